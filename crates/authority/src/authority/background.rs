@@ -1,0 +1,88 @@
+//! The steps that run beside requests: each idempotent, each a bounded batch.
+//!
+//! Production loops them, tests call them; the next run is the retry.
+
+use super::Authority;
+use crate::store::{Change, ChangeListener, Unavailable};
+
+/// Changes read per step of following the log.
+const CHANGES_PER_STEP: u32 = 1000;
+/// Tokens whose usage is stored in one transaction, so that a flush never holds the writer long.
+const USAGE_PER_TRANSACTION: usize = 4096;
+
+impl Authority {
+    /// Stores gathered usage, re-hashed secrets and refusals. Returns how many tokens it was
+    /// about. Called at least once a second.
+    ///
+    /// # Errors
+    ///
+    /// What could not be stored is kept for the next time.
+    pub async fn flush_usage(&self) -> Result<usize, Unavailable> {
+        self.flush(false).await
+    }
+
+    /// The last flush: also writes refusals that are still being counted.
+    pub async fn close(&self) -> Result<usize, Unavailable> {
+        self.flush(true).await
+    }
+
+    async fn flush(&self, closing: bool) -> Result<usize, Unavailable> {
+        let mut batch = self.ledger.drain(self.now(), closing);
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        let tokens = batch.usage.len();
+        // In the order of the key, so that one pass through the tree serves a whole batch.
+        batch.usage.sort_unstable_by_key(|delta| delta.token);
+        loop {
+            let rest = batch.usage.split_off(batch.usage.len().min(USAGE_PER_TRANSACTION));
+            let usage = std::mem::replace(&mut batch.usage, rest);
+            let rehashed = std::mem::take(&mut batch.rehashed);
+            let events = std::mem::take(&mut batch.events);
+            let stored =
+                self.store.usage_flush(usage.clone(), rehashed.clone(), events.clone()).await;
+            if let Err(unavailable) = stored {
+                batch.usage.extend(usage);
+                batch.rehashed = rehashed;
+                batch.events = events;
+                self.ledger.restore(batch);
+                return Err(unavailable);
+            }
+            if batch.usage.is_empty() {
+                return Ok(tokens);
+            }
+        }
+    }
+
+    /// Takes note of what other processes changed in the store.
+    pub async fn follow_changes(&self) -> Result<(), Unavailable> {
+        let known = *self.followed.lock();
+        let Some(mut position) = known else {
+            // The first time there is nothing cached that could be out of date but what this
+            // very process filled since it began; forget it and start from here.
+            let position = self.store.change_position().await?;
+            self.cache.changed(&[Change::Everything]);
+            *self.followed.lock() = Some(position);
+            return Ok(());
+        };
+        loop {
+            let changes = self.store.changes_since(position, CHANGES_PER_STEP).await?;
+            let Some((last, _)) = changes.last() else {
+                return Ok(());
+            };
+            position = *last;
+            let full = changes.len() == CHANGES_PER_STEP as usize;
+            let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
+            self.cache.changed(&changes);
+            *self.followed.lock() = Some(position);
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes one batch of what is past its retention. True if there may be more.
+    pub async fn purge(&self) -> Result<bool, Unavailable> {
+        Ok(self.store.purge(self.now()).await?.rows > 0)
+    }
+}

@@ -1,0 +1,318 @@
+//! Issuing: policy, then a secret, then token and event in one transaction.
+
+mod lifetime;
+mod secrets;
+mod wishes;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use self::lifetime::validity_of;
+pub(super) use self::secrets::{Drafted, replayed};
+use self::wishes::{check_grantable, check_issuer, check_reach, check_wishes};
+use super::Authority;
+use crate::cache::ServiceCell;
+use crate::caller::Caller;
+use crate::clock::Timestamp;
+use crate::kind::Kind;
+use crate::names::{RealmName, Username};
+use crate::policy::{AtLimit, EffectivePolicy};
+use crate::refusal::{Refusal, Thing};
+use crate::scope::{ApiScope, Scope};
+use crate::secret::{ClearSecret, TokenId};
+use crate::secret_hash::SecretHash;
+use crate::service::Services;
+use crate::store::{ActiveLimit, Issued, TokenIssue};
+use crate::subject::Owner;
+use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::validity::Validity;
+use crate::verdict::Door;
+
+/// Self-chosen secrets that one person may have active for one service: every attempt at any
+/// of them costs the same, so their number must be small.
+const SLOW_TOKENS_MAX: u32 = 3;
+/// Draws of a new id before giving up; a collision of 71 random bits is a broken generator.
+const ID_ATTEMPTS: usize = 3;
+
+/// When a token is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Whatever the policy's default is.
+    Default,
+    /// Never, where the policy allows it.
+    Never,
+    /// At this instant.
+    At(Timestamp),
+    /// So many seconds after its beginning.
+    After(i64),
+}
+
+/// A token somebody asks for.
+#[derive(Debug, Clone)]
+pub struct IssueRequest {
+    /// What kind.
+    pub kind: Kind,
+    /// For whom; the caller, if absent.
+    pub user: Option<Username>,
+    /// What to call it.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What it is to be good for.
+    pub services: Option<Services>,
+    /// What it may ask for there.
+    pub scopes: Vec<Scope>,
+    /// Finer permissions.
+    pub permissions: Option<serde_json::Value>,
+    /// When it ends.
+    pub expires: Expiry,
+    /// When it begins; now, if absent.
+    pub not_before: Option<Timestamp>,
+    /// Uses allowed in all.
+    pub max_usages: Option<u64>,
+    /// Networks it may be used from.
+    pub networks: Vec<ipnet::IpNet>,
+    /// Doors it may be presented at.
+    pub doors: Option<Vec<Door>>,
+    /// Free text for filters.
+    pub labels: BTreeMap<String, String>,
+    /// Attributes of the Airlock model.
+    pub airlock: AirlockAttributes,
+    /// Attributes of the Sentinel model.
+    pub sentinel: SentinelAttributes,
+    /// The unit it belongs to.
+    pub unit: Option<String>,
+    /// A secret of the person's own choice, where the policy takes one.
+    pub secret: Option<ClearSecret>,
+}
+
+/// An `Idempotency-Key`, and how the answer is written that a repetition gets again.
+#[derive(Clone)]
+pub struct Replay {
+    /// The key.
+    pub key: String,
+    /// SHA-256 over route and body.
+    pub fingerprint: [u8; 32],
+    /// The exact answer for this token and secret.
+    pub render: RenderAnswer,
+}
+
+/// Renders the exact answer for a token and its secret.
+pub type RenderAnswer = Arc<dyn Fn(&Token, &ClearSecret) -> Vec<u8> + Send + Sync>;
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// An answer that shows a secret: fresh, or the same as before.
+#[derive(Debug)]
+pub enum Answered {
+    /// A token with its secret, this once.
+    Fresh {
+        /// The token.
+        token: Token,
+        /// Its secret.
+        secret: ClearSecret,
+    },
+    /// The rendered answer of the first time.
+    Replayed(Vec<u8>),
+}
+
+/// What a request came to, before anything is drawn.
+struct Draft {
+    owner: Owner,
+    services: Services,
+    validity: Validity,
+    pending: bool,
+}
+
+impl Authority {
+    /// Issues a token for the caller or, for those who may, for somebody else.
+    pub async fn issue(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        request: IssueRequest,
+        replay: Option<Replay>,
+    ) -> Result<Answered, Refusal> {
+        let now = self.now();
+        let scope = match request.kind {
+            Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
+            _ => ApiScope::TokensWrite,
+        };
+        let reach = caller.reach(realm, scope)?;
+        let owner = owner_of(caller, realm, &request)?;
+        let services = self.services_of(realm, &request).await?;
+        let own = caller.is(&owner, realm);
+        let policies: Vec<&EffectivePolicy> = services.1.iter().map(|cell| &cell.policy).collect();
+        check_reach(&reach, &owner, &services.0, &request, own)?;
+        check_issuer(&policies, caller, own)?;
+        check_grantable(caller, realm, &services.0, &request)?;
+        check_wishes(&policies, &request)?;
+        let realm_cell = self.realm_facts(realm).await?;
+        let limits = [&realm_cell.policy];
+        let judged: Vec<&EffectivePolicy> =
+            if policies.is_empty() { limits.to_vec() } else { policies };
+        let validity = validity_of(&judged, caller, &reach, &request, now)?;
+        let pending = judged.iter().any(|policy| policy.approval);
+        let draft = Draft { owner, services: services.0, validity, pending };
+        for _ in 0..ID_ATTEMPTS {
+            let (token, secret) = self.draft(caller, realm, &request, &draft, &judged, now).await?;
+            let issue = self.issue_of(caller, token, &secret, &judged, replay.as_ref(), now)?;
+            match self.store.token_issue(issue).await? {
+                Issued::Done { token, .. } => {
+                    return Ok(Answered::Fresh { token, secret: secret.0 });
+                }
+                Issued::Replayed(sealed) => return replayed(caller, &sealed),
+                Issued::KeyReused => return Err(Refusal::KeyReused),
+                Issued::AtLimit(max) => return Err(Refusal::AtLimit(max)),
+                Issued::OwnerGone => return Err(Refusal::NotFound(Thing::User)),
+                // A self-chosen secret can only collide by its id, like any other.
+                Issued::Collision => {}
+            }
+        }
+        Err(Refusal::NoEntropy(crate::clock::NoEntropy))
+    }
+
+    /// The services of the request with their facts; every named one must exist.
+    async fn services_of(
+        &self,
+        realm: &RealmName,
+        request: &IssueRequest,
+    ) -> Result<(Services, Vec<Arc<ServiceCell>>), Refusal> {
+        let field = if request.kind == Kind::ServiceToken { "service" } else { "services" };
+        let services = match (&request.services, request.kind) {
+            (Some(services), _) => services.clone(),
+            (None, Kind::RegistrationToken | Kind::Generic) => Services::Named(Vec::new()),
+            (None, _) => {
+                return Err(Refusal::invalid(field, "name what the token is to be good for"));
+            }
+        };
+        let Services::Named(labels) = &services else {
+            if request.kind == Kind::ServiceToken {
+                return Err(Refusal::invalid(field, "a service token names exactly one service"));
+            }
+            return Ok((services, Vec::new()));
+        };
+        let wrong_number = match request.kind {
+            Kind::ServiceToken => labels.len() != 1,
+            Kind::PersonalAccessToken => labels.is_empty(),
+            _ => false,
+        };
+        if wrong_number {
+            return Err(Refusal::invalid(
+                field,
+                "a service token names exactly one service, a personal access token at least one",
+            ));
+        }
+        let mut cells = Vec::with_capacity(labels.len());
+        for label in labels {
+            let cell = self.service_facts(realm, label).await?;
+            let why = format!("there is no service {label}");
+            cells.push(cell.ok_or_else(|| Refusal::invalid(field, why))?);
+        }
+        Ok((services, cells))
+    }
+
+    /// The token and its secret, drawn afresh.
+    async fn draft(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        request: &IssueRequest,
+        draft: &Draft,
+        policies: &[&EffectivePolicy],
+        now: Timestamp,
+    ) -> Result<(Token, Drafted), Refusal> {
+        let id = TokenId::generate(self.entropy())?;
+        let drafted = self.secret_of(realm, request, draft, policies, id, now).await?;
+        let permissions = request.permissions.as_ref().map(crate::permission::check).transpose();
+        let token = Token {
+            id,
+            realm: realm.clone(),
+            kind: request.kind,
+            name: request.name.clone(),
+            description: request.description.clone(),
+            owner: draft.owner.clone(),
+            services: draft.services.clone(),
+            scopes: request.scopes.clone(),
+            permissions: permissions.map_err(|e| Refusal::invalid("permissions", e))?,
+            networks: request.networks.clone(),
+            doors: request.doors.clone(),
+            enabled: true,
+            locked: false,
+            pending: draft.pending,
+            validity: draft.validity,
+            revocation: None,
+            created_at: now,
+            created_by: caller.origin.actor.clone(),
+            activated_at: (!draft.pending).then_some(now),
+            usage: Usage::default(),
+            max_usages: request.max_usages,
+            used: 0,
+            labels: request.labels.clone(),
+            airlock: request.airlock.clone(),
+            sentinel: request.sentinel.clone(),
+            unit: request.unit.clone(),
+            parent: None,
+            version: 1,
+            secrets: Vec::new(),
+        };
+        Ok((token, drafted))
+    }
+
+    fn issue_of(
+        &self,
+        caller: &Caller,
+        token: Token,
+        secret: &Drafted,
+        policies: &[&EffectivePolicy],
+        replay: Option<&Replay>,
+        now: Timestamp,
+    ) -> Result<TokenIssue, Refusal> {
+        let mut limits: Vec<ActiveLimit> = policies
+            .iter()
+            .filter_map(|policy| {
+                let max = policy.max_active_per_user?;
+                Some(ActiveLimit { max, at_limit: policy.at_limit, slow_only: false })
+            })
+            .collect();
+        if matches!(secret.1.hash, SecretHash::Slow { .. }) {
+            let at_limit = policies.first().map_or(AtLimit::Refuse, |p| p.at_limit);
+            limits.push(ActiveLimit { max: SLOW_TOKENS_MAX, at_limit, slow_only: true });
+        }
+        let event = self
+            .event("token.issued", &token.realm, &caller.origin, now)?
+            .with_token(token.id)
+            .with_subject(token.owner.actor())
+            .with_service(token.service_labels().join(" "));
+        let idempotency = replay.map(|replay| {
+            self.idempotency(&caller.replay_key, caller.token, replay, &secret.0, now)
+        });
+        Ok(TokenIssue { token, secret: secret.1.clone(), limits, idempotency, event })
+    }
+}
+
+/// Whose the token will be.
+fn owner_of(caller: &Caller, realm: &RealmName, request: &IssueRequest) -> Result<Owner, Refusal> {
+    match (request.kind, &request.user) {
+        (Kind::ClientKey, _) => {
+            Err(Refusal::invalid("kind", "a client key is made with its client (POST clients)"))
+        }
+        (Kind::AuthToken | Kind::DerivedToken | Kind::Link, _) => {
+            Err(Refusal::invalid("kind", "tokens of this kind are never issued by hand"))
+        }
+        (_, Some(user)) => Ok(Owner::User(user.clone())),
+        // Registration tokens and stock belong to whoever made them.
+        (Kind::RegistrationToken | Kind::Generic, None) if caller.realm == *realm => {
+            Ok(caller.subject.clone())
+        }
+        (_, None) => match &caller.subject {
+            Owner::User(name) if caller.realm == *realm => Ok(Owner::User(name.clone())),
+            _ => Err(Refusal::invalid("user", "name the person that the token is for")),
+        },
+    }
+}

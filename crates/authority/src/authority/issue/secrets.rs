@@ -1,0 +1,216 @@
+//! The secret of a new token: made or taken, hashed by its entropy, and kept sealed for a replay.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::wishes::check_chosen;
+use super::{Answered, Draft, IssueRequest, Replay};
+use crate::authority::Authority;
+use crate::caller::{Caller, ReplayKey};
+use crate::clock::Timestamp;
+use crate::event::{Origin, time_ordered_id};
+use crate::kind::Kind;
+use crate::names::{COUNTERFOIL, ClientName, RealmName, ServiceLabel};
+use crate::policy::{EffectivePolicy, SecretForm};
+use crate::refusal::Refusal;
+use crate::secret::{ClearSecret, Shape, TokenId, generate_grouped, generate_prefixed};
+use crate::secret_hash::{SecretHash, keyed_hash, slow_salt};
+use crate::service::Services;
+use crate::store::{Idempotency, TokenIssue};
+use crate::subject::Owner;
+use crate::token::{
+    AirlockAttributes, SecretFacts, SentinelAttributes, Slot, StoredSecret, Token, Usage,
+};
+use crate::validity::Validity;
+
+/// How long a replayable answer is kept.
+const REPLAY_SECONDS: i64 = 86_400;
+
+/// A secret in clear with what is stored of it.
+pub(in crate::authority) struct Drafted(
+    pub(in crate::authority) ClearSecret,
+    pub(in crate::authority) StoredSecret,
+);
+
+impl Authority {
+    /// Makes or takes the secret, and hashes it by its entropy.
+    pub(super) async fn secret_of(
+        &self,
+        realm: &RealmName,
+        request: &IssueRequest,
+        draft: &Draft,
+        policies: &[&EffectivePolicy],
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Drafted, Refusal> {
+        let Some(chosen) = &request.secret else {
+            let form = match (request.kind, policies) {
+                (Kind::ServiceToken, [policy]) => policy.form,
+                _ => SecretForm::Prefixed,
+            };
+            return self.generated(form, request.kind, id, now);
+        };
+        check_chosen(self, chosen, policies)?;
+        let Services::Named(labels) = &draft.services else {
+            return Err(Refusal::invalid("secret", "only a service token takes a chosen secret"));
+        };
+        let Some(label) = labels.first().filter(|_| request.kind == Kind::ServiceToken) else {
+            return Err(Refusal::invalid("secret", "only a service token takes a chosen secret"));
+        };
+        let keys = self.keys();
+        let pepper = keys.pepper();
+        let salt = slow_salt(pepper, realm.as_str(), draft.owner.name(), label.as_str());
+        let cost = self.settings.slow_cost;
+        let digest = self.slow.digest(pepper, salt, chosen.reveal(), cost).await?;
+        let hash = SecretHash::Slow { pepper: pepper.id(), digest, cost };
+        Ok(Drafted(chosen.clone(), self.stored(hash, false, now)?))
+    }
+
+    /// A generated secret in the wanted form, hashed.
+    pub(in crate::authority) fn generated(
+        &self,
+        form: SecretForm,
+        kind: Kind,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Drafted, Refusal> {
+        let keys = self.keys();
+        let pepper = keys.pepper();
+        let (clear, found_by_hash) = match form {
+            SecretForm::Prefixed => {
+                (generate_prefixed(&self.settings.prefix, kind, id, self.entropy())?, false)
+            }
+            SecretForm::Grouped => (generate_grouped(self.entropy())?, true),
+            SecretForm::Plain15 | SecretForm::Plain08 | SecretForm::Ag => {
+                return Err(Refusal::Policy(
+                    "the short forms plain15, plain08 and ag are not available in this release"
+                        .into(),
+                ));
+            }
+        };
+        let mac = match self.shape(clear.reveal()) {
+            Shape::Grouped(normal) => keyed_hash(pepper, &normal),
+            _ => keyed_hash(pepper, clear.reveal()),
+        };
+        let hash = SecretHash::Keyed { pepper: pepper.id(), mac };
+        Ok(Drafted(clear, self.stored(hash, found_by_hash, now)?))
+    }
+
+    fn stored(
+        &self,
+        hash: SecretHash,
+        found_by_hash: bool,
+        now: Timestamp,
+    ) -> Result<StoredSecret, Refusal> {
+        let facts = SecretFacts {
+            slot: Slot::Current,
+            created_at: now,
+            not_before: None,
+            expires_at: None,
+        };
+        Ok(StoredSecret { id: time_ordered_id(now, self.entropy())?, facts, hash, found_by_hash })
+    }
+
+    /// The kept answer: rendered when the token is stored, sealed to the caller's credential.
+    pub(in crate::authority) fn idempotency(
+        &self,
+        replay_key: &ReplayKey,
+        caller: TokenId,
+        replay: &Replay,
+        secret: &ClearSecret,
+        now: Timestamp,
+    ) -> Idempotency {
+        let (render, clear, key) = (Arc::clone(&replay.render), secret.clone(), replay_key.clone());
+        let row = format!("replay {caller}");
+        let entropy = Arc::clone(&self.entropy);
+        Idempotency {
+            caller: caller.as_str().to_owned(),
+            key: replay.key.clone(),
+            fingerprint: replay.fingerprint,
+            expires_at: now.plus_seconds(REPLAY_SECONDS),
+            answer: Arc::new(move |token| {
+                let answer = zeroize::Zeroizing::new(render(token, &clear));
+                // An answer that cannot be sealed is not kept: the repetition fails, nothing leaks.
+                crate::keys::seal_under(&key.0, &row, &answer, entropy.as_ref()).unwrap_or_default()
+            }),
+        }
+    }
+
+    /// A key for a client: token and secret, ready to be stored with it.
+    pub fn new_client_key(
+        &self,
+        realm: &RealmName,
+        name: &ClientName,
+        origin: &Origin,
+        now: Timestamp,
+        replay: Option<(&Replay, &Caller)>,
+    ) -> Result<(TokenIssue, ClearSecret), Refusal> {
+        let id = TokenId::generate(self.entropy())?;
+        let secret = self.generated(SecretForm::Prefixed, Kind::ClientKey, id, now)?;
+        let token = client_key_token(id, realm, name, origin, now)?;
+        let event = self
+            .event("token.issued", realm, origin, now)?
+            .with_token(id)
+            .with_subject(token.owner.actor())
+            .with_service(COUNTERFOIL);
+        let idempotency = replay.map(|(replay, caller)| {
+            self.idempotency(&caller.replay_key, caller.token, replay, &secret.0, now)
+        });
+        let issue = TokenIssue { token, secret: secret.1, limits: Vec::new(), idempotency, event };
+        Ok((issue, secret.0))
+    }
+
+    /// Opens the kept answer of a client's creation.
+    pub fn replayed_client(&self, caller: &Caller, sealed: &[u8]) -> Result<Answered, Refusal> {
+        replayed(caller, sealed)
+    }
+}
+
+/// Opens a kept answer for the caller it was given to.
+pub(in crate::authority) fn replayed(caller: &Caller, sealed: &[u8]) -> Result<Answered, Refusal> {
+    let row = format!("replay {}", caller.token);
+    let opened = crate::keys::open_under(&caller.replay_key.0, &row, sealed);
+    opened.map(|clear| Answered::Replayed(clear.to_vec())).map_err(|_| Refusal::KeyReused)
+}
+
+/// Client keys have no default end: their role bounds them, not a lifetime.
+fn client_key_token(
+    id: TokenId,
+    realm: &RealmName,
+    name: &ClientName,
+    origin: &Origin,
+    now: Timestamp,
+) -> Result<Token, Refusal> {
+    let api = ServiceLabel::parse(COUNTERFOIL).map_err(|e| Refusal::invalid("service", e))?;
+    Ok(Token {
+        id,
+        realm: realm.clone(),
+        kind: Kind::ClientKey,
+        name: Some(name.as_str().to_owned()),
+        description: None,
+        owner: Owner::Client(name.clone()),
+        services: Services::Named(vec![api]),
+        scopes: Vec::new(),
+        permissions: None,
+        networks: Vec::new(),
+        doors: None,
+        enabled: true,
+        locked: false,
+        pending: false,
+        validity: Validity::new(now, None).map_err(|e| Refusal::invalid("expires_at", e))?,
+        revocation: None,
+        created_at: now,
+        created_by: origin.actor.clone(),
+        activated_at: Some(now),
+        usage: Usage::default(),
+        max_usages: None,
+        used: 0,
+        labels: BTreeMap::new(),
+        airlock: AirlockAttributes::default(),
+        sentinel: SentinelAttributes::default(),
+        unit: None,
+        parent: None,
+        version: 1,
+        secrets: Vec::new(),
+    })
+}

@@ -1,0 +1,329 @@
+//! Rotate, enable, disable, lock, unlock, revoke: what happens to a token after it is issued.
+
+use super::issue::Drafted;
+use super::{Answered, Authority, Replay};
+use crate::caller::{Caller, RequestContext};
+use crate::event::Origin;
+use crate::kind::Kind;
+use crate::names::RealmName;
+use crate::policy::{DEFAULT_ROTATION_OVERLAP_SECONDS, SecretForm};
+use crate::refusal::{Refusal, Thing};
+use crate::scope::ApiScope;
+use crate::secret::{ClearSecret, Shape, TokenId};
+use crate::secret_hash::keyed_hash;
+use crate::service::Services;
+use crate::store::{PageRequest, Record, Rotated, TokenAct, TokenChange, TokenFilter, TokenRotate};
+use crate::token::Token;
+
+/// Longest overlap that can be asked for: a year. The policy usually allows far less.
+const OVERLAP_SECONDS_MAX: i64 = 366 * 86_400;
+/// Tokens that a preview of a revocation lists at most.
+const PREVIEW_MAX: u32 = 1000;
+
+/// A switch of state that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Switch on.
+    Enable,
+    /// Switch off.
+    Disable,
+    /// Lock; only administrators unlock.
+    Lock,
+    /// Unlock.
+    Unlock,
+    /// End for good.
+    Revoke {
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+impl Act {
+    /// The event that records it.
+    const fn event(&self) -> &'static str {
+        match self {
+            Self::Enable => "token.enabled",
+            Self::Disable => "token.disabled",
+            Self::Lock => "token.locked",
+            Self::Unlock => "token.unlocked",
+            Self::Revoke { .. } => "token.revoked",
+        }
+    }
+}
+
+impl Authority {
+    /// Gives a token a new secret; the former one works on for the overlap.
+    ///
+    /// Rotation never moves `expires_at`: a leaked token must not be able to prolong itself.
+    pub async fn rotate(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+        overlap_seconds: Option<i64>,
+        if_match: Option<i64>,
+        replay: Option<Replay>,
+    ) -> Result<Answered, Refusal> {
+        let token = self.reachable(caller, realm, id).await?;
+        self.rotate_token(caller, token, overlap_seconds, if_match, replay).await
+    }
+
+    async fn rotate_token(
+        &self,
+        caller: &Caller,
+        token: Token,
+        overlap_seconds: Option<i64>,
+        if_match: Option<i64>,
+        replay: Option<Replay>,
+    ) -> Result<Answered, Refusal> {
+        let now = self.now();
+        if token.kind == Kind::AuthToken {
+            return Err(Refusal::invalid(
+                "kind",
+                "an auth token rotates through its refresh token",
+            ));
+        }
+        let (form, allowed) = self.rotation_policy(&token).await?;
+        let overlap = overlap_seconds.unwrap_or(allowed);
+        if !(0..=OVERLAP_SECONDS_MAX).contains(&overlap) {
+            return Err(Refusal::invalid("overlap_seconds", "must be between 0 and a year"));
+        }
+        if overlap > allowed {
+            return Err(Refusal::Policy(format!("the longest overlap is {allowed} seconds")));
+        }
+        let Drafted(clear, secret) = self.generated(form, token.kind, token.id, now)?;
+        let event = self
+            .event("token.rotated", &token.realm, &caller.origin, now)?
+            .with_token(token.id)
+            .with_subject(token.owner.actor());
+        let idempotency =
+            replay.map(|r| self.idempotency(&caller.replay_key, caller.token, &r, &clear, now));
+        let rotate = TokenRotate {
+            realm: token.realm.clone(),
+            id: token.id,
+            secret,
+            previous_until: now.plus_seconds(overlap),
+            expected_version: if_match,
+            at: now,
+            idempotency,
+            event,
+        };
+        match self.store.token_rotate(rotate).await? {
+            Rotated::Done(token) => Ok(Answered::Fresh { token, secret: clear }),
+            Rotated::Replayed(sealed) => super::issue::replayed(caller, &sealed),
+            Rotated::KeyReused => Err(Refusal::KeyReused),
+            Rotated::NotFound => Err(Refusal::NotFound(Thing::Token)),
+            Rotated::VersionMismatch => Err(Refusal::VersionMismatch),
+            Rotated::Ended(state) => Err(Refusal::Ended(state)),
+            Rotated::Collision => Err(Refusal::NoEntropy(crate::clock::NoEntropy)),
+        }
+    }
+
+    /// The form of a token's secrets and the longest overlap, by its service's policy.
+    async fn rotation_policy(&self, token: &Token) -> Result<(SecretForm, i64), Refusal> {
+        let Services::Named(labels) = &token.services else {
+            return Ok((SecretForm::Prefixed, DEFAULT_ROTATION_OVERLAP_SECONDS));
+        };
+        let mut form = SecretForm::Prefixed;
+        let mut overlap = DEFAULT_ROTATION_OVERLAP_SECONDS;
+        for (number, label) in labels.iter().enumerate() {
+            let Some(cell) = self.service_facts(&token.realm, label).await? else {
+                continue;
+            };
+            let stated = cell.policy.rotation_overlap_seconds;
+            overlap = if number == 0 { stated } else { overlap.min(stated) };
+            if token.kind == Kind::ServiceToken {
+                form = cell.policy.form;
+            }
+        }
+        Ok((form, overlap))
+    }
+
+    /// Switches state. Idempotent.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+        act: Act,
+        if_match: Option<i64>,
+    ) -> Result<Token, Refusal> {
+        let token = self.reachable(caller, realm, id).await?;
+        let reach = caller.reach(realm, ApiScope::TokensWrite)?;
+        let administrates = reach.whole
+            || reach.covers_services(&token.services)
+            || token.unit.as_ref().is_some_and(|unit| reach.units.contains(unit));
+        if act == Act::Unlock && !administrates {
+            return Err(Refusal::BeyondGrant("only an administrator unlocks a token"));
+        }
+        self.change_token(&caller.origin, &token, act, if_match).await
+    }
+
+    async fn change_token(
+        &self,
+        origin: &Origin,
+        token: &Token,
+        act: Act,
+        if_match: Option<i64>,
+    ) -> Result<Token, Refusal> {
+        let now = self.now();
+        let mut event = self
+            .event(act.event(), &token.realm, origin, now)?
+            .with_token(token.id)
+            .with_subject(token.owner.actor());
+        let ended = token.revocation.is_some() && !matches!(act, Act::Revoke { .. });
+        if ended {
+            return Err(Refusal::Ended(crate::token::State::Revoked));
+        }
+        let act = match act {
+            Act::Enable => TokenAct::Enable,
+            Act::Disable => TokenAct::Disable,
+            Act::Lock => TokenAct::Lock,
+            Act::Unlock => TokenAct::Unlock,
+            Act::Revoke { reason } => {
+                if let Some(reason) = &reason {
+                    event = event.with_reason(reason.clone());
+                }
+                TokenAct::Revoke { by: origin.actor.clone(), reason }
+            }
+        };
+        let change = TokenChange {
+            realm: token.realm.clone(),
+            id: token.id,
+            act,
+            expected_version: if_match,
+            at: now,
+            event,
+        };
+        Refusal::unless_updated(self.store.token_change(change).await?, Thing::Token)
+    }
+
+    /// What a revocation would end: the token, and everything derived from it.
+    pub async fn preview_revoke(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Vec<Token>, Refusal> {
+        let token = self.reachable(caller, realm, id).await?;
+        let filter = TokenFilter {
+            owner: Some(token.owner.clone()),
+            kind: Some(Kind::DerivedToken),
+            ..TokenFilter::default()
+        };
+        let page = PageRequest::first(PREVIEW_MAX);
+        let derived = self.store.token_list(realm, filter, self.now(), page).await?.items;
+        let mut ended = vec![token];
+        // Children of children: each round adds those whose parent is already in the list.
+        loop {
+            let fresh: Vec<Token> = derived
+                .iter()
+                .filter(|child| child.revocation.is_none())
+                .filter(|child| !ended.iter().any(|known| known.id == child.id))
+                .filter(|child| ended.iter().any(|known| child.parent == Some(known.id)))
+                .cloned()
+                .collect();
+            if fresh.is_empty() {
+                return Ok(ended);
+            }
+            ended.extend(fresh);
+        }
+    }
+
+    /// The presented token itself, for its holder.
+    pub async fn self_token(&self, caller: &Caller) -> Result<Token, Refusal> {
+        let found = self.store.token_find(&caller.realm, caller.token).await?;
+        let token = found.ok_or(Refusal::NotFound(Thing::Token))?;
+        if token.kind.may_use_self() {
+            Ok(token)
+        } else {
+            Err(Refusal::BeyondGrant("a token of this kind cannot be managed by its holder"))
+        }
+    }
+
+    /// The holder ends the presented token.
+    pub async fn self_revoke(&self, caller: &Caller) -> Result<Token, Refusal> {
+        let token = self.self_token(caller).await?;
+        let reason = Some("revoked by its holder".to_owned());
+        self.change_token(&caller.origin, &token, Act::Revoke { reason }, None).await
+    }
+
+    /// The holder rotates the presented token, where the service's policy allows it: by
+    /// default for personal access tokens and client keys, but not for service tokens, since
+    /// the server that sees one could take it over.
+    pub async fn self_rotate(
+        &self,
+        caller: &Caller,
+        overlap_seconds: Option<i64>,
+        if_match: Option<i64>,
+        replay: Option<Replay>,
+    ) -> Result<Answered, Refusal> {
+        let token = self.self_token(caller).await?;
+        let by_default = matches!(token.kind, Kind::PersonalAccessToken | Kind::ClientKey);
+        let mut allowed = by_default;
+        if let Services::Named(labels) = &token.services {
+            let mut stated = Vec::new();
+            for label in labels {
+                let cell = self.service_facts(&token.realm, label).await?;
+                stated.extend(cell.and_then(|cell| cell.policy.self_rotate));
+            }
+            if !stated.is_empty() {
+                allowed =
+                    stated.iter().all(|&yes| yes) && (by_default || stated.len() == labels.len());
+            }
+        }
+        if !allowed {
+            return Err(Refusal::Policy("the service's policy does not let holders rotate".into()));
+        }
+        self.rotate_token(caller, token, overlap_seconds, if_match, replay).await
+    }
+
+    /// Ends every token whose clear text is given, whoever presents it: possession is enough.
+    /// Strings that are no tokens of ours are passed over in silence.
+    pub async fn revoke_by_possession(
+        &self,
+        credentials: &[ClearSecret],
+        context: RequestContext,
+    ) -> Result<(), Refusal> {
+        let origin = Origin {
+            actor: "holder".into(),
+            actor_token: None,
+            door: context.door,
+            source: context.source,
+            request_id: context.request_id,
+        };
+        for credential in credentials {
+            let Some(record) = self.possessed(credential).await? else {
+                continue;
+            };
+            // A registration token is shared: one holder does not end it for all.
+            if !record.kind.may_use_self() {
+                continue;
+            }
+            let Some(token) = self.store.token_find(&record.realm, record.id).await? else {
+                continue;
+            };
+            let reason = Some("revoked by possession".to_owned());
+            self.change_token(&origin, &token, Act::Revoke { reason }, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The record of the token that this secret belongs to, in whatever state it is.
+    async fn possessed(&self, credential: &ClearSecret) -> Result<Option<Record>, Refusal> {
+        let Shape::Prefixed { kind, id } = self.shape(credential.reveal()) else {
+            return Ok(None);
+        };
+        let Some(record) = self.store.token_record(id).await? else {
+            return Ok(None);
+        };
+        let keys = self.keys();
+        let right = record.secrets.iter().any(|secret| match &secret.hash {
+            crate::secret_hash::SecretHash::Keyed { pepper, mac } => keys
+                .pepper_by_id(*pepper)
+                .is_some_and(|key| keyed_hash(key, credential.reveal()) == *mac),
+            crate::secret_hash::SecretHash::Slow { .. } => false,
+        });
+        Ok(Some(record).filter(|record| right && record.kind == kind))
+    }
+}

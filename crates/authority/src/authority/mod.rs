@@ -1,0 +1,255 @@
+//! What the authority does: one file per act, all on the one struct that knows the rules.
+
+mod authenticate;
+mod background;
+mod clients;
+mod events;
+mod install;
+mod issue;
+mod lifecycle;
+mod people;
+mod realms;
+mod services;
+mod tokens;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+pub use authenticate::AuthRefusal;
+pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
+pub use install::{FirstKey, Seed, key_records};
+pub use issue::{Answered, Expiry, IssueRequest, RenderAnswer, Replay};
+pub use lifecycle::Act;
+pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
+pub use realms::{RealmDraft, RealmEdit};
+pub use services::{ServiceDraft, ServiceEdit};
+pub use tokens::TokenEdit;
+pub use verify::{Active, Binding, Verdict, VerifyRequest};
+
+use crate::abuse::Throttle;
+use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
+use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
+use crate::event::{Event, Origin};
+use crate::keys::KeyRing;
+use crate::names::{RealmName, ServiceLabel};
+use crate::refusal::{Refusal, Thing};
+use crate::secret::{Prefix, Shape, shape_of};
+use crate::secret_hash::SlowCost;
+use crate::slow::SlowHasher;
+use crate::store::{ChangeListener, Store};
+use crate::usage::Ledger;
+
+/// What an operator may set about the rules.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The prefix of new token strings.
+    pub prefix: Prefix,
+    /// Former prefixes that stay accepted.
+    pub retired_prefixes: Vec<Prefix>,
+    /// Memory for cached tokens, in bytes.
+    pub cache_budget_bytes: u64,
+    /// Cost of slow hashes.
+    pub slow_cost: SlowCost,
+    /// Slow hashes computed at the same time.
+    pub slow_workers: usize,
+    /// Slow hashes that may wait.
+    pub slow_queue_max: usize,
+    /// Whether refusals are delayed after many failures.
+    pub throttle: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            prefix: Prefix::default(),
+            retired_prefixes: Vec::new(),
+            cache_budget_bytes: 256 * 1024 * 1024,
+            slow_cost: SlowCost::default(),
+            slow_workers: 1,
+            slow_queue_max: 64,
+            throttle: true,
+        }
+    }
+}
+
+/// Figures for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// The cache.
+    pub cache: CacheStats,
+    /// Tokens whose usage is not flushed yet.
+    pub usage_pending: u64,
+    /// Uses that could not be noted.
+    pub usage_lost: u64,
+    /// Slow hashes that wait or run.
+    pub slow_waiting: u64,
+}
+
+/// Decides. Holds no state that is not in the store, but for caches and unflushed bookkeeping.
+pub struct Authority {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    keys: ArcSwap<KeyRing>,
+    settings: Settings,
+    prefixes: Vec<Prefix>,
+    cache: Arc<Cache>,
+    ledger: Ledger,
+    slow: SlowHasher,
+    throttle: Throttle,
+    /// Keys the memory of slow secrets that verified; never leaves the process.
+    process_key: zeroize::Zeroizing<[u8; 32]>,
+    followed: parking_lot::Mutex<Option<i64>>,
+}
+
+/// Why an authority cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The generator failed.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// The hashing threads could not be started.
+    #[error("the hashing threads could not be started")]
+    Threads(#[from] std::io::Error),
+}
+
+impl Authority {
+    /// Sets up an authority over `store`, and listens to its changes.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        keys: KeyRing,
+        settings: Settings,
+    ) -> Result<Self, StartError> {
+        let cache = Arc::new(Cache::new(settings.cache_budget_bytes));
+        store.listen(Arc::clone(&cache) as Arc<dyn ChangeListener>);
+        let mut process_key = zeroize::Zeroizing::new([0; 32]);
+        entropy.fill(process_key.as_mut())?;
+        let prefixes = std::iter::once(settings.prefix.clone())
+            .chain(settings.retired_prefixes.iter().cloned())
+            .collect();
+        Ok(Self {
+            slow: SlowHasher::start(settings.slow_workers, settings.slow_queue_max)?,
+            store,
+            clock,
+            entropy,
+            keys: ArcSwap::from_pointee(keys),
+            settings,
+            prefixes,
+            cache,
+            ledger: Ledger::new(),
+            throttle: Throttle::default(),
+            process_key,
+            followed: parking_lot::Mutex::new(None),
+        })
+    }
+
+    /// The store, for reads that need no rule.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The present instant. An act reads it once.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The source of randomness.
+    pub fn entropy(&self) -> &dyn Entropy {
+        self.entropy.as_ref()
+    }
+
+    /// The key ring as it stands.
+    pub fn keys(&self) -> Arc<KeyRing> {
+        self.keys.load_full()
+    }
+
+    /// Replaces the key ring, when a key was added to the directory.
+    pub fn set_keys(&self, keys: KeyRing) {
+        self.keys.store(Arc::new(keys));
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Figures for metrics.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            cache: self.cache.stats(),
+            usage_pending: self.ledger.pending(),
+            usage_lost: self.ledger.lost(),
+            slow_waiting: self.slow.waiting(),
+        }
+    }
+
+    /// The shape of a presented string under this installation's prefixes.
+    pub fn shape(&self, presented: &str) -> Shape {
+        shape_of(presented, &self.prefixes)
+    }
+
+    /// An event, to be filled in.
+    pub fn event(
+        &self,
+        kind: &'static str,
+        realm: &RealmName,
+        origin: &Origin,
+        at: Timestamp,
+    ) -> Result<Event, NoEntropy> {
+        Event::new(kind, realm, origin, at, self.entropy())
+    }
+
+    /// Records a refusal; equal ones beyond a hundred a minute become one event with a count.
+    pub fn record_refusal(&self, event: Event) {
+        self.ledger.refused(event);
+    }
+
+    /// How long a door holds back a refusal to this presenter: zero unless they failed often.
+    pub fn refusal_delay(
+        &self,
+        source: Option<std::net::IpAddr>,
+        user: Option<&str>,
+        service: Option<&str>,
+    ) -> Duration {
+        match source {
+            Some(source) if self.settings.throttle => {
+                self.throttle.delay(source, user, service, self.now())
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// A realm as verify needs it; [`Refusal::NotFound`] if there is none.
+    pub async fn realm_facts(&self, name: &RealmName) -> Result<Arc<RealmCell>, Refusal> {
+        if let Some(cell) = self.cache.realm(name) {
+            return Ok(cell);
+        }
+        let tag = self.cache.position();
+        let realm = self.store.realm_find(name).await?.ok_or(Refusal::NotFound(Thing::Realm))?;
+        Ok(self.cache.fill_realm(realm, tag))
+    }
+
+    /// A service as verify needs it; `None` if there is none.
+    pub async fn service_facts(
+        &self,
+        realm: &RealmName,
+        label: &ServiceLabel,
+    ) -> Result<Option<Arc<ServiceCell>>, Refusal> {
+        if let Some(cell) = self.cache.service(realm, label.as_str()) {
+            return Ok(Some(cell));
+        }
+        let tag = self.cache.position();
+        let realm_cell = match self.realm_facts(realm).await {
+            Ok(cell) => cell,
+            Err(Refusal::NotFound(_)) => return Ok(None),
+            Err(refusal) => return Err(refusal),
+        };
+        let service = self.store.service_find(realm, label).await?;
+        Ok(service.map(|service| self.cache.fill_service(service, &realm_cell, tag)))
+    }
+}

@@ -1,0 +1,154 @@
+//! Groups, and who is in them. A group can hold roles, so letting somebody in is giving them.
+
+use crate::authority::Authority;
+use crate::authority::clients::may_give;
+use crate::authority::realms::missing;
+use crate::caller::Caller;
+use crate::names::{GroupName, RealmName, Username};
+use crate::refusal::{Refusal, Thing};
+use crate::scope::ApiScope;
+use crate::store::{Inserted, MemberChange, Page, PageRequest};
+use crate::subject::{Grant, GrantSubject, Group, Role};
+
+/// Grants read at a time while looking for those of one group.
+const GRANT_PAGE: u32 = 1000;
+
+/// A group to create.
+#[derive(Debug, Clone)]
+pub struct GroupDraft {
+    /// Its name.
+    pub name: GroupName,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
+impl Authority {
+    /// Lists groups. Groups belong to the whole realm, and so does the right to see them.
+    pub async fn groups(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Group>, Refusal> {
+        caller.require_whole(realm, ApiScope::UsersRead)?;
+        self.realm_facts(realm).await?;
+        Ok(self.store().group_list(realm, page).await?)
+    }
+
+    /// Shows a group.
+    pub async fn group(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        name: &GroupName,
+    ) -> Result<Group, Refusal> {
+        caller.require_whole(realm, ApiScope::UsersRead)?;
+        let found = self.store().group_find(realm, name).await?;
+        found.ok_or(Refusal::NotFound(Thing::Group))
+    }
+
+    /// Creates a group.
+    pub async fn create_group(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        draft: GroupDraft,
+    ) -> Result<Group, Refusal> {
+        caller.require_whole(realm, ApiScope::UsersWrite)?;
+        self.realm_facts(realm).await?;
+        let at = self.now();
+        let group = Group {
+            realm: realm.clone(),
+            name: draft.name,
+            description: draft.description,
+            members: 0,
+            created_at: at,
+        };
+        let event = self
+            .event("group.created", realm, &caller.origin, at)?
+            .with_subject(format!("group:{}", group.name));
+        match self.store().group_insert(group.clone(), event).await? {
+            Inserted::Done => Ok(group),
+            Inserted::Exists => Err(Refusal::Exists(Thing::Group)),
+            Inserted::Missing(what) => Err(missing(what)),
+        }
+    }
+
+    /// Removes a group with its memberships.
+    pub async fn delete_group(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        name: &GroupName,
+    ) -> Result<(), Refusal> {
+        caller.require_whole(realm, ApiScope::UsersWrite)?;
+        let event = self
+            .event("group.deleted", realm, &caller.origin, self.now())?
+            .with_subject(format!("group:{name}"));
+        if self.store().group_delete(realm, name, event).await? {
+            Ok(())
+        } else {
+            Err(Refusal::NotFound(Thing::Group))
+        }
+    }
+
+    /// Lists the people of a group.
+    pub async fn group_members(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        name: &GroupName,
+        page: PageRequest,
+    ) -> Result<Page<Username>, Refusal> {
+        self.group(caller, realm, name).await?;
+        Ok(self.store().group_members(realm, name, page).await?)
+    }
+
+    /// Puts a person into a group or takes them out; the same again changes nothing.
+    pub async fn set_group_member(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        name: &GroupName,
+        user: &Username,
+        member: bool,
+    ) -> Result<(), Refusal> {
+        caller.require_whole(realm, ApiScope::UsersWrite)?;
+        if member {
+            self.may_give_membership(caller, realm, name).await?;
+        }
+        let kind = if member { "group.member-added" } else { "group.member-removed" };
+        let event = self
+            .event(kind, realm, &caller.origin, self.now())?
+            .with_subject(format!("user:{user}"))
+            .with_detail(serde_json::json!({ "group": name.as_str() }));
+        match self.store().group_member_set(realm, name, user, member, event).await? {
+            MemberChange::Done | MemberChange::Unchanged => Ok(()),
+            MemberChange::NoGroup => Err(Refusal::NotFound(Thing::Group)),
+            MemberChange::NoUser => Err(Refusal::NotFound(Thing::User)),
+        }
+    }
+
+    /// Who may change people could otherwise make administrators through a group.
+    async fn may_give_membership(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        name: &GroupName,
+    ) -> Result<(), Refusal> {
+        let own = caller.reach(realm, ApiScope::UsersWrite)?.limits;
+        let mut page = PageRequest::first(GRANT_PAGE);
+        loop {
+            let grants = self.store().grant_list(realm, page).await?;
+            let of_group = |grant: &&Grant| matches!(&grant.subject, GrantSubject::Group(group) if group == name);
+            for grant in grants.items.iter().filter(of_group) {
+                let operator = grant.role == Role::Operator;
+                may_give(caller, realm, grant.role.scopes(), operator, &grant.limits, &own)?;
+            }
+            let Some(next) = grants.next else {
+                return Ok(());
+            };
+            page = PageRequest { limit: GRANT_PAGE, after: Some(next) };
+        }
+    }
+}

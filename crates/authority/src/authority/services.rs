@@ -1,0 +1,355 @@
+//! Services: what tokens are good for, with their own limits and their forward-auth rules.
+
+use serde_json::{Map, Value};
+
+use super::Authority;
+use super::realms::{EDIT_ATTEMPTS_MAX, check_policy, expect_version, merged, missing};
+use crate::caller::{Caller, Reach};
+use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel};
+use crate::policy::TokenPolicy;
+use crate::refusal::{Refusal, Thing};
+use crate::scope::{ApiScope, Scope};
+use crate::service::{ForwardAuth, Service, ServiceStatus, Visibility};
+use crate::store::{Inserted, Page, PageRequest, ServiceDeleted};
+
+/// Forward-auth rules per service at most: each request is held against all of them.
+const FORWARD_AUTH_RULES_MAX: usize = 100;
+
+/// A service to create.
+#[derive(Debug, Clone)]
+pub struct ServiceDraft {
+    /// Its label.
+    pub label: ServiceLabel,
+    /// What to call it.
+    pub name: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// Where it is.
+    pub url: Option<String>,
+    /// Whom to ask.
+    pub contact: Option<String>,
+    /// Its picture.
+    pub logo_url: Option<String>,
+    /// Who sees it.
+    pub visibility: Visibility,
+    /// The group that may use it.
+    pub group: Option<GroupName>,
+    /// The entitlement that its users receive.
+    pub entitlement_uri: Option<String>,
+    /// Whether its tokens count.
+    pub status: ServiceStatus,
+    /// The unit it belongs to.
+    pub unit: Option<String>,
+    /// Its own limits.
+    pub token_policy: TokenPolicy,
+    /// What forward-auth requires.
+    pub forward_auth: ForwardAuth,
+}
+
+/// What to change of a service; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceEdit {
+    /// What to call it.
+    pub name: Option<String>,
+    /// What it is.
+    pub description: Option<Option<String>>,
+    /// Where it is.
+    pub url: Option<Option<String>>,
+    /// Whom to ask.
+    pub contact: Option<Option<String>>,
+    /// Its picture.
+    pub logo_url: Option<Option<String>>,
+    /// Who sees it.
+    pub visibility: Option<Visibility>,
+    /// The group that may use it.
+    pub group: Option<Option<GroupName>>,
+    /// The entitlement that its users receive.
+    pub entitlement_uri: Option<Option<String>>,
+    /// Whether its tokens count.
+    pub status: Option<ServiceStatus>,
+    /// The unit it belongs to.
+    pub unit: Option<Option<String>>,
+    /// Merged into the policy as RFC 7396 says.
+    pub token_policy: Option<Map<String, Value>>,
+    /// Merged into the forward-auth settings as RFC 7396 says; its lists are replaced.
+    pub forward_auth: Option<Map<String, Value>>,
+}
+
+impl Authority {
+    /// Lists the services that the caller may see. A page may hold fewer than its limit.
+    pub async fn services(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Service>, Refusal> {
+        let sight = self.sight(caller, realm).await?;
+        let mut page = self.store().service_list(realm, page).await?;
+        page.items.retain(|service| sight.shows(service));
+        Ok(page)
+    }
+
+    /// Shows a service.
+    pub async fn service(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        label: &ServiceLabel,
+    ) -> Result<Service, Refusal> {
+        let sight = self.sight(caller, realm).await?;
+        let found = self.store().service_find(realm, label).await?;
+        found.filter(|service| sight.shows(service)).ok_or(Refusal::NotFound(Thing::Service))
+    }
+
+    /// Creates a service.
+    pub async fn create_service(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        draft: ServiceDraft,
+    ) -> Result<Service, Refusal> {
+        let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
+        if !reach.whole && !draft.unit.as_ref().is_some_and(|unit| reach.units.contains(unit)) {
+            return Err(Refusal::Forbidden(ApiScope::ServicesWrite));
+        }
+        self.realm_facts(realm).await?;
+        let at = self.now();
+        let service = Service {
+            realm: realm.clone(),
+            label: draft.label,
+            name: draft.name,
+            description: draft.description,
+            url: draft.url,
+            contact: draft.contact,
+            logo_url: draft.logo_url,
+            visibility: draft.visibility,
+            group: draft.group,
+            entitlement_uri: draft.entitlement_uri,
+            status: draft.status,
+            unit: draft.unit,
+            token_policy: draft.token_policy,
+            forward_auth: draft.forward_auth,
+            created_at: at,
+            updated_at: at,
+            version: 1,
+        };
+        self.check_service(&service).await?;
+        let event = self
+            .event("service.created", realm, &caller.origin, at)?
+            .with_service(service.label.as_str());
+        match self.store().service_insert(service.clone(), event).await? {
+            Inserted::Done => Ok(service),
+            Inserted::Exists => Err(Refusal::Exists(Thing::Service)),
+            Inserted::Missing(what) => Err(missing(what)),
+        }
+    }
+
+    /// Changes a service. The built-in one keeps its name in the world: only its description
+    /// and its limits change.
+    pub async fn edit_service(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        label: &ServiceLabel,
+        edit: ServiceEdit,
+        if_match: Option<i64>,
+    ) -> Result<Service, Refusal> {
+        let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
+        for _ in 0..EDIT_ATTEMPTS_MAX {
+            let current = self.service_in_reach(&reach, realm, label).await?;
+            expect_version(if_match, current.version)?;
+            let at = self.now();
+            let changed = Service { updated_at: at, ..apply(current, &edit)? };
+            if !reach.covers_service(label, changed.unit.as_ref()) {
+                return Err(Refusal::Forbidden(ApiScope::ServicesWrite));
+            }
+            if edit.unit.is_some() && !reach.whole {
+                return Err(Refusal::BeyondGrant("only a realm administrator moves a service"));
+            }
+            self.check_service(&changed).await?;
+            let event = self
+                .event("service.updated", realm, &caller.origin, at)?
+                .with_service(label.as_str());
+            let updated = self.store().service_update(changed, event).await?;
+            match Refusal::unless_updated(updated, Thing::Service) {
+                Err(Refusal::VersionMismatch) if if_match.is_none() => {}
+                settled => return settled,
+            }
+        }
+        Err(Refusal::VersionMismatch)
+    }
+
+    /// Removes a service that no live token names.
+    pub async fn delete_service(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        label: &ServiceLabel,
+    ) -> Result<(), Refusal> {
+        let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
+        let service = self.service_in_reach(&reach, realm, label).await?;
+        if label.as_str() == COUNTERFOIL {
+            return Err(Refusal::BuiltIn(Thing::Service));
+        }
+        // Who looks after a service may change it; whether it exists is the realm's matter.
+        if !reach.whole && !service.unit.as_ref().is_some_and(|unit| reach.units.contains(unit)) {
+            return Err(Refusal::BeyondGrant("only a realm administrator removes a service"));
+        }
+        let event = self
+            .event("service.deleted", realm, &caller.origin, self.now())?
+            .with_service(label.as_str());
+        match self.store().service_delete(realm, label, event).await? {
+            ServiceDeleted::Done => Ok(()),
+            ServiceDeleted::NotFound => Err(Refusal::NotFound(Thing::Service)),
+            ServiceDeleted::InUse(tokens) => Err(Refusal::InUse(tokens)),
+        }
+    }
+
+    async fn service_in_reach(
+        &self,
+        reach: &Reach,
+        realm: &RealmName,
+        label: &ServiceLabel,
+    ) -> Result<Service, Refusal> {
+        let found = self.store().service_find(realm, label).await?;
+        found
+            .filter(|service| reach.covers_service(label, service.unit.as_ref()))
+            .ok_or(Refusal::NotFound(Thing::Service))
+    }
+
+    /// What the caller sees of a realm's services.
+    async fn sight(&self, caller: &Caller, realm: &RealmName) -> Result<Sight, Refusal> {
+        let reach = caller.reach(realm, ApiScope::ServicesRead)?;
+        self.realm_facts(realm).await?;
+        let person = reach.own.as_ref().and_then(|owner| owner.user());
+        let groups = match person {
+            Some(name) if !reach.whole => {
+                let found = self.store().user_find(realm, name).await?;
+                Some(found.map(|user| user.groups).unwrap_or_default())
+            }
+            _ => None,
+        };
+        Ok(Sight { reach, groups })
+    }
+
+    /// Checks everything about a service that needs no look at who asks.
+    async fn check_service(&self, service: &Service) -> Result<(), Refusal> {
+        check_policy(&service.token_policy)?;
+        check_forward_auth(&service.forward_auth)?;
+        let realm = self.store().realm_find(&service.realm).await?;
+        let realm = realm.ok_or(Refusal::NotFound(Thing::Realm))?;
+        check_tightens(&service.token_policy, &realm.token_policy)?;
+        if service.label.as_str() != COUNTERFOIL {
+            return Ok(());
+        }
+        // Without it nobody could call the API to switch it on again.
+        let usable = service.status == ServiceStatus::Active
+            && service.group.is_none()
+            && service.unit.is_none()
+            && service.token_policy.enabled != Some(false);
+        if usable { Ok(()) } else { Err(Refusal::BuiltIn(Thing::Service)) }
+    }
+}
+
+/// What one caller sees of a realm's services.
+struct Sight {
+    reach: Reach,
+    /// The caller's groups, if it is a person who sees services as one of the realm.
+    groups: Option<Vec<GroupName>>,
+}
+
+impl Sight {
+    fn shows(&self, service: &Service) -> bool {
+        if self.reach.covers_service(&service.label, service.unit.as_ref()) {
+            return true;
+        }
+        let Some(groups) = &self.groups else {
+            return false;
+        };
+        match service.visibility {
+            Visibility::Administrators => false,
+            Visibility::Group => service.group.as_ref().is_some_and(|group| groups.contains(group)),
+            Visibility::Realm | Visibility::Public => true,
+        }
+    }
+}
+
+fn apply(service: Service, edit: &ServiceEdit) -> Result<Service, Refusal> {
+    let token_policy = match &edit.token_policy {
+        Some(patch) => merged(&service.token_policy, patch, "token_policy")?,
+        None => service.token_policy,
+    };
+    let forward_auth = match &edit.forward_auth {
+        Some(patch) => merged(&service.forward_auth, patch, "forward_auth")?,
+        None => service.forward_auth,
+    };
+    Ok(Service {
+        name: edit.name.clone().unwrap_or(service.name),
+        description: edit.description.clone().unwrap_or(service.description),
+        url: edit.url.clone().unwrap_or(service.url),
+        contact: edit.contact.clone().unwrap_or(service.contact),
+        logo_url: edit.logo_url.clone().unwrap_or(service.logo_url),
+        visibility: edit.visibility.unwrap_or(service.visibility),
+        group: edit.group.clone().unwrap_or(service.group),
+        entitlement_uri: edit.entitlement_uri.clone().unwrap_or(service.entitlement_uri),
+        status: edit.status.unwrap_or(service.status),
+        unit: edit.unit.clone().unwrap_or(service.unit),
+        token_policy,
+        forward_auth,
+        ..service
+    })
+}
+
+/// A limit above the realm's would be without effect; who sets one is better told.
+fn check_tightens(service: &TokenPolicy, realm: &TokenPolicy) -> Result<(), Refusal> {
+    let lifetimes = (service.max_lifetime_seconds, realm.max_lifetime_seconds);
+    if let (Some(asked), Some(allowed)) = lifetimes
+        && asked > allowed
+    {
+        let why = format!("the realm allows at most {allowed}");
+        return Err(Refusal::invalid("token_policy.max_lifetime_seconds", why));
+    }
+    let counts = (service.max_active_per_user, realm.max_active_per_user);
+    if let (Some(asked), Some(allowed)) = counts
+        && asked > allowed
+    {
+        let why = format!("the realm allows at most {allowed}");
+        return Err(Refusal::invalid("token_policy.max_active_per_user", why));
+    }
+    if service.must_expire == Some(false) && realm.must_expire == Some(true) {
+        let why = "the realm demands that tokens expire";
+        return Err(Refusal::invalid("token_policy.must_expire", why));
+    }
+    Ok(())
+}
+
+fn check_forward_auth(config: &ForwardAuth) -> Result<(), Refusal> {
+    if config.rules.len() > FORWARD_AUTH_RULES_MAX {
+        let why = format!("at most {FORWARD_AUTH_RULES_MAX} rules");
+        return Err(Refusal::invalid("forward_auth.rules", why));
+    }
+    let check_scopes = |field: String, scopes: &[String]| -> Result<(), Refusal> {
+        match scopes.iter().find_map(|scope| Scope::parse(scope).err()) {
+            Some(bad) => Err(Refusal::invalid(field, bad)),
+            None => Ok(()),
+        }
+    };
+    check_scopes("forward_auth.required_scopes".into(), &config.required_scopes)?;
+    for (index, rule) in config.rules.iter().enumerate() {
+        let field = format!("forward_auth.rules[{index}]");
+        let upper = |method: &String| {
+            !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
+        };
+        if !rule.methods.iter().all(upper) {
+            let why = "a method is written in upper case, as in POST";
+            return Err(Refusal::invalid(format!("{field}.methods"), why));
+        }
+        // A path in another form than the normalised one would silently never match.
+        if !rule.path.starts_with('/') || rule.path.contains("//") || rule.path.contains("/..") {
+            let why = "starts with / and holds neither // nor ..; may end with *";
+            return Err(Refusal::invalid(format!("{field}.path"), why));
+        }
+        check_scopes(format!("{field}.scopes"), &rule.scopes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! The judgement on one token whose record is at hand: pure, and in the order of the design.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{Active, Binding, Decision, Surroundings, VerifyRequest};
+use crate::cache::{Entry, Matched, ServiceCell};
+use crate::clock::Timestamp;
+use crate::keys::KeyId;
+use crate::kind::Kind;
+use crate::names::Username;
+use crate::scope::Scope;
+use crate::secret_hash::{SecretHash, keyed_hash};
+use crate::service::ServiceStatus;
+use crate::store::Rehash;
+use crate::subject::{OwnerFacts, UserStatus};
+use crate::verdict::Reason;
+
+/// Compares the secret, then judges the token.
+pub(super) fn decide(
+    entry: &Entry,
+    kind: Option<Kind>,
+    canonical: &str,
+    around: &Surroundings<'_>,
+) -> Decision {
+    let mac_under = |id: KeyId| around.keys.pepper_by_id(id).map(|key| keyed_hash(key, canonical));
+    let matched = entry.matches(around.now, &mac_under);
+    let foreign = entry.owner.realm != *around.request.realm;
+    let Some((matched, pepper, old)) = matched else {
+        return Decision::Bad { reason: Reason::Unknown, right_secret: false, retired: false };
+    };
+    // A foreign realm's token answers exactly as an unknown one, and so does a wrong letter.
+    if foreign || kind.is_some_and(|kind| kind != entry.kind) {
+        return Decision::Bad { reason: Reason::Unknown, right_secret: false, retired: false };
+    }
+    let current = around.keys.pepper();
+    let rehash = (pepper != current.id()).then(|| Rehash {
+        token: entry.id,
+        old: SecretHash::Keyed { pepper, mac: old },
+        new: SecretHash::Keyed { pepper: current.id(), mac: keyed_hash(current, canonical) },
+    });
+    decide_matched(entry, matched, rehash, around)
+}
+
+/// Judges a token whose right secret was presented.
+pub(super) fn decide_matched(
+    entry: &Entry,
+    matched: Matched,
+    rehash: Option<Rehash>,
+    around: &Surroundings<'_>,
+) -> Decision {
+    let bad = |reason| Decision::Bad { reason, right_secret: true, retired: false };
+    let service = match judge(entry, around) {
+        Ok(service) => service,
+        Err(reason) => return bad(reason),
+    };
+    match matched {
+        Matched::Good => {}
+        Matched::Early => return bad(Reason::NotYetValid),
+        Matched::Retired => {
+            return Decision::Bad { reason: Reason::Expired, right_secret: true, retired: true };
+        }
+    }
+    let active = Active {
+        id: entry.id,
+        kind: entry.kind,
+        owner: Arc::clone(&entry.owner),
+        profile: Arc::clone(&entry.profile),
+        service,
+        expires_at: entry.validity.expires_at(),
+        remaining: None,
+    };
+    Decision::Good { active, limit: entry.max_usages(), rehash }
+}
+
+/// Everything after the hash and before the limits, in the order of the design.
+fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceCell>>, Reason> {
+    let request = &around.request;
+    judge_owner_name(entry, request)?;
+    let service = judge_service(entry, around)?;
+    if !door_allowed(entry.profile.doors.as_ref(), request) {
+        return Err(Reason::WrongDoor);
+    }
+    if let Some(reason) = entry.state_facts().state(around.now).refusal() {
+        return Err(reason);
+    }
+    if entry.rest.as_ref().is_some_and(|rest| rest.parent_revoked) {
+        return Err(Reason::ParentRevoked);
+    }
+    if !around.realm.realm.enabled {
+        return Err(Reason::RealmInactive);
+    }
+    match &entry.owner.facts {
+        OwnerFacts::User(user) if user.status == UserStatus::Active => {}
+        OwnerFacts::Client(client) if client.enabled => {}
+        _ => return Err(Reason::OwnerInactive),
+    }
+    if let Some(cell) = &service {
+        judge_service_state(entry, cell, around)?;
+    } else if !around.realm.policy.enabled && entry.kind != Kind::ClientKey {
+        return Err(Reason::PolicyBlocked);
+    }
+    if !network_allowed(&entry.profile.networks, request.client_ip) {
+        return Err(Reason::NetworkDenied);
+    }
+    let lacks = |scope: &Scope| !entry.profile.scopes.contains(scope);
+    if request.scopes.iter().any(lacks) {
+        return Err(Reason::InsufficientScope);
+    }
+    let permissions = entry.profile.permissions.as_deref();
+    if !crate::permission::allows(permissions, request.resource, request.action) {
+        return Err(Reason::PermissionDenied);
+    }
+    Ok(service)
+}
+
+fn judge_owner_name(entry: &Entry, request: &VerifyRequest<'_>) -> Result<(), Reason> {
+    let Some(named) = request.username else {
+        return Ok(());
+    };
+    let owner = match &entry.owner.facts {
+        OwnerFacts::User(user) => user.username.as_str(),
+        OwnerFacts::Client(client) => client.name.as_str(),
+        OwnerFacts::Gone => return Err(Reason::OwnerInactive),
+    };
+    // Most clients send the canonical spelling; only the others pay for parsing.
+    let same = named == owner || Username::parse(named).is_ok_and(|name| name.as_str() == owner);
+    if same { Ok(()) } else { Err(Reason::WrongUser) }
+}
+
+fn judge_service(
+    entry: &Entry,
+    around: &Surroundings<'_>,
+) -> Result<Option<Arc<ServiceCell>>, Reason> {
+    if *around.request.binding == Binding::Unbound {
+        return Ok(None);
+    }
+    let good_for =
+        |cell: &&Arc<ServiceCell>| entry.profile.services.includes(cell.service.label.as_str());
+    around.services.iter().find(good_for).cloned().map(Some).ok_or(Reason::WrongService)
+}
+
+/// The service's own conditions: its status, its group, its policy.
+fn judge_service_state(
+    entry: &Entry,
+    cell: &ServiceCell,
+    around: &Surroundings<'_>,
+) -> Result<(), Reason> {
+    if cell.service.status != ServiceStatus::Active {
+        return Err(Reason::ServiceInactive);
+    }
+    if let (Some(group), OwnerFacts::User(user)) = (&cell.service.group, &entry.owner.facts)
+        && !user.groups.contains(group)
+    {
+        return Err(Reason::NotInGroup);
+    }
+    let policy = &cell.policy;
+    let created = entry.created_at.micros();
+    let expires = entry.validity.expires_at().map(Timestamp::micros);
+    // Client keys are bounded by their role, not by a lifetime.
+    if entry.kind != Kind::ClientKey
+        && (!policy.enabled || !policy.allows_lifetime(created, expires))
+    {
+        return Err(Reason::PolicyBlocked);
+    }
+    if !door_allowed(policy.doors.as_ref(), &around.request) {
+        return Err(Reason::WrongDoor);
+    }
+    let every_level = policy.networks.iter();
+    let denied = |networks: &Vec<_>| !network_allowed(networks, around.request.client_ip);
+    if every_level.clone().any(denied) {
+        return Err(Reason::NetworkDenied);
+    }
+    Ok(())
+}
+
+fn door_allowed(doors: Option<&Vec<crate::verdict::Door>>, request: &VerifyRequest<'_>) -> bool {
+    doors.is_none_or(|doors| doors.contains(&request.origin.door))
+}
+
+/// An unknown address is inside no network: a token that is bound to one is refused then.
+fn network_allowed(networks: &[ipnet::IpNet], client: Option<IpAddr>) -> bool {
+    networks.is_empty()
+        || client.is_some_and(|address| {
+            let address = address.to_canonical();
+            networks.iter().any(|network| network.contains(&address))
+        })
+}

@@ -1,0 +1,328 @@
+//! Is this secret good here, whose is it, what may it do? Every door asks this one question.
+//!
+//! Order (design rule 3): shape, checksum, look-up by id, hash, owner and
+//! service and door, state and time, network and scope and permission, limits.
+//! The presenter learns nothing but "no".
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+mod answer;
+mod judge;
+mod slowly;
+
+pub use self::answer::{Active, Verdict};
+use self::judge::decide;
+use super::Authority;
+use crate::cache::{Entry, RealmCell, ServiceCell};
+use crate::caller::Caller;
+use crate::clock::Timestamp;
+use crate::event::Origin;
+use crate::keys::KeyRing;
+use crate::kind::Kind;
+use crate::names::{RealmName, ServiceLabel};
+use crate::refusal::Refusal;
+use crate::scope::{ApiScope, Scope};
+use crate::secret::{Shape, TokenId};
+use crate::secret_hash::keyed_hash;
+use crate::store::{Consumed, Rehash};
+use crate::token::State;
+use crate::verdict::Reason;
+
+/// Which service the token must be good for. Comes from the verifier, never from the presenter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Binding {
+    /// This one.
+    Service(ServiceLabel),
+    /// At least one of these.
+    AnyOf(Vec<ServiceLabel>),
+    /// Not checked; the answer says so.
+    Unbound,
+}
+
+/// A question to verify.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyRequest<'a> {
+    /// The tenant.
+    pub realm: &'a RealmName,
+    /// The presented secret.
+    pub presented: &'a str,
+    /// The user name that came with it; the owner must be this one.
+    pub username: Option<&'a str>,
+    /// The service it must be good for.
+    pub binding: &'a Binding,
+    /// Scopes it must carry, all of them.
+    pub scopes: &'a [Scope],
+    /// The resource it must have permission for.
+    pub resource: Option<&'a str>,
+    /// The action on that resource.
+    pub action: Option<&'a str>,
+    /// The end client's address, as far as it is known.
+    pub client_ip: Option<IpAddr>,
+    /// Whether an accepted answer is a use.
+    pub consume: bool,
+    /// Whether failures count against the source. Off for authenticated verifiers that name
+    /// no client address: theirs is the address of everybody.
+    pub throttled: bool,
+    /// Who asks, through which door.
+    pub origin: &'a Origin,
+}
+
+/// What the cache can say without the store.
+enum Decision {
+    Good { active: Active, limit: Option<u64>, rehash: Option<Rehash> },
+    Bad { reason: Reason, right_secret: bool, retired: bool },
+}
+
+/// What a decision needs beside the token: services, realm, time.
+struct Surroundings<'a> {
+    request: VerifyRequest<'a>,
+    services: &'a [Arc<ServiceCell>],
+    realm: &'a RealmCell,
+    keys: &'a KeyRing,
+    now: Timestamp,
+}
+
+impl Authority {
+    /// The binding of a verifier: its one service is implied, one of several must be named.
+    pub fn binding(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        named: Option<&ServiceLabel>,
+    ) -> Result<Binding, Refusal> {
+        let reach = caller.reach(realm, ApiScope::Verify)?;
+        match named {
+            Some(label) if reach.whole || reach.services.contains(label) => {
+                Ok(Binding::Service(label.clone()))
+            }
+            Some(_) => Err(Refusal::Forbidden(ApiScope::Verify)),
+            None if reach.whole => Ok(Binding::Unbound),
+            None => match reach.services.as_slice() {
+                [only] => Ok(Binding::Service(only.clone())),
+                _ => {
+                    Err(Refusal::invalid("service", "this verifier has several services; name one"))
+                }
+            },
+        }
+    }
+
+    /// Whether the presented secret is good. The only errors are [`Refusal::Unavailable`],
+    /// [`Refusal::Overloaded`] and [`Refusal::NoEntropy`]: none of them is a denial.
+    pub async fn verify(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {
+        let now = self.now();
+        let Some(realm) = self.realm_facts(request.realm).await.map(Some).or_else(absent)? else {
+            return self.refused(&request, Reason::Unknown, None, now);
+        };
+        let services = match self.bound_services(&request).await? {
+            Ok(services) => services,
+            Err(reason) => return self.refused(&request, reason, None, now),
+        };
+        let keys = self.keys();
+        let surroundings =
+            Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
+        match self.shape(request.presented) {
+            Shape::Impossible | Shape::BadChecksum => {
+                self.refused(&request, Reason::Unknown, None, now)
+            }
+            Shape::Prefixed { kind, id } => {
+                self.verify_by_id(&surroundings, kind, id, request.presented).await
+            }
+            Shape::Grouped(normal) => self.verify_by_hash(&surroundings, &normal).await,
+            Shape::Other => self.verify_slowly(&surroundings).await,
+        }
+    }
+
+    /// The cells of the services that the binding names; a reason if none of them exists.
+    async fn bound_services(
+        &self,
+        request: &VerifyRequest<'_>,
+    ) -> Result<Result<Vec<Arc<ServiceCell>>, Reason>, Refusal> {
+        let labels = match request.binding {
+            Binding::Unbound => return Ok(Ok(Vec::new())),
+            Binding::Service(label) => std::slice::from_ref(label),
+            Binding::AnyOf(labels) => labels,
+        };
+        let mut cells = Vec::with_capacity(labels.len());
+        for label in labels {
+            cells.extend(self.service_facts(request.realm, label).await?);
+        }
+        Ok(if cells.is_empty() { Err(Reason::WrongService) } else { Ok(cells) })
+    }
+
+    async fn verify_by_id(
+        &self,
+        around: &Surroundings<'_>,
+        kind: Kind,
+        id: TokenId,
+        canonical: &str,
+    ) -> Result<Verdict, Refusal> {
+        let look = |entry: &Entry| decide(entry, Some(kind), canonical, around);
+        if let Some(decision) = self.cache.with_token(id, look) {
+            return self.conclude(around, id, decision).await;
+        }
+        let tag = self.cache.position();
+        let Some(record) = self.store.token_record(id).await? else {
+            // The same work as for a known id, so that time tells nothing.
+            std::hint::black_box(keyed_hash(around.keys.pepper(), canonical));
+            return self.refused(&around.request, Reason::Unknown, None, around.now);
+        };
+        let entry = self.cache.fill(record, tag);
+        self.conclude(around, id, look(&entry)).await
+    }
+
+    /// For forms without an id: the keyed hash is the way to the token.
+    async fn verify_by_hash(
+        &self,
+        around: &Surroundings<'_>,
+        normal: &str,
+    ) -> Result<Verdict, Refusal> {
+        let look = |entry: &Entry| decide(entry, None, normal, around);
+        for pepper in around.keys.peppers() {
+            let mac = keyed_hash(pepper, normal);
+            if let Some(id) = self.cache.id_by_hash(&mac)
+                && let Some(decision) = self.cache.with_token(id, look)
+                && !matches!(decision, Decision::Bad { right_secret: false, .. })
+            {
+                return self.conclude(around, id, decision).await;
+            }
+            let tag = self.cache.position();
+            if let Some(record) = self.store.token_record_by_hash(mac).await? {
+                let id = record.id;
+                let entry = self.cache.fill(record, tag);
+                return self.conclude(around, id, look(&entry)).await;
+            }
+        }
+        self.refused(&around.request, Reason::Unknown, None, around.now)
+    }
+
+    /// Counts the use, or records the refusal.
+    async fn conclude(
+        &self,
+        around: &Surroundings<'_>,
+        id: TokenId,
+        decision: Decision,
+    ) -> Result<Verdict, Refusal> {
+        let request = &around.request;
+        let (active, limit, rehash) = match decision {
+            Decision::Good { active, limit, rehash } => (active, limit, rehash),
+            Decision::Bad { reason, right_secret, retired } => {
+                if right_secret {
+                    self.ledger.denied(id);
+                }
+                if retired {
+                    self.alarm_retired(request, id, around.now)?;
+                }
+                return self.refused(request, reason, right_secret.then_some(id), around.now);
+            }
+        };
+        if let Some(rehash) = rehash {
+            self.ledger.rehash(rehash);
+        }
+        let Some(limit) = limit else {
+            if request.consume {
+                self.ledger.accepted(id, around.now, request.client_ip);
+            }
+            return Ok(Verdict::Active(active));
+        };
+        self.conclude_limited(around, active, limit).await
+    }
+
+    /// A limited token: the store alone says whether a use is left.
+    async fn conclude_limited(
+        &self,
+        around: &Surroundings<'_>,
+        active: Active,
+        limit: u64,
+    ) -> Result<Verdict, Refusal> {
+        let request = &around.request;
+        let id = active.id;
+        let consumed = if request.consume {
+            self.store.token_consume(id, around.now, request.client_ip).await?
+        } else {
+            match self.store.token_find(request.realm, id).await? {
+                Some(token) if token.state(around.now) == State::Active => {
+                    Consumed::Done { used: token.used }
+                }
+                Some(token) => Consumed::Refused(token.state(around.now)),
+                None => Consumed::Refused(State::Revoked),
+            }
+        };
+        match consumed {
+            Consumed::Done { used } => {
+                let remaining = Some(limit.saturating_sub(used));
+                Ok(Verdict::Active(Active { remaining, ..active }))
+            }
+            Consumed::Refused(state) => {
+                self.ledger.denied(id);
+                let reason = state.refusal().unwrap_or(Reason::Exhausted);
+                self.refused(request, reason, Some(id), around.now)
+            }
+        }
+    }
+
+    /// Records a refusal and makes the verdict of it.
+    fn refused(
+        &self,
+        request: &VerifyRequest<'_>,
+        reason: Reason,
+        token: Option<TokenId>,
+        now: Timestamp,
+    ) -> Result<Verdict, Refusal> {
+        if request.throttled
+            && reason.is_failed_attempt()
+            && let Some(source) = request.client_ip
+        {
+            let service = match request.binding {
+                Binding::Service(label) => Some(label.as_str()),
+                _ => None,
+            };
+            self.throttle.failed(source, request.username, service, now);
+        }
+        let mut origin = request.origin.clone();
+        origin.source = request.client_ip.or(origin.source);
+        let mut event = self.event("verify.refused", request.realm, &origin, now)?;
+        event = event.with_reason(reason.code()).refused();
+        if let Some(token) = token {
+            event = event.with_token(token);
+        }
+        if let Some(username) = request.username {
+            event = event.with_subject(self.named_in_events(username));
+        }
+        if let Binding::Service(label) = request.binding {
+            event = event.with_service(label.as_str());
+        }
+        self.ledger.refused(event);
+        Ok(Verdict::Inactive { reason, token })
+    }
+
+    /// What an event says of a presented user name: nothing that could be a secret typed into
+    /// the wrong field, and no more than fits a line.
+    fn named_in_events(&self, username: &str) -> String {
+        if self.shape(username) != Shape::Other || username.len() > 64 {
+            return "user:(withheld)".to_owned();
+        }
+        let name: String = username.chars().filter(|c| !c.is_control()).collect();
+        format!("user:{name}")
+    }
+
+    /// A former secret after its time: whoever holds it missed a rotation, or stole it.
+    fn alarm_retired(
+        &self,
+        request: &VerifyRequest<'_>,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let event = self.event("token.retired-secret-used", request.realm, request.origin, now)?;
+        self.ledger.refused(event.with_token(id).refused());
+        Ok(())
+    }
+}
+
+/// No such realm is an answer; everything else stays an error.
+fn absent<T>(refusal: Refusal) -> Result<Option<T>, Refusal> {
+    match refusal {
+        Refusal::NotFound(_) => Ok(None),
+        other => Err(other),
+    }
+}

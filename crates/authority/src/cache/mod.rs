@@ -1,0 +1,336 @@
+//! What verify remembers: tokens, their owners, services and realms, within a memory budget.
+//!
+//! The fill rule (design rule 8): a fill is tagged with the position of the
+//! change log *before* its read, and dropped if the log has since moved past
+//! anything it read. Without it a row read before a revocation could be put
+//! back after the invalidation, and a revoked token would live on in memory.
+
+mod changes;
+mod tokens;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::{Mutex, RwLock};
+
+pub use self::changes::Position;
+use self::changes::RecentChanges;
+pub(crate) use self::tokens::{Entry, Matched, Profile, Tokens, matched};
+use crate::caller::Powers;
+use crate::names::{RealmName, ServiceLabel};
+use crate::policy::EffectivePolicy;
+use crate::secret::TokenId;
+use crate::secret_hash::Mac256;
+use crate::service::{Realm, Service};
+use crate::store::{Change, ChangeListener, Record};
+use crate::subject::{Owner, OwnerFacts};
+
+/// Bytes that one cached token is reckoned to cost: slot, index and a share of its owner.
+/// `cargo xtask bench` measures the real figure.
+const TOKEN_COST_BYTES: u64 = 192;
+
+/// A token's owner, shared by all their cached tokens.
+#[derive(Debug)]
+pub struct OwnerCell {
+    /// The owner's realm.
+    pub realm: RealmName,
+    /// How the owner stands.
+    pub facts: OwnerFacts,
+    /// What the owner may do in the API, once somebody asked.
+    pub(crate) powers: OnceLock<Arc<Powers>>,
+    stale: AtomicBool,
+}
+
+impl OwnerCell {
+    fn new(realm: RealmName, facts: OwnerFacts) -> Arc<Self> {
+        Arc::new(Self { realm, facts, powers: OnceLock::new(), stale: AtomicBool::new(false) })
+    }
+
+    /// Whether the owner changed since: every token that points here is a miss then.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire)
+    }
+}
+
+/// A realm as verify needs it.
+#[derive(Debug)]
+pub struct RealmCell {
+    /// The realm.
+    pub realm: Realm,
+    /// What its own policy says for a service that says nothing.
+    pub policy: EffectivePolicy,
+}
+
+/// A service as verify needs it, its realm's policy applied.
+#[derive(Debug)]
+pub struct ServiceCell {
+    /// The service.
+    pub service: Service,
+    /// What holds for it.
+    pub policy: EffectivePolicy,
+}
+
+#[derive(Default)]
+struct RealmEntry {
+    realm: Option<Arc<RealmCell>>,
+    services: HashMap<ServiceLabel, Arc<ServiceCell>>,
+}
+
+/// Sizes and hit counts, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheStats {
+    /// Tokens held.
+    pub tokens: u64,
+    /// Tokens that fit the budget.
+    pub capacity: u64,
+    /// Look-ups answered from memory.
+    pub hits: u64,
+    /// Look-ups that went to the store.
+    pub misses: u64,
+    /// Fills that were dropped because something changed meanwhile.
+    pub dropped_fills: u64,
+}
+
+/// Everything that verify remembers.
+pub struct Cache {
+    recent: RecentChanges,
+    tokens: Tokens,
+    profiles: tokens::Profiles,
+    by_hash: RwLock<HashMap<[u8; 32], TokenId>>,
+    owners: Mutex<Owners>,
+    realms: RwLock<HashMap<RealmName, RealmEntry>>,
+    misses: AtomicU64,
+    dropped_fills: AtomicU64,
+}
+
+#[derive(Default)]
+struct Owners {
+    cells: HashMap<(RealmName, Owner), Weak<OwnerCell>>,
+    sweep_at: usize,
+}
+
+impl Cache {
+    /// A cache that keeps to `budget_bytes`, at least a handful of tokens.
+    pub fn new(budget_bytes: u64) -> Self {
+        let capacity = usize::try_from(budget_bytes / TOKEN_COST_BYTES).unwrap_or(usize::MAX);
+        Self {
+            recent: RecentChanges::default(),
+            tokens: Tokens::new(capacity),
+            profiles: tokens::Profiles::default(),
+            by_hash: RwLock::default(),
+            owners: Mutex::default(),
+            realms: RwLock::default(),
+            misses: AtomicU64::new(0),
+            dropped_fills: AtomicU64::new(0),
+        }
+    }
+
+    /// The position to tag a fill with: read it before the store.
+    pub fn position(&self) -> Position {
+        self.recent.position()
+    }
+
+    /// Looks at a cached token under a read lock; `None` on a miss. `look` must not block.
+    pub(crate) fn with_token<T>(&self, id: TokenId, look: impl FnOnce(&Entry) -> T) -> Option<T> {
+        let seen = self.tokens.with(id, |entry| (!entry.owner.is_stale()).then(|| look(entry)));
+        let seen = seen.flatten();
+        if seen.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        seen
+    }
+
+    /// The cached token with this hash, for secrets whose form carries no id.
+    pub(crate) fn id_by_hash(&self, mac: &Mac256) -> Option<TokenId> {
+        self.by_hash.read().get(mac.as_bytes()).copied()
+    }
+
+    /// Makes an entry of a record and keeps it unless something it rests on changed since `tag`.
+    pub(crate) fn fill(&self, record: Record, tag: Position) -> Arc<Entry> {
+        let owner_key = (record.realm.clone(), record.owner.clone());
+        let by_hash = record.secrets.iter().filter(|secret| secret.found_by_hash);
+        let hashes: Vec<[u8; 32]> = by_hash.filter_map(tokens::keyed_bytes).collect();
+        let id = record.id;
+        let cell = self.owner_cell(&owner_key, &record, tag);
+        let entry = Arc::new(Entry::new(record, cell, &self.profiles));
+        let moved = || {
+            self.recent.moved_past(tag, |change| match change {
+                Change::Token(changed) => *changed == id,
+                Change::User(realm, name) => {
+                    owner_key.0 == *realm && owner_key.1.user() == Some(name)
+                }
+                Change::Client(realm, name) => {
+                    owner_key.0 == *realm && owner_key.1 == Owner::Client(name.clone())
+                }
+                Change::Everything => true,
+                Change::Service(..) | Change::Realm(_) => false,
+            })
+        };
+        if self.tokens.insert_unless(&entry, moved) {
+            if !hashes.is_empty() {
+                let mut index = self.by_hash.write();
+                if index.len() >= self.tokens.capacity() {
+                    index.clear();
+                }
+                index.extend(hashes.into_iter().map(|mac| (mac, id)));
+            }
+        } else {
+            self.dropped_fills.fetch_add(1, Ordering::Relaxed);
+        }
+        entry
+    }
+
+    /// The owner's shared cell; a private one if the owner changed since `tag`.
+    fn owner_cell(
+        &self,
+        key: &(RealmName, Owner),
+        record: &Record,
+        tag: Position,
+    ) -> Arc<OwnerCell> {
+        let mut owners = self.owners.lock();
+        let known = owners.cells.get(key).and_then(Weak::upgrade);
+        if let Some(cell) = known
+            && !cell.is_stale()
+            && cell.facts == record.owner_facts
+        {
+            return cell;
+        }
+        let fresh = OwnerCell::new(key.0.clone(), record.owner_facts.clone());
+        let moved = self.recent.moved_past(tag, |change| owner_changed(change, key));
+        if !moved {
+            if owners.cells.len() >= owners.sweep_at {
+                owners.cells.retain(|_, cell| cell.strong_count() > 0);
+                owners.sweep_at = (owners.cells.len() * 2).max(1024);
+            }
+            if let Some(old) = owners.cells.insert(key.clone(), Arc::downgrade(&fresh))
+                && let Some(old) = old.upgrade()
+            {
+                old.stale.store(true, Ordering::Release);
+            }
+        }
+        fresh
+    }
+
+    /// The cached service, if it is known.
+    pub(crate) fn service(&self, realm: &RealmName, label: &str) -> Option<Arc<ServiceCell>> {
+        let realms = self.realms.read();
+        let entry = realms.get(realm)?;
+        // Labels are few per realm and compare by bytes; a parsed label would allocate.
+        entry.services.iter().find(|(known, _)| known.as_str() == label).map(|(_, c)| Arc::clone(c))
+    }
+
+    /// The cached realm, if it is known.
+    pub(crate) fn realm(&self, realm: &RealmName) -> Option<Arc<RealmCell>> {
+        self.realms.read().get(realm)?.realm.clone()
+    }
+
+    /// Keeps a realm unless it changed since `tag`.
+    pub(crate) fn fill_realm(&self, realm: Realm, tag: Position) -> Arc<RealmCell> {
+        let policy = crate::policy::TokenPolicy::default().effective(&realm.token_policy);
+        let name = realm.name.clone();
+        let cell = Arc::new(RealmCell { realm, policy });
+        let mut realms = self.realms.write();
+        let moved = self.recent.moved_past(tag, |change| match change {
+            Change::Realm(changed) => *changed == name,
+            Change::Everything => true,
+            _ => false,
+        });
+        if !moved {
+            realms.entry(name).or_default().realm = Some(Arc::clone(&cell));
+        }
+        cell
+    }
+
+    /// Keeps a service unless it or its realm changed since `tag`.
+    pub(crate) fn fill_service(
+        &self,
+        service: Service,
+        realm: &RealmCell,
+        tag: Position,
+    ) -> Arc<ServiceCell> {
+        let policy = service.token_policy.effective(&realm.realm.token_policy);
+        let (name, label) = (service.realm.clone(), service.label.clone());
+        let cell = Arc::new(ServiceCell { service, policy });
+        let mut realms = self.realms.write();
+        let moved = self.recent.moved_past(tag, |change| match change {
+            Change::Service(realm, changed) => *realm == name && *changed == label,
+            Change::Realm(changed) => *changed == name,
+            Change::Everything => true,
+            _ => false,
+        });
+        if !moved {
+            realms.entry(name).or_default().services.insert(label, Arc::clone(&cell));
+        }
+        cell
+    }
+
+    /// Sizes and counts.
+    pub fn stats(&self) -> CacheStats {
+        CacheStats {
+            tokens: self.tokens.len(),
+            capacity: u64::try_from(self.tokens.capacity()).unwrap_or(u64::MAX),
+            hits: self.tokens.hits(),
+            misses: self.misses.load(Ordering::Relaxed),
+            dropped_fills: self.dropped_fills.load(Ordering::Relaxed),
+        }
+    }
+
+    fn apply(&self, change: &Change) {
+        match change {
+            Change::Token(id) => self.tokens.remove(*id),
+            Change::User(realm, name) => {
+                self.forget_owner(&(realm.clone(), Owner::User(name.clone())));
+            }
+            Change::Client(realm, name) => {
+                self.forget_owner(&(realm.clone(), Owner::Client(name.clone())));
+            }
+            Change::Service(realm, label) => {
+                if let Some(entry) = self.realms.write().get_mut(realm) {
+                    entry.services.remove(label);
+                }
+            }
+            Change::Realm(realm) => {
+                self.realms.write().remove(realm);
+            }
+            Change::Everything => {
+                self.tokens.clear();
+                self.by_hash.write().clear();
+                self.realms.write().clear();
+                for (_, cell) in self.owners.lock().cells.drain() {
+                    if let Some(cell) = cell.upgrade() {
+                        cell.stale.store(true, Ordering::Release);
+                    }
+                }
+            }
+        }
+    }
+
+    fn forget_owner(&self, key: &(RealmName, Owner)) {
+        if let Some(cell) = self.owners.lock().cells.remove(key).and_then(|cell| cell.upgrade()) {
+            cell.stale.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn owner_changed(change: &Change, key: &(RealmName, Owner)) -> bool {
+    match change {
+        Change::User(realm, name) => key.0 == *realm && key.1.user() == Some(name),
+        Change::Client(realm, name) => key.0 == *realm && key.1 == Owner::Client(name.clone()),
+        Change::Everything => true,
+        Change::Token(_) | Change::Service(..) | Change::Realm(_) => false,
+    }
+}
+
+/// First the log, then the entries: a fill that misses the one meets the other.
+impl ChangeListener for Cache {
+    fn changed(&self, changes: &[Change]) {
+        self.recent.push(changes);
+        for change in changes {
+            self.apply(change);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

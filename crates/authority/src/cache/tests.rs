@@ -1,0 +1,169 @@
+//! The fill rule under forced schedules, and eviction within the budget.
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::kind::Kind;
+use crate::names::Username;
+use crate::service::Services;
+use crate::subject::{UserFacts, UserStatus};
+use crate::validity::Validity;
+
+fn realm() -> RealmName {
+    RealmName::parse("main").unwrap()
+}
+
+fn alice() -> Username {
+    Username::parse("alice").unwrap()
+}
+
+fn id(number: u32) -> TokenId {
+    TokenId::parse(&format!("{number:012}")).unwrap()
+}
+
+fn record(number: u32, status: UserStatus) -> Record {
+    Record {
+        id: id(number),
+        realm: realm(),
+        kind: Kind::PersonalAccessToken,
+        owner: Owner::User(alice()),
+        owner_facts: OwnerFacts::User(UserFacts {
+            username: alice(),
+            display_name: None,
+            email: None,
+            status,
+            unit: None,
+            groups: Vec::new(),
+        }),
+        services: Services::All,
+        scopes: Vec::new(),
+        permissions: None,
+        networks: Vec::new(),
+        doors: None,
+        enabled: true,
+        locked: false,
+        pending: false,
+        revoked: false,
+        validity: Validity::new(Timestamp::EPOCH, None).unwrap(),
+        created_at: Timestamp::EPOCH,
+        max_usages: None,
+        parent: None,
+        parent_revoked: false,
+        secrets: Vec::new(),
+    }
+}
+
+fn holds(cache: &Cache, number: u32) -> bool {
+    cache.with_token(id(number), |_| ()).is_some()
+}
+
+#[test]
+fn a_row_read_before_an_invalidation_is_not_put_back_after_it() {
+    let cache = Cache::new(1 << 20);
+    let tag = cache.position();
+    let read_before = record(1, UserStatus::Active);
+    cache.changed(&[Change::Token(id(1))]);
+    cache.fill(read_before, tag);
+    assert!(!holds(&cache, 1));
+    assert_eq!(cache.stats().dropped_fills, 1);
+    cache.fill(record(1, UserStatus::Active), cache.position());
+    assert!(holds(&cache, 1));
+}
+
+#[test]
+fn a_change_of_something_else_drops_nothing() {
+    let cache = Cache::new(1 << 20);
+    let tag = cache.position();
+    cache.changed(&[Change::Token(id(2)), Change::User(realm(), Username::parse("bob").unwrap())]);
+    cache.fill(record(1, UserStatus::Active), tag);
+    assert!(holds(&cache, 1));
+}
+
+#[test]
+fn a_suspended_owner_takes_every_cached_token_along() {
+    let cache = Cache::new(1 << 20);
+    for number in 0..100 {
+        cache.fill(record(number, UserStatus::Active), cache.position());
+    }
+    cache.changed(&[Change::User(realm(), alice())]);
+    assert!((0..100).all(|number| !holds(&cache, number)));
+}
+
+#[test]
+fn an_owner_read_before_their_suspension_is_not_shared_after_it() {
+    let cache = Cache::new(1 << 20);
+    let tag = cache.position();
+    let read_before = record(1, UserStatus::Active);
+    cache.changed(&[Change::User(realm(), alice())]);
+    cache.fill(read_before, tag);
+    cache.fill(record(2, UserStatus::Suspended), cache.position());
+    assert!(!holds(&cache, 1));
+    let suspended = cache.with_token(id(2), |entry| entry.owner.facts.clone()).unwrap();
+    assert!(matches!(suspended, OwnerFacts::User(user) if user.status == UserStatus::Suspended));
+}
+
+#[test]
+fn a_fill_older_than_the_remembered_changes_is_dropped() {
+    let cache = Cache::new(1 << 20);
+    let tag = cache.position();
+    for number in 10..5000 {
+        cache.changed(&[Change::Token(id(number))]);
+    }
+    cache.fill(record(1, UserStatus::Active), tag);
+    assert!(!holds(&cache, 1));
+}
+
+/// Fills and invalidations race on threads; whoever wins, no entry that was read before the
+/// last invalidation survives it.
+#[test]
+fn races_of_fill_and_invalidation_never_leave_the_old_row() {
+    for round in 0..200 {
+        let cache = Cache::new(1 << 20);
+        let truth = Mutex::new(UserStatus::Active);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let tag = cache.position();
+                    let status = *truth.lock();
+                    if round % 2 == 0 {
+                        std::thread::yield_now();
+                    }
+                    cache.fill(record(1, status), tag);
+                });
+            }
+            scope.spawn(|| {
+                *truth.lock() = UserStatus::Suspended;
+                cache.changed(&[Change::User(realm(), alice()), Change::Token(id(1))]);
+            });
+        });
+        let seen = cache.with_token(id(1), |entry| entry.owner.facts.clone());
+        let suspended =
+            |facts| matches!(facts, OwnerFacts::User(user) if user.status == UserStatus::Suspended);
+        assert!(seen.is_none_or(suspended), "round {round}");
+    }
+}
+
+#[test]
+fn the_budget_bounds_the_tokens_held_and_the_asked_for_ones_stay() {
+    let cache = Cache::new(TOKEN_COST_BYTES * 640);
+    for number in 0..5 {
+        cache.fill(record(number, UserStatus::Active), cache.position());
+    }
+    for number in 5..5000 {
+        cache.fill(record(number, UserStatus::Active), cache.position());
+        for asked in 0..5 {
+            cache.with_token(id(asked), |_| ());
+        }
+    }
+    let stats = cache.stats();
+    assert!(stats.tokens <= stats.capacity, "{stats:?}");
+    assert!((0..5).all(|number| holds(&cache, number)));
+}
+
+#[test]
+fn everything_means_everything() {
+    let cache = Cache::new(1 << 20);
+    cache.fill(record(1, UserStatus::Active), cache.position());
+    cache.changed(&[Change::Everything]);
+    assert!(!holds(&cache, 1));
+    assert_eq!(cache.stats().tokens, 0);
+}

@@ -1,0 +1,367 @@
+//! The bounded map from token id to what verify needs of it.
+//!
+//! Sharded, with a read lock per look-up and CLOCK eviction: a look-up sets one
+//! bit, an insertion into a full shard takes the place of the first entry whose
+//! bit is not set. Memory follows the budget, never the number of tokens.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use hashbrown::HashTable;
+use parking_lot::{Mutex, RwLock};
+
+use super::OwnerCell;
+use crate::clock::Timestamp;
+use crate::keys::KeyId;
+use crate::kind::Kind;
+use crate::scope::Scope;
+use crate::secret::TokenId;
+use crate::secret_hash::{Mac256, SecretHash};
+use crate::service::Services;
+use crate::store::Record;
+use crate::token::{Slot, StateFacts, StoredSecret};
+use crate::validity::Validity;
+use crate::verdict::Door;
+
+/// Shards: enough that two cores rarely meet on one lock.
+const SHARDS: usize = 64;
+
+/// What many tokens have in common, kept once.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Profile {
+    pub(crate) services: Services,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) permissions: Option<String>,
+    pub(crate) networks: Vec<ipnet::IpNet>,
+    pub(crate) doors: Option<Vec<Door>>,
+}
+
+/// A token as verify needs it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: TokenId,
+    pub(crate) kind: Kind,
+    enabled: bool,
+    locked: bool,
+    pending: bool,
+    revoked: bool,
+    pub(crate) validity: Validity,
+    pub(crate) created_at: Timestamp,
+    pub(crate) owner: Arc<OwnerCell>,
+    pub(crate) profile: Arc<Profile>,
+    current: Option<(KeyId, Mac256)>,
+    /// What most tokens do not have.
+    pub(crate) rest: Option<Box<Rest>>,
+}
+
+/// The rarer facts of a token.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    pub(crate) max_usages: Option<u64>,
+    pub(crate) parent_revoked: bool,
+    pub(crate) secrets: Vec<StoredSecret>,
+    /// A keyed code of a slow secret that verified, so that the next time is fast. Dies with
+    /// the entry, which dies with any change of the token.
+    pub(crate) remembered: Mutex<Option<Mac256>>,
+}
+
+/// Which secret of a token was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Matched {
+    /// One that counts.
+    Good,
+    /// A former one, after its time.
+    Retired,
+    /// `next`, before its time.
+    Early,
+}
+
+/// The MAC of a keyed secret.
+pub(super) fn keyed_bytes(secret: &StoredSecret) -> Option<[u8; 32]> {
+    match &secret.hash {
+        SecretHash::Keyed { mac, .. } => Some(*mac.as_bytes()),
+        SecretHash::Slow { .. } => None,
+    }
+}
+
+/// A current keyed secret without times of its own: the common case, kept without a box.
+fn plain_current(secret: &StoredSecret) -> Option<(KeyId, Mac256)> {
+    let timeless = secret.facts.not_before.is_none() && secret.facts.expires_at.is_none();
+    match &secret.hash {
+        SecretHash::Keyed { pepper, mac } if timeless && secret.facts.slot == Slot::Current => {
+            Some((*pepper, *mac))
+        }
+        _ => None,
+    }
+}
+
+impl Entry {
+    pub(super) fn new(record: Record, owner: Arc<OwnerCell>, profiles: &Profiles) -> Self {
+        let current = record.secrets.iter().find_map(plain_current);
+        let others = record.secrets.into_iter().filter(|secret| plain_current(secret).is_none());
+        let secrets: Vec<StoredSecret> = others.collect();
+        let plain = record.max_usages.is_none() && !record.parent_revoked && secrets.is_empty();
+        let rest = (!plain).then(|| {
+            Box::new(Rest {
+                max_usages: record.max_usages,
+                parent_revoked: record.parent_revoked,
+                secrets,
+                remembered: Mutex::new(None),
+            })
+        });
+        Self {
+            id: record.id,
+            kind: record.kind,
+            enabled: record.enabled,
+            locked: record.locked,
+            pending: record.pending,
+            revoked: record.revoked,
+            validity: record.validity,
+            created_at: record.created_at,
+            owner,
+            profile: profiles.shared(Profile {
+                services: record.services,
+                scopes: record.scopes,
+                permissions: record.permissions,
+                networks: record.networks,
+                doors: record.doors,
+            }),
+            current,
+            rest,
+        }
+    }
+
+    /// The facts of its state; whether uses are left is the store's to say.
+    pub(crate) fn state_facts(&self) -> StateFacts {
+        StateFacts {
+            revoked: self.revoked,
+            locked: self.locked,
+            enabled: self.enabled,
+            pending: self.pending,
+            validity: self.validity,
+            exhausted: false,
+        }
+    }
+
+    /// Uses allowed in all, if limited.
+    pub(crate) fn max_usages(&self) -> Option<u64> {
+        self.rest.as_ref().and_then(|rest| rest.max_usages)
+    }
+
+    /// Compares with every keyed secret. `mac_under` computes the presented secret's code.
+    ///
+    /// Returns the pepper it matched under, so that a retired one can be replaced.
+    pub(crate) fn matches(
+        &self,
+        now: Timestamp,
+        mac_under: &dyn Fn(KeyId) -> Option<Mac256>,
+    ) -> Option<(Matched, KeyId, Mac256)> {
+        if let Some((pepper, mac)) = &self.current
+            && mac_under(*pepper).as_ref() == Some(mac)
+        {
+            return Some((Matched::Good, *pepper, *mac));
+        }
+        self.rest.as_ref()?.secrets.iter().find_map(|secret| {
+            let SecretHash::Keyed { pepper, mac } = &secret.hash else {
+                return None;
+            };
+            let right = mac_under(*pepper).as_ref() == Some(mac);
+            right.then(|| (matched(secret, now), *pepper, *mac))
+        })
+    }
+}
+
+/// Whether a right secret counts at `now` by its own times.
+pub(crate) fn matched(secret: &StoredSecret, now: Timestamp) -> Matched {
+    if secret.facts.expires_at.is_some_and(|end| end <= now) {
+        Matched::Retired
+    } else if secret.facts.not_before.is_some_and(|start| now < start) {
+        Matched::Early
+    } else {
+        Matched::Good
+    }
+}
+
+/// Profiles remembered for sharing; beyond it those that no token uses are forgotten.
+const PROFILES_MAX: usize = 16_384;
+
+/// Keeps equal profiles once: a fleet of tokens differs in owner and secret, rarely in this.
+#[derive(Default)]
+pub(super) struct Profiles(Mutex<HashSet<Arc<Profile>>>);
+
+impl Profiles {
+    fn shared(&self, profile: Profile) -> Arc<Profile> {
+        let mut known = self.0.lock();
+        if let Some(shared) = known.get(&profile) {
+            return Arc::clone(shared);
+        }
+        if known.len() >= PROFILES_MAX {
+            known.retain(|profile| Arc::strong_count(profile) > 1);
+        }
+        let fresh = Arc::new(profile);
+        if known.len() < PROFILES_MAX {
+            known.insert(Arc::clone(&fresh));
+        }
+        fresh
+    }
+}
+
+struct Seat {
+    entry: Arc<Entry>,
+    used: AtomicBool,
+}
+
+#[derive(Default)]
+struct Shard {
+    index: HashTable<u32>,
+    seats: Vec<Seat>,
+    hand: usize,
+}
+
+/// The bounded map.
+pub(crate) struct Tokens {
+    shards: Vec<RwLock<Shard>>,
+    seats_per_shard: usize,
+    hits: AtomicU64,
+}
+
+/// Ids are random base62, so mixing the bytes is hash enough.
+fn hash_of(id: &TokenId) -> u64 {
+    let bytes = id.as_bytes();
+    let (head, tail) = bytes.split_at(8);
+    let head = head.try_into().map_or(0, u64::from_le_bytes);
+    let tail = tail.try_into().map_or(0, u32::from_le_bytes);
+    let mixed = (head ^ u64::from(tail).rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ (mixed >> 32)
+}
+
+impl Tokens {
+    pub(super) fn new(capacity: usize) -> Self {
+        let seats_per_shard = (capacity / SHARDS).max(1);
+        Self {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            seats_per_shard,
+            hits: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.seats_per_shard * SHARDS
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        let seats = self.shards.iter().map(|shard| shard.read().seats.len());
+        u64::try_from(seats.sum::<usize>()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    fn shard(&self, hash: u64) -> Option<&RwLock<Shard>> {
+        // The top bits choose the shard; the table uses the low ones.
+        self.shards.get(usize::try_from(hash >> 58).unwrap_or(0))
+    }
+
+    pub(super) fn with<T>(&self, id: TokenId, look: impl FnOnce(&Entry) -> T) -> Option<T> {
+        let hash = hash_of(&id);
+        let shard = self.shard(hash)?.read();
+        let seat = shard.find(hash, id).and_then(|seat| shard.seats.get(seat))?;
+        seat.used.store(true, Ordering::Relaxed);
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        Some(look(&seat.entry))
+    }
+
+    /// Puts the entry in unless `moved` says, under the shard's lock, that it is out of date.
+    pub(super) fn insert_unless(&self, entry: &Arc<Entry>, moved: impl FnOnce() -> bool) -> bool {
+        let hash = hash_of(&entry.id);
+        let Some(shard) = self.shard(hash) else {
+            return false;
+        };
+        let mut shard = shard.write();
+        if moved() {
+            return false;
+        }
+        shard.put(hash, Arc::clone(entry), self.seats_per_shard);
+        true
+    }
+
+    pub(super) fn remove(&self, id: TokenId) {
+        let hash = hash_of(&id);
+        if let Some(shard) = self.shard(hash) {
+            shard.write().take(hash, id);
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            *shard.write() = Shard::default();
+        }
+    }
+}
+
+impl Shard {
+    fn find(&self, hash: u64, id: TokenId) -> Option<usize> {
+        let is = |&seat: &u32| self.id_at(seat) == Some(id);
+        self.index.find(hash, is).map(|&seat| seat as usize)
+    }
+
+    fn id_at(&self, seat: u32) -> Option<TokenId> {
+        self.seats.get(seat as usize).map(|seat| seat.entry.id)
+    }
+
+    fn put(&mut self, hash: u64, entry: Arc<Entry>, seats_max: usize) {
+        self.take(hash, entry.id);
+        if self.seats.len() >= seats_max {
+            self.evict();
+        }
+        let Ok(seat) = u32::try_from(self.seats.len()) else {
+            return;
+        };
+        self.seats.push(Seat { entry, used: AtomicBool::new(false) });
+        let seats = &self.seats;
+        self.index.insert_unique(hash, seat, |&seat| {
+            seats.get(seat as usize).map_or(0, |seat| hash_of(&seat.entry.id))
+        });
+    }
+
+    /// Removes the entry under the hand that nobody asked for since the hand last passed.
+    fn evict(&mut self) {
+        for _ in 0..=self.seats.len() {
+            if self.hand >= self.seats.len() {
+                self.hand = 0;
+            }
+            let Some(seat) = self.seats.get(self.hand) else {
+                return;
+            };
+            if seat.used.swap(false, Ordering::Relaxed) {
+                self.hand += 1;
+            } else {
+                let id = seat.entry.id;
+                self.take(hash_of(&id), id);
+                return;
+            }
+        }
+    }
+
+    /// Takes an entry out; the last seat moves into its place, so seats stay dense.
+    fn take(&mut self, hash: u64, id: TokenId) {
+        let Some(seat) = self.find(hash, id) else {
+            return;
+        };
+        let is_seat = |wanted: usize| move |&at: &u32| at as usize == wanted;
+        if let Ok(found) = self.index.find_entry(hash, is_seat(seat)) {
+            found.remove();
+        }
+        let last = self.seats.len() - 1;
+        if seat != last
+            && let Some(moved) = self.seats.get(last)
+            && let Some(at) = self.index.find_mut(hash_of(&moved.entry.id), is_seat(last))
+            && let Ok(new_place) = u32::try_from(seat)
+        {
+            *at = new_place;
+        }
+        self.seats.swap_remove(seat);
+    }
+}

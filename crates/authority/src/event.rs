@@ -1,0 +1,201 @@
+//! What happened: one record that serves audit, history and, later, notification.
+
+use std::net::IpAddr;
+
+use crate::clock::{Entropy, NoEntropy, Timestamp};
+use crate::names::RealmName;
+use crate::secret::TokenId;
+use crate::verdict::Door;
+
+/// How an act ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was refused.
+    Refused,
+}
+
+impl Outcome {
+    /// The name on the wire and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// The outcome of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Done, Self::Refused].into_iter().find(|o| o.name() == name)
+    }
+}
+
+/// Who did it, from where, through which door: the part of an event that a door knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `user:alice`, `client:gate`, `system`, or `anonymous`.
+    pub actor: String,
+    /// The token that the actor presented.
+    pub actor_token: Option<TokenId>,
+    /// The door.
+    pub door: Door,
+    /// The address the request came from.
+    pub source: Option<IpAddr>,
+    /// The request's id, the same as in the log and in the answer.
+    pub request_id: Option<String>,
+}
+
+impl Origin {
+    /// Acts of the installation itself.
+    pub fn system(door: Door) -> Self {
+        Self { actor: "system".into(), actor_token: None, door, source: None, request_id: None }
+    }
+}
+
+/// A state change or refusal. Never holds a secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Opaque, unique, and ordered by time: see [`time_ordered_id`].
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// The realm it belongs to.
+    pub realm: RealmName,
+    /// What, as `noun.past-participle`: `token.issued`, `verify.refused`.
+    pub kind: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who, from where.
+    pub origin: Origin,
+    /// The token it is about.
+    pub token: Option<TokenId>,
+    /// The owner of that token, as an actor name, or the subject of the change.
+    pub subject: Option<String>,
+    /// The service it is about.
+    pub service: Option<String>,
+    /// A reason code, or the words that a person gave.
+    pub reason: Option<String>,
+    /// How many equal refusals this one stands for; 1 unless aggregated.
+    pub count: u64,
+    /// Further facts, by name.
+    pub detail: Option<serde_json::Value>,
+}
+
+impl Event {
+    /// An event of `realm` at `at`, to be filled in by the `with_` methods.
+    pub fn new(
+        kind: &'static str,
+        realm: &RealmName,
+        origin: &Origin,
+        at: Timestamp,
+        entropy: &dyn Entropy,
+    ) -> Result<Self, NoEntropy> {
+        Ok(Self {
+            id: time_ordered_id(at, entropy)?,
+            at,
+            realm: realm.clone(),
+            kind,
+            outcome: Outcome::Done,
+            origin: origin.clone(),
+            token: None,
+            subject: None,
+            service: None,
+            reason: None,
+            count: 1,
+            detail: None,
+        })
+    }
+
+    /// Names the token.
+    #[must_use]
+    pub fn with_token(mut self, token: TokenId) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Names the subject.
+    #[must_use]
+    pub fn with_subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
+    /// Names the service.
+    #[must_use]
+    pub fn with_service(mut self, service: impl Into<String>) -> Self {
+        self.service = Some(service.into());
+        self
+    }
+
+    /// Gives the reason.
+    #[must_use]
+    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Adds facts.
+    #[must_use]
+    pub fn with_detail(mut self, detail: serde_json::Value) -> Self {
+        self.detail = Some(detail);
+        self
+    }
+
+    /// Marks it as a refusal.
+    #[must_use]
+    pub fn refused(mut self) -> Self {
+        self.outcome = Outcome::Refused;
+        self
+    }
+}
+
+/// An id that sorts by time: 14 hexadecimal digits of microseconds, 10 random ones.
+pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, NoEntropy> {
+    let mut random = [0; 5];
+    entropy.fill(&mut random)?;
+    let random = data_encoding::HEXLOWER.encode(&random);
+    Ok(format!("{:014x}{random}", at.micros().max(0)))
+}
+
+/// Every kind of event, for the reference documentation.
+pub const EVENT_KINDS: [&str; 38] = [
+    "installation.initialised",
+    "admin.recovered",
+    "key.added",
+    "realm.created",
+    "realm.updated",
+    "user.created",
+    "user.updated",
+    "user.deleted",
+    "group.created",
+    "group.deleted",
+    "group.member-added",
+    "group.member-removed",
+    "unit.created",
+    "unit.updated",
+    "unit.deleted",
+    "grant.created",
+    "grant.deleted",
+    "service.created",
+    "service.updated",
+    "service.deleted",
+    "client.created",
+    "client.updated",
+    "client.deleted",
+    "token.issued",
+    "token.updated",
+    "token.replaced",
+    "token.rotated",
+    "token.enabled",
+    "token.disabled",
+    "token.locked",
+    "token.unlocked",
+    "token.revoked",
+    "token.retired-secret-used",
+    "verify.refused",
+    "api.refused",
+    "store.restored",
+    "policy.previewed",
+    "usage.lost",
+];

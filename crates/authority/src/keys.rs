@@ -1,0 +1,253 @@
+//! The key ring: peppers and sealing keys, current and retired.
+//!
+//! The keys live outside the database, so that a stolen database alone
+//! verifies and opens nothing. The store keeps a fingerprint of each, so that a
+//! server with the wrong directory finds out before it refuses anybody.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::clock::{Entropy, NoEntropy};
+use crate::secret_hash::hmac256;
+
+/// A key's number within its purpose. The highest one is current.
+pub type KeyId = u32;
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyPurpose {
+    /// Keys the hashes of secrets.
+    Pepper,
+    /// Seals what must be readable again.
+    Seal,
+}
+
+/// Every purpose.
+pub const KEY_PURPOSES: [KeyPurpose; 2] = [KeyPurpose::Pepper, KeyPurpose::Seal];
+
+impl KeyPurpose {
+    /// The name in file names and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pepper => "pepper",
+            Self::Seal => "seal",
+        }
+    }
+
+    /// The purpose of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        KEY_PURPOSES.into_iter().find(|purpose| purpose.name() == name)
+    }
+}
+
+impl fmt::Display for KeyPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// 256 bits of key material. Wiped when dropped; shows nothing of itself.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Key {
+    #[zeroize(skip)]
+    id: KeyId,
+    bytes: [u8; 32],
+}
+
+/// A key that peppers hashes.
+pub type Pepper = Key;
+
+impl Key {
+    /// A key with a number.
+    pub const fn new(id: KeyId, bytes: [u8; 32]) -> Self {
+        Self { id, bytes }
+    }
+
+    /// A fresh random key.
+    pub fn generate(id: KeyId, entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        entropy.fill(bytes.as_mut())?;
+        Ok(Self { id, bytes: *bytes })
+    }
+
+    /// Its number.
+    pub const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// The material, for hashing and for the key file.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
+    /// A text by which the key is recognised and from which it cannot be found.
+    pub fn fingerprint(&self, purpose: KeyPurpose) -> String {
+        let parts = [purpose.name().as_bytes()];
+        let mac = hmac256(&self.bytes, b"counterfoil key fingerprint 1", &parts);
+        data_encoding::HEXLOWER.encode(&mac.as_bytes()[..16])
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({}, ..)", self.id)
+    }
+}
+
+/// All keys of an installation. Swapped as a whole when one is added.
+///
+/// Invariant: each purpose has at least one key, in ascending order of number.
+#[derive(Debug, Clone)]
+pub struct KeyRing {
+    peppers: Arc<[Key]>,
+    seals: Arc<[Key]>,
+}
+
+/// A key ring without a key for some purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {0} key")]
+pub struct NoKey(pub KeyPurpose);
+
+/// A sealed value cannot be opened: the key is missing or the value was altered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the sealed value cannot be opened with the keys at hand")]
+pub struct Unsealable;
+
+impl KeyRing {
+    /// A ring of these keys, in any order.
+    pub fn new(mut peppers: Vec<Key>, mut seals: Vec<Key>) -> Result<Self, NoKey> {
+        for (keys, purpose) in [(&mut peppers, KeyPurpose::Pepper), (&mut seals, KeyPurpose::Seal)]
+        {
+            if keys.is_empty() {
+                return Err(NoKey(purpose));
+            }
+            keys.sort_by_key(Key::id);
+        }
+        Ok(Self { peppers: peppers.into(), seals: seals.into() })
+    }
+
+    /// A fresh ring with one key per purpose.
+    pub fn generate(entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
+        let pepper = Key::generate(1, entropy)?;
+        let seal = Key::generate(1, entropy)?;
+        Ok(Self { peppers: [pepper].into(), seals: [seal].into() })
+    }
+
+    /// The keys of a purpose, oldest first.
+    pub fn keys(&self, purpose: KeyPurpose) -> &[Key] {
+        match purpose {
+            KeyPurpose::Pepper => &self.peppers,
+            KeyPurpose::Seal => &self.seals,
+        }
+    }
+
+    /// The pepper for new secrets.
+    pub fn pepper(&self) -> &Pepper {
+        newest(&self.peppers)
+    }
+
+    /// The pepper with this number, current or retired.
+    pub fn pepper_by_id(&self, id: KeyId) -> Option<&Pepper> {
+        self.peppers.iter().find(|key| key.id == id)
+    }
+
+    /// Every pepper, the current one first.
+    pub fn peppers(&self) -> impl Iterator<Item = &Pepper> {
+        self.peppers.iter().rev()
+    }
+
+    /// Seals `clear` to `row`, which must be named again to open it.
+    pub fn seal(
+        &self,
+        row: &str,
+        clear: &[u8],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>, NoEntropy> {
+        let key = newest(&self.seals);
+        let mut sealed = key.id.to_be_bytes().to_vec();
+        sealed.extend(seal_under(&key.bytes, row, clear, entropy)?);
+        Ok(sealed)
+    }
+
+    /// Opens what [`KeyRing::seal`] made for `row`.
+    pub fn open(&self, row: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+        let (id, rest) = sealed.split_first_chunk::<4>().ok_or(Unsealable)?;
+        let id = KeyId::from_be_bytes(*id);
+        let key = self.seals.iter().find(|key| key.id == id).ok_or(Unsealable)?;
+        open_under(&key.bytes, row, rest)
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the ring's invariant: no purpose is without a key")]
+fn newest(keys: &[Key]) -> &Key {
+    keys.last().expect("a key ring holds a key for each purpose")
+}
+
+/// XChaCha20-Poly1305 with a random nonce in front and `row` as associated data.
+pub(crate) fn seal_under(
+    key: &[u8; 32],
+    row: &str,
+    clear: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>, NoEntropy> {
+    let mut nonce = [0; 24];
+    entropy.fill(&mut nonce)?;
+    let payload = Payload { msg: clear, aad: row.as_bytes() };
+    let cipher = XChaCha20Poly1305::new(key.into());
+    let text = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| NoEntropy)?;
+    Ok([nonce.as_slice(), &text].concat())
+}
+
+/// Opens what [`seal_under`] made.
+pub(crate) fn open_under(
+    key: &[u8; 32],
+    row: &str,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Unsealable> {
+    let (nonce, text) = sealed.split_first_chunk::<24>().ok_or(Unsealable)?;
+    let payload = Payload { msg: text, aad: row.as_bytes() };
+    let cipher = XChaCha20Poly1305::new(key.into());
+    cipher.decrypt(&XNonce::from(*nonce), payload).map(Zeroizing::new).map_err(|_| Unsealable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::SeededEntropy;
+
+    #[test]
+    fn a_sealed_value_opens_for_its_row_only() {
+        let entropy = SeededEntropy::new(1);
+        let ring = KeyRing::generate(&entropy).unwrap();
+        let sealed = ring.seal("row-1", b"clear", &entropy).unwrap();
+        assert_eq!(ring.open("row-1", &sealed).unwrap().as_slice(), b"clear");
+        assert_eq!(ring.open("row-2", &sealed), Err(Unsealable));
+        let mut altered = sealed.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        assert_eq!(ring.open("row-1", &altered), Err(Unsealable));
+        assert!(ring.open("row-1", &sealed[..3]).is_err());
+    }
+
+    #[test]
+    fn the_highest_number_is_current_and_the_others_still_open() {
+        let entropy = SeededEntropy::new(2);
+        let old = KeyRing::generate(&entropy).unwrap();
+        let sealed = old.seal("row", b"clear", &entropy).unwrap();
+        let mut seals = old.keys(KeyPurpose::Seal).to_vec();
+        seals.push(Key::generate(2, &entropy).unwrap());
+        let ring = KeyRing::new(old.keys(KeyPurpose::Pepper).to_vec(), seals).unwrap();
+        assert_eq!(ring.open("row", &sealed).unwrap().as_slice(), b"clear");
+        assert_ne!(ring.seal("row", b"clear", &entropy).unwrap()[..4], sealed[..4]);
+    }
+
+    #[test]
+    fn a_fingerprint_names_key_and_purpose() {
+        let key = Key::new(1, [9; 32]);
+        assert_ne!(key.fingerprint(KeyPurpose::Pepper), key.fingerprint(KeyPurpose::Seal));
+        assert_eq!(format!("{key:?}"), "Key(1, ..)");
+    }
+}

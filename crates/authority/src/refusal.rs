@@ -1,0 +1,118 @@
+//! Why an act was not done: one enum for every act, from which each door writes its own errors.
+
+use crate::clock::NoEntropy;
+use crate::scope::ApiScope;
+use crate::store::{Unavailable, Updated};
+use crate::token::State;
+
+/// What a refusal is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thing {
+    /// A realm.
+    Realm,
+    /// A person.
+    User,
+    /// A group.
+    Group,
+    /// A unit.
+    Unit,
+    /// A grant.
+    Grant,
+    /// A service.
+    Service,
+    /// A client.
+    Client,
+    /// A token.
+    Token,
+}
+
+impl Thing {
+    /// The noun, for messages and problem slugs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Realm => "realm",
+            Self::User => "user",
+            Self::Group => "group",
+            Self::Unit => "unit",
+            Self::Grant => "grant",
+            Self::Service => "service",
+            Self::Client => "client",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// Why an act was not done.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Refusal {
+    /// The store could not answer; nothing is known to have happened. Never a denial.
+    #[error("the store is not reachable, try again")]
+    Unavailable(#[from] Unavailable),
+    /// The queue of slow hashes is full; try again. Never a denial.
+    #[error("too many slow hashes are waiting, try again")]
+    Overloaded,
+    /// The operating system's generator failed.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// The caller's credential does not carry the scope for this act here.
+    #[error("this needs the scope {}", .0.name())]
+    Forbidden(ApiScope),
+    /// The caller may do this sort of thing, but not to this extent.
+    #[error("{0}")]
+    BeyondGrant(&'static str),
+    /// There is no such thing, or it is not the caller's to know of.
+    #[error("there is no such {}", .0.name())]
+    NotFound(Thing),
+    /// The name is taken.
+    #[error("a {} of that name exists", .0.name())]
+    Exists(Thing),
+    /// `If-Match` names another version.
+    #[error("it was changed since it was read")]
+    VersionMismatch,
+    /// A field of the request makes no sense.
+    #[error("{field}: {why}")]
+    Invalid {
+        /// The field, as a path in the request body or query.
+        field: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A policy of the service or realm forbids it.
+    #[error("policy: {0}")]
+    Policy(String),
+    /// The person holds as many active tokens as the policy allows.
+    #[error("the limit of {0} active tokens per person is reached")]
+    AtLimit(u32),
+    /// The idempotency key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// The token has ended for good.
+    #[error("the token is {}", .0.name())]
+    Ended(State),
+    /// Live tokens still name the service.
+    #[error("{0} tokens that are not revoked still name this service")]
+    InUse(u64),
+    /// Others still belong to it.
+    #[error("the {} is not empty", .0.name())]
+    NotEmpty(Thing),
+    /// Cannot be changed or removed because the installation depends on it.
+    #[error("the built-in {} cannot be changed like this", .0.name())]
+    BuiltIn(Thing),
+}
+
+impl Refusal {
+    /// A field of the request that makes no sense.
+    pub fn invalid(field: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self::Invalid { field: field.into(), why: format!("{why}") }
+    }
+
+    /// Turns what a conditional update said into its record or a refusal.
+    pub fn unless_updated<T>(updated: Updated<T>, thing: Thing) -> Result<T, Self> {
+        match updated {
+            Updated::Done(record) => Ok(record),
+            Updated::NotFound => Err(Self::NotFound(thing)),
+            Updated::VersionMismatch => Err(Self::VersionMismatch),
+            Updated::Missing(what) => Err(Self::invalid(what, format!("there is no such {what}"))),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Scopes: what a credential may ask for (RFC 6749 section 3.3).
+
+use std::fmt;
+
+/// Characters in a scope at most; a limit on everything that is stored per token.
+pub const SCOPE_LEN_MAX: usize = 128;
+
+/// One scope token: `1*( %x21 / %x23-5B / %x5D-7E )`, RFC 6749 section 3.3.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope(Box<str>);
+
+/// A text that is no scope token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a scope is 1 to 128 printable ASCII characters without space, quote or backslash")]
+pub struct BadScope;
+
+impl Scope {
+    /// Recognises a scope token.
+    pub fn parse(text: &str) -> Result<Self, BadScope> {
+        let shaped = (1..=SCOPE_LEN_MAX).contains(&text.len())
+            && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        if shaped { Ok(Self(text.into())) } else { Err(BadScope) }
+    }
+
+    /// The scope as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a credential may do in the API of Counterfoil itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ApiScope {
+    /// See tokens.
+    TokensRead,
+    /// Issue, change and revoke tokens.
+    TokensWrite,
+    /// Issue and change registration tokens.
+    RegistrationTokensWrite,
+    /// See people, groups and units.
+    UsersRead,
+    /// Change people, groups and units.
+    UsersWrite,
+    /// See services.
+    ServicesRead,
+    /// Change services and their policies.
+    ServicesWrite,
+    /// See and change clients and grants.
+    ClientsWrite,
+    /// See and change provisioning targets.
+    TargetsWrite,
+    /// See and change policies and realms.
+    PoliciesWrite,
+    /// Read events and the audit log.
+    AuditRead,
+    /// Ask whether a token is good.
+    Verify,
+}
+
+/// Every scope of the API, in the order of the documentation.
+pub const API_SCOPES: [ApiScope; 12] = [
+    ApiScope::TokensRead,
+    ApiScope::TokensWrite,
+    ApiScope::RegistrationTokensWrite,
+    ApiScope::UsersRead,
+    ApiScope::UsersWrite,
+    ApiScope::ServicesRead,
+    ApiScope::ServicesWrite,
+    ApiScope::ClientsWrite,
+    ApiScope::TargetsWrite,
+    ApiScope::PoliciesWrite,
+    ApiScope::AuditRead,
+    ApiScope::Verify,
+];
+
+impl ApiScope {
+    /// The scope's name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TokensRead => "tokens:read",
+            Self::TokensWrite => "tokens:write",
+            Self::RegistrationTokensWrite => "registration-tokens:write",
+            Self::UsersRead => "users:read",
+            Self::UsersWrite => "users:write",
+            Self::ServicesRead => "services:read",
+            Self::ServicesWrite => "services:write",
+            Self::ClientsWrite => "clients:write",
+            Self::TargetsWrite => "targets:write",
+            Self::PoliciesWrite => "policies:write",
+            Self::AuditRead => "audit:read",
+            Self::Verify => "verify",
+        }
+    }
+
+    /// The scope of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        API_SCOPES.into_iter().find(|scope| scope.name() == name)
+    }
+
+    /// This scope's place in an [`ApiScopes`] set.
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+/// A set of API scopes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub struct ApiScopes(u16);
+
+impl ApiScopes {
+    /// No scope.
+    pub const NONE: Self = Self(0);
+    /// Every scope.
+    pub const ALL: Self = Self((1 << API_SCOPES.len()) - 1);
+
+    /// The set of `scopes`.
+    pub fn of(scopes: &[ApiScope]) -> Self {
+        Self(scopes.iter().fold(0, |bits, scope| bits | scope.bit()))
+    }
+
+    /// The API scopes among arbitrary scope names; others mean nothing to the API.
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(names.into_iter().filter_map(ApiScope::from_name).fold(0, |bits, s| bits | s.bit()))
+    }
+
+    /// Whether `scope` is in the set. Writing implies reading the same thing.
+    pub const fn contains(self, scope: ApiScope) -> bool {
+        let implied = match scope {
+            ApiScope::TokensRead => ApiScope::TokensWrite.bit(),
+            ApiScope::UsersRead => ApiScope::UsersWrite.bit(),
+            ApiScope::ServicesRead => ApiScope::ServicesWrite.bit(),
+            _ => 0,
+        };
+        self.0 & (scope.bit() | implied) != 0
+    }
+
+    /// The scopes in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The scopes in either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether every scope here is also covered by `other`.
+    pub fn is_subset_of(self, other: Self) -> bool {
+        self.iter().all(|scope| other.contains(scope))
+    }
+
+    /// The scopes, in the order of the documentation.
+    pub fn iter(self) -> impl Iterator<Item = ApiScope> {
+        API_SCOPES.into_iter().filter(move |scope| self.0 & scope.bit() != 0)
+    }
+}
+
+impl fmt::Debug for ApiScopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(ApiScope::name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_implies_reading_the_same_thing_and_nothing_else() {
+        let set = ApiScopes::of(&[ApiScope::TokensWrite]);
+        assert!(set.contains(ApiScope::TokensRead));
+        assert!(!set.contains(ApiScope::UsersRead));
+        assert!(!ApiScopes::of(&[ApiScope::TokensRead]).contains(ApiScope::TokensWrite));
+    }
+
+    #[test]
+    fn scopes_follow_the_grammar_of_rfc_6749() {
+        assert!(Scope::parse("repo:push").is_ok());
+        for bad in ["", "a b", "a\"b", "a\\b", "ä"] {
+            assert_eq!(Scope::parse(bad), Err(BadScope), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The vectors of the token string, and what any one-character change does to it.
+
+use std::collections::HashSet;
+
+use super::*;
+use crate::testing::SeededEntropy;
+
+const VECTORS: [(&str, Kind); 4] = [
+    ("cflp_0123456789AB_abcdefghijklmnopqrstuvwxyz0123450devdl", Kind::PersonalAccessToken),
+    ("cflr_ZZZZZZZZZZZZ_zQWBuTSOoRi4A9spHcVY5ncnsDkxkJ7Q0xOBJQ", Kind::RegistrationToken),
+    ("cfls_aB3dE6gH9jK2_M4nP7qR0sT3uV6wX9yZ2aB5cD8eF1gH410WTix", Kind::ServiceToken),
+    ("cflp_000000000000_8WqY5uO1O8PMdmXPc9kg5mzhXEmzCVUO00sLyG", Kind::PersonalAccessToken),
+];
+
+fn prefixes() -> Vec<Prefix> {
+    vec![Prefix::default()]
+}
+
+#[test]
+fn the_published_vectors_are_recognised() {
+    for (text, kind) in VECTORS {
+        let id = TokenId::parse(&text[5..17]).unwrap();
+        assert_eq!(shape_of(text, &prefixes()), Shape::Prefixed { kind, id }, "{text}");
+    }
+}
+
+#[test]
+fn every_one_character_change_fails_before_any_look_up() {
+    for (text, _) in VECTORS {
+        for position in 0..text.len() {
+            for other in "0aZ_-~ ".chars() {
+                let mut changed: Vec<char> = text.chars().collect();
+                if changed[position] == other {
+                    continue;
+                }
+                changed[position] = other;
+                let changed: String = changed.into_iter().collect();
+                let shape = shape_of(&changed, &prefixes());
+                assert_eq!(shape, Shape::BadChecksum, "{changed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_million_generated_strings_never_repeat_and_always_check() {
+    let entropy = SeededEntropy::new(7);
+    let prefix = Prefix::default();
+    let mut seen = HashSet::with_capacity(1_000_000);
+    for _ in 0..1_000_000 {
+        let id = TokenId::generate(&entropy).unwrap();
+        let text = generate_prefixed(&prefix, Kind::ServiceToken, id, &entropy).unwrap();
+        assert_eq!(text.reveal().len(), 56);
+        let expected = Shape::Prefixed { kind: Kind::ServiceToken, id };
+        assert_eq!(shape_of(text.reveal(), &prefixes()), expected);
+        assert!(seen.insert(crc_free(text.reveal())), "repeated");
+    }
+}
+
+/// A compact stand-in for the string, so that a million of them fit in memory.
+fn crc_free(text: &str) -> [u8; 16] {
+    let mut kept = [0; 16];
+    kept.copy_from_slice(&text.as_bytes()[18..34]);
+    kept
+}
+
+#[test]
+fn grouped_secrets_are_read_whatever_their_case_and_dashes() {
+    let text = generate_grouped(&SeededEntropy::new(1)).unwrap();
+    assert_eq!(text.reveal().len(), 29);
+    let shape = shape_of(text.reveal(), &prefixes());
+    assert!(matches!(shape, Shape::Grouped(_)));
+    let typed = text.reveal().replace('-', "").to_uppercase();
+    assert_eq!(shape_of(&typed, &prefixes()), shape);
+}
+
+#[test]
+fn impossible_strings_are_refused_by_their_shape() {
+    assert_eq!(shape_of("", &prefixes()), Shape::Impossible);
+    assert_eq!(shape_of("a\0b", &prefixes()), Shape::Impossible);
+    assert_eq!(shape_of(&"a".repeat(513), &prefixes()), Shape::Impossible);
+    assert_eq!(shape_of("hunter2", &prefixes()), Shape::Other);
+}
+
+#[test]
+fn retired_prefixes_stay_accepted_and_foreign_ones_do_not() {
+    let acme = Prefix::parse("acme").unwrap();
+    let entropy = SeededEntropy::new(2);
+    let id = TokenId::generate(&entropy).unwrap();
+    let text = generate_prefixed(&acme, Kind::ClientKey, id, &entropy).unwrap();
+    let both = [Prefix::default(), acme];
+    assert_eq!(shape_of(text.reveal(), &both), Shape::Prefixed { kind: Kind::ClientKey, id });
+    assert_eq!(shape_of(text.reveal(), &prefixes()), Shape::Other);
+    assert_eq!(Prefix::parse("9ab"), Err(BadPrefix));
+    assert_eq!(Prefix::parse("waytoolong"), Err(BadPrefix));
+}
+
+#[test]
+fn debug_shows_nothing_of_a_secret() {
+    let text = generate_grouped(&SeededEntropy::new(3)).unwrap();
+    let shown = format!("{text:?}");
+    assert_eq!(shown, "ClearSecret(..)");
+}

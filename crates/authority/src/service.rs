@@ -1,0 +1,238 @@
+//! Services that tokens are good for, and realms that hold everything.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::names::{GroupName, RealmName, ServiceLabel};
+use crate::policy::TokenPolicy;
+use crate::scope::Scope;
+
+/// A tenant: users, services, tokens, clients and policies belong to exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Realm {
+    /// Its name, unique in the installation.
+    pub name: RealmName,
+    /// What to call it.
+    pub display_name: Option<String>,
+    /// Whether anything in it counts.
+    pub enabled: bool,
+    /// The IANA time zone in which dates without time are read.
+    pub zone: String,
+    /// Limits for all its services.
+    pub token_policy: TokenPolicy,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Rises by one with each change; the `ETag`.
+    pub version: i64,
+}
+
+/// Whether a service takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceStatus {
+    /// Its tokens count.
+    Active,
+    /// Its tokens do not count until it is active again.
+    Suspended,
+}
+
+impl ServiceStatus {
+    /// The name on the wire and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+        }
+    }
+
+    /// The status of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Active, Self::Suspended].into_iter().find(|s| s.name() == name)
+    }
+}
+
+/// Who sees a service in the portal (COmanage's CA, CG, CP, P).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Administrators.
+    Administrators,
+    /// Members of its group.
+    Group,
+    /// Every person of the realm.
+    Realm,
+    /// Everybody.
+    Public,
+}
+
+impl Visibility {
+    /// The name on the wire and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Administrators => "administrators",
+            Self::Group => "group",
+            Self::Realm => "realm",
+            Self::Public => "public",
+        }
+    }
+
+    /// The visibility of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Administrators, Self::Group, Self::Realm, Self::Public]
+            .into_iter()
+            .find(|v| v.name() == name)
+    }
+}
+
+/// Where forward-auth reads the original method and path from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The request itself: its method, and the path below `/authz/{service}`.
+    #[default]
+    Subpath,
+    /// `X-Original-Method` and `X-Original-URI`, as nginx is told to set them.
+    XOriginal,
+    /// `X-Forwarded-Method` and `X-Forwarded-Uri`, as Traefik and Caddy set them.
+    XForwarded,
+}
+
+/// A rule that adds scopes for some methods and paths; it can never take any away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardAuthRule {
+    /// HTTP methods it speaks of, upper case; empty: all.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// The path it speaks of: exact, or a prefix when it ends with `*`.
+    pub path: String,
+    /// The scopes it adds.
+    pub scopes: Vec<String>,
+}
+
+/// What a forward-auth request for a service needs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ForwardAuth {
+    /// Scopes that every request needs.
+    pub required_scopes: Vec<String>,
+    /// Where method and path come from.
+    pub origin: Origin,
+    /// Scopes that some requests need besides.
+    pub rules: Vec<ForwardAuthRule>,
+}
+
+/// Something that people and programs sign in to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The realm it belongs to.
+    pub realm: RealmName,
+    /// Its label, unique in the realm.
+    pub label: ServiceLabel,
+    /// What to call it.
+    pub name: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// Where it is.
+    pub url: Option<String>,
+    /// Whom to ask.
+    pub contact: Option<String>,
+    /// Its picture.
+    pub logo_url: Option<String>,
+    /// Who sees it.
+    pub visibility: Visibility,
+    /// If set, only members of this group may use it.
+    pub group: Option<GroupName>,
+    /// The entitlement that its users receive.
+    pub entitlement_uri: Option<String>,
+    /// Whether its tokens count.
+    pub status: ServiceStatus,
+    /// The unit it belongs to.
+    pub unit: Option<String>,
+    /// Its own limits.
+    pub token_policy: TokenPolicy,
+    /// What forward-auth requires.
+    pub forward_auth: ForwardAuth,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Rises by one with each change; the `ETag`.
+    pub version: i64,
+}
+
+/// The services that a token is good for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Services {
+    /// `["*"]`: every service of the realm but `counterfoil`.
+    All,
+    /// These.
+    Named(Vec<ServiceLabel>),
+}
+
+impl Services {
+    /// Whether a token with these services is good for `label`.
+    pub fn includes(&self, label: &str) -> bool {
+        match self {
+            Self::All => label != crate::names::COUNTERFOIL,
+            Self::Named(labels) => labels.iter().any(|named| named.as_str() == label),
+        }
+    }
+
+    /// The labels as they stand on the wire; `*` for all.
+    pub fn labels(&self) -> Vec<&str> {
+        match self {
+            Self::All => vec!["*"],
+            Self::Named(labels) => labels.iter().map(ServiceLabel::as_str).collect(),
+        }
+    }
+}
+
+/// Scopes that a forward-auth request needs: the base, and those of every rule that speaks of it.
+pub fn required_scopes(config: &ForwardAuth, method: &str, path: &str) -> Vec<Scope> {
+    let by_rule = config.rules.iter().filter(|rule| rule_speaks_of(rule, method, path));
+    let names = config.required_scopes.iter().chain(by_rule.flat_map(|rule| &rule.scopes));
+    let mut scopes: Vec<Scope> = names.filter_map(|name| Scope::parse(name).ok()).collect();
+    scopes.sort();
+    scopes.dedup();
+    scopes
+}
+
+fn rule_speaks_of(rule: &ForwardAuthRule, method: &str, path: &str) -> bool {
+    let by_method = rule.methods.is_empty() || rule.methods.iter().any(|m| m == method);
+    let by_path = match rule.path.strip_suffix('*') {
+        Some(prefix) => path.starts_with(prefix),
+        None => path == rule.path,
+    };
+    by_method && by_path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_never_includes_the_api_itself() {
+        assert!(Services::All.includes("git"));
+        assert!(!Services::All.includes("counterfoil"));
+    }
+
+    #[test]
+    fn a_rule_only_adds() {
+        let config = ForwardAuth {
+            required_scopes: vec!["read".into()],
+            origin: Origin::Subpath,
+            rules: vec![ForwardAuthRule {
+                methods: vec!["POST".into()],
+                path: "/push/*".into(),
+                scopes: vec!["write".into()],
+            }],
+        };
+        let names = |method, path| -> Vec<String> {
+            required_scopes(&config, method, path).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(names("GET", "/push/x"), ["read"]);
+        assert_eq!(names("POST", "/push/x"), ["read", "write"]);
+        assert_eq!(names("POST", "/pull"), ["read"]);
+    }
+}

@@ -1,0 +1,151 @@
+//! The durable memory of the authority, as the rules see it.
+//!
+//! Each method is one transaction: when it returns `Ok` all of it is durable,
+//! when it returns `Err` none of it is known to have happened. There is no
+//! transaction handle, so nobody can hold one across a network call. Refusals
+//! are values; [`Unavailable`] is the only error.
+//!
+//! One rule for every write: the events given with it are stored in the same
+//! transaction, and before the method returns, every [`ChangeListener`] has
+//! been told what changed. That order is what makes a revocation hold for the
+//! very next verify.
+
+mod clients;
+mod events;
+mod installation;
+mod people;
+mod services;
+mod tokens;
+
+use std::sync::Arc;
+
+pub use clients::{ClientCreated, ClientStore, NewClient};
+pub use events::{EventFilter, EventStore};
+pub use installation::{
+    Initialised, Installation, InstallationStore, KeyRecord, KeyUse, NewInstallation, Purged,
+};
+pub use people::{MemberChange, PeopleStore, UserFilter};
+pub use services::{ServiceDeleted, ServiceStore};
+pub use tokens::{
+    ActiveLimit, Consumed, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer, TokenAct,
+    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, UsageDelta,
+};
+
+use crate::names::{ClientName, RealmName, ServiceLabel, Username};
+use crate::secret::TokenId;
+
+/// The store could not answer.
+///
+/// Not an answer. "There is no such token" is `Ok(None)`; a door that turns
+/// this error into a denial locks every user out during a database restart.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the store is unavailable")]
+pub struct Unavailable(#[source] pub Arc<dyn std::error::Error + Send + Sync>);
+
+impl Unavailable {
+    /// Wraps what the engine said.
+    pub fn new(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+}
+
+/// What came of inserting a record with a unique name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is stored.
+    Done,
+    /// The name is taken.
+    Exists,
+    /// Something that the record names does not exist; the text says what.
+    Missing(&'static str),
+}
+
+/// What came of changing a record on condition of its version.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Updated<T> {
+    /// It is changed; here is how it stands now.
+    Done(T),
+    /// There is no such record.
+    NotFound,
+    /// Somebody changed it since it was read.
+    VersionMismatch,
+    /// Something that the record now names does not exist; the text says what.
+    Missing(&'static str),
+}
+
+/// One page of a list, in the order of the list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The records.
+    pub items: Vec<T>,
+    /// Where the next page begins, if there is one. Opaque to everybody but the store.
+    pub next: Option<String>,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Records at most; the door has checked 1 to 1000.
+    pub limit: u32,
+    /// Where it begins: `next` of the page before.
+    pub after: Option<String>,
+}
+
+impl PageRequest {
+    /// The first page of at most `limit` records.
+    pub const fn first(limit: u32) -> Self {
+        Self { limit, after: None }
+    }
+}
+
+/// What a committed transaction changed, as far as caches care.
+///
+/// Issuing is no change: nothing is cached about a token that did not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// A token's record or secrets.
+    Token(TokenId),
+    /// A person, or their memberships.
+    User(RealmName, Username),
+    /// A client.
+    Client(RealmName, ClientName),
+    /// A service.
+    Service(RealmName, ServiceLabel),
+    /// A realm.
+    Realm(RealmName),
+    /// Perhaps anything: drop every cache.
+    Everything,
+}
+
+/// Is told of changes after they are durable and before their cause is answered.
+pub trait ChangeListener: Send + Sync {
+    /// Takes note. Must be quick and must not call the store.
+    fn changed(&self, changes: &[Change]);
+}
+
+/// The whole store.
+pub trait Store:
+    InstallationStore
+    + PeopleStore
+    + ServiceStore
+    + ClientStore
+    + TokenStore
+    + EventStore
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<T> Store for T where
+    T: InstallationStore
+        + PeopleStore
+        + ServiceStore
+        + ClientStore
+        + TokenStore
+        + EventStore
+        + Send
+        + Sync
+        + 'static
+{
+}

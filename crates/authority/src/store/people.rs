@@ -1,0 +1,155 @@
+//! People, groups, units and grants.
+
+use async_trait::async_trait;
+
+use super::{Inserted, Page, PageRequest, Unavailable, Updated};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::names::{ClientName, GroupName, RealmName, Username};
+use crate::subject::{Grant, Group, Unit, User, UserStatus};
+
+/// Which people to list. `None` matches all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserFilter {
+    /// With this status.
+    pub status: Option<UserStatus>,
+    /// In this group.
+    pub group: Option<GroupName>,
+    /// In this unit.
+    pub unit: Option<String>,
+    /// Whose user name begins with this text.
+    pub prefix: Option<String>,
+}
+
+/// What came of changing a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberChange {
+    /// It is as asked now, and was not before.
+    Done,
+    /// It was so already.
+    Unchanged,
+    /// There is no such group.
+    NoGroup,
+    /// There is no such person.
+    NoUser,
+}
+
+/// People, groups, units and grants of a realm. Lists are ordered by name, grants by id.
+#[async_trait]
+pub trait PeopleStore {
+    /// Adds a person. [`Inserted::Missing`] if their unit does not exist.
+    async fn user_insert(&self, user: User, event: Event) -> Result<Inserted, Unavailable>;
+    /// Finds a person, with their groups.
+    async fn user_find(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+    ) -> Result<Option<User>, Unavailable>;
+    /// Lists people.
+    async fn user_list(
+        &self,
+        realm: &RealmName,
+        filter: UserFilter,
+        page: PageRequest,
+    ) -> Result<Page<User>, Unavailable>;
+    /// Replaces a person's record if it still has `user.version`, and raises the version.
+    async fn user_update(&self, user: User, event: Event) -> Result<Updated<User>, Unavailable>;
+    /// Removes a person and revokes every token of theirs, so that a later namesake gets none
+    /// of them. False if there is no such person.
+    async fn user_delete(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable>;
+
+    /// Adds a group.
+    async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable>;
+    /// Finds a group.
+    async fn group_find(
+        &self,
+        realm: &RealmName,
+        name: &GroupName,
+    ) -> Result<Option<Group>, Unavailable>;
+    /// Lists groups.
+    async fn group_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Group>, Unavailable>;
+    /// Removes a group and its memberships. False if there is no such group.
+    async fn group_delete(
+        &self,
+        realm: &RealmName,
+        name: &GroupName,
+        event: Event,
+    ) -> Result<bool, Unavailable>;
+    /// Puts a person into a group (`member`) or takes them out.
+    async fn group_member_set(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable>;
+    /// The people of a group.
+    async fn group_members(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        page: PageRequest,
+    ) -> Result<Page<Username>, Unavailable>;
+
+    /// Adds a unit. Its name is unique in the realm.
+    async fn unit_insert(&self, unit: Unit, event: Event) -> Result<Inserted, Unavailable>;
+    /// Finds a unit.
+    async fn unit_find(&self, realm: &RealmName, id: &str) -> Result<Option<Unit>, Unavailable>;
+    /// Lists units.
+    async fn unit_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Unit>, Unavailable>;
+    /// Replaces a unit if it still has `unit.version`, and raises the version.
+    async fn unit_update(&self, unit: Unit, event: Event) -> Result<Updated<Unit>, Unavailable>;
+    /// Removes a unit. [`Inserted::Missing`] if there is none, [`Inserted::Exists`] if people,
+    /// services, clients, tokens, grants or other units still belong to it.
+    async fn unit_delete(
+        &self,
+        realm: &RealmName,
+        id: &str,
+        event: Event,
+    ) -> Result<Inserted, Unavailable>;
+
+    /// Adds a grant. [`Inserted::Missing`] if its subject, unit or service does not exist.
+    async fn grant_insert(&self, grant: Grant, event: Event) -> Result<Inserted, Unavailable>;
+    /// Lists grants.
+    async fn grant_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Grant>, Unavailable>;
+    /// Finds a grant.
+    async fn grant_find(&self, realm: &RealmName, id: &str) -> Result<Option<Grant>, Unavailable>;
+    /// Removes a grant. False if there is no such grant.
+    async fn grant_delete(
+        &self,
+        realm: &RealmName,
+        id: &str,
+        event: Event,
+    ) -> Result<bool, Unavailable>;
+    /// The grants that a person has, by name or through a group.
+    async fn grants_of_user(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+    ) -> Result<Vec<Grant>, Unavailable>;
+    /// The grants that a client has.
+    async fn grants_of_client(
+        &self,
+        realm: &RealmName,
+        name: &ClientName,
+    ) -> Result<Vec<Grant>, Unavailable>;
+}

@@ -1,0 +1,340 @@
+//! Tokens: issuing, changing, counting, and the one read that a cache miss costs.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Page, PageRequest, Unavailable, Updated};
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::kind::Kind;
+use crate::names::{RealmName, ServiceLabel, Username};
+use crate::policy::AtLimit;
+use crate::scope::Scope;
+use crate::secret::TokenId;
+use crate::secret_hash::{Mac256, SecretHash};
+use crate::service::Services;
+use crate::subject::{Owner, OwnerFacts};
+use crate::token::{State, StoredSecret, Token};
+use crate::validity::Validity;
+use crate::verdict::Door;
+
+/// What verify needs to know of one token: the answer to a cache miss, in one read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The token.
+    pub id: TokenId,
+    /// Its tenant.
+    pub realm: RealmName,
+    /// Its kind.
+    pub kind: Kind,
+    /// Whose it is.
+    pub owner: Owner,
+    /// How the owner stands.
+    pub owner_facts: OwnerFacts,
+    /// What it is good for.
+    pub services: Services,
+    /// What it may ask for.
+    pub scopes: Vec<Scope>,
+    /// Finer permissions, as JSON text.
+    pub permissions: Option<String>,
+    /// Networks it may be used from; empty: any.
+    pub networks: Vec<ipnet::IpNet>,
+    /// Doors it may be presented at; `None`: any.
+    pub doors: Option<Vec<Door>>,
+    /// Switched on.
+    pub enabled: bool,
+    /// Locked.
+    pub locked: bool,
+    /// Waits.
+    pub pending: bool,
+    /// Revoked for good.
+    pub revoked: bool,
+    /// When it counts.
+    pub validity: Validity,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// Uses allowed in all; `None`: unlimited.
+    pub max_usages: Option<u64>,
+    /// The token it dies with.
+    pub parent: Option<TokenId>,
+    /// Whether that one is revoked.
+    pub parent_revoked: bool,
+    /// Its secrets: current, next, and former ones that still count or are still watched.
+    pub secrets: Vec<StoredSecret>,
+}
+
+/// An answer that must come out the same when the request is repeated.
+#[derive(Clone)]
+pub struct Idempotency {
+    /// Whose key it is: the id of the credential that the caller presented.
+    pub caller: String,
+    /// The `Idempotency-Key` header.
+    pub key: String,
+    /// SHA-256 over route and body: the same key with another one is refused.
+    pub fingerprint: [u8; 32],
+    /// When the answer may be forgotten.
+    pub expires_at: Timestamp,
+    /// Renders and seals the answer to keep, given the token as stored. Called inside the
+    /// transaction; must not block.
+    pub answer: SealAnswer,
+}
+
+/// Renders and seals an answer, given the token as stored.
+pub type SealAnswer = Arc<dyn Fn(&Token) -> Vec<u8> + Send + Sync>;
+
+impl fmt::Debug for Idempotency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idempotency").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+/// A limit on tokens that one owner holds for the token's services at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveLimit {
+    /// Tokens at most, the new one included. Counted are tokens of the same kind and owner
+    /// that name one of the new token's services and are neither revoked nor expired.
+    pub max: u32,
+    /// What happens beyond.
+    pub at_limit: AtLimit,
+    /// Count only tokens with a slow hash (self-chosen secrets).
+    pub slow_only: bool,
+}
+
+/// A token to issue.
+#[derive(Debug, Clone)]
+pub struct TokenIssue {
+    /// Its record, `secrets` left empty.
+    pub token: Token,
+    /// Its secret.
+    pub secret: StoredSecret,
+    /// Limits that hold in the same transaction, each for itself.
+    pub limits: Vec<ActiveLimit>,
+    /// The answer to keep.
+    pub idempotency: Option<Idempotency>,
+    /// What is recorded. For each token that is replaced the store adds a `token.replaced`.
+    pub event: Event,
+}
+
+/// What came of issuing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Issued {
+    /// It is stored; these tokens were revoked to make room.
+    Done {
+        /// The token as stored.
+        token: Token,
+        /// Revoked in its favour.
+        replaced: Vec<TokenId>,
+    },
+    /// The same request was answered before: here is that answer, still sealed.
+    Replayed(Vec<u8>),
+    /// The idempotency key was used for another request.
+    KeyReused,
+    /// The owner holds as many as allowed.
+    AtLimit(u32),
+    /// The id or the hash is taken; draw again.
+    Collision,
+    /// The owner does not exist (any more).
+    OwnerGone,
+}
+
+/// A new secret for a token.
+#[derive(Debug, Clone)]
+pub struct TokenRotate {
+    /// The tenant.
+    pub realm: RealmName,
+    /// The token.
+    pub id: TokenId,
+    /// The new current secret.
+    pub secret: StoredSecret,
+    /// Until when the former current secret counts (never beyond its own earlier end).
+    pub previous_until: Timestamp,
+    /// `If-Match`: refuse unless the token has this version.
+    pub expected_version: Option<i64>,
+    /// When.
+    pub at: Timestamp,
+    /// The answer to keep.
+    pub idempotency: Option<Idempotency>,
+    /// What is recorded.
+    pub event: Event,
+}
+
+/// What came of rotating.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rotated {
+    /// The new secret is current.
+    Done(Token),
+    /// The same request was answered before: here is that answer, still sealed.
+    Replayed(Vec<u8>),
+    /// The idempotency key was used for another request.
+    KeyReused,
+    /// There is no such token.
+    NotFound,
+    /// Somebody changed it since it was read.
+    VersionMismatch,
+    /// A token that is revoked or expired gets no new secret.
+    Ended(State),
+    /// The hash is taken; draw again.
+    Collision,
+}
+
+/// A switch of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenAct {
+    /// Switch on.
+    Enable,
+    /// Switch off.
+    Disable,
+    /// Lock.
+    Lock,
+    /// Unlock.
+    Unlock,
+    /// End for good, with everything derived from it.
+    Revoke {
+        /// By whom, as an actor name.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+/// A switch of state of one token.
+#[derive(Debug, Clone)]
+pub struct TokenChange {
+    /// The tenant.
+    pub realm: RealmName,
+    /// The token.
+    pub id: TokenId,
+    /// What to do.
+    pub act: TokenAct,
+    /// `If-Match`: refuse unless the token has this version.
+    pub expected_version: Option<i64>,
+    /// When.
+    pub at: Timestamp,
+    /// What is recorded, if anything changes.
+    pub event: Event,
+}
+
+/// What came of counting one use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consumed {
+    /// This use is counted and durable; so many are taken now.
+    Done {
+        /// Uses taken, this one included.
+        used: u64,
+    },
+    /// No use was counted: the token is not active at this instant, for this reason.
+    Refused(State),
+}
+
+/// Bookkeeping gathered for one token since the last flush.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageDelta {
+    /// The token.
+    pub token: TokenId,
+    /// Accepted uses.
+    pub accepted: u64,
+    /// Refusals of the right secret.
+    pub denied: u64,
+    /// Earliest accepted use among them.
+    pub first_at: Option<Timestamp>,
+    /// Latest accepted use among them.
+    pub last_at: Option<Timestamp>,
+    /// The client's address at the latest.
+    pub last_ip: Option<IpAddr>,
+}
+
+/// A secret that verified under a retired pepper, hashed under the current one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rehash {
+    /// The token.
+    pub token: TokenId,
+    /// What it was: names the secret, so that a rotation in between is not undone.
+    pub old: SecretHash,
+    /// What it becomes.
+    pub new: SecretHash,
+}
+
+/// Which tokens to list. `None` matches all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TokenFilter {
+    /// Of this owner.
+    pub owner: Option<Owner>,
+    /// That name this service.
+    pub service: Option<ServiceLabel>,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// In this state at `now`.
+    pub state: Option<State>,
+    /// With exactly this name.
+    pub name: Option<String>,
+    /// With all of these labels.
+    pub labels: Vec<(String, String)>,
+    /// In this unit.
+    pub unit: Option<String>,
+    /// That end before this instant.
+    pub expires_before: Option<Timestamp>,
+    /// Not used since this instant, or never.
+    pub unused_since: Option<Timestamp>,
+    /// Only tokens that name no service outside these.
+    pub only_services: Option<Vec<ServiceLabel>>,
+}
+
+/// Tokens of every realm.
+#[async_trait]
+pub trait TokenStore {
+    /// Stores a new token with its secret, or refuses.
+    async fn token_issue(&self, issue: TokenIssue) -> Result<Issued, Unavailable>;
+    /// Finds a token of a realm.
+    async fn token_find(
+        &self,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Option<Token>, Unavailable>;
+    /// Lists tokens, newest first. `now` decides the state.
+    async fn token_list(
+        &self,
+        realm: &RealmName,
+        filter: TokenFilter,
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Page<Token>, Unavailable>;
+    /// Replaces the editable fields (name, description, labels, end, services, scopes,
+    /// permissions, networks, doors, unit and attributes) if the token still has
+    /// `token.version`, and raises the version.
+    async fn token_update(&self, token: Token, event: Event)
+    -> Result<Updated<Token>, Unavailable>;
+    /// Makes a new secret current and the former one `previous`.
+    async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable>;
+    /// Switches state. Idempotent: what is so already changes nothing and records nothing.
+    /// Any act but `Revoke` leaves a revoked token revoked.
+    async fn token_change(&self, change: TokenChange) -> Result<Updated<Token>, Unavailable>;
+
+    /// The record of a token, in one read.
+    async fn token_record(&self, id: TokenId) -> Result<Option<Record>, Unavailable>;
+    /// The record of the token with a secret that is found by its hash, in one read.
+    async fn token_record_by_hash(&self, mac: Mac256) -> Result<Option<Record>, Unavailable>;
+    /// The records of a person's live tokens for a service that have a slow hash.
+    async fn token_records_slow(
+        &self,
+        realm: &RealmName,
+        user: &Username,
+        service: &ServiceLabel,
+    ) -> Result<Vec<Record>, Unavailable>;
+    /// Counts one use of a limited token if it is active at `now`: one conditional statement.
+    async fn token_consume(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+    ) -> Result<Consumed, Unavailable>;
+    /// Stores bookkeeping: usage, re-hashed secrets, and events of refusals.
+    async fn usage_flush(
+        &self,
+        usage: Vec<UsageDelta>,
+        rehashed: Vec<Rehash>,
+        events: Vec<Event>,
+    ) -> Result<(), Unavailable>;
+}

@@ -1,0 +1,10 @@
+//! The acts of the authority against a store in memory, with a frozen clock and seeded randomness.
+
+#![expect(clippy::unwrap_used, reason = "a test says what it expects")]
+#![expect(clippy::panic, reason = "a test says what it expects")]
+
+mod issuing;
+mod rotating;
+mod slow_secrets;
+mod verifying;
+mod world;

@@ -1,0 +1,41 @@
+//! From the configuration to what the rules and the doors are given.
+
+use std::net::SocketAddr;
+
+use counterfoil_authority::authority::Settings;
+use counterfoil_authority::secret_hash::SlowCost;
+
+use crate::config::Config;
+use crate::http::HttpSettings;
+
+/// The rules' part of the configuration.
+pub fn settings(config: &Config) -> Settings {
+    Settings {
+        prefix: config.tokens.prefix.clone(),
+        retired_prefixes: config.tokens.retired_prefixes.clone(),
+        cache_budget_bytes: config.cache.budget_bytes,
+        slow_cost: SlowCost {
+            memory_kib: config.hashing.memory_kib,
+            passes: config.hashing.passes,
+            ..SlowCost::default()
+        },
+        slow_workers: config.hashing.workers(),
+        slow_queue_max: config.hashing.queue,
+        throttle: config.abuse.throttle,
+    }
+}
+
+/// The HTTP doors' part, for a server that listens on `bound`.
+pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
+    HttpSettings {
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        realm_by_host: config.server.realm_by_host.clone(),
+        public_url: config.public_url(bound),
+        api: config.doors.api,
+        forward_auth: config.doors.forward_auth,
+        docs: config.doors.docs,
+        api_key_headers: config.doors.api_key_headers.clone(),
+        body_bytes_max: config.server.body_bytes_max,
+        metrics_bearer: config.metrics.bearer.clone(),
+    }
+}

@@ -1,0 +1,162 @@
+//! What runs beside the requests: each an idempotent step, looped here until the server stops.
+//!
+//! A step that fails is tried again by the next round, and said once when it
+//! begins to fail and once when it works again.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+
+use counterfoil_authority::authority::Authority;
+use counterfoil_authority::keys::{KEY_PURPOSES, KeyId, KeyPurpose, KeyRing};
+
+use crate::clock::{OsClock, OsEntropy};
+use crate::installation::{Installation, admin_key_left};
+use crate::keydir::{self, KeyDirectory, KeyError};
+use crate::listener::stopped;
+use crate::tls::Certificates;
+
+/// Usage is bookkeeping; a crash loses at most what was gathered since the last flush, and the
+/// promise is one second.
+const USAGE_EVERY: Duration = Duration::from_millis(500);
+/// Other processes on the same database are rare (a command on this machine), and may have
+/// revoked something.
+const CHANGES_EVERY: Duration = Duration::from_millis(200);
+/// How soon a rotated key is in use.
+const KEYS_EVERY: Duration = Duration::from_secs(1);
+/// Certificates are renewed weeks before they end.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(10);
+/// Retention is counted in days.
+const PURGE_EVERY: Duration = Duration::from_mins(1);
+/// Often enough to be noticed, rarely enough to be read.
+const NAG_EVERY: Duration = Duration::from_hours(1);
+
+/// The steps of one server.
+pub struct Steps {
+    running: JoinSet<()>,
+}
+
+impl Steps {
+    /// Starts all steps; they end when `stop` turns true.
+    pub fn start(
+        installation: &Installation,
+        data: PathBuf,
+        certificates: Option<Arc<Certificates>>,
+        stop: &watch::Receiver<bool>,
+    ) -> Self {
+        let mut running = JoinSet::new();
+        let shared = || Arc::clone(&installation.authority);
+        let authority = shared();
+        running.spawn(each("usage", USAGE_EVERY, stop.clone(), move || {
+            let authority = Arc::clone(&authority);
+            async move { authority.flush_usage().await.map(drop) }
+        }));
+        let authority = shared();
+        running.spawn(each("changes", CHANGES_EVERY, stop.clone(), move || {
+            let authority = Arc::clone(&authority);
+            async move { authority.follow_changes().await }
+        }));
+        let authority = shared();
+        running.spawn(each("purge", PURGE_EVERY, stop.clone(), move || {
+            let authority = Arc::clone(&authority);
+            async move { purge(&authority).await }
+        }));
+        let (authority, keys) = (shared(), installation.keys.clone());
+        running.spawn(each("keys", KEYS_EVERY, stop.clone(), move || {
+            let (authority, keys) = (Arc::clone(&authority), keys.clone());
+            async move { take_up_keys(&authority, &keys).await }
+        }));
+        running.spawn(each("admin key", NAG_EVERY, stop.clone(), move || {
+            nag(&data);
+            std::future::ready(Ok::<_, std::convert::Infallible>(()))
+        }));
+        if let Some(certificates) = certificates {
+            running.spawn(each("certificates", CERTIFICATES_EVERY, stop.clone(), move || {
+                std::future::ready(certificates.refresh().map(|changed| {
+                    if changed {
+                        info!("the TLS certificate was read again");
+                    }
+                }))
+            }));
+        }
+        Self { running }
+    }
+
+    /// Waits until every step has ended.
+    pub async fn ended(mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
+}
+
+/// Runs a step every `period` until `stop` turns true.
+async fn each<F, E>(
+    name: &'static str,
+    period: Duration,
+    mut stop: watch::Receiver<bool>,
+    mut next: impl FnMut() -> F + Send,
+) where
+    F: Future<Output = Result<(), E>> + Send,
+    E: std::error::Error + Send + 'static,
+{
+    let mut ticks = tokio::time::interval(period);
+    // After a pause of the machine one run is enough; missed ones are not made up for.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            _ = ticks.tick() => {}
+        }
+        match next().await {
+            Ok(()) if failing => {
+                info!(step = name, "a background step works again");
+                failing = false;
+            }
+            Err(error) if !failing => {
+                let error: &dyn std::error::Error = &error;
+                warn!(step = name, error, "a background step fails; it is tried again");
+                failing = true;
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn purge(authority: &Authority) -> Result<(), counterfoil_authority::store::Unavailable> {
+    while authority.purge().await? {
+        // Between two batches others get their turn at the writer.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// Takes up keys that were added to the directory.
+async fn take_up_keys(authority: &Authority, keys: &KeyDirectory) -> Result<(), KeyError> {
+    let store = authority.store();
+    let ring = keydir::reload(keys, &**store, &OsClock, &OsEntropy).await?;
+    if numbers(&ring) != numbers(&authority.keys()) {
+        authority.set_keys(ring);
+        info!(pepper = authority.keys().pepper().id(), "the key ring has changed");
+    }
+    Ok(())
+}
+
+fn numbers(ring: &KeyRing) -> Vec<(KeyPurpose, KeyId)> {
+    let of = |purpose| ring.keys(purpose).iter().map(move |key| (purpose, key.id()));
+    KEY_PURPOSES.into_iter().flat_map(of).collect()
+}
+
+fn nag(data: &std::path::Path) {
+    if let Some(path) = admin_key_left(data) {
+        warn!(
+            file = %path.display(),
+            "the first administrator's key is still on disk; keep it elsewhere and delete the file"
+        );
+    }
+}

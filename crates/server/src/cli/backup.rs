@@ -1,0 +1,104 @@
+//! `counterfoil backup` and `counterfoil restore`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::failure::Failure;
+use super::local::{LocalArgs, with_causes};
+use super::{print, secret_input};
+use crate::backup::{self, BackupError, Manifest, Progress};
+use crate::installation::InstallationError;
+
+/// Where from or to
+#[derive(Debug, clap::Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    local: LocalArgs,
+    /// The backup; an existing file is never overwritten
+    file: PathBuf,
+    /// File with the passphrase, or `-` for standard input [default: a prompt]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Installation(error) => InstallationError::into(error),
+            other => Self::Refused(with_causes(&other)),
+        }
+    }
+}
+
+/// A bar on standard error; nothing where that is no terminal.
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::no_length();
+    if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent}%") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn advance(bar: &ProgressBar, progress: Progress) {
+    let (message, done, total) = match progress {
+        Progress::Copying(done, total) => ("copying", done, total),
+        Progress::Sealing(done, total) => ("sealing", done, total),
+    };
+    bar.set_message(message);
+    bar.set_length(total);
+    bar.set_position(done);
+}
+
+/// Runs `backup`.
+pub(crate) async fn write(args: &BackupArgs) -> Result<(), Failure> {
+    let config = args.local.load()?;
+    let passphrase = secret_input::new_passphrase(args.passphrase_file.as_deref())?;
+    let bar = bar();
+    let shown = bar.clone();
+    let report = Arc::new(move |progress| advance(&shown, progress));
+    let written = backup::write(&config, &args.file, &passphrase, report).await;
+    bar.finish_and_clear();
+    said(args, "backed up", &written?);
+    Ok(())
+}
+
+/// Runs `restore`.
+pub(crate) async fn restore(args: &BackupArgs) -> Result<(), Failure> {
+    let config = args.local.load()?;
+    let passphrase = secret_input::secret(args.passphrase_file.as_deref(), "passphrase")?;
+    let bar = bar();
+    let shown = bar.clone();
+    let report = move |progress| advance(&shown, progress);
+    let restored = backup::restore(&config, &args.file, &passphrase, &report).await;
+    bar.finish_and_clear();
+    let manifest = restored?;
+    said(args, "restored", &manifest);
+    if !args.json {
+        print::note(&format!(
+            "What was revoked, counted or changed after {} is undone: revoke again what must stay \
+             revoked before you serve this.",
+            manifest.created_at
+        ));
+    }
+    Ok(())
+}
+
+fn said(args: &BackupArgs, what: &str, manifest: &Manifest) {
+    let file = args.file.display().to_string();
+    if args.json {
+        print::json(&json!({ "file": file, "installation": manifest.installation,
+            "created_at": manifest.created_at, "version": manifest.version,
+            "database_bytes": manifest.database_bytes }));
+    } else {
+        print::line(&format!(
+            "{what} the installation {} as of {}: {file}",
+            manifest.installation, manifest.created_at
+        ));
+    }
+}

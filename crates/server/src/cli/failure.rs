@@ -1,0 +1,67 @@
+//! How a command ends when it does not succeed, and with which exit status.
+
+use std::process::ExitCode;
+
+use counterfoil_authority::clock::NoEntropy;
+use counterfoil_authority::store::Unavailable;
+
+use crate::config::ConfigError;
+use crate::keydir::KeyError;
+
+/// Why a command did not succeed. The text is for people and names no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Refused, or not found.
+    #[error("{0}")]
+    Refused(String),
+    /// The command was given wrongly.
+    #[error("{0}")]
+    Usage(String),
+    /// The server or store cannot answer now.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Failure {
+    /// 1 refused or not found, 2 wrong usage, 3 unavailable.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Refused(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Unavailable(_) => 3,
+        })
+    }
+
+    /// A refusal that names the file or thing it is about.
+    pub(crate) fn about(what: impl std::fmt::Display, why: impl std::fmt::Display) -> Self {
+        Self::Refused(format!("{what}: {why}"))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<Unavailable> for Failure {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(format!("{error}: {}", error.0))
+    }
+}
+
+impl From<NoEntropy> for Failure {
+    fn from(error: NoEntropy) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Unavailable(error) => error.into(),
+            KeyError::NoEntropy(error) => error.into(),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}

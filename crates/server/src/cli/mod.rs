@@ -1,0 +1,138 @@
+//! The command line: `counterfoil <command>`.
+//!
+//! Three sorts of commands: those that are a server or need its data directory,
+//! those that speak to a running server through the API, and those that need
+//! neither. Exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 server
+//! or store unavailable.
+
+mod backup;
+mod check;
+mod doctor;
+mod failure;
+mod init;
+mod keys;
+mod local;
+mod pages;
+mod print;
+mod remote;
+mod resource;
+mod secret_input;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub(crate) use failure::Failure;
+pub(crate) use local::with_causes;
+
+/// A self-hosted authority for long-lived credentials: issue, verify, rotate, revoke.
+#[derive(Debug, Parser)]
+#[command(name = "counterfoil", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 server or \
+                        store unavailable.\nNo secret is taken from the command line: give `-`, a \
+                        file, or wait for the prompt.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::ServeArgs),
+    Init(init::InitArgs),
+    /// Ways back in
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    #[command(flatten)]
+    Resource(resource::ResourceCommand),
+    Check(check::CheckArgs),
+    Doctor(doctor::DoctorArgs),
+    /// Write database and keys to a new file under a passphrase, while the server runs
+    Backup(backup::BackupArgs),
+    /// Bring a backup back into an empty data directory
+    Restore(backup::BackupArgs),
+    /// The configuration file
+    #[command(subcommand)]
+    Config(pages::ConfigCommand),
+    Completions(pages::CompletionsArgs),
+    Man(pages::ManArgs),
+    /// Print the OpenAPI document
+    #[command(hide = true)]
+    Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    Recover(init::RecoverArgs),
+}
+
+/// The whole command line, for completions, manual pages and snapshots.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Reads the command line, runs the command, and says how it ended.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match run(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            print::note(&format!("counterfoil: {failure}"));
+            failure.code()
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Config(command) => pages::config(command),
+        Command::Completions(args) => pages::completions(args),
+        Command::Man(args) => pages::man(args),
+        Command::Openapi => pages::openapi(),
+        other => waiting(other),
+    }
+}
+
+/// Runs a command that waits for a store or a server.
+fn waiting(command: &Command) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Unavailable(error.to_string()))?;
+    runtime.block_on(async {
+        match command {
+            Command::Init(args) => init::init(args).await,
+            Command::Admin(AdminCommand::Recover(args)) => init::recover(args).await,
+            Command::Keys(command) => keys::run(command).await,
+            Command::Token(command) => token::run(command).await,
+            Command::Resource(command) => resource::run(command).await,
+            Command::Doctor(args) => doctor::run(args).await,
+            Command::Backup(args) => backup::write(args).await,
+            Command::Restore(args) => backup::restore(args).await,
+            // These are run before; naming them keeps the list complete.
+            Command::Serve(_)
+            | Command::Check(_)
+            | Command::Config(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Openapi => Ok(()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! The API from a shell: who is asked, with which key, and how its refusals read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use counterfoil_authority::secret::ClearSecret;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::{print, secret_input};
+
+/// How long a server may take to answer.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Items per request of a list: the most that the API gives.
+const PAGE_MAX: usize = 1000;
+/// Everything but the unreserved characters of RFC 3986 section 2.3.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The variable that holds the key.
+pub(crate) const TOKEN_VARIABLE: &str = "COUNTERFOIL_TOKEN";
+
+/// Which server is asked, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RemoteArgs {
+    /// The server
+    #[arg(
+        long,
+        env = "COUNTERFOIL_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8780",
+        help_heading = "Server"
+    )]
+    url: String,
+    /// The realm
+    #[arg(
+        long,
+        env = "COUNTERFOIL_REALM",
+        hide_env_values = true,
+        default_value = "main",
+        help_heading = "Server"
+    )]
+    realm: String,
+    /// File with the key to call with, or `-` for standard input [default: the key in the variable `COUNTERFOIL_TOKEN`]
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    token_file: Option<String>,
+    /// PEM file with a further certificate authority to trust
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "COUNTERFOIL_CA_FILE",
+        hide_env_values = true,
+        help_heading = "Server"
+    )]
+    ca_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, help_heading = "Server")]
+    pub(crate) json: bool,
+}
+
+/// A server, ready to be asked.
+pub(crate) struct Api {
+    client: reqwest::Client,
+    base: String,
+    realm: String,
+    token: ClearSecret,
+    /// Whether answers and refusals are printed as JSON.
+    pub(crate) json: bool,
+}
+
+/// One request.
+pub(crate) struct Ask<'a> {
+    method: Method,
+    path: String,
+    query: Vec<(&'a str, String)>,
+    body: Option<Value>,
+    if_match: Option<&'a str>,
+    idempotency_key: Option<&'a str>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request without body.
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        let path = path.into();
+        Self { method, path, query: Vec::new(), body: None, if_match: None, idempotency_key: None }
+    }
+
+    /// Reads.
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    /// Makes or does something.
+    pub(crate) fn post(path: impl Into<String>, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::POST, path) }
+    }
+
+    /// Changes something, if it still has the version `if_match`.
+    pub(crate) fn patch(path: impl Into<String>, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::PATCH, path) }
+    }
+
+    /// Removes something.
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    /// Adds parameters.
+    #[must_use]
+    pub(crate) fn with_query(mut self, query: Vec<(&'a str, String)>) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// Only if it still has this version.
+    #[must_use]
+    pub(crate) fn if_match(mut self, version: Option<&'a str>) -> Self {
+        self.if_match = version;
+        self
+    }
+
+    /// Makes a repetition give the same answer.
+    #[must_use]
+    pub(crate) fn once(mut self, key: Option<&'a str>) -> Self {
+        self.idempotency_key = key;
+        self
+    }
+}
+
+/// A path segment, safe in a URL.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+impl Api {
+    /// Prepares to ask the server of `args`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no key, or the certificate file cannot be used.
+    pub(crate) fn new(args: &RemoteArgs) -> Result<Self, Failure> {
+        let mut builder = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // A key must not follow a redirect to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("counterfoil/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = &args.ca_file {
+            let pem = std::fs::read(path).map_err(|error| Failure::about(path.display(), error))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| Failure::about(path.display(), error))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let client = builder.build().map_err(|error| Failure::Usage(error.to_string()))?;
+        let base = args.url.trim_end_matches('/').to_owned();
+        Ok(Self { client, base, realm: args.realm.clone(), token: token(args)?, json: args.json })
+    }
+
+    /// A path below the realm: `R/...` of the API's description.
+    pub(crate) fn in_realm(&self, rest: &str) -> String {
+        format!("/api/v1/realms/{}/{rest}", segment(&self.realm))
+    }
+
+    /// Sends a request and returns what it answers, `null` for an empty body.
+    ///
+    /// # Errors
+    ///
+    /// A refusal by the server with its reason, or that it cannot be reached.
+    pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Value, Failure> {
+        let mut url = reqwest::Url::parse(&format!("{}{}", self.base, ask.path))
+            .map_err(|error| Failure::Usage(format!("--url {}: {error}", self.base)))?;
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&ask.query);
+        }
+        let mut request = self.client.request(ask.method, url).bearer_auth(self.token.reveal());
+        if let Some(body) = &ask.body {
+            request = request.json(body);
+        }
+        if let Some(version) = ask.if_match {
+            request = request.header(header::IF_MATCH, version);
+        }
+        if let Some(key) = ask.idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        if status.is_success() { Ok(value) } else { Err(self.refusal(status, &value)) }
+    }
+
+    /// Up to `limit` items of a list from `cursor` on, as the API gives a page.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::send`].
+    pub(crate) async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Value, Failure> {
+        let mut items = Vec::new();
+        let mut cursor = cursor.map(str::to_owned);
+        loop {
+            let wanted = (limit - items.len()).min(PAGE_MAX);
+            let mut query = query.to_vec();
+            query.push(("limit", wanted.to_string()));
+            query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+            let mut page = self.send(Ask::get(path).with_query(query)).await?;
+            if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+                items.extend(more);
+            }
+            cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() || items.len() >= limit {
+                return Ok(json!({ "items": items, "next_cursor": cursor }));
+            }
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        // The innermost cause says what happened; the outer ones repeat the URL.
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        Failure::Unavailable(format!("{} cannot be reached: {cause}", self.base))
+    }
+
+    /// A problem document (RFC 9457) in words, or as it is for programs.
+    fn refusal(&self, status: StatusCode, problem: &Value) -> Failure {
+        let text = if self.json && problem.is_object() {
+            format!("{problem:#}")
+        } else {
+            readable(status, problem)
+        };
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            Failure::Unavailable(text)
+        } else {
+            Failure::Refused(text)
+        }
+    }
+}
+
+fn readable(status: StatusCode, problem: &Value) -> String {
+    let field = |name| problem.get(name).and_then(Value::as_str).map(print::clean);
+    let title =
+        field("title").unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_owned());
+    let slug = field("type").and_then(|uri| uri.rsplit('/').next().map(str::to_owned));
+    let slug = slug.map_or_else(String::new, |slug| format!(", {slug}"));
+    let mut text = format!("{title} ({}{slug})", status.as_u16());
+    if let Some(detail) = field("detail") {
+        text = format!("{text}: {detail}");
+    }
+    // What somebody needs who looks for the cause in the server's log.
+    if let Some(id) = field("request_id").filter(|_| status.is_server_error()) {
+        text = format!("{text} [request {id}]");
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        text = format!("{text}\n  (the key comes from {TOKEN_VARIABLE} or --token-file)");
+    }
+    text
+}
+
+fn token(args: &RemoteArgs) -> Result<ClearSecret, Failure> {
+    if args.token_file.is_some() {
+        return secret_input::secret(args.token_file.as_deref(), "key");
+    }
+    match std::env::var(TOKEN_VARIABLE) {
+        Ok(token) if !token.trim().is_empty() => Ok(ClearSecret::new(token.trim().to_owned())),
+        _ => Err(Failure::Usage(format!(
+            "no key to call with: set {TOKEN_VARIABLE}, or give --token-file"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_document_reads_as_a_sentence() {
+        let problem = json!({ "type": "/problems/not-found", "title": "Not found", "status": 404,
+            "detail": "there is no such user", "request_id": "0001" });
+        let text = readable(StatusCode::NOT_FOUND, &problem);
+        assert_eq!(text, "Not found (404, not-found): there is no such user");
+        let text = readable(StatusCode::SERVICE_UNAVAILABLE, &json!({ "request_id": "0001" }));
+        assert_eq!(text, "Service Unavailable (503) [request 0001]");
+        assert_eq!(readable(StatusCode::BAD_GATEWAY, &Value::Null), "Bad Gateway (502)");
+    }
+
+    #[test]
+    fn names_are_safe_in_paths() {
+        assert_eq!(segment("a/../b?c#d e"), "a%2F..%2Fb%3Fc%23d%20e");
+    }
+}

@@ -1,0 +1,228 @@
+//! `counterfoil serve`: from an empty directory to answered requests, and an orderly end.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use counterfoil_authority::names::ClientName;
+
+use super::failure::Failure;
+use super::local::{LocalArgs, with_causes};
+use super::print;
+use crate::app;
+use crate::background::Steps;
+use crate::clock::Stopwatch;
+use crate::config::{Config, load};
+use crate::http::{self, AppState};
+use crate::installation::{self, IfEmpty, Installation, Lock, write_admin_key};
+use crate::listener::{Door, Limits};
+use crate::telemetry;
+use crate::tls::Certificates;
+
+/// The name of the first administrator.
+pub(crate) const FIRST_ADMIN: &str = "admin";
+
+/// Run the server; an empty data directory becomes a new installation
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    local: LocalArgs,
+    /// Where to serve HTTP [default: 127.0.0.1:8780]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where to serve LDAP, in a later release [default: 127.0.0.1:3890]
+    #[arg(long, value_name = "ADDRESS")]
+    ldap_listen: Option<String>,
+}
+
+/// The signals that ask a server to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::Unavailable(error.to_string()));
+        let terminate = listen(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Runs the command until it is told to stop.
+pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    let started = Stopwatch::start();
+    let sources = args
+        .local
+        .sources()?
+        .with("--listen", "server.listen", args.listen.clone())
+        .with("--ldap-listen", "ldap.listen", args.ldap_listen.clone());
+    let config = load(&sources)?;
+    telemetry::start(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Unavailable(error.to_string()))?;
+    runtime.block_on(serve(&config, started))
+}
+
+async fn serve(config: &Config, started: Stopwatch) -> Result<(), Failure> {
+    // Held to the very end: the next server must find everything written.
+    let _lock = Lock::take(&config.data.dir)?;
+    let admin = ClientName::parse(FIRST_ADMIN).map_err(|bad| Failure::Usage(bad.to_string()))?;
+    let installation = installation::open(config, IfEmpty::Initialise(admin)).await?;
+    let certificates = Certificates::load(&config.server.tls)
+        .map_err(|error| Failure::Refused(with_causes(&error)))?
+        .map(Arc::new);
+    let outcome = serve_installation(config, &installation, certificates, started).await;
+    let closed = installation.close().await;
+    if let Err(error) = &closed {
+        warn!(error = %with_causes(error), "the last usage could not be stored");
+    }
+    info!("stopped");
+    outcome.and(closed.map_err(Failure::from))
+}
+
+async fn serve_installation(
+    config: &Config,
+    installation: &Installation,
+    certificates: Option<Arc<Certificates>>,
+    started: Stopwatch,
+) -> Result<(), Failure> {
+    show_first_key(config, installation)?;
+    let signals = Signals::listen()?;
+    let limits = Limits::from(&config.server);
+    let main = bind(config.server.listen, certificates.clone(), limits).await?;
+    let bound = address(&main)?;
+    let settings = app::http_settings(config, bound);
+    let state = AppState::new(Arc::clone(&installation.authority), settings)
+        .map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let mut doors = vec![(main, http::router(state.clone()))];
+    let mut metrics = None;
+    if let Some(listen) = config.metrics.listen {
+        let door = bind(listen, None, limits).await?;
+        metrics = Some(address(&door)?);
+        doors.push((door, http::metrics_router(state)));
+    }
+    let (stopper, stop) = watch::channel(false);
+    let data = config.data.dir.clone();
+    let steps = Steps::start(installation, data, certificates, &stop);
+    banner(config, installation, bound, metrics);
+    let ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    info!(listen = %bound, installation = installation.id, ready_after_ms, "ready");
+    let patience = Duration::from_secs(config.server.shutdown_seconds);
+    until_stopped(doors, signals, stopper, &stop, patience).await;
+    steps.ended().await;
+    Ok(())
+}
+
+async fn bind(
+    listen: SocketAddr,
+    certificates: Option<Arc<Certificates>>,
+    limits: Limits,
+) -> Result<Door, Failure> {
+    Door::bind(listen, certificates, limits)
+        .await
+        .map_err(|error| Failure::Unavailable(format!("cannot listen on {listen}: {error}")))
+}
+
+fn address(door: &Door) -> Result<SocketAddr, Failure> {
+    door.address().map_err(|error| Failure::Unavailable(error.to_string()))
+}
+
+/// Serves all doors until a signal comes, then lets running requests end.
+async fn until_stopped(
+    doors: Vec<(Door, Router)>,
+    mut signals: Signals,
+    stopper: watch::Sender<bool>,
+    stop: &watch::Receiver<bool>,
+    patience: Duration,
+) {
+    let mut serving = tokio::task::JoinSet::new();
+    for (door, router) in doors {
+        serving.spawn(door.serve(router, stop.clone(), patience));
+    }
+    signals.next().await;
+    info!("stopping: no new connections, running requests may end");
+    // No receiver is left only when nothing runs any more.
+    let _ = stopper.send(true);
+    let ended = async {
+        let mut all = true;
+        while let Some(ended) = serving.join_next().await {
+            all &= ended.unwrap_or(false);
+        }
+        all
+    };
+    // Who signals twice does not want to wait.
+    let in_order = tokio::select! {
+        all = ended => all,
+        () = signals.next() => false,
+    };
+    if !in_order {
+        warn!("some requests were cut off");
+    }
+}
+
+/// Shows the first administrator's key to whoever sits there, or keeps it in a file.
+fn show_first_key(config: &Config, installation: &Installation) -> Result<(), Failure> {
+    let Some(key) = &installation.first_key else { return Ok(()) };
+    if std::io::stdout().is_terminal() {
+        print::line("This is a new installation. The key of its administrator, shown this once:");
+        print::line(&format!("\n    {}\n", key.secret.reveal()));
+        print::line(&format!("Use it as {}, and keep it safe.", super::remote::TOKEN_VARIABLE));
+        return Ok(());
+    }
+    let path = write_admin_key(&config.data.dir, key).map_err(|error| {
+        Failure::Refused(format!(
+            "{error}; the key of the administrator is lost, `counterfoil admin recover` makes another"
+        ))
+    })?;
+    let path = path.display();
+    print::line(&format!("This is a new installation. The key of its administrator is in {path}:"));
+    print::line("keep it elsewhere and delete the file.");
+    Ok(())
+}
+
+/// Says where everything is, and what does not exist yet.
+fn banner(
+    config: &Config,
+    installation: &Installation,
+    bound: SocketAddr,
+    metrics: Option<SocketAddr>,
+) {
+    let url = config.public_url(bound);
+    let doors = &config.doors;
+    let on = |open: bool, text: String| if open { text } else { "switched off".to_owned() };
+    let metrics = metrics.map_or_else(
+        || format!("{url}/metrics (with a credential)"),
+        |listen| format!("http://{listen}/metrics"),
+    );
+    print::line(&format!(
+        "Counterfoil {}, installation {}\n\
+         \x20 API           {}\n\
+         \x20 reference     {}\n\
+         \x20 forward-auth  {}\n\
+         \x20 metrics       {metrics}\n\
+         \x20 console       comes with a later release\n\
+         \x20 LDAP          comes with a later release; nothing listens on {}\n\
+         \x20 data          {}",
+        env!("CARGO_PKG_VERSION"),
+        installation.id,
+        on(doors.api, format!("{url}/api/v1")),
+        on(doors.docs, format!("{url}/api/docs")),
+        on(doors.forward_auth, format!("{url}/authz/{{service}}")),
+        config.ldap.listen,
+        config.data.dir.display(),
+    ));
+}

@@ -1,0 +1,297 @@
+//! `counterfoil token`: issue, look at, rotate, switch and verify tokens through the API.
+
+mod args;
+
+use counterfoil_authority::kind::Kind;
+use serde_json::{Map, Value, json};
+
+pub(crate) use self::args::TokenCommand;
+use self::args::{EventsArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs, VerifyArgs};
+use super::failure::Failure;
+use super::print::{self, Column};
+use super::remote::{Api, Ask, segment};
+use super::resource::page_out;
+use super::secret_input;
+
+/// Seconds of `90s`, `15m`, `12h`, `30d`, `4w`; `None` for anything else.
+fn seconds(text: &str) -> Option<u64> {
+    let unit = text.chars().last()?;
+    let each = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return None,
+    };
+    text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(each)
+}
+
+/// What `--expires` says, as fields of the request.
+fn put_expiry(body: &mut Map<String, Value>, text: &str) {
+    match (text, seconds(text)) {
+        ("never", _) => drop(body.insert("expires_at".into(), Value::Null)),
+        (_, Some(seconds)) => drop(body.insert("lifetime_seconds".into(), seconds.into())),
+        (when, None) => drop(body.insert("expires_at".into(), when.into())),
+    }
+}
+
+/// Runs a command on tokens.
+pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Issue(args) => issue(args).await,
+        TokenCommand::List(args) => list(args).await,
+        TokenCommand::Show(args) => show(args).await,
+        TokenCommand::Events(args) => events(args).await,
+        TokenCommand::Rotate(args) => rotate(args).await,
+        TokenCommand::Enable(args) => switch(args, "enable").await,
+        TokenCommand::Disable(args) => switch(args, "disable").await,
+        TokenCommand::Lock(args) => switch(args, "lock").await,
+        TokenCommand::Unlock(args) => switch(args, "unlock").await,
+        TokenCommand::Revoke(args) => revoke(args).await,
+        TokenCommand::Verify(args) => verify(args).await,
+    }
+}
+
+/// The fields of an issue request, those of `--body` below.
+fn issue_body(args: &IssueArgs) -> Result<Map<String, Value>, Failure> {
+    let mut body = match &args.body {
+        Some(from) => super::resource::object_from(from)?,
+        None => Map::new(),
+    };
+    let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
+    put("kind", args.kind.name().into());
+    let texts = [
+        ("user", &args.user),
+        ("name", &args.name),
+        ("description", &args.description),
+        ("not_before", &args.not_before),
+        ("unit", &args.unit),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            put(name, text.as_str().into());
+        }
+    }
+    match (args.kind, args.services.as_slice()) {
+        (_, []) => {}
+        (Kind::ServiceToken, [service]) => put("service", service.as_str().into()),
+        (_, services) => put("services", services.into()),
+    }
+    let lists = [("scopes", &args.scopes), ("networks", &args.networks), ("doors", &args.doors)];
+    for (name, list) in lists {
+        if !list.is_empty() {
+            put(name, list.as_slice().into());
+        }
+    }
+    if let Some(uses) = args.max_usages {
+        put("max_usages", uses.into());
+    }
+    if !args.labels.is_empty() {
+        put("labels", args.labels.iter().cloned().collect());
+    }
+    if let Some(from) = &args.secret_file {
+        let secret = secret_input::secret(Some(from), "secret")?;
+        put("secret", secret.reveal().into());
+    }
+    if let Some(expires) = &args.expires {
+        put_expiry(&mut body, expires);
+    }
+    Ok(body)
+}
+
+async fn issue(args: &IssueArgs) -> Result<(), Failure> {
+    let body = issue_body(args)?;
+    let api = Api::new(&args.remote)?;
+    let ask = Ask::post(api.in_realm("tokens"), Value::Object(body));
+    let answer = api.send(ask.once(args.idempotency_key.as_deref())).await?;
+    show_secret(&api, &answer, args.quiet);
+    Ok(())
+}
+
+/// Shows a token with its new secret: the secret last, alone on standard output.
+fn show_secret(api: &Api, answer: &Value, quiet: bool) {
+    if api.json {
+        return print::json(answer);
+    }
+    let secret = answer.get("secret").or_else(|| answer.get("link"));
+    let secret = secret.and_then(Value::as_str).unwrap_or_default();
+    if !quiet {
+        let field = |name| answer.pointer(name).and_then(Value::as_str).unwrap_or_default();
+        let ends = answer.pointer("/token/expires_at").and_then(Value::as_str);
+        print::note(&format!(
+            "{} {} ends {}. Its secret is shown once and cannot be read again:",
+            field("/token/kind"),
+            field("/token/id"),
+            ends.unwrap_or("never"),
+        ));
+    }
+    print::line(secret);
+}
+
+const TOKEN_COLUMNS: &[Column] = &[
+    Column { title: "ID", field: "id" },
+    Column { title: "KIND", field: "kind" },
+    Column { title: "USER", field: "user" },
+    Column { title: "NAME", field: "name" },
+    Column { title: "SERVICES", field: "services" },
+    Column { title: "STATE", field: "state" },
+    Column { title: "EXPIRES", field: "expires_at" },
+    Column { title: "LAST USED", field: "last_used_at" },
+];
+
+const EVENT_COLUMNS: &[Column] = &[
+    Column { title: "AT", field: "at" },
+    Column { title: "EVENT", field: "kind" },
+    Column { title: "OUTCOME", field: "outcome" },
+    Column { title: "ACTOR", field: "actor" },
+    Column { title: "DOOR", field: "door" },
+    Column { title: "SOURCE", field: "source" },
+    Column { title: "REASON", field: "reason" },
+    Column { title: "COUNT", field: "count" },
+];
+
+async fn list(args: &ListArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.remote)?;
+    let labels: Vec<(String, String)> =
+        args.labels.iter().map(|(key, value)| (format!("label.{key}"), value.clone())).collect();
+    let kind = args.kind.map(|kind| kind.name().to_owned());
+    let filters = [
+        ("user", &args.user),
+        ("service", &args.service),
+        ("kind", &kind),
+        ("state", &args.state),
+        ("name", &args.name),
+        ("expires_before", &args.expires_before),
+        ("unused_since", &args.unused_since),
+    ];
+    let mut query: Vec<(&str, String)> =
+        filters.iter().filter_map(|(name, value)| Some((*name, (*value).clone()?))).collect();
+    query.extend(labels.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let page = api.list(&api.in_realm("tokens"), &query, limit, args.cursor.as_deref()).await?;
+    page_out(&api, TOKEN_COLUMNS, &page);
+    Ok(())
+}
+
+fn path(api: &Api, id: &str, act: &str) -> String {
+    api.in_realm(&format!("tokens/{}{act}", segment(id)))
+}
+
+fn show_one(api: &Api, token: &Value) {
+    if api.json { print::json(token) } else { print::record(token) }
+}
+
+async fn show(args: &OneArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.remote)?;
+    let token = api.send(Ask::get(path(&api, &args.id, ""))).await?;
+    show_one(&api, &token);
+    Ok(())
+}
+
+async fn events(args: &EventsArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.remote)?;
+    let query: Vec<(&str, String)> =
+        args.outcome.iter().map(|outcome| ("outcome", outcome.clone())).collect();
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let page = api.list(&path(&api, &args.id, "/events"), &query, limit, None).await?;
+    page_out(&api, EVENT_COLUMNS, &page);
+    Ok(())
+}
+
+async fn rotate(args: &RotateArgs) -> Result<(), Failure> {
+    let mut body = Map::new();
+    if let Some(text) = &args.overlap {
+        let overlap = seconds(text).or_else(|| text.parse().ok());
+        let overlap = overlap.ok_or_else(|| {
+            Failure::Usage(format!("--overlap: write 90s, 15m, 12h or 2d, not `{text}`"))
+        })?;
+        body.insert("overlap_seconds".into(), overlap.into());
+    }
+    let api = Api::new(&args.remote)?;
+    let ask = Ask::post(path(&api, &args.id, "/rotate"), Value::Object(body))
+        .if_match(args.if_match.as_deref())
+        .once(args.idempotency_key.as_deref());
+    show_secret(&api, &api.send(ask).await?, args.quiet);
+    Ok(())
+}
+
+async fn switch(args: &OneArgs, act: &str) -> Result<(), Failure> {
+    let api = Api::new(&args.remote)?;
+    let ask = Ask::post(path(&api, &args.id, &format!("/{act}")), json!({}));
+    let token = api.send(ask.if_match(args.if_match.as_deref())).await?;
+    show_one(&api, &token);
+    Ok(())
+}
+
+async fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
+    let mut body = Map::new();
+    if let Some(reason) = &args.reason {
+        body.insert("reason".into(), reason.as_str().into());
+    }
+    if args.cascade {
+        body.insert("cascade".into(), true.into());
+    }
+    if args.dry_run {
+        body.insert("dry_run".into(), true.into());
+    }
+    let api = Api::new(&args.remote)?;
+    let ask = Ask::post(path(&api, &args.id, "/revoke"), Value::Object(body));
+    let answer = api.send(ask).await?;
+    match answer.get("revoked").and_then(Value::as_array) {
+        Some(items) if !api.json => print::table(TOKEN_COLUMNS, items),
+        _ => show_one(&api, &answer),
+    }
+    Ok(())
+}
+
+async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
+    let presented = secret_input::secret(args.file.as_deref(), "token")?;
+    let mut body = Map::new();
+    body.insert("token".into(), presented.reveal().into());
+    let texts = [
+        ("username", &args.user),
+        ("service", &args.service),
+        ("resource", &args.resource),
+        ("action", &args.action),
+        ("client_ip", &args.client_ip),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            body.insert(name.to_owned(), text.as_str().into());
+        }
+    }
+    if !args.scopes.is_empty() {
+        body.insert("scopes".into(), args.scopes.as_slice().into());
+    }
+    if args.no_consume {
+        body.insert("consume".into(), false.into());
+    }
+    let api = Api::new(&args.remote)?;
+    let verdict = api.send(Ask::post(api.in_realm("verify"), Value::Object(body))).await?;
+    show_one(&api, &verdict);
+    if verdict.get("active").and_then(Value::as_bool) == Some(true) {
+        return Ok(());
+    }
+    let code = verdict.get("code").and_then(Value::as_str).unwrap_or("unknown");
+    Err(Failure::Refused(format!("the token is not good: {code}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_lifetime_a_time_or_never() {
+        let body = |text| {
+            let mut body = Map::new();
+            put_expiry(&mut body, text);
+            Value::Object(body)
+        };
+        assert_eq!(body("30d"), json!({ "lifetime_seconds": 2_592_000 }));
+        assert_eq!(body("2026-12-31"), json!({ "expires_at": "2026-12-31" }));
+        assert_eq!(body("never"), json!({ "expires_at": null }));
+        assert_eq!(seconds("99999999999999999999w"), None);
+        assert_eq!(seconds("d"), None);
+    }
+}

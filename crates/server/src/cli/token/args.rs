@@ -1,0 +1,254 @@
+//! What the commands on tokens take.
+
+use clap::Subcommand;
+use counterfoil_authority::kind::{KINDS, Kind};
+
+use crate::cli::remote::RemoteArgs;
+use crate::cli::resource::LIMIT_DEFAULT;
+
+/// Tokens
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Issue a token and show its secret, this once
+    Issue(Box<IssueArgs>),
+    /// List tokens, newest first
+    List(Box<ListArgs>),
+    /// Show a token
+    Show(OneArgs),
+    /// Show what happened to a token, newest first
+    Events(EventsArgs),
+    /// Give a token a new secret and show it, this once
+    Rotate(RotateArgs),
+    /// Switch a token on
+    Enable(OneArgs),
+    /// Switch a token off; it can be switched on again
+    Disable(OneArgs),
+    /// Lock a token, as an administrator
+    Lock(OneArgs),
+    /// Unlock a token
+    Unlock(OneArgs),
+    /// Revoke a token for good
+    Revoke(RevokeArgs),
+    /// Ask whether a token is good; exit status 0 if it is, 1 if not
+    Verify(Box<VerifyArgs>),
+}
+
+/// What is issued
+#[derive(Debug, clap::Args)]
+pub(crate) struct IssueArgs {
+    /// The kind; `pat` and `service` stand for the first two
+    #[arg(long, value_name = "KIND", value_parser = kind, default_value = "pat")]
+    pub(super) kind: Kind,
+    /// Whose it is [default: who calls]
+    #[arg(long, value_name = "USERNAME")]
+    pub(super) user: Option<String>,
+    /// What it is called
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// What it is for
+    #[arg(long)]
+    pub(super) description: Option<String>,
+    /// A service it is good for, or `*`; repeat for more
+    #[arg(long = "service", value_name = "LABEL")]
+    pub(super) services: Vec<String>,
+    /// A scope it has there; repeat for more
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(super) scopes: Vec<String>,
+    /// When it ends: 12h, 30d, 4w, 2026-12-31, an RFC 3339 time, or never [default: the policy's]
+    #[arg(long, value_name = "WHEN")]
+    pub(super) expires: Option<String>,
+    /// When it begins: a date or an RFC 3339 time
+    #[arg(long, value_name = "WHEN")]
+    pub(super) not_before: Option<String>,
+    /// Uses in all
+    #[arg(long, value_name = "N")]
+    pub(super) max_usages: Option<u64>,
+    /// A network it may be used from, 10.0.0.0/8; repeat for more
+    #[arg(long = "network", value_name = "CIDR")]
+    pub(super) networks: Vec<String>,
+    /// A door it may be presented at; repeat for more
+    #[arg(long = "door", value_name = "DOOR")]
+    pub(super) doors: Vec<String>,
+    /// A label; repeat for more
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(super) labels: Vec<(String, String)>,
+    /// The unit it belongs to
+    #[arg(long, value_name = "ID")]
+    pub(super) unit: Option<String>,
+    /// File with the secret itself, or `-` for standard input, where the policy allows one
+    #[arg(long, value_name = "FILE")]
+    pub(super) secret_file: Option<String>,
+    /// File with a JSON object of further fields, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) body: Option<String>,
+    /// The same key and fields give the same answer instead of a second token
+    #[arg(long, value_name = "KEY")]
+    pub(super) idempotency_key: Option<String>,
+    /// Print the secret and nothing else
+    #[arg(long, short, conflicts_with = "json")]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// Which tokens
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Only of this person
+    #[arg(long, value_name = "USERNAME")]
+    pub(super) user: Option<String>,
+    /// Only for this service
+    #[arg(long, value_name = "LABEL")]
+    pub(super) service: Option<String>,
+    /// Only of this kind
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    pub(super) kind: Option<Kind>,
+    /// Only in this state, `active` or `expired` say
+    #[arg(long)]
+    pub(super) state: Option<String>,
+    /// Only of this name
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Only with this label; repeat for more
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(super) labels: Vec<(String, String)>,
+    /// Only those that end before
+    #[arg(long, value_name = "WHEN")]
+    pub(super) expires_before: Option<String>,
+    /// Only those that nobody used since
+    #[arg(long, value_name = "WHEN")]
+    pub(super) unused_since: Option<String>,
+    /// Print at most so many
+    #[arg(long, value_name = "N", default_value = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+    /// Begin where a former list ended
+    #[arg(long)]
+    pub(super) cursor: Option<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// Which token
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneArgs {
+    /// Its id
+    pub(super) id: String,
+    /// Only if it still has this version
+    #[arg(long, value_name = "ETAG")]
+    pub(super) if_match: Option<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// Whose events
+#[derive(Debug, clap::Args)]
+pub(crate) struct EventsArgs {
+    /// The token's id
+    pub(super) id: String,
+    /// Only `done` or only `refused`
+    #[arg(long, value_parser = ["done", "refused"])]
+    pub(super) outcome: Option<String>,
+    /// Print at most so many
+    #[arg(long, value_name = "N", default_value = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// How it is rotated
+#[derive(Debug, clap::Args)]
+pub(crate) struct RotateArgs {
+    /// Its id
+    pub(super) id: String,
+    /// How long the former secret still works, 24h say [default: the policy's]
+    #[arg(long, value_name = "TIME")]
+    pub(super) overlap: Option<String>,
+    /// Only if it still has this version
+    #[arg(long, value_name = "ETAG")]
+    pub(super) if_match: Option<String>,
+    /// The same key gives the same answer instead of a second rotation
+    #[arg(long, value_name = "KEY")]
+    pub(super) idempotency_key: Option<String>,
+    /// Print the secret and nothing else
+    #[arg(long, short, conflicts_with = "json")]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// Why it is revoked
+#[derive(Debug, clap::Args)]
+pub(crate) struct RevokeArgs {
+    /// Its id
+    pub(super) id: String,
+    /// Why
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    /// Also what was drawn from it
+    #[arg(long)]
+    pub(super) cascade: bool,
+    /// Only list what would end
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// What is asked
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// File with the token, or `-` for standard input [default: a prompt]
+    pub(super) file: Option<String>,
+    /// Whose it must be
+    #[arg(long, value_name = "USERNAME")]
+    pub(super) user: Option<String>,
+    /// What it must be good for
+    #[arg(long, value_name = "LABEL")]
+    pub(super) service: Option<String>,
+    /// A scope it must have; repeat for more
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(super) scopes: Vec<String>,
+    /// The resource to be used
+    #[arg(long)]
+    pub(super) resource: Option<String>,
+    /// What is to be done with it
+    #[arg(long)]
+    pub(super) action: Option<String>,
+    /// The address it is presented from
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) client_ip: Option<String>,
+    /// Look without counting a use
+    #[arg(long)]
+    pub(super) no_consume: bool,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// A kind by its name on the wire or by its short one.
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = match text {
+        "pat" => Some(Kind::PersonalAccessToken),
+        "service" => Some(Kind::ServiceToken),
+        "registration" => Some(Kind::RegistrationToken),
+        name => Kind::from_name(name),
+    };
+    let names = || KINDS.map(Kind::name).join(", ");
+    known.ok_or_else(|| format!("one of pat, service, registration, {}", names()))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a label is written KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_kinds_stand_for_long_ones() {
+        assert_eq!(kind("pat"), Ok(Kind::PersonalAccessToken));
+        assert_eq!(kind("service_token"), Ok(Kind::ServiceToken));
+        assert!(kind("password").is_err());
+    }
+}

@@ -1,0 +1,319 @@
+//! The configuration: `counterfoil.toml`, environment, flags, and the values that result.
+//!
+//! [`keys`] is the one table of what can be set; the structs here are what the
+//! rest of the server reads. A test holds the two together.
+
+pub mod document;
+pub mod keys;
+mod load;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::secret::{ClearSecret, Prefix};
+use counterfoil_store::DatabaseUrl;
+use http::HeaderName;
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+
+pub use load::{ConfigError, Sources, load};
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP listener.
+    pub server: Server,
+    /// What is served.
+    pub doors: Doors,
+    /// Where everything is kept.
+    pub data: Data,
+    /// How token strings look.
+    pub tokens: Tokens,
+    /// The memory of verify.
+    pub cache: Cache,
+    /// Argon2id.
+    pub hashing: Hashing,
+    /// Failed attempts.
+    pub abuse: Abuse,
+    /// The log.
+    pub log: Log,
+    /// Prometheus metrics.
+    #[serde(default)]
+    pub metrics: Metrics,
+    /// The LDAP listener.
+    pub ldap: Ldap,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// How it is reached from outside, without a slash at the end; `None`: by the listener.
+    #[serde(default, deserialize_with = "url")]
+    pub public_url: Option<String>,
+    /// Whose forwarding headers are believed.
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Realms of host names, in lower case.
+    #[serde(deserialize_with = "host_realms")]
+    pub realm_by_host: BTreeMap<String, RealmName>,
+    /// Connections at the same time.
+    pub connections_max: usize,
+    /// Largest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// Largest request head, in bytes.
+    pub header_bytes_max: u32,
+    /// Time for a request's head, and between requests, in seconds.
+    pub header_timeout_seconds: u64,
+    /// Time for running requests at the end, in seconds.
+    pub shutdown_seconds: u64,
+    /// Certificate and key.
+    #[serde(default)]
+    pub tls: Tls,
+}
+
+/// TLS by files.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// PEM file with the chain.
+    pub cert: Option<PathBuf>,
+    /// PEM file with the key.
+    pub key: Option<PathBuf>,
+}
+
+/// Which doors are open.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Doors {
+    /// The native API.
+    pub api: bool,
+    /// Forward-auth.
+    pub forward_auth: bool,
+    /// The API's description.
+    pub docs: bool,
+    /// Headers besides `Authorization` in which forward-auth accepts a token.
+    #[serde(deserialize_with = "header_names")]
+    pub api_key_headers: Vec<HeaderName>,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// `sqlite:PATH`; `None`: in the data directory.
+    pub database: Option<String>,
+}
+
+impl Data {
+    /// The directory of the keys.
+    pub fn keys(&self) -> PathBuf {
+        self.dir.join("keys")
+    }
+
+    /// The database.
+    pub fn url(&self) -> DatabaseUrl {
+        let named = self.database.as_deref().and_then(|url| DatabaseUrl::parse(url).ok());
+        named.unwrap_or_else(|| DatabaseUrl::sqlite(&self.dir.join("counterfoil.db")))
+    }
+}
+
+/// How token strings look.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// The prefix of new ones.
+    #[serde(deserialize_with = "prefix")]
+    pub prefix: Prefix,
+    /// Prefixes that are still accepted.
+    #[serde(deserialize_with = "prefixes")]
+    pub retired_prefixes: Vec<Prefix>,
+}
+
+impl Tokens {
+    /// Every accepted prefix, the one for new tokens first.
+    pub fn accepted(&self) -> Vec<Prefix> {
+        std::iter::once(&self.prefix).chain(&self.retired_prefixes).cloned().collect()
+    }
+}
+
+/// The memory of verify.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    /// Memory for cached tokens, in bytes.
+    pub budget_bytes: u64,
+}
+
+/// Argon2id.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hashing {
+    /// Memory of one computation, in KiB.
+    pub memory_kib: u32,
+    /// Passes of one computation.
+    pub passes: u32,
+    /// Computations at the same time; 0: by the number of processors.
+    pub workers: usize,
+    /// Computations that may wait.
+    pub queue: usize,
+}
+
+impl Hashing {
+    /// Computations at the same time, on this machine if not set: half of the processors, so
+    /// that the fast path keeps the other half.
+    pub fn workers(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        if self.workers == 0 { (processors / 2).max(1) } else { self.workers }
+    }
+}
+
+/// Failed attempts.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Abuse {
+    /// Whether refusals are delayed for who fails often.
+    pub throttle: bool,
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Its form.
+    pub format: LogFormat,
+    /// The least important lines to write.
+    pub level: String,
+}
+
+/// Prometheus metrics.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// An own listener.
+    pub listen: Option<SocketAddr>,
+    /// The credential on the HTTP listener.
+    #[serde(deserialize_with = "secret")]
+    pub bearer: Option<ClearSecret>,
+}
+
+/// The LDAP listener.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ldap {
+    /// Where it will listen.
+    pub listen: SocketAddr,
+}
+
+impl Config {
+    /// What is wrong between keys that are each right.
+    fn contradictions(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let tls = &self.server.tls;
+        if tls.cert.is_some() != tls.key.is_some() {
+            faults.push(
+                "`server.tls.cert` and `server.tls.key` go together: set both or none".into(),
+            );
+        }
+        if self.tokens.retired_prefixes.contains(&self.tokens.prefix) {
+            faults.push(
+                "`tokens.retired_prefixes` holds `tokens.prefix`, which is not retired".into(),
+            );
+        }
+        if self
+            .metrics
+            .listen
+            .is_some_and(|listen| listen == self.server.listen && listen.port() != 0)
+        {
+            faults.push("`metrics.listen` and `server.listen` are the same address".into());
+        }
+        faults
+    }
+
+    /// The URL under which people reach the server that listens on `bound`.
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        if let Some(url) = &self.server.public_url {
+            return url.clone();
+        }
+        let scheme = if self.server.tls.cert.is_some() { "https" } else { "http" };
+        // Nobody can open a connection to "every address"; on the machine itself localhost works.
+        if bound.ip().is_unspecified() {
+            format!("{scheme}://localhost:{}", bound.port())
+        } else {
+            format!("{scheme}://{bound}")
+        }
+    }
+}
+
+/// The defaults, as with an empty file.
+impl Default for Config {
+    #[expect(clippy::expect_used, reason = "the table of keys is constant; a test loads it")]
+    fn default() -> Self {
+        load(&Sources::default()).expect("the defaults are a configuration")
+    }
+}
+
+fn url<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(text.map(|text| text.trim_end_matches('/').to_owned()))
+}
+
+fn networks<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let network = |text: &String| {
+        value::network(text).ok_or_else(|| serde::de::Error::custom("not a network"))
+    };
+    texts.iter().map(network).collect()
+}
+
+fn host_realms<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<String, RealmName>, D::Error> {
+    let table = BTreeMap::<String, String>::deserialize(from)?;
+    let realm = |(host, realm): (String, String)| {
+        let realm = RealmName::parse(&realm).map_err(serde::de::Error::custom)?;
+        Ok((host.to_ascii_lowercase(), realm))
+    };
+    table.into_iter().map(realm).collect()
+}
+
+fn prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Prefix, D::Error> {
+    Prefix::parse(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+fn prefixes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Prefix>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    texts.iter().map(|text| Prefix::parse(text).map_err(serde::de::Error::custom)).collect()
+}
+
+fn header_names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HeaderName>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ClearSecret>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(ClearSecret::new))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,289 @@
+//! The table of configuration keys: the one place that names, bounds and explains each of them.
+//!
+//! Reading, errors, the default file, the JSON schema and the reference page all
+//! follow from this table, so they cannot disagree.
+
+/// What a key's value looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// An address and a port, `127.0.0.1:8780` or `[::1]:8780`.
+    Address,
+    /// `http://` or `https://` with a host and no query.
+    Url,
+    /// A list of networks, `10.0.0.0/8`; a bare address is a network of one.
+    Networks,
+    /// A table from host names to realm names.
+    HostRealms,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number within these bounds, both allowed.
+    Count {
+        /// Smallest value.
+        min: u64,
+        /// Largest value.
+        max: u64,
+    },
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A path of the file system.
+    Path,
+    /// `sqlite:PATH` or `postgres://...`.
+    Database,
+    /// A prefix of token strings.
+    Prefix,
+    /// A list of such prefixes.
+    Prefixes,
+    /// A list of names of HTTP headers.
+    Headers,
+    /// A secret, or `file:/path` of a file whose first line it is.
+    Secret,
+}
+
+/// One configuration key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Sections and name, joined by dots.
+    pub path: &'static str,
+    /// What values it takes.
+    pub sort: Sort,
+    /// The default as TOML; `None`: not set.
+    pub default: Option<&'static str>,
+    /// A value to show where there is no default, as TOML.
+    pub example: &'static str,
+    /// What it does, in sentences.
+    pub doc: &'static str,
+}
+
+impl Key {
+    const fn new(path: &'static str, sort: Sort, default: &'static str, doc: &'static str) -> Self {
+        Self { path, sort, default: Some(default), example: default, doc }
+    }
+
+    const fn optional(
+        path: &'static str,
+        sort: Sort,
+        example: &'static str,
+        doc: &'static str,
+    ) -> Self {
+        Self { path, sort, default: None, example, doc }
+    }
+
+    /// The section, `server.tls` of `server.tls.cert`.
+    pub fn section(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The name inside its section.
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or(self.path, |(_, name)| name)
+    }
+
+    /// The environment variable that sets it.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.path.to_ascii_uppercase().replace('.', "__"))
+    }
+
+    /// The key of a path.
+    pub fn find(path: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.path == path)
+    }
+}
+
+/// How the environment variables of the configuration begin.
+pub const PREFIX: &str = "COUNTERFOIL_";
+
+/// What the sections are about, in the order of the default file.
+pub const SECTIONS: [(&str, &str); 11] = [
+    ("server", "The HTTP listener."),
+    ("server.tls", "TLS for the HTTP listener. Both files or neither."),
+    ("doors", "What is served. A door that is off answers 404."),
+    ("data", "Where everything is kept."),
+    ("tokens", "How token strings look."),
+    ("cache", "The memory of verify."),
+    ("hashing", "Argon2id, for secrets that people chose or that were imported."),
+    ("abuse", "Failed attempts."),
+    ("log", "The log, on standard error."),
+    ("metrics", "Prometheus metrics at /metrics."),
+    ("ldap", "The LDAP listener, which comes with a later release."),
+];
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// Every key, in the order of the default file.
+pub const KEYS: &[Key] = &[
+    Key::new(
+        "server.listen",
+        Sort::Address,
+        "\"127.0.0.1:8780\"",
+        "Where HTTP is served. Port 0 takes a free one and prints it.",
+    ),
+    Key::optional(
+        "server.public_url",
+        Sort::Url,
+        "\"https://tokens.example.org\"",
+        "How people and programs reach this server from outside. Derived from the listener when \
+         not set.",
+    ),
+    Key::new(
+        "server.trusted_proxies",
+        Sort::Networks,
+        "[]",
+        "Networks whose X-Forwarded-* and X-Original-* headers are believed. Nobody's by default.",
+    ),
+    Key::new(
+        "server.realm_by_host",
+        Sort::HostRealms,
+        "{}",
+        "Which realm a host name stands for, for doors without a realm in their path. Others \
+         serve `main`.",
+    ),
+    Key::new(
+        "server.connections_max",
+        Sort::Count { min: 1, max: 1_000_000 },
+        "4096",
+        "Connections at the same time; further ones wait to be accepted. Each one needs a file \
+         descriptor.",
+    ),
+    Key::new(
+        "server.body_bytes_max",
+        Sort::Count { min: KIB, max: 64 * MIB },
+        "262144",
+        "Largest request body, in bytes. Larger ones are refused with 413. Batches may be larger.",
+    ),
+    Key::new(
+        "server.header_bytes_max",
+        Sort::Count { min: 8 * KIB, max: MIB },
+        "32768",
+        "Largest request head, in bytes.",
+    ),
+    Key::new(
+        "server.header_timeout_seconds",
+        Sort::Count { min: 1, max: 300 },
+        "75",
+        "How long a client may take to send a request's head, and how long a connection may stay \
+         idle. Longer than the 60 seconds for which nginx keeps idle connections.",
+    ),
+    Key::new(
+        "server.shutdown_seconds",
+        Sort::Count { min: 0, max: 600 },
+        "10",
+        "How long requests may still run after the server was told to stop.",
+    ),
+    Key::optional(
+        "server.tls.cert",
+        Sort::Path,
+        "\"/etc/counterfoil/tls.crt\"",
+        "PEM file with the certificate and its intermediates. Read again when it changes.",
+    ),
+    Key::optional(
+        "server.tls.key",
+        Sort::Path,
+        "\"/etc/counterfoil/tls.key\"",
+        "PEM file with the private key.",
+    ),
+    Key::new("doors.api", Sort::Flag, "true", "The native API, /api/v1."),
+    Key::new("doors.forward_auth", Sort::Flag, "true", "Forward-auth, /authz/{service}."),
+    Key::new(
+        "doors.docs",
+        Sort::Flag,
+        "true",
+        "The API's description, /openapi.json and /api/docs.",
+    ),
+    Key::new(
+        "doors.api_key_headers",
+        Sort::Headers,
+        "[]",
+        "Headers besides Authorization in which forward-auth accepts a token, such as X-API-Key.",
+    ),
+    Key::new(
+        "data.dir",
+        Sort::Path,
+        "\"./counterfoil-data\"",
+        "The data directory. Its `keys` directory must be backed up together with the database.",
+    ),
+    Key::optional(
+        "data.database",
+        Sort::Database,
+        "\"sqlite:/var/lib/counterfoil/counterfoil.db\"",
+        "The database; `counterfoil.db` in the data directory when not set.",
+    ),
+    Key::new(
+        "tokens.prefix",
+        Sort::Prefix,
+        "\"cfl\"",
+        "How token strings begin. Lets scanners tell installations apart.",
+    ),
+    Key::new(
+        "tokens.retired_prefixes",
+        Sort::Prefixes,
+        "[]",
+        "Former prefixes, whose tokens are still accepted.",
+    ),
+    Key::new(
+        "cache.budget_bytes",
+        Sort::Count { min: MIB, max: 1 << 40 },
+        "268435456",
+        "Memory for cached tokens, in bytes. About 4,000 tokens fit into each MiB.",
+    ),
+    Key::new(
+        "hashing.memory_kib",
+        Sort::Count { min: 8 * KIB, max: 4 * MIB },
+        "19456",
+        "Memory of one Argon2id computation, in KiB. Counts for new secrets only.",
+    ),
+    Key::new(
+        "hashing.passes",
+        Sort::Count { min: 1, max: 20 },
+        "2",
+        "Passes of one Argon2id computation. Counts for new secrets only.",
+    ),
+    Key::new(
+        "hashing.workers",
+        Sort::Count { min: 0, max: 64 },
+        "0",
+        "Argon2id computations at the same time; 0 takes half of the processors.",
+    ),
+    Key::new(
+        "hashing.queue",
+        Sort::Count { min: 1, max: 10_000 },
+        "64",
+        "Argon2id computations that may wait. Further ones are answered 503.",
+    ),
+    Key::new(
+        "abuse.throttle",
+        Sort::Flag,
+        "true",
+        "Whether refusals come later and later for who fails often. A right secret never waits.",
+    ),
+    Key::new(
+        "log.format",
+        Sort::Choice(&["auto", "text", "json"]),
+        "\"auto\"",
+        "`auto` is text on a terminal and JSON elsewhere.",
+    ),
+    Key::new(
+        "log.level",
+        Sort::Choice(&["error", "warn", "info", "debug", "trace"]),
+        "\"info\"",
+        "The least important lines to write.",
+    ),
+    Key::optional(
+        "metrics.listen",
+        Sort::Address,
+        "\"127.0.0.1:8781\"",
+        "An own listener for /metrics, without authentication.",
+    ),
+    Key::optional(
+        "metrics.bearer",
+        Sort::Secret,
+        "\"file:/etc/counterfoil/metrics-token\"",
+        "The bearer credential that opens /metrics on the HTTP listener.",
+    ),
+    Key::new(
+        "ldap.listen",
+        Sort::Address,
+        "\"127.0.0.1:3890\"",
+        "Where LDAP will be served. Nothing listens there in this release.",
+    ),
+];

@@ -1,0 +1,176 @@
+//! The configuration as people meet it: right values, wrong ones, and what is said about them.
+
+use insta::assert_snapshot;
+
+use super::*;
+
+fn from_file(text: &str) -> Result<Config, ConfigError> {
+    let file = Some((PathBuf::from("counterfoil.toml"), text.to_owned()));
+    load(&Sources { file, ..Sources::default() })
+}
+
+fn faults(text: &str) -> String {
+    from_file(text).unwrap_err().to_string()
+}
+
+fn from_environment(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    load(&Sources { environment: variables.iter().map(own).collect(), ..Sources::default() })
+}
+
+#[test]
+fn an_empty_file_gives_the_documented_defaults() {
+    let config = from_file("").unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8780");
+    assert_eq!(config.ldap.listen.to_string(), "127.0.0.1:3890");
+    assert_eq!(config.data.dir, PathBuf::from("./counterfoil-data"));
+    assert!(config.server.trusted_proxies.is_empty() && config.server.realm_by_host.is_empty());
+    assert_eq!(config.public_url(config.server.listen), "http://127.0.0.1:8780");
+}
+
+#[test]
+fn the_default_file_uncommented_is_the_default_configuration() {
+    let file = document::default_file();
+    let uncommented: Vec<&str> = file
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting,
+            _ => line,
+        })
+        // Keys without default show an example, which may point to files that do not exist.
+        .filter(|line| !KEYS_WITHOUT_DEFAULT.iter().any(|name| line.starts_with(name)))
+        .collect();
+    let config = from_file(&uncommented.join("\n")).unwrap();
+    assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+    assert!(from_file(&file).is_ok());
+}
+
+const KEYS_WITHOUT_DEFAULT: [&str; 6] =
+    ["public_url ", "cert ", "key ", "database ", "listen = \"127.0.0.1:8781\"", "bearer "];
+
+#[test]
+fn every_key_has_a_section_a_good_example_and_a_sentence() {
+    for key in keys::KEYS {
+        assert!(keys::SECTIONS.iter().any(|(name, _)| *name == key.section()), "{}", key.path);
+        let example = document::default_value(key.example).unwrap();
+        assert_eq!(key.sort.check(&example), Ok(()), "{}", key.path);
+        assert!(key.doc.ends_with('.'), "{}", key.path);
+    }
+}
+
+#[test]
+fn every_fault_is_reported_with_its_line() {
+    let text = r#"
+[server]
+listen = "localhost"
+listne = "127.0.0.1:1"
+connections_max = 0
+trusted_proxies = ["10.0.0.0/8", "everybody"]
+
+[hashing]
+passes = "two"
+
+[servre]
+x = 1
+
+[log]
+level = "loud"
+"#;
+    assert_snapshot!(faults(text), @"
+    counterfoil.toml:3: `server.listen` must be an address and a port such as 127.0.0.1:8780 or [::1]:8780, not `localhost`
+    counterfoil.toml:4: unknown key `server.listne`, did you mean `server.listen`?
+    counterfoil.toml:5: `server.connections_max` must be between 1 and 1000000, not 0
+    counterfoil.toml:6: `server.trusted_proxies` must hold networks such as 10.0.0.0/8 or fd00::/8, not `everybody`
+    counterfoil.toml:9: `hashing.passes` must be a whole number
+    counterfoil.toml:11: unknown key `servre`, did you mean `server`?
+    counterfoil.toml:15: `log.level` must be one of error, warn, info, debug, trace, not `loud`
+    ");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_reported_with_its_line() {
+    assert_snapshot!(faults("[server]\nlisten = \n"), @"counterfoil.toml:2: string values must be quoted, expected literal string");
+    assert_snapshot!(faults("server = 1"), @"counterfoil.toml:1: `server` is a section, write [server]");
+    assert_snapshot!(faults("[zzz]"), @"counterfoil.toml:1: unknown key `zzz`; `counterfoil config default` lists all");
+}
+
+#[test]
+fn a_variable_wins_over_the_file_and_a_flag_over_both() {
+    let mut sources = Sources {
+        file: Some(("counterfoil.toml".into(), "[server]\nlisten = \"127.0.0.1:1\"".into())),
+        environment: vec![("COUNTERFOIL_SERVER__LISTEN".into(), "127.0.0.1:2".into())],
+        flags: Vec::new(),
+    };
+    assert_eq!(load(&sources).unwrap().server.listen.port(), 2);
+    sources = sources.with("--listen", "server.listen", Some("127.0.0.1:3".into()));
+    assert_eq!(load(&sources).unwrap().server.listen.port(), 3);
+    sources = sources.with("--listen", "server.listen", Some("here".into()));
+    assert_snapshot!(load(&sources).unwrap_err(), @"--listen: `server.listen` must be an address and a port such as 127.0.0.1:8780 or [::1]:8780, not `here`");
+}
+
+#[test]
+fn variables_take_lists_tables_and_nested_sections() {
+    let config = from_environment(&[
+        ("COUNTERFOIL_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1"),
+        ("COUNTERFOIL_SERVER__REALM_BY_HOST", "Tokens.example.org=main,other.example.org=lab"),
+        ("COUNTERFOIL_SERVER__TLS__CERT", "cert.pem"),
+        ("COUNTERFOIL_SERVER__TLS__KEY", "key.pem"),
+        ("COUNTERFOIL_DOORS__DOCS", "false"),
+        ("COUNTERFOIL_CACHE__BUDGET_BYTES", "2000000"),
+        ("COUNTERFOIL_TOKEN", "belongs to the command line"),
+    ])
+    .unwrap();
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    assert_eq!(config.server.realm_by_host["tokens.example.org"].as_str(), "main");
+    assert_eq!(config.server.tls.key, Some("key.pem".into()));
+    assert_eq!((config.doors.docs, config.cache.budget_bytes), (false, 2_000_000));
+}
+
+#[test]
+fn wrong_variables_are_named() {
+    let wrong = from_environment(&[
+        ("COUNTERFOIL_SERVER__LISTENN", "x"),
+        ("COUNTERFOIL_DOORS__API", "yes"),
+        ("COUNTERFOIL_DATA__DATABASE", "postgres://me:secret@db/counterfoil"),
+    ]);
+    assert_snapshot!(wrong.unwrap_err(), @"
+    COUNTERFOIL_SERVER__LISTENN: unknown key `server.listenn`, did you mean `server.listen`?
+    COUNTERFOIL_DOORS__API: `doors.api` must be true or false, not `yes`
+    COUNTERFOIL_DATA__DATABASE: `data.database` names PostgreSQL, which comes with a later release; use sqlite:PATH
+    ");
+}
+
+#[test]
+fn keys_that_contradict_each_other_are_refused() {
+    assert_snapshot!(faults("[server.tls]\ncert = \"a\""), @"`server.tls.cert` and `server.tls.key` go together: set both or none");
+    assert!(from_file("[tokens]\nretired_prefixes = [\"cfl\"]").is_err());
+}
+
+#[test]
+fn a_secret_is_read_from_its_file_and_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bearer");
+    std::fs::write(&path, "metrics-secret\n").unwrap();
+    let config = from_file(&format!("[metrics]\nbearer = \"file:{}\"", path.display())).unwrap();
+    assert_eq!(config.metrics.bearer.as_ref().unwrap().reveal(), "metrics-secret");
+    assert!(!format!("{config:?}").contains("metrics-secret"));
+    assert!(from_file("[metrics]\nbearer = \"file:/does/not/exist\"").is_err());
+}
+
+#[test]
+fn the_default_file_is_as_committed() {
+    assert_snapshot!(document::default_file());
+}
+
+#[test]
+fn the_schema_is_as_committed() {
+    insta::assert_json_snapshot!(document::schema());
+}
+
+/// The page is for readers of the repository; after a change of the table
+/// `counterfoil config reference` writes it anew.
+#[test]
+fn the_reference_page_is_as_committed() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
+    assert_eq!(std::fs::read_to_string(page).unwrap(), document::reference());
+}

@@ -1,0 +1,170 @@
+//! What each sort of configuration value accepts, and how it reads in an environment variable.
+
+use std::net::{IpAddr, SocketAddr};
+
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::secret::Prefix;
+use counterfoil_store::DatabaseUrl;
+use toml::Value;
+
+use super::keys::Sort;
+
+impl Sort {
+    /// Reads the text of an environment variable or flag.
+    ///
+    /// # Errors
+    ///
+    /// Says what would have been right.
+    pub(super) fn read(self, text: &str) -> Result<Value, String> {
+        match self {
+            Self::Flag => match text {
+                "true" => Ok(Value::Boolean(true)),
+                "false" => Ok(Value::Boolean(false)),
+                _ => Err(format!("must be true or false, not `{text}`")),
+            },
+            Self::Count { .. } => text
+                .parse()
+                .map(Value::Integer)
+                .map_err(|_| format!("must be a whole number, not `{text}`")),
+            Self::Networks | Self::Prefixes | Self::Headers => {
+                Ok(Value::Array(parts(text).map(|part| Value::String(part.to_owned())).collect()))
+            }
+            Self::HostRealms => parts(text)
+                .map(|part| match part.split_once('=') {
+                    Some((host, realm)) => Ok((host.to_owned(), Value::String(realm.to_owned()))),
+                    None => Err(format!("must be a list of host=realm, not `{part}`")),
+                })
+                .collect::<Result<toml::Table, _>>()
+                .map(Value::Table),
+            _ => Ok(Value::String(text.to_owned())),
+        }
+    }
+
+    /// Whether `value` is one that this sort accepts.
+    ///
+    /// # Errors
+    ///
+    /// Says what would have been right. Never shows the value of a secret.
+    pub(super) fn check(self, value: &Value) -> Result<(), String> {
+        match (self, value) {
+            (Self::Flag, Value::Boolean(_)) => Ok(()),
+            (Self::Flag, _) => Err("must be true or false".into()),
+            (Self::Count { min, max }, Value::Integer(number)) => check_bounds(*number, min, max),
+            (Self::Count { .. }, _) => Err("must be a whole number".into()),
+            (Self::Networks, Value::Array(items)) => each(items, check_network),
+            (Self::Networks, _) => {
+                Err("must be a list of networks such as [\"10.0.0.0/8\"]".into())
+            }
+            (Self::Prefixes, Value::Array(items)) => each(items, check_prefix),
+            (Self::Prefixes, _) => Err("must be a list of prefixes such as [\"cfl\"]".into()),
+            (Self::Headers, Value::Array(items)) => each(items, check_header),
+            (Self::Headers, _) => {
+                Err("must be a list of header names such as [\"X-API-Key\"]".into())
+            }
+            (Self::HostRealms, Value::Table(table)) => check_host_realms(table),
+            (Self::HostRealms, _) => {
+                Err("must be a table such as { \"tokens.example.org\" = \"main\" }".into())
+            }
+            (_, Value::String(text)) => self.check_text(text),
+            _ => Err("must be a text in quotation marks".into()),
+        }
+    }
+
+    fn check_text(self, text: &str) -> Result<(), String> {
+        match self {
+            Self::Address => match text.parse::<SocketAddr>() {
+                Ok(_) => Ok(()),
+                Err(_) => Err(format!(
+                    "must be an address and a port such as 127.0.0.1:8780 or [::1]:8780, not `{text}`"
+                )),
+            },
+            Self::Url => check_url(text),
+            Self::Choice(words) if words.contains(&text) => Ok(()),
+            Self::Choice(words) => {
+                Err(format!("must be one of {}, not `{text}`", words.join(", ")))
+            }
+            Self::Prefix => check_prefix(text),
+            Self::Database => check_database(text),
+            Self::Path | Self::Secret if text.is_empty() => Err("must not be empty".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn each(items: &[Value], check: fn(&str) -> Result<(), String>) -> Result<(), String> {
+    items.iter().try_for_each(|item| match item {
+        Value::String(text) => check(text),
+        other => Err(format!("must be a list of texts; `{other}` is none")),
+    })
+}
+
+fn check_bounds(number: i64, min: u64, max: u64) -> Result<(), String> {
+    match u64::try_from(number) {
+        Ok(number) if (min..=max).contains(&number) => Ok(()),
+        _ => Err(format!("must be between {min} and {max}, not {number}")),
+    }
+}
+
+fn check_network(text: &str) -> Result<(), String> {
+    match network(text) {
+        Some(_) => Ok(()),
+        None => Err(format!("must hold networks such as 10.0.0.0/8 or fd00::/8, not `{text}`")),
+    }
+}
+
+/// A network, or an address as the network that holds just it.
+pub(super) fn network(text: &str) -> Option<ipnet::IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(ipnet::IpNet::from))
+}
+
+fn check_prefix(text: &str) -> Result<(), String> {
+    Prefix::parse(text).map(drop).map_err(|bad| format!("`{text}`: {bad}"))
+}
+
+fn check_header(text: &str) -> Result<(), String> {
+    // These two carry the credential of the person or of the browser already.
+    let taken = ["authorization", "cookie"].iter().any(|name| text.eq_ignore_ascii_case(name));
+    match text.parse::<http::HeaderName>() {
+        Ok(_) if !taken => Ok(()),
+        _ => Err(format!("must hold header names such as X-API-Key, not `{text}`")),
+    }
+}
+
+fn check_host_realms(table: &toml::Table) -> Result<(), String> {
+    table.iter().try_for_each(|(host, realm)| {
+        if host.is_empty() || host.contains('/') {
+            return Err(format!("`{host}` is not a host name"));
+        }
+        let Value::String(realm) = realm else {
+            return Err(format!("the realm of `{host}` must be a text in quotation marks"));
+        };
+        RealmName::parse(realm).map(drop).map_err(|bad| format!("`{realm}`: {bad}"))
+    })
+}
+
+fn check_url(text: &str) -> Result<(), String> {
+    let wrong = || format!("must be a URL such as https://tokens.example.org, not `{text}`");
+    let url: http::Uri = text.parse().map_err(|_| wrong())?;
+    let scheme = matches!(url.scheme_str(), Some("http" | "https"));
+    let plain = url.query().is_none() && !text.contains('#') && !text.contains('@');
+    if scheme && plain && url.host().is_some_and(|host| !host.is_empty()) {
+        Ok(())
+    } else {
+        Err(wrong())
+    }
+}
+
+fn check_database(text: &str) -> Result<(), String> {
+    // The address may hold a password, so it is not repeated.
+    match DatabaseUrl::parse(text) {
+        Ok(DatabaseUrl::Sqlite(_)) => Ok(()),
+        Ok(DatabaseUrl::Postgres(_)) => {
+            Err("names PostgreSQL, which comes with a later release; use sqlite:PATH".into())
+        }
+        Err(_) => Err("must be sqlite:PATH".into()),
+    }
+}

@@ -1,0 +1,258 @@
+//! What is wrong with an installation, and what to do about it.
+//!
+//! Reads only, but for the schema, which opening a database brings up to date.
+
+use counterfoil_authority::clock::{Clock, Timestamp};
+use counterfoil_authority::store::{Installation as Identity, InstallationStore};
+use counterfoil_store::SqlStore;
+use serde::Serialize;
+
+use crate::clock::OsClock;
+use crate::config::Config;
+use crate::installation::{InstallationError, Lock, admin_key_left, open_store};
+use crate::keydir::{self, KeyDirectory};
+use crate::private_file;
+use crate::tls::Certificates;
+
+/// 2026-01-01: a clock before this program was written stands wrong.
+const WRITTEN_SECONDS: i64 = 1_767_225_600;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// As it should be.
+    Ok,
+    /// Works, but somebody should look at it.
+    Warn,
+    /// Does not work.
+    Fail,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How it is.
+    pub status: Health,
+    /// What was found.
+    pub found: String,
+    /// What to do; empty if nothing.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub advice: String,
+}
+
+impl Finding {
+    /// It is as it should be.
+    pub fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, status: Health::Ok, found: found.into(), advice: String::new() }
+    }
+
+    fn warn(check: &'static str, found: impl Into<String>, advice: &str) -> Self {
+        Self { check, status: Health::Warn, found: found.into(), advice: advice.into() }
+    }
+
+    /// It does not work.
+    pub fn fail(check: &'static str, found: impl Into<String>, advice: &str) -> Self {
+        Self { check, status: Health::Fail, found: found.into(), advice: advice.into() }
+    }
+}
+
+/// Looks at everything. `deep` also reads the whole database.
+pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
+    let mut findings = vec![clock()];
+    findings.extend(listener(config));
+    findings.push(tls(config));
+    findings.extend(directory(config));
+    match open_store(config, false).await {
+        Err(error) => findings.push(Finding::fail(
+            "database",
+            crate::cli::with_causes(&error),
+            "check --data and --database; `counterfoil serve` or `init` makes a new installation",
+        )),
+        Ok(store) => {
+            let version = store.schema_version();
+            let found = format!("{}, schema version {version}", config.data.url());
+            findings.push(Finding::ok("database", found));
+            findings.extend(inside(config, &store, deep).await);
+            store.close().await;
+        }
+    }
+    findings
+}
+
+fn clock() -> Finding {
+    let now = OsClock.now();
+    if now < Timestamp::from_seconds(WRITTEN_SECONDS) {
+        return Finding::fail(
+            "clock",
+            format!("it is {now} by this machine's clock"),
+            "set the clock (NTP): tokens count or end at the wrong time",
+        );
+    }
+    Finding::ok("clock", now.to_string())
+}
+
+fn listener(config: &Config) -> Vec<Finding> {
+    let server = &config.server;
+    let mut findings = Vec::new();
+    let local = server.listen.ip().is_loopback();
+    if local || server.tls.cert.is_some() {
+        findings.push(Finding::ok("listener", server.listen.to_string()));
+    } else {
+        findings.push(Finding::warn(
+            "listener",
+            format!("{} serves tokens in clear text", server.listen),
+            "set server.tls.cert and server.tls.key, or listen on 127.0.0.1 behind a proxy",
+        ));
+    }
+    if server.public_url.is_none() && !local {
+        findings.push(Finding::warn(
+            "public_url",
+            "not set, so links name the listener",
+            "set server.public_url to the URL that people use",
+        ));
+    }
+    findings
+}
+
+fn tls(config: &Config) -> Finding {
+    match Certificates::load(&config.server.tls) {
+        Ok(None) => Finding::ok("tls", "not configured"),
+        Ok(Some(_)) => Finding::ok("tls", "certificate and key belong together"),
+        Err(error) => {
+            Finding::fail("tls", crate::cli::with_causes(&error), "give PEM files that match")
+        }
+    }
+}
+
+fn directory(config: &Config) -> Vec<Finding> {
+    let dir = &config.data.dir;
+    let shown = dir.display().to_string();
+    let mut findings = Vec::new();
+    match private_file::is_open_to_others(dir) {
+        Err(error) => {
+            findings.push(Finding::fail(
+                "data directory",
+                format!("{shown}: {error}"),
+                "check --data",
+            ));
+            return findings;
+        }
+        Ok(true) => findings.push(Finding::warn(
+            "data directory",
+            format!("{shown} is open to other users"),
+            "run chmod 700 on it",
+        )),
+        Ok(false) => findings.push(Finding::ok("data directory", shown)),
+    }
+    match Lock::take(dir) {
+        Ok(_) => findings.push(Finding::ok("server", "none is running on this directory")),
+        Err(InstallationError::Locked(_)) => {
+            findings.push(Finding::ok("server", "one is running on this directory"));
+        }
+        Err(error) => findings.push(Finding::fail(
+            "server",
+            error.to_string(),
+            "the user of the server must own the directory",
+        )),
+    }
+    if let Some(path) = admin_key_left(dir) {
+        findings.push(Finding::warn(
+            "admin key",
+            format!("{} holds the first administrator's key in clear", path.display()),
+            "keep the key elsewhere and delete the file",
+        ));
+    }
+    findings
+}
+
+/// What the store says about itself.
+async fn inside(config: &Config, store: &SqlStore, deep: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match store.installation().await {
+        Ok(Some(installation)) => findings.push(identity(&installation)),
+        Ok(None) => {
+            findings.push(Finding::fail(
+                "installation",
+                "the database is empty",
+                "run `counterfoil serve` or `counterfoil init`",
+            ));
+            return findings;
+        }
+        Err(error) => findings.push(unavailable("installation", &error)),
+    }
+    findings.push(keys(config, store).await);
+    findings.extend(rows(store).await);
+    if deep {
+        findings.push(match store.integrity_check().await {
+            Ok(faults) if faults.is_empty() => Finding::ok("integrity", "no damage found"),
+            Ok(faults) => {
+                Finding::fail("integrity", faults.join("; "), "stop serving and restore a backup")
+            }
+            Err(error) => unavailable("integrity", &error),
+        });
+    }
+    findings
+}
+
+fn identity(installation: &Identity) -> Finding {
+    let found = format!("{} since {}", installation.id, installation.created_at);
+    if OsClock.now() < installation.created_at {
+        let advice = "the clock stands before the installation was made: set it (NTP)";
+        return Finding::fail("installation", found, advice);
+    }
+    Finding::ok("installation", found)
+}
+
+async fn keys(config: &Config, store: &SqlStore) -> Finding {
+    let dir = KeyDirectory::at(config.data.keys());
+    let known = match store.key_list().await {
+        Ok(known) => known,
+        Err(error) => return unavailable("keys", &error),
+    };
+    let compared = dir.read().and_then(|found| {
+        let new = keydir::reconcile(&dir, &found, &known)?.len();
+        Ok((found.len(), new))
+    });
+    match compared {
+        Ok((all, 0)) => Finding::ok("keys", format!("{all} keys, all of this installation")),
+        Ok((all, new)) => Finding::ok("keys", format!("{all} keys, {new} not yet taken up")),
+        Err(error) => Finding::fail(
+            "keys",
+            error.to_string(),
+            "the server does not start like this; put back the key directory of this installation",
+        ),
+    }
+}
+
+/// How many rows each key holds, and what that means.
+async fn rows(store: &SqlStore) -> Vec<Finding> {
+    let usage = match store.key_use().await {
+        Ok(usage) => usage,
+        Err(error) => return vec![unavailable("rows per key", &error)],
+    };
+    usage
+        .iter()
+        .map(|key| {
+            let (purpose, id) = (key.purpose, key.id);
+            let newest =
+                usage.iter().filter(|other| other.purpose == purpose).all(|other| other.id <= id);
+            let found = format!("{purpose}-{id} holds {} rows", key.rows);
+            if newest || key.rows == 0 {
+                return Finding::ok("rows per key", found);
+            }
+            Finding {
+                advice: "rows move to the current key as their tokens are used; if this key was \
+                         disclosed, revoke and re-issue those tokens"
+                    .into(),
+                ..Finding::ok("rows per key", found)
+            }
+        })
+        .collect()
+}
+
+fn unavailable(check: &'static str, error: &counterfoil_authority::store::Unavailable) -> Finding {
+    Finding::fail(check, crate::cli::with_causes(error), "the database does not answer")
+}

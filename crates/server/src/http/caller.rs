@@ -1,0 +1,104 @@
+//! Who calls the API: an extractor, so that a handler without one cannot be written by accident.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use counterfoil_authority::authority::AuthRefusal;
+use counterfoil_authority::caller::Caller;
+use counterfoil_authority::verdict::Door;
+
+use super::envelope::Arrival;
+use super::problem::{Problem, Sort};
+use super::state::AppState;
+
+/// The authenticated caller.
+pub struct Authenticated(pub Caller);
+
+/// The request's connection and id.
+pub struct Arrived(pub Arc<Arrival>);
+
+impl FromRequestParts<AppState> for Arrived {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let arrival = parts.extensions.get::<Arc<Arrival>>().cloned();
+        // The envelope wraps every route; without it nothing is known of the request.
+        arrival.map(Self).ok_or_else(|| Problem::new(Sort::Unavailable, "the server is starting"))
+    }
+}
+
+impl FromRequestParts<AppState> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Arrived(arrival) = Arrived::from_request_parts(parts, state).await?;
+        let presented = match bearer(&parts.headers) {
+            Bearer::Token(presented) => presented,
+            Bearer::Absent => return Err(Problem::unauthenticated(false)),
+            Bearer::Unreadable => return Err(Problem::unauthenticated(true)),
+        };
+        let authority = &state.authority;
+        match authority.authenticate(presented, arrival.context(Door::Api)).await {
+            Ok(caller) => {
+                arrival.recognise(&caller.realm, &caller.origin);
+                Ok(Self(caller))
+            }
+            Err(AuthRefusal::Denied) => {
+                let delay = authority.refusal_delay(arrival.source, None, None);
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                Err(Problem::unauthenticated(true))
+            }
+            Err(unavailable) => Err(unavailable.into()),
+        }
+    }
+}
+
+/// What the `Authorization` header holds.
+pub enum Bearer<'a> {
+    /// A bearer token.
+    Token(&'a str),
+    /// Nothing, or another scheme.
+    Absent,
+    /// Two of them, or bytes that are no text: nobody can say which was meant.
+    Unreadable,
+}
+
+/// Reads `Authorization: Bearer` (RFC 6750 section 2.1; the scheme in any case, RFC 9110 section
+/// 11.1). Never the query: it ends up in logs.
+pub fn bearer(headers: &HeaderMap) -> Bearer<'_> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(line) = lines.next() else { return Bearer::Absent };
+    if lines.next().is_some() {
+        return Bearer::Unreadable;
+    }
+    let Ok(text) = line.to_str() else { return Bearer::Unreadable };
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            Bearer::Token(token.trim())
+        }
+        _ => Bearer::Absent,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_scheme_is_read_in_any_case_and_two_headers_are_one_too_many() {
+        let mut headers = HeaderMap::new();
+        assert!(matches!(bearer(&headers), Bearer::Absent));
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("bEaReR  abc"));
+        assert!(matches!(bearer(&headers), Bearer::Token("abc")));
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer abc"));
+        assert!(matches!(bearer(&headers), Bearer::Unreadable));
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Basic abc"));
+        assert!(matches!(bearer(&headers), Bearer::Absent));
+    }
+}

@@ -1,0 +1,219 @@
+//! What surrounds every request: its id and source, the headers of its answer, its traces.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use counterfoil_authority::caller::RequestContext;
+use counterfoil_authority::event::Origin;
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::verdict::Door;
+use ipnet::IpNet;
+
+use super::problem::{Problem, Sort};
+use super::state::{AppState, Connection, Shared};
+use crate::clock::Stopwatch;
+
+/// The header that names the request in answers, logs and events.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// A request, as far as its connection and its proxies tell.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Whether the peer is a proxy whose headers are believed.
+    pub peer_is_trusted: bool,
+    /// Whether the peer speaks TLS to us.
+    tls: bool,
+    /// The client's address, after trusted proxies are taken away.
+    pub source: Option<IpAddr>,
+    /// Names the request everywhere.
+    pub request_id: String,
+    /// Who turned out to be calling; set once by the extractor, read for the record of refusals.
+    caller: OnceLock<(RealmName, Origin)>,
+}
+
+impl Arrival {
+    /// The context in which a credential is looked at.
+    pub fn context(&self, door: Door) -> RequestContext {
+        RequestContext { door, source: self.source, request_id: Some(self.request_id.clone()) }
+    }
+
+    /// The origin of an act by nobody in particular.
+    pub fn anonymous(&self, door: Door) -> Origin {
+        Origin {
+            actor: "anonymous".to_owned(),
+            actor_token: None,
+            door,
+            source: self.source,
+            request_id: Some(self.request_id.clone()),
+        }
+    }
+
+    /// Notes who is calling.
+    pub fn recognise(&self, realm: &RealmName, origin: &Origin) {
+        // A second note would be the same caller; the first one stands.
+        let _ = self.caller.set((realm.clone(), origin.clone()));
+    }
+}
+
+/// Wraps every route.
+pub async fn envelope(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let watch = Stopwatch::start();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    let arrival = Arc::new(arrive(&state, &request));
+    request.extensions_mut().insert(Arc::clone(&arrival));
+
+    let mut response = next.run(request).await;
+
+    let template = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = &problem {
+        record_refusal(&state, &arrival, problem, template);
+        name_request(&mut response, problem, &arrival.request_id);
+    }
+    dress(response.headers_mut(), &arrival.request_id, arrival.tls);
+    let status = response.status();
+    let elapsed = watch.elapsed();
+    state.metrics.served(template, status, elapsed);
+    let detail = problem.as_ref().map_or("", Problem::detail);
+    let (status, id) = (status.as_u16(), arrival.request_id.as_str());
+    let micros = elapsed.as_micros();
+    if status >= 500 {
+        tracing::warn!(request_id = id, %method, route = template, status, micros, detail);
+    } else if changes_something(&method, template) {
+        tracing::info!(request_id = id, %method, route = template, status, micros, detail);
+    } else {
+        tracing::debug!(request_id = id, %method, route = template, status, micros, detail);
+    }
+    response
+}
+
+/// Whether a request is worth a line in an ordinary log: looks are not.
+fn changes_something(method: &Method, template: &str) -> bool {
+    !method.is_safe() && !template.contains("/verify") && !template.starts_with("/authz")
+}
+
+fn arrive(state: &Shared, request: &Request) -> Arrival {
+    let connection = request.extensions().get::<Connection>();
+    let peer = connection.map(|connection| connection.peer.ip().to_canonical());
+    let proxies = &state.settings.trusted_proxies;
+    let peer_is_trusted = peer.is_some_and(|peer| is_in(proxies, peer));
+    let source = match peer {
+        Some(peer) if peer_is_trusted => Some(forwarded_source(request.headers(), proxies, peer)),
+        other => other,
+    };
+    Arrival {
+        peer_is_trusted,
+        tls: connection.is_some_and(|connection| connection.tls),
+        source,
+        request_id: state.request_ids.issue(state.authority.now()),
+        caller: OnceLock::new(),
+    }
+}
+
+fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+/// The rightmost address that is not a trusted proxy's: everything to its left was sent by
+/// whoever sits there, and may be invented.
+fn forwarded_source(headers: &HeaderMap, proxies: &[IpNet], peer: IpAddr) -> IpAddr {
+    let mut source = peer;
+    let lines: Vec<&str> =
+        headers.get_all(X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        let Some(address) = parse_hop(hop.trim()) else { break };
+        source = address;
+        if !is_in(proxies, address) {
+            break;
+        }
+    }
+    source
+}
+
+/// An address, with or without port.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    let address = bare.parse::<IpAddr>().ok();
+    address.or_else(|| hop.parse::<SocketAddr>().ok().map(|a| a.ip())).map(|a| a.to_canonical())
+}
+
+/// Records refusals of the API. A bad credential is recorded where it was found bad.
+fn record_refusal(state: &Shared, arrival: &Arrival, problem: &Problem, template: &str) {
+    let known = arrival.caller.get();
+    let recorded = match problem.sort() {
+        Sort::InsufficientScope | Sort::BeyondGrant => true,
+        Sort::Unauthenticated => !problem.was_presented(),
+        _ => false,
+    };
+    if !recorded {
+        return;
+    }
+    let anonymous = arrival.anonymous(Door::Api);
+    let (realm, origin) = known.map_or((&state.main_realm, &anonymous), |(r, o)| (r, o));
+    let authority = &state.authority;
+    match authority.event("api.refused", realm, origin, authority.now()) {
+        Ok(event) => {
+            let detail = serde_json::json!({ "route": template });
+            let event = event.with_reason(problem.sort().entry().slug).with_detail(detail);
+            authority.record_refusal(event.refused());
+        }
+        Err(error) => tracing::error!(%error, "a refusal could not be recorded"),
+    }
+}
+
+/// Writes the document again, now with the request's id; the answer's other headers stay.
+fn name_request(response: &mut Response, problem: &Problem, request_id: &str) {
+    let named = problem.render(Some(request_id));
+    *response.body_mut() = named.into_body();
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+}
+
+/// Headers that every answer carries.
+fn dress(headers: &mut HeaderMap, request_id: &str, tls: bool) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if tls {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(lines: &[&str]) -> String {
+        let proxies: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
+        }
+        forwarded_source(&headers, &proxies, "10.0.0.1".parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn the_source_is_the_rightmost_address_that_is_no_proxy() {
+        assert_eq!(source(&[]), "10.0.0.1");
+        assert_eq!(source(&["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(source(&["198.51.100.1, 203.0.113.9, 10.0.0.7"]), "203.0.113.9");
+        assert_eq!(source(&["198.51.100.1", "203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(source(&["203.0.113.9, unknown"]), "10.0.0.1");
+        assert_eq!(source(&["[2001:db8::1]"]), "2001:db8::1");
+    }
+}

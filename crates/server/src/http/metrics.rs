@@ -1,0 +1,222 @@
+//! Prometheus metrics: what was served, how long it took, what verify said, how full things are.
+//!
+//! On the HTTP listener `/metrics` wants a bearer: the configured one, or a key that may read
+//! the audit of the main realm. Being on the same machine is no credential, because a reverse
+//! proxy is on the same machine too. An own listener serves [`exposition`] without one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts as _, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use counterfoil_authority::authority::{Authority, Verdict};
+use counterfoil_authority::scope::ApiScope;
+use counterfoil_authority::verdict::{DOORS, Door, REASONS, Reason};
+use parking_lot::RwLock;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use sha2::{Digest, Sha256};
+
+use super::caller::{Authenticated, Bearer, bearer};
+use super::problem::Problem;
+use super::state::{AppState, Shared};
+
+/// Upper bounds of the duration histogram, in seconds: from a cache hit to a slow hash.
+const BUCKETS: [f64; 12] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0];
+/// Outcomes of verify: active, and each reason.
+const OUTCOMES: usize = REASONS.len() + 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabels {
+    route: String,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerifyLabels {
+    door: &'static str,
+    outcome: &'static str,
+}
+
+/// The series of one route, found by its template without building labels.
+#[derive(Clone)]
+struct RouteSeries {
+    duration: Histogram,
+    classes: [Counter; 5],
+}
+
+/// Every metric of the HTTP doors.
+pub struct Metrics {
+    registry: Registry,
+    routes: RwLock<HashMap<String, RouteSeries>>,
+    durations: Family<RouteLabels, Histogram>,
+    answers: Family<StatusLabels, Counter>,
+    /// One counter per door and outcome, in the order of [`DOORS`] and [`REASONS`], active last:
+    /// verify is asked far too often to look a label up.
+    verify: Vec<Counter>,
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+impl Metrics {
+    /// The metrics of a server with this authority.
+    pub fn new(authority: Arc<Authority>) -> Self {
+        let mut registry = Registry::with_prefix("counterfoil");
+        let durations = Family::new_with_constructor(histogram as fn() -> Histogram);
+        registry.register(
+            "http_request_duration_seconds",
+            "Time from the head of a request to the head of its answer",
+            durations.clone(),
+        );
+        let answers = Family::<StatusLabels, Counter>::default();
+        registry.register("http_requests", "Requests by route and class of status", answers.clone());
+        let verified = Family::<VerifyLabels, Counter>::default();
+        registry.register("verify", "Verifications by door and outcome", verified.clone());
+        let mut verify = Vec::with_capacity(DOORS.len() * OUTCOMES);
+        for door in DOORS {
+            let codes = REASONS.iter().map(|reason| reason.code()).chain(["active"]);
+            for outcome in codes {
+                let labels = VerifyLabels { door: door.name(), outcome };
+                // Only doors that this release has show up before they are used.
+                verify.push(match door {
+                    Door::Api | Door::ForwardAuth => verified.get_or_create_owned(&labels),
+                    _ => Counter::default(),
+                });
+            }
+        }
+        registry.register_collector(Box::new(Gauges(authority)));
+        Self { registry, routes: RwLock::default(), durations, answers, verify }
+    }
+
+    /// Notes an answer.
+    pub fn served(&self, route: &str, status: StatusCode, elapsed: Duration) {
+        let known = self.routes.read().get(route).cloned();
+        let series = known.unwrap_or_else(|| self.series_of(route));
+        series.duration.observe(elapsed.as_secs_f64());
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = series.classes.get(class) {
+            counter.inc();
+        }
+    }
+
+    /// Bounded by the number of routes, because templates are counted and not paths.
+    fn series_of(&self, route: &str) -> RouteSeries {
+        let duration = self.durations.get_or_create_owned(&RouteLabels { route: route.to_owned() });
+        let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"].map(|status| {
+            self.answers.get_or_create_owned(&StatusLabels { route: route.to_owned(), status })
+        });
+        let series = RouteSeries { duration, classes };
+        self.routes.write().insert(route.to_owned(), series.clone());
+        series
+    }
+
+    /// Notes a verdict.
+    pub fn verified(&self, door: Door, verdict: &Verdict) {
+        let outcome = match verdict {
+            Verdict::Active(_) => REASONS.len(),
+            Verdict::Inactive { reason, .. } => *reason as usize,
+        };
+        if let Some(counter) = self.verify.get(door as usize * OUTCOMES + outcome) {
+            counter.inc();
+        }
+    }
+
+    /// How often verify ended like this at a door; `None` is active.
+    pub fn verify_count(&self, door: Door, reason: Option<Reason>) -> u64 {
+        let outcome = reason.map_or(REASONS.len(), |reason| reason as usize);
+        self.verify.get(door as usize * OUTCOMES + outcome).map_or(0, Counter::get)
+    }
+
+    /// All of them in the text form of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            tracing::error!("the metrics could not be written");
+        }
+        text
+    }
+}
+
+/// Figures that the authority keeps itself, read when somebody asks.
+struct Gauges(Arc<Authority>);
+
+impl std::fmt::Debug for Gauges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gauges")
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let figures = self.0.figures();
+        let gauges = [
+            ("cache_tokens", "Tokens held in memory", figures.cache.tokens),
+            ("cache_capacity_tokens", "Tokens that fit the cache's budget", figures.cache.capacity),
+            ("usage_pending_tokens", "Tokens whose usage is not stored yet", figures.usage_pending),
+            ("slow_hashes_waiting", "Argon2id computations that wait or run", figures.slow_waiting),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        let counters = [
+            ("cache_hits", "Look-ups answered from memory", figures.cache.hits),
+            ("cache_misses", "Look-ups that read the store", figures.cache.misses),
+            ("cache_fills_dropped", "Fills that came too late to be kept", figures.cache.dropped_fills),
+            ("usage_lost", "Uses that could not be noted", figures.usage_lost),
+        ];
+        for (name, help, value) in counters {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
+/// The metrics, for whoever may see them.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation", operation_id = "metrics",
+    responses(
+        (status = 200, description = "OpenMetrics text", content_type = "application/openmetrics-text", body = String),
+        (status = 401, response = super::responses::Unauthenticated),
+        (status = 403, response = super::responses::Forbidden),
+        (status = 503, response = super::responses::Unavailable),
+    )
+)]
+pub async fn metrics(State(state): State<AppState>, request: Request) -> Result<Response, Problem> {
+    if !is_configured_bearer(&state, request.headers()) {
+        let (mut parts, _) = request.into_parts();
+        let Authenticated(caller) = Authenticated::from_request_parts(&mut parts, &state).await?;
+        caller.require_whole(&state.main_realm, ApiScope::AuditRead)?;
+    }
+    Ok(exposition(State(state)).await)
+}
+
+/// The metrics without a question, for an own listener.
+pub async fn exposition(State(state): State<AppState>) -> Response {
+    let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, form)], state.metrics.text()).into_response()
+}
+
+fn is_configured_bearer(state: &Shared, headers: &HeaderMap) -> bool {
+    let Some(configured) = &state.settings.metrics_bearer else { return false };
+    let Bearer::Token(presented) = bearer(headers) else { return false };
+    // Digests are compared, so that the time taken says nothing about the configured text.
+    Sha256::digest(presented) == Sha256::digest(configured.reveal())
+}

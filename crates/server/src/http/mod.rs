@@ -1,0 +1,185 @@
+//! The HTTP doors: the native API below `/api/v1`, forward-auth, health, metrics and their pages.
+//!
+//! Invariant: a handler that has no [`caller::Authenticated`] among its arguments acts for
+//! nobody; those handlers are listed as `security(())` in the OpenAPI document.
+
+pub mod authz;
+pub mod body;
+pub mod caller;
+pub mod clients;
+pub mod docs;
+pub mod envelope;
+pub mod events;
+pub mod grants;
+pub mod groups;
+pub mod health;
+pub mod metrics;
+pub mod policy;
+pub mod possession;
+pub mod precondition;
+pub mod problem;
+pub mod query;
+pub mod realms;
+pub mod request_id;
+pub mod responses;
+pub mod services;
+pub mod state;
+pub mod tokens;
+pub mod units;
+pub mod users;
+pub mod verify;
+pub mod verify_core;
+pub mod wire;
+
+use axum::Router;
+use axum::routing::{any, get};
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use problem::{Problem, Sort};
+pub use state::{AppState, Connection, HttpSettings};
+
+/// What the document says beside the routes.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Counterfoil",
+        description = "Issues, verifies, rotates and revokes long-lived credentials. Errors are \
+                       problem documents (RFC 9457); times are RFC 3339 in UTC; lists are pages \
+                       with a cursor."
+    ),
+    modifiers(&Schemes),
+    security(("bearer" = [])),
+    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem)
+)]
+struct Base;
+
+/// Descriptions of routes that are no handlers of the API proper.
+mod docs_paths {
+    /// This document.
+    #[utoipa::path(
+        get, path = "/openapi.json", tag = "operation", security(()),
+        responses((status = 200, description = "The document", body = Object))
+    )]
+    #[expect(dead_code, reason = "only describes the route")]
+    pub(super) fn openapi_json() {}
+
+    /// What a problem's `type` means.
+    #[utoipa::path(
+        get, path = "/problems/{slug}", tag = "operation", security(()),
+        params(("slug" = String, Path, description = "The end of the `type`")),
+        responses(
+            (status = 200, description = "A text", content_type = "text/plain", body = String),
+            (status = 404, response = crate::http::responses::NotFound),
+        )
+    )]
+    #[expect(dead_code, reason = "only describes the route")]
+    pub(super) fn problem() {}
+}
+
+/// How callers present themselves.
+struct Schemes;
+
+impl utoipa::Modify for Schemes {
+    fn modify(&self, openapi: &mut OpenApi) {
+        let components = openapi.components.get_or_insert_with(Default::default);
+        for (name, scheme) in [("bearer", HttpAuthScheme::Bearer), ("basic", HttpAuthScheme::Basic)]
+        {
+            let http = HttpBuilder::new().scheme(scheme).build();
+            components.add_security_scheme(name, SecurityScheme::Http(http));
+        }
+    }
+}
+
+/// The route table of the native API.
+fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(realms::realm_list, realms::realm_create))
+        .routes(routes!(realms::realm_show, realms::realm_edit))
+        .routes(routes!(users::user_list, users::user_create))
+        .routes(routes!(users::user_show, users::user_edit, users::user_delete))
+        .routes(routes!(groups::group_list, groups::group_create))
+        .routes(routes!(groups::group_show, groups::group_delete))
+        .routes(routes!(groups::group_member_list))
+        .routes(routes!(groups::group_member_add, groups::group_member_remove))
+        .routes(routes!(units::unit_list, units::unit_create))
+        .routes(routes!(units::unit_show, units::unit_edit, units::unit_delete))
+        .routes(routes!(grants::grant_list, grants::grant_create))
+        .routes(routes!(grants::grant_delete))
+        .routes(routes!(services::service_list, services::service_create))
+        .routes(routes!(services::service_show, services::service_edit, services::service_delete))
+        .routes(routes!(clients::client_list, clients::client_create))
+        .routes(routes!(clients::client_show, clients::client_edit, clients::client_delete))
+        .routes(routes!(tokens::token_list, tokens::token_issue))
+        .routes(routes!(tokens::token_show, tokens::token_edit))
+        .routes(routes!(tokens::token_rotate))
+        .routes(routes!(tokens::token_enable))
+        .routes(routes!(tokens::token_disable))
+        .routes(routes!(tokens::token_lock))
+        .routes(routes!(tokens::token_unlock))
+        .routes(routes!(tokens::token_revoke))
+        .routes(routes!(tokens::token_usage))
+        .routes(routes!(events::token_event_list))
+        .routes(routes!(events::event_list))
+        .routes(routes!(verify::verify))
+        .routes(routes!(verify::verify_batch))
+        .routes(routes!(possession::self_show, possession::self_revoke))
+        .routes(routes!(possession::self_rotate))
+        .routes(routes!(possession::credentials_revoke))
+}
+
+/// Routes for those who run the server; never switched off.
+fn operation() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::metrics))
+}
+
+/// The OpenAPI 3.1 document of every route, whether its door is on or not.
+pub fn openapi() -> OpenApi {
+    let mut document = Base::openapi();
+    let components = responses::Components::openapi();
+    for part in [components, api().into_openapi(), operation().into_openapi()] {
+        document.merge(part);
+    }
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
+    document
+}
+
+/// Every HTTP door that is switched on.
+pub fn router(state: AppState) -> Router {
+    let (mut router, _) = operation().split_for_parts();
+    if state.settings.api {
+        let (api, _) = api().split_for_parts();
+        router = router.merge(api);
+    }
+    if state.settings.forward_auth {
+        router = router
+            .route("/authz/{service}", any(authz::authz))
+            .route("/authz/{service}/", any(authz::authz))
+            .route("/authz/{service}/{*path}", any(authz::authz));
+    }
+    if state.settings.docs {
+        router = router
+            .route("/openapi.json", get(docs::openapi_json))
+            .route("/api/docs", get(docs::page))
+            .route("/api/docs/style.css", get(docs::style));
+    }
+    router
+        .route("/problems/{slug}", get(docs::problem_page))
+        .fallback(async || Problem::new(Sort::NoSuchRoute, "there is no such route"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(Sort::MethodNotAllowed, "the Allow header lists what can be done here")
+        })
+        .layer(axum::middleware::from_fn_with_state(state.clone(), envelope::envelope))
+        .with_state(state)
+}
+
+/// Only `/metrics`, for an own listener that nobody else reaches.
+pub fn metrics_router(state: AppState) -> Router {
+    Router::new().route("/metrics", get(metrics::exposition)).with_state(state)
+}

@@ -1,0 +1,164 @@
+//! Token policies and forward-auth settings on the wire: how they are merged, and their schemas.
+
+use counterfoil_authority::policy::TokenPolicy;
+use counterfoil_authority::service::ForwardAuth;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// Limits on tokens. Absent or `null` restricts nothing at its level; a service inherits what
+/// it does not state from its realm, and may only tighten it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TokenPolicy)]
+pub struct PolicyBody {
+    /// Whether tokens may be issued and used at all.
+    enabled: Option<bool>,
+    /// `grouped`, `prefixed`, `plain15`, `plain08` or `ag`.
+    #[schema(example = "grouped")]
+    form: Option<String>,
+    /// Characters, for forms that have a choice.
+    length: Option<u32>,
+    /// `generated`, `self_select` or `external`.
+    #[schema(example = "generated")]
+    source: Option<String>,
+    /// Bounds of a self-selected secret.
+    self_select: Option<SelfSelectBody>,
+    /// Life of a token that names no end.
+    default_lifetime_seconds: Option<i64>,
+    /// Longest life.
+    max_lifetime_seconds: Option<i64>,
+    /// Whether a token without end is refused.
+    must_expire: Option<bool>,
+    /// Active tokens per person and service at most.
+    max_active_per_user: Option<u32>,
+    /// `refuse` or `replace_oldest`.
+    #[schema(example = "refuse")]
+    at_limit: Option<String>,
+    /// Whether the holder may rotate the token.
+    self_rotate: Option<bool>,
+    /// Whether the holder may derive narrower tokens.
+    self_derive: Option<bool>,
+    /// How long a former secret works after a rotation.
+    rotation_overlap_seconds: Option<i64>,
+    /// Scopes on offer.
+    scopes: Option<Vec<String>>,
+    /// Networks that tokens may be used from.
+    networks: Option<Vec<String>>,
+    /// Doors that tokens may be presented at.
+    doors: Option<Vec<String>>,
+    /// Who may issue: `self`, `administrators`, `group:<name>`.
+    issue_by: Option<Vec<String>>,
+    /// Directory hash schemes to derive at issue.
+    hash_schemes: Option<Vec<String>>,
+    /// A token unused for this long becomes inactive.
+    idle_expiry_seconds: Option<i64>,
+    /// Whether a new token waits for approval.
+    approval: Option<bool>,
+}
+
+/// Length bounds, in characters.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SelfSelect)]
+pub struct SelfSelectBody {
+    /// At least.
+    min: u32,
+    /// At most.
+    max: u32,
+}
+
+/// What a forward-auth request needs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ForwardAuth)]
+pub struct ForwardAuthBody {
+    /// Scopes that every request needs.
+    #[schema(required = false)]
+    required_scopes: Vec<String>,
+    /// Where method and path are read from: `subpath`, `x-original` or `x-forwarded`.
+    #[schema(required = false, example = "subpath")]
+    origin: String,
+    /// Scopes that some requests need besides; a rule can only add.
+    #[schema(required = false)]
+    rules: Vec<ForwardAuthRuleBody>,
+}
+
+/// A rule of forward-auth.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ForwardAuthRule)]
+pub struct ForwardAuthRuleBody {
+    /// HTTP methods in upper case; empty: all.
+    #[schema(required = false)]
+    methods: Vec<String>,
+    /// The path, exact, or a prefix when it ends with `*`.
+    #[schema(example = "/push/*")]
+    path: String,
+    /// The scopes it adds.
+    scopes: Vec<String>,
+}
+
+/// An object to merge into a policy, known to fit one.
+#[derive(Debug)]
+pub struct PolicyPatch(pub Map<String, Value>);
+
+/// An object to merge into forward-auth settings, known to fit some.
+#[derive(Debug)]
+pub struct ForwardAuthPatch(pub Map<String, Value>);
+
+impl<'de> Deserialize<'de> for PolicyPatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        fitting::<TokenPolicy, D>(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ForwardAuthPatch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        fitting::<ForwardAuth, D>(deserializer).map(Self)
+    }
+}
+
+/// An object that `T` can be read from once its `null`s, which clear, are left out.
+fn fitting<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    let patch = Map::<String, Value>::deserialize(deserializer)?;
+    let stated = patch.iter().filter(|(_, value)| !value.is_null());
+    let stated: Map<String, Value> = stated.map(|(k, v)| (k.clone(), v.clone())).collect();
+    match serde_path_to_error::deserialize::<_, T>(Value::Object(stated)) {
+        Ok(_) => {}
+        Err(error) => {
+            let problem = super::body::describe(&error.path().to_string(), error.inner());
+            return Err(D::Error::custom(problem.detail()));
+        }
+    }
+    let unknown = |name: &&String| !is_field::<T>(name);
+    match patch.keys().find(unknown) {
+        Some(_) => Err(D::Error::custom("names a field that is not known here")),
+        None => Ok(patch),
+    }
+}
+
+/// Whether `T` has a field of that name: only then an object with just that field, set to a
+/// value of no field's type, fails for its type and not for its name.
+fn is_field<T: DeserializeOwned>(name: &str) -> bool {
+    let probe = Value::Object(std::iter::once((name.to_owned(), Value::Null)).collect());
+    match serde_json::from_value::<T>(probe) {
+        Ok(_) => true,
+        Err(error) => !error.to_string().starts_with("unknown field"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_may_clear_known_fields_and_name_no_others() {
+        let read = |text: &str| serde_json::from_str::<PolicyPatch>(text).map(|patch| patch.0.len());
+        assert_eq!(read(r#"{"must_expire":null,"enabled":true}"#).unwrap(), 2);
+        assert!(read(r#"{"colour":null}"#).is_err());
+        assert!(read(r#"{"colour":1}"#).is_err());
+        assert!(read(r#"{"enabled":"yes"}"#).is_err());
+        let rules = r#"{"rules":[{"path":"/x","scopes":[]}],"origin":null}"#;
+        assert_eq!(serde_json::from_str::<ForwardAuthPatch>(rules).unwrap().0.len(), 2);
+    }
+}

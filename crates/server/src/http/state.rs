@@ -1,0 +1,124 @@
+//! What every handler shares, and what the listener tells them about a connection.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::http::HeaderName;
+use counterfoil_authority::authority::Authority;
+use counterfoil_authority::clock::NoEntropy;
+use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName};
+use counterfoil_authority::secret::ClearSecret;
+use ipnet::IpNet;
+
+use super::metrics::Metrics;
+use super::request_id::RequestIds;
+
+/// Body limit for everything but batches, unless configured otherwise: no single record of the
+/// API comes near it.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Body limit of routes that take many items at once: 100 verifications or 1000 credentials.
+pub const BATCH_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What an operator may set about the HTTP doors.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Networks whose `X-Forwarded-*` and `X-Original-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Realms of host names, in lower case without port, for doors without a realm in their path.
+    pub realm_by_host: BTreeMap<String, RealmName>,
+    /// How the server is reached from outside, without a slash at the end.
+    pub public_url: String,
+    /// Whether `/api/v1` is served.
+    pub api: bool,
+    /// Whether `/authz` is served.
+    pub forward_auth: bool,
+    /// Whether `/openapi.json` and `/api/docs` are served.
+    pub docs: bool,
+    /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
+    pub api_key_headers: Vec<HeaderName>,
+    /// Largest request body, in bytes; batches have [`BATCH_BODY_BYTES_MAX`].
+    pub body_bytes_max: usize,
+    /// The bearer credential that opens `/metrics`, beside keys that may read the audit.
+    pub metrics_bearer: Option<ClearSecret>,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            realm_by_host: BTreeMap::new(),
+            public_url: "http://127.0.0.1:8780".to_owned(),
+            api: true,
+            forward_auth: true,
+            docs: true,
+            api_key_headers: Vec::new(),
+            body_bytes_max: BODY_BYTES_MAX,
+            metrics_bearer: None,
+        }
+    }
+}
+
+/// The peer of a connection. The listener puts one into the extensions of every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Connection {
+    /// The other end of the socket.
+    pub peer: SocketAddr,
+    /// Whether it speaks TLS to us.
+    pub tls: bool,
+}
+
+/// What every handler shares. Cloning it is one reference count.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+/// The fields of [`AppState`].
+pub struct Shared {
+    /// Decides.
+    pub authority: Arc<Authority>,
+    /// What an operator set.
+    pub settings: HttpSettings,
+    /// Counts.
+    pub metrics: Metrics,
+    /// The realm of doors without a realm in their path, unless the host names one.
+    pub main_realm: RealmName,
+    /// Numbers requests.
+    pub request_ids: RequestIds,
+}
+
+/// Why the doors cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The generator failed.
+    #[error(transparent)]
+    NoEntropy(#[from] NoEntropy),
+    /// The name of the main realm is none.
+    #[error(transparent)]
+    BadName(#[from] BadName),
+}
+
+impl AppState {
+    /// The state of the doors of `authority`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the generator of randomness does.
+    pub fn new(authority: Arc<Authority>, settings: HttpSettings) -> Result<Self, StateError> {
+        Ok(Self(Arc::new(Shared {
+            request_ids: RequestIds::new(authority.entropy())?,
+            metrics: Metrics::new(Arc::clone(&authority)),
+            main_realm: RealmName::parse(MAIN_REALM)?,
+            authority,
+            settings,
+        })))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

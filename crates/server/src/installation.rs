@@ -1,0 +1,190 @@
+//! One installation on this machine: its data directory, its store and its keys, opened together.
+
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use counterfoil_authority::authority::{Authority, FirstKey};
+use counterfoil_authority::clock::{Clock, Entropy};
+use counterfoil_authority::names::ClientName;
+use counterfoil_authority::refusal::Refusal;
+use counterfoil_authority::store::{InstallationStore, Unavailable};
+use counterfoil_store::{OpenError, OpenOptions, SqlStore};
+
+use crate::app;
+use crate::clock::{OsClock, OsEntropy};
+use crate::config::Config;
+use crate::keydir::{self, KeyDirectory, KeyError};
+use crate::private_file;
+
+/// The file in the data directory by which servers keep each other out.
+const LOCK_FILE: &str = "counterfoil.lock";
+/// The file that holds the first administrator's key, if nobody was there to read it.
+pub const ADMIN_KEY_FILE: &str = "admin-key";
+
+/// Why an installation cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallationError {
+    /// Another server serves the directory.
+    #[error("another counterfoil is running on {0}; stop it first, or choose another --data")]
+    Locked(PathBuf),
+    /// There is nothing yet.
+    #[error("{0} holds no installation yet; `counterfoil serve` or `counterfoil init` makes one")]
+    Uninitialised(PathBuf),
+    /// The file system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The keys are missing or wrong.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store could not answer.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The rules could not be set up.
+    #[error(transparent)]
+    Start(#[from] counterfoil_authority::authority::StartError),
+    /// An act was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// A lock on a data directory, held until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, making the directory if needed.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallationError::Locked`] when another process holds it.
+    pub fn take(dir: &Path) -> Result<Self, InstallationError> {
+        let path = dir.join(LOCK_FILE);
+        let error = |source| InstallationError::Io { path: path.clone(), source };
+        private_file::create_directory(dir).map_err(error)?;
+        let file =
+            File::options().create(true).append(true).mode(0o600).open(&path).map_err(error)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(InstallationError::Locked(dir.to_owned())),
+            Err(TryLockError::Error(source)) => Err(error(source)),
+        }
+    }
+}
+
+/// What happens to an empty directory.
+#[derive(Debug, Clone)]
+pub enum IfEmpty {
+    /// It becomes an installation with an administrator of this name.
+    Initialise(ClientName),
+    /// It is refused.
+    Refuse,
+}
+
+/// An opened installation.
+pub struct Installation {
+    /// The rules over the store.
+    pub authority: Arc<Authority>,
+    /// The store itself, to be closed at the end.
+    pub store: Arc<SqlStore>,
+    /// The keys.
+    pub keys: KeyDirectory,
+    /// Its identity.
+    pub id: String,
+    /// The first administrator's key, if it was made just now.
+    pub first_key: Option<FirstKey>,
+}
+
+/// Opens the database alone. Brings its schema up to date.
+///
+/// # Errors
+///
+/// When it does not exist and `create` is false, or cannot be used.
+pub async fn open_store(config: &Config, create: bool) -> Result<Arc<SqlStore>, OpenError> {
+    let options = OpenOptions { create, ..OpenOptions::default() };
+    counterfoil_store::open(&config.data.url(), options).await
+}
+
+/// Opens store and keys, and checks that they belong together.
+///
+/// # Errors
+///
+/// When anything is missing or does not fit; nothing is served then.
+pub async fn open(config: &Config, if_empty: IfEmpty) -> Result<Installation, InstallationError> {
+    let keys = KeyDirectory::at(config.data.keys());
+    let create = matches!(if_empty, IfEmpty::Initialise(_));
+    if create {
+        private_file::create_directory(&config.data.dir)
+            .map_err(|source| InstallationError::Io { path: config.data.dir.clone(), source })?;
+    } else if !config.data.dir.exists() {
+        return Err(InstallationError::Uninitialised(config.data.dir.clone()));
+    }
+    let store = open_store(config, create).await?;
+    let clock: Arc<dyn Clock> = Arc::new(OsClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let known = store.installation().await?;
+    let ring = match (&known, &if_empty) {
+        (Some(_), _) => keydir::reload(&keys, &*store, &*clock, &*entropy).await?,
+        (None, IfEmpty::Initialise(_)) => {
+            // Keys before the database: whoever dies in between finds keys and goes on with them.
+            keydir::ring(&keys.complete(&*entropy)?).map_err(KeyError::from)?
+        }
+        (None, IfEmpty::Refuse) => {
+            return Err(InstallationError::Uninitialised(config.data.dir.clone()));
+        }
+    };
+    let settings = app::settings(config);
+    let shared: Arc<dyn counterfoil_authority::store::Store> = Arc::clone(&store) as _;
+    let authority = Arc::new(Authority::new(shared, clock, entropy, ring, settings)?);
+    let first_key = match (&known, if_empty) {
+        (None, IfEmpty::Initialise(admin)) => authority.initialise(&admin).await?,
+        _ => None,
+    };
+    let known = store.installation().await?;
+    let id = known.ok_or_else(|| InstallationError::Uninitialised(config.data.dir.clone()))?.id;
+    Ok(Installation { authority, store, keys, id, first_key })
+}
+
+impl Installation {
+    /// Stores what is only in memory, and closes the database.
+    ///
+    /// # Errors
+    ///
+    /// When the last usage cannot be stored; the database is closed all the same.
+    pub async fn close(&self) -> Result<(), Unavailable> {
+        let flushed = self.authority.close().await;
+        self.store.close().await;
+        flushed.map(drop)
+    }
+}
+
+/// Puts the first key where only the owner of the data directory finds it.
+///
+/// # Errors
+///
+/// When there is one already, or the file system refuses.
+pub fn write_admin_key(dir: &Path, key: &FirstKey) -> Result<PathBuf, InstallationError> {
+    let path = dir.join(ADMIN_KEY_FILE);
+    let text = zeroize::Zeroizing::new(format!("{}\n", key.secret.reveal()));
+    match private_file::write_new(&path, text.as_bytes()) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(InstallationError::Io { path, source }),
+    }
+}
+
+/// The clear key on disk, if it is still there.
+pub fn admin_key_left(dir: &Path) -> Option<PathBuf> {
+    let path = dir.join(ADMIN_KEY_FILE);
+    fs::exists(&path).unwrap_or(false).then_some(path)
+}

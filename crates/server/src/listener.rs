@@ -1,0 +1,198 @@
+//! Accepts connections and speaks HTTP/1.1 and HTTP/2 on them, within limits.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::Service as _;
+use tracing::{debug, warn};
+
+use crate::config::Server;
+use crate::http::state::Connection;
+use crate::tls::Certificates;
+
+/// How long a TLS handshake may take; a client that needs longer holds a place for nothing.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long accepting rests after the system refused (no descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Requests at the same time on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 256;
+
+/// What bounds a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at the same time.
+    pub connections_max: usize,
+    /// Bytes of a request's head.
+    pub header_bytes_max: u32,
+    /// Time for a request's head, idling included.
+    pub header_timeout: Duration,
+}
+
+impl From<&Server> for Limits {
+    fn from(server: &Server) -> Self {
+        Self {
+            connections_max: server.connections_max,
+            header_bytes_max: server.header_bytes_max,
+            header_timeout: Duration::from_secs(server.header_timeout_seconds),
+        }
+    }
+}
+
+/// A bound socket and what is served on it.
+pub struct Door {
+    socket: TcpListener,
+    router: Router,
+    certificates: Option<Arc<Certificates>>,
+    places: Arc<Semaphore>,
+    limits: Limits,
+    http: auto::Builder<TokioExecutor>,
+}
+
+impl Door {
+    /// Binds `address`.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken or not of this machine.
+    pub async fn bind(
+        address: SocketAddr,
+        certificates: Option<Arc<Certificates>>,
+        limits: Limits,
+    ) -> io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        // Below 8 KiB hyper refuses to start; the configuration's bounds are above.
+        let head = usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX);
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(head);
+        http.http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(limits.header_bytes_max)
+            .max_concurrent_streams(STREAMS_MAX)
+            .keep_alive_interval(limits.header_timeout)
+            .keep_alive_timeout(HANDSHAKE_TIMEOUT);
+        let places = Arc::new(Semaphore::new(limits.connections_max));
+        Ok(Self { socket, router: Router::new(), certificates, places, limits, http })
+    }
+
+    /// Where it listens, the port taken if 0 was asked for.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not know.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts until `stop` turns true, then waits for running requests for at most `patience`.
+    /// False if some were cut off.
+    pub async fn serve(
+        mut self,
+        router: Router,
+        mut stop: watch::Receiver<bool>,
+        patience: Duration,
+    ) -> bool {
+        self.router = router;
+        loop {
+            let connection = tokio::select! {
+                () = stopped(&mut stop) => break,
+                connection = self.accept() => connection,
+            };
+            if let Some((stream, peer, place)) = connection {
+                self.spawn(stream, peer, place, stop.clone());
+            }
+        }
+        drop(self.socket);
+        let all = u32::try_from(self.limits.connections_max).unwrap_or(u32::MAX);
+        // Every place is free again when the last connection has ended.
+        tokio::time::timeout(patience, self.places.acquire_many(all)).await.is_ok()
+    }
+
+    async fn accept(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        match self.socket.accept().await {
+            Ok((stream, peer)) => Some((stream, peer, place)),
+            Err(error) => {
+                warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                None
+            }
+        }
+    }
+
+    fn spawn(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+        stop: watch::Receiver<bool>,
+    ) {
+        // Answers are small and complete: waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
+        let router = self.router.clone();
+        let http = self.http.clone();
+        let tls = self.certificates.as_ref().map(|certificates| certificates.config());
+        tokio::spawn(async move {
+            match tls {
+                None => converse(http, stream, Connection { peer, tls: false }, router, stop).await,
+                Some(config) => {
+                    let handshake = tokio_rustls::TlsAcceptor::from(config).accept(stream);
+                    match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                        Ok(Ok(stream)) => {
+                            converse(http, stream, Connection { peer, tls: true }, router, stop)
+                                .await;
+                        }
+                        Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
+                        Err(_) => debug!(%peer, "TLS handshake took too long"),
+                    }
+                }
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Serves one connection to its end; when `stop` turns true, to the end of what runs on it.
+async fn converse(
+    http: auto::Builder<TokioExecutor>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    facts: Connection,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(facts);
+        router.clone().call(request)
+    });
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(peer = %facts.peer, %error, "a connection ended early");
+    }
+}
+
+/// Waits until `stop` turns true, or nobody is left who could turn it.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // The value is a lock on the channel; it must not be carried along.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! The program as a shell sees it: what it prints where, and its exit status.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod local;
+mod remote;
+mod world;

@@ -1,0 +1,175 @@
+//! Commands that speak to a running server.
+
+use serde_json::Value;
+
+use crate::world::{Ran, Server, World};
+
+/// A server, where it is, and the key of its administrator.
+struct Site {
+    world: World,
+    _server: Server,
+    url: String,
+    key: String,
+}
+
+impl Site {
+    fn new() -> Self {
+        let world = World::new();
+        let key = world.initialised();
+        let (server, printed) = Server::start(&world, &[]);
+        let api = printed.lines().find_map(|line| line.strip_prefix("  API")).unwrap();
+        let url = api.trim().strip_suffix("/api/v1").unwrap().to_owned();
+        Self { world, _server: server, url, key }
+    }
+
+    fn ask(&self, words: &str, input: &str) -> Ran {
+        let arguments: Vec<&str> = words.split(' ').collect();
+        self.world.run_with(
+            &arguments,
+            input,
+            &[("COUNTERFOIL_URL", &self.url), ("COUNTERFOIL_TOKEN", &self.key)],
+        )
+    }
+
+    /// What a command that must succeed prints.
+    fn done(&self, words: &str) -> String {
+        let ran = self.ask(words, "");
+        assert_eq!(ran.status, 0, "{words}: {}", ran.stderr);
+        ran.stdout
+    }
+
+    fn json(&self, words: &str) -> Value {
+        serde_json::from_str(&self.done(&format!("{words} --json"))).unwrap()
+    }
+
+    fn status(&self, words: &str) -> i32 {
+        self.ask(words, "").status
+    }
+}
+
+#[test]
+fn a_token_lives_and_dies_on_the_command_line() {
+    let site = Site::new();
+    site.done("user create alice --display-name Alice --email alice@example.org");
+    site.done("service create git --name Git");
+    let secret = site.done("token issue --user alice --service git --name laptop --expires 30d -q");
+    assert!(secret.starts_with("cflp_") && secret.lines().count() == 1, "{secret}");
+
+    let listed = site.json("token list --user alice --service git --state active");
+    let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(listed["items"][0]["name"], "laptop");
+    assert!(site.done("token list").contains(&id));
+    assert!(site.done(&format!("token show {id}")).contains("laptop"));
+
+    let good = site.ask("token verify - --service git --user alice", &secret);
+    assert_eq!(good.status, 0, "{}", good.stderr);
+    assert_eq!(site.ask("token verify - --service git --user bob", &secret).status, 1);
+
+    let rotated = site.done(&format!("token rotate {id} --overlap 1h -q"));
+    assert_ne!(rotated, secret);
+    for (act, status) in [("disable", 1), ("enable", 0), ("lock", 1), ("unlock", 0)] {
+        site.done(&format!("token {act} {id}"));
+        assert_eq!(site.ask("token verify -", &rotated).status, status, "{act}");
+    }
+    site.done(&format!("token revoke {id} --dry-run"));
+    assert_eq!(site.ask("token verify -", &rotated).status, 0);
+    site.done(&format!("token revoke {id} --reason lost"));
+    let bad = site.ask("token verify - --json", &rotated);
+    assert_eq!((bad.status, bad.stdout.contains("revoked")), (1, true), "{}", bad.stdout);
+    assert!(site.done(&format!("token events {id}")).contains("token.revoked"));
+}
+
+#[test]
+fn every_resource_is_made_shown_changed_listed_and_removed() {
+    let site = Site::new();
+    site.done("user create alice");
+    site.done("user update alice --display-name Alice --status suspended");
+    assert_eq!(site.json("user show alice")["status"], "suspended");
+    site.done("user update alice --display-name ");
+    assert_eq!(site.json("user show alice")["display_name"], Value::Null);
+
+    site.done("group create staff --description People");
+    site.done("group add staff alice");
+    assert_eq!(site.done("group members staff").trim(), "alice");
+    site.done("group remove staff alice");
+    assert_eq!(site.done("group members staff"), "");
+    site.done("group delete staff");
+
+    let unit = site.json("unit create --name Physics --identifier ph");
+    let unit = unit["id"].as_str().unwrap();
+    site.done(&format!("unit update {unit} --external-id 7"));
+    assert_eq!(site.json(&format!("unit show {unit}"))["external_id"], "7");
+
+    site.done(r#"service create git --token-policy {"max_lifetime_seconds":3600}"#);
+    assert_eq!(site.json("service show git")["token_policy"]["max_lifetime_seconds"], 3600);
+    site.done("service update git --status suspended --contact root@example.org");
+
+    let made = site.json("client create gate --role verifier --service git");
+    assert!(made["secret"].as_str().unwrap().starts_with("cflk_"), "{made}");
+    site.done("client update gate --enabled false");
+    assert_eq!(site.json("client show gate")["enabled"], false);
+
+    let grant = site.json("grant create --user alice --role auditor");
+    let grant = grant["id"].as_str().unwrap();
+    assert!(site.done("grant list").contains("auditor"));
+    site.done(&format!("grant delete {grant}"));
+
+    site.done("realm create lab --display-name Laboratory");
+    site.done("realm update lab --zone Europe/Berlin");
+    assert_eq!(site.json("realm show lab")["zone"], "Europe/Berlin");
+    site.done("user create bob --realm lab");
+    for gone in ["client delete gate", "service delete git", "user delete alice"] {
+        site.done(gone);
+    }
+    site.done(&format!("unit delete {unit}"));
+    assert_eq!(site.json("user list")["items"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn refusals_are_told_apart_and_read_well() {
+    let site = Site::new();
+    let missing = site.ask("user show nobody", "");
+    assert_eq!(missing.status, 1);
+    assert!(missing.stderr.contains("404"), "{}", missing.stderr);
+    assert_eq!(site.status("user create alice"), 0);
+    assert_eq!(site.status("user create alice"), 1);
+    assert_eq!(site.status("user update alice"), 2);
+    let machine = site.ask("user show nobody --json", "");
+    assert!(machine.stderr.contains(r#""status": 404"#), "{}", machine.stderr);
+
+    let stranger = site.world.run_with(
+        &["user", "list"],
+        "",
+        &[("COUNTERFOIL_URL", &site.url), ("COUNTERFOIL_TOKEN", "cflk_nonsense")],
+    );
+    assert_eq!(stranger.status, 1);
+    assert!(stranger.stderr.contains("401"), "{}", stranger.stderr);
+}
+
+#[test]
+fn lists_go_on_where_they_ended() {
+    let site = Site::new();
+    for name in ["a", "b", "c"] {
+        site.done(&format!("user create {name}"));
+    }
+    let first = site.json("user list --limit 2");
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = site.json(&format!("user list --limit 2 --cursor {cursor}"));
+    assert_eq!(first["items"].as_array().unwrap().len(), 2);
+    assert_eq!(second["items"][0]["username"], "c");
+    assert_eq!(second["next_cursor"], Value::Null);
+}
+
+#[test]
+fn a_rotated_pepper_is_used_by_the_running_server_and_hurts_nobody() {
+    let site = Site::new();
+    site.done("user create alice");
+    site.done("service create git");
+    let before = site.done("token issue --user alice --service git -q");
+    let rotated = site.world.run(&["keys", "rotate", "pepper", "--data", "data"]);
+    assert_eq!(rotated.status, 0, "{}", rotated.stderr);
+    assert_eq!(site.ask("token verify -", &before).status, 0);
+    let after = site.done("token issue --user alice --service git -q");
+    assert_eq!(site.ask("token verify -", &after).status, 0);
+    assert_eq!(site.ask("token verify -", &before).status, 0);
+}

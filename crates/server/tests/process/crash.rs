@@ -1,0 +1,150 @@
+//! Sudden and orderly ends: what was answered stays, what was counted is lost for a second at most.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use counterfoil_server::clock::Stopwatch;
+use serde_json::json;
+
+use crate::harness::{PATIENCE, await_true, long};
+use crate::wire::{Api, Request, below_main};
+use crate::world::{Issued, UNTHROTTLED, World, active, pat_body, verify};
+
+/// Threads of the storm.
+const CLIENTS: usize = 8;
+/// Answers that a storm must have got before the server is killed, at least.
+const ANSWERS_MIN: usize = 24;
+
+/// What was answered, over all rounds. A token whose revocation was asked for and not answered is
+/// in neither: both states are right.
+#[derive(Default)]
+struct Answered {
+    issued: BTreeMap<String, String>,
+    revoked: BTreeMap<String, String>,
+}
+
+/// Issues, and revokes every third, until the server is gone.
+fn storm(admin: &Api, answered: &Mutex<Answered>, answers: &AtomicUsize) {
+    for number in 1_usize.. {
+        let issue = Request::new("POST", below_main("/tokens")).json(&pat_body(&json!({})));
+        let Ok(answer) = admin.try_send(issue) else { return };
+        let token = Issued::of(&answer.expect(201));
+        answered.lock().unwrap().issued.insert(token.id.clone(), token.secret.clone());
+        answers.fetch_add(1, Ordering::AcqRel);
+        if !number.is_multiple_of(3) {
+            continue;
+        }
+        answered.lock().unwrap().issued.remove(&token.id);
+        let path = below_main(&token.path("/revoke"));
+        let revoke = Request::new("POST", path).json(&json!({ "reason": "storm" }));
+        let Ok(answer) = admin.try_send(revoke) else { return };
+        answer.expect(200);
+        answered.lock().unwrap().revoked.insert(token.id, token.secret);
+        answers.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// One storm, ended by a kill after `enough` answers.
+fn storm_until_killed(world: &mut World, answered: &Mutex<Answered>, enough: usize) {
+    let answers = AtomicUsize::new(0);
+    let admins: Vec<Api> = (0..CLIENTS).map(|_| world.admin.clone()).collect();
+    std::thread::scope(|scope| {
+        for admin in admins {
+            let answers = &answers;
+            scope.spawn(move || storm(&admin, answered, answers));
+        }
+        await_true("the storm is answered", PATIENCE, || {
+            answers.load(Ordering::Acquire) >= enough
+        });
+        world.server.kill9();
+    });
+}
+
+#[test]
+fn what_was_answered_before_a_kill_is_so_after_it() {
+    let mut world = World::new(UNTHROTTLED);
+    let rounds = if long() { 500 } else { 20 };
+    let all = Mutex::new(Answered::default());
+    for round in 0..rounds {
+        let answered = Mutex::new(Answered::default());
+        // Each round ends elsewhere in the work of the writer.
+        storm_until_killed(&mut world, &answered, ANSWERS_MIN + 7 * (round % 11));
+        world.serve_again(UNTHROTTLED);
+        let answered = answered.into_inner().unwrap();
+        assert!(!answered.revoked.is_empty(), "no revocation was answered");
+        stands(&world, round, &answered);
+        let mut all = all.lock().unwrap();
+        all.issued.extend(answered.issued);
+        all.revoked.extend(answered.revoked);
+    }
+    // And still, after all the later ends.
+    stands(&world, rounds, &all.into_inner().unwrap());
+}
+
+fn stands(world: &World, round: usize, answered: &Answered) {
+    for (id, secret) in &answered.issued {
+        assert!(active(&verify(&world.verifier, secret)), "round {round}: {id} was issued");
+    }
+    for (id, secret) in &answered.revoked {
+        let said = world.verify(secret);
+        assert_eq!(said["code"], "revoked", "round {round}: {id} was revoked");
+    }
+    let both: BTreeSet<&String> = answered.issued.keys().chain(answered.revoked.keys()).collect();
+    assert_eq!(both.len(), answered.issued.len() + answered.revoked.len(), "an id came twice");
+}
+
+fn usage_total(world: &World, token: &Issued) -> u64 {
+    world.admin.get(&token.path("")).expect(200)["usage_total"].as_u64().unwrap()
+}
+
+#[test]
+fn a_kill_loses_one_second_of_usage_at_most() {
+    let mut world = World::new(UNTHROTTLED);
+    let token = world.pat();
+    let watch = Stopwatch::start();
+    let mut answered_at = Vec::new();
+    // Long enough that most of it is older than the second that may be lost.
+    while watch.elapsed() < Duration::from_millis(2500) {
+        assert!(active(&verify(&world.verifier, &token.secret)));
+        answered_at.push(watch.elapsed());
+    }
+    let killed_at = watch.elapsed();
+    world.server.kill9();
+    world.serve_again(UNTHROTTLED);
+    let old = answered_at.iter().filter(|&&at| at + Duration::from_secs(1) <= killed_at).count();
+    let kept = usize::try_from(usage_total(&world, &token)).unwrap();
+    assert!(
+        (old..=answered_at.len()).contains(&kept),
+        "of {} uses {old} were older than a second, and {kept} are kept",
+        answered_at.len()
+    );
+}
+
+#[test]
+fn an_orderly_end_loses_no_usage_and_answers_what_it_has_begun() {
+    let mut world = World::new(UNTHROTTLED);
+    let token = world.pat();
+    let accepted = AtomicUsize::new(0);
+    let verifiers: Vec<Api> = (0..CLIENTS).map(|_| world.verifier.clone()).collect();
+    std::thread::scope(|scope| {
+        for verifier in verifiers {
+            let (accepted, secret) = (&accepted, &token.secret);
+            scope.spawn(move || {
+                let body = json!({ "token": secret });
+                loop {
+                    let request = Request::new("POST", below_main("/verify")).json(&body);
+                    // The end of a connection between two requests is an orderly one.
+                    let Ok(answer) = verifier.try_send(request) else { return };
+                    assert!(active(&answer), "{}", answer.text());
+                    accepted.fetch_add(1, Ordering::AcqRel);
+                }
+            });
+        }
+        await_true("the token is used", PATIENCE, || accepted.load(Ordering::Acquire) >= 300);
+        assert!(world.server.stop().success());
+    });
+    world.serve_again(UNTHROTTLED);
+    assert_eq!(usage_total(&world, &token), accepted.load(Ordering::Acquire) as u64);
+}

@@ -1,0 +1,17 @@
+//! The real binary as a process: promises that hold only if everything fits together.
+//!
+//! Each test starts its own server on a temporary directory and a free port and
+//! speaks to it over sockets, as the programs of a site would.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the harness is test code too: what cannot go on fails the test"
+)]
+
+mod harness;
+mod wire;
+mod world;
+
+mod revocation;
+mod rotation;

@@ -1,0 +1,234 @@
+//! A clear secret exists in one request and one answer, and nowhere else afterwards.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Site, long};
+use crate::wire::{Api, MAIN, Request, below_main};
+use crate::world::{Issued, World, authz, merged, pat_body, service, verify};
+
+/// Secrets made by the test, at least.
+const SECRETS_MIN: usize = 1000;
+/// Everything that the server can say, and no delays.
+const TALKATIVE: &str = "log.level = \"trace\"\nabuse.throttle = false";
+/// Bytes of a secret that are looked for: enough that chance does not find them.
+const NEEDLE_LEN: usize = 14;
+
+/// Beginnings of the secret parts of everything that was issued.
+#[derive(Default)]
+struct Needles {
+    known: HashMap<[u8; NEEDLE_LEN], String>,
+    secrets: BTreeSet<String>,
+}
+
+impl Needles {
+    /// Remembers a secret, in every form in which it could be written down.
+    fn add(&mut self, secret: &str) {
+        self.secrets.insert(secret.to_owned());
+        let tail = match secret.split('_').collect::<Vec<_>>()[..] {
+            [_, _, tail] => tail.to_owned(),
+            _ => secret.to_owned(),
+        };
+        let bare: String = tail.chars().filter(|&c| c != '-').collect();
+        for form in [tail.clone(), bare.clone(), bare.to_uppercase(), tail.to_uppercase()] {
+            let start = form.as_bytes().first_chunk::<NEEDLE_LEN>().unwrap();
+            self.known.insert(*start, secret.to_owned());
+        }
+    }
+
+    /// Where in `bytes` a secret stands, with which one it is.
+    fn find(&self, bytes: &[u8]) -> Option<(usize, &str)> {
+        bytes.windows(NEEDLE_LEN).enumerate().find_map(|(at, window)| {
+            let window: &[u8; NEEDLE_LEN] = window.try_into().ok()?;
+            self.known.get(window).map(|secret| (at, secret.as_str()))
+        })
+    }
+
+    #[track_caller]
+    fn absent(&self, place: &str, bytes: &[u8]) {
+        if let Some((at, secret)) = self.find(bytes) {
+            let around = &bytes[at.saturating_sub(120)..(at + 20).min(bytes.len())];
+            let around = String::from_utf8_lossy(around).into_owned();
+            panic!("{place} holds {secret} at {at}: {around:?}");
+        }
+    }
+}
+
+/// Issues in all the ways in which secrets are made. Half of the tokens twice, with a key that
+/// makes the second time a repetition.
+fn issue_all(world: &World) -> Needles {
+    let admin = &world.admin;
+    service(admin, "mail", &json!({}));
+    service(admin, "wiki", &json!({ "token_policy": { "form": "prefixed" } }));
+    let mut needles = Needles::default();
+    let kinds = [
+        pat_body(&json!({})),
+        json!({ "kind": "service_token", "user": "alice", "name": "phone", "service": "mail" }),
+        json!({ "kind": "service_token", "user": "alice", "name": "bot", "service": "wiki" }),
+    ];
+    let rounds = if long() { 1000 } else { 120 };
+    for round in 0..rounds {
+        for (number, body) in kinds.iter().enumerate() {
+            let body = merged(body.clone(), &json!({ "name": format!("t-{round}-{number}") }));
+            let key = format!("issue-{round}-{number}");
+            let ask = || {
+                let request = Request::new("POST", below_main("/tokens")).json(&body);
+                admin.send(request.header("Idempotency-Key", key.as_bytes()))
+            };
+            let first = ask();
+            let token = Issued::of(&first.expect(201));
+            if round % 2 == 0 {
+                assert_eq!(ask().body, first.body, "a repetition answers the same");
+            }
+            needles.add(&token.secret);
+            rotate(admin, &token, &key, &mut needles);
+        }
+        let body = json!({ "name": format!("client-{round}"), "roles": ["verifier"],
+            "services": ["git"] });
+        let made = admin.post("/clients", &body).expect(201);
+        needles.add(made["secret"].as_str().unwrap());
+    }
+    needles
+}
+
+/// Rotates, with and without repetition, and uses what came out.
+fn rotate(admin: &Api, token: &Issued, key: &str, needles: &mut Needles) {
+    let ask = |number: u32| {
+        let request = Request::new("POST", below_main(&token.path("/rotate"))).json(&json!({}));
+        admin.send(request.header("Idempotency-Key", format!("{key}-{number}")))
+    };
+    let first = ask(1);
+    let rotated = Issued::of(&first.expect(200));
+    assert_eq!(ask(1).body, first.body, "a repetition answers the same");
+    needles.add(&rotated.secret);
+    needles.add(&Issued::of(&ask(2).expect(200)).secret);
+}
+
+/// Presents secrets rightly and in every wrong place that people and programs choose.
+fn present_everywhere(world: &World, needles: &Needles) {
+    let nobody = world.admin.with_key("");
+    for secret in needles.secrets.iter().step_by(97) {
+        verify(&world.verifier, secret).expect(200);
+        let wrong_bodies = [
+            json!({ "tokn": secret }),
+            json!({ secret: "x" }),
+            json!({ "token": [secret] }),
+            json!({ "token": { "value": secret } }),
+            json!({ "token": "x", "username": secret }),
+            json!({ "token": "x", "service": secret }),
+            json!({ "token": "x", "client_ip": secret }),
+            json!({ "token": secret, "username": "bob" }),
+        ];
+        for body in wrong_bodies {
+            world.verifier.post("/verify", &body);
+        }
+        world.admin.post("/tokens", &json!({ "kind": secret, "user": secret }));
+        world.admin.post("/users", &json!({ "usrname": secret }));
+        let requests = [
+            authz("git", "alice", secret),
+            authz("git", "bob", secret),
+            authz("git", secret, ""),
+            authz("mail", "alice", secret),
+            authz("git", "alice", &format!("{secret}x")),
+            Request::new("GET", format!("/authz/git?token={secret}")),
+            Request::new("GET", format!("/authz/{secret}")).bearer(secret),
+            Request::new("GET", "/authz/git").header("X-API-Key", secret.as_bytes()),
+            Request::new("GET", "/authz/git").bearer(secret),
+            Request::new("GET", "/authz/git").header("Authorization", format!("Token {secret}")),
+            Request::new("GET", "/authz/git").header("X-Request-Id", secret.as_bytes()),
+            Request::new("GET", format!("{MAIN}/tokens/{secret}")).bearer(&world.admin.key),
+            Request::new("GET", format!("{MAIN}/tokens?name={secret}")).bearer(&world.admin.key),
+            Request::new("GET", format!("/{secret}")),
+            Request::new("GET", "/api/v1/self").bearer(secret),
+            Request::new("GET", format!("{MAIN}/users")).bearer(secret),
+            Request::new("GET", "/metrics").bearer(secret),
+        ];
+        for request in &requests {
+            nobody.raw(request);
+        }
+    }
+}
+
+/// Every list that an administrator can read, and the metrics.
+fn listings(admin: &Api) -> Vec<(String, Vec<u8>)> {
+    let lists = ["tokens", "clients", "events", "users", "services", "groups", "units", "grants"];
+    let mut found = Vec::new();
+    for list in lists {
+        let mut cursor = String::new();
+        loop {
+            let answer = admin.get(&format!("/{list}?limit=1000{cursor}"));
+            let page = answer.expect(200);
+            found.push((list.to_owned(), answer.body));
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+    }
+    let metrics = admin.send(Request::new("GET", "/metrics"));
+    assert_eq!(metrics.status, 200, "{}", metrics.text());
+    found.push(("metrics".to_owned(), metrics.body));
+    found
+}
+
+fn search_files(site: &Site, needles: &Needles, when: &str) {
+    let files = site.files();
+    for wanted in ["counterfoil.db", "stderr.log"] {
+        let there = |path: &std::path::Path| path.to_string_lossy().ends_with(wanted);
+        assert!(files.iter().any(|(path, _)| there(path)), "no {wanted} {when}");
+    }
+    for (path, bytes) in files {
+        // The one clear secret ever on disk, which `serve` says itself.
+        if path.file_name().is_some_and(|name| name != "admin-key") {
+            needles.absent(&format!("{} {when}", path.display()), &bytes);
+        }
+    }
+}
+
+#[test]
+fn a_thousand_secrets_are_nowhere_but_in_their_answers() {
+    let mut world = World::new(TALKATIVE);
+    let mut needles = issue_all(&world);
+    assert!(needles.secrets.len() >= SECRETS_MIN, "only {}", needles.secrets.len());
+    needles.add(&world.admin.key);
+    needles.add(&world.verifier.key);
+    present_everywhere(&world, &needles);
+
+    let listings = listings(&world.admin);
+    let tokens: usize = listings
+        .iter()
+        .filter(|(list, _)| list == "tokens")
+        .map(|(_, body)| serde_json::from_slice::<Value>(body).unwrap())
+        .map(|page| page["items"].as_array().map_or(0, Vec::len))
+        .sum();
+    assert!(tokens >= 360, "the lists are read to their end: {tokens}");
+    for (place, body) in &listings {
+        needles.absent(place, body);
+    }
+
+    let passphrase = world.site.path("passphrase");
+    fs::write(&passphrase, "a passphrase of some length\n").unwrap();
+    let backup = world.site.path("backup.cfb");
+    let paths = [&backup, &passphrase].map(|path| path.to_str().unwrap().to_owned());
+    let output =
+        world.site.run(&["backup", &paths[0], "--passphrase-file", &paths[1]]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(fs::metadata(&backup).unwrap().len() > 1000);
+
+    search_files(&world.site, &needles, "while it is served");
+    assert!(world.server.stop().success());
+    search_files(&world.site, &needles, "after the end");
+}
+
+#[test]
+fn the_search_would_find_a_secret() {
+    let mut needles = Needles::default();
+    let grouped = "abcd-efgh-jkmn-pqrs-tvwx-yz01";
+    let prefixed = "cflp_0123456789AB_abcdefghijklmnopqrstuvwxyz0123450devdl";
+    needles.add(grouped);
+    needles.add(prefixed);
+    for text in [grouped, "xxABCDEFGHJKMNPQRSTVWXYZ01", "abcdefghjkmnpqrs", prefixed] {
+        assert!(needles.find(text.as_bytes()).is_some(), "{text}");
+    }
+    assert!(needles.find(b"cflp_0123456789AB_").is_none());
+}

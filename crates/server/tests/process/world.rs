@@ -1,0 +1,135 @@
+//! What most tests begin with: a person, a service, a verifier, and tokens of the person.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Server, Site};
+use crate::wire::{Answer, Api, Request};
+
+/// Refusals come at once, so that a test can ask for many of them.
+pub(crate) const UNTHROTTLED: &str = "abuse.throttle = false";
+
+/// A token as it was issued.
+#[derive(Debug, Clone)]
+pub(crate) struct Issued {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+impl Issued {
+    /// Reads an answer that carries a secret.
+    pub(crate) fn of(answer: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let issued = Self { id: text(&answer["token"]["id"]), secret: text(&answer["secret"]) };
+        assert!(!issued.id.is_empty() && !issued.secret.is_empty(), "no secret in {answer}");
+        issued
+    }
+
+    /// The path of the token below its realm.
+    pub(crate) fn path(&self, rest: &str) -> String {
+        format!("/tokens/{}{rest}", self.id)
+    }
+}
+
+/// A served installation with `alice`, the service `git` and a client that verifies for it.
+pub(crate) struct World {
+    pub(crate) site: Site,
+    pub(crate) server: Server,
+    pub(crate) admin: Api,
+    pub(crate) verifier: Api,
+}
+
+impl World {
+    pub(crate) fn new(settings: &str) -> Self {
+        let site = Site::new();
+        let server = site.serve(settings);
+        let admin = site.admin(&server);
+        user(&admin, "alice");
+        service(&admin, "git", &json!({}));
+        let verifier = verifier(&admin, "git-verifier", &["git"]);
+        Self { site, server, admin, verifier }
+    }
+
+    /// Serves the same installation again, after its server has ended.
+    pub(crate) fn serve_again(&mut self, settings: &str) {
+        self.server = self.site.serve(settings);
+        self.admin = Api::new(self.server.address, &self.admin.key);
+        self.verifier = Api::new(self.server.address, &self.verifier.key);
+    }
+
+    /// Issues alice a token for `git`.
+    #[track_caller]
+    pub(crate) fn pat(&self) -> Issued {
+        pat(&self.admin, &json!({}))
+    }
+
+    /// The body of a verification of a secret for `git`.
+    pub(crate) fn verify(&self, secret: &str) -> Value {
+        verify(&self.verifier, secret).expect(200)
+    }
+}
+
+#[track_caller]
+pub(crate) fn user(admin: &Api, name: &str) {
+    admin.post("/users", &json!({ "username": name })).expect(201);
+}
+
+/// Makes a service, with further fields.
+#[track_caller]
+pub(crate) fn service(admin: &Api, label: &str, more: &Value) {
+    let body = merged(json!({ "label": label, "name": label }), more);
+    admin.post("/services", &body).expect(201);
+}
+
+/// A client that verifies for services.
+#[track_caller]
+pub(crate) fn verifier(admin: &Api, name: &str, services: &[&str]) -> Api {
+    let body = json!({ "name": name, "roles": ["verifier"], "services": services });
+    client(admin, &body)
+}
+
+/// A client, as its key can be used.
+#[track_caller]
+pub(crate) fn client(admin: &Api, body: &Value) -> Api {
+    let made = admin.post("/clients", body).expect(201);
+    admin.with_key(made["secret"].as_str().unwrap())
+}
+
+/// What is asked for when alice gets a token for `git`.
+pub(crate) fn pat_body(more: &Value) -> Value {
+    let body = json!({ "kind": "personal_access_token", "user": "alice", "name": "laptop",
+        "services": ["git"] });
+    merged(body, more)
+}
+
+/// Issues alice a token for `git`, with further or other fields.
+#[track_caller]
+pub(crate) fn pat(admin: &Api, more: &Value) -> Issued {
+    Issued::of(&admin.post("/tokens", &pat_body(more)).expect(201))
+}
+
+/// Asks whether a secret is good for the verifier's service.
+#[track_caller]
+pub(crate) fn verify(verifier: &Api, secret: &str) -> Answer {
+    verifier.post("/verify", &json!({ "token": secret }))
+}
+
+/// Whether a verification says so.
+pub(crate) fn active(answer: &Answer) -> bool {
+    answer.status == 200 && answer.json()["active"] == json!(true)
+}
+
+/// A forward-auth request for a service with a person's name and a secret.
+pub(crate) fn authz(service: &str, user: &str, secret: &str) -> Request {
+    use base64::Engine as _;
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}"));
+    Request::new("GET", format!("/authz/{service}"))
+        .header("Authorization", format!("Basic {pair}"))
+}
+
+/// An object with the fields of another over its own.
+pub(crate) fn merged(mut object: Value, over: &Value) -> Value {
+    for (name, value) in over.as_object().into_iter().flatten() {
+        object[name] = value.clone();
+    }
+    object
+}

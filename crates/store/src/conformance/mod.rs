@@ -1,0 +1,218 @@
+//! What every store promises, one function per promise.
+//!
+//! An engine's test is one call of [`all`]. The promises share one store, each
+//! in a realm of its own, except the first, which finds the store empty.
+//! A promise that is broken panics, as an assertion does.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a broken promise ends the test that asked for it"
+)]
+
+mod changes;
+mod clients;
+mod events;
+mod grants;
+mod groups;
+mod installation;
+mod issue;
+mod limits;
+mod list;
+mod records;
+mod rotate;
+mod services;
+mod state;
+mod units;
+mod update;
+mod usage;
+mod users;
+mod world;
+
+use std::sync::Arc;
+
+use counterfoil_authority::store::Store;
+
+pub use world::World;
+
+/// Runs promises one after the other, each in a world of its own, and counts them.
+macro_rules! keep {
+    ($store:expr; $($module:ident :: { $($promise:ident),* $(,)? })*) => {{
+        let mut number = 0;
+        $($(
+            number += 1;
+            tracing::debug!(number, promise = stringify!($promise));
+            $module::$promise(World::new(&$store, number).await).await;
+        )*)*
+        usize::from(number)
+    }};
+}
+
+/// Holds a store to every promise, and says how many there were.
+///
+/// # Panics
+///
+/// When one is broken. The store must be empty.
+pub async fn all(store: Arc<dyn Store>) -> usize {
+    let first = installation::of_forty_initialisations_one_wins(&store).await;
+    first + on_an_initialised_store(&store).await
+}
+
+#[rustfmt::skip]
+async fn on_an_initialised_store(store: &Arc<dyn Store>) -> usize {
+    keep!(store;
+        installation::{
+            a_store_that_answers_a_ping_can_be_written_to,
+            initialising_again_changes_nothing,
+            keys_are_listed_by_purpose_and_number,
+            a_number_belongs_to_one_key,
+            key_use_counts_secrets_of_tokens_that_are_not_revoked,
+            a_purge_forgets_answers_whose_time_is_over,
+            a_purge_forgets_secrets_that_were_retired_long_ago,
+        }
+        services::{
+            a_realm_comes_back_as_it_was_stored,
+            a_realm_is_replaced_on_condition_of_its_version,
+            a_realm_name_is_given_once,
+            a_service_comes_back_as_it_was_stored,
+            a_service_must_name_what_exists,
+            a_service_is_replaced_on_condition_of_its_version,
+            services_are_listed_by_label_in_pages,
+            a_service_with_live_tokens_stays,
+            a_later_namesake_of_a_service_inherits_nothing,
+        }
+        users::{
+            a_person_comes_back_as_they_were_stored,
+            a_user_name_is_given_once,
+            a_person_must_name_what_exists,
+            a_person_is_replaced_on_condition_of_their_version,
+            people_are_filtered_by_what_is_asked,
+            pages_of_people_are_stable_while_others_arrive,
+            of_forty_namesakes_one_arrives,
+            of_forty_edits_of_one_version_one_wins,
+            removing_a_person_ends_what_was_theirs,
+            a_person_of_another_realm_is_unknown,
+        }
+        groups::{
+            a_group_comes_back_with_the_number_of_its_members,
+            a_group_name_is_given_once,
+            memberships_are_set_and_taken,
+            members_are_listed_by_name_in_pages,
+            a_record_follows_the_memberships_of_its_owner,
+            removing_a_group_ends_its_memberships_and_grants,
+        }
+        units::{
+            a_unit_comes_back_as_it_was_stored,
+            a_unit_name_is_given_once,
+            a_unit_is_replaced_on_condition_of_its_version,
+            a_unit_never_lies_below_itself,
+            a_unit_to_which_something_belongs_stays,
+        }
+        grants::{
+            a_grant_comes_back_as_it_was_stored,
+            a_grant_must_name_what_exists,
+            a_person_has_grants_by_name_and_through_groups,
+            a_client_has_its_own_grants,
+            grants_are_listed_by_id_in_pages_and_removed,
+        }
+        clients::{
+            a_client_arrives_with_its_key,
+            a_client_name_is_given_once,
+            a_client_must_name_what_exists,
+            a_client_whose_key_cannot_be_stored_does_not_arrive,
+            a_repeated_request_for_a_client_is_answered_as_before,
+            a_client_is_replaced_on_condition_of_its_version,
+            clients_are_listed_by_name_in_pages,
+            removing_a_client_ends_its_keys_and_grants,
+        }
+        issue::{
+            a_token_comes_back_as_it_was_issued,
+            a_token_of_another_realm_is_unknown,
+            nobody_receives_a_token_who_does_not_exist,
+            a_token_for_a_removed_service_is_not_stored,
+            a_taken_id_is_refused_without_a_trace,
+            a_taken_hash_is_refused_without_a_trace,
+            a_repeated_issue_is_answered_as_before,
+            a_key_of_another_request_is_refused,
+            a_key_counts_for_its_caller_until_its_end,
+            of_forty_equal_issues_one_takes_effect,
+            a_refused_issue_keeps_no_answer,
+            an_issue_is_recorded_once,
+        }
+        limits::{
+            a_limit_refuses_one_more,
+            only_live_tokens_of_the_same_sort_count,
+            a_limit_on_slow_hashes_counts_only_those,
+            the_oldest_gives_way_where_policy_says_so,
+            of_a_hundred_issues_one_stays_active,
+            of_a_hundred_issues_as_many_succeed_as_are_allowed,
+        }
+        records::{
+            a_record_tells_what_verify_needs,
+            a_record_tells_how_its_owner_stands,
+            a_record_tells_of_a_client,
+            a_token_is_found_by_its_hash_only_where_it_is_said_so,
+            slow_records_are_those_of_the_person_and_the_service,
+            an_unknown_token_has_no_record,
+        }
+        update::{
+            what_may_be_edited_is_edited,
+            what_may_not_be_edited_stays,
+            an_edit_needs_the_version_and_what_it_names,
+            of_forty_edits_of_a_token_one_wins,
+        }
+        rotate::{
+            a_rotation_makes_the_former_secret_previous,
+            a_former_secret_never_lives_longer_than_it_would_have,
+            a_token_that_ended_gets_no_new_secret,
+            a_rotation_needs_the_version_it_names,
+            of_forty_conditional_rotations_one_wins,
+            all_of_forty_rotations_count_for_the_overlap,
+            of_forty_equal_rotations_one_takes_effect,
+            a_token_never_keeps_more_secrets_than_allowed,
+            a_taken_hash_leaves_the_former_secret_current,
+        }
+        state::{
+            switches_are_idempotent,
+            a_switch_needs_the_version_it_names,
+            revocation_is_final,
+            revocation_reaches_what_was_derived_and_nothing_else,
+            a_switch_of_an_unknown_token_is_not_found,
+            of_forty_revocations_one_is_recorded,
+        }
+        usage::{
+            exactly_as_many_uses_are_counted_as_allowed,
+            a_use_is_counted_only_of_an_active_token,
+            an_unlimited_token_is_counted_too,
+            a_counted_use_is_bookkept_once,
+            bookkeeping_adds_up_and_never_runs_backwards,
+            a_refusal_alone_is_no_use,
+            forty_flushes_lose_nothing,
+            a_rehash_replaces_the_same_secret_only,
+            a_flush_stores_its_events,
+        }
+        list::{
+            tokens_are_listed_newest_first_in_pages,
+            pages_of_tokens_are_stable_while_others_arrive,
+            tokens_are_filtered_by_owner_service_kind_and_name,
+            tokens_are_filtered_by_state,
+            tokens_are_filtered_by_labels_and_unit,
+            tokens_are_filtered_by_end_and_use,
+            tokens_are_filtered_by_the_services_one_may_see,
+            any_text_is_a_place_in_a_list,
+        }
+        events::{
+            events_are_listed_newest_first_in_pages,
+            events_are_filtered_by_what_is_asked,
+            an_event_comes_back_as_it_was_told,
+        }
+        changes::{
+            listeners_know_before_the_caller_does,
+            the_log_tells_what_changed_in_order,
+            the_log_is_read_in_pieces,
+            issuing_is_no_change,
+            what_changes_nothing_is_no_change,
+            whoever_was_away_too_long_forgets_everything,
+        }
+    )
+}

@@ -1,0 +1,136 @@
+//! Copies the write-ahead log back into the database, off the writer's path.
+//!
+//! A passive checkpoint never waits and never makes anybody wait, but under a
+//! constant stream of commits it also never finds the log finished, and the
+//! log would grow for ever. So the other thread copies all but the tail, and
+//! the writer copies the tail between two transactions; the next transaction
+//! then starts the log over.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::DEFAULT_NAME;
+use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
+
+use super::connection::{SqliteConnection, failure};
+use super::file::DatabaseFile;
+use super::Counters;
+use crate::engine::Failure;
+
+/// Frames (pages) in the log from which it is copied back: 32 MiB.
+const LOG_FRAMES_BOUND: u64 = 8_192;
+/// Frames that the writer copies itself: a few milliseconds of work.
+const TAIL_FRAMES_MAX: u64 = 512;
+/// Passes of the other thread before the writer takes the rest, however long it is.
+const PASSES_MAX: usize = 4;
+/// How often the file is looked at while nobody writes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The other thread, as the writer sees it. It ends when this is dropped.
+pub(super) struct Checkpointer {
+    wake: SyncSender<()>,
+    tail: Arc<AtomicBool>,
+    counters: Arc<Counters>,
+}
+
+impl Checkpointer {
+    /// Starts the thread.
+    pub(super) fn start(file: Arc<DatabaseFile>, counters: Arc<Counters>) -> io::Result<Self> {
+        // One place: a second request while one waits says nothing new.
+        let (wake, woken) = sync_channel(1);
+        let tail = Arc::new(AtomicBool::new(false));
+        let (ours, theirs) = (Arc::clone(&tail), Arc::clone(&counters));
+        let thread = thread::Builder::new().name("store-checkpoint".into());
+        thread.spawn(move || run(&file, &woken, &ours, &theirs))?;
+        Ok(Self { wake, tail, counters })
+    }
+
+    /// Wakes the thread when the log is long, or copies the tail that it left.
+    pub(super) fn after_commit(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        if self.tail.swap(false, Ordering::AcqRel) {
+            passive(connection)?;
+        } else if self.counters.wal_frames.load(Ordering::Relaxed) >= LOG_FRAMES_BOUND {
+            // Full means that it is about to look anyway.
+            let _ = self.wake.try_send(());
+        }
+        Ok(())
+    }
+}
+
+fn run(file: &DatabaseFile, woken: &Receiver<()>, tail: &AtomicBool, counters: &Counters) {
+    let mut connection = None;
+    loop {
+        match woken.recv_timeout(LOOK_EVERY) {
+            Ok(()) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                // The file's going away is noted by looking; there is nothing else to do here.
+                let _ = file.look();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if let Err(failure) = copy_back(file, &mut connection, tail) {
+            tracing::warn!(?failure, "the write-ahead log could not be written back");
+            connection = None;
+        }
+        Counters::add(&counters.checkpoints, 1);
+    }
+}
+
+fn copy_back(
+    file: &DatabaseFile,
+    connection: &mut Option<SqliteConnection>,
+    tail: &AtomicBool,
+) -> Result<(), Failure> {
+    if connection.as_ref().is_none_or(|kept| kept.generation() != file.generation()) {
+        *connection = Some(SqliteConnection::open(file)?);
+    }
+    let Some(connection) = connection else { return Ok(()) };
+    for _ in 0..PASSES_MAX {
+        let left = passive(connection)?;
+        if left == 0 {
+            return Ok(());
+        }
+        if left <= TAIL_FRAMES_MAX {
+            break;
+        }
+    }
+    tail.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Copies what can be copied without waiting; says how many frames are left.
+fn passive(connection: &mut SqliteConnection) -> Result<u64, Failure> {
+    let (all, copied) = checkpoint(connection, CheckpointMode::PASSIVE)?;
+    Ok(u64::try_from(all - copied).unwrap_or(0))
+}
+
+/// Copies everything and cuts the log to nothing.
+pub(super) fn truncate(connection: &mut SqliteConnection) -> Result<(), Failure> {
+    checkpoint(connection, CheckpointMode::TRUNCATE).map(drop)
+}
+
+fn checkpoint(
+    connection: &mut SqliteConnection,
+    mode: CheckpointMode,
+) -> Result<(i32, i32), Failure> {
+    connection.raw().wal_checkpoint_v2(DEFAULT_NAME, mode).map_err(failure)
+}
+
+/// Makes `connection` note after each commit how long the log is.
+pub(super) fn count_frames(
+    connection: &mut SqliteConnection,
+    counters: &Arc<Counters>,
+) -> Result<(), Failure> {
+    let counters = Arc::clone(counters);
+    let hook = move |_: &mut Wal, frames: i32| {
+        counters.wal_frames.store(u64::try_from(frames).unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    };
+    connection.raw().wal_hook(Some(hook)).map_err(failure)
+}

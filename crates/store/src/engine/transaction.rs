@@ -1,0 +1,124 @@
+//! What an operation sees of a database: statements, and a list of what it changed.
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::store::Change;
+
+use super::{Failure, Row, Value};
+use crate::changes;
+
+/// Statements on one connection, inside one transaction.
+#[async_trait]
+pub(crate) trait Connection: Send {
+    /// Runs a statement that returns rows.
+    async fn query(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Failure>;
+    /// Runs a statement and says how many rows it touched.
+    async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure>;
+    /// Runs one statement for each set of values, prepared once.
+    async fn execute_each(
+        &mut self,
+        sql: &'static str,
+        sets: &[Vec<Value<'_>>],
+    ) -> Result<(), Failure>;
+}
+
+/// One operation's transaction, or its share of a larger one.
+pub(crate) struct Transaction<'c> {
+    connection: &'c mut dyn Connection,
+    changes: Vec<Change>,
+    undone: bool,
+}
+
+impl<'c> Transaction<'c> {
+    /// A transaction that has been begun on `connection`.
+    pub(crate) fn new(connection: &'c mut dyn Connection) -> Self {
+        Self { connection, changes: Vec::new(), undone: false }
+    }
+
+    /// Whether the operation wants its writes taken back although it has an answer.
+    pub(crate) const fn is_undone(&self) -> bool {
+        self.undone
+    }
+
+    /// What the operation changed.
+    pub(crate) fn into_changes(self) -> Vec<Change> {
+        self.changes
+    }
+
+    /// Runs a statement that returns rows.
+    pub(crate) async fn query(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Failure> {
+        self.connection.query(sql, values).await
+    }
+
+    /// Runs a statement that returns at most one row.
+    pub(crate) async fn row(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<Option<Row>, Failure> {
+        Ok(self.connection.query(sql, values).await?.into_iter().next())
+    }
+
+    /// Whether a statement returns any row.
+    pub(crate) async fn exists(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<bool, Failure> {
+        Ok(!self.connection.query(sql, values).await?.is_empty())
+    }
+
+    /// Runs a statement and says how many rows it touched.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<u64, Failure> {
+        self.connection.execute(sql, values).await
+    }
+
+    /// Runs one statement for each set of values.
+    pub(crate) async fn execute_each(
+        &mut self,
+        sql: &'static str,
+        sets: &[Vec<Value<'_>>],
+    ) -> Result<(), Failure> {
+        self.connection.execute_each(sql, sets).await
+    }
+
+    /// Notes a change for this process's listeners and, in the log, for other processes.
+    pub(crate) async fn changed(&mut self, change: Change, at: Timestamp) -> Result<(), Failure> {
+        changes::log(self.connection, &change, at).await?;
+        self.changes.push(change);
+        Ok(())
+    }
+
+    /// Notes many changes, as one [`Change::Everything`] when they are too many to name.
+    pub(crate) async fn all_changed(
+        &mut self,
+        changes: Vec<Change>,
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        if changes.len() > changes::NAMED_CHANGES_MAX {
+            return self.changed(Change::Everything, at).await;
+        }
+        for change in changes {
+            self.changed(change, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back everything that this operation wrote; its answer still counts.
+    pub(crate) fn undo(&mut self) {
+        self.undone = true;
+        self.changes.clear();
+    }
+}

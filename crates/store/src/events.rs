@@ -1,0 +1,162 @@
+//! Events: written with what they tell of, listed newest first.
+
+use async_trait::async_trait;
+use counterfoil_authority::event::{EVENT_KINDS, Event, Origin, Outcome};
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::store::{EventFilter, EventStore, Page, PageRequest, Unavailable};
+use counterfoil_authority::verdict::Door;
+
+use crate::SqlStore;
+use crate::codec;
+use crate::engine::{Failure, Inconsistent, Row, Transaction, Value, values};
+use crate::people::page;
+
+const INSERT: &str = "
+insert into event (
+    realm, id, at, kind, outcome, actor, actor_token, door, source, request_id,
+    token, subject, service, reason, times, detail
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+
+macro_rules! columns {
+    () => {
+        "
+select realm, id, at, kind, outcome, actor, actor_token, door, source, request_id,
+       token, subject, service, reason, times, detail
+from   event
+where  realm = $1
+and    id < $2
+and    ($4 is null or outcome = $4)
+and    ($5 is null or kind = $5)
+and    ($6 is null or actor = $6)
+and    ($7 is null or subject = $7)
+and    ($8 is null or service = $8)
+and    ($9 is null or at >= $9)
+and    ($10 is null or at < $10)
+"
+    };
+}
+
+const LIST: &str = concat!(columns!(), "order by id desc limit $3");
+const LIST_OF_TOKEN: &str = concat!(columns!(), "and token = $11 order by id desc limit $3");
+
+/// Every statement of this file.
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_OF_TOKEN];
+
+/// Stores an event.
+pub(crate) async fn append(tx: &mut Transaction<'_>, event: &Event) -> Result<(), Failure> {
+    tx.execute(INSERT, &row_of(event)).await.map(drop)
+}
+
+/// Stores many events.
+pub(crate) async fn append_all(tx: &mut Transaction<'_>, events: &[Event]) -> Result<(), Failure> {
+    let sets: Vec<Vec<Value<'_>>> = events.iter().map(|event| row_of(event).to_vec()).collect();
+    tx.execute_each(INSERT, &sets).await
+}
+
+/// An event about one of the tokens that `cause` brought down: its id sorts right behind.
+pub(crate) fn consequence(
+    cause: &Event,
+    kind: &'static str,
+    token: TokenId,
+    reason: &str,
+) -> Event {
+    Event {
+        id: format!("{}.{token}", cause.id),
+        kind,
+        token: Some(token),
+        reason: Some(reason.to_owned()),
+        detail: None,
+        ..cause.clone()
+    }
+}
+
+fn row_of(event: &Event) -> [Value<'_>; 16] {
+    values![
+        &event.realm,
+        &event.id,
+        event.at,
+        event.kind,
+        event.outcome.name(),
+        &event.origin.actor,
+        event.origin.actor_token.as_ref(),
+        event.origin.door.name(),
+        event.origin.source,
+        event.origin.request_id.as_ref(),
+        event.token.as_ref(),
+        event.subject.as_ref(),
+        event.service.as_ref(),
+        event.reason.as_ref(),
+        event.count,
+        event.detail.as_ref().map(ToString::to_string),
+    ]
+}
+
+fn event_of(mut row: Row) -> Result<Event, Inconsistent> {
+    Ok(Event {
+        realm: codec::realm(&mut row, "realm")?,
+        id: row.text("id")?,
+        at: row.time("at")?,
+        kind: row.parsed("kind", |text| EVENT_KINDS.into_iter().find(|kind| *kind == text))?,
+        outcome: row.parsed("outcome", Outcome::from_name)?,
+        origin: Origin {
+            actor: row.text("actor")?,
+            actor_token: row.token_or_null("actor_token")?,
+            door: row.parsed("door", Door::from_name)?,
+            source: row.parsed_or_null("source", |text| text.parse().ok())?,
+            request_id: row.text_or_null("request_id")?,
+        },
+        token: row.token_or_null("token")?,
+        subject: row.text_or_null("subject")?,
+        service: row.text_or_null("service")?,
+        reason: row.text_or_null("reason")?,
+        count: row.count("times")?,
+        detail: row.json_or_null("detail")?,
+    })
+}
+
+async fn list(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    filter: &EventFilter,
+    request: &PageRequest,
+) -> Result<Page<Event>, Failure> {
+    let values = values![
+        realm,
+        request.after.as_deref().unwrap_or(page::TOP),
+        page::rows_to_ask(request),
+        filter.outcome.map(Outcome::name),
+        filter.kind.as_ref(),
+        filter.actor.as_ref(),
+        filter.subject.as_ref(),
+        filter.service.as_ref(),
+        filter.from,
+        filter.to,
+        filter.token.as_ref(),
+    ];
+    let rows = match filter.token {
+        Some(_) => tx.query(LIST_OF_TOKEN, &values).await?,
+        None => tx.query(LIST, &values[..10]).await?,
+    };
+    page::of(rows, request, event_of, |event| event.id.clone())
+}
+
+#[async_trait]
+impl EventStore for SqlStore {
+    async fn event_append(&self, events: Vec<Event>) -> Result<(), Unavailable> {
+        self.write(events, |tx, events| Box::pin(append_all(tx, events))).await
+    }
+
+    async fn event_list(
+        &self,
+        realm: &RealmName,
+        filter: EventFilter,
+        page: PageRequest,
+    ) -> Result<Page<Event>, Unavailable> {
+        self.scan((realm.clone(), filter, page), |tx, (realm, filter, page)| {
+            Box::pin(list(tx, realm, filter, page))
+        })
+        .await
+    }
+}

@@ -1,0 +1,478 @@
+//! A store that is down on command, to prove that no door takes "down" for "no".
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::Mac256;
+use counterfoil_authority::service::{Realm, Service};
+use counterfoil_authority::store::{
+    Change, ChangeListener, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
+    Inserted, Initialised, Installation, InstallationStore, Issued, KeyRecord, KeyUse,
+    MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore, Purged, Record,
+    Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter, TokenIssue,
+    TokenRotate, TokenStore, Unavailable, Updated, UsageDelta, UserFilter,
+};
+use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
+use counterfoil_authority::token::Token;
+use parking_lot::Mutex;
+
+/// Which calls fail, counted from 1 since the store was last armed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// None.
+    Sound,
+    /// This one, before anything happens.
+    Nth(usize),
+    /// This one and all later ones, before anything happens.
+    From(usize),
+    /// This one, after everything happened: the answer is lost.
+    AnswerLost(usize),
+}
+
+/// What is to become of a call.
+enum Fate {
+    Pass,
+    Refuse,
+    LoseAnswer,
+}
+
+struct Progress {
+    plan: Plan,
+    calls: Vec<&'static str>,
+}
+
+/// A decorator that fails the calls it was told to fail, and notes all of them.
+pub struct FailingStore {
+    inner: Arc<dyn Store>,
+    progress: Mutex<Progress>,
+}
+
+/// The failure that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("told to fail in {0}")]
+struct Told(&'static str);
+
+impl FailingStore {
+    /// A store that fails nothing yet.
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        let progress = Progress { plan: Plan::Sound, calls: Vec::new() };
+        Self { inner, progress: Mutex::new(progress) }
+    }
+
+    /// Fails only the `n`-th call from now on; 1 is the next one.
+    pub fn fail_nth(&self, n: usize) {
+        self.arm(Plan::Nth(n));
+    }
+
+    /// Fails the `n`-th call from now on and all that follow.
+    pub fn fail_from(&self, n: usize) {
+        self.arm(Plan::From(n));
+    }
+
+    /// Lets the `n`-th call from now on happen, and says that it failed.
+    pub fn lose_answer(&self, n: usize) {
+        self.arm(Plan::AnswerLost(n));
+    }
+
+    /// Fails nothing any more, and counts from the beginning.
+    pub fn heal(&self) {
+        self.arm(Plan::Sound);
+    }
+
+    /// The methods called since the store was last armed or healed, in order.
+    pub fn calls(&self) -> Vec<&'static str> {
+        self.progress.lock().calls.clone()
+    }
+
+    fn arm(&self, plan: Plan) {
+        *self.progress.lock() = Progress { plan, calls: Vec::new() };
+    }
+
+    fn fate(&self, method: &'static str) -> Fate {
+        let mut progress = self.progress.lock();
+        progress.calls.push(method);
+        let number = progress.calls.len();
+        match progress.plan {
+            Plan::Nth(n) if n == number => Fate::Refuse,
+            Plan::From(n) if n <= number => Fate::Refuse,
+            Plan::AnswerLost(n) if n == number => Fate::LoseAnswer,
+            _ => Fate::Pass,
+        }
+    }
+}
+
+/// Passes a call on, or not.
+macro_rules! pass {
+    ($store:ident.$method:ident($($argument:expr),*)) => {
+        match $store.fate(stringify!($method)) {
+            Fate::Pass => $store.inner.$method($($argument),*).await,
+            Fate::Refuse => Err(Unavailable::new(Told(stringify!($method)))),
+            Fate::LoseAnswer => {
+                $store.inner.$method($($argument),*).await?;
+                Err(Unavailable::new(Told(stringify!($method))))
+            }
+        }
+    };
+}
+
+#[async_trait]
+impl InstallationStore for FailingStore {
+    async fn ping(&self) -> Result<(), Unavailable> {
+        pass!(self.ping())
+    }
+    async fn installation(&self) -> Result<Option<Installation>, Unavailable> {
+        pass!(self.installation())
+    }
+    async fn initialise(&self, new: NewInstallation) -> Result<Initialised, Unavailable> {
+        pass!(self.initialise(new))
+    }
+    async fn key_list(&self) -> Result<Vec<KeyRecord>, Unavailable> {
+        pass!(self.key_list())
+    }
+    async fn key_add(&self, key: KeyRecord, event: Event) -> Result<(), Unavailable> {
+        pass!(self.key_add(key, event))
+    }
+    async fn key_use(&self) -> Result<Vec<KeyUse>, Unavailable> {
+        pass!(self.key_use())
+    }
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        self.inner.listen(listener);
+    }
+    async fn change_position(&self) -> Result<i64, Unavailable> {
+        pass!(self.change_position())
+    }
+    async fn changes_since(
+        &self,
+        position: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Change)>, Unavailable> {
+        pass!(self.changes_since(position, limit))
+    }
+    async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable> {
+        pass!(self.purge(now))
+    }
+}
+
+#[async_trait]
+impl PeopleStore for FailingStore {
+    async fn user_insert(&self, user: User, event: Event) -> Result<Inserted, Unavailable> {
+        pass!(self.user_insert(user, event))
+    }
+    async fn user_find(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+    ) -> Result<Option<User>, Unavailable> {
+        pass!(self.user_find(realm, name))
+    }
+    async fn user_list(
+        &self,
+        realm: &RealmName,
+        filter: UserFilter,
+        page: PageRequest,
+    ) -> Result<Page<User>, Unavailable> {
+        pass!(self.user_list(realm, filter, page))
+    }
+    async fn user_update(&self, user: User, event: Event) -> Result<Updated<User>, Unavailable> {
+        pass!(self.user_update(user, event))
+    }
+    async fn user_delete(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.user_delete(realm, name, at, event))
+    }
+    async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable> {
+        pass!(self.group_insert(group, event))
+    }
+    async fn group_find(
+        &self,
+        realm: &RealmName,
+        name: &GroupName,
+    ) -> Result<Option<Group>, Unavailable> {
+        pass!(self.group_find(realm, name))
+    }
+    async fn group_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Group>, Unavailable> {
+        pass!(self.group_list(realm, page))
+    }
+    async fn group_delete(
+        &self,
+        realm: &RealmName,
+        name: &GroupName,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.group_delete(realm, name, event))
+    }
+    async fn group_member_set(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable> {
+        pass!(self.group_member_set(realm, group, user, member, event))
+    }
+    async fn group_members(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        page: PageRequest,
+    ) -> Result<Page<Username>, Unavailable> {
+        pass!(self.group_members(realm, group, page))
+    }
+    async fn unit_insert(&self, unit: Unit, event: Event) -> Result<Inserted, Unavailable> {
+        pass!(self.unit_insert(unit, event))
+    }
+    async fn unit_find(&self, realm: &RealmName, id: &str) -> Result<Option<Unit>, Unavailable> {
+        pass!(self.unit_find(realm, id))
+    }
+    async fn unit_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Unit>, Unavailable> {
+        pass!(self.unit_list(realm, page))
+    }
+    async fn unit_update(&self, unit: Unit, event: Event) -> Result<Updated<Unit>, Unavailable> {
+        pass!(self.unit_update(unit, event))
+    }
+    async fn unit_delete(
+        &self,
+        realm: &RealmName,
+        id: &str,
+        event: Event,
+    ) -> Result<Inserted, Unavailable> {
+        pass!(self.unit_delete(realm, id, event))
+    }
+    async fn grant_insert(&self, grant: Grant, event: Event) -> Result<Inserted, Unavailable> {
+        pass!(self.grant_insert(grant, event))
+    }
+    async fn grant_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Grant>, Unavailable> {
+        pass!(self.grant_list(realm, page))
+    }
+    async fn grant_find(&self, realm: &RealmName, id: &str) -> Result<Option<Grant>, Unavailable> {
+        pass!(self.grant_find(realm, id))
+    }
+    async fn grant_delete(
+        &self,
+        realm: &RealmName,
+        id: &str,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.grant_delete(realm, id, event))
+    }
+    async fn grants_of_user(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+    ) -> Result<Vec<Grant>, Unavailable> {
+        pass!(self.grants_of_user(realm, name))
+    }
+    async fn grants_of_client(
+        &self,
+        realm: &RealmName,
+        name: &ClientName,
+    ) -> Result<Vec<Grant>, Unavailable> {
+        pass!(self.grants_of_client(realm, name))
+    }
+}
+
+#[async_trait]
+impl ServiceStore for FailingStore {
+    async fn realm_insert(
+        &self,
+        realm: Realm,
+        builtin: Service,
+        event: Event,
+    ) -> Result<Inserted, Unavailable> {
+        pass!(self.realm_insert(realm, builtin, event))
+    }
+    async fn realm_find(&self, name: &RealmName) -> Result<Option<Realm>, Unavailable> {
+        pass!(self.realm_find(name))
+    }
+    async fn realm_list(&self, page: PageRequest) -> Result<Page<Realm>, Unavailable> {
+        pass!(self.realm_list(page))
+    }
+    async fn realm_update(
+        &self,
+        realm: Realm,
+        event: Event,
+    ) -> Result<Updated<Realm>, Unavailable> {
+        pass!(self.realm_update(realm, event))
+    }
+    async fn service_insert(
+        &self,
+        service: Service,
+        event: Event,
+    ) -> Result<Inserted, Unavailable> {
+        pass!(self.service_insert(service, event))
+    }
+    async fn service_find(
+        &self,
+        realm: &RealmName,
+        label: &ServiceLabel,
+    ) -> Result<Option<Service>, Unavailable> {
+        pass!(self.service_find(realm, label))
+    }
+    async fn service_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Service>, Unavailable> {
+        pass!(self.service_list(realm, page))
+    }
+    async fn service_update(
+        &self,
+        service: Service,
+        event: Event,
+    ) -> Result<Updated<Service>, Unavailable> {
+        pass!(self.service_update(service, event))
+    }
+    async fn service_delete(
+        &self,
+        realm: &RealmName,
+        label: &ServiceLabel,
+        event: Event,
+    ) -> Result<ServiceDeleted, Unavailable> {
+        pass!(self.service_delete(realm, label, event))
+    }
+}
+
+#[async_trait]
+impl ClientStore for FailingStore {
+    async fn client_insert(
+        &self,
+        new: NewClient,
+        event: Event,
+    ) -> Result<ClientCreated, Unavailable> {
+        pass!(self.client_insert(new, event))
+    }
+    async fn client_find(
+        &self,
+        realm: &RealmName,
+        name: &ClientName,
+    ) -> Result<Option<Client>, Unavailable> {
+        pass!(self.client_find(realm, name))
+    }
+    async fn client_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Client>, Unavailable> {
+        pass!(self.client_list(realm, page))
+    }
+    async fn client_update(
+        &self,
+        client: Client,
+        event: Event,
+    ) -> Result<Updated<Client>, Unavailable> {
+        pass!(self.client_update(client, event))
+    }
+    async fn client_delete(
+        &self,
+        realm: &RealmName,
+        name: &ClientName,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.client_delete(realm, name, at, event))
+    }
+}
+
+#[async_trait]
+impl TokenStore for FailingStore {
+    async fn token_issue(&self, issue: TokenIssue) -> Result<Issued, Unavailable> {
+        pass!(self.token_issue(issue))
+    }
+    async fn token_find(
+        &self,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Option<Token>, Unavailable> {
+        pass!(self.token_find(realm, id))
+    }
+    async fn token_list(
+        &self,
+        realm: &RealmName,
+        filter: TokenFilter,
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Page<Token>, Unavailable> {
+        pass!(self.token_list(realm, filter, now, page))
+    }
+    async fn token_update(
+        &self,
+        token: Token,
+        event: Event,
+    ) -> Result<Updated<Token>, Unavailable> {
+        pass!(self.token_update(token, event))
+    }
+    async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable> {
+        pass!(self.token_rotate(rotate))
+    }
+    async fn token_change(&self, change: TokenChange) -> Result<Updated<Token>, Unavailable> {
+        pass!(self.token_change(change))
+    }
+    async fn token_record(&self, id: TokenId) -> Result<Option<Record>, Unavailable> {
+        pass!(self.token_record(id))
+    }
+    async fn token_record_by_hash(&self, mac: Mac256) -> Result<Option<Record>, Unavailable> {
+        pass!(self.token_record_by_hash(mac))
+    }
+    async fn token_records_slow(
+        &self,
+        realm: &RealmName,
+        user: &Username,
+        service: &ServiceLabel,
+    ) -> Result<Vec<Record>, Unavailable> {
+        pass!(self.token_records_slow(realm, user, service))
+    }
+    async fn token_consume(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+    ) -> Result<Consumed, Unavailable> {
+        pass!(self.token_consume(id, now, ip))
+    }
+    async fn usage_flush(
+        &self,
+        usage: Vec<UsageDelta>,
+        rehashed: Vec<Rehash>,
+        events: Vec<Event>,
+    ) -> Result<(), Unavailable> {
+        pass!(self.usage_flush(usage, rehashed, events))
+    }
+}
+
+#[async_trait]
+impl EventStore for FailingStore {
+    async fn event_append(&self, events: Vec<Event>) -> Result<(), Unavailable> {
+        pass!(self.event_append(events))
+    }
+    async fn event_list(
+        &self,
+        realm: &RealmName,
+        filter: EventFilter,
+        page: PageRequest,
+    ) -> Result<Page<Event>, Unavailable> {
+        pass!(self.event_list(realm, filter, page))
+    }
+}

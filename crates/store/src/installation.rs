@@ -1,0 +1,205 @@
+//! The installation in SQL: identity, keys, change log, purge.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::keys::KeyPurpose;
+use counterfoil_authority::store::{
+    Change, ChangeListener, ClientCreated, Inserted, Initialised, Installation, InstallationStore,
+    KeyRecord, KeyUse, NewInstallation, Purged, Unavailable,
+};
+
+use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
+use crate::{SqlStore, changes, clients, events, idempotency, services, tokens};
+
+/// Rows of one sort that one purge removes; keeps its transaction short.
+const PURGE_ROWS_MAX: u32 = 1_000;
+
+const BEAT: &str = "
+insert into heartbeat (id, beats)
+values (1, 1)
+on conflict (id) do update
+set    beats = heartbeat.beats + 1";
+
+const FIND: &str = "select installation, created_at from installation where id = 1";
+
+const INSERT: &str = "
+insert into installation (id, installation, created_at)
+values (1, $1, $2)
+on conflict do nothing";
+
+const KEYS: &str = "
+select purpose, id, fingerprint, created_at
+from   key_record
+order  by purpose, id";
+
+const ADD_KEY: &str = "
+insert into key_record (purpose, id, fingerprint, created_at)
+values ($1, $2, $3, $4)
+on conflict do nothing";
+
+const SAME_KEY: &str = "
+select 1
+from   key_record
+where  purpose = $1
+and    id = $2
+and    fingerprint = $3";
+
+const PEPPER_USE: &str = "
+select s.pepper, count(*)
+from   token_secret s
+join   token t on t.id = s.token
+where  t.revoked_at is null
+group  by s.pepper
+order  by s.pepper";
+
+/// Every statement of this file.
+pub(crate) const STATEMENTS: &[&str] = &[BEAT, FIND, INSERT, KEYS, ADD_KEY, SAME_KEY, PEPPER_USE];
+
+async fn beat(tx: &mut Transaction<'_>) -> Result<(), Failure> {
+    tx.execute(BEAT, &[]).await.map(drop)
+}
+
+async fn find(tx: &mut Transaction<'_>) -> Result<Option<Installation>, Failure> {
+    let Some(mut row) = tx.row(FIND, &[]).await? else { return Ok(None) };
+    Ok(Some(Installation { id: row.text("installation")?, created_at: row.time("created_at")? }))
+}
+
+async fn initialise(
+    tx: &mut Transaction<'_>,
+    new: &NewInstallation,
+) -> Result<Initialised, Failure> {
+    let Installation { id, created_at } = &new.installation;
+    if tx.execute(INSERT, &values![id, *created_at]).await? == 0 {
+        return Ok(Initialised::Already);
+    }
+    for key in &new.keys {
+        store_key(tx, key).await?;
+    }
+    let realm = services::realm_insert(tx, &new.realm, &new.service, &new.event).await?;
+    let mut arrived = new.admin.key.event.clone();
+    arrived.id = format!("{}.client", new.event.id);
+    arrived.kind = "client.created";
+    arrived.token = None;
+    let admin = clients::insert(tx, &new.admin, &arrived).await?;
+    match (realm, admin) {
+        (Inserted::Done, ClientCreated::Done(_)) => {}
+        _ => return Err(Failure::Overtaken("the first realm and client could not be stored")),
+    }
+    tx.changed(Change::Everything, new.event.at).await?;
+    Ok(Initialised::Done)
+}
+
+async fn keys(tx: &mut Transaction<'_>) -> Result<Vec<KeyRecord>, Failure> {
+    let rows = tx.query(KEYS, &[]).await?;
+    let keys: Result<Vec<_>, _> = rows.into_iter().map(key_of).collect();
+    Ok(keys?)
+}
+
+async fn add_key(
+    tx: &mut Transaction<'_>,
+    key: &KeyRecord,
+    event: &Event,
+) -> Result<(), Failure> {
+    if store_key(tx, key).await? > 0 {
+        events::append(tx, event).await?;
+        return tx.changed(Change::Everything, event.at).await;
+    }
+    let same = values![key.purpose.name(), key.id, &key.fingerprint];
+    if tx.exists(SAME_KEY, &same).await? {
+        Ok(())
+    } else {
+        // Two nodes drew a key with the same number; only one of them may stand.
+        Err(Failure::Overtaken("the number belongs to another key"))
+    }
+}
+
+async fn store_key(tx: &mut Transaction<'_>, key: &KeyRecord) -> Result<u64, Failure> {
+    let values = values![key.purpose.name(), key.id, &key.fingerprint, key.created_at];
+    tx.execute(ADD_KEY, &values).await
+}
+
+/// Nothing is sealed under a sealing key yet; answers kept for repetition have their own.
+async fn key_use(tx: &mut Transaction<'_>) -> Result<Vec<KeyUse>, Failure> {
+    let known = keys(tx).await?;
+    let mut uses: Vec<KeyUse> =
+        known.iter().map(|key| KeyUse { purpose: key.purpose, id: key.id, rows: 0 }).collect();
+    for mut row in tx.query(PEPPER_USE, &[]).await? {
+        let (id, rows) = (row.small("pepper")?, row.count("count")?);
+        let of_this = |known: &&mut KeyUse| known.purpose == KeyPurpose::Pepper && known.id == id;
+        match uses.iter_mut().find(of_this) {
+            Some(known) => known.rows = rows,
+            None => uses.push(KeyUse { purpose: KeyPurpose::Pepper, id, rows }),
+        }
+    }
+    uses.sort_by_key(|used| (used.purpose, used.id));
+    Ok(uses)
+}
+
+async fn purge(tx: &mut Transaction<'_>, now: Timestamp) -> Result<Purged, Failure> {
+    let answers = idempotency::purge(tx, now, PURGE_ROWS_MAX).await?;
+    let log = changes::purge(tx, now, PURGE_ROWS_MAX).await?;
+    let secrets = tokens::purge_retired(tx, now, PURGE_ROWS_MAX).await?;
+    Ok(Purged { rows: answers + log + secrets })
+}
+
+fn key_of(mut row: Row) -> Result<KeyRecord, Inconsistent> {
+    Ok(KeyRecord {
+        purpose: row.parsed("purpose", KeyPurpose::from_name)?,
+        id: row.small("id")?,
+        fingerprint: row.text("fingerprint")?,
+        created_at: row.time("created_at")?,
+    })
+}
+
+#[async_trait]
+impl InstallationStore for SqlStore {
+    async fn ping(&self) -> Result<(), Unavailable> {
+        self.write((), |tx, ()| Box::pin(beat(tx))).await
+    }
+
+    async fn installation(&self) -> Result<Option<Installation>, Unavailable> {
+        self.point((), |tx, ()| Box::pin(find(tx))).await
+    }
+
+    async fn initialise(&self, new: NewInstallation) -> Result<Initialised, Unavailable> {
+        self.write(new, |tx, new| Box::pin(initialise(tx, new))).await
+    }
+
+    async fn key_list(&self) -> Result<Vec<KeyRecord>, Unavailable> {
+        self.point((), |tx, ()| Box::pin(keys(tx))).await
+    }
+
+    async fn key_add(&self, key: KeyRecord, event: Event) -> Result<(), Unavailable> {
+        self.write((key, event), |tx, (key, event)| Box::pin(add_key(tx, key, event))).await
+    }
+
+    async fn key_use(&self) -> Result<Vec<KeyUse>, Unavailable> {
+        self.scan((), |tx, ()| Box::pin(key_use(tx))).await
+    }
+
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        self.listeners.add(listener);
+    }
+
+    async fn change_position(&self) -> Result<i64, Unavailable> {
+        self.point((), |tx, ()| Box::pin(changes::position(tx))).await
+    }
+
+    async fn changes_since(
+        &self,
+        position: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Change)>, Unavailable> {
+        self.scan((position, limit), |tx, (position, limit)| {
+            Box::pin(changes::since(tx, *position, *limit))
+        })
+        .await
+    }
+
+    async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable> {
+        self.write(now, |tx, now| Box::pin(purge(tx, *now))).await
+    }
+}

@@ -1,0 +1,32 @@
+//! The facts: one SQL text, its engines, and the suite that proves them.
+//!
+//! [`open`] gives a [`SqlStore`], which keeps every promise of
+//! [`counterfoil_authority::store`]. [`MemoryStore`] keeps the same ones
+//! without a disk, [`FailingStore`] breaks them on purpose, and
+//! [`conformance`] tells whether a store keeps them.
+
+mod changes;
+mod clients;
+mod codec;
+pub mod conformance;
+mod engine;
+mod events;
+mod failing;
+mod idempotency;
+mod installation;
+mod memory;
+mod migrate;
+mod people;
+mod services;
+mod sql_store;
+mod statements;
+mod tokens;
+mod url;
+
+pub use engine::Figures;
+pub use failing::FailingStore;
+pub use memory::MemoryStore;
+pub use migrate::OpenError;
+pub use sql_store::{BackupProgress, OpenOptions, SqlStore, open};
+pub use tokens::USAGE_PER_FLUSH_MAX;
+pub use url::{BadDatabaseUrl, DatabaseUrl};

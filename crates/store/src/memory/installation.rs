@@ -1,0 +1,180 @@
+//! The installation and the events, in memory.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::keys::KeyPurpose;
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::store::{
+    Change, ChangeListener, ClientCreated, EventFilter, EventStore, Inserted, Initialised,
+    Installation, InstallationStore, KeyRecord, KeyUse, NewInstallation, Page, PageRequest,
+    Purged, Unavailable,
+};
+use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
+
+use super::{MemoryStore, State, listen_to, overtaken, page_down};
+use crate::changes::LOG_RETENTION_SECONDS;
+
+#[async_trait]
+impl InstallationStore for MemoryStore {
+    async fn ping(&self) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    async fn installation(&self) -> Result<Option<Installation>, Unavailable> {
+        Ok(self.read(|state| state.installation.clone()))
+    }
+
+    async fn initialise(&self, new: NewInstallation) -> Result<Initialised, Unavailable> {
+        self.write(|state| {
+            if state.installation.is_some() {
+                return Ok(Initialised::Already);
+            }
+            let realm = state.realm_insert(&new.realm, &new.service, &new.event);
+            let arrived = Event {
+                id: format!("{}.client", new.event.id),
+                kind: "client.created",
+                token: None,
+                ..new.admin.key.event.clone()
+            };
+            let admin = state.client_insert(&new.admin, &arrived);
+            if !matches!((realm, admin), (Inserted::Done, ClientCreated::Done(_))) {
+                return overtaken("the first realm and client could not be stored");
+            }
+            state.installation = Some(new.installation.clone());
+            let keys = new.keys.iter().map(|key| ((key.purpose, key.id), key.clone()));
+            state.keys.extend(keys);
+            state.changed(Change::Everything, new.event.at);
+            Ok(Initialised::Done)
+        })
+    }
+
+    async fn key_list(&self) -> Result<Vec<KeyRecord>, Unavailable> {
+        Ok(self.read(|state| state.keys.values().cloned().collect()))
+    }
+
+    async fn key_add(&self, key: KeyRecord, event: Event) -> Result<(), Unavailable> {
+        self.write(|state| match state.keys.get(&(key.purpose, key.id)) {
+            Some(known) if known.fingerprint == key.fingerprint => Ok(()),
+            Some(_) => overtaken("the number belongs to another key"),
+            None => {
+                state.keys.insert((key.purpose, key.id), key);
+                state.record(&event);
+                state.changed(Change::Everything, event.at);
+                Ok(())
+            }
+        })
+    }
+
+    async fn key_use(&self) -> Result<Vec<KeyUse>, Unavailable> {
+        Ok(self.read(|state| {
+            let known = state.keys.keys();
+            let none = known.map(|(purpose, id)| KeyUse { purpose: *purpose, id: *id, rows: 0 });
+            let mut uses: Vec<KeyUse> = none.collect();
+            let live = state.tokens.values().filter(|held| held.token.revocation.is_none());
+            for secret in live.flat_map(|held| &held.secrets) {
+                let (purpose, id) = (KeyPurpose::Pepper, secret.hash.pepper());
+                match uses.iter_mut().find(|used| (used.purpose, used.id) == (purpose, id)) {
+                    Some(used) => used.rows += 1,
+                    None => uses.push(KeyUse { purpose, id, rows: 1 }),
+                }
+            }
+            uses.sort_by_key(|used| (used.purpose, used.id));
+            uses
+        }))
+    }
+
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        listen_to(self, listener);
+    }
+
+    async fn change_position(&self) -> Result<i64, Unavailable> {
+        Ok(self.read(|state| state.position))
+    }
+
+    async fn changes_since(
+        &self,
+        position: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, Change)>, Unavailable> {
+        Ok(self.read(|state| {
+            let oldest = state.log.first().map_or(0, |(seq, _, _)| *seq);
+            let forgotten = (position + 1 < oldest).then_some((oldest - 1, Change::Everything));
+            let later = state.log.iter().filter(|(seq, _, _)| *seq > position);
+            let later = later.map(|(seq, _, change)| (*seq, change.clone()));
+            forgotten.into_iter().chain(later).take(limit as usize).collect()
+        }))
+    }
+
+    async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable> {
+        Ok(self.write(|state| Purged { rows: purge(state, now) }))
+    }
+}
+
+fn purge(state: &mut State, now: Timestamp) -> u64 {
+    let answers = state.answers.len();
+    state.answers.retain(|_, answer| answer.expires_at > now);
+    let answers = answers - state.answers.len();
+
+    let (log, position) = (state.log.len(), state.position);
+    let oldest = now.plus_seconds(-LOG_RETENTION_SECONDS);
+    state.log.retain(|(seq, at, _)| *at >= oldest || *seq == position);
+    let log = log - state.log.len();
+
+    let end = now.plus_seconds(-RETIRED_SECRET_RETENTION_SECONDS);
+    let mut secrets = 0;
+    let mut changes = Vec::new();
+    for held in state.tokens.values_mut() {
+        let before = held.secrets.len();
+        held.secrets.retain(|secret| {
+            let retired = secret.facts.slot == Slot::Previous;
+            !(retired && secret.facts.expires_at.is_some_and(|at| at <= end))
+        });
+        if held.secrets.len() < before {
+            secrets += before - held.secrets.len();
+            changes.push(Change::Token(held.token.id));
+        }
+    }
+    for change in changes {
+        state.changed(change, now);
+    }
+    (answers + log + secrets) as u64
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn event_append(&self, events: Vec<Event>) -> Result<(), Unavailable> {
+        self.write(|state| events.iter().for_each(|event| state.record(event)));
+        Ok(())
+    }
+
+    async fn event_list(
+        &self,
+        realm: &RealmName,
+        filter: EventFilter,
+        page: PageRequest,
+    ) -> Result<Page<Event>, Unavailable> {
+        Ok(self.read(|state| {
+            let matching = state.events.values().filter(|event| {
+                event.realm == *realm && matches(event, &filter)
+            });
+            page_down(matching.cloned().collect(), &page, |event| event.id.clone())
+        }))
+    }
+}
+
+fn matches(event: &Event, filter: &EventFilter) -> bool {
+    let wanted = |asked: &Option<String>, found: Option<&str>| {
+        asked.as_deref().is_none_or(|asked| found == Some(asked))
+    };
+    filter.token.is_none_or(|token| event.token == Some(token))
+        && filter.outcome.is_none_or(|outcome| event.outcome == outcome)
+        && wanted(&filter.kind, Some(event.kind))
+        && wanted(&filter.actor, Some(&event.origin.actor))
+        && wanted(&filter.subject, event.subject.as_deref())
+        && wanted(&filter.service, event.service.as_deref())
+        && filter.from.is_none_or(|from| event.at >= from)
+        && filter.to.is_none_or(|to| event.at < to)
+}

@@ -1,0 +1,176 @@
+//! A store without a disk, for tests of the rules and of the doors.
+//!
+//! Written apart from the SQL, so that the conformance suite compares two
+//! independent readings of the contract. One lock; every method looks first
+//! and writes last, so a refusal has nothing to take back.
+
+mod clients;
+mod installation;
+mod people;
+mod places;
+mod services;
+mod tokens;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::keys::{KeyId, KeyPurpose};
+use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::service::{Realm, Service};
+use counterfoil_authority::store::{
+    Change, Idempotency, Installation, KeyRecord, Page, PageRequest, Unavailable,
+};
+use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
+use counterfoil_authority::token::{StoredSecret, Token};
+use parking_lot::Mutex;
+
+use crate::engine::Listeners;
+use crate::people::page;
+
+/// A store in memory that keeps every promise but durability.
+#[derive(Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+    listeners: Listeners,
+}
+
+/// A token with its hashes.
+struct Held {
+    token: Token,
+    secrets: Vec<StoredSecret>,
+}
+
+/// An answer that was given.
+struct Answer {
+    fingerprint: [u8; 32],
+    sealed: Vec<u8>,
+    expires_at: Timestamp,
+}
+
+/// Everything there is.
+#[derive(Default)]
+struct State {
+    installation: Option<Installation>,
+    keys: BTreeMap<(KeyPurpose, KeyId), KeyRecord>,
+    realms: BTreeMap<RealmName, Realm>,
+    services: BTreeMap<(RealmName, ServiceLabel), Service>,
+    clients: BTreeMap<(RealmName, ClientName), Client>,
+    users: BTreeMap<(RealmName, Username), User>,
+    groups: BTreeMap<(RealmName, GroupName), Group>,
+    members: BTreeSet<(RealmName, GroupName, Username)>,
+    units: BTreeMap<(RealmName, String), Unit>,
+    grants: BTreeMap<(RealmName, String), Grant>,
+    tokens: HashMap<TokenId, Held>,
+    events: BTreeMap<(RealmName, String), Event>,
+    log: Vec<(i64, Timestamp, Change)>,
+    /// The number of the latest change, also when the log has been purged.
+    position: i64,
+    answers: HashMap<(String, String), Answer>,
+    /// Changes of the method that runs.
+    fresh: Vec<Change>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks.
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock())
+    }
+
+    /// Changes, and tells the listeners before it returns.
+    fn write<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let outcome = change(&mut state);
+        let changes = std::mem::take(&mut state.fresh);
+        drop(state);
+        self.listeners.tell(&changes);
+        outcome
+    }
+}
+
+/// What an earlier request with the same key came to.
+enum Earlier {
+    None,
+    Answered(Vec<u8>),
+    Other,
+}
+
+impl State {
+    fn record(&mut self, event: &Event) {
+        self.events.insert((event.realm.clone(), event.id.clone()), event.clone());
+    }
+
+    fn changed(&mut self, change: Change, at: Timestamp) {
+        self.position += 1;
+        self.log.push((self.position, at, change.clone()));
+        self.fresh.push(change);
+    }
+
+    fn earlier(&self, asked: Option<&Idempotency>, now: Timestamp) -> Earlier {
+        let known = asked.and_then(|asked| {
+            let kept = self.answers.get(&(asked.caller.clone(), asked.key.clone()))?;
+            (kept.expires_at > now).then_some((asked, kept))
+        });
+        match known {
+            None => Earlier::None,
+            Some((asked, kept)) if asked.fingerprint == kept.fingerprint => {
+                Earlier::Answered(kept.sealed.clone())
+            }
+            Some(_) => Earlier::Other,
+        }
+    }
+
+    fn keep(&mut self, asked: Option<&Idempotency>, token: &Token) {
+        if let Some(asked) = asked {
+            let answer = Answer {
+                fingerprint: asked.fingerprint,
+                sealed: (asked.answer)(token),
+                expires_at: asked.expires_at,
+            };
+            self.answers.insert((asked.caller.clone(), asked.key.clone()), answer);
+        }
+    }
+}
+
+/// The page of `records`, which come in ascending order of `key`.
+fn page_up<'a, T: Clone + 'a>(
+    records: impl Iterator<Item = &'a T>,
+    request: &PageRequest,
+    key: impl Fn(&T) -> String,
+) -> Page<T> {
+    let start = page::start(request);
+    let behind = records.filter(|record| key(record).as_str() > start);
+    let items = behind.take(request.limit as usize + 1).cloned().collect();
+    page::cut(items, request, key)
+}
+
+/// The page of `records`, in descending order of `key`.
+fn page_down<T>(records: Vec<T>, request: &PageRequest, key: impl Fn(&T) -> String) -> Page<T> {
+    let top = request.after.as_deref().unwrap_or(page::TOP);
+    let mut below: Vec<T> =
+        records.into_iter().filter(|record| key(record).as_str() < top).collect();
+    below.sort_by_key(|record| std::cmp::Reverse(key(record)));
+    below.truncate(request.limit as usize + 1);
+    page::cut(below, request, key)
+}
+
+/// The world changed since the caller looked; asking again will tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Overtaken(&'static str);
+
+fn overtaken<T>(what: &'static str) -> Result<T, Unavailable> {
+    Err(Unavailable::new(Overtaken(what)))
+}
+
+/// The listeners of a store are told through this.
+fn listen_to(store: &MemoryStore, listener: Arc<dyn counterfoil_authority::store::ChangeListener>) {
+    store.listeners.add(listener);
+}

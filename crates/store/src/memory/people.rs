@@ -1,0 +1,438 @@
+//! People, groups, units and grants, in memory.
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::names::{ClientName, GroupName, RealmName, Username};
+use counterfoil_authority::store::{
+    Change, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable, Updated,
+    UserFilter,
+};
+use counterfoil_authority::subject::{Grant, GrantSubject, Group, Owner, Unit, User};
+
+use super::{MemoryStore, State, page_up};
+
+impl State {
+    fn user_with_groups(&self, user: &User) -> User {
+        let theirs = self.members.iter().filter(|(realm, _, name)| {
+            *realm == user.realm && *name == user.username
+        });
+        User { groups: theirs.map(|(_, group, _)| group.clone()).collect(), ..user.clone() }
+    }
+
+    fn group_with_count(&self, group: &Group) -> Group {
+        let members = self.members_of(&group.realm, &group.name).count() as u64;
+        Group { members, ..group.clone() }
+    }
+
+    fn members_of<'a>(
+        &'a self,
+        realm: &'a RealmName,
+        group: &'a GroupName,
+    ) -> impl Iterator<Item = &'a Username> {
+        let of_group = self.members.iter().filter(move |(r, g, _)| r == realm && g == group);
+        of_group.map(|(_, _, user)| user)
+    }
+
+    pub(super) fn user_facts(&self, realm: &RealmName, name: &Username) -> Option<User> {
+        let user = self.users.get(&(realm.clone(), name.clone()))?;
+        Some(self.user_with_groups(user))
+    }
+
+    fn user_insert(&mut self, user: &User, event: &Event) -> Inserted {
+        if !self.realms.contains_key(&user.realm) {
+            return Inserted::Missing("realm");
+        }
+        if !self.has_unit(&user.realm, user.unit.as_ref()) {
+            return Inserted::Missing("unit");
+        }
+        let name = (user.realm.clone(), user.username.clone());
+        if self.users.contains_key(&name) {
+            return Inserted::Exists;
+        }
+        self.users.insert(name.clone(), User { groups: Vec::new(), ..user.clone() });
+        self.record(event);
+        self.changed(Change::User(name.0, name.1), event.at);
+        Inserted::Done
+    }
+
+    fn user_update(&mut self, user: &User, event: &Event) -> Updated<User> {
+        let has_unit = self.has_unit(&user.realm, user.unit.as_ref());
+        let name = (user.realm.clone(), user.username.clone());
+        let Some(found) = self.users.get_mut(&name) else { return Updated::NotFound };
+        if found.version != user.version {
+            return Updated::VersionMismatch;
+        }
+        if !has_unit {
+            return Updated::Missing("unit");
+        }
+        let version = user.version + 1;
+        *found = User { created_at: found.created_at, version, ..user.clone() };
+        let updated = found.clone();
+        self.record(event);
+        self.changed(Change::User(name.0, name.1), event.at);
+        Updated::Done(self.user_with_groups(&updated))
+    }
+
+    fn unit_update(&mut self, unit: &Unit, event: &Event) -> Updated<Unit> {
+        let name = (unit.realm.clone(), unit.id.clone());
+        let Some(found) = self.units.get(&name) else { return Updated::NotFound };
+        if found.version != unit.version {
+            return Updated::VersionMismatch;
+        }
+        if !self.has_unit(&unit.realm, unit.parent.as_ref()) || self.is_below_itself(unit) {
+            return Updated::Missing("parent");
+        }
+        let namesake = |other: &Unit| {
+            other.realm == unit.realm && other.name == unit.name && other.id != unit.id
+        };
+        if self.units.values().any(namesake) {
+            return Updated::Missing("free name");
+        }
+        let version = unit.version + 1;
+        let updated = Unit { created_at: found.created_at, version, ..unit.clone() };
+        self.units.insert(name, updated.clone());
+        self.record(event);
+        Updated::Done(updated)
+    }
+
+    fn is_below_itself(&self, unit: &Unit) -> bool {
+        let mut above = unit.parent.clone();
+        while let Some(id) = above {
+            if id == unit.id {
+                return true;
+            }
+            let found = self.units.get(&(unit.realm.clone(), id));
+            above = found.and_then(|unit| unit.parent.clone());
+        }
+        false
+    }
+
+    fn unit_is_used(&self, realm: &RealmName, id: &str) -> bool {
+        let is = |r: &RealmName, unit: &Option<String>| r == realm && unit.as_deref() == Some(id);
+        self.users.values().any(|user| is(&user.realm, &user.unit))
+            || self.services.values().any(|service| is(&service.realm, &service.unit))
+            || self.clients.values().any(|client| is(&client.realm, &client.unit))
+            || self.tokens.values().any(|held| is(&held.token.realm, &held.token.unit))
+            || self.grants.values().any(|grant| is(&grant.realm, &grant.unit))
+            || self.units.values().any(|unit| is(&unit.realm, &unit.parent))
+    }
+
+    fn grant_insert(&mut self, grant: &Grant, event: &Event) -> Inserted {
+        if !self.realms.contains_key(&grant.realm) {
+            return Inserted::Missing("realm");
+        }
+        if let Some(missing) = self.missing_subject(grant) {
+            return Inserted::Missing(missing);
+        }
+        if !self.has_unit(&grant.realm, grant.unit.as_ref()) {
+            return Inserted::Missing("unit");
+        }
+        let service = grant.service.as_ref();
+        if service.is_some_and(|label| !self.has_service(&grant.realm, label)) {
+            return Inserted::Missing("service");
+        }
+        let id = (grant.realm.clone(), grant.id.clone());
+        if self.grants.contains_key(&id) {
+            return Inserted::Exists;
+        }
+        self.grants.insert(id, grant.clone());
+        self.record(event);
+        for change in self.changes_by_grant(grant) {
+            self.changed(change, event.at);
+        }
+        Inserted::Done
+    }
+
+    fn group_delete(&mut self, realm: &RealmName, name: &GroupName, event: &Event) -> bool {
+        if self.groups.remove(&(realm.clone(), name.clone())).is_none() {
+            return false;
+        }
+        let members: Vec<Username> = self.members_of(realm, name).cloned().collect();
+        self.members.retain(|(r, g, _)| r != realm || g != name);
+        let theirs = GrantSubject::Group(name.clone());
+        self.grants.retain(|(r, _), grant| r != realm || grant.subject != theirs);
+        self.record(event);
+        for member in members {
+            self.changed(Change::User(realm.clone(), member), event.at);
+        }
+        true
+    }
+}
+
+#[async_trait]
+impl PeopleStore for MemoryStore {
+    async fn user_insert(&self, user: User, event: Event) -> Result<Inserted, Unavailable> {
+        Ok(self.write(|state| state.user_insert(&user, &event)))
+    }
+
+    async fn user_find(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+    ) -> Result<Option<User>, Unavailable> {
+        Ok(self.read(|state| state.user_facts(realm, name)))
+    }
+
+    async fn user_list(
+        &self,
+        realm: &RealmName,
+        filter: UserFilter,
+        page: PageRequest,
+    ) -> Result<Page<User>, Unavailable> {
+        Ok(self.read(|state| {
+            let of_realm = state.users.values().filter(|user| user.realm == *realm);
+            let whole: Vec<User> = of_realm.map(|user| state.user_with_groups(user)).collect();
+            let prefix = filter.prefix.as_deref().unwrap_or("");
+            let matching = whole.iter().filter(|user| {
+                filter.status.is_none_or(|status| user.status == status)
+                    && filter.group.as_ref().is_none_or(|group| user.groups.contains(group))
+                    && filter.unit.as_ref().is_none_or(|unit| user.unit.as_ref() == Some(unit))
+                    && user.username.as_str().starts_with(prefix)
+            });
+            page_up(matching, &page, |user| user.username.to_string())
+        }))
+    }
+
+    async fn user_update(&self, user: User, event: Event) -> Result<Updated<User>, Unavailable> {
+        Ok(self.write(|state| state.user_update(&user, &event)))
+    }
+
+    async fn user_delete(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        Ok(self.write(|state| {
+            if state.users.remove(&(realm.clone(), name.clone())).is_none() {
+                return false;
+            }
+            state.members.retain(|(r, _, user)| r != realm || user != name);
+            let theirs = GrantSubject::User(name.clone());
+            state.grants.retain(|(r, _), grant| r != realm || grant.subject != theirs);
+            state.revoke_all_of(realm, &Owner::User(name.clone()), at, &event);
+            state.record(&event);
+            state.changed(Change::User(realm.clone(), name.clone()), event.at);
+            true
+        }))
+    }
+
+    async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable> {
+        Ok(self.write(|state| {
+            if !state.realms.contains_key(&group.realm) {
+                return Inserted::Missing("realm");
+            }
+            let name = (group.realm.clone(), group.name.clone());
+            if state.groups.contains_key(&name) {
+                return Inserted::Exists;
+            }
+            state.groups.insert(name, group);
+            state.record(&event);
+            Inserted::Done
+        }))
+    }
+
+    async fn group_find(
+        &self,
+        realm: &RealmName,
+        name: &GroupName,
+    ) -> Result<Option<Group>, Unavailable> {
+        Ok(self.read(|state| {
+            let group = state.groups.get(&(realm.clone(), name.clone()))?;
+            Some(state.group_with_count(group))
+        }))
+    }
+
+    async fn group_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Group>, Unavailable> {
+        Ok(self.read(|state| {
+            let of_realm = state.groups.values().filter(|group| group.realm == *realm);
+            let whole: Vec<Group> = of_realm.map(|group| state.group_with_count(group)).collect();
+            page_up(whole.iter(), &page, |group| group.name.to_string())
+        }))
+    }
+
+    async fn group_delete(
+        &self,
+        realm: &RealmName,
+        name: &GroupName,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        Ok(self.write(|state| state.group_delete(realm, name, &event)))
+    }
+
+    async fn group_member_set(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable> {
+        Ok(self.write(|state| {
+            if !state.groups.contains_key(&(realm.clone(), group.clone())) {
+                return MemberChange::NoGroup;
+            }
+            if !state.users.contains_key(&(realm.clone(), user.clone())) {
+                return MemberChange::NoUser;
+            }
+            let membership = (realm.clone(), group.clone(), user.clone());
+            let changed = if member {
+                state.members.insert(membership)
+            } else {
+                state.members.remove(&membership)
+            };
+            if !changed {
+                return MemberChange::Unchanged;
+            }
+            state.record(&event);
+            state.changed(Change::User(realm.clone(), user.clone()), event.at);
+            MemberChange::Done
+        }))
+    }
+
+    async fn group_members(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        page: PageRequest,
+    ) -> Result<Page<Username>, Unavailable> {
+        Ok(self.read(|state| {
+            page_up(state.members_of(realm, group), &page, ToString::to_string)
+        }))
+    }
+
+    async fn unit_insert(&self, unit: Unit, event: Event) -> Result<Inserted, Unavailable> {
+        Ok(self.write(|state| {
+            if !state.realms.contains_key(&unit.realm) {
+                return Inserted::Missing("realm");
+            }
+            if !state.has_unit(&unit.realm, unit.parent.as_ref()) {
+                return Inserted::Missing("parent");
+            }
+            let taken = |other: &Unit| {
+                other.realm == unit.realm && (other.id == unit.id || other.name == unit.name)
+            };
+            if state.units.values().any(taken) {
+                return Inserted::Exists;
+            }
+            state.units.insert((unit.realm.clone(), unit.id.clone()), unit);
+            state.record(&event);
+            Inserted::Done
+        }))
+    }
+
+    async fn unit_find(&self, realm: &RealmName, id: &str) -> Result<Option<Unit>, Unavailable> {
+        Ok(self.read(|state| state.units.get(&(realm.clone(), id.to_owned())).cloned()))
+    }
+
+    async fn unit_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Unit>, Unavailable> {
+        Ok(self.read(|state| {
+            let of_realm = state.units.values().filter(|unit| unit.realm == *realm);
+            let mut by_name: Vec<&Unit> = of_realm.collect();
+            by_name.sort_by_key(|unit| unit.name.as_str());
+            page_up(by_name.into_iter(), &page, |unit| unit.name.clone())
+        }))
+    }
+
+    async fn unit_update(&self, unit: Unit, event: Event) -> Result<Updated<Unit>, Unavailable> {
+        Ok(self.write(|state| state.unit_update(&unit, &event)))
+    }
+
+    async fn unit_delete(
+        &self,
+        realm: &RealmName,
+        id: &str,
+        event: Event,
+    ) -> Result<Inserted, Unavailable> {
+        Ok(self.write(|state| {
+            let name = (realm.clone(), id.to_owned());
+            if !state.units.contains_key(&name) {
+                return Inserted::Missing("unit");
+            }
+            if state.unit_is_used(realm, id) {
+                return Inserted::Exists;
+            }
+            state.units.remove(&name);
+            state.record(&event);
+            Inserted::Done
+        }))
+    }
+
+    async fn grant_insert(&self, grant: Grant, event: Event) -> Result<Inserted, Unavailable> {
+        Ok(self.write(|state| state.grant_insert(&grant, &event)))
+    }
+
+    async fn grant_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Grant>, Unavailable> {
+        Ok(self.read(|state| {
+            let of_realm = state.grants.values().filter(|grant| grant.realm == *realm);
+            page_up(of_realm, &page, |grant| grant.id.clone())
+        }))
+    }
+
+    async fn grant_find(&self, realm: &RealmName, id: &str) -> Result<Option<Grant>, Unavailable> {
+        Ok(self.read(|state| state.grants.get(&(realm.clone(), id.to_owned())).cloned()))
+    }
+
+    async fn grant_delete(
+        &self,
+        realm: &RealmName,
+        id: &str,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        Ok(self.write(|state| {
+            let Some(grant) = state.grants.remove(&(realm.clone(), id.to_owned())) else {
+                return false;
+            };
+            state.record(&event);
+            for change in state.changes_by_grant(&grant) {
+                state.changed(change, event.at);
+            }
+            true
+        }))
+    }
+
+    async fn grants_of_user(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+    ) -> Result<Vec<Grant>, Unavailable> {
+        Ok(self.read(|state| {
+            let has = |grant: &&Grant| match &grant.subject {
+                GrantSubject::User(user) => user == name,
+                GrantSubject::Client(_) => false,
+                GrantSubject::Group(group) => {
+                    let membership = (realm.clone(), group.clone(), name.clone());
+                    state.members.contains(&membership)
+                }
+            };
+            let of_realm = state.grants.values().filter(|grant| grant.realm == *realm);
+            of_realm.filter(has).cloned().collect()
+        }))
+    }
+
+    async fn grants_of_client(
+        &self,
+        realm: &RealmName,
+        name: &ClientName,
+    ) -> Result<Vec<Grant>, Unavailable> {
+        Ok(self.read(|state| {
+            let theirs = GrantSubject::Client(name.clone());
+            let of_realm = state.grants.values().filter(|grant| grant.realm == *realm);
+            of_realm.filter(|grant| grant.subject == theirs).cloned().collect()
+        }))
+    }
+}

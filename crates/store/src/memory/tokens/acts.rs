@@ -1,0 +1,268 @@
+//! Changing tokens, in memory.
+
+use std::net::IpAddr;
+
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::kind::Kind;
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::service::Services;
+use counterfoil_authority::store::{
+    Change, Consumed, Rehash, Rotated, TokenAct, TokenChange, TokenRotate, Updated, UsageDelta,
+};
+use counterfoil_authority::subject::Owner;
+use counterfoil_authority::token::{
+    Revocation, SECRETS_PER_TOKEN_MAX, Slot, State as TokenState, StoredSecret, Token,
+};
+
+use super::super::{Earlier, Held, State};
+use crate::events;
+
+impl State {
+    fn of_realm(&mut self, realm: &RealmName, id: TokenId) -> Option<&mut Held> {
+        self.tokens.get_mut(&id).filter(|held| held.token.realm == *realm)
+    }
+
+    pub(super) fn update(&mut self, token: &Token, event: &Event) -> Updated<Token> {
+        let missing = self.missing_of_token(token);
+        let Some(held) = self.of_realm(&token.realm, token.id) else { return Updated::NotFound };
+        if held.token.version != token.version {
+            return Updated::VersionMismatch;
+        }
+        if let Some(missing) = missing {
+            return Updated::Missing(missing);
+        }
+        let old = held.token.clone();
+        let (reserved, returned) = (old.sentinel.reserved, old.sentinel.returned);
+        let new = token.clone();
+        held.token = Token {
+            name: new.name,
+            description: new.description,
+            services: new.services,
+            scopes: new.scopes,
+            permissions: new.permissions,
+            networks: new.networks,
+            doors: new.doors,
+            validity: new.validity,
+            max_usages: new.max_usages,
+            labels: new.labels,
+            airlock: new.airlock,
+            sentinel: counterfoil_authority::token::SentinelAttributes {
+                reserved,
+                returned,
+                ..new.sentinel
+            },
+            unit: new.unit,
+            version: old.version + 1,
+            ..old
+        };
+        let updated = held.shown();
+        self.record(event);
+        self.changed(Change::Token(token.id), event.at);
+        Updated::Done(updated)
+    }
+
+    fn missing_of_token(&self, token: &Token) -> Option<&'static str> {
+        if !self.has_unit(&token.realm, token.unit.as_ref()) {
+            return Some("unit");
+        }
+        match &token.services {
+            Services::Named(labels)
+                if labels.iter().any(|label| !self.has_service(&token.realm, label)) =>
+            {
+                Some("service")
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn rotate(&mut self, rotate: &TokenRotate) -> Rotated {
+        match self.earlier(rotate.idempotency.as_ref(), rotate.at) {
+            Earlier::Answered(answer) => return Rotated::Replayed(answer),
+            Earlier::Other => return Rotated::KeyReused,
+            Earlier::None => {}
+        }
+        let taken = self.secret_is_taken(&rotate.secret);
+        let Some(held) = self.of_realm(&rotate.realm, rotate.id) else { return Rotated::NotFound };
+        if rotate.expected_version.is_some_and(|expected| expected != held.token.version) {
+            return Rotated::VersionMismatch;
+        }
+        if held.token.revocation.is_some() {
+            return Rotated::Ended(TokenState::Revoked);
+        }
+        if held.token.validity.expires_at().is_some_and(|end| end <= rotate.at) {
+            return Rotated::Ended(TokenState::Expired);
+        }
+        if taken || held.secrets.iter().any(|secret| secret.id == rotate.secret.id) {
+            return Rotated::Collision;
+        }
+        for former in held.secrets.iter_mut().filter(|s| s.facts.slot == Slot::Current) {
+            former.facts.slot = Slot::Previous;
+            let own = former.facts.expires_at.unwrap_or(rotate.previous_until);
+            former.facts.expires_at = Some(own.min(rotate.previous_until));
+        }
+        let mut secret = rotate.secret.clone();
+        secret.facts.slot = Slot::Current;
+        held.secrets.push(secret);
+        held.secrets.sort_by_key(|s| {
+            (s.facts.slot == Slot::Previous, std::cmp::Reverse((s.facts.created_at, s.id.clone())))
+        });
+        held.secrets.truncate(SECRETS_PER_TOKEN_MAX);
+        held.token.version += 1;
+        let rotated = held.shown();
+        self.keep(rotate.idempotency.as_ref(), &rotated);
+        self.record(&rotate.event);
+        self.changed(Change::Token(rotate.id), rotate.event.at);
+        Rotated::Done(rotated)
+    }
+
+    pub(super) fn change(&mut self, change: &TokenChange) -> Updated<Token> {
+        let Some(held) = self.of_realm(&change.realm, change.id) else { return Updated::NotFound };
+        let token = &mut held.token;
+        if change.expected_version.is_some_and(|expected| expected != token.version) {
+            return Updated::VersionMismatch;
+        }
+        let unchanged = token.revocation.is_some()
+            || match change.act {
+                TokenAct::Enable => token.enabled,
+                TokenAct::Disable => !token.enabled,
+                TokenAct::Lock => token.locked,
+                TokenAct::Unlock => !token.locked,
+                TokenAct::Revoke { .. } => false,
+            };
+        if unchanged {
+            return Updated::Done(held.shown());
+        }
+        match &change.act {
+            TokenAct::Enable | TokenAct::Disable => token.enabled = !token.enabled,
+            TokenAct::Lock | TokenAct::Unlock => token.locked = !token.locked,
+            TokenAct::Revoke { by, reason } => {
+                let sentence =
+                    Revocation { at: change.at, by: by.clone(), reason: reason.clone() };
+                self.end(&[change.id], &sentence);
+                self.end_derived(&[change.id], &sentence, &change.event);
+            }
+        }
+        if !matches!(change.act, TokenAct::Revoke { .. })
+            && let Some(held) = self.tokens.get_mut(&change.id)
+        {
+            held.token.version += 1;
+        }
+        self.record(&change.event);
+        self.changed(Change::Token(change.id), change.event.at);
+        let changed = self.tokens.get(&change.id).map(Held::shown);
+        changed.map_or(Updated::NotFound, Updated::Done)
+    }
+
+    /// Ends tokens in favour of a new one.
+    pub(super) fn replace(&mut self, ids: &[TokenId], at: Timestamp, event: &Event) {
+        let by = event.origin.actor.clone();
+        let sentence = Revocation { at, by, reason: Some("replaced".into()) };
+        self.end(ids, &sentence);
+        self.tell(ids, "token.replaced", "replaced", event);
+        self.end_derived(ids, &sentence, event);
+    }
+
+    /// Ends every token of an owner who is removed.
+    pub(in super::super) fn revoke_all_of(
+        &mut self,
+        realm: &RealmName,
+        owner: &Owner,
+        at: Timestamp,
+        event: &Event,
+    ) {
+        let theirs = self.tokens.values().filter(|held| {
+            let token = &held.token;
+            token.realm == *realm && token.owner == *owner && token.revocation.is_none()
+        });
+        let ids: Vec<TokenId> = theirs.map(|held| held.token.id).collect();
+        let by = event.origin.actor.clone();
+        let sentence = Revocation { at, by, reason: Some("owner deleted".into()) };
+        self.end(&ids, &sentence);
+        self.tell(&ids, "token.revoked", "owner deleted", event);
+        self.end_derived(&ids, &sentence, event);
+    }
+
+    fn end(&mut self, ids: &[TokenId], sentence: &Revocation) {
+        for id in ids {
+            if let Some(held) = self.tokens.get_mut(id) {
+                held.token.revocation = Some(sentence.clone());
+                held.token.version += 1;
+            }
+        }
+    }
+
+    fn end_derived(&mut self, parents: &[TokenId], sentence: &Revocation, event: &Event) {
+        let reason = Some("parent revoked".to_owned());
+        let sentence = Revocation { reason, ..sentence.clone() };
+        let mut parents = parents.to_vec();
+        while !parents.is_empty() {
+            let derived = self.tokens.values().filter(|held| {
+                let token = &held.token;
+                token.kind == Kind::DerivedToken
+                    && token.revocation.is_none()
+                    && token.parent.is_some_and(|parent| parents.contains(&parent))
+            });
+            let ids: Vec<TokenId> = derived.map(|held| held.token.id).collect();
+            self.end(&ids, &sentence);
+            self.tell(&ids, "token.revoked", "parent revoked", event);
+            parents = ids;
+        }
+    }
+
+    fn tell(&mut self, ids: &[TokenId], kind: &'static str, reason: &str, cause: &Event) {
+        for id in ids {
+            self.record(&events::consequence(cause, kind, *id, reason));
+            self.changed(Change::Token(*id), cause.at);
+        }
+    }
+
+    pub(super) fn consume(
+        &mut self,
+        id: TokenId,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+    ) -> Consumed {
+        let Some(held) = self.tokens.get_mut(&id) else {
+            return Consumed::Refused(TokenState::Revoked);
+        };
+        match held.token.state(now) {
+            TokenState::Active => {}
+            state => return Consumed::Refused(state),
+        }
+        held.token.used += 1;
+        let used = held.token.used;
+        self.count(&UsageDelta {
+            token: id,
+            accepted: 1,
+            denied: 0,
+            first_at: Some(now),
+            last_at: Some(now),
+            last_ip: ip,
+        });
+        Consumed::Done { used }
+    }
+
+    pub(super) fn count(&mut self, delta: &UsageDelta) {
+        let Some(held) = self.tokens.get_mut(&delta.token) else { return };
+        let usage = &mut held.token.usage;
+        usage.first_at = usage.first_at.or(delta.first_at);
+        if delta.last_at > usage.last_at {
+            usage.last_at = delta.last_at;
+            usage.last_ip = delta.last_ip;
+        }
+        usage.total += delta.accepted;
+        usage.denied_total += delta.denied;
+    }
+
+    pub(super) fn rehash(&mut self, rehash: &Rehash) {
+        let Some(held) = self.tokens.get_mut(&rehash.token) else { return };
+        let is_old = |secret: &&mut StoredSecret| secret.hash == rehash.old;
+        if let Some(secret) = held.secrets.iter_mut().find(is_old) {
+            secret.hash = rehash.new.clone();
+            let at = held.token.usage.last_at.unwrap_or_default();
+            self.changed(Change::Token(rehash.token), at);
+        }
+    }
+}

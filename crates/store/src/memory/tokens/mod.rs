@@ -1,0 +1,255 @@
+//! Tokens, in memory.
+
+mod acts;
+mod records;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::names::{RealmName, ServiceLabel, Username};
+use counterfoil_authority::policy::AtLimit;
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::{Mac256, SecretHash};
+use counterfoil_authority::service::Services;
+use counterfoil_authority::store::{
+    ActiveLimit, Consumed, Issued, Page, PageRequest, Record, Rehash, Rotated, TokenChange,
+    TokenFilter, TokenIssue, TokenRotate, TokenStore, Unavailable, Updated, UsageDelta,
+};
+use counterfoil_authority::subject::Owner;
+use counterfoil_authority::token::{StoredSecret, Token};
+
+use super::{Earlier, Held, MemoryStore, State, overtaken, page_down};
+use crate::codec;
+
+impl Held {
+    /// The token as the contract shows it, with what may be known of its secrets.
+    fn shown(&self) -> Token {
+        let mut facts: Vec<_> = self.secrets.iter().map(|secret| secret.facts.clone()).collect();
+        facts.sort_by_key(|facts| (facts.slot, std::cmp::Reverse(facts.created_at)));
+        Token { secrets: facts, ..self.token.clone() }
+    }
+
+    fn has_slow_secret(&self) -> bool {
+        self.secrets.iter().any(|secret| matches!(secret.hash, SecretHash::Slow { .. }))
+    }
+}
+
+impl State {
+    /// Whether the id, the row or the hash of a secret is taken.
+    fn secret_is_taken(&self, secret: &StoredSecret) -> bool {
+        let bytes = codec::hash_bytes(&secret.hash);
+        let same = |other: &StoredSecret| {
+            other.found_by_hash && secret.found_by_hash && codec::hash_bytes(&other.hash) == bytes
+        };
+        self.tokens.values().flat_map(|held| &held.secrets).any(same)
+    }
+
+    fn owner_exists(&self, token: &Token) -> bool {
+        match &token.owner {
+            Owner::User(name) => self.users.contains_key(&(token.realm.clone(), name.clone())),
+            Owner::Client(name) => self.clients.contains_key(&(token.realm.clone(), name.clone())),
+        }
+    }
+
+    fn issue(&mut self, issue: &TokenIssue) -> Result<Issued, Unavailable> {
+        match self.earlier(issue.idempotency.as_ref(), issue.token.created_at) {
+            Earlier::Answered(answer) => Ok(Issued::Replayed(answer)),
+            Earlier::Other => Ok(Issued::KeyReused),
+            Earlier::None => self.admit(issue),
+        }
+    }
+
+    /// Issues a token whose request is known to be new.
+    pub(super) fn admit(&mut self, issue: &TokenIssue) -> Result<Issued, Unavailable> {
+        let TokenIssue { token, secret, limits, .. } = issue;
+        if !self.owner_exists(token) {
+            return Ok(Issued::OwnerGone);
+        }
+        if let Services::Named(labels) = &token.services
+            && labels.iter().any(|label| !self.has_service(&token.realm, label))
+        {
+            return overtaken("the service was removed in the meantime");
+        }
+        let mut victims = BTreeSet::new();
+        for limit in limits {
+            let held = self.held(issue, *limit);
+            let excess = (held.len() + 1).saturating_sub(limit.max as usize);
+            if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
+                return Ok(Issued::AtLimit(limit.max));
+            }
+            victims.extend(held.into_iter().take(excess));
+        }
+        if self.tokens.contains_key(&token.id) || self.secret_is_taken(secret) {
+            return Ok(Issued::Collision);
+        }
+        let held = Held {
+            token: Token { revocation: None, secrets: Vec::new(), ..token.clone() },
+            secrets: vec![secret.clone()],
+        };
+        let shown = held.shown();
+        self.tokens.insert(token.id, held);
+        let replaced: Vec<TokenId> = victims.into_iter().map(|(_, id)| id).collect();
+        self.replace(&replaced, token.created_at, &issue.event);
+        self.keep(issue.idempotency.as_ref(), &shown);
+        self.record(&issue.event);
+        Ok(Issued::Done { token: shown, replaced })
+    }
+
+    /// Which tokens count towards a limit, oldest first.
+    fn held(&self, issue: &TokenIssue, limit: ActiveLimit) -> BTreeSet<(String, TokenId)> {
+        let new = &issue.token;
+        if limit.slow_only && matches!(issue.secret.hash, SecretHash::Keyed { .. }) {
+            return BTreeSet::new();
+        }
+        let wanted = new.service_labels();
+        let counts = |held: &&Held| {
+            let token = &held.token;
+            let ended = token.validity.expires_at().is_some_and(|end| end <= new.created_at);
+            token.realm == new.realm
+                && token.owner == new.owner
+                && token.kind == new.kind
+                && token.revocation.is_none()
+                && !ended
+                && token.service_labels().iter().any(|label| wanted.contains(label))
+                && (!limit.slow_only || held.has_slow_secret())
+        };
+        let held = self.tokens.values().filter(counts);
+        held.map(|held| (place(&held.token), held.token.id)).collect()
+    }
+}
+
+/// Where a token stands in a list.
+fn place(token: &Token) -> String {
+    codec::sort_key(token.created_at, token.id)
+}
+
+fn matches(token: &Token, filter: &TokenFilter, now: Timestamp) -> bool {
+    let within = |labels: &Vec<ServiceLabel>| match &token.services {
+        Services::All => false,
+        Services::Named(named) => named.iter().all(|label| labels.contains(label)),
+    };
+    let named = token.service_labels();
+    let validity = token.validity;
+    let ends_before = |limit: Timestamp| validity.expires_at().is_some_and(|end| end < limit);
+    filter.owner.as_ref().is_none_or(|owner| token.owner == *owner)
+        && filter.service.as_ref().is_none_or(|label| named.contains(&label.as_str()))
+        && filter.kind.is_none_or(|kind| token.kind == kind)
+        && filter.state.is_none_or(|state| token.state(now) == state)
+        && filter.name.as_ref().is_none_or(|name| token.name.as_ref() == Some(name))
+        && filter.labels.iter().all(|(name, value)| token.labels.get(name) == Some(value))
+        && filter.unit.as_ref().is_none_or(|unit| token.unit.as_ref() == Some(unit))
+        && filter.expires_before.is_none_or(ends_before)
+        && filter.unused_since.is_none_or(|since| token.usage.last_at.is_none_or(|at| at < since))
+        && filter.only_services.as_ref().is_none_or(within)
+}
+
+#[async_trait]
+impl TokenStore for MemoryStore {
+    async fn token_issue(&self, issue: TokenIssue) -> Result<Issued, Unavailable> {
+        self.write(|state| state.issue(&issue))
+    }
+
+    async fn token_find(
+        &self,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Option<Token>, Unavailable> {
+        Ok(self.read(|state| {
+            let held = state.tokens.get(&id).filter(|held| held.token.realm == *realm);
+            held.map(Held::shown)
+        }))
+    }
+
+    async fn token_list(
+        &self,
+        realm: &RealmName,
+        filter: TokenFilter,
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Page<Token>, Unavailable> {
+        Ok(self.read(|state| {
+            let matching = state.tokens.values().filter(|held| {
+                held.token.realm == *realm && matches(&held.token, &filter, now)
+            });
+            page_down(matching.map(Held::shown).collect(), &page, place)
+        }))
+    }
+
+    async fn token_update(
+        &self,
+        token: Token,
+        event: Event,
+    ) -> Result<Updated<Token>, Unavailable> {
+        Ok(self.write(|state| state.update(&token, &event)))
+    }
+
+    async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable> {
+        Ok(self.write(|state| state.rotate(&rotate)))
+    }
+
+    async fn token_change(&self, change: TokenChange) -> Result<Updated<Token>, Unavailable> {
+        Ok(self.write(|state| state.change(&change)))
+    }
+
+    async fn token_record(&self, id: TokenId) -> Result<Option<Record>, Unavailable> {
+        Ok(self.read(|state| state.tokens.get(&id).map(|held| state.record_of(held))))
+    }
+
+    async fn token_record_by_hash(&self, mac: Mac256) -> Result<Option<Record>, Unavailable> {
+        Ok(self.read(|state| {
+            let is = |secret: &StoredSecret| {
+                secret.found_by_hash && codec::hash_bytes(&secret.hash) == mac.as_bytes()
+            };
+            let found = state.tokens.values().find(|held| held.secrets.iter().any(is));
+            found.map(|held| state.record_of(held))
+        }))
+    }
+
+    async fn token_records_slow(
+        &self,
+        realm: &RealmName,
+        user: &Username,
+        service: &ServiceLabel,
+    ) -> Result<Vec<Record>, Unavailable> {
+        Ok(self.read(|state| {
+            let owner = Owner::User(user.clone());
+            let mut found: Vec<&Held> = state.tokens.values().collect();
+            found.retain(|held| {
+                let token = &held.token;
+                token.realm == *realm
+                    && token.owner == owner
+                    && token.revocation.is_none()
+                    && token.service_labels().contains(&service.as_str())
+                    && held.has_slow_secret()
+            });
+            found.sort_by_key(|held| std::cmp::Reverse(place(&held.token)));
+            found.into_iter().map(|held| state.record_of(held)).collect()
+        }))
+    }
+
+    async fn token_consume(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+    ) -> Result<Consumed, Unavailable> {
+        Ok(self.write(|state| state.consume(id, now, ip)))
+    }
+
+    async fn usage_flush(
+        &self,
+        usage: Vec<UsageDelta>,
+        rehashed: Vec<Rehash>,
+        events: Vec<Event>,
+    ) -> Result<(), Unavailable> {
+        self.write(|state| {
+            usage.iter().for_each(|delta| state.count(delta));
+            rehashed.iter().for_each(|rehash| state.rehash(rehash));
+            events.iter().for_each(|event| state.record(event));
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,247 @@
+//! People, groups, units and grants in SQL.
+
+mod grants;
+mod groups;
+pub(crate) mod page;
+mod references;
+mod units;
+mod users;
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::names::{ClientName, GroupName, RealmName, Username};
+use counterfoil_authority::store::{
+    Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable, Updated, UserFilter,
+};
+use counterfoil_authority::subject::{Grant, Group, Unit, User};
+
+use crate::SqlStore;
+
+pub(crate) use grants::{delete_all_of, delete_all_of_service};
+pub(crate) use references::{
+    client_exists, group_exists, realm_exists, service_exists, unit_exists, unit_if_any,
+    user_exists,
+};
+
+/// The statements of these files.
+pub(crate) fn statements() -> Vec<&'static str> {
+    [
+        users::STATEMENTS,
+        groups::STATEMENTS,
+        units::STATEMENTS,
+        grants::STATEMENTS,
+        references::STATEMENTS,
+    ]
+    .concat()
+}
+
+#[async_trait]
+impl PeopleStore for SqlStore {
+    async fn user_insert(&self, user: User, event: Event) -> Result<Inserted, Unavailable> {
+        self.write((user, event), |tx, (user, event)| Box::pin(users::insert(tx, user, event)))
+            .await
+    }
+
+    async fn user_find(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+    ) -> Result<Option<User>, Unavailable> {
+        self.point((realm.clone(), name.clone()), |tx, (realm, name)| {
+            Box::pin(users::find(tx, realm, name))
+        })
+        .await
+    }
+
+    async fn user_list(
+        &self,
+        realm: &RealmName,
+        filter: UserFilter,
+        page: PageRequest,
+    ) -> Result<Page<User>, Unavailable> {
+        self.scan((realm.clone(), filter, page), |tx, (realm, filter, page)| {
+            Box::pin(users::list(tx, realm, filter, page))
+        })
+        .await
+    }
+
+    async fn user_update(&self, user: User, event: Event) -> Result<Updated<User>, Unavailable> {
+        self.write((user, event), |tx, (user, event)| Box::pin(users::update(tx, user, event)))
+            .await
+    }
+
+    async fn user_delete(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        self.write((realm.clone(), name.clone(), at, event), |tx, (realm, name, at, event)| {
+            Box::pin(users::delete(tx, realm, name, *at, event))
+        })
+        .await
+    }
+
+    async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable> {
+        self.write((group, event), |tx, (group, event)| Box::pin(groups::insert(tx, group, event)))
+            .await
+    }
+
+    async fn group_find(
+        &self,
+        realm: &RealmName,
+        name: &GroupName,
+    ) -> Result<Option<Group>, Unavailable> {
+        self.point((realm.clone(), name.clone()), |tx, (realm, name)| {
+            Box::pin(groups::find(tx, realm, name))
+        })
+        .await
+    }
+
+    async fn group_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Group>, Unavailable> {
+        self.scan((realm.clone(), page), |tx, (realm, page)| {
+            Box::pin(groups::list(tx, realm, page))
+        })
+        .await
+    }
+
+    async fn group_delete(
+        &self,
+        realm: &RealmName,
+        name: &GroupName,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        self.write((realm.clone(), name.clone(), event), |tx, (realm, name, event)| {
+            Box::pin(groups::delete(tx, realm, name, event))
+        })
+        .await
+    }
+
+    async fn group_member_set(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable> {
+        let parameters = (realm.clone(), group.clone(), user.clone(), member, event);
+        self.write(parameters, |tx, (realm, group, user, member, event)| {
+            Box::pin(groups::set_member(tx, realm, group, user, *member, event))
+        })
+        .await
+    }
+
+    async fn group_members(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        page: PageRequest,
+    ) -> Result<Page<Username>, Unavailable> {
+        self.scan((realm.clone(), group.clone(), page), |tx, (realm, group, page)| {
+            Box::pin(groups::members(tx, realm, group, page))
+        })
+        .await
+    }
+
+    async fn unit_insert(&self, unit: Unit, event: Event) -> Result<Inserted, Unavailable> {
+        self.write((unit, event), |tx, (unit, event)| Box::pin(units::insert(tx, unit, event)))
+            .await
+    }
+
+    async fn unit_find(&self, realm: &RealmName, id: &str) -> Result<Option<Unit>, Unavailable> {
+        self.point((realm.clone(), id.to_owned()), |tx, (realm, id)| {
+            Box::pin(units::find(tx, realm, id))
+        })
+        .await
+    }
+
+    async fn unit_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Unit>, Unavailable> {
+        self.scan((realm.clone(), page), |tx, (realm, page)| Box::pin(units::list(tx, realm, page)))
+            .await
+    }
+
+    async fn unit_update(&self, unit: Unit, event: Event) -> Result<Updated<Unit>, Unavailable> {
+        self.write((unit, event), |tx, (unit, event)| Box::pin(units::update(tx, unit, event)))
+            .await
+    }
+
+    async fn unit_delete(
+        &self,
+        realm: &RealmName,
+        id: &str,
+        event: Event,
+    ) -> Result<Inserted, Unavailable> {
+        self.write((realm.clone(), id.to_owned(), event), |tx, (realm, id, event)| {
+            Box::pin(units::delete(tx, realm, id, event))
+        })
+        .await
+    }
+
+    async fn grant_insert(&self, grant: Grant, event: Event) -> Result<Inserted, Unavailable> {
+        self.write((grant, event), |tx, (grant, event)| Box::pin(grants::insert(tx, grant, event)))
+            .await
+    }
+
+    async fn grant_list(
+        &self,
+        realm: &RealmName,
+        page: PageRequest,
+    ) -> Result<Page<Grant>, Unavailable> {
+        self.scan((realm.clone(), page), |tx, (realm, page)| {
+            Box::pin(grants::list(tx, realm, page))
+        })
+        .await
+    }
+
+    async fn grant_find(&self, realm: &RealmName, id: &str) -> Result<Option<Grant>, Unavailable> {
+        self.point((realm.clone(), id.to_owned()), |tx, (realm, id)| {
+            Box::pin(grants::find(tx, realm, id))
+        })
+        .await
+    }
+
+    async fn grant_delete(
+        &self,
+        realm: &RealmName,
+        id: &str,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        self.write((realm.clone(), id.to_owned(), event), |tx, (realm, id, event)| {
+            Box::pin(grants::delete(tx, realm, id, event))
+        })
+        .await
+    }
+
+    async fn grants_of_user(
+        &self,
+        realm: &RealmName,
+        name: &Username,
+    ) -> Result<Vec<Grant>, Unavailable> {
+        self.point((realm.clone(), name.clone()), |tx, (realm, name)| {
+            Box::pin(grants::of_user(tx, realm, name))
+        })
+        .await
+    }
+
+    async fn grants_of_client(
+        &self,
+        realm: &RealmName,
+        name: &ClientName,
+    ) -> Result<Vec<Grant>, Unavailable> {
+        self.point((realm.clone(), name.clone()), |tx, (realm, name)| {
+            Box::pin(grants::of_client(tx, realm, name))
+        })
+        .await
+    }
+}

@@ -1,0 +1,80 @@
+//! Whether what a record names exists, asked inside the record's own transaction.
+
+use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
+
+use crate::engine::{Failure, Transaction, values};
+
+const REALM: &str = "select 1 from realm where name = $1";
+const UNIT: &str = "select 1 from unit where realm = $1 and id = $2";
+const USER: &str = "select 1 from person where realm = $1 and username = $2";
+const GROUP: &str = "select 1 from grp where realm = $1 and name = $2";
+const CLIENT: &str = "select 1 from client where realm = $1 and name = $2";
+const SERVICE: &str = "select 1 from service where realm = $1 and label = $2";
+
+/// Every statement of this file.
+pub(super) const STATEMENTS: &[&str] = &[REALM, UNIT, USER, GROUP, CLIENT, SERVICE];
+
+/// Whether there is such a realm.
+pub(crate) async fn realm_exists(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+) -> Result<bool, Failure> {
+    tx.exists(REALM, &values![realm]).await
+}
+
+/// Whether there is such a unit.
+pub(crate) async fn unit_exists(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    id: &str,
+) -> Result<bool, Failure> {
+    tx.exists(UNIT, &values![realm, id]).await
+}
+
+/// Whether a record's unit, if it names one, exists.
+pub(crate) async fn unit_if_any(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    unit: Option<&String>,
+) -> Result<bool, Failure> {
+    match unit {
+        Some(id) => unit_exists(tx, realm, id).await,
+        None => Ok(true),
+    }
+}
+
+/// Whether there is such a person.
+pub(crate) async fn user_exists(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &Username,
+) -> Result<bool, Failure> {
+    tx.exists(USER, &values![realm, name]).await
+}
+
+/// Whether there is such a group.
+pub(crate) async fn group_exists(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &GroupName,
+) -> Result<bool, Failure> {
+    tx.exists(GROUP, &values![realm, name]).await
+}
+
+/// Whether there is such a client.
+pub(crate) async fn client_exists(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &ClientName,
+) -> Result<bool, Failure> {
+    tx.exists(CLIENT, &values![realm, name]).await
+}
+
+/// Whether there is such a service.
+pub(crate) async fn service_exists(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    label: &ServiceLabel,
+) -> Result<bool, Failure> {
+    tx.exists(SERVICE, &values![realm, label]).await
+}

@@ -1,0 +1,228 @@
+//! People.
+
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::names::{RealmName, Username};
+use counterfoil_authority::store::{Change, Inserted, Page, PageRequest, Updated, UserFilter};
+use counterfoil_authority::subject::{Owner, User, UserStatus};
+
+use super::{page, realm_exists, unit_if_any};
+use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
+use crate::{codec, events, people, tokens};
+
+const INSERT: &str = "
+insert into person (
+    realm, username, display_name, emails, attributes, status, unit, group_names,
+    created_at, updated_at, version
+)
+values ($1, $2, $3, $4, $5, $6, $7, '[]', $8, $9, $10)
+on conflict do nothing";
+
+macro_rules! columns {
+    () => {
+        "
+select p.realm, p.username, p.display_name, p.emails, p.attributes, p.status, p.unit,
+       p.group_names, p.created_at, p.updated_at, p.version
+from   person p
+where  p.realm = $1
+"
+    };
+}
+
+const FIND: &str = concat!(columns!(), "and p.username = $2");
+
+macro_rules! list {
+    ($condition:literal) => {
+        concat!(
+            columns!(),
+            "
+and    p.username > $2
+and    p.username >= $4
+and    ($4 = '' or p.username < $5)
+and    ($6 is null or p.status = $6)
+and    ($7 is null or p.unit = $7)
+",
+            $condition,
+            "
+order  by p.username
+limit  $3"
+        )
+    };
+}
+
+const LIST: &str = list!("");
+const LIST_OF_GROUP: &str = list!(
+    "and exists (
+    select 1
+    from   group_member m
+    where  m.realm = p.realm and m.grp = $8 and m.username = p.username
+)"
+);
+
+const UPDATE: &str = "
+update person
+set    display_name = $3, emails = $4, attributes = $5, status = $6, unit = $7,
+       updated_at = $8, version = version + 1
+where  realm = $1
+and    username = $2
+and    version = $9";
+
+const DELETE: &str = "
+delete from person
+where  realm = $1
+and    username = $2";
+
+/// Every statement of this file.
+pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, LIST_OF_GROUP, UPDATE, DELETE];
+
+/// Adds a person.
+pub(super) async fn insert(
+    tx: &mut Transaction<'_>,
+    user: &User,
+    event: &Event,
+) -> Result<Inserted, Failure> {
+    if !realm_exists(tx, &user.realm).await? {
+        return Ok(Inserted::Missing("realm"));
+    }
+    if !unit_if_any(tx, &user.realm, user.unit.as_ref()).await? {
+        return Ok(Inserted::Missing("unit"));
+    }
+    let values = values![
+        &user.realm,
+        &user.username,
+        user.display_name.as_ref(),
+        codec::json(&user.emails),
+        attributes(user),
+        user.status.name(),
+        user.unit.as_ref(),
+        user.created_at,
+        user.updated_at,
+        user.version
+    ];
+    if tx.execute(INSERT, &values).await? == 0 {
+        return Ok(Inserted::Exists);
+    }
+    record(tx, &user.realm, &user.username, event).await?;
+    Ok(Inserted::Done)
+}
+
+/// Finds a person.
+pub(super) async fn find(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &Username,
+) -> Result<Option<User>, Failure> {
+    let row = tx.row(FIND, &values![realm, name]).await?;
+    Ok(row.map(user_of).transpose()?)
+}
+
+/// Lists people by name.
+pub(super) async fn list(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    filter: &UserFilter,
+    request: &PageRequest,
+) -> Result<Page<User>, Failure> {
+    let prefix = filter.prefix.as_deref().unwrap_or("");
+    let values = values![
+        realm,
+        page::start(request),
+        page::rows_to_ask(request),
+        prefix,
+        // No text sorts behind this code point, so this is the end of the prefix's range.
+        format!("{prefix}\u{10ffff}"),
+        filter.status.map(UserStatus::name),
+        filter.unit.as_ref(),
+        filter.group.as_ref()
+    ];
+    let rows = match filter.group {
+        Some(_) => tx.query(LIST_OF_GROUP, &values).await?,
+        None => tx.query(LIST, &values[..7]).await?,
+    };
+    page::of(rows, request, user_of, |user| user.username.to_string())
+}
+
+/// Replaces a person's record.
+pub(super) async fn update(
+    tx: &mut Transaction<'_>,
+    user: &User,
+    event: &Event,
+) -> Result<Updated<User>, Failure> {
+    let Some(found) = find(tx, &user.realm, &user.username).await? else {
+        return Ok(Updated::NotFound);
+    };
+    if found.version != user.version {
+        return Ok(Updated::VersionMismatch);
+    }
+    if !unit_if_any(tx, &user.realm, user.unit.as_ref()).await? {
+        return Ok(Updated::Missing("unit"));
+    }
+    let values = values![
+        &user.realm,
+        &user.username,
+        user.display_name.as_ref(),
+        codec::json(&user.emails),
+        attributes(user),
+        user.status.name(),
+        user.unit.as_ref(),
+        user.updated_at,
+        user.version
+    ];
+    if tx.execute(UPDATE, &values).await? == 0 {
+        return Err(Failure::interleaved());
+    }
+    record(tx, &user.realm, &user.username, event).await?;
+    Ok(Updated::Done(User {
+        groups: found.groups,
+        created_at: found.created_at,
+        version: user.version + 1,
+        ..user.clone()
+    }))
+}
+
+/// Removes a person, with everything that a namesake must not inherit.
+pub(super) async fn delete(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &Username,
+    at: Timestamp,
+    event: &Event,
+) -> Result<bool, Failure> {
+    if tx.execute(DELETE, &values![realm, name]).await? == 0 {
+        return Ok(false);
+    }
+    people::delete_all_of(tx, realm, "u", name.as_str()).await?;
+    tokens::revoke_all_of(tx, realm, &Owner::User(name.clone()), at, event).await?;
+    record(tx, realm, name, event).await?;
+    Ok(true)
+}
+
+async fn record(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &Username,
+    event: &Event,
+) -> Result<(), Failure> {
+    events::append(tx, event).await?;
+    tx.changed(Change::User(realm.clone(), name.clone()), event.at).await
+}
+
+fn attributes(user: &User) -> Option<String> {
+    (!user.attributes.is_empty()).then(|| codec::json(&user.attributes))
+}
+
+fn user_of(mut row: Row) -> Result<User, Inconsistent> {
+    Ok(User {
+        realm: codec::realm(&mut row, "realm")?,
+        username: row.parsed("username", |text| Username::parse(text).ok())?,
+        display_name: row.text_or_null("display_name")?,
+        emails: row.json("emails")?,
+        attributes: row.json_or_null("attributes")?.unwrap_or_default(),
+        status: row.parsed("status", UserStatus::from_name)?,
+        unit: row.text_or_null("unit")?,
+        groups: codec::groups(&mut row)?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        version: row.int("version")?,
+    })
+}

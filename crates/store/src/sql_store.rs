@@ -1,0 +1,174 @@
+//! The store on a database: every operation of the traits, run by an engine.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use counterfoil_authority::store::{TokenIssue, Unavailable};
+
+use crate::engine::sqlite::{Memory, Sqlite};
+use crate::engine::{Engine, Figures, Listeners, Operation, Reach, Task};
+use crate::url::DatabaseUrl;
+use crate::{OpenError, migrate, statements, tokens};
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Whether a missing database is made; off for tools that must not invent one.
+    pub create: bool,
+    /// Bytes of the database file that each reading connection maps into memory.
+    pub mmap_bytes: u64,
+    /// Bytes of pages that each connection keeps in memory.
+    pub cache_bytes: u64,
+}
+
+impl Default for OpenOptions {
+    /// Makes a missing database; at most a few tens of MiB per connection, whatever its size.
+    fn default() -> Self {
+        Self { create: true, mmap_bytes: 0, cache_bytes: 16 * 1024 * 1024 }
+    }
+}
+
+/// How far a backup is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackupProgress {
+    /// Pages copied.
+    pub pages_done: u64,
+    /// Pages in all.
+    pub pages_total: u64,
+}
+
+/// Opens a store, and brings its schema up to date.
+///
+/// # Errors
+///
+/// [`OpenError`]: missing, newer than this program, or not usable.
+pub async fn open(url: &DatabaseUrl, options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
+    let DatabaseUrl::Sqlite(path) = url else { return Err(OpenError::NotYet) };
+    let path = path.clone();
+    let listeners = Listeners::default();
+    let told = listeners.clone();
+    let OpenOptions { create, mmap_bytes, cache_bytes } = options;
+    let memory = Memory { mmap_bytes, cache_bytes };
+    let opening = move || Sqlite::open(&path, create, memory, told);
+    let engine = tokio::task::spawn_blocking(opening).await.map_err(Unavailable::new)??;
+    Ok(Arc::new(SqlStore { engine: Arc::new(engine), listeners, record_reads: AtomicU64::new(0) }))
+}
+
+/// A store on a database.
+///
+/// The last handle that is dropped lets the writer finish in the background;
+/// [`SqlStore::close`] waits for it.
+pub struct SqlStore {
+    engine: Arc<dyn Engine>,
+    pub(crate) listeners: Listeners,
+    record_reads: AtomicU64,
+}
+
+impl SqlStore {
+    /// Runs an operation that writes.
+    pub(crate) async fn write<P, T>(
+        &self,
+        parameters: P,
+        operation: Operation<P, T>,
+    ) -> Result<T, Unavailable>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let task = Task::new(parameters, operation);
+        self.engine.write(Arc::clone(&task) as _).await?;
+        task.outcome()
+    }
+
+    /// Runs one indexed read.
+    pub(crate) async fn point<P, T>(
+        &self,
+        parameters: P,
+        operation: Operation<P, T>,
+    ) -> Result<T, Unavailable>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let task = Task::new(parameters, operation);
+        self.engine.read(Arc::clone(&task) as _, Reach::Point).await?;
+        task.outcome()
+    }
+
+    /// Runs a read that may take long.
+    pub(crate) async fn scan<P, T>(
+        &self,
+        parameters: P,
+        operation: Operation<P, T>,
+    ) -> Result<T, Unavailable>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let task = Task::new(parameters, operation);
+        self.engine.read(Arc::clone(&task) as _, Reach::Scan).await?;
+        task.outcome()
+    }
+
+    /// Counts a read of a token's record.
+    pub(crate) fn count_record_read(&self) {
+        self.record_reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often a token's record was read: what the cache and the checksum save.
+    pub fn record_reads(&self) -> u64 {
+        self.record_reads.load(Ordering::Relaxed)
+    }
+
+    /// What the engine counts.
+    pub fn figures(&self) -> Figures {
+        self.engine.figures()
+    }
+
+    /// The version of the schema, which [`open`] brought the database to.
+    pub fn schema_version(&self) -> i64 {
+        migrate::latest_version()
+    }
+
+    /// Prepares every statement of the program; says how many there are.
+    pub async fn prepare_every_statement(&self) -> Result<usize, Unavailable> {
+        let all = statements::all();
+        let count = all.len();
+        self.engine.prepare(all).await?;
+        Ok(count)
+    }
+
+    /// Looks for damage in the whole database; an empty list is a clean bill. Takes long.
+    pub async fn integrity_check(&self) -> Result<Vec<String>, Unavailable> {
+        self.engine.examine().await
+    }
+
+    /// Copies the store, as it stands at one instant, to a new file (mode 0600), while it is in
+    /// use. The copy holds everything but the keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`], also when there is a file at `path` already; it is not touched then.
+    pub async fn backup_to(
+        &self,
+        path: &Path,
+        progress: impl Fn(BackupProgress) + Send + 'static,
+    ) -> Result<(), Unavailable> {
+        self.engine.backup(path.to_owned(), Box::new(progress)).await
+    }
+
+    /// Stores many tokens in one transaction, for measurements. Limits are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`], also when an owner or a service is missing; nothing is stored then.
+    pub async fn token_seed(&self, issues: Vec<TokenIssue>) -> Result<(), Unavailable> {
+        self.write(issues, |tx, issues| Box::pin(tokens::seed(tx, issues))).await
+    }
+
+    /// Finishes what is queued, writes the log back and closes the database.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+}

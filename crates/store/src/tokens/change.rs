@@ -1,0 +1,75 @@
+//! Switching a token's state.
+
+use counterfoil_authority::store::{Change, TokenAct, TokenChange, Updated};
+use counterfoil_authority::token::Token;
+
+use super::revoke::{self, Sentence};
+use super::rows;
+use crate::engine::{Failure, Transaction, values};
+use crate::events;
+
+const SWITCH: &str = "
+update token
+set    enabled = $3, locked = $4, version = version + 1
+where  id = $1
+and    version = $2";
+
+/// Every statement of this file.
+pub(super) const STATEMENTS: &[&str] = &[SWITCH];
+
+/// Switches state, unless it is so already.
+pub(super) async fn change(
+    tx: &mut Transaction<'_>,
+    change: &TokenChange,
+) -> Result<Updated<Token>, Failure> {
+    let Some(token) = rows::find(tx, &change.realm, change.id).await? else {
+        return Ok(Updated::NotFound);
+    };
+    if change.expected_version.is_some_and(|expected| expected != token.version) {
+        return Ok(Updated::VersionMismatch);
+    }
+    if !changes_anything(&token, &change.act) {
+        return Ok(Updated::Done(token));
+    }
+    let (enabled, locked) = match &change.act {
+        TokenAct::Enable => (true, token.locked),
+        TokenAct::Disable => (false, token.locked),
+        TokenAct::Lock => (token.enabled, true),
+        TokenAct::Unlock => (token.enabled, false),
+        TokenAct::Revoke { by, reason } => {
+            let sentence = Sentence { at: change.at, by, reason: reason.as_deref() };
+            revoke::revoke(tx, token.id, &sentence, &change.event).await?;
+            events::append(tx, &change.event).await?;
+            return reread(tx, change).await;
+        }
+    };
+    let values = values![&token.id, token.version, enabled, locked];
+    if tx.execute(SWITCH, &values).await? == 0 {
+        return Err(Failure::interleaved());
+    }
+    events::append(tx, &change.event).await?;
+    tx.changed(Change::Token(token.id), change.event.at).await?;
+    reread(tx, change).await
+}
+
+/// `revoked` is final: whatever else is asked of such a token changes nothing.
+const fn changes_anything(token: &Token, act: &TokenAct) -> bool {
+    token.revocation.is_none()
+        && match act {
+            TokenAct::Enable => !token.enabled,
+            TokenAct::Disable => token.enabled,
+            TokenAct::Lock => !token.locked,
+            TokenAct::Unlock => token.locked,
+            TokenAct::Revoke { .. } => true,
+        }
+}
+
+async fn reread(
+    tx: &mut Transaction<'_>,
+    change: &TokenChange,
+) -> Result<Updated<Token>, Failure> {
+    match rows::find(tx, &change.realm, change.id).await? {
+        Some(token) => Ok(Updated::Done(token)),
+        None => Err(Failure::interleaved()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Issuing: limits, rows and the kept answer, all or nothing.
+
+use std::collections::BTreeSet;
+
+use counterfoil_authority::policy::AtLimit;
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::SecretHash;
+use counterfoil_authority::service::Services;
+use counterfoil_authority::store::{ActiveLimit, Issued, TokenIssue};
+use counterfoil_authority::subject::Owner;
+use counterfoil_authority::token::Token;
+
+use super::{revoke, rows, secrets, usage};
+use crate::engine::{Failure, Transaction, values};
+use crate::idempotency::{self, Earlier};
+use crate::{events, people};
+
+/// Tokens of an owner that count towards a limit for one service, oldest first.
+const HELD: &str = "
+select t.sort_key, t.id
+from   token t
+where  t.realm = $1
+and    t.owner_kind = $2
+and    t.owner = $3
+and    t.kind = $4
+and    t.revoked_at is null
+and    (t.expires_at is null or t.expires_at > $5)
+and    exists (
+    select 1
+    from   token_service s
+    where  s.realm = t.realm and s.service = $6 and s.sort_key = t.sort_key
+)
+and    ($7 = 0 or exists (
+    select 1
+    from   token_secret s
+    where  s.token = t.id and s.cost is not null
+))";
+
+/// Every statement of this file.
+pub(super) const STATEMENTS: &[&str] = &[HELD];
+
+/// Issues a token, or answers as before.
+pub(super) async fn issue(
+    tx: &mut Transaction<'_>,
+    issue: &TokenIssue,
+) -> Result<Issued, Failure> {
+    let now = issue.token.created_at;
+    match idempotency::earlier(tx, issue.idempotency.as_ref(), now).await? {
+        Earlier::Answered(answer) => Ok(Issued::Replayed(answer)),
+        Earlier::Other => Ok(Issued::KeyReused),
+        Earlier::None => admit(tx, issue).await,
+    }
+}
+
+/// Issues a token whose request is known to be new.
+pub(crate) async fn admit(
+    tx: &mut Transaction<'_>,
+    issue: &TokenIssue,
+) -> Result<Issued, Failure> {
+    let now = issue.token.created_at;
+    if !owner_exists(tx, &issue.token).await? {
+        return Ok(Issued::OwnerGone);
+    }
+    require_services(tx, &issue.token).await?;
+    let mut victims = BTreeSet::new();
+    for limit in &issue.limits {
+        let held = held(tx, issue, *limit).await?;
+        // The new one needs a place too.
+        let excess = (held.len() + 1).saturating_sub(limit.max as usize);
+        if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
+            return Ok(Issued::AtLimit(limit.max));
+        }
+        victims.extend(held.into_iter().take(excess));
+    }
+    let Some(token) = store(tx, issue).await? else {
+        tx.undo();
+        return Ok(Issued::Collision);
+    };
+    let replaced: Vec<TokenId> = victims.into_iter().map(|(_, id)| id).collect();
+    revoke::replace(tx, &replaced, now, &issue.event).await?;
+    idempotency::keep(tx, issue.idempotency.as_ref(), &token, now).await?;
+    events::append(tx, &issue.event).await?;
+    Ok(Issued::Done { token, replaced })
+}
+
+/// Stores tokens for measurements: the same rows, no limits, no event log.
+pub(crate) async fn seed(tx: &mut Transaction<'_>, issues: &[TokenIssue]) -> Result<(), Failure> {
+    for issue in issues {
+        if !owner_exists(tx, &issue.token).await? {
+            return Err(Failure::Overtaken("the owner does not exist"));
+        }
+        require_services(tx, &issue.token).await?;
+        if store(tx, issue).await?.is_none() {
+            return Err(Failure::Overtaken("the id or the hash is taken"));
+        }
+        events::append(tx, &issue.event).await?;
+    }
+    Ok(())
+}
+
+/// The rows of a new token; `None` if its id or its hash is taken.
+async fn store(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option<Token>, Failure> {
+    let TokenIssue { token, secret, .. } = issue;
+    if rows::insert(tx, token).await? == 0 || secrets::insert(tx, token.id, secret).await? == 0 {
+        return Ok(None);
+    }
+    rows::add_services_and_labels(tx, token).await?;
+    usage::store(tx, token.id, &token.usage).await?;
+    Ok(Some(Token { secrets: vec![secret.facts.clone()], revocation: None, ..token.clone() }))
+}
+
+async fn owner_exists(tx: &mut Transaction<'_>, token: &Token) -> Result<bool, Failure> {
+    match &token.owner {
+        Owner::User(name) => people::user_exists(tx, &token.realm, name).await,
+        Owner::Client(name) => people::client_exists(tx, &token.realm, name).await,
+    }
+}
+
+/// A service that was removed since the caller looked must not come back with this token.
+async fn require_services(tx: &mut Transaction<'_>, token: &Token) -> Result<(), Failure> {
+    let Services::Named(labels) = &token.services else { return Ok(()) };
+    for label in labels {
+        if !people::service_exists(tx, &token.realm, label).await? {
+            return Err(Failure::Overtaken("the service was removed in the meantime"));
+        }
+    }
+    Ok(())
+}
+
+/// Which tokens count towards a limit, oldest first.
+async fn held(
+    tx: &mut Transaction<'_>,
+    issue: &TokenIssue,
+    limit: ActiveLimit,
+) -> Result<Vec<(String, TokenId)>, Failure> {
+    let token = &issue.token;
+    if limit.slow_only && matches!(issue.secret.hash, SecretHash::Keyed { .. }) {
+        // A limit on slow hashes has nothing to say about this one.
+        return Ok(Vec::new());
+    }
+    let mut held = BTreeSet::new();
+    for label in token.service_labels() {
+        let values = values![
+            &token.realm,
+            crate::codec::owner_kind(&token.owner),
+            token.owner.name(),
+            token.kind.name(),
+            token.created_at,
+            label,
+            limit.slow_only
+        ];
+        for mut row in tx.query(HELD, &values).await? {
+            held.insert((row.text("sort_key")?, row.token("id")?));
+        }
+    }
+    Ok(held.into_iter().collect())
+}

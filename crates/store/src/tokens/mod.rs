@@ -1,0 +1,144 @@
+//! Tokens in SQL.
+
+mod change;
+mod issue;
+mod list;
+mod record;
+mod revoke;
+mod rotate;
+mod rows;
+mod secrets;
+mod update;
+mod usage;
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::names::{RealmName, ServiceLabel, Username};
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::Mac256;
+use counterfoil_authority::store::{
+    Consumed, Issued, Page, PageRequest, Record, Rehash, Rotated, TokenChange, TokenFilter,
+    TokenIssue, TokenRotate, TokenStore, Unavailable, Updated, UsageDelta,
+};
+use counterfoil_authority::token::Token;
+
+use crate::SqlStore;
+
+pub(crate) use issue::{admit, seed};
+pub(crate) use revoke::revoke_all_of;
+pub(crate) use secrets::purge_retired;
+pub use usage::USAGE_PER_FLUSH_MAX;
+
+/// The statements of these files.
+pub(crate) fn statements() -> Vec<&'static str> {
+    [
+        change::STATEMENTS,
+        issue::STATEMENTS,
+        list::STATEMENTS,
+        record::STATEMENTS,
+        revoke::STATEMENTS,
+        rotate::STATEMENTS,
+        rows::STATEMENTS,
+        secrets::STATEMENTS,
+        update::STATEMENTS,
+        usage::STATEMENTS,
+    ]
+    .concat()
+}
+
+#[async_trait]
+impl TokenStore for SqlStore {
+    async fn token_issue(&self, issue: TokenIssue) -> Result<Issued, Unavailable> {
+        self.write(issue, |tx, issue| Box::pin(issue::issue(tx, issue))).await
+    }
+
+    async fn token_find(
+        &self,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Option<Token>, Unavailable> {
+        self.point((realm.clone(), id), |tx, (realm, id)| Box::pin(rows::find(tx, realm, *id)))
+            .await
+    }
+
+    async fn token_list(
+        &self,
+        realm: &RealmName,
+        filter: TokenFilter,
+        now: Timestamp,
+        page: PageRequest,
+    ) -> Result<Page<Token>, Unavailable> {
+        self.scan((realm.clone(), filter, now, page), |tx, (realm, filter, now, page)| {
+            Box::pin(list::list(tx, realm, filter, *now, page))
+        })
+        .await
+    }
+
+    async fn token_update(
+        &self,
+        token: Token,
+        event: Event,
+    ) -> Result<Updated<Token>, Unavailable> {
+        self.write((token, event), |tx, (token, event)| Box::pin(update::update(tx, token, event)))
+            .await
+    }
+
+    async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable> {
+        self.write(rotate, |tx, rotate| Box::pin(rotate::rotate(tx, rotate))).await
+    }
+
+    async fn token_change(&self, change: TokenChange) -> Result<Updated<Token>, Unavailable> {
+        self.write(change, |tx, change| Box::pin(change::change(tx, change))).await
+    }
+
+    async fn token_record(&self, id: TokenId) -> Result<Option<Record>, Unavailable> {
+        self.count_record_read();
+        self.point(id, |tx, id| Box::pin(record::by_id(tx, *id))).await
+    }
+
+    async fn token_record_by_hash(&self, mac: Mac256) -> Result<Option<Record>, Unavailable> {
+        self.count_record_read();
+        self.point(mac, |tx, mac| Box::pin(record::by_hash(tx, *mac))).await
+    }
+
+    async fn token_records_slow(
+        &self,
+        realm: &RealmName,
+        user: &Username,
+        service: &ServiceLabel,
+    ) -> Result<Vec<Record>, Unavailable> {
+        self.count_record_read();
+        let parameters = (realm.clone(), user.clone(), service.clone());
+        self.point(parameters, |tx, (realm, user, service)| {
+            Box::pin(record::slow_of(tx, realm, user, service))
+        })
+        .await
+    }
+
+    async fn token_consume(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+    ) -> Result<Consumed, Unavailable> {
+        self.write((id, now, ip), |tx, (id, now, ip)| Box::pin(usage::consume(tx, *id, *now, *ip)))
+            .await
+    }
+
+    async fn usage_flush(
+        &self,
+        mut usage: Vec<UsageDelta>,
+        rehashed: Vec<Rehash>,
+        events: Vec<Event>,
+    ) -> Result<(), Unavailable> {
+        // In the order of the table, so that neighbours share a page while it is at hand.
+        usage.sort_unstable_by_key(|delta| *delta.token.as_bytes());
+        self.write((usage, rehashed, events), |tx, (usage, rehashed, events)| {
+            Box::pin(usage::flush(tx, usage, rehashed, events))
+        })
+        .await
+    }
+}

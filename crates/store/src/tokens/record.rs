@@ -1,0 +1,207 @@
+//! The one read that a cache miss costs: token, owner, parent and secrets in one statement.
+
+use counterfoil_authority::kind::Kind;
+use counterfoil_authority::names::{RealmName, ServiceLabel, Username};
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::Mac256;
+use counterfoil_authority::store::Record;
+use counterfoil_authority::subject::{Owner, OwnerFacts, UserFacts, UserStatus};
+use counterfoil_authority::token::StoredSecret;
+
+use super::rows;
+use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
+use crate::{clients, codec};
+
+/// One row per secret. The secret comes first: a second row repeats all that follows.
+macro_rules! record {
+    ($condition:literal) => {
+        concat!(
+            "
+select t.id, s.id, s.slot, s.created_at, s.not_before, s.expires_at, s.pepper, s.hash,
+       s.cost, s.found_by_hash,
+       t.realm, t.kind, t.owner_kind, t.owner, t.services, t.scopes, t.permissions,
+       t.networks, t.doors, t.enabled, t.locked, t.pending, t.revoked_at, t.not_before,
+       t.expires_at, t.created_at, t.max_usages, t.parent,
+       case when q.id is not null and q.revoked_at is null then 0 else 1 end,
+       p.username, p.display_name, p.emails, p.status, p.unit, p.group_names,
+       case when c.name is null then 0 else 1 end,
+       c.realm, c.name, c.description, c.roles, c.scopes, c.services, c.unit, c.limits,
+       c.enabled, c.created_at, c.updated_at, c.version
+from   token t
+left   join token q on q.id = t.parent
+left   join person p on t.owner_kind = 'u' and p.realm = t.realm and p.username = t.owner
+left   join client c on t.owner_kind = 'c' and c.realm = t.realm and c.name = t.owner
+left   join token_secret s on s.token = t.id
+",
+            $condition
+        )
+    };
+}
+
+const BY_ID: &str = record!("where  t.id = $1");
+
+const BY_HASH: &str = record!(
+    "where  t.id = (
+    select h.token
+    from   token_secret h
+    where  h.hash = $1 and h.found_by_hash = 1
+)"
+);
+
+const SLOW_OF: &str = record!(
+    "where  t.realm = $1
+and    t.owner_kind = 'u'
+and    t.owner = $2
+and    t.revoked_at is null
+and    exists (
+    select 1
+    from   token_service n
+    where  n.realm = t.realm and n.service = $3 and n.sort_key = t.sort_key
+)
+and    exists (
+    select 1
+    from   token_secret w
+    where  w.token = t.id and w.cost is not null
+)
+order  by t.sort_key desc"
+);
+
+/// Every statement of this file.
+pub(super) const STATEMENTS: &[&str] = &[BY_ID, BY_HASH, SLOW_OF];
+
+/// The record of a token.
+pub(super) async fn by_id(
+    tx: &mut Transaction<'_>,
+    id: TokenId,
+) -> Result<Option<Record>, Failure> {
+    Ok(records_of(tx.query(BY_ID, &values![&id]).await?)?.pop())
+}
+
+/// The record of the token with a secret that is found by its hash.
+pub(super) async fn by_hash(
+    tx: &mut Transaction<'_>,
+    mac: Mac256,
+) -> Result<Option<Record>, Failure> {
+    Ok(records_of(tx.query(BY_HASH, &values![mac.as_bytes()]).await?)?.pop())
+}
+
+/// The records of a person's tokens for a service that have a slow hash and are not revoked.
+pub(super) async fn slow_of(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    user: &Username,
+    service: &ServiceLabel,
+) -> Result<Vec<Record>, Failure> {
+    Ok(records_of(tx.query(SLOW_OF, &values![realm, user, service]).await?)?)
+}
+
+fn records_of(rows: Vec<Row>) -> Result<Vec<Record>, Inconsistent> {
+    let mut records: Vec<Record> = Vec::new();
+    for mut row in rows {
+        let id = row.token("id")?;
+        let secret = secret_of(&mut row)?;
+        match records.last_mut() {
+            Some(last) if last.id == id => last.secrets.extend(secret),
+            _ => records.push(record_of(id, secret, &mut row)?),
+        }
+    }
+    for record in &mut records {
+        let place = |secret: &StoredSecret| {
+            (secret.facts.slot, std::cmp::Reverse(secret.facts.created_at))
+        };
+        record.secrets.sort_by_key(place);
+    }
+    Ok(records)
+}
+
+fn secret_of(row: &mut Row) -> Result<Option<StoredSecret>, Inconsistent> {
+    let Some(id) = row.text_or_null("secret")? else {
+        for column in ["slot", "created", "begin", "end", "pepper", "hash", "cost", "found"] {
+            row.int_or_null(column)?;
+        }
+        return Ok(None);
+    };
+    Ok(Some(StoredSecret {
+        id,
+        facts: rows::facts(row)?,
+        hash: codec::hash(row)?,
+        found_by_hash: row.flag("found_by_hash")?,
+    }))
+}
+
+fn record_of(
+    id: TokenId,
+    secret: Option<StoredSecret>,
+    row: &mut Row,
+) -> Result<Record, Inconsistent> {
+    let realm = codec::realm(row, "realm")?;
+    let kind = row.parsed("kind", Kind::from_name)?;
+    let owner = codec::owner(row)?;
+    let services = codec::services(row)?;
+    let scopes = codec::scopes(row)?;
+    let permissions = row.text_or_null("permissions")?;
+    let networks = codec::networks(row)?;
+    let doors = codec::doors(row)?;
+    let enabled = row.flag("enabled")?;
+    let locked = row.flag("locked")?;
+    let pending = row.flag("pending")?;
+    let revoked = row.int_or_null("revoked_at")?.is_some();
+    let validity = rows::validity(row)?;
+    let created_at = row.time("created_at")?;
+    let max_usages = row.count_or_null("max_usages")?;
+    let parent = row.token_or_null("parent")?;
+    // A parent that is gone altogether is revoked as well.
+    let parent_revoked = row.flag("parent_revoked")? && parent.is_some();
+    let owner_facts = owner_facts(&owner, row)?;
+    Ok(Record {
+        id,
+        realm,
+        kind,
+        owner,
+        owner_facts,
+        services,
+        scopes,
+        permissions,
+        networks,
+        doors,
+        enabled,
+        locked,
+        pending,
+        revoked,
+        validity,
+        created_at,
+        max_usages,
+        parent,
+        parent_revoked,
+        secrets: secret.into_iter().collect(),
+    })
+}
+
+fn owner_facts(owner: &Owner, row: &mut Row) -> Result<OwnerFacts, Inconsistent> {
+    match owner {
+        Owner::User(_) => {
+            let Some(username) = row.parsed_or_null("username", |t| Username::parse(t).ok())?
+            else {
+                return Ok(OwnerFacts::Gone);
+            };
+            Ok(OwnerFacts::User(UserFacts {
+                username,
+                display_name: row.text_or_null("display_name")?,
+                email: row.json::<Vec<String>>("emails")?.into_iter().next(),
+                status: row.parsed("status", UserStatus::from_name)?,
+                unit: row.text_or_null("unit")?,
+                groups: codec::groups(row)?,
+            }))
+        }
+        Owner::Client(_) => {
+            for column in ["username", "display_name", "emails", "status", "unit", "groups"] {
+                row.text_or_null(column)?;
+            }
+            if row.flag("client")? {
+                Ok(OwnerFacts::Client(clients::client_of(row)?.into()))
+            } else {
+                Ok(OwnerFacts::Gone)
+            }
+        }
+    }
+}

