@@ -25,7 +25,11 @@ const CASES_LONG: u64 = 20_000;
 const CASES_PER_OPERATION_MIN: u64 = 20;
 
 /// Operations that would take away the key the run itself uses.
-const NOT_WITH_OUR_KEY: [&str; 3] = ["/api/v1/self", "/api/v1/self/rotate", "/api/v1/self/derive"];
+const NOT_WITH_OUR_KEY: [&str; 2] = ["/api/v1/self", "/api/v1/self/rotate"];
+
+/// How many of each thing there are at the start; generated requests delete
+/// some of them.
+const OF_EACH: u32 = 12;
 
 /// Starts the server on an empty directory and drives its API.
 ///
@@ -100,38 +104,30 @@ fn operations(api: &Api) -> Result<u64> {
     Ok(u64::try_from(count)?)
 }
 
-/// Names that exist, so that generated requests reach past "not found".
-struct Furniture {
-    tokens: Vec<String>,
-    ids: Vec<String>,
-}
-
-/// Fills the fresh installation with a little of everything.
-fn furnish(api: &Api) -> Result<Furniture> {
+/// Fills the fresh installation with a little of everything, so that generated
+/// requests reach past "not found", and returns the ids that it got.
+fn furnish(api: &Api) -> Result<Vec<String>> {
     let realm = "/api/v1/realms/main";
-    let mut furniture = Furniture { tokens: Vec::new(), ids: Vec::new() };
-    for number in 1..=3 {
-        let user = json!({ "username": format!("user{number}"), "display_name": "A person" });
-        api.json("POST", &format!("{realm}/users"), &user)?;
-        let service = json!({ "label": format!("service{number}"), "name": "A service" });
-        api.json("POST", &format!("{realm}/services"), &service)?;
-        let group = json!({ "name": format!("group{number}") });
-        api.json("POST", &format!("{realm}/groups"), &group)?;
-        let client = json!({ "name": format!("client{number}"), "roles": ["verifier"],
-                             "services": [format!("service{number}")] });
-        api.json("POST", &format!("{realm}/clients"), &client)?;
+    let mut ids = Vec::new();
+    for number in 1..=OF_EACH {
+        let (user, service) = (format!("user{number}"), format!("service{number}"));
+        let make = |what: &str, body: Value| api.json("POST", &format!("{realm}/{what}"), &body);
+        make("users", json!({ "username": user, "display_name": "A person" }))?;
+        make("services", json!({ "label": service, "name": "A service" }))?;
+        make("groups", json!({ "name": format!("group{number}") }))?;
+        let client = format!("client{number}");
+        make("clients", json!({ "name": client, "roles": ["verifier"], "services": [service] }))?;
         let unit = json!({ "name": format!("unit{number}"), "identifier": format!("u{number}") });
-        let unit = api.json("POST", &format!("{realm}/units"), &unit)?;
-        furniture.ids.extend(text(&unit, "/id"));
+        ids.extend(text(&make("units", unit)?, "/id"));
+        let grant = json!({ "subject": { "user": user }, "role": "verifier", "service": service });
+        ids.extend(text(&make("grants", grant)?, "/id"));
         for name in ["one", "two", "three", "four"] {
-            let token = json!({ "kind": "personal_access_token", "user": format!("user{number}"),
-                                "name": name, "services": [format!("service{number}")] });
-            let issued = api.json("POST", &format!("{realm}/tokens"), &token)?;
-            furniture.ids.extend(text(&issued, "/token/id"));
-            furniture.tokens.extend(text(&issued, "/secret"));
+            let token = json!({ "kind": "personal_access_token", "user": user, "name": name,
+                                "services": [service] });
+            ids.extend(text(&make("tokens", token)?, "/token/id"));
         }
     }
-    Ok(furniture)
+    Ok(ids)
 }
 
 fn text(value: &Value, pointer: &str) -> Option<String> {
@@ -140,29 +136,31 @@ fn text(value: &Value, pointer: &str) -> Option<String> {
 
 /// Schemathesis' configuration: which parameter draws from which names, and
 /// how often. The rest of the time it invents one.
-fn dictionaries(furniture: &Furniture) -> String {
-    let numbered = |name: &str| (1..=3).map(|n| format!("{name}{n}")).collect::<Vec<_>>();
-    let names = [numbered("group"), numbered("client")].concat();
+fn dictionaries(ids: &[String]) -> String {
+    let numbered = |name: &str| (1..=OF_EACH).map(|n| format!("{name}{n}")).collect::<Vec<_>>();
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
     let bindings = [
-        ("realm", vec!["main".to_owned()], 0.95),
-        ("username", numbered("user"), 0.7),
-        ("user", numbered("user"), 0.7),
-        ("label", numbered("service"), 0.7),
-        ("service", numbered("service"), 0.7),
-        ("name", names, 0.7),
-        ("id", furniture.ids.clone(), 0.7),
-        ("token", furniture.tokens.clone(), 0.7),
+        ("path.realm", words(&["main"]), 0.95),
+        ("path.username", numbered("user"), 0.7),
+        ("query.user", numbered("user"), 0.7),
+        ("path.label", numbered("service"), 0.7),
+        ("path.service", numbered("service"), 0.7),
+        ("query.service", numbered("service"), 0.7),
+        ("path.name", [numbered("group"), numbered("client")].concat(), 0.7),
+        ("path.id", ids.to_vec(), 0.7),
+        ("path.slug", words(&["not-found", "invalid", "policy"]), 0.7),
     ];
-    let mut lines = vec!["[dictionaries]".to_owned()];
-    for (name, choices, _) in &bindings {
+    let mut values = vec!["[dictionaries]".to_owned()];
+    let mut parameters = vec!["[parameters]".to_owned()];
+    for (parameter, choices, probability) in &bindings {
+        let name = parameter.replace('.', "-");
         // Debug of a list of plain names is also a TOML array.
-        lines.push(format!("{name} = {{ values = {choices:?} }}"));
+        values.push(format!("{name} = {{ values = {choices:?} }}"));
+        parameters.push(format!(
+            "\"{parameter}\" = {{ dictionary = \"{name}\", probability = {probability} }}"
+        ));
     }
-    lines.push("[parameters]".to_owned());
-    for (name, _, probability) in &bindings {
-        lines.push(format!("{name} = {{ dictionary = \"{name}\", probability = {probability} }}"));
-    }
-    lines.join("\n") + "\n"
+    [values, parameters].concat().join("\n") + "\n"
 }
 
 #[cfg(test)]
@@ -171,9 +169,9 @@ mod tests {
 
     #[test]
     fn every_parameter_has_its_dictionary() {
-        let furniture = Furniture { tokens: vec!["cflp_x".to_owned()], ids: vec!["A1".to_owned()] };
-        let config = dictionaries(&furniture);
-        assert!(config.contains("id = { values = [\"A1\"] }\n"));
-        assert!(config.contains("realm = { dictionary = \"realm\", probability = 0.95 }\n"));
+        let config = dictionaries(&["A1".to_owned()]);
+        assert!(config.contains("path-id = { values = [\"A1\"] }\n"), "{config}");
+        let binding = "\"path.realm\" = { dictionary = \"path-realm\", probability = 0.95 }\n";
+        assert!(config.contains(binding), "{config}");
     }
 }

@@ -35,6 +35,7 @@ options:
   --tokens N     tokens in the store (1000000)
   --tokens-max N the largest store of `scale` (10000000)
   --no-record    print, but do not write bench/RESULTS.md
+  --dev          build without optimisation: to try a case; never recorded
   --fresh        make the stores again instead of using those of the last run";
 
 /// What was asked for.
@@ -47,6 +48,7 @@ struct Options {
     tokens_max: u64,
     record: bool,
     fresh: bool,
+    dev: bool,
 }
 
 /// Measures something and records it.
@@ -74,6 +76,7 @@ impl Options {
             tokens_max: 10_000_000,
             record: true,
             fresh: false,
+            dev: false,
         };
         let mut long = false;
         let mut words = arguments.iter();
@@ -87,6 +90,7 @@ impl Options {
                 "--long" => long = true,
                 "--no-record" => options.record = false,
                 "--fresh" => options.fresh = true,
+                "--dev" => (options.dev, options.record) = (true, false),
                 "--seconds" => options.seconds = number()?.max(1),
                 "--rounds" => options.rounds = u32::try_from(number()?.max(1))?,
                 "--tokens" => options.tokens = number()?.max(1_000),

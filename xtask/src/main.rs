@@ -23,7 +23,9 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask <command>
 
-  test [--long] [FILTER]   every test; with FILTER only the tests whose name contains it
+  test [--long] [--step NAME] [FILTER]
+                           every test; with FILTER only the tests whose name contains it,
+                           with --step only the steps whose name contains NAME
   bench [--long] [options] [CASE...]
                            the benchmark; `cargo xtask bench --help` lists cases and options
   tidy [--bless]           the rules of the house that no compiler checks;

@@ -64,14 +64,23 @@ struct Step {
 #[derive(Default)]
 pub(crate) struct Report {
     steps: Vec<Step>,
+    only: Option<String>,
 }
 
 impl Report {
+    /// A report in which only steps whose name contains `only` run.
+    pub(crate) fn of(only: Option<String>) -> Self {
+        Self { steps: Vec::new(), only }
+    }
+
     /// Runs one step under a heading and keeps what came of it.
     ///
     /// A step that cannot even start has failed: it must not stop the others
     /// from being reported.
     pub(crate) fn step(&mut self, name: &str, step: impl FnOnce() -> anyhow::Result<Outcome>) {
+        if self.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+            return;
+        }
         println!("\n== {name}");
         let start = clock::now();
         let outcome =

@@ -61,7 +61,6 @@ fn main() -> Result<()> {
     let start = now();
     let rows = template.rows();
     let kept = fill(&connection, template, &pepper, tokens, options.required("users")?)?;
-    connection.execute_batch("analyze")?;
     connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
     write_lines(&out, kept)?;
     let seconds = start.elapsed().as_secs();

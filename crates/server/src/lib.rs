@@ -9,7 +9,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod doctor;
-#[path = "/tmp/cf/http_stub.rs"]
 pub mod http;
 pub mod installation;
 pub mod keydir;

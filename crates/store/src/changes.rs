@@ -31,14 +31,17 @@ where  seq > $1
 order  by seq
 limit  $2";
 
-/// The last row always stays, so that the numbers that were given out remain known.
+/// Only from the front, so that what is left has no holes even if clocks disagree; and never
+/// the last row, so that the numbers that were given out remain known.
 const PURGE: &str = "
 delete from change_log
 where  seq in (
     select seq
     from   change_log
-    where  at < $1
-    and    seq < (select max(seq) from change_log)
+    where  seq < coalesce(
+        (select min(seq) from change_log where at >= $1),
+        (select max(seq) from change_log)
+    )
     order  by seq
     limit  $2
 )";

@@ -280,8 +280,7 @@ impl ClientStore for SqlStore {
         client: Client,
         event: Event,
     ) -> Result<Updated<Client>, Unavailable> {
-        self.write((client, event), |tx, (client, event)| Box::pin(update(tx, client, event)))
-            .await
+        self.write((client, event), |tx, (client, event)| Box::pin(update(tx, client, event))).await
     }
 
     async fn client_delete(

@@ -134,12 +134,14 @@ pub(crate) fn groups(row: &mut Row) -> Result<Vec<GroupName>, Inconsistent> {
 pub(crate) fn hash(row: &mut Row) -> Result<SecretHash, Inconsistent> {
     let pepper = row.small("pepper")?;
     let mac = Mac256::from_bytes(row.bytes32("hash")?);
-    let cost = row.parsed_or_null("cost", |text| {
-        match unwords(text, |number| number.parse().ok())?[..] {
-            [memory_kib, passes, lanes] => Some(SlowCost { memory_kib, passes, lanes }),
-            _ => None,
-        }
-    })?;
+    let cost =
+        row.parsed_or_null(
+            "cost",
+            |text| match unwords(text, |number| number.parse().ok())?[..] {
+                [memory_kib, passes, lanes] => Some(SlowCost { memory_kib, passes, lanes }),
+                _ => None,
+            },
+        )?;
     Ok(match cost {
         None => SecretHash::Keyed { pepper, mac },
         Some(cost) => SecretHash::Slow { pepper, digest: mac, cost },
@@ -157,9 +159,7 @@ pub(crate) const fn hash_bytes(hash: &SecretHash) -> &[u8; 32] {
 pub(crate) fn cost(hash: &SecretHash) -> Option<String> {
     match hash {
         SecretHash::Keyed { .. } => None,
-        SecretHash::Slow { cost, .. } => {
-            Some(words([cost.memory_kib, cost.passes, cost.lanes]))
-        }
+        SecretHash::Slow { cost, .. } => Some(words([cost.memory_kib, cost.passes, cost.lanes])),
     }
 }
 

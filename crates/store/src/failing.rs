@@ -12,7 +12,7 @@ use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
     Change, ChangeListener, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
-    Inserted, Initialised, Installation, InstallationStore, Issued, KeyRecord, KeyUse,
+    Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse,
     MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore, Purged, Record,
     Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter, TokenIssue,
     TokenRotate, TokenStore, Unavailable, Updated, UsageDelta, UserFilter,

@@ -7,7 +7,7 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::store::{
-    Change, ChangeListener, ClientCreated, Inserted, Initialised, Installation, InstallationStore,
+    Change, ChangeListener, ClientCreated, Initialised, Inserted, Installation, InstallationStore,
     KeyRecord, KeyUse, NewInstallation, Purged, Unavailable,
 };
 
@@ -98,11 +98,7 @@ async fn keys(tx: &mut Transaction<'_>) -> Result<Vec<KeyRecord>, Failure> {
     Ok(keys?)
 }
 
-async fn add_key(
-    tx: &mut Transaction<'_>,
-    key: &KeyRecord,
-    event: &Event,
-) -> Result<(), Failure> {
+async fn add_key(tx: &mut Transaction<'_>, key: &KeyRecord, event: &Event) -> Result<(), Failure> {
     if store_key(tx, key).await? > 0 {
         events::append(tx, event).await?;
         return tx.changed(Change::Everything, event.at).await;

@@ -45,19 +45,21 @@ pub(super) struct Store {
 }
 
 impl World {
-    /// Builds everything with optimisation.
+    /// Builds everything, with optimisation unless the options say otherwise.
     ///
     /// # Errors
     ///
     /// Fails when it does not compile.
     pub(super) fn build(options: Options) -> Result<Self> {
-        println!("building with --release");
+        let (profile, directory) =
+            if options.dev { ("dev", "debug") } else { ("release", "release") };
+        println!("building with profile {profile}");
         let mut build = cargo();
-        build.args(["build", "--release", "--locked", "--bins"]);
+        build.args(["build", "--profile", profile, "--locked", "--bins"]);
         build.args(["--package", "counterfoil-server", "--package", "counterfoil-bench"]);
         let ran = command::run(&mut build, Deadline::NEVER, Show::Live)?;
         ensure!(ran.ok(), "the release build failed: {}", ran.fault());
-        let tools = target_dir().join("release").canonicalize()?;
+        let tools = target_dir().join(directory).canonicalize()?;
         let home = target_dir().join("bench");
         std::fs::create_dir_all(&home)?;
         let home = home.canonicalize()?;
@@ -195,12 +197,18 @@ pub(super) fn serve(world: &World, directory: &DataDir, cache_bytes: u64) -> Res
     directory.serve(&world.binary, &settings)
 }
 
-/// What a store depends on: its size, the schema, and how it is filled.
+/// What a store depends on: its size, how it is filled, and the schema.
 fn store_state(tokens: u64) -> Result<String> {
-    let schema = root().join("crates/store/migrations/CHECKSUMS");
-    let schema = std::fs::read_to_string(&schema)
-        .with_context(|| format!("cannot read {}", schema.display()))?;
-    Ok(format!("{tokens} tokens, version {STORE_VERSION}\n{schema}"))
+    let mut state = format!("{tokens} tokens, version {STORE_VERSION}\n");
+    let mut migrations = Vec::new();
+    for entry in std::fs::read_dir(root().join("crates/store/migrations"))? {
+        migrations.push(entry?.path());
+    }
+    migrations.sort();
+    for migration in migrations {
+        state.push_str(&std::fs::read_to_string(migration)?);
+    }
+    Ok(state)
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -183,7 +183,7 @@ fn merge(target: &mut Value, patch: &Map<String, Value>) {
         match value {
             Value::Null => drop(fields.remove(name)),
             Value::Object(inner) => {
-                merge(fields.entry(name.as_str()).or_insert(Value::Null), inner)
+                merge(fields.entry(name.as_str()).or_insert(Value::Null), inner);
             }
             other => drop(fields.insert(name.clone(), other.clone())),
         }

@@ -46,10 +46,18 @@ pub(crate) fn table(columns: &[Column], items: &[Value]) {
     line(&table.trim_fmt());
 }
 
+/// What names a record comes first, the rest by the alphabet.
+const LEADING: [&str; 9] =
+    ["id", "username", "label", "name", "display_name", "kind", "user", "state", "status"];
+
 /// Prints every field of an object that has a value, one per line.
 pub(crate) fn record(object: &Value) {
+    let mut fields: Vec<(&String, &Value)> = object.as_object().into_iter().flatten().collect();
+    let place = |name: &str| LEADING.iter().position(|leading| *leading == name);
+    // Stable: fields that do not lead keep their order.
+    fields.sort_by_key(|(name, _)| place(name).unwrap_or(LEADING.len()));
     let mut table = plain();
-    for (name, value) in object.as_object().into_iter().flatten() {
+    for (name, value) in fields {
         let text = cell(Some(value));
         if !text.is_empty() {
             table.add_row([name.clone(), text]);
@@ -82,7 +90,7 @@ fn field<'a>(item: &'a Value, pointer: &str) -> Option<&'a Value> {
 fn cell(value: Option<&Value>) -> String {
     let text = match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => without_fraction(text).unwrap_or_else(|| text.clone()),
         Some(Value::Array(items)) if items.iter().all(|item| !item.is_object()) => {
             items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(", ")
         }
@@ -90,6 +98,14 @@ fn cell(value: Option<&Value>) -> String {
         Some(other) => other.to_string(),
     };
     clean(&text)
+}
+
+/// An RFC 3339 time in UTC to the second: nobody reads the microseconds in a table.
+fn without_fraction(text: &str) -> Option<String> {
+    let (seconds, fraction) = text.strip_suffix('Z')?.split_once('.')?;
+    let time = seconds.len() == 19 && seconds.get(10..11) == Some("T");
+    let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    (time && digits).then(|| format!("{seconds}Z"))
 }
 
 /// The text without control characters.
@@ -107,6 +123,8 @@ mod tests {
     fn cells_read_well_and_carry_no_control_characters() {
         assert_eq!(cell(Some(&json!(["a", "b"]))), "a, b");
         assert_eq!(cell(Some(&json!(null))), "");
+        assert_eq!(cell(Some(&json!("2026-11-21T23:08:04.659625Z"))), "2026-11-21T23:08:04Z");
+        assert_eq!(cell(Some(&json!("v1.2Z"))), "v1.2Z");
         assert_eq!(cell(Some(&json!({}))), "");
         assert_eq!(cell(Some(&json!({ "a": 1 }))), r#"{"a":1}"#);
         assert_eq!(cell(Some(&json!("a\u{1b}[2Jb"))), "a[2Jb");

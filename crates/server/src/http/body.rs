@@ -251,7 +251,10 @@ mod tests {
         assert_eq!(said(r#"{"inner":{"count":1}}"#), "name: is missing");
         assert_eq!(said(r#"{"name":"x","inner":{}}"#), "inner.count: is missing");
         assert_eq!(said(r#"{"name":"x","name":"y"}"#), "name: is given twice");
-        assert_eq!(said(r#"{"name":"x","inner":{"count":"cflp_secret"}}"#), "inner.count: expected u32");
+        assert_eq!(
+            said(r#"{"name":"x","inner":{"count":"cflp_secret"}}"#),
+            "inner.count: expected u32"
+        );
         assert_eq!(said(r#"{"name":"x","inner":{"count":-1}}"#), "inner.count: expected u32");
         assert!(said(r#"{"name":"x""#).contains("not well-formed JSON"));
         assert!(said("{\"name\":\"\u{0}\"}").contains("not well-formed JSON"));

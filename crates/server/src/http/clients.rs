@@ -24,8 +24,8 @@ use super::query::{At, Paging, StrictQuery};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
 use super::wire::{
-    ApiScopeList, ClientWord, LineWord, PageBody, ParagraphsWord, RoleList, ServiceList, json_bytes,
-    not_null, present, time, versioned,
+    ApiScopeList, Change, ClientWord, LineWord, PageBody, ParagraphsWord, RoleList, ServiceList,
+    json_bytes, not_null, present, time, versioned,
 };
 
 /// A machine client.
@@ -106,19 +106,19 @@ pub struct ClientCreate {
 pub struct ClientPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ParagraphsWord>)]
-    description: Option<Option<ParagraphsWord>>,
+    description: Change<ParagraphsWord>,
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = RoleList, required = false)]
     roles: Option<RoleList>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ApiScopeList>)]
-    scopes: Option<Option<ApiScopeList>>,
+    scopes: Change<ApiScopeList>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ServiceList>)]
-    services: Option<Option<ServiceList>>,
+    services: Change<ServiceList>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    unit: Option<Option<LineWord>>,
+    unit: Change<LineWord>,
     /// Replaces the limits.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = LimitsBody, required = false)]
@@ -143,10 +143,8 @@ fn services(list: ServiceList) -> Vec<ServiceLabel> {
 }
 
 fn rendered(client: &Client, secret: &ClearSecret) -> Vec<u8> {
-    let body = ClientIssued {
-        client: ClientBody::from(client),
-        secret: secret.reveal().to_owned(),
-    };
+    let body =
+        ClientIssued { client: ClientBody::from(client), secret: secret.reveal().to_owned() };
     // Plain strings and numbers cannot fail to be written.
     serde_json::to_vec(&body).unwrap_or_default()
 }

@@ -195,9 +195,9 @@ fn kind_of(schema: &Value) -> String {
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
         _ => vec!["any"],
     };
-    let named = |name: &&str| match *name {
+    let worded = |name: &&str| match *name {
         "array" => format!("list of {}", kind_of(&schema["items"])),
         other => other.to_owned(),
     };
-    names.iter().map(named).collect::<Vec<_>>().join(" or ")
+    names.iter().map(worded).collect::<Vec<_>>().join(" or ")
 }

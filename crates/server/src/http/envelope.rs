@@ -61,11 +61,7 @@ impl Arrival {
 }
 
 /// Wraps every route.
-pub async fn envelope(
-    State(state): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub async fn envelope(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();

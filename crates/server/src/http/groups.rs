@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::query::{At, Paging, StrictQuery};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
-use super::wire::{GroupWord, ParagraphsWord, PageBody, created, segment, time};
+use super::wire::{GroupWord, PageBody, ParagraphsWord, created, segment, time};
 
 /// A group.
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,10 +80,8 @@ pub async fn group_create(
     At(realm): At<RealmName>,
     Payload { value, .. }: Payload<GroupCreate>,
 ) -> Result<Response, Problem> {
-    let draft = GroupDraft {
-        name: value.name.0,
-        description: value.description.map(|text| text.0.0),
-    };
+    let draft =
+        GroupDraft { name: value.name.0, description: value.description.map(|text| text.0.0) };
     let group = state.authority.create_group(&caller, &realm, draft).await?;
     let location = format!("/api/v1/realms/{realm}/groups/{}", segment(group.name.as_str()));
     Ok(created(&location, None, GroupBody::from(group)))

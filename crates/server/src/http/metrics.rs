@@ -85,7 +85,11 @@ impl Metrics {
             durations.clone(),
         );
         let answers = Family::<StatusLabels, Counter>::default();
-        registry.register("http_requests", "Requests by route and class of status", answers.clone());
+        registry.register(
+            "http_requests",
+            "Requests by route and class of status",
+            answers.clone(),
+        );
         let verified = Family::<VerifyLabels, Counter>::default();
         registry.register("verify", "Verifications by door and outcome", verified.clone());
         let mut verify = Vec::with_capacity(DOORS.len() * OUTCOMES);
@@ -143,7 +147,7 @@ impl Metrics {
         self.verify.get(door as usize * OUTCOMES + outcome).map_or(0, Counter::get)
     }
 
-    /// All of them in the text form of OpenMetrics.
+    /// All of them in the text form of `OpenMetrics`.
     pub fn text(&self) -> String {
         let mut text = String::new();
         if encode(&mut text, &self.registry).is_err() {
@@ -178,12 +182,21 @@ impl Collector for Gauges {
         let counters = [
             ("cache_hits", "Look-ups answered from memory", figures.cache.hits),
             ("cache_misses", "Look-ups that read the store", figures.cache.misses),
-            ("cache_fills_dropped", "Fills that came too late to be kept", figures.cache.dropped_fills),
+            (
+                "cache_fills_dropped",
+                "Fills that came too late to be kept",
+                figures.cache.dropped_fills,
+            ),
             ("usage_lost", "Uses that could not be noted", figures.usage_lost),
         ];
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value);
-            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+            counter.encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                counter.metric_type(),
+            )?)?;
         }
         Ok(())
     }

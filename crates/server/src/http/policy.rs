@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::wire::{DoorList, NetworkList, ScopeList};
+
 /// Limits on tokens. Absent or `null` restricts nothing at its level; a service inherits what
 /// it does not state from its realm, and may only tighten it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -14,47 +16,74 @@ use utoipa::ToSchema;
 pub struct PolicyBody {
     /// Whether tokens may be issued and used at all.
     enabled: Option<bool>,
-    /// `grouped`, `prefixed`, `plain15`, `plain08` or `ag`.
-    #[schema(example = "grouped")]
-    form: Option<String>,
+    /// The form of generated service tokens.
+    form: Option<FormBody>,
     /// Characters, for forms that have a choice.
     length: Option<u32>,
-    /// `generated`, `self_select` or `external`.
-    #[schema(example = "generated")]
-    source: Option<String>,
+    /// Who makes the secret.
+    source: Option<SourceBody>,
     /// Bounds of a self-selected secret.
     self_select: Option<SelfSelectBody>,
     /// Life of a token that names no end.
+    #[schema(minimum = 1, maximum = 3162240000_i64)]
     default_lifetime_seconds: Option<i64>,
     /// Longest life.
+    #[schema(minimum = 1, maximum = 3162240000_i64)]
     max_lifetime_seconds: Option<i64>,
     /// Whether a token without end is refused.
     must_expire: Option<bool>,
     /// Active tokens per person and service at most.
     max_active_per_user: Option<u32>,
-    /// `refuse` or `replace_oldest`.
-    #[schema(example = "refuse")]
-    at_limit: Option<String>,
+    /// What happens at that limit.
+    at_limit: Option<AtLimitBody>,
     /// Whether the holder may rotate the token.
     self_rotate: Option<bool>,
     /// Whether the holder may derive narrower tokens.
     self_derive: Option<bool>,
     /// How long a former secret works after a rotation.
+    #[schema(minimum = 0, maximum = 3162240000_i64)]
     rotation_overlap_seconds: Option<i64>,
     /// Scopes on offer.
+    #[schema(value_type = Option<ScopeList>)]
     scopes: Option<Vec<String>>,
     /// Networks that tokens may be used from.
+    #[schema(value_type = Option<NetworkList>)]
     networks: Option<Vec<String>>,
     /// Doors that tokens may be presented at.
+    #[schema(value_type = Option<DoorList>)]
     doors: Option<Vec<String>>,
     /// Who may issue: `self`, `administrators`, `group:<name>`.
     issue_by: Option<Vec<String>>,
     /// Directory hash schemes to derive at issue.
     hash_schemes: Option<Vec<String>>,
     /// A token unused for this long becomes inactive.
+    #[schema(minimum = 1, maximum = 3162240000_i64)]
     idle_expiry_seconds: Option<i64>,
     /// Whether a new token waits for approval.
     approval: Option<bool>,
+}
+
+/// Declares the words of a field, for the document alone.
+macro_rules! words {
+    ($($(#[$meta:meta])* $name:ident as $shown:ident in $case:literal { $($word:ident),* })*) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Serialize, ToSchema)]
+        #[schema(as = $shown)]
+        #[serde(rename_all = $case)]
+        #[expect(dead_code, reason = "only describes the words")]
+        enum $name { $($word),* }
+    )*};
+}
+
+words! {
+    /// 24 characters in groups, the `cfl` form, COmanage's short forms.
+    FormBody as SecretForm in "lowercase" { Grouped, Prefixed, Plain15, Plain08, Ag }
+    /// Made here, chosen by the person, or handed in by another system.
+    SourceBody as SecretSource in "snake_case" { Generated, SelfSelect, External }
+    /// Refuse the new token, or revoke the oldest one.
+    AtLimitBody as AtLimit in "snake_case" { Refuse, ReplaceOldest }
+    /// The request itself, `X-Original-*` headers, or `X-Forwarded-*` headers.
+    OriginBody as Origin in "kebab-case" { Subpath, XOriginal, XForwarded }
 }
 
 /// Length bounds, in characters.
@@ -74,9 +103,9 @@ pub struct ForwardAuthBody {
     /// Scopes that every request needs.
     #[schema(required = false)]
     required_scopes: Vec<String>,
-    /// Where method and path are read from: `subpath`, `x-original` or `x-forwarded`.
-    #[schema(required = false, example = "subpath")]
-    origin: String,
+    /// Where method and path are read from.
+    #[schema(required = false)]
+    origin: OriginBody,
     /// Scopes that some requests need besides; a rule can only add.
     #[schema(required = false)]
     rules: Vec<ForwardAuthRuleBody>,
@@ -153,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_patch_may_clear_known_fields_and_name_no_others() {
-        let read = |text: &str| serde_json::from_str::<PolicyPatch>(text).map(|patch| patch.0.len());
+        let read =
+            |text: &str| serde_json::from_str::<PolicyPatch>(text).map(|patch| patch.0.len());
         assert_eq!(read(r#"{"must_expire":null,"enabled":true}"#).unwrap(), 2);
         assert!(read(r#"{"colour":null}"#).is_err());
         assert!(read(r#"{"colour":1}"#).is_err());

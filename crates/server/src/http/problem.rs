@@ -1,4 +1,9 @@
-//! Every refusal of the native API as an RFC 9457 problem document: the one table of statuses.
+//! Every refusal of the native API as an RFC 9457 problem document.
+//!
+//! The statuses stand in [`PROBLEMS`]; the only other thing to know is which refusal of the
+//! authority belongs to which class, which is the exhaustive `match` below.
+
+mod catalogue;
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -8,254 +13,10 @@ use counterfoil_authority::refusal::Refusal;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use catalogue::{Entry, PROBLEMS, Sort, catalogue};
+
 /// Seconds after which a caller that met a 503 may try again.
 const RETRY_AFTER_SECONDS: u32 = 1;
-
-/// What is wrong, as a class that never changes its slug once released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
-    /// The body is no JSON.
-    Malformed,
-    /// Nobody is authenticated.
-    Unauthenticated,
-    /// The caller lacks a scope.
-    InsufficientScope,
-    /// The caller may do this, but not to this extent.
-    BeyondGrant,
-    /// There is no such thing.
-    NotFound,
-    /// There is no such route.
-    NoSuchRoute,
-    /// The route knows other methods.
-    MethodNotAllowed,
-    /// The name is taken.
-    Exists,
-    /// As many tokens as policy allows.
-    AtLimit,
-    /// The token has ended.
-    Ended,
-    /// Live tokens still name it.
-    InUse,
-    /// Others still belong to it.
-    NotEmpty,
-    /// The installation depends on it.
-    BuiltIn,
-    /// `If-Match` names another version.
-    VersionMismatch,
-    /// The body is too large.
-    BodyTooLarge,
-    /// The body is not declared as JSON.
-    UnsupportedMediaType,
-    /// A field makes no sense.
-    Invalid,
-    /// A policy forbids it.
-    Policy,
-    /// The idempotency key was used for another request.
-    KeyReused,
-    /// This release does not do it.
-    NotAvailable,
-    /// Too many requests.
-    RateLimited,
-    /// The store or the hashing queue cannot answer now.
-    Unavailable,
-}
-
-/// One row of the catalogue.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    /// The class.
-    pub sort: Sort,
-    /// Its HTTP status.
-    pub status: StatusCode,
-    /// The end of its `type`, `/problems/{slug}`.
-    pub slug: &'static str,
-    /// Its title.
-    pub title: &'static str,
-    /// What it means and what to do, for the documentation.
-    pub meaning: &'static str,
-}
-
-const fn entry(
-    sort: Sort,
-    status: StatusCode,
-    slug: &'static str,
-    title: &'static str,
-    meaning: &'static str,
-) -> Entry {
-    Entry { sort, status, slug, title, meaning }
-}
-
-/// Every problem that the API answers, by status.
-pub const PROBLEMS: [Entry; 22] = [
-    entry(
-        Sort::Malformed,
-        StatusCode::BAD_REQUEST,
-        "malformed",
-        "Malformed request",
-        "The body is not well-formed JSON in UTF-8, or is nested too deeply.",
-    ),
-    entry(
-        Sort::Unauthenticated,
-        StatusCode::UNAUTHORIZED,
-        "unauthenticated",
-        "Not authenticated",
-        "No credential was presented as `Authorization: Bearer`, or it is not good. \
-         Why it is not good stands in the events of the realm.",
-    ),
-    entry(
-        Sort::InsufficientScope,
-        StatusCode::FORBIDDEN,
-        "insufficient-scope",
-        "Insufficient scope",
-        "The caller's roles or the scopes of the presented token do not allow this here.",
-    ),
-    entry(
-        Sort::BeyondGrant,
-        StatusCode::FORBIDDEN,
-        "beyond-grant",
-        "Beyond the caller's grant",
-        "The caller may do this sort of thing, but not to this extent: nobody gives more than \
-         they have.",
-    ),
-    entry(
-        Sort::NotFound,
-        StatusCode::NOT_FOUND,
-        "not-found",
-        "Not found",
-        "There is no such thing, or it belongs to a realm or person that the caller may not \
-         know of. The two answer alike.",
-    ),
-    entry(
-        Sort::NoSuchRoute,
-        StatusCode::NOT_FOUND,
-        "no-such-route",
-        "No such route",
-        "The path is not part of the API, or its door is switched off.",
-    ),
-    entry(
-        Sort::MethodNotAllowed,
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        "Method not allowed",
-        "The path exists; the `Allow` header lists its methods.",
-    ),
-    entry(
-        Sort::Exists,
-        StatusCode::CONFLICT,
-        "exists",
-        "Name taken",
-        "Something of that name exists already.",
-    ),
-    entry(
-        Sort::AtLimit,
-        StatusCode::CONFLICT,
-        "at-limit",
-        "Token limit reached",
-        "The person holds as many active tokens as the service's policy allows. \
-         Revoke one first.",
-    ),
-    entry(
-        Sort::Ended,
-        StatusCode::CONFLICT,
-        "ended",
-        "Token ended",
-        "The token is revoked or expired for good. Issue a new one.",
-    ),
-    entry(
-        Sort::InUse,
-        StatusCode::CONFLICT,
-        "in-use",
-        "Service in use",
-        "Tokens that are not revoked still name the service. Suspend it, or revoke them first.",
-    ),
-    entry(
-        Sort::NotEmpty,
-        StatusCode::CONFLICT,
-        "not-empty",
-        "Not empty",
-        "Others still belong to it. Move or remove them first.",
-    ),
-    entry(
-        Sort::BuiltIn,
-        StatusCode::CONFLICT,
-        "built-in",
-        "Built in",
-        "The installation depends on it, so it cannot be changed like this.",
-    ),
-    entry(
-        Sort::VersionMismatch,
-        StatusCode::PRECONDITION_FAILED,
-        "version-mismatch",
-        "Changed in between",
-        "`If-Match` names another version than the present one. Read it again, then decide.",
-    ),
-    entry(
-        Sort::BodyTooLarge,
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "body-too-large",
-        "Body too large",
-        "The body exceeds the limit of the route.",
-    ),
-    entry(
-        Sort::UnsupportedMediaType,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported-media-type",
-        "Unsupported media type",
-        "Bodies are JSON: send `Content-Type: application/json`.",
-    ),
-    entry(
-        Sort::Invalid,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid",
-        "Invalid field",
-        "A field or parameter is unknown, missing, or has a value that makes no sense. \
-         `field` names it.",
-    ),
-    entry(
-        Sort::Policy,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "policy",
-        "Against policy",
-        "The policy of the service or realm forbids what was asked for.",
-    ),
-    entry(
-        Sort::KeyReused,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "idempotency-key-reused",
-        "Idempotency key reused",
-        "The `Idempotency-Key` was used for another request. Choose a new one.",
-    ),
-    entry(
-        Sort::NotAvailable,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "not-available",
-        "Not available",
-        "The contract knows this, but this release does not do it yet.",
-    ),
-    entry(
-        Sort::RateLimited,
-        StatusCode::TOO_MANY_REQUESTS,
-        "rate-limited",
-        "Too many requests",
-        "The caller asks too often. `Retry-After` says when to come back.",
-    ),
-    entry(
-        Sort::Unavailable,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "unavailable",
-        "Temporarily unavailable",
-        "The store or the hashing queue cannot answer now. Nothing is known to have happened; \
-         try again after `Retry-After` seconds. Never a denial.",
-    ),
-];
-
-impl Sort {
-    /// Its row.
-    pub fn entry(self) -> &'static Entry {
-        // The last row is the harmless answer should a row ever be forgotten; a test forbids it.
-        PROBLEMS.iter().find(|entry| entry.sort == self).unwrap_or(&PROBLEMS[PROBLEMS.len() - 1])
-    }
-}
 
 /// A refusal of the native API. `detail` belongs to the occurrence, the rest to the class;
 /// nothing from a database driver ever reaches either.
@@ -296,6 +57,7 @@ impl Problem {
     }
 
     /// A field or parameter that makes no sense.
+    #[expect(clippy::needless_pass_by_value, reason = "callers hand over the error they just met")]
     pub fn invalid(field: impl Into<String>, why: impl ToString) -> Self {
         let field = field.into();
         let why = why.to_string();
@@ -438,34 +200,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// The catalogue as the reference page `docs/reference/problems.md`.
-pub fn catalogue() -> String {
-    let mut page = String::from(
-        "# Problems\n\n\
-         Every refusal of the native API is a problem document (RFC 9457).\n\
-         Its `type` is `/problems/` and one of these slugs, which never change once released.\n\
-         `field` names the field or parameter at fault, `request_id` is the same as in the log.\n\n\
-         | slug | status | title | meaning |\n|---|---|---|---|\n",
-    );
-    for entry in &PROBLEMS {
-        let (slug, status) = (entry.slug, entry.status.as_u16());
-        page.push_str(&format!("| `{slug}` | {status} | {} | {} |\n", entry.title, entry.meaning));
-    }
-    page
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_class_has_exactly_one_row_and_one_slug() {
-        for (position, row) in PROBLEMS.iter().enumerate() {
-            assert_eq!(row.sort.entry().slug, row.slug);
-            let later = PROBLEMS.iter().skip(position + 1);
-            assert!(!later.clone().any(|other| other.slug == row.slug || other.sort == row.sort));
-        }
-    }
 }

@@ -19,7 +19,9 @@ use super::problem::Problem;
 use super::query::{At, Paging, StrictQuery};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
-use super::wire::{LineWord, PageBody, RealmWord, TitleWord, created, not_null, present, time, versioned};
+use super::wire::{
+    Change, LineWord, PageBody, RealmWord, TitleWord, created, not_null, present, time, versioned,
+};
 
 /// A realm.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,7 +77,7 @@ pub struct RealmCreate {
 pub struct RealmPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    display_name: Option<Option<LineWord>>,
+    display_name: Change<LineWord>,
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,

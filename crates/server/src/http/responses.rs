@@ -65,8 +65,16 @@ fn collect(rows: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
 #[openapi(components(
     schemas(Document),
     responses(
-        Malformed, Unauthenticated, Forbidden, NotFound, Conflict, VersionMismatch, BodyTooLarge,
-        UnsupportedMediaType, Invalid, Unavailable
+        Malformed,
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Conflict,
+        VersionMismatch,
+        BodyTooLarge,
+        UnsupportedMediaType,
+        Invalid,
+        Unavailable
     )
 ))]
 pub struct Components;

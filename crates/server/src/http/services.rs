@@ -20,8 +20,8 @@ use super::query::{At, Paging, StrictQuery};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
 use super::wire::{
-    GroupWord, LineWord, PageBody, ParagraphsWord, ServiceStatusWord, ServiceWord, TitleWord,
-    VisibilityWord, WebAddressWord, created, not_null, present, time, versioned,
+    Change, GroupWord, LineWord, PageBody, ParagraphsWord, ServiceStatusWord, ServiceWord,
+    TitleWord, VisibilityWord, WebAddressWord, created, not_null, present, time, versioned,
 };
 
 /// A service.
@@ -117,31 +117,31 @@ pub struct ServicePatch {
     name: Option<TitleWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ParagraphsWord>)]
-    description: Option<Option<ParagraphsWord>>,
+    description: Change<ParagraphsWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<WebAddressWord>)]
-    url: Option<Option<WebAddressWord>>,
+    url: Change<WebAddressWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    contact: Option<Option<LineWord>>,
+    contact: Change<LineWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<WebAddressWord>)]
-    logo_url: Option<Option<WebAddressWord>>,
+    logo_url: Change<WebAddressWord>,
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = VisibilityWord, required = false)]
     visibility: Option<VisibilityWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<GroupWord>)]
-    group: Option<Option<GroupWord>>,
+    group: Change<GroupWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    entitlement_uri: Option<Option<LineWord>>,
+    entitlement_uri: Change<LineWord>,
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = ServiceStatusWord, required = false)]
     status: Option<ServiceStatusWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    unit: Option<Option<LineWord>>,
+    unit: Change<LineWord>,
     /// Merged into the policy (RFC 7396).
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = PolicyBody, required = false)]
@@ -238,8 +238,8 @@ pub async fn service_edit(
     IfMatch(version): IfMatch,
     Payload { value, .. }: Payload<ServicePatch>,
 ) -> Result<Response, Problem> {
-    let line = |text: Option<Option<LineWord>>| text.map(|text| text.map(|text| text.0.0));
-    let web = |text: Option<Option<WebAddressWord>>| text.map(|text| text.map(|text| text.0.0));
+    let line = |text: Change<LineWord>| text.map(|text| text.map(|text| text.0.0));
+    let web = |text: Change<WebAddressWord>| text.map(|text| text.map(|text| text.0.0));
     let edit = ServiceEdit {
         name: value.name.map(|name| name.0.0),
         description: value.description.map(|text| text.map(|text| text.0.0)),

@@ -1,11 +1,14 @@
 //! `R/tokens`: issuing, looking, editing, and what happens to a token afterwards.
 
+mod edit;
+mod fields;
 mod issue;
 mod lifecycle;
 mod look;
 mod shape;
 
-pub use issue::{TokenCreate, TokenIssued, TokenPatch, token_edit, token_issue};
+pub use edit::{TokenPatch, token_edit};
+pub use issue::{TokenCreate, TokenIssued, token_issue};
 pub use lifecycle::{
     RevokePreview, RotateRequest, token_disable, token_enable, token_lock, token_revoke,
     token_rotate, token_unlock,
@@ -15,7 +18,8 @@ pub use look::{TokenQuery, UsageBody, token_list, token_show, token_usage};
 pub use shape::{SecretBody, TokenBody};
 
 // The derive of handlers puts hidden items beside each of them; the route table names both.
-pub use issue::{__path_token_edit, __path_token_issue};
+pub use edit::__path_token_edit;
+pub use issue::__path_token_issue;
 pub use lifecycle::{
     __path_token_disable, __path_token_enable, __path_token_lock, __path_token_revoke,
     __path_token_rotate, __path_token_unlock,

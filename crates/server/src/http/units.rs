@@ -17,7 +17,9 @@ use super::problem::Problem;
 use super::query::{At, Paging, StrictQuery, UnitId};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
-use super::wire::{LineWord, PageBody, TitleWord, created, not_null, present, time, versioned};
+use super::wire::{
+    Change, LineWord, PageBody, TitleWord, created, not_null, present, time, versioned,
+};
 
 /// A unit.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,13 +74,13 @@ pub struct UnitPatch {
     name: Option<TitleWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    identifier: Option<Option<LineWord>>,
+    identifier: Change<LineWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    external_id: Option<Option<LineWord>>,
+    external_id: Change<LineWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    parent: Option<Option<LineWord>>,
+    parent: Change<LineWord>,
 }
 
 /// Lists units.
@@ -157,7 +159,7 @@ pub async fn unit_edit(
     IfMatch(version): IfMatch,
     Payload { value, .. }: Payload<UnitPatch>,
 ) -> Result<Response, Problem> {
-    let cleared = |text: Option<Option<LineWord>>| text.map(|text| text.map(|text| text.0.0));
+    let cleared = |text: Change<LineWord>| text.map(|text| text.map(|text| text.0.0));
     let edit = UnitEdit {
         name: value.name.map(|name| name.0.0),
         identifier: cleared(value.identifier),

@@ -22,8 +22,8 @@ use super::query::{At, PageLimit, StrictQuery, page};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
 use super::wire::{
-    ATTRIBUTES_BYTES_MAX, Email, EmailList, GroupWord, LineWord, PageBody, Parsed, UserStatusWord,
-    UserWord, created, not_null, present, segment, time, versioned,
+    ATTRIBUTES_BYTES_MAX, Change, Email, EmailList, GroupWord, LineWord, PageBody, Parsed,
+    UserStatusWord, UserWord, created, not_null, present, segment, time, versioned,
 };
 
 /// A person.
@@ -105,7 +105,7 @@ pub struct UserCreate {
 pub struct UserPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    display_name: Option<Option<LineWord>>,
+    display_name: Change<LineWord>,
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = EmailList, required = false)]
     emails: Option<EmailList>,
@@ -117,7 +117,7 @@ pub struct UserPatch {
     status: Option<UserStatusWord>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<LineWord>)]
-    unit: Option<Option<LineWord>>,
+    unit: Change<LineWord>,
 }
 
 /// Which people to list.

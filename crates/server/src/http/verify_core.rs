@@ -117,8 +117,9 @@ impl Inquiry<'_> {
             None => None,
         };
         let asked = question.scopes.iter().flatten().map(|text| Scope::parse(&text.0));
-        let scopes: Vec<Scope> =
-            asked.collect::<Result<_, _>>().map_err(|bad| Problem::invalid(named("scopes"), bad))?;
+        let scopes: Vec<Scope> = asked
+            .collect::<Result<_, _>>()
+            .map_err(|bad| Problem::invalid(named("scopes"), bad))?;
         let binding = self.authority.binding(self.caller, self.realm, service.as_ref())?;
         let origin = &self.caller.origin;
         let verdict = self

@@ -48,7 +48,7 @@ fn what_is_no_json_is_refused_as_such() {
         b"{\"max_usages\":1e999}".to_vec(),
         b"{\"max_usages\":NaN}".to_vec(),
         [b"[".repeat(100_000), b"]".repeat(100_000)].concat(),
-        format!("{{\"permissions\":{}1{}}}", "{\"a\":".repeat(50_000), "}".repeat(50_000)).into(),
+        format!("{{\"permissions\":{}1{}}}", "{\"a\":".repeat(20_000), "}".repeat(20_000)).into(),
     ];
     for body in malformed {
         let shown = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
@@ -66,22 +66,19 @@ fn what_is_no_json_is_refused_as_such() {
     alive(&world);
 }
 
-#[test]
-fn a_field_that_makes_no_sense_is_named() {
-    let world = World::new(UNTHROTTLED);
-    let wrong: Vec<(&str, Value)> = vec![
+/// Fields of an issue with values that make no sense.
+fn wrong_fields() -> Vec<(&'static str, Value)> {
+    vec![
         ("colour", json!("red")),
         ("kind", json!("password")),
         ("kind", json!(7)),
         ("kind", Value::Null),
-        ("user", json!("nobody-of-that-name")),
         ("user", json!(["alice"])),
         ("name", json!("x".repeat(10_000))),
         ("name", json!("a\u{0}b")),
         ("name", json!("a\nb")),
-        ("services", json!(["no-such-service"])),
         ("services", json!("git")),
-        ("services", json!(["git"; 1000])),
+        ("services", json!(vec!["git"; 1000])),
         ("scopes", json!(["two words"])),
         ("scopes", json!([""])),
         ("scopes", json!(["ä"])),
@@ -110,16 +107,37 @@ fn a_field_that_makes_no_sense_is_named() {
         ("labels", json!({ "": "x" })),
         ("labels", json!({ "a": 1 })),
         ("labels", json!(["a"])),
-        ("unit", json!("no-such-unit")),
-    ];
-    for (field, value) in wrong {
+    ]
+}
+
+#[test]
+fn a_field_that_makes_no_sense_is_named() {
+    let world = World::new(UNTHROTTLED);
+    let mut unnamed = Vec::new();
+    for (field, value) in wrong_fields() {
         let body = merged(pat_body(&json!({})), &json!({ field: value }));
         let answer = world.admin.post("/tokens", &body);
-        assert_eq!(answer.status, 422, "{field} = {value}: {}", answer.text());
         let problem = answer.json();
         let named = problem["field"].as_str().unwrap_or_default();
-        let names = named == field || named.starts_with(&format!("{field}[")) || named.starts_with(&format!("{field}."));
-        assert!(names, "{field} = {value}: {problem}");
+        let is_it = named
+            .strip_prefix(field)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('[') || rest.starts_with('.'));
+        if answer.status != 422 || !is_it {
+            unnamed.push(format!("{field} = {value}: {} {}", answer.status, answer.text()));
+        }
+    }
+    assert!(unnamed.is_empty(), "not refused by name:\n{}", unnamed.join("\n"));
+    // What is well-formed but not there is named by the sentence.
+    let absent = [
+        ("user", json!("nobody-of-that-name"), "user"),
+        ("services", json!(["no-such-service"]), "service"),
+        ("unit", json!("no-such-unit"), "unit"),
+    ];
+    for (field, value, what) in absent {
+        let body = merged(pat_body(&json!({})), &json!({ field: value }));
+        let answer = world.admin.post("/tokens", &body);
+        is_problem(&answer, &[404, 422], "");
+        assert!(answer.json()["detail"].as_str().unwrap().contains(what), "{}", answer.text());
     }
     let missing = world.admin.post("/tokens", &json!({ "user": "alice" }));
     is_problem(&missing, &[422], "kind");
@@ -146,7 +164,7 @@ fn what_is_too_large_is_refused_and_not_kept() {
     // Below the limit of the body, above that of a token.
     let answer = world.verifier.post("/verify", &json!({ "token": "x".repeat(100_000) }));
     assert!(answer.status == 422 || answer.json()["code"] == "unknown", "{}", answer.text());
-    let batch = json!({ "items": [{ "token": long }] });
+    let batch = json!({ "requests": [{ "token": long }] });
     let answer = world.verifier.post("/verify/batch", &batch);
     assert!((200..500).contains(&answer.status), "{}", answer.text());
     let many = json!({ "credentials": vec!["cflp_x"; 1001] });
@@ -165,6 +183,28 @@ fn what_is_too_large_is_refused_and_not_kept() {
     assert!((400..500).contains(&answer.status), "{}", answer.text());
     alive(&world);
 }
+
+/// Paths below the realm that lead nowhere, and parameters that nobody knows.
+const STRANGE_PATHS: [&str; 18] = [
+    "/tokens/%00",
+    "/tokens/%ff",
+    "/tokens/..%2f..%2fadmin",
+    "/tokens/a%2Fb",
+    "/users/%C3%28",
+    "/tokens?limit=0",
+    "/tokens?limit=-1",
+    "/tokens?limit=1001",
+    "/tokens?limit=99999999999",
+    "/tokens?limit=ten",
+    "/tokens?cursor=nonsense",
+    "/tokens?colour=red",
+    "/tokens?state=happy",
+    "/tokens?kind=password",
+    "/tokens?name=%00",
+    "/tokens?expires_before=2099-01-01T00:00:00",
+    "/events?outcome=maybe",
+    "/nonsense",
+];
 
 #[test]
 fn strange_bytes_in_heads_and_paths_are_refused() {
@@ -185,23 +225,22 @@ fn strange_bytes_in_heads_and_paths_are_refused() {
             assert!((400..500).contains(&answer.status), "{shown}: {}", answer.text());
         }
     }
-    let paths = [
-        "/tokens/%00", "/tokens/%ff", "/tokens/..%2f..%2fadmin", "/tokens/a%2Fb", "/users/%C3%28",
-        "/tokens?limit=0", "/tokens?limit=-1", "/tokens?limit=1001", "/tokens?limit=99999999999",
-        "/tokens?limit=ten", "/tokens?cursor=nonsense", "/tokens?colour=red", "/tokens?state=happy",
-        "/tokens?kind=password", "/tokens?name=%00", "/tokens?expires_before=2099-01-01T00:00:00",
-        "/events?outcome=maybe", "/nonsense",
-    ];
-    for path in paths {
+    let mut wrong = Vec::new();
+    for path in STRANGE_PATHS {
         let answer = world.admin.get(path);
-        assert!([400, 404, 422].contains(&answer.status), "{path}: {}", answer.text());
-        is_problem(&answer, &[400, 404, 422], "");
-        if let Some((_, query)) = path.split_once('?') {
-            let parameter = query.split('=').next().unwrap();
-            is_problem(&answer, &[422], parameter);
+        let problem = answer.json();
+        let parameter = path.split_once('?').and_then(|(_, query)| query.split('=').next());
+        let right = match parameter {
+            Some(name) => answer.status == 422 && problem["field"] == name,
+            None => [400, 404, 422].contains(&answer.status) && problem["type"].is_string(),
+        };
+        if !right {
+            wrong.push(format!("{path}: {} {}", answer.status, answer.text()));
         }
     }
-    let wrong_method = world.admin.send(Request::new("PUT", below_main("/tokens")).json(&json!({})));
+    assert!(wrong.is_empty(), "not refused by name:\n{}", wrong.join("\n"));
+    let wrong_method =
+        world.admin.send(Request::new("PUT", below_main("/tokens")).json(&json!({})));
     is_problem(&wrong_method, &[405], "");
     alive(&world);
 }

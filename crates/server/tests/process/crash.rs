@@ -55,9 +55,7 @@ fn storm_until_killed(world: &mut World, answered: &Mutex<Answered>, enough: usi
             let answers = &answers;
             scope.spawn(move || storm(&admin, answered, answers));
         }
-        await_true("the storm is answered", PATIENCE, || {
-            answers.load(Ordering::Acquire) >= enough
-        });
+        await_true("the storm is answered", PATIENCE, || answers.load(Ordering::Acquire) >= enough);
         world.server.kill9();
     });
 }

@@ -16,6 +16,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often is looked whether something happened.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// How much of a server's log a failed test shows.
+const LOG_SHOWN_BYTES: usize = 2000;
+
 /// Whether this run may take long: more rounds, the same promises.
 pub(crate) fn long() -> bool {
     std::env::var_os("COUNTERFOIL_LONG").is_some_and(|value| value == "1")
@@ -201,9 +204,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = self.log();
-            let last = log.len().saturating_sub(4000);
-            eprintln!("the end of the server's log:\n{}", log.get(last..).unwrap_or(&log));
+            // A second panic here would hide the first.
+            let log = fs::read(&self.stderr).unwrap_or_default();
+            let last = &log[log.len().saturating_sub(LOG_SHOWN_BYTES)..];
+            eprintln!("the end of the server's log:\n{}", String::from_utf8_lossy(last));
         }
     }
 }

@@ -91,8 +91,7 @@ fn a_pepper_rotates_under_load_and_no_good_token_is_refused() {
     let (stop, uses) = (AtomicBool::new(false), AtomicU64::new(0));
     let more = std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (verifier, tokens, stop, uses) =
-                (world.verifier.clone(), &tokens, &stop, &uses);
+            let (verifier, tokens, stop, uses) = (world.verifier.clone(), &tokens, &stop, &uses);
             scope.spawn(move || {
                 for token in tokens.iter().cycle().skip(thread * TOKENS / THREADS) {
                     if stop.load(Ordering::Acquire) {
@@ -105,9 +104,8 @@ fn a_pepper_rotates_under_load_and_no_good_token_is_refused() {
             });
         }
         // Told to stop even when what follows fails, or the threads would never end.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            rotate_twice(&world, &uses)
-        }));
+        let outcome =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| rotate_twice(&world, &uses)));
         stop.store(true, Ordering::Release);
         outcome.unwrap()
     });

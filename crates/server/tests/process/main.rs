@@ -13,5 +13,15 @@ mod harness;
 mod wire;
 mod world;
 
+mod alone;
+mod bad_input;
+mod counting;
+mod crash;
+mod forward_auth;
+mod keys;
+mod nginx;
+mod refusals;
 mod revocation;
 mod rotation;
+mod secrets;
+mod two_commands;

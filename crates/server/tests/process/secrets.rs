@@ -130,6 +130,7 @@ fn present_everywhere(world: &World, needles: &Needles) {
             authz("git", "alice", secret),
             authz("git", "bob", secret),
             authz("git", secret, ""),
+            authz("git", secret, "x-oauth-basic"),
             authz("mail", "alice", secret),
             authz("git", "alice", &format!("{secret}x")),
             Request::new("GET", format!("/authz/git?token={secret}")),
@@ -210,8 +211,7 @@ fn a_thousand_secrets_are_nowhere_but_in_their_answers() {
     fs::write(&passphrase, "a passphrase of some length\n").unwrap();
     let backup = world.site.path("backup.cfb");
     let paths = [&backup, &passphrase].map(|path| path.to_str().unwrap().to_owned());
-    let output =
-        world.site.run(&["backup", &paths[0], "--passphrase-file", &paths[1]]);
+    let output = world.site.run(&["backup", &paths[0], "--passphrase-file", &paths[1]]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(fs::metadata(&backup).unwrap().len() > 1000);
 

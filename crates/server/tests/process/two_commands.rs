@@ -3,13 +3,14 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Server, Site};
+use crate::harness::Site;
 use crate::wire::{Api, Request};
 use crate::world::{World, active, verify};
 
@@ -28,10 +29,10 @@ fn exits(output: &Output, code: i32) {
 }
 
 /// A command against a server, as the administrator.
-fn remote(site: &Site, server: &Server, arguments: &[&str]) -> Output {
+fn remote(site: &Site, address: SocketAddr, arguments: &[&str]) -> Output {
     site.binary()
         .args(arguments)
-        .env("COUNTERFOIL_URL", format!("http://{}", server.address))
+        .env("COUNTERFOIL_URL", format!("http://{address}"))
         .env("COUNTERFOIL_TOKEN", site.admin_key())
         .output()
         .unwrap()
@@ -95,14 +96,17 @@ fn init_prints_the_key_and_nothing_else_and_writes_it_nowhere() {
 fn the_exit_status_tells_done_refused_wrong_and_unavailable_apart() {
     let site = Site::new();
     let mut server = site.serve("");
-    let run = |arguments: &[&str]| remote(&site, &server, arguments);
+    let address = server.address;
+    let run = |arguments: &[&str]| remote(&site, address, arguments);
     exits(&run(&["user", "create", "alice"]), 0);
     exits(&run(&["service", "create", "git", "--name", "Git"]), 0);
     let issued =
         run(&["token", "issue", "--user", "alice", "--name", "x", "--service", "git", "--json"]);
     exits(&issued, 0);
     let issued: Value = serde_json::from_slice(&issued.stdout).unwrap();
-    let (id, secret) = (issued["token"]["id"].as_str().unwrap(), issued["secret"].as_str().unwrap());
+    let (id, secret) =
+        (issued["token"]["id"].as_str().unwrap(), issued["secret"].as_str().unwrap());
+    assert_eq!(issued["token"]["state"], "active");
     exits(&run(&["token", "show", id, "--json"]), 0);
     exits(&run(&["token", "show", "000000000000"]), 1);
     exits(&run(&["user", "create", "alice"]), 1);
@@ -119,7 +123,7 @@ fn the_exit_status_tells_done_refused_wrong_and_unavailable_apart() {
         let mut child = site
             .binary()
             .args(["token", "verify", "-", "--service", "git"])
-            .env("COUNTERFOIL_URL", format!("http://{}", server.address))
+            .env("COUNTERFOIL_URL", format!("http://{address}"))
             .env("COUNTERFOIL_TOKEN", site.admin_key())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -66,6 +66,20 @@ impl Request {
         Self { method: method.to_owned(), target: target.into(), ..Self::default() }
     }
 
+    /// The same request for another target.
+    #[must_use]
+    pub(crate) fn to(mut self, target: &str) -> Self {
+        target.clone_into(&mut self.target);
+        self
+    }
+
+    /// The same request with another method.
+    #[must_use]
+    pub(crate) fn method(mut self, method: &str) -> Self {
+        method.clone_into(&mut self.method);
+        self
+    }
+
     #[must_use]
     pub(crate) fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.to_owned(), value.into()));

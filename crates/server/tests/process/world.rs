@@ -32,10 +32,11 @@ impl Issued {
 
 /// A served installation with `alice`, the service `git` and a client that verifies for it.
 pub(crate) struct World {
-    pub(crate) site: Site,
     pub(crate) server: Server,
     pub(crate) admin: Api,
     pub(crate) verifier: Api,
+    // Last, so that nothing runs any more when the directory goes.
+    pub(crate) site: Site,
 }
 
 impl World {
@@ -46,7 +47,7 @@ impl World {
         user(&admin, "alice");
         service(&admin, "git", &json!({}));
         let verifier = verifier(&admin, "git-verifier", &["git"]);
-        Self { site, server, admin, verifier }
+        Self { server, admin, verifier, site }
     }
 
     /// Serves the same installation again, after its server has ended.

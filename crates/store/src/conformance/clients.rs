@@ -96,7 +96,7 @@ pub(super) async fn a_repeated_request_for_a_client_is_answered_as_before(world:
         }
     })
     .await;
-    let done: Vec<_> = said.iter().filter_map(|said| match said {
+    let done = said.iter().filter_map(|said| match said {
         ClientCreated::Done(token) => Some(format!("answer for {}", token.id).into_bytes()),
         _ => None,
     });

@@ -94,7 +94,7 @@ pub(super) async fn a_record_follows_the_memberships_of_its_owner(world: World) 
     };
     assert_eq!(groups().await, []);
     let devs = world.group("devs", &[&alice]).await;
-    assert_eq!(groups().await, [devs.clone()]);
+    assert_eq!(groups().await, std::slice::from_ref(&devs));
     world.set_member(&devs, &alice.username, false).await;
     assert_eq!(groups().await, []);
 }

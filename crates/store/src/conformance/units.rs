@@ -106,12 +106,10 @@ pub(super) async fn a_unit_to_which_something_belongs_stays(world: World) {
     let below = world.unit_named("below", Some(&units[5]));
     store.unit_insert(below, world.event("unit.created")).await.unwrap();
 
-    let delete = |id: String| async move {
-        store.unit_delete(&world.realm, &id, world.event("unit.deleted")).await.unwrap()
-    };
+    let delete = |id| store.unit_delete(&world.realm, id, world.event("unit.deleted"));
     for used in &units[..6] {
-        assert_eq!(delete(used.clone()).await, Inserted::Exists, "{used}");
+        assert_eq!(delete(used).await.unwrap(), Inserted::Exists, "{used}");
     }
-    assert_eq!(delete(units[6].clone()).await, Inserted::Done);
-    assert_eq!(delete(units[6].clone()).await, Inserted::Missing("unit"));
+    assert_eq!(delete(&units[6]).await.unwrap(), Inserted::Done);
+    assert_eq!(delete(&units[6]).await.unwrap(), Inserted::Missing("unit"));
 }

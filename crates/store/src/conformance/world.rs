@@ -47,13 +47,18 @@ pub struct World {
 impl World {
     /// A world with an empty realm whose built-in service exists.
     pub async fn new(store: &Arc<dyn Store>, number: u8) -> Self {
-        let realm = RealmName::parse(&format!("realm-{number}")).unwrap();
-        let world = Self::within(store, realm, number);
+        let world = Self::existing(store, number);
         let event = world.event("realm.created");
         let builtin = world.service_named("counterfoil");
         let inserted = store.realm_insert(world.realm_record(), builtin, event).await.unwrap();
         assert_eq!(inserted, Inserted::Done);
         world
+    }
+
+    /// The world of that number, whose realm is in the store already.
+    pub fn existing(store: &Arc<dyn Store>, number: u8) -> Self {
+        let realm = RealmName::parse(&format!("realm-{number}")).unwrap();
+        Self::within(store, realm, number)
     }
 
     /// A world in a realm that is yet to be made.
@@ -83,7 +88,7 @@ impl World {
     }
 
     /// An event of this world.
-    pub(super) fn event(&self, kind: &'static str) -> Event {
+    pub fn event(&self, kind: &'static str) -> Event {
         let origin = Origin { actor: "user:root".into(), ..Origin::system(Door::Api) };
         Event::new(kind, &self.realm, &origin, self.now(), &*self.entropy).unwrap()
     }
@@ -146,7 +151,7 @@ impl World {
     }
 
     /// A person's record.
-    pub(super) fn user_named(&self, name: &str) -> User {
+    pub fn user_named(&self, name: &str) -> User {
         User {
             realm: self.realm.clone(),
             username: Username::parse(name).unwrap(),
@@ -321,7 +326,7 @@ impl World {
     }
 
     /// A token to issue.
-    pub(super) fn issue_for(&self, owner: Owner, services: &[&str]) -> TokenIssue {
+    pub fn issue_for(&self, owner: Owner, services: &[&str]) -> TokenIssue {
         let created_at = self.now();
         let id = TokenId::generate(&*self.entropy).unwrap();
         let labels = services.iter().map(|label| ServiceLabel::parse(label).unwrap());
@@ -361,7 +366,7 @@ impl World {
     }
 
     /// A token to issue to a person, for the built-in service.
-    pub(super) fn issue_to(&self, user: &User) -> TokenIssue {
+    pub fn issue_to(&self, user: &User) -> TokenIssue {
         self.issue_for(Owner::User(user.username.clone()), &["counterfoil"])
     }
 

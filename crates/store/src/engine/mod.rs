@@ -151,8 +151,8 @@ pub(crate) trait Engine: Send + Sync {
 /// What an engine counts, for metrics and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Figures {
-    /// Write operations that wait for the writer.
-    pub queued: u64,
+    /// Write operations that wait for the writer or for their commit.
+    pub waiting: u64,
     /// Transactions committed.
     pub commits: u64,
     /// Operations in those transactions.

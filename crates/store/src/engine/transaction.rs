@@ -11,11 +11,8 @@ use crate::changes;
 #[async_trait]
 pub(crate) trait Connection: Send {
     /// Runs a statement that returns rows.
-    async fn query(
-        &mut self,
-        sql: &'static str,
-        values: &[Value<'_>],
-    ) -> Result<Vec<Row>, Failure>;
+    async fn query(&mut self, sql: &'static str, values: &[Value<'_>])
+    -> Result<Vec<Row>, Failure>;
     /// Runs a statement and says how many rows it touched.
     async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure>;
     /// Runs one statement for each set of values, prepared once.

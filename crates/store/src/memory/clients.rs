@@ -30,17 +30,13 @@ impl State {
             return ClientCreated::Exists;
         }
         self.clients.insert(name.clone(), client.clone());
-        match self.admit(key) {
-            Ok(Issued::Done { token, .. }) => {
-                self.record(event);
-                self.changed(Change::Client(client.realm.clone(), client.name.clone()), event.at);
-                ClientCreated::Done(token)
-            }
-            _ => {
-                self.clients.remove(&name);
-                ClientCreated::Missing(KEY)
-            }
-        }
+        let Ok(Issued::Done { token, .. }) = self.admit(key) else {
+            self.clients.remove(&name);
+            return ClientCreated::Missing(KEY);
+        };
+        self.record(event);
+        self.changed(Change::Client(name.0, name.1), event.at);
+        ClientCreated::Done(token)
     }
 
     fn missing_of(&self, client: &Client) -> Option<&'static str> {

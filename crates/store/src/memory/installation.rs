@@ -8,9 +8,9 @@ use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::{
-    Change, ChangeListener, ClientCreated, EventFilter, EventStore, Inserted, Initialised,
-    Installation, InstallationStore, KeyRecord, KeyUse, NewInstallation, Page, PageRequest,
-    Purged, Unavailable,
+    Change, ChangeListener, ClientCreated, EventFilter, EventStore, Initialised, Inserted,
+    Installation, InstallationStore, KeyRecord, KeyUse, NewInstallation, Page, PageRequest, Purged,
+    Unavailable,
 };
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
@@ -76,12 +76,12 @@ impl InstallationStore for MemoryStore {
             let live = state.tokens.values().filter(|held| held.token.revocation.is_none());
             for secret in live.flat_map(|held| &held.secrets) {
                 let (purpose, id) = (KeyPurpose::Pepper, secret.hash.pepper());
-                match uses.iter_mut().find(|used| (used.purpose, used.id) == (purpose, id)) {
-                    Some(used) => used.rows += 1,
+                match uses.iter_mut().find(|key| (key.purpose, key.id) == (purpose, id)) {
+                    Some(key) => key.rows += 1,
                     None => uses.push(KeyUse { purpose, id, rows: 1 }),
                 }
             }
-            uses.sort_by_key(|used| (used.purpose, used.id));
+            uses.sort_by_key(|key| (key.purpose, key.id));
             uses
         }))
     }
@@ -118,10 +118,10 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     state.answers.retain(|_, answer| answer.expires_at > now);
     let answers = answers - state.answers.len();
 
-    let (log, position) = (state.log.len(), state.position);
-    let oldest = now.plus_seconds(-LOG_RETENTION_SECONDS);
-    state.log.retain(|(seq, at, _)| *at >= oldest || *seq == position);
-    let log = log - state.log.len();
+    let cutoff = now.plus_seconds(-LOG_RETENTION_SECONDS);
+    let last = state.log.len().saturating_sub(1);
+    let log = state.log.iter().position(|(_, at, _)| *at >= cutoff).unwrap_or(last);
+    state.log.drain(..log);
 
     let end = now.plus_seconds(-RETIRED_SECRET_RETENTION_SECONDS);
     let mut secrets = 0;
@@ -157,9 +157,10 @@ impl EventStore for MemoryStore {
         page: PageRequest,
     ) -> Result<Page<Event>, Unavailable> {
         Ok(self.read(|state| {
-            let matching = state.events.values().filter(|event| {
-                event.realm == *realm && matches(event, &filter)
-            });
+            let matching = state
+                .events
+                .values()
+                .filter(|event| event.realm == *realm && matches(event, &filter));
             page_down(matching.cloned().collect(), &page, |event| event.id.clone())
         }))
     }

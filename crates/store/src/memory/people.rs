@@ -14,9 +14,10 @@ use super::{MemoryStore, State, page_up};
 
 impl State {
     fn user_with_groups(&self, user: &User) -> User {
-        let theirs = self.members.iter().filter(|(realm, _, name)| {
-            *realm == user.realm && *name == user.username
-        });
+        let theirs = self
+            .members
+            .iter()
+            .filter(|(realm, _, name)| *realm == user.realm && *name == user.username);
         User { groups: theirs.map(|(_, group, _)| group.clone()).collect(), ..user.clone() }
     }
 
@@ -302,9 +303,7 @@ impl PeopleStore for MemoryStore {
         group: &GroupName,
         page: PageRequest,
     ) -> Result<Page<Username>, Unavailable> {
-        Ok(self.read(|state| {
-            page_up(state.members_of(realm, group), &page, ToString::to_string)
-        }))
+        Ok(self.read(|state| page_up(state.members_of(realm, group), &page, ToString::to_string)))
     }
 
     async fn unit_insert(&self, unit: Unit, event: Event) -> Result<Inserted, Unavailable> {

@@ -21,9 +21,7 @@ impl State {
     pub(super) fn missing_subject(&self, grant: &Grant) -> Option<&'static str> {
         let realm = grant.realm.clone();
         let (exists, what) = match &grant.subject {
-            GrantSubject::User(name) => {
-                (self.users.contains_key(&(realm, name.clone())), "user")
-            }
+            GrantSubject::User(name) => (self.users.contains_key(&(realm, name.clone())), "user"),
             GrantSubject::Client(name) => {
                 (self.clients.contains_key(&(realm, name.clone())), "client")
             }

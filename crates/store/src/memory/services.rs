@@ -117,9 +117,7 @@ impl ServiceStore for MemoryStore {
     }
 
     async fn realm_list(&self, page: PageRequest) -> Result<Page<Realm>, Unavailable> {
-        Ok(self.read(|state| {
-            page_up(state.realms.values(), &page, |realm| realm.name.to_string())
-        }))
+        Ok(self.read(|state| page_up(state.realms.values(), &page, |realm| realm.name.to_string())))
     }
 
     async fn realm_update(

@@ -31,8 +31,7 @@ where  realm = $1
 
 const FIND: &str = concat!(columns!(), "and id = $2");
 const LIST: &str = concat!(columns!(), "and id > $2 order by id limit $3");
-const OF_CLIENT: &str =
-    concat!(columns!(), "and subject_kind = 'c' and subject = $2 order by id");
+const OF_CLIENT: &str = concat!(columns!(), "and subject_kind = 'c' and subject = $2 order by id");
 const OF_USER: &str = concat!(
     columns!(),
     "
@@ -65,16 +64,8 @@ and    service = $2
 returning realm, id, subject_kind, subject, role, unit, service, limits, created_at, created_by";
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[
-    INSERT,
-    FIND,
-    LIST,
-    OF_CLIENT,
-    OF_USER,
-    DELETE,
-    DELETE_OF_SUBJECT,
-    DELETE_OF_SERVICE,
-];
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT, FIND, LIST, OF_CLIENT, OF_USER, DELETE, DELETE_OF_SUBJECT, DELETE_OF_SERVICE];
 
 /// Adds a grant.
 pub(super) async fn insert(

@@ -95,8 +95,7 @@ pub(super) async fn insert(
     if !realm_exists(tx, &group.realm).await? {
         return Ok(Inserted::Missing("realm"));
     }
-    let values =
-        values![&group.realm, &group.name, group.description.as_ref(), group.created_at];
+    let values = values![&group.realm, &group.name, group.description.as_ref(), group.created_at];
     if tx.execute(INSERT, &values).await? == 0 {
         return Ok(Inserted::Exists);
     }

@@ -3,9 +3,7 @@
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{GroupName, RealmName, ServiceLabel};
 use counterfoil_authority::service::{Service, ServiceStatus, Visibility};
-use counterfoil_authority::store::{
-    Change, Inserted, Page, PageRequest, ServiceDeleted, Updated,
-};
+use counterfoil_authority::store::{Change, Inserted, Page, PageRequest, ServiceDeleted, Updated};
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::people::{group_exists, page, realm_exists, unit_if_any};
@@ -204,11 +202,7 @@ async fn missing(
     }
 }
 
-async fn record(
-    tx: &mut Transaction<'_>,
-    service: &Service,
-    event: &Event,
-) -> Result<(), Failure> {
+async fn record(tx: &mut Transaction<'_>, service: &Service, event: &Event) -> Result<(), Failure> {
     events::append(tx, event).await?;
     tx.changed(Change::Service(service.realm.clone(), service.label.clone()), event.at).await
 }

@@ -64,10 +64,7 @@ const fn changes_anything(token: &Token, act: &TokenAct) -> bool {
         }
 }
 
-async fn reread(
-    tx: &mut Transaction<'_>,
-    change: &TokenChange,
-) -> Result<Updated<Token>, Failure> {
+async fn reread(tx: &mut Transaction<'_>, change: &TokenChange) -> Result<Updated<Token>, Failure> {
     match rows::find(tx, &change.realm, change.id).await? {
         Some(token) => Ok(Updated::Done(token)),
         None => Err(Failure::interleaved()),

@@ -40,10 +40,7 @@ and    ($7 = 0 or exists (
 pub(super) const STATEMENTS: &[&str] = &[HELD];
 
 /// Issues a token, or answers as before.
-pub(super) async fn issue(
-    tx: &mut Transaction<'_>,
-    issue: &TokenIssue,
-) -> Result<Issued, Failure> {
+pub(super) async fn issue(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Issued, Failure> {
     let now = issue.token.created_at;
     match idempotency::earlier(tx, issue.idempotency.as_ref(), now).await? {
         Earlier::Answered(answer) => Ok(Issued::Replayed(answer)),
@@ -53,10 +50,7 @@ pub(super) async fn issue(
 }
 
 /// Issues a token whose request is known to be new.
-pub(crate) async fn admit(
-    tx: &mut Transaction<'_>,
-    issue: &TokenIssue,
-) -> Result<Issued, Failure> {
+pub(crate) async fn admit(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Issued, Failure> {
     let now = issue.token.created_at;
     if !owner_exists(tx, &issue.token).await? {
         return Ok(Issued::OwnerGone);

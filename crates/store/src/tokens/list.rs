@@ -2,7 +2,7 @@
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::kind::Kind;
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{Page, PageRequest, TokenFilter};
 use counterfoil_authority::token::{State, Token};
@@ -148,13 +148,12 @@ async fn some(
 
 /// What no single index of ours can tell.
 fn matches(token: &Token, filter: &TokenFilter) -> bool {
-    let names = token.service_labels();
-    let of_service = |label: &str| names.contains(&label);
-    let within = |labels: &[_]| match &token.services {
+    let of_service = |label: &ServiceLabel| token.service_labels().contains(&label.as_str());
+    let within = |allowed: &[ServiceLabel]| match &token.services {
         Services::All => false,
-        Services::Named(named) => named.iter().all(|label| labels.contains(label)),
+        Services::Named(labels) => labels.iter().all(|label| allowed.contains(label)),
     };
-    filter.service.as_ref().is_none_or(|label| of_service(label.as_str()))
+    filter.service.as_ref().is_none_or(of_service)
         && filter.labels.iter().all(|(name, value)| token.labels.get(name) == Some(value))
         && filter.only_services.as_deref().is_none_or(within)
 }

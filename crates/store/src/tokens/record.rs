@@ -106,9 +106,8 @@ fn records_of(rows: Vec<Row>) -> Result<Vec<Record>, Inconsistent> {
         }
     }
     for record in &mut records {
-        let place = |secret: &StoredSecret| {
-            (secret.facts.slot, std::cmp::Reverse(secret.facts.created_at))
-        };
+        let place =
+            |secret: &StoredSecret| (secret.facts.slot, std::cmp::Reverse(secret.facts.created_at));
         record.secrets.sort_by_key(place);
     }
     Ok(records)

@@ -3,9 +3,7 @@
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
-use counterfoil_authority::token::{
-    Revocation, SecretFacts, Slot, StoredSecret, Token, Usage,
-};
+use counterfoil_authority::token::{Revocation, SecretFacts, Slot, StoredSecret, Token, Usage};
 use counterfoil_authority::validity::Validity;
 
 use crate::codec;
@@ -220,10 +218,7 @@ pub(super) fn facts(row: &mut Row) -> Result<SecretFacts, Inconsistent> {
 }
 
 /// Binds a secret, in the order of the columns of `token_secret`.
-pub(super) fn secret_row<'a>(
-    token: &'a TokenId,
-    secret: &'a StoredSecret,
-) -> [Value<'a>; 10] {
+pub(super) fn secret_row<'a>(token: &'a TokenId, secret: &'a StoredSecret) -> [Value<'a>; 10] {
     values![
         token,
         &secret.id,

@@ -73,10 +73,7 @@ fn edited(token: &Token) -> [crate::engine::Value<'_>; 17] {
     ]
 }
 
-async fn missing(
-    tx: &mut Transaction<'_>,
-    token: &Token,
-) -> Result<Option<&'static str>, Failure> {
+async fn missing(tx: &mut Transaction<'_>, token: &Token) -> Result<Option<&'static str>, Failure> {
     if !people::unit_if_any(tx, &token.realm, token.unit.as_ref()).await? {
         return Ok(Some("unit"));
     }

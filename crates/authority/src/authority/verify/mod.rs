@@ -289,7 +289,11 @@ impl Authority {
         if let Some(username) = request.username {
             event = event.with_subject(self.named_in_events(username));
         }
-        if let Binding::Service(label) = request.binding {
+        // Only a service that exists: a path of forward-auth can hold anything that somebody
+        // pasted there, a secret too.
+        if let Binding::Service(label) = request.binding
+            && self.cache.service(request.realm, label.as_str()).is_some()
+        {
             event = event.with_service(label.as_str());
         }
         self.ledger.refused(event);

@@ -65,7 +65,8 @@ fn basic(headers: &HeaderMap) -> Option<Credential> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = BASE64.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded =
+        BASE64.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(decoded) = decoded.map(ClearSecret::new) else { return Some(Credential::Unreadable) };
     Some(match decoded.reveal().split_once(':') {
         None => Credential::Unreadable,

@@ -157,9 +157,7 @@ mod tests {
         let (request, ()) = request.body(()).unwrap().into_parts();
         match need(&config(origin), &request, below, trusted) {
             Need::Unreadable => "unreadable".to_owned(),
-            Need::Scopes(scopes) => {
-                scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
-            }
+            Need::Scopes(scopes) => scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" "),
         }
     }
 
@@ -169,14 +167,31 @@ mod tests {
         assert_eq!(below(""), "use");
         assert_eq!(below("/pull"), "use");
         for path in [
-            "/admin", "/admin/x", "//admin", "/./admin", "/pull/../admin", "/%61dmin", "/;a/admin",
-            "/pull/..;/admin", "/admin;x=1", "/admin/../pull",
+            "/admin",
+            "/admin/x",
+            "//admin",
+            "/./admin",
+            "/pull/../admin",
+            "/%61dmin",
+            "/;a/admin",
+            "/pull/..;/admin",
+            "/admin;x=1",
+            "/admin/../pull",
         ] {
             assert_eq!(below(path), "admin use", "{path}");
         }
         for path in [
-            "/%2e%2e/admin", "/pull%2f..%2fadmin", "/pull/%2E%2E/admin", "/%252e/admin", "/a\\b",
-            "/../admin", "/%zz", "/%", "/%ff", "/a%00", "pull",
+            "/%2e%2e/admin",
+            "/pull%2f..%2fadmin",
+            "/pull/%2E%2E/admin",
+            "/%252e/admin",
+            "/a\\b",
+            "/../admin",
+            "/%zz",
+            "/%",
+            "/%ff",
+            "/a%00",
+            "pull",
         ] {
             assert_eq!(below(path), "unreadable", "{path}");
         }

@@ -62,8 +62,7 @@ pub struct RevokePreview {
 
 /// Writes the answer that carries a secret: fresh and replayed ones are the same bytes.
 fn rendered(token: &Token, secret: &ClearSecret, now: Timestamp) -> Vec<u8> {
-    let body =
-        TokenIssued { token: TokenBody::of(token, now), secret: secret.reveal().to_owned() };
+    let body = TokenIssued { token: TokenBody::of(token, now), secret: secret.reveal().to_owned() };
     // Strings, numbers and JSON values cannot fail to be written.
     serde_json::to_vec(&body).unwrap_or_default()
 }

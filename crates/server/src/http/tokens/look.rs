@@ -85,15 +85,11 @@ pub async fn token_list(
         (Some(_), Some(_)) => return Err(Problem::invalid("client", "name a user or a client")),
     };
     let expires_before = match &query.expires_before {
-        Some(when) => {
-            Some(instant(&state, &realm, "expires_before", &when.0, DayEdge::End).await?)
-        }
+        Some(when) => Some(instant(&state, &realm, "expires_before", &when.0, DayEdge::End).await?),
         None => None,
     };
     let unused_since = match &query.unused_since {
-        Some(when) => {
-            Some(instant(&state, &realm, "unused_since", &when.0, DayEdge::Start).await?)
-        }
+        Some(when) => Some(instant(&state, &realm, "unused_since", &when.0, DayEdge::Start).await?),
         None => None,
     };
     let filter = TokenFilter {

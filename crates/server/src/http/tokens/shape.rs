@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::service::Services;
 use counterfoil_authority::token::{SecretFacts, Token};
 use counterfoil_authority::verdict::Door;
-use counterfoil_authority::kind::Kind;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -28,7 +28,10 @@ pub(super) fn copy(
     // Inside a transaction the source stands still. Without it every commit of
     // the writer would send the copy back to its first page.
     source.command("begin")?;
-    source.raw().query_row("select count(*) from schema_version", [], |_| Ok(())).map_err(failure)?;
+    source
+        .raw()
+        .query_row("select count(*) from schema_version", [], |_| Ok(()))
+        .map_err(failure)?;
     let mut target = rusqlite::Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(failure)?;
     let backup = Backup::new(source.raw(), &mut target).map_err(failure)?;

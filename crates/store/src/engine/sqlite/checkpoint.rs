@@ -10,16 +10,16 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::DEFAULT_NAME;
 use rusqlite::hooks::Wal;
 use rusqlite::wal::CheckpointMode;
 
+use super::Counters;
 use super::connection::{SqliteConnection, failure};
 use super::file::DatabaseFile;
-use super::Counters;
 use crate::engine::Failure;
 
 /// Frames (pages) in the log from which it is copied back: 32 MiB.
@@ -34,6 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The other thread, as the writer sees it. It ends when this is dropped.
 pub(super) struct Checkpointer {
     wake: SyncSender<()>,
+    thread: JoinHandle<()>,
     tail: Arc<AtomicBool>,
     counters: Arc<Counters>,
 }
@@ -46,8 +47,15 @@ impl Checkpointer {
         let tail = Arc::new(AtomicBool::new(false));
         let (ours, theirs) = (Arc::clone(&tail), Arc::clone(&counters));
         let thread = thread::Builder::new().name("store-checkpoint".into());
-        thread.spawn(move || run(&file, &woken, &ours, &theirs))?;
-        Ok(Self { wake, tail, counters })
+        let thread = thread.spawn(move || run(&file, &woken, &ours, &theirs))?;
+        Ok(Self { wake, thread, tail, counters })
+    }
+
+    /// Ends the thread and waits for it: while it copies, nobody else can finish the log.
+    pub(super) fn stop(self) {
+        drop(self.wake);
+        // It ends by itself; that it may have panicked was reported when it did.
+        let _ = self.thread.join();
     }
 
     /// Wakes the thread when the log is long, or copies the tail that it left.

@@ -45,9 +45,9 @@ impl SqliteConnection {
     /// Opens the file before its schema is known, and makes it use a write-ahead log.
     pub(super) fn open_first(file: &DatabaseFile) -> Result<Self, OpenError> {
         let connection = Self::open_unchecked(file)?;
-        let mode = connection.raw.pragma_update_and_check(None, "journal_mode", "wal", |row| {
-            row.get::<_, String>(0)
-        });
+        let mode = connection
+            .raw
+            .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0));
         match mode.map_err(failure)?.as_str() {
             "wal" => Ok(connection),
             _ => Err(OpenError::NoLog { path: file.path().to_owned() }),
@@ -118,7 +118,7 @@ impl SqliteConnection {
         Ok(then(tx))
     }
 
-    /// Prepares each text and looks whether its placeholders count from 1 without a gap.
+    /// Prepares each text, which finds whatever does not fit the schema.
     pub(super) fn prepare_all(&mut self, statements: &[&'static str]) -> Result<(), Failure> {
         for sql in statements {
             let text = in_own_words(sql);
@@ -231,7 +231,7 @@ fn owned(value: ValueRef<'_>) -> Value<'static> {
         },
         ValueRef::Blob(bytes) => Value::Bytes(Cow::Owned(bytes.to_vec())),
         // No column is a real number; empty bytes make the getter report it.
-        _ => Value::Bytes(Cow::Borrowed(&[])),
+        ValueRef::Real(_) => Value::Bytes(Cow::Borrowed(&[])),
     }
 }
 

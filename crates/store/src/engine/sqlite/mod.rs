@@ -51,6 +51,7 @@ pub(crate) struct Memory {
 /// What the threads of the engine count.
 #[derive(Default)]
 struct Counters {
+    waiting: AtomicU64,
     commits: AtomicU64,
     operations: AtomicU64,
     batch_max: AtomicU64,
@@ -62,6 +63,22 @@ struct Counters {
 impl Counters {
     fn add(counter: &AtomicU64, n: usize) {
         counter.fetch_add(n as u64, Ordering::Relaxed);
+    }
+}
+
+/// Counts a caller for as long as it waits, also when it stops waiting early.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl<'a> Waiting<'a> {
+    fn new(counter: &'a AtomicU64) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -126,6 +143,7 @@ struct Overloaded;
 #[async_trait]
 impl Engine for Sqlite {
     async fn write(&self, work: Arc<dyn Work>) -> Result<(), Unavailable> {
+        let _waiting = Waiting::new(&self.counters.waiting);
         let (answer, outcome) = oneshot::channel();
         let message = Message::Work { work, answer };
         if let Err(refused) = self.queue.try_send(message) {
@@ -178,9 +196,8 @@ impl Engine for Sqlite {
 
     fn figures(&self) -> Figures {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let waiting = self.queue.max_capacity() - self.queue.capacity();
         Figures {
-            queued: waiting as u64,
+            waiting: read(&self.counters.waiting),
             commits: read(&self.counters.commits),
             operations: read(&self.counters.operations),
             batch_max: read(&self.counters.batch_max),

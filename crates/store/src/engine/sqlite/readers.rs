@@ -78,11 +78,7 @@ impl Readers {
 }
 
 /// A point read is one statement and thereby consistent; a scan takes a snapshot first.
-fn read(
-    connection: &mut SqliteConnection,
-    work: &dyn Work,
-    reach: Reach,
-) -> Result<(), Failure> {
+fn read(connection: &mut SqliteConnection, work: &dyn Work, reach: Reach) -> Result<(), Failure> {
     if reach == Reach::Point {
         return connection.run(work, |_| ());
     }

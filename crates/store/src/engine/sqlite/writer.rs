@@ -106,7 +106,9 @@ impl Writer {
                 let _ = answer.send(Err(Unavailable::new(Closed)));
             }
         }
-        self.checkpointer = None;
+        if let Some(checkpointer) = self.checkpointer.take() {
+            checkpointer.stop();
+        }
         if let Some(mut connection) = self.connection.take()
             && let Err(failure) = checkpoint::truncate(&mut connection)
         {
@@ -219,8 +221,8 @@ fn run_all(
         connection.command("savepoint operation")?;
         let outcome = connection.run(&*job.work, |tx| (tx.is_undone(), tx.into_changes()));
         let outcome = match outcome {
-            Ok((false, changed)) => {
-                changes.extend(changed);
+            Ok((false, made)) => {
+                changes.extend(made);
                 Ok(())
             }
             Ok((true, _)) => {

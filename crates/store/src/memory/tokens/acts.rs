@@ -138,8 +138,7 @@ impl State {
             TokenAct::Enable | TokenAct::Disable => token.enabled = !token.enabled,
             TokenAct::Lock | TokenAct::Unlock => token.locked = !token.locked,
             TokenAct::Revoke { by, reason } => {
-                let sentence =
-                    Revocation { at: change.at, by: by.clone(), reason: reason.clone() };
+                let sentence = Revocation { at: change.at, by: by.clone(), reason: reason.clone() };
                 self.end(&[change.id], &sentence);
                 self.end_derived(&[change.id], &sentence, &change.event);
             }
@@ -218,12 +217,7 @@ impl State {
         }
     }
 
-    pub(super) fn consume(
-        &mut self,
-        id: TokenId,
-        now: Timestamp,
-        ip: Option<IpAddr>,
-    ) -> Consumed {
+    pub(super) fn consume(&mut self, id: TokenId, now: Timestamp, ip: Option<IpAddr>) -> Consumed {
         let Some(held) = self.tokens.get_mut(&id) else {
             return Consumed::Refused(TokenState::Revoked);
         };

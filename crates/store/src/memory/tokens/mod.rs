@@ -171,9 +171,10 @@ impl TokenStore for MemoryStore {
         page: PageRequest,
     ) -> Result<Page<Token>, Unavailable> {
         Ok(self.read(|state| {
-            let matching = state.tokens.values().filter(|held| {
-                held.token.realm == *realm && matches(&held.token, &filter, now)
-            });
+            let matching = state
+                .tokens
+                .values()
+                .filter(|held| held.token.realm == *realm && matches(&held.token, &filter, now));
             page_down(matching.map(Held::shown).collect(), &page, place)
         }))
     }
@@ -246,9 +247,15 @@ impl TokenStore for MemoryStore {
         events: Vec<Event>,
     ) -> Result<(), Unavailable> {
         self.write(|state| {
-            usage.iter().for_each(|delta| state.count(delta));
-            rehashed.iter().for_each(|rehash| state.rehash(rehash));
-            events.iter().for_each(|event| state.record(event));
+            for delta in &usage {
+                state.count(delta);
+            }
+            for rehash in &rehashed {
+                state.rehash(rehash);
+            }
+            for event in &events {
+                state.record(event);
+            }
         });
         Ok(())
     }

@@ -1,0 +1,75 @@
+//! The API's own description is what the handlers say, and it can be read without script.
+
+use std::path::Path;
+
+use counterfoil_server::http::problem::{PROBLEMS, catalogue};
+use serde_json::Value;
+
+use crate::world::World;
+
+/// Asserts that a page below `docs/reference` is as generated; writes it with
+/// `INSTA_UPDATE=always`, as snapshots are.
+#[track_caller]
+fn assert_committed(name: &str, generated: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(name);
+    if std::env::var("INSTA_UPDATE").is_ok_and(|mode| mode == "always") {
+        std::fs::write(&path, generated).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == generated, "docs/reference/{name} is not as generated");
+}
+
+#[test]
+fn the_committed_document_is_the_one_that_is_served() {
+    let document = serde_json::to_value(counterfoil_server::http::openapi()).unwrap();
+    assert_committed("openapi.json", &format!("{document:#}\n"));
+}
+
+#[test]
+fn the_committed_catalogue_of_problems_is_the_one_in_use() {
+    assert_committed("problems.md", &catalogue());
+}
+
+#[test]
+fn every_reference_in_the_document_leads_somewhere() {
+    let document = serde_json::to_value(counterfoil_server::http::openapi()).unwrap();
+    let mut open = vec![&document];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(reference)) = fields.get("$ref") {
+                    let pointer = reference.strip_prefix('#').unwrap();
+                    assert!(document.pointer(pointer).is_some(), "{reference}");
+                }
+                open.extend(fields.values());
+            }
+            Value::Array(items) => open.extend(items),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_reference_page_needs_no_script_and_loads_nothing_from_elsewhere() {
+    let world = World::new().await;
+    let page = world.send("GET", "/api/docs", &[], None).await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    assert!(page.text.contains("/api/v1/realms/{realm}/tokens"));
+    assert!(!page.text.contains("<script") && !page.text.contains("http://"));
+    let style = world.send("GET", "/api/docs/style.css", &[], None).await;
+    assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+    let document = world.send("GET", "/openapi.json", &[], None).await.expect(200);
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn every_problem_type_leads_to_a_text() {
+    let world = World::new().await;
+    for entry in PROBLEMS {
+        let page = world.send("GET", &format!("/problems/{}", entry.slug), &[], None).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text.contains(entry.title));
+    }
+    world.send("GET", "/problems/none", &[], None).await.refused(404, "not-found");
+}

@@ -1,0 +1,18 @@
+//! The native API, forward-auth, and what surrounds them.
+
+mod authz;
+mod clients;
+mod document;
+mod events;
+mod grants;
+mod groups;
+mod operation;
+mod possession;
+mod realms;
+mod requests;
+mod services;
+mod store_down;
+mod tokens;
+mod units;
+mod users;
+mod verify;

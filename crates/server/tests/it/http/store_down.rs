@@ -1,0 +1,147 @@
+//! A store that is down is never a denial, on any route, whichever of its calls fails.
+
+use std::sync::Arc;
+
+use counterfoil_authority::store::Store;
+use counterfoil_server::http::HttpSettings;
+use counterfoil_store::{FailingStore, MemoryStore};
+use serde_json::{Value, json};
+
+use crate::world::{R, World};
+
+/// Calls of the store in one request at most; more would be a loop.
+const CALLS_MAX: usize = 24;
+
+/// Fails each store call of a request in turn, until none is left to fail.
+async fn drill(world: &World, store: &FailingStore, key: &str, wanted: &Request) -> Value {
+    let Request { method, path, body, status } = wanted;
+    for call in 1..=CALLS_MAX {
+        let cold = world.restarted().await;
+        store.fail_nth(call);
+        let answer = cold.call(key, method, path, body.clone()).await;
+        let calls = store.calls();
+        store.heal();
+        if calls.len() < call {
+            assert_eq!(answer.status, *status, "{method} {path} {}", answer.text);
+            assert!(call > 1, "{method} {path} asked nothing of the store");
+            return answer.body;
+        }
+        let said = (method, path, &calls, &answer.text);
+        assert_eq!(answer.status, 503, "{said:?}");
+        let ready = path == "/healthz/ready";
+        assert!(ready || answer.header("retry-after") == "1", "{said:?}");
+    }
+    panic!("{method} {path} calls the store more than {CALLS_MAX} times");
+}
+
+struct Request {
+    method: &'static str,
+    path: String,
+    body: Value,
+    status: u16,
+}
+
+fn request(method: &'static str, path: &str, body: Value, status: u16) -> Request {
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("{R}/{path}") };
+    Request { method, path, body, status }
+}
+
+async fn failing() -> (World, Arc<FailingStore>) {
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let world = World::over(Arc::clone(&store) as Arc<dyn Store>, HttpSettings::default()).await;
+    (world, store)
+}
+
+#[tokio::test]
+async fn every_look_answers_503_while_any_of_its_reads_fails() {
+    let (world, store) = failing().await;
+    let alice = world.with_alice().await;
+    let none = Value::Null;
+    let token = format!("tokens/{}", alice.token);
+    world.post(&format!("{R}/groups"), json!({ "name": "staff" })).await.expect(201);
+    let unit = world.post(&format!("{R}/units"), json!({ "name": "u" })).await.expect(201);
+    let unit = format!("units/{}", unit["id"].as_str().unwrap());
+    for path in [
+        "/api/v1/realms",
+        R,
+        "users",
+        "users/alice",
+        "groups",
+        "groups/staff",
+        "groups/staff/members",
+        "units",
+        &unit,
+        "grants",
+        "services",
+        "services/git",
+        "clients",
+        "clients/gate",
+        "tokens",
+        &token,
+        &format!("{token}/events"),
+        &format!("{token}/usage"),
+        "events",
+        "/metrics",
+        "/healthz/ready",
+        "/api/v1/self",
+    ] {
+        drill(&world, &store, &world.operator_key, &request("GET", path, none.clone(), 200)).await;
+    }
+    for path in ["users/bob", "services/none", "tokens/000000000000", "clients/none"] {
+        drill(&world, &store, &world.operator_key, &request("GET", path, none.clone(), 404)).await;
+    }
+    let forbidden = request("GET", "users", none.clone(), 403);
+    drill(&world, &store, &alice.gate, &forbidden).await;
+    drill(&world, &store, &alice.secret, &request("GET", "/authz/git", none.clone(), 200)).await;
+    drill(&world, &store, &alice.gate, &request("GET", "/authz/git", none, 401)).await;
+}
+
+#[tokio::test]
+async fn every_act_answers_503_and_leaves_nothing_half_done() {
+    let (world, store) = failing().await;
+    let alice = world.with_alice().await;
+    let act = |method, path: &str, body, status| {
+        let wanted = request(method, path, body, status);
+        let (world, store) = (&world, &store);
+        async move { drill(world, store, &world.operator_key, &wanted).await }
+    };
+    act("POST", "/api/v1/realms", json!({ "name": "labs" }), 201).await;
+    act("PATCH", R, json!({ "display_name": "Main" }), 200).await;
+    act("POST", "users", json!({ "username": "bob" }), 201).await;
+    act("PATCH", "users/bob", json!({ "display_name": "Bob" }), 200).await;
+    act("POST", "groups", json!({ "name": "staff" }), 201).await;
+    act("PUT", "groups/staff/members/bob", Value::Null, 204).await;
+    act("DELETE", "groups/staff/members/bob", Value::Null, 204).await;
+    act("DELETE", "groups/staff", Value::Null, 204).await;
+    let unit = act("POST", "units", json!({ "name": "u" }), 201).await;
+    let unit = format!("units/{}", unit["id"].as_str().unwrap());
+    act("PATCH", &unit, json!({ "name": "v" }), 200).await;
+    act("DELETE", &unit, Value::Null, 204).await;
+    let grant = json!({ "subject": { "user": "bob" }, "role": "auditor" });
+    let grant = act("POST", "grants", grant, 201).await;
+    act("DELETE", &format!("grants/{}", grant["id"].as_str().unwrap()), Value::Null, 204).await;
+    act("POST", "services", json!({ "label": "mail" }), 201).await;
+    act("PATCH", "services/mail", json!({ "name": "Mail" }), 200).await;
+    act("DELETE", "services/mail", Value::Null, 204).await;
+    act("POST", "clients", json!({ "name": "door", "roles": ["verifier"] }), 201).await;
+    act("PATCH", "clients/door", json!({ "enabled": false }), 200).await;
+    act("DELETE", "clients/door", Value::Null, 204).await;
+    let issue = json!({ "kind": "service_token", "user": "bob", "service": "git" });
+    let issued = act("POST", "tokens", issue, 201).await;
+    let token = format!("tokens/{}", issued["token"]["id"].as_str().unwrap());
+    act("PATCH", &token, json!({ "name": "phone" }), 200).await;
+    for switch in ["rotate", "disable", "enable", "lock", "unlock", "revoke"] {
+        act("POST", &format!("{token}/{switch}"), Value::Null, 200).await;
+    }
+    act("DELETE", "users/bob", Value::Null, 204).await;
+    let events = world.get(&format!("{R}/events?kind=token.issued&subject=user:bob")).await;
+    assert_eq!(events.expect(200)["items"].as_array().unwrap().len(), 1);
+    let question = json!({ "token": alice.secret });
+    drill(&world, &store, &alice.gate, &request("POST", "verify", question, 200)).await;
+    let questions = json!({ "requests": [{ "token": alice.secret }] });
+    drill(&world, &store, &alice.gate, &request("POST", "verify/batch", questions, 200)).await;
+    let found = json!({ "credentials": [alice.secret] });
+    let path = "/api/v1/credentials/revoke";
+    drill(&world, &store, "x", &request("POST", path, found, 202)).await;
+    drill(&world, &store, &alice.secret, &request("GET", "/api/v1/self", Value::Null, 401)).await;
+}

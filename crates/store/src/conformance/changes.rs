@@ -1,0 +1,185 @@
+//! Promises about who is told what changed, and when.
+
+use std::sync::Arc;
+
+use counterfoil_authority::kind::Kind;
+use counterfoil_authority::service::Realm;
+use counterfoil_authority::store::{Change, ChangeListener, TokenAct};
+use counterfoil_authority::subject::{Client, GrantSubject, User};
+use counterfoil_authority::token::Token;
+use parking_lot::Mutex;
+
+use super::World;
+use super::world::revocation;
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<Change>>);
+
+impl ChangeListener for Heard {
+    fn changed(&self, changes: &[Change]) {
+        self.0.lock().extend_from_slice(changes);
+    }
+}
+
+/// What the log says since `position`.
+async fn since(world: &World, position: i64) -> Vec<Change> {
+    let log = world.store.changes_since(position, 1_000).await.unwrap();
+    assert!(log.is_sorted_by_key(|(number, _)| *number));
+    assert!(log.iter().all(|(number, _)| *number > position));
+    let last = log.last().map_or(position, |(number, _)| *number);
+    assert_eq!(world.store.change_position().await.unwrap(), last);
+    log.into_iter().map(|(_, change)| change).collect()
+}
+
+/// For every kind of change, in the order of the acts; and the log says the same.
+pub(super) async fn listeners_know_before_the_caller_does(world: World) {
+    let heard = Arc::new(Heard::default());
+    world.store.listen(Arc::clone(&heard) as _);
+    let start = world.store.change_position().await.unwrap();
+    let mut expected: Vec<Change> = Vec::new();
+    let mut told = |changes: Vec<Change>| {
+        expected.extend(changes);
+        assert_eq!(*heard.0.lock(), expected);
+    };
+    let realm = || world.realm.clone();
+
+    let alice = world.user("alice").await;
+    let user = Change::User(realm(), alice.username.clone());
+    told(vec![user.clone()]);
+    let devs = world.group("devs", &[&alice]).await;
+    told(vec![user.clone()]);
+    let git = world.service("git").await;
+    told(vec![Change::Service(realm(), git.label.clone())]);
+    let (gate, key) = world.client("gate").await;
+    told(vec![Change::Client(realm(), gate.name.clone())]);
+    world.grant(GrantSubject::Group(devs.clone())).await;
+    told(vec![user.clone()]);
+    world.grant(GrantSubject::Client(gate.name.clone())).await;
+    told(vec![Change::Client(realm(), gate.name.clone())]);
+
+    let token = world.token_of(&alice).await;
+    let of_token = || vec![Change::Token(token.id)];
+    world.store.token_change(world.switch(token.id, TokenAct::Lock)).await.unwrap();
+    told(of_token());
+    world.store.token_rotate(world.rotate(&token)).await.unwrap();
+    told(of_token());
+    let edited = Token { version: 3, ..token.clone() };
+    world.store.token_update(edited, world.event("token.updated")).await.unwrap();
+    told(of_token());
+
+    let realm_record = Realm { enabled: false, ..world.realm_record() };
+    world.store.realm_update(realm_record, world.event("realm.updated")).await.unwrap();
+    told(vec![Change::Realm(realm())]);
+    world.store.service_update(git.clone(), world.event("service.updated")).await.unwrap();
+    told(vec![Change::Service(realm(), git.label.clone())]);
+    let edited = Client { enabled: false, ..gate.clone() };
+    world.store.client_update(edited, world.event("client.updated")).await.unwrap();
+    told(vec![Change::Client(realm(), gate.name.clone())]);
+    let edited = User { display_name: None, ..alice.clone() };
+    world.store.user_update(edited, world.event("user.updated")).await.unwrap();
+    told(vec![user.clone()]);
+
+    world.store.group_delete(&world.realm, &devs, world.event("group.deleted")).await.unwrap();
+    told(vec![user.clone()]);
+    let event = world.event("service.deleted");
+    world.store.service_delete(&world.realm, &git.label, event).await.unwrap();
+    told(vec![Change::Service(realm(), git.label)]);
+    let event = world.event("client.deleted");
+    let deleted = world.store.client_delete(&world.realm, &gate.name, World::at(1), event);
+    deleted.await.unwrap();
+    told(vec![Change::Token(key.id), Change::Client(realm(), gate.name)]);
+    let event = world.event("user.deleted");
+    let deleted = world.store.user_delete(&world.realm, &alice.username, World::at(1), event);
+    deleted.await.unwrap();
+    told(vec![Change::Token(token.id), user]);
+    assert_eq!(since(&world, start).await, expected);
+}
+
+/// A revocation names everything that fell with the token.
+pub(super) async fn the_log_tells_what_changed_in_order(world: World) {
+    let alice = world.user("alice").await;
+    let token = world.token_of(&alice).await;
+    let mut issue = world.issue_to(&alice);
+    issue.token.kind = Kind::DerivedToken;
+    issue.token.parent = Some(token.id);
+    let derived = world.issued(issue).await;
+    let position = world.store.change_position().await.unwrap();
+    world.revoke(token.id).await;
+    world.user("bob").await;
+    let mut changes = since(&world, position).await;
+    let last = changes.pop();
+    assert!(matches!(last, Some(Change::User(_, name)) if name.as_str() == "bob"));
+    assert_eq!(changes.len(), 2);
+    for id in [token.id, derived.id] {
+        assert!(changes.contains(&Change::Token(id)), "{id}");
+    }
+}
+
+/// However small, and none twice.
+pub(super) async fn the_log_is_read_in_pieces(world: World) {
+    let start = world.store.change_position().await.unwrap();
+    for name in ["a", "b", "c", "d", "e"] {
+        world.user(name).await;
+    }
+    let whole = since(&world, start).await;
+    let mut pieces = Vec::new();
+    let mut position = start;
+    loop {
+        let piece = world.store.changes_since(position, 2).await.unwrap();
+        assert!(piece.len() <= 2);
+        let Some((number, _)) = piece.last() else { break };
+        position = *number;
+        pieces.extend(piece.into_iter().map(|(_, change)| change));
+    }
+    assert_eq!((pieces.len(), pieces), (5, whole));
+}
+
+/// Nothing is cached about a token that did not exist; counting and usage are not cached.
+pub(super) async fn issuing_is_no_change(world: World) {
+    let alice = world.user("alice").await;
+    let position = world.store.change_position().await.unwrap();
+    let token = world.token_of(&alice).await;
+    world.store.token_consume(token.id, World::at(1), None).await.unwrap();
+    world.store.event_append(vec![world.event("api.refused")]).await.unwrap();
+    world.store.ping().await.unwrap();
+    assert_eq!(since(&world, position).await, []);
+}
+
+/// Refusals and repetitions are not told.
+pub(super) async fn what_changes_nothing_is_no_change(world: World) {
+    let alice = world.user("alice").await;
+    let group = world.group("devs", &[&alice]).await;
+    let token = world.token_of(&alice).await;
+    world.revoke(token.id).await;
+    let position = world.store.change_position().await.unwrap();
+    world.set_member(&group, &alice.username, true).await;
+    world.store.token_change(world.switch(token.id, TokenAct::Disable)).await.unwrap();
+    world.store.token_change(world.switch(token.id, revocation())).await.unwrap();
+    world.store.token_rotate(world.rotate(&token)).await.unwrap();
+    let stale = User { version: 9, ..alice.clone() };
+    world.store.user_update(stale, world.event("user.updated")).await.unwrap();
+    world.store.user_insert(alice, world.event("user.created")).await.unwrap();
+    assert_eq!(since(&world, position).await, []);
+}
+
+/// After a purge of the log, the rest begins with "everything".
+pub(super) async fn whoever_was_away_too_long_forgets_everything(world: World) {
+    // So late that whatever other worlds left behind goes now, and writes its own log.
+    while world.store.purge(World::at(400 * 86_400)).await.unwrap().rows > 0 {}
+    world.user("alice").await;
+    let position = world.store.change_position().await.unwrap();
+    world.user("bob").await;
+    world.user("carol").await;
+    while world.store.purge(World::at(402 * 86_400)).await.unwrap().rows > 0 {}
+    let log = world.store.changes_since(position, 10).await.unwrap();
+    assert_eq!(log[0].1, Change::Everything);
+    assert_eq!(log.len(), 2);
+    let (number, last) = &log[1];
+    assert!(matches!(last, Change::User(_, name) if name.as_str() == "carol"));
+    assert!(log[0].0 < *number && log[0].0 > position);
+    assert_eq!(world.store.change_position().await.unwrap(), *number);
+    assert_eq!(world.store.changes_since(*number, 10).await.unwrap(), []);
+    // Numbers go on; none is given out twice.
+    world.user("dave").await;
+    assert_eq!(world.store.change_position().await.unwrap(), number + 1);
+}

@@ -1,0 +1,109 @@
+//! Promises about events.
+
+use counterfoil_authority::event::{Event, Origin, Outcome};
+use counterfoil_authority::store::{EventFilter, PageRequest};
+use counterfoil_authority::verdict::Door;
+use serde_json::json;
+
+use super::World;
+
+async fn all(world: &World, filter: EventFilter, limit: u32) -> Vec<Event> {
+    let mut found = Vec::new();
+    let mut page = PageRequest::first(limit);
+    loop {
+        let some = world.store.event_list(&world.realm, filter.clone(), page.clone());
+        let some = some.await.unwrap();
+        assert!(some.items.len() <= limit as usize);
+        found.extend(some.items);
+        page.after = some.next;
+        if page.after.is_none() {
+            return found;
+        }
+    }
+}
+
+/// Each once, and none of another realm.
+pub(super) async fn events_are_listed_newest_first_in_pages(world: World) {
+    let events: Vec<Event> = (0..5).map(|_| world.event("verify.refused")).collect();
+    world.store.event_append(events.clone()).await.unwrap();
+    world.store.event_append(Vec::new()).await.unwrap();
+    let mut expected = events;
+    expected.reverse();
+    let found = all(&world, EventFilter::default(), 2).await;
+    assert_eq!(found[..5], expected);
+    assert_eq!((found.len(), found[5].kind), (6, "realm.created"));
+}
+
+/// With every field, and without any that may be absent.
+pub(super) async fn an_event_comes_back_as_it_was_told(world: World) {
+    let alice = world.user("alice").await;
+    let token = world.token_of(&alice).await;
+    let origin = Origin {
+        actor: "client:gate".into(),
+        actor_token: Some(token.id),
+        door: Door::ForwardAuth,
+        source: Some("2001:db8::7".parse().unwrap()),
+        request_id: Some("req-1".into()),
+    };
+    let mut whole = world
+        .event("verify.refused")
+        .with_token(token.id)
+        .with_subject("user:alice")
+        .with_service("git")
+        .with_reason("wrong \"service\"")
+        .with_detail(json!({"n": 1, "s": ["ä"]}))
+        .refused();
+    whole.origin = origin;
+    whole.count = 199;
+    let mut bare = world.event("usage.lost");
+    bare.origin = Origin::system(Door::Cli);
+    world.store.event_append(vec![whole.clone(), bare.clone()]).await.unwrap();
+    let found = world.events().await;
+    assert_eq!(found[..2], [bare, whole]);
+}
+
+/// Each field alone, and all of them together.
+pub(super) async fn events_are_filtered_by_what_is_asked(world: World) {
+    let alice = world.user("alice").await;
+    let token = world.token_of(&alice).await;
+    let mut one = world
+        .event("verify.refused")
+        .with_token(token.id)
+        .with_subject("user:alice")
+        .with_service("git")
+        .refused();
+    one.at = World::at(50);
+    one.origin.actor = "client:gate".into();
+    world.store.event_append(vec![one.clone(), world.event("api.refused")]).await.unwrap();
+    let none = EventFilter::default;
+    let text = |value: &str| Some(value.to_owned());
+    let alone = [
+        EventFilter { outcome: Some(Outcome::Refused), ..none() },
+        EventFilter { kind: text("verify.refused"), ..none() },
+        EventFilter { actor: text("client:gate"), ..none() },
+        EventFilter { subject: text("user:alice"), ..none() },
+        EventFilter { service: text("git"), ..none() },
+        EventFilter { from: Some(World::at(50)), ..none() },
+        EventFilter { from: Some(World::at(50)), to: Some(World::at(51)), ..none() },
+    ];
+    for filter in alone {
+        assert_eq!(all(&world, filter.clone(), 1).await, [one.clone()], "{filter:?}");
+    }
+    let to = EventFilter { to: Some(World::at(50)), ..none() };
+    assert!(!all(&world, to, 9).await.contains(&one));
+    let of_token = EventFilter { token: Some(token.id), ..none() };
+    let told: Vec<_> = all(&world, of_token.clone(), 1).await.iter().map(|e| e.kind).collect();
+    assert_eq!(told, ["verify.refused", "token.issued"]);
+    let together = EventFilter {
+        outcome: Some(Outcome::Refused),
+        kind: text("verify.refused"),
+        actor: text("client:gate"),
+        subject: text("user:alice"),
+        service: text("git"),
+        from: Some(World::at(50)),
+        ..of_token
+    };
+    assert_eq!(all(&world, together.clone(), 1).await, [one]);
+    let contradiction = EventFilter { service: text("wiki"), ..together };
+    assert_eq!(all(&world, contradiction, 1).await, []);
+}

@@ -1,0 +1,130 @@
+//! Promises about editing tokens.
+
+use counterfoil_authority::kind::Kind;
+use counterfoil_authority::names::ServiceLabel;
+use counterfoil_authority::scope::Scope;
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::service::Services;
+use counterfoil_authority::store::{PageRequest, TokenFilter, Updated};
+use counterfoil_authority::token::Token;
+use counterfoil_authority::validity::Validity;
+use counterfoil_authority::verdict::Door;
+
+use super::World;
+use super::issue::whole_issue;
+use super::world::race;
+
+async fn update(world: &World, token: Token) -> Updated<Token> {
+    world.store.token_update(token, world.event("token.updated")).await.unwrap()
+}
+
+async fn listed(world: &World, filter: TokenFilter) -> Vec<TokenId> {
+    let page = PageRequest::first(10);
+    let list = world.store.token_list(&world.realm, filter, World::at(0), page).await.unwrap();
+    list.items.iter().map(|token| token.id).collect()
+}
+
+/// And is found by what it is now, no longer by what it was.
+pub(super) async fn what_may_be_edited_is_edited(world: World) {
+    let token = world.issued(whole_issue(&world).await).await;
+    let chat = world.service("chat").await;
+    let mut edited = Token {
+        name: None,
+        description: Some("new".into()),
+        services: Services::Named(vec![chat.label.clone()]),
+        scopes: vec![Scope::parse("x").unwrap()],
+        permissions: None,
+        networks: Vec::new(),
+        doors: Some(vec![Door::Ldap]),
+        validity: Validity::new(token.validity.not_before(), None).unwrap(),
+        labels: [("team".to_owned(), "red".to_owned())].into(),
+        unit: Some(world.unit("sales").await),
+        ..token.clone()
+    };
+    edited.airlock.serial = Some("SN-2".into());
+    edited.sentinel.identifier = None;
+    let expected = Token { version: 4, ..edited.clone() };
+    assert_eq!(update(&world, edited).await, Updated::Done(expected.clone()));
+    assert_eq!(world.token(token.id).await, expected);
+    let by_service = |label: &str| TokenFilter {
+        service: ServiceLabel::parse(label).ok(),
+        ..TokenFilter::default()
+    };
+    let by_label = |value: &str| TokenFilter {
+        labels: vec![("team".into(), value.into())],
+        ..TokenFilter::default()
+    };
+    for (filter, found) in [
+        (by_service("chat"), true),
+        (by_service("git"), false),
+        (by_label("red"), true),
+        (by_label("blue"), false),
+    ] {
+        assert_eq!(!listed(&world, filter.clone()).await.is_empty(), found, "{filter:?}");
+    }
+    assert_eq!(world.count_events("token.updated").await, 1);
+}
+
+/// Whatever the caller sends for it.
+pub(super) async fn what_may_not_be_edited_stays(world: World) {
+    let token = world.issued(whole_issue(&world).await).await;
+    let bob = world.user("bob").await;
+    let mut edited = Token {
+        kind: Kind::Generic,
+        owner: counterfoil_authority::subject::Owner::User(bob.username),
+        enabled: true,
+        locked: false,
+        pending: false,
+        created_at: World::at(77),
+        created_by: "user:mallory".into(),
+        activated_at: None,
+        used: 0,
+        parent: None,
+        secrets: Vec::new(),
+        ..token.clone()
+    };
+    edited.usage.total = 0;
+    edited.sentinel.reserved = 0;
+    edited.sentinel.returned = 40;
+    let expected = Token { version: 4, ..token.clone() };
+    assert_eq!(update(&world, edited).await, Updated::Done(expected.clone()));
+    assert_eq!(world.token(token.id).await, expected);
+}
+
+/// Wrong version, unknown token, foreign realm, missing unit and service change nothing.
+pub(super) async fn an_edit_needs_the_version_and_what_it_names(world: World) {
+    let alice = world.user("alice").await;
+    let token = world.token_of(&alice).await;
+    let named = |name: &str| Token { name: Some(name.into()), ..token.clone() };
+    let stale = Token { version: 0, ..named("a") };
+    assert_eq!(update(&world, stale).await, Updated::VersionMismatch);
+    let foreign = Token {
+        realm: counterfoil_authority::names::RealmName::parse("main").unwrap(),
+        ..named("b")
+    };
+    assert_eq!(update(&world, foreign).await, Updated::NotFound);
+    let unknown = Token { id: TokenId::parse("000000000000").unwrap(), ..named("c") };
+    assert_eq!(update(&world, unknown).await, Updated::NotFound);
+    let lost = Token { unit: Some("none".into()), ..named("d") };
+    assert_eq!(update(&world, lost).await, Updated::Missing("unit"));
+    let none = vec![ServiceLabel::parse("none").unwrap()];
+    let lost = Token { services: Services::Named(none), ..named("e") };
+    assert_eq!(update(&world, lost).await, Updated::Missing("service"));
+    assert_eq!(world.token(token.id).await, token);
+    assert_eq!(world.count_events("token.updated").await, 0);
+}
+
+/// The others are told that somebody was faster.
+pub(super) async fn of_forty_edits_of_a_token_one_wins(world: World) {
+    let alice = world.user("alice").await;
+    let token = world.token_of(&alice).await;
+    let said = race(40, |number| {
+        let world = world.clone();
+        let token = Token { name: Some(number.to_string()), ..token.clone() };
+        async move { update(&world, token).await }
+    })
+    .await;
+    assert_eq!(said.iter().filter(|said| matches!(said, Updated::Done(_))).count(), 1);
+    assert_eq!(said.iter().filter(|said| **said == Updated::VersionMismatch).count(), 39);
+    assert_eq!(world.count_events("token.updated").await, 1);
+}
