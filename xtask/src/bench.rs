@@ -36,6 +36,7 @@ options:
   --tokens-max N the largest store of `scale` (10000000)
   --no-record    print, but do not write bench/RESULTS.md
   --dev          build without optimisation: to try a case; never recorded
+  --no-build     take the binaries of the last build; never recorded
   --fresh        make the stores again instead of using those of the last run";
 
 /// What was asked for.
@@ -49,6 +50,7 @@ struct Options {
     record: bool,
     fresh: bool,
     dev: bool,
+    no_build: bool,
 }
 
 /// Measures something and records it.
@@ -77,6 +79,7 @@ impl Options {
             record: true,
             fresh: false,
             dev: false,
+            no_build: false,
         };
         let mut long = false;
         let mut words = arguments.iter();
@@ -91,6 +94,7 @@ impl Options {
                 "--no-record" => options.record = false,
                 "--fresh" => options.fresh = true,
                 "--dev" => (options.dev, options.record) = (true, false),
+                "--no-build" => (options.no_build, options.record) = (true, false),
                 "--seconds" => options.seconds = number()?.max(1),
                 "--rounds" => options.rounds = u32::try_from(number()?.max(1))?,
                 "--tokens" => options.tokens = number()?.max(1_000),

@@ -14,8 +14,9 @@ pub struct Timestamp(i64);
 /// Microseconds in a second.
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// 9999-12-31T23:59:59.999999Z, the last instant that RFC 3339 can write.
-const MICROS_MAX: i64 = 253_402_300_799_999_999;
+/// 9999-12-30T22:00:00.999999Z, the last instant that every offset can still write with a
+/// year of four digits (RFC 3339 section 5.6).
+const MICROS_MAX: i64 = 253_402_207_200_999_999;
 /// 0001-01-01T00:00:00Z.
 const MICROS_MIN: i64 = -62_135_596_800_000_000;
 
@@ -151,6 +152,13 @@ pub struct NoEntropy;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_instant_prints_as_one() {
+        let last = Timestamp::from_micros(i64::MAX);
+        assert_eq!(last.to_string(), "9999-12-30T22:00:00.999999Z");
+        assert_eq!(Timestamp::from_micros(i64::MIN).to_string(), "0001-01-01T00:00:00Z");
+    }
 
     #[test]
     fn an_offset_is_required_of_a_time_and_a_date_is_a_day_of_the_zone() {

@@ -78,7 +78,7 @@ pub enum Refusal {
         why: String,
     },
     /// A policy of the service or realm forbids it.
-    #[error("policy: {0}")]
+    #[error("{0}")]
     Policy(String),
     /// The person holds as many active tokens as the policy allows.
     #[error("the limit of {0} active tokens per person is reached")]

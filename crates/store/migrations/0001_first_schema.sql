@@ -194,7 +194,7 @@ create table token (
 create unique index token_by_age on token (realm, sort_key);
 create index token_by_owner on token (realm, owner_kind, owner, sort_key);
 create index token_by_parent on token (parent) where parent is not null;
-create index token_by_unit on token (realm, unit) where unit is not null;
+create index token_by_unit on token (realm, unit, sort_key) where unit is not null;
 
 -- Which tokens name a service ('*': all), and which carry a label.
 create table token_service (

@@ -17,3 +17,57 @@ pub(crate) fn all() -> Vec<&'static str> {
     all.extend(tokens::statements());
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DatabaseUrl, OpenOptions, open};
+
+    /// Statements that scan or sort, and why that is bearable.
+    const BORNE: [(&str, &str); 9] = [
+        ("where  at >= $1", "stops at the first row that stays"),
+        ("min(seq)", "an end of the index"),
+        ("max(seq)", "an end of the index"),
+        ("from   key_record", "a handful of rows"),
+        ("group  by s.pepper", "asked for by a person, and said to take long"),
+        ("select 1 from service where realm", "before a unit is removed"),
+        ("and    service = $2\nreturning", "when a service is removed"),
+        ("order  by case when slot", "the secrets of one token"),
+        ("join   above a", "the units above one unit"),
+    ];
+
+    /// A list that reads everything to show one page works in every test and in no installation.
+    #[tokio::test]
+    async fn no_statement_scans_or_sorts_a_table_that_grows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        let store = open(&DatabaseUrl::sqlite(&path), OpenOptions::default()).await.unwrap();
+        store.close().await;
+        let raw = rusqlite::Connection::open(&path).unwrap();
+        let mut found = Vec::new();
+        for sql in all().into_iter().filter(|sql| !BORNE.iter().any(|(part, _)| sql.contains(part)))
+        {
+            let plan = format!("explain query plan {}", sql.replace('$', "?"));
+            let mut statement = raw.prepare(&plan).unwrap();
+            let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+            let nulls = rusqlite::params_from_iter(nulls);
+            let steps = statement.query_map(nulls, |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            // A co-routine is read once, as it is made; and a recursion reads what it found.
+            let made = |step: &str| {
+                let name = step.trim_start_matches("SCAN ");
+                name == "f" || name == "family" || steps.contains(&format!("CO-ROUTINE {name}"))
+            };
+            let page = steps.iter().position(|step| step == "SCAN t" && made(step));
+            for (place, step) in steps.iter().enumerate() {
+                let scans = step.starts_with("SCAN ") && !made(step);
+                // Sorting one page, once it has been found, costs nothing.
+                let sorts = step.contains("TEMP B-TREE") && page.is_none_or(|page| place < page);
+                if scans || sorts {
+                    found.push(format!("{step} in {steps:#?} of {sql}"));
+                }
+            }
+        }
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+}

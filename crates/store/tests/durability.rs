@@ -1,5 +1,7 @@
 //! What was answered stays, whatever happens to the process, the file or the lock.
 
+#![expect(clippy::unwrap_used, reason = "what a test sets up is there or the test ends")]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

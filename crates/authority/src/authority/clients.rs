@@ -6,6 +6,7 @@ use super::realms::{EDIT_ATTEMPTS_MAX, expect_version, missing};
 use super::{Answered, Authority, Replay};
 use crate::caller::{Caller, Powers};
 use crate::names::{ClientName, RealmName, ServiceLabel};
+use crate::policy::LIFETIME_SECONDS_MAX;
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, ApiScopes};
 use crate::secret::ClearSecret;
@@ -321,10 +322,18 @@ fn check_client(client: &Client) -> Result<(), Refusal> {
     check_limits(&client.limits)
 }
 
+/// The largest count that every JSON reader understands (RFC 8259 section 6).
+const COUNT_MAX: u64 = (1 << 53) - 1;
+
 /// Refuses limits that would allow nothing or mean nothing.
 pub(super) fn check_limits(limits: &Limits) -> Result<(), Refusal> {
-    if limits.lifetime_seconds_max.is_some_and(|seconds| seconds < 1) {
-        return Err(Refusal::invalid("limits.lifetime_seconds_max", "must be at least 1"));
+    let lifetime = limits.lifetime_seconds_max;
+    if lifetime.is_some_and(|seconds| !(1..=LIFETIME_SECONDS_MAX).contains(&seconds)) {
+        let why = "must be from 1 second to 100 years";
+        return Err(Refusal::invalid("limits.lifetime_seconds_max", why));
+    }
+    if limits.count_max.is_some_and(|count| count > COUNT_MAX) {
+        return Err(Refusal::invalid("limits.count_max", format!("must be at most {COUNT_MAX}")));
     }
     Ok(())
 }

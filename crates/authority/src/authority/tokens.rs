@@ -141,6 +141,8 @@ impl Authority {
         page: PageRequest,
     ) -> Result<Page<Token>, Refusal> {
         let reach = caller.reach(realm, ApiScope::TokensRead)?;
+        // An operator who misspells a realm must not read "there are none".
+        self.realm_facts(realm).await?;
         if !reach.whole {
             narrow(&reach, &mut filter)?;
         }
@@ -175,6 +177,13 @@ impl Authority {
             let token = self.reachable(caller, realm, id).await?;
             if if_match.is_some_and(|version| version != token.version) {
                 return Err(Refusal::VersionMismatch);
+            }
+            if let Some(Some(unit)) = &edit.unit {
+                let reach = caller.reach(realm, ApiScope::TokensWrite)?;
+                if !reach.whole && !reach.units.contains(unit) {
+                    return Err(Refusal::NotFound(Thing::Unit));
+                }
+                self.check_unit(realm, Some(unit)).await?;
             }
             let edited = self.edited(caller, token.clone(), &edit, now).await?;
             let event = self

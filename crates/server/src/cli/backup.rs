@@ -1,24 +1,46 @@
 //! `counterfoil backup` and `counterfoil restore`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::local::{LocalArgs, with_causes};
-use super::{print, secret_input};
+use super::local::{HERE, LocalArgs, with_causes};
+use super::secret_input::{self, Wanted};
+use super::print;
 use crate::backup::{self, BackupError, Manifest, Progress};
 use crate::installation::InstallationError;
 
-/// Where from or to
+/// Where to
 #[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
 pub(crate) struct BackupArgs {
     #[command(flatten)]
     local: LocalArgs,
-    /// The backup; an existing file is never overwritten
+    /// The new file; an existing one is never overwritten
     file: PathBuf,
+    #[command(flatten)]
+    sealed: SealedArgs,
+}
+
+/// Where from
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    local: LocalArgs,
+    /// The backup, as `counterfoil backup` wrote it
+    file: PathBuf,
+    #[command(flatten)]
+    sealed: SealedArgs,
+}
+
+/// What both take
+#[derive(Debug, clap::Args)]
+pub(crate) struct SealedArgs {
     /// File with the passphrase, or `-` for standard input [default: a prompt]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<String>,
@@ -58,28 +80,34 @@ fn advance(bar: &ProgressBar, progress: Progress) {
 /// Runs `backup`.
 pub(crate) async fn write(args: &BackupArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
-    let passphrase = secret_input::new_passphrase(args.passphrase_file.as_deref())?;
+    refuse_existing(&args.file)?;
+    let passphrase = secret_input::new_passphrase(args.sealed.passphrase_file.as_deref())?;
     let bar = bar();
     let shown = bar.clone();
     let report = Arc::new(move |progress| advance(&shown, progress));
     let written = backup::write(&config, &args.file, &passphrase, report).await;
     bar.finish_and_clear();
-    said(args, "backed up", &written?);
+    said(&args.file, &args.sealed, "backed up", &written?);
     Ok(())
 }
 
 /// Runs `restore`.
-pub(crate) async fn restore(args: &BackupArgs) -> Result<(), Failure> {
+pub(crate) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
-    let passphrase = secret_input::secret(args.passphrase_file.as_deref(), "passphrase")?;
+    // Before anybody types a passphrase for a file that is not there.
+    if let Err(error) = File::open(&args.file) {
+        return Err(Failure::about(args.file.display(), error));
+    }
+    let from = args.sealed.passphrase_file.as_deref();
+    let passphrase = secret_input::secret(from, Wanted::Passphrase)?;
     let bar = bar();
     let shown = bar.clone();
     let report = move |progress| advance(&shown, progress);
     let restored = backup::restore(&config, &args.file, &passphrase, &report).await;
     bar.finish_and_clear();
     let manifest = restored?;
-    said(args, "restored", &manifest);
-    if !args.json {
+    said(&args.file, &args.sealed, "restored", &manifest);
+    if !args.sealed.json {
         print::note(&format!(
             "What was revoked, counted or changed after {} is undone: revoke again what must stay \
              revoked before you serve this.",
@@ -89,8 +117,19 @@ pub(crate) async fn restore(args: &BackupArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn said(args: &BackupArgs, what: &str, manifest: &Manifest) {
-    let file = args.file.display().to_string();
+/// Refuses to write over anything, before a passphrase is asked for.
+pub(crate) fn refuse_existing(file: &Path) -> Result<(), Failure> {
+    if file.symlink_metadata().is_ok() {
+        return Err(Failure::Refused(format!(
+            "{} exists and is not overwritten",
+            file.display()
+        )));
+    }
+    Ok(())
+}
+
+fn said(file: &Path, args: &SealedArgs, what: &str, manifest: &Manifest) {
+    let file = file.display().to_string();
     if args.json {
         print::json(&json!({ "file": file, "installation": manifest.installation,
             "created_at": manifest.created_at, "version": manifest.version,

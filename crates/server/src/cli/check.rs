@@ -4,12 +4,16 @@ use counterfoil_authority::secret::{Prefix, Shape, shape_of};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::{print, secret_input};
+use super::print;
+use super::secret_input::{self, Wanted};
 
 /// Shape and checksum of a token string, offline
+///
+/// The only command that takes a token as an argument: nothing leaves this machine. Other people
+/// on it, and the shell's history, can see arguments all the same; `-` avoids that.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
-    /// The token string, or `-` to read it from standard input
+    /// The token string, or `-` to read it from standard input [default: a prompt]
     #[arg(value_name = "STRING")]
     presented: Option<String>,
     /// The installation's prefix of token strings
@@ -25,7 +29,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let prefix = Prefix::parse(&args.prefix).map_err(|bad| Failure::Usage(bad.to_string()))?;
     let presented = match args.presented.as_deref() {
         Some(text) if text != "-" => text.to_owned(),
-        from => secret_input::secret(from, "token string")?.reveal().to_owned(),
+        from => secret_input::secret(from, Wanted::TokenString)?.reveal().to_owned(),
     };
     let (said, refusal) = describe(presented.trim(), &prefix);
     if args.json {

@@ -3,13 +3,14 @@
 use serde_json::json;
 
 use super::failure::Failure;
-use super::local::LocalArgs;
+use super::local::{HERE, LocalArgs};
 use super::print;
 use crate::config::load;
 use crate::doctor::{Finding, Health, examine};
 
 /// Look at configuration, clock, certificates, store and keys: what is wrong and what to do
 #[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     local: LocalArgs,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use counterfoil_authority::clock::NoEntropy;
 use counterfoil_authority::store::Unavailable;
+use serde_json::json;
 
 use crate::config::ConfigError;
 use crate::keydir::KeyError;
@@ -20,16 +21,35 @@ pub(crate) enum Failure {
     /// The server or store cannot answer now.
     #[error("{0}")]
     Unavailable(String),
+    /// What the API answered, for a program: a problem document (RFC 9457).
+    #[error("{document}")]
+    Problem {
+        /// The document as JSON text.
+        document: String,
+        /// Whether the server could not answer, rather than would not.
+        unavailable: bool,
+    },
 }
 
 impl Failure {
     /// 1 refused or not found, 2 wrong usage, 3 unavailable.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Refused(_) => 1,
+            Self::Refused(_) | Self::Problem { unavailable: false, .. } => 1,
             Self::Usage(_) => 2,
-            Self::Unavailable(_) => 3,
+            Self::Unavailable(_) | Self::Problem { unavailable: true, .. } => 3,
         })
+    }
+
+    /// The failure as a JSON object: the API's problem document, or the same in small.
+    pub(crate) fn for_programs(&self) -> String {
+        let title = match self {
+            Self::Problem { document, .. } => return document.clone(),
+            Self::Refused(_) => "Refused",
+            Self::Usage(_) => "Wrong usage",
+            Self::Unavailable(_) => "Unavailable",
+        };
+        format!("{:#}", json!({ "title": title, "detail": self.to_string() }))
     }
 
     /// A refusal that names the file or thing it is about.

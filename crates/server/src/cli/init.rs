@@ -7,7 +7,7 @@ use counterfoil_authority::refusal::Refusal;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::local::LocalArgs;
+use super::local::{HERE, LocalArgs};
 use super::print;
 use super::serve::FIRST_ADMIN;
 use crate::installation::{self, IfEmpty, Lock};
@@ -17,6 +17,7 @@ const RECOVERED_MAX: u32 = 1000;
 
 /// Make a new installation without serving it; prints the administrator's key and nothing else
 #[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
 pub(crate) struct InitArgs {
     #[command(flatten)]
     local: LocalArgs,
@@ -30,6 +31,7 @@ pub(crate) struct InitArgs {
 
 /// A new administrator key, for whoever holds the key directory
 #[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
 pub(crate) struct RecoverArgs {
     #[command(flatten)]
     local: LocalArgs,
@@ -49,6 +51,7 @@ fn client_name(text: &str) -> Result<ClientName, Failure> {
 pub(crate) async fn init(args: &InitArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     let admin = client_name(&args.admin)?;
+    installation::refuse_foreign(&config)?;
     let _lock = Lock::take(&config.data.dir)?;
     let opened = installation::open(&config, IfEmpty::Initialise(admin)).await?;
     let closed = opened.close().await;

@@ -8,10 +8,11 @@ use counterfoil_authority::keys::{KEY_PURPOSES, KeyPurpose};
 use counterfoil_authority::store::{InstallationStore, KeyUse};
 use serde_json::{Value, json};
 
+use super::backup::refuse_existing;
 use super::failure::Failure;
-use super::local::LocalArgs;
+use super::local::{HERE, LocalArgs};
 use super::print::{self, Column};
-use super::secret_input;
+use super::secret_input::{self, Wanted};
 use crate::clock::{OsClock, OsEntropy};
 use crate::config::Config;
 use crate::installation::{InstallationError, open_store};
@@ -21,7 +22,7 @@ use crate::private_file::NewFile;
 /// Peppers and sealing keys
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum KeysCommand {
-    /// List the keys and whether the database knows them
+    /// List the keys, whether the database knows them, and how many rows need each
     List(ListArgs),
     /// Make a new current key; running servers take it up within two seconds
     Rotate(RotateArgs),
@@ -33,11 +34,12 @@ pub(crate) enum KeysCommand {
 
 /// Which list
 #[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     local: LocalArgs,
-    /// Count the rows that need each key; may take long on a large database
-    #[arg(long)]
+    /// Rows are always counted; former scripts may still ask for them
+    #[arg(long, hide = true)]
     rows: bool,
     /// Print JSON
     #[arg(long)]
@@ -46,6 +48,7 @@ pub(crate) struct ListArgs {
 
 /// Which key
 #[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
 pub(crate) struct RotateArgs {
     #[command(flatten)]
     local: LocalArgs,
@@ -59,10 +62,11 @@ pub(crate) struct RotateArgs {
 
 /// Which file
 #[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
 pub(crate) struct TransferArgs {
     #[command(flatten)]
     local: LocalArgs,
-    /// The file
+    /// The file of keys; an export never overwrites one
     file: PathBuf,
     /// File with the passphrase, or `-` for standard input [default: a prompt]
     #[arg(long, value_name = "FILE")]
@@ -88,10 +92,11 @@ fn directory(config: &Config) -> KeyDirectory {
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
+    let _ = args.rows;
     let found = directory(&config).read()?;
     let store = open_store(&config, false).await?;
     let known = store.key_list().await?;
-    let rows = if args.rows { store.key_use().await? } else { Vec::new() };
+    let rows = store.key_use().await?;
     store.close().await;
     let mut items: Vec<Value> =
         found.iter().map(|file| described(file, &found, &known, &rows)).collect();
@@ -100,19 +105,19 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     });
     items.extend(lost.map(|record| {
         json!({ "purpose": record.purpose.name(), "id": record.id, "state": "missing",
-            "fingerprint": record.fingerprint })
+            "fingerprint": record.fingerprint, "rows": rows_of(&rows, record.purpose, record.id) })
     }));
     if args.json {
         print::json(&json!({ "items": items }));
         return Ok(());
     }
-    let mut columns = vec![
-        Column { title: "PURPOSE", field: "purpose" },
-        Column { title: "ID", field: "id" },
-        Column { title: "STATE", field: "state" },
-        Column { title: "FINGERPRINT", field: "fingerprint" },
+    let columns = [
+        Column::new("PURPOSE", "purpose"),
+        Column::new("ID", "id"),
+        Column::new("STATE", "state"),
+        Column::new("FINGERPRINT", "fingerprint"),
+        Column::new("ROWS", "rows"),
     ];
-    columns.extend(args.rows.then_some(Column { title: "ROWS", field: "rows" }));
     print::table(&columns, &items);
     Ok(())
 }
@@ -134,9 +139,14 @@ fn described(
         Some(_) if newest == Some(id) => "current",
         Some(_) => "retired",
     };
-    let rows = rows.iter().find(|usage| (usage.purpose, usage.id) == (purpose, id));
     json!({ "purpose": purpose.name(), "id": id, "state": state, "fingerprint": print,
-        "rows": rows.map(|usage| usage.rows) })
+        "rows": rows_of(rows, purpose, id) })
+}
+
+/// How many rows need a key; one that the store does not count is needed by none.
+fn rows_of(rows: &[KeyUse], purpose: KeyPurpose, id: u32) -> u64 {
+    let usage = rows.iter().find(|usage| (usage.purpose, usage.id) == (purpose, id));
+    usage.map_or(0, |usage| usage.rows)
 }
 
 async fn rotate(args: &RotateArgs) -> Result<(), Failure> {
@@ -172,6 +182,7 @@ fn write_export(args: &TransferArgs) -> Result<(), Failure> {
             return Err(Failure::about(keys.path().display(), format!("holds no {purpose} key")));
         }
     }
+    refuse_existing(&args.file)?;
     let error = |error| Failure::about(args.file.display(), error);
     let out = NewFile::create(&args.file).map_err(error)?;
     let passphrase = secret_input::new_passphrase(args.passphrase_file.as_deref())?;
@@ -186,7 +197,7 @@ async fn read_import(args: &TransferArgs) -> Result<(), Failure> {
     let keys = directory(&config);
     let error = |error| Failure::about(args.file.display(), error);
     let file = File::open(&args.file).map_err(error)?;
-    let passphrase = secret_input::secret(args.passphrase_file.as_deref(), "passphrase")?;
+    let passphrase = secret_input::secret(args.passphrase_file.as_deref(), Wanted::Passphrase)?;
     let imported = export::import(BufReader::new(file), &passphrase).map_err(error)?;
     let mut together = keys.read()?;
     let mut added = Vec::new();

@@ -1,5 +1,6 @@
 //! Commands on the machine of the data directory: where it is, and how failures read.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use counterfoil_authority::refusal::Refusal;
@@ -8,6 +9,10 @@ use counterfoil_store::OpenError;
 use super::failure::Failure;
 use crate::config::{Config, Sources, load};
 use crate::installation::InstallationError;
+
+/// What the help of a command says that works on the data itself.
+pub(crate) const HERE: &str = "It runs on the machine that holds the data: give --data where that \
+                               is not ./counterfoil-data. No server is asked.";
 
 /// Where the installation is
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -58,7 +63,9 @@ impl From<InstallationError> for Failure {
             InstallationError::Io { .. } | InstallationError::Start(_) => {
                 Self::Unavailable(error.to_string())
             }
-            InstallationError::Locked(_) | InstallationError::Uninitialised(_) => {
+            InstallationError::Locked(_)
+            | InstallationError::Uninitialised(_)
+            | InstallationError::Foreign { .. } => {
                 Self::Refused(error.to_string())
             }
         }
@@ -67,7 +74,12 @@ impl From<InstallationError> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        let text = with_causes(&error);
+        let mut text = with_causes(&error);
+        if let OpenError::File { source, .. } = &error
+            && source.kind() == ErrorKind::NotFound
+        {
+            text.push_str("; give --data, the data directory of the installation");
+        }
         match error {
             OpenError::Newer { .. } => Self::Refused(text),
             _ => Self::Unavailable(text),

@@ -8,6 +8,7 @@
 mod backup;
 mod check;
 mod doctor;
+mod events;
 mod failure;
 mod init;
 mod keys;
@@ -19,7 +20,9 @@ mod resource;
 mod secret_input;
 mod serve;
 mod token;
+mod when;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -52,12 +55,13 @@ enum Command {
     Token(token::TokenCommand),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
+    Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
     /// Write database and keys to a new file under a passphrase, while the server runs
     Backup(backup::BackupArgs),
     /// Bring a backup back into an empty data directory
-    Restore(backup::BackupArgs),
+    Restore(backup::RestoreArgs),
     /// The configuration file
     #[command(subcommand)]
     Config(pages::ConfigCommand),
@@ -80,8 +84,18 @@ pub fn command() -> clap::Command {
 
 /// Reads the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // Looked for before anything is parsed: wrong usage, too, is told to programs in JSON.
+    let json = arguments.iter().any(|argument| argument == "--json");
+    // Before clap repeats what it does not understand.
+    if let Err(failure) = secret_input::refuse_tokens(&arguments) {
+        return told(&failure, json);
+    }
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
+        Err(error) if json && error.use_stderr() => {
+            return told(&Failure::Usage(error.render().to_string().trim_end().to_owned()), json);
+        }
         Err(error) => {
             // Help and version go to standard output and are no error.
             let _ = error.print();
@@ -90,11 +104,18 @@ pub fn main() -> ExitCode {
     };
     match run(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            print::note(&format!("counterfoil: {failure}"));
-            failure.code()
-        }
+        Err(failure) => told(&failure, json),
     }
+}
+
+/// Says on standard error why a command did not succeed.
+fn told(failure: &Failure, json: bool) -> ExitCode {
+    if json {
+        print::note(&failure.for_programs());
+    } else {
+        print::note(&format!("counterfoil: {failure}"));
+    }
+    failure.code()
 }
 
 fn run(command: &Command) -> Result<(), Failure> {
@@ -120,6 +141,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Keys(command) => keys::run(command).await,
             Command::Token(command) => token::run(command).await,
             Command::Resource(command) => resource::run(command).await,
+            Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Backup(args) => backup::write(args).await,
             Command::Restore(args) => backup::restore(args).await,

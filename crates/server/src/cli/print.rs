@@ -34,6 +34,25 @@ pub(crate) struct Column {
     pub(crate) title: &'static str,
     /// The field, as a JSON pointer without its first slash.
     pub(crate) field: &'static str,
+    /// What stands where there is no value.
+    pub(crate) empty: &'static str,
+}
+
+impl Column {
+    /// A column that stays empty where there is no value.
+    pub(crate) const fn new(title: &'static str, field: &'static str) -> Self {
+        Self { title, field, empty: "" }
+    }
+
+    /// Where there is no value, `empty` stands.
+    pub(crate) const fn or(self, empty: &'static str) -> Self {
+        Self { empty, ..self }
+    }
+
+    fn of(self, item: &Value) -> String {
+        let text = cell(field(item, self.field));
+        if text.is_empty() { self.empty.to_owned() } else { text }
+    }
 }
 
 /// Prints `items` as a table.
@@ -41,14 +60,24 @@ pub(crate) fn table(columns: &[Column], items: &[Value]) {
     let mut table = plain();
     table.set_header(columns.iter().map(|column| column.title));
     for item in items {
-        table.add_row(columns.iter().map(|column| cell(field(item, column.field))));
+        table.add_row(columns.iter().map(|column| column.of(item)));
     }
     line(&table.trim_fmt());
 }
 
 /// What names a record comes first, the rest by the alphabet.
-const LEADING: [&str; 9] =
-    ["id", "username", "label", "name", "display_name", "kind", "user", "state", "status"];
+const LEADING: [&str; 10] = [
+    "id",
+    "username",
+    "label",
+    "name",
+    "display_name",
+    "kind",
+    "user",
+    "state",
+    "status",
+    "version",
+];
 
 /// Prints every field of an object that has a value, one per line.
 pub(crate) fn record(object: &Value) {
@@ -128,6 +157,9 @@ mod tests {
         assert_eq!(cell(Some(&json!({}))), "");
         assert_eq!(cell(Some(&json!({ "a": 1 }))), r#"{"a":1}"#);
         assert_eq!(cell(Some(&json!("a\u{1b}[2Jb"))), "a[2Jb");
+        let ends = Column::new("EXPIRES", "expires_at").or("never");
+        assert_eq!(ends.of(&json!({ "expires_at": null })), "never");
+        assert_eq!(ends.of(&json!({ "expires_at": "2026-12-31" })), "2026-12-31");
         assert_eq!(
             field(&json!({ "subject": { "user": "a" } }), "subject/user"),
             Some(&json!("a"))

@@ -169,7 +169,10 @@ async fn decide(
         .await?;
     state.metrics.verified(Door::ForwardAuth, &verdict);
     match verdict {
-        Verdict::Active(_) if !readable => Ok(StatusCode::FORBIDDEN.into_response()),
+        Verdict::Active(active) if !readable => {
+            record_unreadable(state, &asked, &active)?;
+            Ok(StatusCode::FORBIDDEN.into_response())
+        }
         Verdict::Active(active) => Ok(allowed(&active)),
         Verdict::Inactive { reason, .. } if reason.is_only_insufficient() => {
             Ok(insufficient(asked.label, &scopes, reason))
@@ -183,6 +186,17 @@ async fn decide(
             Ok(denied(asked.label.as_str(), true))
         }
     }
+}
+
+/// A good token was refused because nobody trustworthy said what it is for: the operator must
+/// be able to find out why.
+fn record_unreadable(state: &AppState, asked: &Asked<'_>, active: &Active) -> Result<(), Refusal> {
+    let authority = &state.authority;
+    let origin = asked.arrival.anonymous(Door::ForwardAuth);
+    let event = authority.event("verify.refused", asked.realm, &origin, authority.now())?;
+    let event = event.with_token(active.token()).with_service(asked.label.as_str());
+    authority.record_refusal(event.with_reason("unreadable_origin").refused());
+    Ok(())
 }
 
 /// 401, the same bytes whatever the reason. A credential that was there is `invalid_token`; one

@@ -134,6 +134,10 @@ pub fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Proble
         let detail = format!("the body is nested deeper than {JSON_DEPTH_MAX} levels");
         return Err(Problem::new(Sort::Malformed, detail));
     }
+    // Serde would take an array for an object, field by field in the order of our source.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::invalid("", "the body must be a JSON object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
 }
 
@@ -258,6 +262,11 @@ mod tests {
         assert_eq!(said(r#"{"name":"x","inner":{"count":-1}}"#), "inner.count: expected u32");
         assert!(said(r#"{"name":"x""#).contains("not well-formed JSON"));
         assert!(said("{\"name\":\"\u{0}\"}").contains("not well-formed JSON"));
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        assert!(said("[1]").contains("the body must be a JSON object"));
     }
 
     #[test]

@@ -161,7 +161,7 @@ pub async fn client_list(
     At(realm): At<RealmName>,
     StrictQuery(paging): StrictQuery<Paging>,
 ) -> Result<Json<PageBody<ClientBody>>, Problem> {
-    let page = state.authority.clients(&caller, &realm, paging.page()).await?;
+    let page = state.authority.clients(&caller, &realm, paging.page()?).await?;
     Ok(Json(PageBody::of(page, |client| ClientBody::from(&client))))
 }
 

@@ -80,15 +80,16 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     let status = response.status();
     let elapsed = watch.elapsed();
     state.metrics.served(template, status, elapsed);
-    let detail = problem.as_ref().map_or("", Problem::detail);
+    // The class alone: a detail may name a field, and that name is whatever was sent.
+    let problem = problem.as_ref().map_or("", |problem| problem.sort().entry().slug);
     let (status, id) = (status.as_u16(), arrival.request_id.as_str());
-    let micros = elapsed.as_micros();
+    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
     if status >= 500 {
-        tracing::warn!(request_id = id, %method, route = template, status, micros, detail);
+        tracing::warn!(request_id = id, %method, route = template, status, micros, problem);
     } else if changes_something(&method, template) {
-        tracing::info!(request_id = id, %method, route = template, status, micros, detail);
+        tracing::info!(request_id = id, %method, route = template, status, micros, problem);
     } else {
-        tracing::debug!(request_id = id, %method, route = template, status, micros, detail);
+        tracing::debug!(request_id = id, %method, route = template, status, micros, problem);
     }
     response
 }

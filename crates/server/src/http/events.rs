@@ -134,7 +134,7 @@ impl EventQuery {
             from,
             to,
         };
-        Ok((filter, page(self.limit.as_ref(), self.cursor)))
+        Ok((filter, page(self.limit.as_ref(), self.cursor)?))
     }
 }
 

@@ -142,7 +142,7 @@ pub async fn grant_list(
     At(realm): At<RealmName>,
     StrictQuery(paging): StrictQuery<Paging>,
 ) -> Result<Json<PageBody<GrantBody>>, Problem> {
-    let page = state.authority.grants(&caller, &realm, paging.page()).await?;
+    let page = state.authority.grants(&caller, &realm, paging.page()?).await?;
     Ok(Json(PageBody::of(page, GrantBody::from)))
 }
 

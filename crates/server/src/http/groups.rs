@@ -63,7 +63,7 @@ pub async fn group_list(
     At(realm): At<RealmName>,
     StrictQuery(paging): StrictQuery<Paging>,
 ) -> Result<Json<PageBody<GroupBody>>, Problem> {
-    let page = state.authority.groups(&caller, &realm, paging.page()).await?;
+    let page = state.authority.groups(&caller, &realm, paging.page()?).await?;
     Ok(Json(PageBody::of(page, GroupBody::from)))
 }
 
@@ -139,7 +139,7 @@ pub async fn group_member_list(
     At((realm, name)): At<(RealmName, GroupName)>,
     StrictQuery(paging): StrictQuery<Paging>,
 ) -> Result<Json<PageBody<String>>, Problem> {
-    let page = state.authority.group_members(&caller, &realm, &name, paging.page()).await?;
+    let page = state.authority.group_members(&caller, &realm, &name, paging.page()?).await?;
     Ok(Json(PageBody::of(page, |username| username.to_string())))
 }
 

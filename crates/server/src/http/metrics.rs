@@ -12,6 +12,7 @@ use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::authority::{Authority, Verdict};
+use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::verdict::{DOORS, Door, REASONS, Reason};
 use parking_lot::RwLock;
@@ -70,6 +71,16 @@ pub struct Metrics {
     verify: Vec<Counter>,
 }
 
+impl RouteSeries {
+    fn note(&self, status: StatusCode, elapsed: Duration) {
+        self.duration.observe(elapsed.as_secs_f64());
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.classes.get(class) {
+            counter.inc();
+        }
+    }
+}
+
 fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
 }
@@ -110,13 +121,13 @@ impl Metrics {
 
     /// Notes an answer.
     pub fn served(&self, route: &str, status: StatusCode, elapsed: Duration) {
-        let known = self.routes.read().get(route).cloned();
-        let series = known.unwrap_or_else(|| self.series_of(route));
-        series.duration.observe(elapsed.as_secs_f64());
-        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
-        if let Some(counter) = series.classes.get(class) {
-            counter.inc();
+        {
+            let routes = self.routes.read();
+            if let Some(series) = routes.get(route) {
+                return series.note(status, elapsed);
+            }
         }
+        self.series_of(route).note(status, elapsed);
     }
 
     /// Bounded by the number of routes, because templates are counted and not paths.
@@ -216,7 +227,9 @@ pub async fn metrics(State(state): State<AppState>, request: Request) -> Result<
     if !is_configured_bearer(&state, request.headers()) {
         let (mut parts, _) = request.into_parts();
         let Authenticated(caller) = Authenticated::from_request_parts(&mut parts, &state).await?;
-        caller.require_whole(&state.main_realm, ApiScope::AuditRead)?;
+        let allowed = caller.require_whole(&state.main_realm, ApiScope::AuditRead);
+        // There is nothing here that could be unknown to somebody of another realm.
+        allowed.map_err(|_| Refusal::Forbidden(ApiScope::AuditRead))?;
     }
     Ok(exposition(State(state)).await)
 }

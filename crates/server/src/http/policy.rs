@@ -25,10 +25,10 @@ pub struct PolicyBody {
     /// Bounds of a self-selected secret.
     self_select: Option<SelfSelectBody>,
     /// Life of a token that names no end.
-    #[schema(minimum = 1, maximum = 3162240000_i64)]
+    #[schema(minimum = 1, maximum = 3_162_240_000_i64)]
     default_lifetime_seconds: Option<i64>,
     /// Longest life.
-    #[schema(minimum = 1, maximum = 3162240000_i64)]
+    #[schema(minimum = 1, maximum = 3_162_240_000_i64)]
     max_lifetime_seconds: Option<i64>,
     /// Whether a token without end is refused.
     must_expire: Option<bool>,
@@ -41,7 +41,7 @@ pub struct PolicyBody {
     /// Whether the holder may derive narrower tokens.
     self_derive: Option<bool>,
     /// How long a former secret works after a rotation.
-    #[schema(minimum = 0, maximum = 3162240000_i64)]
+    #[schema(minimum = 0, maximum = 3_162_240_000_i64)]
     rotation_overlap_seconds: Option<i64>,
     /// Scopes on offer.
     #[schema(value_type = Option<ScopeList>)]
@@ -57,7 +57,7 @@ pub struct PolicyBody {
     /// Directory hash schemes to derive at issue.
     hash_schemes: Option<Vec<String>>,
     /// A token unused for this long becomes inactive.
-    #[schema(minimum = 1, maximum = 3162240000_i64)]
+    #[schema(minimum = 1, maximum = 3_162_240_000_i64)]
     idle_expiry_seconds: Option<i64>,
     /// Whether a new token waits for approval.
     approval: Option<bool>,
@@ -65,7 +65,7 @@ pub struct PolicyBody {
 
 /// Declares the words of a field, for the document alone.
 macro_rules! words {
-    ($($(#[$meta:meta])* $name:ident as $shown:ident in $case:literal { $($word:ident),* })*) => {$(
+    ($($(#[$meta:meta])* $name:ident as $shown:ident in $case:tt { $($word:ident),* })*) => {$(
         $(#[$meta])*
         #[derive(Debug, Serialize, ToSchema)]
         #[schema(as = $shown)]

@@ -64,11 +64,10 @@ pub async fn self_rotate(
     idempotency: IdempotencyKey,
     OptionalPayload { value, bytes }: OptionalPayload<RotateRequest>,
 ) -> Result<Response, Problem> {
-    let now = state.authority.now();
-    let replay = replay(idempotency, &bytes, now);
+    let replay = replay(idempotency, &bytes);
     let overlap = value.overlap_seconds;
     let answered = state.authority.self_rotate(&caller, overlap, version, replay).await?;
-    Ok(answer(StatusCode::OK, answered, now))
+    Ok(answer(StatusCode::OK, answered))
 }
 
 /// Credentials to revoke.

@@ -2,6 +2,8 @@
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use counterfoil_authority::clock::{DayEdge, Timestamp};
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::refusal::{Refusal, Thing};
@@ -10,6 +12,7 @@ use counterfoil_authority::store::PageRequest;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::body::describe;
 use super::problem::{Problem, Sort};
@@ -21,6 +24,8 @@ use utoipa::openapi::schema::ObjectBuilder;
 pub const PAGE_LIMIT_DEFAULT: u32 = 50;
 /// Records on a page at most: what fits into one answer without holding up others.
 pub const PAGE_LIMIT_MAX: u32 = 1000;
+/// Bytes of a cursor's checksum.
+const CURSOR_CHECK_LEN: usize = 4;
 /// Characters of a parameter at most.
 const PARAMETER_CHARS_MAX: usize = 1024;
 
@@ -164,9 +169,35 @@ impl Word for PageLimit {
 }
 
 /// Which page to read.
-pub fn page(limit: Option<&super::wire::Parsed<PageLimit>>, cursor: Option<String>) -> PageRequest {
+pub fn page(
+    limit: Option<&super::wire::Parsed<PageLimit>>,
+    cursor: Option<String>,
+) -> Result<PageRequest, Problem> {
     let limit = limit.map_or(PAGE_LIMIT_DEFAULT, |limit| limit.0.0);
-    PageRequest { limit, after: cursor }
+    let not_ours = || Problem::invalid("cursor", "is no next_cursor of ours");
+    let after = cursor.map(|cursor| open_cursor(&cursor).ok_or_else(not_ours)).transpose()?;
+    Ok(PageRequest { limit, after })
+}
+
+/// Wraps the store's place in a list, so that nobody takes it for an id and a mistyped one is
+/// refused instead of beginning somewhere else.
+pub fn wrap_cursor(place: &str) -> String {
+    let mut bytes = place.as_bytes().to_vec();
+    bytes.extend_from_slice(&cursor_check(place));
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn open_cursor(cursor: &str) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (place, check) = bytes.split_last_chunk::<CURSOR_CHECK_LEN>()?;
+    let place = std::str::from_utf8(place).ok()?;
+    (cursor_check(place) == *check).then(|| place.to_owned())
+}
+
+/// Tells typing errors, not attackers: a cursor opens nothing.
+fn cursor_check(place: &str) -> [u8; CURSOR_CHECK_LEN] {
+    let digest = Sha256::digest(place);
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 /// The query of a list without filters.
@@ -183,7 +214,7 @@ pub struct Paging {
 
 impl Paging {
     /// The page it asks for.
-    pub fn page(self) -> PageRequest {
+    pub fn page(self) -> Result<PageRequest, Problem> {
         page(self.limit.as_ref(), self.cursor)
     }
 }
@@ -217,6 +248,16 @@ mod tests {
     fn said(pairs: &[(&str, &str)]) -> String {
         let owned = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         read_pairs::<Paging>(owned).unwrap_err().detail().to_owned()
+    }
+
+    #[test]
+    fn a_cursor_is_ours_or_none() {
+        let cursor = wrap_cursor("2026 a/b");
+        assert_eq!(page(None, Some(cursor.clone())).unwrap().after.as_deref(), Some("2026 a/b"));
+        assert_eq!(page(None, None).unwrap().after, None);
+        for foreign in ["", "nonsense", "2026 a/b", &cursor[1..]] {
+            assert!(page(None, Some(foreign.to_owned())).is_err(), "{foreign}");
+        }
     }
 
     #[test]

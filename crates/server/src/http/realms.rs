@@ -100,7 +100,7 @@ pub async fn realm_list(
     Authenticated(caller): Authenticated,
     StrictQuery(paging): StrictQuery<Paging>,
 ) -> Result<Json<PageBody<RealmBody>>, Problem> {
-    let page = state.authority.realms(&caller, paging.page()).await?;
+    let page = state.authority.realms(&caller, paging.page()?).await?;
     Ok(Json(PageBody::of(page, RealmBody::from)))
 }
 

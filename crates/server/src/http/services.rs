@@ -164,7 +164,7 @@ pub async fn service_list(
     At(realm): At<RealmName>,
     StrictQuery(paging): StrictQuery<Paging>,
 ) -> Result<Json<PageBody<ServiceBody>>, Problem> {
-    let page = state.authority.services(&caller, &realm, paging.page()).await?;
+    let page = state.authority.services(&caller, &realm, paging.page()?).await?;
     Ok(Json(PageBody::of(page, ServiceBody::from)))
 }
 

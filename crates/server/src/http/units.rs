@@ -95,7 +95,7 @@ pub async fn unit_list(
     At(realm): At<RealmName>,
     StrictQuery(paging): StrictQuery<Paging>,
 ) -> Result<Json<PageBody<UnitBody>>, Problem> {
-    let page = state.authority.units(&caller, &realm, paging.page()).await?;
+    let page = state.authority.units(&caller, &realm, paging.page()?).await?;
     Ok(Json(PageBody::of(page, UnitBody::from)))
 }
 

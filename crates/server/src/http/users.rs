@@ -160,7 +160,7 @@ pub async fn user_list(
         unit: query.unit,
         prefix: query.prefix.map(|prefix| prefix.to_lowercase()),
     };
-    let page = page(query.limit.as_ref(), query.cursor);
+    let page = page(query.limit.as_ref(), query.cursor)?;
     let page = state.authority.users(&caller, &realm, filter, page).await?;
     Ok(Json(PageBody::of(page, UserBody::from)))
 }

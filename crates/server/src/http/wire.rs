@@ -7,10 +7,12 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::store::Page;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::query::wrap_cursor;
 pub use words::*;
 
 /// A change of a field that can be cleared: absent leaves it, `null` clears it.
@@ -46,7 +48,10 @@ pub struct PageBody<T> {
 impl<T> PageBody<T> {
     /// A page as the store gave it, each record written by `write`.
     pub fn of<R>(page: Page<R>, write: impl Fn(R) -> T) -> Self {
-        Self { items: page.items.into_iter().map(write).collect(), next_cursor: page.next }
+        Self {
+            items: page.items.into_iter().map(write).collect(),
+            next_cursor: page.next.as_deref().map(wrap_cursor),
+        }
     }
 }
 
@@ -76,9 +81,12 @@ pub fn created(location: &str, version: Option<i64>, body: impl Serialize) -> Re
     response
 }
 
+/// Everything but the unreserved characters of RFC 3986 section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A path segment with everything but unreserved characters percent-encoded.
 pub fn segment(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// An answer of bytes that are JSON already.

@@ -139,6 +139,9 @@ fn a_field_that_makes_no_sense_is_named() {
         is_problem(&answer, &[404, 422], "");
         assert!(answer.json()["detail"].as_str().unwrap().contains(what), "{}", answer.text());
     }
+    let token = world.pat();
+    let moved = world.admin.patch(&token.path(""), &json!({ "unit": "no-such-unit" }));
+    is_problem(&moved, &[422], "unit");
     let missing = world.admin.post("/tokens", &json!({ "user": "alice" }));
     is_problem(&missing, &[422], "kind");
     let inverted = json!({ "not_before": "2098-01-01T00:00:00Z",

@@ -1,11 +1,9 @@
-//! Sudden and orderly ends: what was answered stays, what was counted is lost for a second at most.
+//! Sudden and orderly ends: what was answered stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use counterfoil_server::clock::Stopwatch;
 use serde_json::json;
 
 use crate::harness::{PATIENCE, await_true, long};
@@ -15,7 +13,7 @@ use crate::world::{Issued, UNTHROTTLED, World, active, pat_body, verify};
 /// Threads of the storm.
 const CLIENTS: usize = 8;
 /// Answers that a storm must have got before the server is killed, at least.
-const ANSWERS_MIN: usize = 24;
+const ANSWERS_MIN: usize = 40;
 
 /// What was answered, over all rounds. A token whose revocation was asked for and not answered is
 /// in neither: both states are right.
@@ -71,14 +69,15 @@ fn what_was_answered_before_a_kill_is_so_after_it() {
         storm_until_killed(&mut world, &answered, ANSWERS_MIN + 7 * (round % 11));
         world.serve_again(UNTHROTTLED);
         let answered = answered.into_inner().unwrap();
-        assert!(!answered.revoked.is_empty(), "no revocation was answered");
         stands(&world, round, &answered);
         let mut all = all.lock().unwrap();
         all.issued.extend(answered.issued);
         all.revoked.extend(answered.revoked);
     }
     // And still, after all the later ends.
-    stands(&world, rounds, &all.into_inner().unwrap());
+    let all = all.into_inner().unwrap();
+    assert!(all.revoked.len() > rounds, "only {} revocations were answered", all.revoked.len());
+    stands(&world, rounds, &all);
 }
 
 fn stands(world: &World, round: usize, answered: &Answered) {
@@ -91,33 +90,6 @@ fn stands(world: &World, round: usize, answered: &Answered) {
     }
     let both: BTreeSet<&String> = answered.issued.keys().chain(answered.revoked.keys()).collect();
     assert_eq!(both.len(), answered.issued.len() + answered.revoked.len(), "an id came twice");
-}
-
-fn usage_total(world: &World, token: &Issued) -> u64 {
-    world.admin.get(&token.path("")).expect(200)["usage_total"].as_u64().unwrap()
-}
-
-#[test]
-fn a_kill_loses_one_second_of_usage_at_most() {
-    let mut world = World::new(UNTHROTTLED);
-    let token = world.pat();
-    let watch = Stopwatch::start();
-    let mut answered_at = Vec::new();
-    // Long enough that most of it is older than the second that may be lost.
-    while watch.elapsed() < Duration::from_millis(2500) {
-        assert!(active(&verify(&world.verifier, &token.secret)));
-        answered_at.push(watch.elapsed());
-    }
-    let killed_at = watch.elapsed();
-    world.server.kill9();
-    world.serve_again(UNTHROTTLED);
-    let old = answered_at.iter().filter(|&&at| at + Duration::from_secs(1) <= killed_at).count();
-    let kept = usize::try_from(usage_total(&world, &token)).unwrap();
-    assert!(
-        (old..=answered_at.len()).contains(&kept),
-        "of {} uses {old} were older than a second, and {kept} are kept",
-        answered_at.len()
-    );
 }
 
 #[test]
@@ -144,5 +116,5 @@ fn an_orderly_end_loses_no_usage_and_answers_what_it_has_begun() {
         assert!(world.server.stop().success());
     });
     world.serve_again(UNTHROTTLED);
-    assert_eq!(usage_total(&world, &token), accepted.load(Ordering::Acquire) as u64);
+    assert_eq!(world.usage_total(&token), accepted.load(Ordering::Acquire) as u64);
 }

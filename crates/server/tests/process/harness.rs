@@ -77,7 +77,7 @@ impl Site {
         self.binary().args(arguments).arg("--data").arg(self.data()).output().unwrap()
     }
 
-    /// Serves the data directory; `settings` are lines of TOML with whole keys.
+    /// Serves the data directory on a free port; `settings` is the configuration file.
     pub(crate) fn serve(&self, settings: &str) -> Server {
         let mut server = self.spawn(settings);
         server.until_ready();
@@ -87,7 +87,7 @@ impl Site {
     /// Starts `serve` without waiting for anything.
     pub(crate) fn spawn(&self, settings: &str) -> Server {
         let config = self.path("counterfoil.toml");
-        fs::write(&config, format!("server.listen = \"127.0.0.1:0\"\n{settings}\n")).unwrap();
+        fs::write(&config, format!("{settings}\n")).unwrap();
         let log = |name: &str| {
             let number = fs::read_dir(self.home.path()).unwrap().count();
             self.path(&format!("{number:04}-{name}.log"))
@@ -101,6 +101,8 @@ impl Site {
             .arg(&config)
             .arg("--data")
             .arg(self.data())
+            .arg("--listen")
+            .arg("127.0.0.1:0")
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap())
             .spawn()

@@ -63,6 +63,11 @@ impl World {
         pat(&self.admin, &json!({}))
     }
 
+    /// How often a token was used, as far as the store knows.
+    pub(crate) fn usage_total(&self, token: &Issued) -> u64 {
+        self.admin.get(&token.path("")).expect(200)["usage_total"].as_u64().unwrap()
+    }
+
     /// The body of a verification of a secret for `git`.
     pub(crate) fn verify(&self, secret: &str) -> Value {
         verify(&self.verifier, secret).expect(200)

@@ -38,7 +38,14 @@ left   join token_secret s on s.token = t.id
     };
 }
 
-const BY_ID: &str = record!("where  t.id = $1");
+/// For an unknown id another token's row is read and dropped: reading nothing would be quicker, and
+/// time would tell whoever guesses ids which of them exist.
+const BY_ID: &str = record!(
+    "where  t.id = coalesce(
+    (select k.id from token k where k.id = $1),
+    (select max(k.id) from token k)
+)"
+);
 
 const BY_HASH: &str = record!(
     "where  t.id = (
@@ -74,7 +81,8 @@ pub(super) async fn by_id(
     tx: &mut Transaction<'_>,
     id: TokenId,
 ) -> Result<Option<Record>, Failure> {
-    Ok(records_of(tx.query(BY_ID, &values![&id]).await?)?.pop())
+    let found = records_of(tx.query(BY_ID, &values![&id]).await?)?.pop();
+    Ok(found.filter(|record| record.id == id))
 }
 
 /// The record of the token with a secret that is found by its hash.

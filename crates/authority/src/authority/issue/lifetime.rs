@@ -45,8 +45,8 @@ pub(super) fn validity_of(
     }
     let too_long = |max: i64| ends.is_some_and(|end| now.plus_seconds(max) < end);
     if longest.is_some_and(too_long) {
-        let days = longest.unwrap_or_default() / 86_400;
-        return Err(Refusal::Policy(format!("the longest lifetime is {days} days")));
+        let longest = in_words(longest.unwrap_or_default());
+        return Err(Refusal::Policy(format!("the longest lifetime is {longest}")));
     }
     if granted.is_some_and(too_long) {
         return Err(Refusal::BeyondGrant("the lifetime exceeds the caller's grant"));
@@ -95,4 +95,25 @@ fn clip_to_issuer(
         "expires_at",
         format!("lies beyond the end of the issuing token, {issuer_end}"),
     ))
+}
+
+/// A number of seconds in the largest unit that says it exactly.
+fn in_words(seconds: i64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let exact = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    let (unit, name) = exact.unwrap_or((1, "second"));
+    let plural = if seconds == unit { "" } else { "s" };
+    format!("{} {name}{plural}", seconds / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn a_lifetime_is_said_in_its_largest_exact_unit() {
+        assert_eq!(in_words(3_600), "1 hour");
+        assert_eq!(in_words(10 * 86_400), "10 days");
+        assert_eq!(in_words(90), "90 seconds");
+    }
 }

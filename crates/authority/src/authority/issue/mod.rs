@@ -12,6 +12,7 @@ use self::lifetime::validity_of;
 pub(super) use self::secrets::{Drafted, replayed};
 use self::wishes::{check_grantable, check_issuer, check_reach, check_wishes};
 use super::Authority;
+use super::realms::missing;
 use crate::cache::ServiceCell;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -149,6 +150,7 @@ impl Authority {
         let own = caller.is(&owner, realm);
         let policies: Vec<&EffectivePolicy> = services.1.iter().map(|cell| &cell.policy).collect();
         check_reach(&reach, &owner, &services.0, &request, own)?;
+        self.check_unit(realm, request.unit.as_deref()).await?;
         check_issuer(&policies, caller, own)?;
         check_grantable(caller, realm, &services.0, &request)?;
         check_wishes(&policies, &request)?;
@@ -175,6 +177,20 @@ impl Authority {
             }
         }
         Err(Refusal::NoEntropy(crate::clock::NoEntropy))
+    }
+
+    /// A unit that is named must exist: a token of a misspelt one would be nobody's to administer.
+    pub(super) async fn check_unit(
+        &self,
+        realm: &RealmName,
+        unit: Option<&str>,
+    ) -> Result<(), Refusal> {
+        match unit {
+            Some(unit) if self.store.unit_find(realm, unit).await?.is_none() => {
+                Err(missing("unit"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The services of the request with their facts; every named one must exist.

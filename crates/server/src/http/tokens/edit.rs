@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::TokenBody;
-use super::fields::{GenericData, ServiceChoices, chosen, text};
+use super::fields::{GenericData, ServiceChoices, check_count, chosen, text};
 use crate::http::body::Payload;
 use crate::http::caller::Authenticated;
 use crate::http::precondition::IfMatch;
@@ -86,6 +86,7 @@ pub struct TokenPatch {
 impl TokenPatch {
     async fn read(self, state: &AppState, realm: &RealmName) -> Result<TokenEdit, Problem> {
         let line = |value: Change<LineWord>| value.map(text);
+        check_count("max_usages", self.max_usages.flatten())?;
         let expires = match &self.expires_at {
             None => None,
             Some(None) => Some(Expiry::Never),

@@ -13,6 +13,8 @@ use crate::http::wire::{Labels, Line, List, Parsed, Word};
 
 /// Bytes of constraints or of a stamp at most, as JSON text.
 const DOCUMENT_BYTES_MAX: usize = 8192;
+/// The largest count: the largest number that every JSON reader understands (RFC 8259 section 6).
+const COUNT_MAX: u64 = (1 << 53) - 1;
 /// The highest number of a free element.
 const GENERIC_DATA_MAX: u8 = 12;
 
@@ -114,5 +116,16 @@ pub(super) fn chosen(choices: ServiceChoices) -> Result<Services, Problem> {
         }
         (_, true) => Ok(Services::All),
         _ => Err(Problem::invalid("services", "* stands alone")),
+    }
+}
+
+/// Refuses a limit that would allow nothing, or that not every reader could read back.
+pub(super) fn check_count(field: &str, count: Option<u64>) -> Result<(), Problem> {
+    match count {
+        Some(0) => Err(Problem::invalid(field, "must be at least 1; null is unlimited")),
+        Some(count) if count > COUNT_MAX => {
+            Err(Problem::invalid(field, format!("must be at most {COUNT_MAX}")))
+        }
+        _ => Ok(()),
     }
 }

@@ -7,13 +7,16 @@ use counterfoil_authority::authority::{Expiry, IssueRequest};
 use counterfoil_authority::clock::DayEdge;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::policy::LIFETIME_SECONDS_MAX;
 use counterfoil_authority::service::Services;
 use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::fields::{Delivery, DeliveryWord, Document, GenericData, ServiceChoices, chosen, text};
+use super::fields::{
+    Delivery, DeliveryWord, Document, GenericData, ServiceChoices, check_count, chosen, text,
+};
 use super::{TokenBody, answer, replay};
 use crate::http::body::Payload;
 use crate::http::caller::Authenticated;
@@ -57,13 +60,15 @@ pub struct TokenCreate {
     #[schema(value_type = Option<WhenWord>)]
     expires_at: Change<WhenWord>,
     /// Instead of `expires_at`: seconds from `not_before`.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 3_162_240_000_i64)]
     lifetime_seconds: Option<i64>,
     /// RFC 3339 with offset, or a date whose start it is; now unless given.
     not_before: Option<WhenWord>,
     /// Uses allowed in all.
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     max_usages: Option<u64>,
     /// Auth tokens that may be drawn from a registration token.
+    #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     count: Option<u64>,
     networks: Option<NetworkList>,
     doors: Option<DoorList>,
@@ -105,8 +110,8 @@ impl TokenCreate {
             (Some(_), Some(_)) => {
                 Err(Problem::invalid("lifetime_seconds", "give it or expires_at, not both"))
             }
-            (None, Some(seconds)) if seconds < 1 => {
-                Err(Problem::invalid("lifetime_seconds", "must be at least 1"))
+            (None, Some(seconds)) if !(1..=LIFETIME_SECONDS_MAX).contains(&seconds) => {
+                Err(Problem::invalid("lifetime_seconds", "must be from 1 second to 100 years"))
             }
             (None, Some(seconds)) => Ok(Expiry::After(seconds)),
             (None, None) => Ok(Expiry::Default),
@@ -129,9 +134,8 @@ impl TokenCreate {
                 return Err(Problem::invalid(name, "belongs to registration tokens"));
             }
         }
-        if self.count == Some(0) {
-            return Err(Problem::invalid("count", "must be at least 1; null is unlimited"));
-        }
+        check_count("count", self.count)?;
+        check_count("max_usages", self.max_usages)?;
         let not_before = match &self.not_before {
             Some(when) => Some(instant(state, realm, "not_before", &when.0, DayEdge::Start).await?),
             None => None,
@@ -192,9 +196,8 @@ pub async fn token_issue(
     idempotency: IdempotencyKey,
     Payload { value, bytes }: Payload<TokenCreate>,
 ) -> Result<Response, Problem> {
-    let now = state.authority.now();
-    let replay = replay(idempotency, &bytes, now);
+    let replay = replay(idempotency, &bytes);
     let request = value.read(&state, &realm).await?;
     let answered = state.authority.issue(&caller, &realm, request, replay).await?;
-    Ok(answer(StatusCode::CREATED, answered, now))
+    Ok(answer(StatusCode::CREATED, answered))
 }

@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::authority::{Act, Answered, Replay};
 use counterfoil_authority::caller::Caller;
-use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::{ClearSecret, TokenId};
 use counterfoil_authority::token::Token;
@@ -60,30 +59,28 @@ pub struct RevokePreview {
     revoked: Vec<TokenBody>,
 }
 
-/// Writes the answer that carries a secret: fresh and replayed ones are the same bytes.
-fn rendered(token: &Token, secret: &ClearSecret, now: Timestamp) -> Vec<u8> {
+/// Writes the answer that carries a secret. It shows the token as it stood when that secret was
+/// made, so that a fresh answer and a kept one are the same bytes.
+fn rendered(token: &Token, secret: &ClearSecret) -> Vec<u8> {
+    let now = token.secrets.first().map_or(token.created_at, |facts| facts.created_at);
     let body = TokenIssued { token: TokenBody::of(token, now), secret: secret.reveal().to_owned() };
     // Strings, numbers and JSON values cannot fail to be written.
     serde_json::to_vec(&body).unwrap_or_default()
 }
 
 /// What to keep under an idempotency key.
-pub(in crate::http) fn replay(
-    idempotency: IdempotencyKey,
-    body: &[u8],
-    now: Timestamp,
-) -> Option<Replay> {
+pub(in crate::http) fn replay(idempotency: IdempotencyKey, body: &[u8]) -> Option<Replay> {
     idempotency.over(body).map(|(key, fingerprint)| Replay {
         key,
         fingerprint,
-        render: Arc::new(move |token: &Token, secret: &ClearSecret| rendered(token, secret, now)),
+        render: Arc::new(rendered),
     })
 }
 
 /// An answer with a secret.
-pub(in crate::http) fn answer(status: StatusCode, answered: Answered, now: Timestamp) -> Response {
+pub(in crate::http) fn answer(status: StatusCode, answered: Answered) -> Response {
     let bytes = match answered {
-        Answered::Fresh { token, secret } => rendered(&token, &secret, now),
+        Answered::Fresh { token, secret } => rendered(&token, &secret),
         Answered::Replayed(bytes) => bytes,
     };
     json_bytes(status, bytes)
@@ -111,11 +108,10 @@ pub async fn token_rotate(
     OptionalPayload { value, bytes }: OptionalPayload<RotateRequest>,
 ) -> Result<Response, Problem> {
     let authority = &state.authority;
-    let now = authority.now();
-    let replay = replay(idempotency, &bytes, now);
+    let replay = replay(idempotency, &bytes);
     let overlap = value.overlap_seconds;
     let answered = authority.rotate(&caller, &realm, id, overlap, version, replay).await?;
-    Ok(answer(StatusCode::OK, answered, now))
+    Ok(answer(StatusCode::OK, answered))
 }
 
 async fn change(

@@ -104,7 +104,7 @@ pub async fn token_list(
         unused_since,
         only_services: None,
     };
-    let page = page(query.limit.as_ref(), query.cursor);
+    let page = page(query.limit.as_ref(), query.cursor)?;
     let page = state.authority.tokens(&caller, &realm, filter, page).await?;
     let now = state.authority.now();
     Ok(Json(PageBody::of(page, |token| TokenBody::of(&token, now))))

@@ -36,6 +36,27 @@ async fn metrics_are_for_those_who_may_read_the_audit() {
 }
 
 #[tokio::test]
+async fn the_names_of_metrics_are_a_contract() {
+    let world = World::new().await;
+    world.get("/healthz/live").await.expect(200);
+    let text = world.get("/metrics").await.text;
+    let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    insta::assert_snapshot!(names.join("\n"), @r"
+    counterfoil_http_request_duration_seconds histogram
+    counterfoil_http_requests counter
+    counterfoil_verify counter
+    counterfoil_cache_tokens gauge
+    counterfoil_cache_capacity_tokens gauge
+    counterfoil_usage_pending_tokens gauge
+    counterfoil_slow_hashes_waiting gauge
+    counterfoil_cache_hits counter
+    counterfoil_cache_misses counter
+    counterfoil_cache_fills_dropped counter
+    counterfoil_usage_lost counter
+    ");
+}
+
+#[tokio::test]
 async fn a_configured_bearer_opens_the_metrics() {
     let settings = counterfoil_server::http::HttpSettings {
         metrics_bearer: Some(counterfoil_authority::secret::ClearSecret::new("scrape".into())),

@@ -169,7 +169,7 @@ async fn tokens_are_listed_by_everything_the_contract_names() {
         "expires_before=2026-11-22",
         "kind=personal_access_token&service=mail",
     ] {
-        assert_eq!(ids(query).await, [phone.clone()], "{query}");
+        assert_eq!(ids(query).await, [phone.as_str()], "{query}");
     }
     assert_eq!(ids("state=disabled").await, [alice.token]);
     assert_eq!(ids("unused_since=2026-11-22").await.len(), 2);

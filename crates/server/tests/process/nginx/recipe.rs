@@ -55,7 +55,7 @@ impl GitSite {
     pub(super) fn of_the_guide(settings: &str, backend: &Backend) -> Self {
         let site = Site::new();
         let toml = blocks("toml").join("\n");
-        let server = site.serve(&format!("{toml}\n{settings}"));
+        let server = site.serve(&format!("{settings}\n{toml}"));
         let admin = site.admin(&server);
         let home = site.path("home");
         fs::create_dir_all(home.join("git")).unwrap();

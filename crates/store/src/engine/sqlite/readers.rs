@@ -1,15 +1,16 @@
 //! Connections for reading, kept while they are good.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use parking_lot::Mutex;
 
+use super::SCANS_MAX;
 use super::connection::SqliteConnection;
 use super::file::DatabaseFile;
 use crate::engine::{Failure, Reach, Work};
 
-/// Idle connections kept; each holds its page cache.
-const IDLE_MAX: usize = 8;
 /// Runs of one read: the second one on a fresh connection.
 const RUNS_MAX: usize = 3;
 
@@ -17,12 +18,16 @@ const RUNS_MAX: usize = 3;
 pub(super) struct Readers {
     file: Arc<DatabaseFile>,
     idle: Mutex<Vec<SqliteConnection>>,
+    /// Idle connections kept; each holds its page cache.
+    idle_max: usize,
 }
 
 impl Readers {
     /// No connection yet.
-    pub(super) const fn new(file: Arc<DatabaseFile>) -> Self {
-        Self { file, idle: Mutex::new(Vec::new()) }
+    pub(super) fn new(file: Arc<DatabaseFile>) -> Self {
+        // Point reads run on the threads of the runtime, of which there is one per processor.
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        Self { file, idle: Mutex::new(Vec::new()), idle_max: processors + SCANS_MAX }
     }
 
     /// How many lie idle.
@@ -71,7 +76,7 @@ impl Readers {
 
     fn put_back(&self, connection: SqliteConnection) {
         let mut idle = self.idle.lock();
-        if idle.len() < IDLE_MAX && connection.is_idle() {
+        if idle.len() < self.idle_max && connection.is_idle() {
             idle.push(connection);
         }
     }

@@ -160,10 +160,9 @@ impl Writer {
     fn transaction(&mut self, batch: &[Job]) -> Result<(Vec<Outcome>, Vec<Change>), Failure> {
         let mut connection = self.take_connection()?;
         let attempt = attempt(&mut connection, batch);
-        match &attempt {
-            // Dropped: the next batch starts on a fresh one, when the disk lets it.
-            Err(Failure::Broken(_)) => Counters::add(&self.counters.failed_commits, 1),
-            _ => self.connection = Some(connection),
+        // A broken one is dropped: the next batch opens another, as soon as the disk lets it.
+        if !matches!(attempt, Err(Failure::Broken(_))) {
+            self.connection = Some(connection);
         }
         attempt
     }

@@ -1,0 +1,47 @@
+//! How soon a server is ready, and how much of what it counted a kill can lose.
+
+use std::time::Duration;
+
+use counterfoil_server::clock::Stopwatch;
+
+use crate::harness::Site;
+use crate::world::{UNTHROTTLED, World, active, verify};
+
+/// From the start of the process to its first answer that it is ready, at most.
+const READY_WITHIN: Duration = Duration::from_secs(1);
+/// How long usage may be in memory only.
+const USAGE_LOST_MAX: Duration = Duration::from_secs(1);
+/// How long the token is used: long enough that most uses are older than what may be lost.
+const USED_FOR: Duration = Duration::from_millis(2500);
+
+#[test]
+fn a_server_is_ready_within_a_second_on_an_empty_directory_and_again() {
+    let site = Site::new();
+    let mut first = site.serve("");
+    assert!(first.ready_after < READY_WITHIN, "ready after {:?}", first.ready_after);
+    assert!(first.stop().success());
+    let again = site.serve("");
+    assert!(again.ready_after < READY_WITHIN, "ready after {:?}", again.ready_after);
+}
+
+#[test]
+fn a_kill_loses_one_second_of_usage_at_most() {
+    let mut world = World::new(UNTHROTTLED);
+    let token = world.pat();
+    let watch = Stopwatch::start();
+    let mut answered_at = Vec::new();
+    while watch.elapsed() < USED_FOR {
+        assert!(active(&verify(&world.verifier, &token.secret)));
+        answered_at.push(watch.elapsed());
+    }
+    let killed_at = watch.elapsed();
+    world.server.kill9();
+    world.serve_again(UNTHROTTLED);
+    let old = answered_at.iter().filter(|&&at| at + USAGE_LOST_MAX <= killed_at).count();
+    let kept = usize::try_from(world.usage_total(&token)).unwrap();
+    assert!(
+        (old..=answered_at.len()).contains(&kept),
+        "of {} uses {old} were older than a second, and {kept} are kept",
+        answered_at.len()
+    );
+}
