@@ -4,6 +4,7 @@
 //! right secret is never delayed, because the delay applies to refusals only.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -25,11 +26,12 @@ const DELAY_MAX: Duration = Duration::from_secs(5);
 /// Sources remembered; beyond it the least guilty half is forgotten.
 const SOURCES_MAX: usize = 100_000;
 
-#[derive(PartialEq, Eq, Hash, Clone)]
+/// A source, or a source aiming at one user of one service. Hashed, because what a stranger
+/// typed as a user name can be as long as a header.
+#[derive(PartialEq, Eq, Hash, Clone, Copy)]
 struct Key {
     network: IpAddr,
-    /// User and service; `None` for the network as a whole.
-    aim: Option<(String, String)>,
+    aim: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -109,8 +111,9 @@ fn keys(source: IpAddr, user: Option<&str>, service: Option<&str>) -> Vec<Key> {
     let network = network_of(source);
     let mut keys = vec![Key { network, aim: None }];
     if let Some(user) = user {
-        let aim = Some((user.to_lowercase(), service.unwrap_or_default().to_owned()));
-        keys.push(Key { network, aim });
+        let mut aim = DefaultHasher::new();
+        (user.to_lowercase(), service).hash(&mut aim);
+        keys.push(Key { network, aim: Some(aim.finish()) });
     }
     keys
 }

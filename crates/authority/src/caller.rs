@@ -55,7 +55,7 @@ impl Powers {
             role,
             scopes: client
                 .scopes
-                .map_or(role.scopes(), |s| s.intersection(expanded(role.scopes()))),
+                .map_or(role.scopes(), |s| s.intersection(role.scopes().expanded())),
             realm: (role != Role::Operator).then(|| client.realm.clone()),
             unit: client.unit.clone().filter(|_| role == Role::UnitAdmin),
             services: match role {
@@ -67,7 +67,7 @@ impl Powers {
         let granted = grants.iter().map(|grant| {
             let power = Self::of_grant(grant);
             let cut =
-                client.scopes.map_or(power.scopes, |s| s.intersection(expanded(power.scopes)));
+                client.scopes.map_or(power.scopes, |s| s.intersection(power.scopes.expanded()));
             Power { scopes: cut, ..power }
         });
         Self(own.chain(granted).collect())
@@ -88,13 +88,6 @@ impl Powers {
             limits: grant.limits.clone(),
         }
     }
-}
-
-/// With every reading scope that a writing one implies, so that intersections keep it.
-fn expanded(scopes: ApiScopes) -> ApiScopes {
-    let implied: Vec<ApiScope> =
-        crate::scope::API_SCOPES.into_iter().filter(|&scope| scopes.contains(scope)).collect();
-    ApiScopes::of(&implied)
 }
 
 /// A key that only the presented credential yields; replayable answers are sealed under it.
@@ -132,6 +125,8 @@ pub struct Caller {
     pub token: TokenId,
     /// When that token ends; what it issues ends no later, client keys excepted.
     pub token_expires_at: Option<Timestamp>,
+    /// Whether they presented a former secret of it, inside its overlap.
+    pub former_secret: bool,
     /// Whether the token was issued for `counterfoil`; if not, only `/self` is open to it.
     pub for_api: bool,
     /// The scopes of the token itself; `None`: all that its owner's roles carry (client keys).
@@ -221,7 +216,7 @@ impl Caller {
         let here = |power: &&Power| power.realm.as_ref().is_none_or(|named| named == realm);
         let powers = self.powers.0.iter().filter(here);
         let mut scopes =
-            powers.fold(ApiScopes::NONE, |all, power| all.union(expanded(power.scopes)));
+            powers.fold(ApiScopes::NONE, |all, power| all.union(power.scopes.expanded()));
         if self.subject.user().is_some() && *realm == self.realm {
             scopes = scopes.union(ApiScopes::of(&[
                 ApiScope::TokensRead,
@@ -232,7 +227,7 @@ impl Caller {
         }
         match self.token_scopes {
             _ if !self.for_api => ApiScopes::NONE,
-            Some(own) => scopes.intersection(expanded(own)),
+            Some(own) => scopes.intersection(own.expanded()),
             None => scopes,
         }
     }

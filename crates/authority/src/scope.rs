@@ -152,6 +152,12 @@ impl ApiScopes {
         Self(self.0 | other.0)
     }
 
+    /// With every reading scope that a writing one implies, so that intersections keep it.
+    #[must_use]
+    pub fn expanded(self) -> Self {
+        Self::of(&API_SCOPES.into_iter().filter(|&scope| self.contains(scope)).collect::<Vec<_>>())
+    }
+
     /// Whether every scope here is also covered by `other`.
     pub fn is_subset_of(self, other: Self) -> bool {
         self.iter().all(|scope| other.contains(scope))

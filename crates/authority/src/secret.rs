@@ -199,6 +199,22 @@ fn is_nearly_prefixed(presented: &str, prefix: &Prefix) -> bool {
             || presented.as_bytes().get(head + ID_LEN) == Some(&b'_'))
 }
 
+/// Whether a text holds one of our token strings somewhere, with a right checksum.
+pub fn holds_token(text: &str, prefixes: &[Prefix]) -> bool {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    words.into_iter().any(|word| {
+        prefixes.iter().any(|prefix| {
+            let length = prefix.as_str().len() + 2 + ID_LEN + 1 + SECRET_LEN + CRC_LEN;
+            word.match_indices(prefix.as_str()).any(|(start, _)| {
+                let candidate = word.get(start..start + length);
+                candidate.is_some_and(|candidate| {
+                    matches!(prefixed_shape(candidate, prefix), Some(Shape::Prefixed { .. }))
+                })
+            })
+        })
+    })
+}
+
 /// The normal form of a grouped secret: lower case, no dashes. `None` for any other shape.
 fn grouped_normal(presented: &str) -> Option<Zeroizing<String>> {
     let mut normal = Zeroizing::new(String::with_capacity(GROUPED_LEN));

@@ -101,10 +101,11 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardAuthRule {
-    /// HTTP methods it speaks of, upper case; empty: all.
+    /// HTTP methods it speaks of, upper case; `GET` includes `HEAD`; empty: all.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// The path it speaks of: exact, or a prefix when it ends with `*`.
+    /// The path it speaks of: exact, or a prefix when it ends with `*`. A slash at the end makes
+    /// no difference, so `/a/*` speaks of `/a` too.
     pub path: String,
     /// The scopes it adds.
     pub scopes: Vec<String>,
@@ -199,12 +200,25 @@ pub fn required_scopes(config: &ForwardAuth, method: &str, path: &str) -> Vec<Sc
 }
 
 fn rule_speaks_of(rule: &ForwardAuthRule, method: &str, path: &str) -> bool {
-    let by_method = rule.methods.is_empty() || rule.methods.iter().any(|m| m == method);
+    // A backend answers HEAD from what it does for GET (RFC 9110 section 9.3.2).
+    let same_method = |named: &String| named == method || (named == "GET" && method == "HEAD");
+    let by_method = rule.methods.is_empty() || rule.methods.iter().any(same_method);
     let by_path = match rule.path.strip_suffix('*') {
-        Some(prefix) => path.starts_with(prefix),
-        None => path == rule.path,
+        Some(prefix) => {
+            let directory = prefix.ends_with('/') && trimmed(path) == trimmed(prefix);
+            path.starts_with(prefix) || directory
+        }
+        None => trimmed(path) == trimmed(&rule.path),
     };
     by_method && by_path
+}
+
+/// A path without the slashes and single dots at its end: to most backends the same resource.
+fn trimmed(mut path: &str) -> &str {
+    while let Some(shorter) = path.strip_suffix('/').or_else(|| path.strip_suffix("/.")) {
+        path = shorter;
+    }
+    path
 }
 
 #[cfg(test)]
@@ -234,5 +248,43 @@ mod tests {
         assert_eq!(names("GET", "/push/x"), ["read"]);
         assert_eq!(names("POST", "/push/x"), ["read", "write"]);
         assert_eq!(names("POST", "/pull"), ["read"]);
+    }
+
+    fn rule(methods: &[&str], path: &str, scope: &str) -> ForwardAuthRule {
+        ForwardAuthRule {
+            methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+            path: path.to_owned(),
+            scopes: vec![scope.to_owned()],
+        }
+    }
+
+    fn speaks_of(rule: ForwardAuthRule, method: &str, path: &str) -> bool {
+        let config = ForwardAuth { rules: vec![rule], ..ForwardAuth::default() };
+        !required_scopes(&config, method, path).is_empty()
+    }
+
+    #[test]
+    fn a_rule_speaks_of_a_path_whether_or_not_it_ends_in_a_slash() {
+        for path in ["/admin", "/admin/", "/admin/.", "/admin//", "/admin/./"] {
+            assert!(speaks_of(rule(&[], "/admin", "s"), "GET", path), "{path}");
+            assert!(speaks_of(rule(&[], "/admin/", "s"), "GET", path), "{path}");
+            assert!(speaks_of(rule(&[], "/admin/*", "s"), "GET", path), "{path}");
+        }
+        for path in ["/", "/admin/x", "/admins", "/admin.", "/x/admin"] {
+            assert!(!speaks_of(rule(&[], "/admin", "s"), "GET", path), "{path}");
+        }
+        assert!(!speaks_of(rule(&[], "/admin/*", "s"), "GET", "/admins"));
+        assert!(speaks_of(rule(&[], "/", "s"), "GET", "/"));
+        assert!(!speaks_of(rule(&[], "/", "s"), "GET", "/admin"));
+        assert!(speaks_of(rule(&[], "/*", "s"), "GET", "/"));
+        assert!(speaks_of(rule(&[], "*", "s"), "GET", "/admin"));
+    }
+
+    #[test]
+    fn a_rule_for_get_speaks_of_head_but_not_the_other_way_round() {
+        assert!(speaks_of(rule(&["GET"], "/admin", "s"), "HEAD", "/admin"));
+        assert!(speaks_of(rule(&["HEAD"], "/admin", "s"), "HEAD", "/admin"));
+        assert!(!speaks_of(rule(&["HEAD"], "/admin", "s"), "GET", "/admin"));
+        assert!(!speaks_of(rule(&["POST"], "/admin", "s"), "HEAD", "/admin"));
     }
 }

@@ -65,6 +65,8 @@ pub struct Server {
     pub realm_by_host: BTreeMap<String, RealmName>,
     /// Connections at the same time.
     pub connections_max: usize,
+    /// Connections at the same time from one source that is no trusted proxy.
+    pub connections_per_source_max: usize,
     /// Largest request body, in bytes.
     pub body_bytes_max: usize,
     /// Largest request head, in bytes.

@@ -1,6 +1,7 @@
 //! One installation on this machine: its data directory, its store and its keys, opened together.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use counterfoil_authority::clock::{Clock, Entropy};
 use counterfoil_authority::names::ClientName;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::store::{InstallationStore, Unavailable};
-use counterfoil_store::{OpenError, OpenOptions, SqlStore};
+use counterfoil_store::{DatabaseUrl, OpenError, OpenOptions, SqlStore};
 
 use crate::app;
 use crate::clock::{OsClock, OsEntropy};
@@ -23,6 +24,9 @@ const LOCK_FILE: &str = "counterfoil.lock";
 /// The file that holds the first administrator's key, if nobody was there to read it.
 pub const ADMIN_KEY_FILE: &str = "admin-key";
 
+/// What may lie in a data directory before there is a database; the last is a file system's own.
+const OWN_FILES: [&str; 4] = [LOCK_FILE, ADMIN_KEY_FILE, "counterfoil.toml", "lost+found"];
+
 /// Why an installation cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallationError {
@@ -30,8 +34,28 @@ pub enum InstallationError {
     #[error("another counterfoil is running on {0}; stop it first, or choose another --data")]
     Locked(PathBuf),
     /// There is nothing yet.
-    #[error("{0} holds no installation yet; `counterfoil serve` or `counterfoil init` makes one")]
+    #[error(
+        "{0} holds no installation yet; give --data if it is elsewhere, \
+         `counterfoil serve` or `counterfoil init` makes one"
+    )]
     Uninitialised(PathBuf),
+    /// There are files of somebody else where a new installation would go.
+    #[error(
+        "{dir} holds no installation but other files ({file}); a new one is made only in an empty \
+         directory, give --data"
+    )]
+    Foreign {
+        /// Where.
+        dir: PathBuf,
+        /// One of the files.
+        file: String,
+    },
+    /// Others could replace the keys and the database.
+    #[error(
+        "{0} can be written to by other users than its owner, who could replace the keys; run \
+         `chmod go-w` on it, or choose another --data"
+    )]
+    WritableByOthers(PathBuf),
     /// The file system refused.
     #[error("{path}: {source}")]
     Io {
@@ -68,11 +92,15 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`InstallationError::Locked`] when another process holds it.
+    /// [`InstallationError::Locked`] when another process holds it,
+    /// [`InstallationError::WritableByOthers`] when the directory is not safe to use.
     pub fn take(dir: &Path) -> Result<Self, InstallationError> {
         let path = dir.join(LOCK_FILE);
         let error = |source| InstallationError::Io { path: path.clone(), source };
         private_file::create_directory(dir).map_err(error)?;
+        if private_file::is_writable_by_others(dir).map_err(error)? {
+            return Err(InstallationError::WritableByOthers(dir.to_owned()));
+        }
         let file =
             File::options().create(true).append(true).mode(0o600).open(&path).map_err(error)?;
         match file.try_lock() {
@@ -104,6 +132,43 @@ pub struct Installation {
     pub id: String,
     /// The first administrator's key, if it was made just now.
     pub first_key: Option<FirstKey>,
+}
+
+/// Refuses a data directory that holds files of others and no installation.
+///
+/// To be asked before anything is made there, the lock included.
+///
+/// # Errors
+///
+/// [`InstallationError::Foreign`] with the first such file, or that the directory cannot be read.
+pub fn refuse_foreign(config: &Config) -> Result<(), InstallationError> {
+    let DatabaseUrl::Sqlite(database) = config.data.url() else { return Ok(()) };
+    if database.exists() {
+        return Ok(());
+    }
+    let dir = &config.data.dir;
+    let error = |source| InstallationError::Io { path: dir.clone(), source };
+    let entries = match fs::read_dir(dir) {
+        Err(missing) if missing.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(error)?,
+    };
+    for entry in entries {
+        let path = entry.map_err(error)?.path();
+        if !is_own(config, &path) {
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return Err(InstallationError::Foreign { dir: dir.clone(), file });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file in the data directory is ours, or named by the configuration.
+fn is_own(config: &Config, path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    let tls = [&config.server.tls.cert, &config.server.tls.key];
+    OWN_FILES.iter().any(|own| name == *own)
+        || path == config.data.keys()
+        || tls.into_iter().flatten().any(|file| file.starts_with(path))
 }
 
 /// Opens the database alone. Brings its schema up to date.
@@ -187,4 +252,27 @@ pub fn write_admin_key(dir: &Path, key: &FirstKey) -> Result<PathBuf, Installati
 pub fn admin_key_left(dir: &Path) -> Option<PathBuf> {
     let path = dir.join(ADMIN_KEY_FILE);
     fs::exists(&path).unwrap_or(false).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_can_write_to_is_not_used() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("data");
+        drop(Lock::take(&dir).unwrap());
+        for (mode, refused) in [(0o770, true), (0o702, true), (0o755, false), (0o700, false)] {
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+            match Lock::take(&dir) {
+                Err(error @ InstallationError::WritableByOthers(_)) => {
+                    assert!(refused && error.to_string().contains("chmod go-w"), "{mode:o}");
+                }
+                taken => assert!(!refused && taken.is_ok(), "{mode:o}"),
+            }
+        }
+    }
 }

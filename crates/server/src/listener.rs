@@ -1,14 +1,18 @@
 //! Accepts connections and speaks HTTP/1.1 and HTTP/2 on them, within limits.
 
+mod sources;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -18,6 +22,7 @@ use tracing::{debug, warn};
 use crate::config::Server;
 use crate::http::state::Connection;
 use crate::tls::Certificates;
+use sources::{Share, Sources};
 
 /// How long a TLS handshake may take; a client that needs longer holds a place for nothing.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,10 +32,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const STREAMS_MAX: u32 = 256;
 
 /// What bounds a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at the same time.
     pub connections_max: usize,
+    /// Connections at the same time from one source; further ones are closed at once.
+    pub connections_per_source_max: usize,
+    /// Networks that may have any number of them.
+    pub trusted_proxies: Vec<IpNet>,
     /// Bytes of a request's head.
     pub header_bytes_max: u32,
     /// Time for a request's head, idling included.
@@ -41,6 +50,8 @@ impl From<&Server> for Limits {
     fn from(server: &Server) -> Self {
         Self {
             connections_max: server.connections_max,
+            connections_per_source_max: server.connections_per_source_max,
+            trusted_proxies: server.trusted_proxies.clone(),
             header_bytes_max: server.header_bytes_max,
             header_timeout: Duration::from_secs(server.header_timeout_seconds),
         }
@@ -53,6 +64,7 @@ pub struct Door {
     router: Router,
     certificates: Option<Arc<Certificates>>,
     places: Arc<Semaphore>,
+    sources: Sources,
     limits: Limits,
     http: auto::Builder<TokioExecutor>,
 }
@@ -83,7 +95,9 @@ impl Door {
             .keep_alive_interval(limits.header_timeout)
             .keep_alive_timeout(HANDSHAKE_TIMEOUT);
         let places = Arc::new(Semaphore::new(limits.connections_max));
-        Ok(Self { socket, router: Router::new(), certificates, places, limits, http })
+        let exempt = limits.trusted_proxies.clone();
+        let sources = Sources::new(limits.connections_per_source_max, exempt);
+        Ok(Self { socket, router: Router::new(), certificates, places, sources, limits, http })
     }
 
     /// Where it listens, the port taken if 0 was asked for.
@@ -119,10 +133,16 @@ impl Door {
         tokio::time::timeout(patience, self.places.acquire_many(all)).await.is_ok()
     }
 
-    async fn accept(&self) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+    async fn accept(&self) -> Option<(TcpStream, SocketAddr, Place)> {
+        let permit = Arc::clone(&self.places).acquire_owned().await.ok()?;
         match self.socket.accept().await {
-            Ok((stream, peer)) => Some((stream, peer, place)),
+            Ok((stream, peer)) => {
+                let Some(share) = self.sources.admit(peer.ip()) else {
+                    debug!(%peer, "closed: its source has as many connections as it may");
+                    return None;
+                };
+                Some((stream, peer, Place { _share: share, _permit: permit }))
+            }
             Err(error) => {
                 warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -135,23 +155,27 @@ impl Door {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        place: OwnedSemaphorePermit,
+        place: Place,
         stop: watch::Receiver<bool>,
     ) {
         // Answers are small and complete: waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
         let router = self.router.clone();
         let http = self.http.clone();
+        let patience = self.limits.header_timeout;
         let tls = self.certificates.as_ref().map(|certificates| certificates.config());
         tokio::spawn(async move {
             match tls {
-                None => converse(http, stream, Connection { peer, tls: false }, router, stop).await,
+                None => {
+                    let facts = Connection { peer, tls: false };
+                    converse(http, stream, facts, router, stop, patience).await;
+                }
                 Some(config) => {
                     let handshake = tokio_rustls::TlsAcceptor::from(config).accept(stream);
                     match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
                         Ok(Ok(stream)) => {
-                            converse(http, stream, Connection { peer, tls: true }, router, stop)
-                                .await;
+                            let facts = Connection { peer, tls: true };
+                            converse(http, stream, facts, router, stop, patience).await;
                         }
                         Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
                         Err(_) => debug!(%peer, "TLS handshake took too long"),
@@ -163,21 +187,43 @@ impl Door {
     }
 }
 
-/// Serves one connection to its end; when `stop` turns true, to the end of what runs on it.
+/// What a connection takes up, free again when it is dropped.
+struct Place {
+    _share: Share,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Serves one connection to its end; when `stop` turns true, to the end of what runs on it. One
+/// that has not asked anything after `patience` is closed: the library counts the time of a head
+/// only from its first bytes on.
 async fn converse(
     http: auto::Builder<TokioExecutor>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     facts: Connection,
     router: Router,
     mut stop: watch::Receiver<bool>,
+    patience: Duration,
 ) {
+    let asked = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&asked);
+    let silent = async move {
+        tokio::time::sleep(patience).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+        noted.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(facts);
         router.clone().call(request)
     });
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = silent => {
+            debug!(peer = %facts.peer, "closed: nothing was asked");
+            return;
+        }
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -99,6 +99,11 @@ pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o007 != 0)
 }
 
+/// Whether people other than the owner may write to a directory, and so replace what is in it.
+pub fn is_writable_by_others(path: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o022 != 0)
+}
+
 /// Makes a new name in the directory of `path` survive a power failure.
 fn sync_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -34,6 +34,8 @@ pub fn start(log: &Log) {
         .with_env_filter(filter)
         .with_timer(Rfc3339)
         .with_target(false)
+        // Standard error may be a terminal that was closed: to complain there would end the server.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second subscriber is refused: that happens in tests only.
     let _ = if text {

@@ -1,6 +1,7 @@
 //! How the rules' types stand in columns, where that is not obvious.
 
 use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::{GroupName, RealmName, ServiceLabel, Username};
@@ -18,13 +19,14 @@ use serde_json::{Map, Value as Json};
 use crate::engine::{Inconsistent, Row};
 
 /// Words joined by spaces. Labels, scopes, networks and door names hold none.
-pub(crate) fn words<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn words<T: Display>(items: impl IntoIterator<Item = T>) -> String {
     let mut joined = String::new();
     for item in items {
         if !joined.is_empty() {
             joined.push(' ');
         }
-        joined.push_str(&item.to_string());
+        // Writing to a string cannot fail.
+        let _ = write!(joined, "{item}");
     }
     joined
 }

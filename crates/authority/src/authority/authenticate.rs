@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{Active, Authority, Binding, Verdict, VerifyRequest};
+use crate::cache::Entry;
 use crate::caller::{Caller, Powers, ReplayKey, RequestContext};
 use crate::event::Origin;
 use crate::kind::Kind;
-use crate::names::{COUNTERFOIL, RealmName};
+use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScopes, Scope};
 use crate::secret::{Shape, TokenId};
@@ -40,13 +41,15 @@ impl Authority {
             source: context.source,
             request_id: context.request_id,
         };
-        let Some(realm) = self.realm_of(presented).await? else {
+        let Some((realm, for_api)) = self.realm_of(presented).await? else {
             // Recorded under the main realm: a credential that is nobody's belongs to none.
             let realm = main_realm().ok_or(AuthRefusal::Denied)?;
-            self.probe(presented, &realm, &anonymous).await?;
+            self.probe(presented, &realm, &Binding::Unbound, &anonymous).await?;
             return Err(AuthRefusal::Denied);
         };
-        match self.probe(presented, &realm, &anonymous).await? {
+        // A token for the API obeys the policy of the service that the API is.
+        let binding = if for_api { Binding::Service(api_service()?) } else { Binding::Unbound };
+        match self.probe(presented, &realm, &binding, &anonymous).await? {
             Verdict::Active(active) => {
                 Ok(self.caller_of(&active, realm, presented, anonymous).await?)
             }
@@ -58,13 +61,14 @@ impl Authority {
         &self,
         presented: &str,
         realm: &RealmName,
+        binding: &Binding,
         origin: &Origin,
     ) -> Result<Verdict, Refusal> {
         self.verify(VerifyRequest {
             realm,
             presented,
             username: None,
-            binding: &Binding::Unbound,
+            binding,
             scopes: &[],
             resource: None,
             action: None,
@@ -76,8 +80,9 @@ impl Authority {
         .await
     }
 
-    /// The realm of the presented token, for doors whose paths name none.
-    async fn realm_of(&self, presented: &str) -> Result<Option<RealmName>, Refusal> {
+    /// The realm of the presented token, for doors whose paths name none, and whether the token
+    /// is for the API.
+    async fn realm_of(&self, presented: &str) -> Result<Option<(RealmName, bool)>, Refusal> {
         match self.shape(presented) {
             Shape::Prefixed { id, .. } => self.realm_by_id(id).await,
             Shape::Grouped(normal) => {
@@ -88,7 +93,8 @@ impl Authority {
                         return self.realm_by_id(id).await;
                     }
                     if let Some(record) = self.store.token_record_by_hash(mac).await? {
-                        return Ok(Some(record.realm));
+                        let for_api = record.services.includes(COUNTERFOIL);
+                        return Ok(Some((record.realm, for_api)));
                     }
                 }
                 Ok(None)
@@ -97,14 +103,17 @@ impl Authority {
         }
     }
 
-    async fn realm_by_id(&self, id: TokenId) -> Result<Option<RealmName>, Refusal> {
-        let known = self.cache.with_token(id, |entry| entry.owner.realm.clone());
+    async fn realm_by_id(&self, id: TokenId) -> Result<Option<(RealmName, bool)>, Refusal> {
+        let facts = |entry: &Entry| {
+            (entry.owner.realm.clone(), entry.profile.services.includes(COUNTERFOIL))
+        };
+        let known = self.cache.with_token(id, facts);
         if known.is_some() {
             return Ok(known);
         }
         let tag = self.cache.position();
         let record = self.store.token_record(id).await?;
-        Ok(record.map(|record| self.cache.fill(record, tag).owner.realm.clone()))
+        Ok(record.map(|record| facts(&self.cache.fill(record, tag))))
     }
 
     async fn caller_of(
@@ -144,6 +153,7 @@ impl Authority {
             groups,
             token: active.token(),
             token_expires_at: active.expires_at(),
+            former_secret: active.former_secret(),
             for_api,
             token_scopes,
             powers,
@@ -164,6 +174,10 @@ impl Authority {
             OwnerFacts::Gone => Powers::default(),
         })
     }
+}
+
+fn api_service() -> Result<ServiceLabel, Refusal> {
+    ServiceLabel::parse(COUNTERFOIL).map_err(|e| Refusal::invalid("service", e))
 }
 
 fn main_realm() -> Option<RealmName> {

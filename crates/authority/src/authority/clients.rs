@@ -179,7 +179,8 @@ impl Authority {
             let at = self.now();
             let changed = Client { updated_at: at, ..apply(current, &edit) };
             check_client(&changed)?;
-            may_give_client(caller, &changed, &[])?;
+            let grants = self.store().grants_of_client(realm, name).await?;
+            may_give_client(caller, &changed, &grants)?;
             self.check_services_exist(realm, changed.services.as_deref()).await?;
             let event = self
                 .event("client.updated", realm, &caller.origin, at)?
@@ -286,7 +287,7 @@ pub(super) fn may_give(
 }
 
 /// Whether `asked` bounds at least as much as `bound`.
-fn is_within(asked: &Limits, bound: &Limits) -> bool {
+pub(super) fn is_within(asked: &Limits, bound: &Limits) -> bool {
     let units = match (&asked.units, &bound.units) {
         (_, None) => true,
         (None, Some(_)) => false,

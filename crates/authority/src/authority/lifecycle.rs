@@ -2,18 +2,21 @@
 
 use super::issue::Drafted;
 use super::{Answered, Authority, Replay};
+use crate::cache::Matched;
 use crate::caller::{Caller, RequestContext};
-use crate::event::Origin;
+use crate::event::{Event, Origin};
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::policy::{DEFAULT_ROTATION_OVERLAP_SECONDS, SecretForm};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::secret::{ClearSecret, Shape, TokenId};
-use crate::secret_hash::keyed_hash;
+use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
-use crate::store::{PageRequest, Record, Rotated, TokenAct, TokenChange, TokenFilter, TokenRotate};
-use crate::token::Token;
+use crate::store::{
+    EventFilter, PageRequest, Record, Rotated, TokenAct, TokenChange, TokenFilter, TokenRotate,
+};
+use crate::token::{State, StoredSecret, Token};
 
 /// Longest overlap that can be asked for: a year. The policy usually allows far less.
 const OVERLAP_SECONDS_MAX: i64 = 366 * 86_400;
@@ -83,6 +86,10 @@ impl Authority {
                 "an auth token rotates through its refresh token",
             ));
         }
+        // A lock is there to stop things; a new secret would be a way to go on.
+        if token.locked {
+            return Err(Refusal::Ended(State::Locked));
+        }
         let (form, allowed) = self.rotation_policy(&token).await?;
         let overlap = overlap_seconds.unwrap_or(allowed);
         if !(0..=OVERLAP_SECONDS_MAX).contains(&overlap) {
@@ -148,15 +155,48 @@ impl Authority {
         act: Act,
         if_match: Option<i64>,
     ) -> Result<Token, Refusal> {
-        let token = self.reachable(caller, realm, id).await?;
+        let token = match act {
+            Act::Enable | Act::Unlock => self.reachable(caller, realm, id).await?,
+            Act::Disable | Act::Lock | Act::Revoke { .. } => {
+                self.endable(caller, realm, id).await?
+            }
+        };
+        if let Act::Revoke { reason: Some(reason) } = &act
+            && self.holds_token(reason)
+        {
+            return Err(Refusal::invalid(
+                "reason",
+                "holds a token; a secret is never part of a text",
+            ));
+        }
         let reach = caller.reach(realm, ApiScope::TokensWrite)?;
+        let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
         let administrates = reach.whole
             || reach.covers_services(&token.services)
-            || token.unit.as_ref().is_some_and(|unit| reach.units.contains(unit));
+            || owner_unit.is_some_and(|unit| reach.units.contains(&unit));
         if act == Act::Unlock && !administrates {
             return Err(Refusal::BeyondGrant("only an administrator unlocks a token"));
         }
+        if act == Act::Enable && !administrates {
+            self.check_own_switch(caller, &token).await?;
+        }
         self.change_token(&caller.origin, &token, act, if_match).await
+    }
+
+    /// Owners switch on what they switched off themselves, not what an administrator did.
+    async fn check_own_switch(&self, caller: &Caller, token: &Token) -> Result<(), Refusal> {
+        let filter = EventFilter {
+            token: Some(token.id),
+            kind: Some("token.disabled".into()),
+            ..EventFilter::default()
+        };
+        let page = PageRequest::first(1);
+        let latest = self.store.event_list(&token.realm, filter, page).await?;
+        let by_other = |event: &Event| event.origin.actor != caller.origin.actor;
+        if !token.enabled && latest.items.first().is_some_and(by_other) {
+            return Err(Refusal::BeyondGrant("an administrator disabled this token"));
+        }
+        Ok(())
     }
 
     async fn change_token(
@@ -173,7 +213,7 @@ impl Authority {
             .with_subject(token.owner.actor());
         let ended = token.revocation.is_some() && !matches!(act, Act::Revoke { .. });
         if ended {
-            return Err(Refusal::Ended(crate::token::State::Revoked));
+            return Err(Refusal::Ended(State::Revoked));
         }
         let act = match act {
             Act::Enable => TokenAct::Enable,
@@ -259,6 +299,10 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let token = self.self_token(caller).await?;
+        // A leaked former secret must not survive the rotation that was meant to kill it.
+        if caller.former_secret {
+            return Err(Refusal::BeyondGrant("a former secret cannot rotate the token"));
+        }
         let by_default = matches!(token.kind, Kind::PersonalAccessToken | Kind::ClientKey);
         let mut allowed = by_default;
         if let Services::Named(labels) = &token.services {
@@ -318,11 +362,15 @@ impl Authority {
             return Ok(None);
         };
         let keys = self.keys();
-        let right = record.secrets.iter().any(|secret| match &secret.hash {
-            crate::secret_hash::SecretHash::Keyed { pepper, mac } => keys
+        let now = self.now();
+        let counts =
+            |secret: &&StoredSecret| crate::cache::matched(secret, now) != Matched::Retired;
+        // A retired secret proves nothing any more, not even the right to end the token.
+        let right = record.secrets.iter().filter(counts).any(|secret| match &secret.hash {
+            SecretHash::Keyed { pepper, mac } => keys
                 .pepper_by_id(*pepper)
                 .is_some_and(|key| keyed_hash(key, credential.reveal()) == *mac),
-            crate::secret_hash::SecretHash::Slow { .. } => false,
+            SecretHash::Slow { .. } => false,
         });
         Ok(Some(record).filter(|record| right && record.kind == kind))
     }

@@ -3,11 +3,13 @@
 mod authenticate;
 mod background;
 mod clients;
+mod edit;
 mod events;
 mod install;
 mod issue;
 mod lifecycle;
 mod people;
+mod rank;
 mod realms;
 mod services;
 mod tokens;
@@ -20,13 +22,13 @@ use arc_swap::ArcSwap;
 
 pub use authenticate::AuthRefusal;
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
+pub use edit::TokenEdit;
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use realms::{RealmDraft, RealmEdit};
 pub use services::{ServiceDraft, ServiceEdit};
-pub use tokens::TokenEdit;
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 
 use crate::abuse::Throttle;
@@ -191,6 +193,11 @@ impl Authority {
     /// The shape of a presented string under this installation's prefixes.
     pub fn shape(&self, presented: &str) -> Shape {
         shape_of(presented, &self.prefixes)
+    }
+
+    /// Whether a free text holds a token: such a text is refused, because texts are shown.
+    pub fn holds_token(&self, text: &str) -> bool {
+        crate::secret::holds_token(text, &self.prefixes)
     }
 
     /// An event, to be filled in.

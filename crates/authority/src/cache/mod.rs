@@ -18,7 +18,7 @@ pub use self::changes::Position;
 use self::changes::RecentChanges;
 pub(crate) use self::tokens::{Entry, Matched, Profile, Tokens, matched};
 use crate::caller::Powers;
-use crate::names::{RealmName, ServiceLabel};
+use crate::names::{RealmName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::secret::TokenId;
 use crate::secret_hash::Mac256;
@@ -218,6 +218,11 @@ impl Cache {
             }
         }
         fresh
+    }
+
+    /// Whether tokens of this person are cached.
+    pub(crate) fn knows(&self, realm: &RealmName, name: &Username) -> bool {
+        self.owners.lock().cells.contains_key(&(realm.clone(), Owner::User(name.clone())))
     }
 
     /// The cached service, if it is known.

@@ -71,6 +71,8 @@ pub(crate) struct Rest {
 pub(crate) enum Matched {
     /// One that counts.
     Good,
+    /// A former one, inside its overlap: counts, but rotates nothing.
+    Former,
     /// A former one, after its time.
     Retired,
     /// `next`, before its time.
@@ -178,6 +180,8 @@ pub(crate) fn matched(secret: &StoredSecret, now: Timestamp) -> Matched {
         Matched::Retired
     } else if secret.facts.not_before.is_some_and(|start| now < start) {
         Matched::Early
+    } else if secret.facts.slot == Slot::Previous {
+        Matched::Former
     } else {
         Matched::Good
     }

@@ -32,6 +32,7 @@ fn caller(subject: Owner, powers: Powers, token_scopes: Option<ApiScopes>) -> Ca
         groups: Vec::new(),
         token: TokenId::parse("0123456789AB").unwrap(),
         token_expires_at: None,
+        former_secret: false,
         for_api: true,
         token_scopes,
         powers: Arc::new(powers),

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::local::{HERE, LocalArgs, with_causes};
-use super::secret_input::{self, Wanted};
 use super::print;
+use super::secret_input::{self, Wanted};
 use crate::backup::{self, BackupError, Manifest, Progress};
 use crate::installation::InstallationError;
 
@@ -120,10 +120,7 @@ pub(crate) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
 /// Refuses to write over anything, before a passphrase is asked for.
 pub(crate) fn refuse_existing(file: &Path) -> Result<(), Failure> {
     if file.symlink_metadata().is_ok() {
-        return Err(Failure::Refused(format!(
-            "{} exists and is not overwritten",
-            file.display()
-        )));
+        return Err(Failure::Refused(format!("{} exists and is not overwritten", file.display())));
     }
     Ok(())
 }

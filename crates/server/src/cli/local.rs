@@ -64,10 +64,9 @@ impl From<InstallationError> for Failure {
                 Self::Unavailable(error.to_string())
             }
             InstallationError::Locked(_)
+            | InstallationError::WritableByOthers(_)
             | InstallationError::Uninitialised(_)
-            | InstallationError::Foreign { .. } => {
-                Self::Refused(error.to_string())
-            }
+            | InstallationError::Foreign { .. } => Self::Refused(error.to_string()),
         }
     }
 }

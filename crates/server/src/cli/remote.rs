@@ -9,7 +9,8 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::{print, secret_input};
+use super::print;
+use super::secret_input::{self, Wanted};
 
 /// How long a server may take to answer.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -20,6 +21,8 @@ const PAGE_MAX: usize = 1000;
 /// Everything but the unreserved characters of RFC 3986 section 2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Where a server listens unless it is told otherwise.
+const URL_DEFAULT: &str = "http://127.0.0.1:8780";
 /// The variable that holds the key.
 pub(crate) const TOKEN_VARIABLE: &str = "COUNTERFOIL_TOKEN";
 
@@ -31,7 +34,7 @@ pub(crate) struct RemoteArgs {
         long,
         env = "COUNTERFOIL_URL",
         hide_env_values = true,
-        default_value = "http://127.0.0.1:8780",
+        default_value = URL_DEFAULT,
         help_heading = "Server"
     )]
     url: String,
@@ -155,7 +158,7 @@ impl Api {
             builder = builder.tls_certs_merge(certificates);
         }
         let client = builder.build().map_err(|error| Failure::Usage(error.to_string()))?;
-        let base = args.url.trim_end_matches('/').to_owned();
+        let base = base(&args.url)?;
         Ok(Self { client, base, realm: args.realm.clone(), token: token(args)?, json: args.json })
     }
 
@@ -165,6 +168,8 @@ impl Api {
     }
 
     /// Sends a request and returns what it answers, `null` for an empty body.
+    ///
+    /// An object gets the `ETag` of the answer as its `version`.
     ///
     /// # Errors
     ///
@@ -180,15 +185,19 @@ impl Api {
             request = request.json(body);
         }
         if let Some(version) = ask.if_match {
-            request = request.header(header::IF_MATCH, version);
+            request = request.header(header::IF_MATCH, tag(version));
         }
         if let Some(key) = ask.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
         let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
+        let version = version_of(&answer);
         let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
-        let value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let mut value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        if let (Value::Object(fields), Some(version)) = (&mut value, version) {
+            fields.entry("version").or_insert(version);
+        }
         if status.is_success() { Ok(value) } else { Err(self.refusal(status, &value)) }
     }
 
@@ -228,21 +237,64 @@ impl Api {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        Failure::Unavailable(format!("{} cannot be reached: {cause}", self.base))
+        let cause = cause.to_string();
+        match spoken(&self.base, &cause) {
+            Some(scheme) => {
+                Failure::Unavailable(format!("the server speaks {scheme} here; check --url"))
+            }
+            None => Failure::Unavailable(format!("{} cannot be reached: {cause}", self.base)),
+        }
     }
 
     /// A problem document (RFC 9457) in words, or as it is for programs.
     fn refusal(&self, status: StatusCode, problem: &Value) -> Failure {
-        let text = if self.json && problem.is_object() {
-            format!("{problem:#}")
-        } else {
-            readable(status, problem)
-        };
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            Failure::Unavailable(text)
-        } else {
-            Failure::Refused(text)
+        let unavailable = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        if self.json && problem.is_object() {
+            return Failure::Problem { document: format!("{problem:#}"), unavailable };
         }
+        let text = readable(status, problem);
+        if unavailable { Failure::Unavailable(text) } else { Failure::Refused(text) }
+    }
+}
+
+/// The server's address without the path of the API, which requests add.
+fn base(url: &str) -> Result<String, Failure> {
+    let shown = url.trim();
+    let url = shown.trim_end_matches('/');
+    let url = url.strip_suffix("/api/v1").unwrap_or(url).trim_end_matches('/');
+    let parsed = reqwest::Url::parse(url).ok();
+    // `localhost:8780` parses, too: as a path of the scheme `localhost`.
+    if parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {
+        Ok(url.to_owned())
+    } else {
+        Err(Failure::Usage(format!("--url {shown}: write {URL_DEFAULT}")))
+    }
+}
+
+/// An `If-Match` header from a version as it is shown, or from a whole `ETag`.
+fn tag(version: &str) -> String {
+    if version == "*" || version.contains('"') {
+        version.to_owned()
+    } else {
+        format!("\"{version}\"")
+    }
+}
+
+/// The version in the `ETag` of an answer.
+fn version_of(answer: &reqwest::Response) -> Option<Value> {
+    let tag = answer.headers().get(header::ETAG)?.to_str().ok()?;
+    let version = tag.strip_prefix('"')?.strip_suffix('"')?;
+    Some(version.parse::<i64>().map_or_else(|_| version.into(), Value::from))
+}
+
+/// What the server speaks, if it is not what was asked in; known by what the libraries below say.
+fn spoken(base: &str, cause: &str) -> Option<&'static str> {
+    if base.starts_with("https:") && cause.contains("InvalidContentType") {
+        Some("http")
+    } else if base.starts_with("http:") && cause.contains("invalid HTTP version") {
+        Some("https")
+    } else {
+        None
     }
 }
 
@@ -268,7 +320,7 @@ fn readable(status: StatusCode, problem: &Value) -> String {
 
 fn token(args: &RemoteArgs) -> Result<ClearSecret, Failure> {
     if args.token_file.is_some() {
-        return secret_input::secret(args.token_file.as_deref(), "key");
+        return secret_input::secret(args.token_file.as_deref(), Wanted::Key);
     }
     match std::env::var(TOKEN_VARIABLE) {
         Ok(token) if !token.trim().is_empty() => Ok(ClearSecret::new(token.trim().to_owned())),
@@ -291,6 +343,25 @@ mod tests {
         let text = readable(StatusCode::SERVICE_UNAVAILABLE, &json!({ "request_id": "0001" }));
         assert_eq!(text, "Service Unavailable (503) [request 0001]");
         assert_eq!(readable(StatusCode::BAD_GATEWAY, &Value::Null), "Bad Gateway (502)");
+    }
+
+    #[test]
+    fn an_address_is_taken_with_or_without_the_path_of_the_api() {
+        for url in ["http://h:1", "http://h:1/", "http://h:1/api/v1", " http://h:1/api/v1/ "] {
+            assert_eq!(base(url), Ok("http://h:1".to_owned()), "{url}");
+        }
+        for url in ["", "localhost:8780", "127.0.0.1:8780", "ftp://h"] {
+            let said = base(url).unwrap_err().to_string();
+            assert!(said.ends_with("write http://127.0.0.1:8780"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_taken_as_it_is_shown_or_as_an_etag() {
+        assert_eq!(
+            (tag("3"), tag("\"3\""), tag("*")),
+            ("\"3\"".into(), "\"3\"".into(), "*".into())
+        );
     }
 
     #[test]

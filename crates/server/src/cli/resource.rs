@@ -71,7 +71,7 @@ fn of(resource: &'static Resource) -> Command {
 }
 
 fn with_verb(resource: &'static Resource, verb: Verb) -> Command {
-    let mut command = Command::new(verb.name()).about(verb.about());
+    let mut command = Command::new(verb.name());
     let unnamed = verb == Verb::List || (verb == Verb::Create && resource.unnamed);
     if !unnamed {
         let key = Arg::new("key").value_name(resource.placeholder).required(true);
@@ -83,15 +83,16 @@ fn with_verb(resource: &'static Resource, verb: Verb) -> Command {
         Verb::Update => with_fields(command, resource, false).arg(
             Arg::new("if-match")
                 .long("if-match")
-                .value_name("ETAG")
-                .help("Only if it still has this version"),
+                .value_name("VERSION")
+                .help("Only if it still has this version, as `show` prints it"),
         ),
         Verb::AddMember | Verb::RemoveMember => command.arg(
             Arg::new("users").value_name("USERNAME").num_args(1..).required(true).help("People"),
         ),
         Verb::Show | Verb::Delete | Verb::Members => command,
     };
-    RemoteArgs::augment_args(command)
+    // Last: the flags bring a text about themselves along.
+    RemoteArgs::augment_args(command).about(resource.about_of(verb))
 }
 
 fn with_paging(command: Command, resource: &'static Resource) -> Command {
@@ -154,7 +155,11 @@ pub(crate) async fn run(command: &ResourceCommand) -> Result<(), Failure> {
             Ok(())
         }
         Verb::Create => {
-            let body = Value::Object(body(command)?);
+            let fields = body(command)?;
+            if command.resource.path == "grants" && !fields.contains_key("subject") {
+                return Err(Failure::Usage("give --user, --client or --group".into()));
+            }
+            let body = Value::Object(fields);
             let made = api.send(Ask::post(collection(&api, command.resource), body)).await?;
             show(&api, &made);
             Ok(())

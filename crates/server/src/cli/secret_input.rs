@@ -55,9 +55,7 @@ impl Wanted {
             }
             Self::Key => "give --token-file with a file, or with `-` for standard input",
             Self::Secret => "give --secret-file with a file, or with `-` for standard input",
-            Self::Token | Self::TokenString => {
-                "give `-` to read it from standard input, or a file"
-            }
+            Self::Token | Self::TokenString => "give `-` to read it from standard input, or a file",
         }
     }
 }
@@ -100,10 +98,7 @@ fn is_token(text: &str) -> bool {
 /// Whether a text that names no file is rather a token, perhaps a mistyped one.
 fn is_nearly_token(text: &str) -> bool {
     is_token(text)
-        || !matches!(
-            shape_of(text, &[Prefix::default()]),
-            Shape::Other | Shape::Impossible
-        )
+        || !matches!(shape_of(text, &[Prefix::default()]), Shape::Other | Shape::Impossible)
 }
 
 /// Reads a secret from `-`, from a file, or, without either, from a prompt.
@@ -187,6 +182,11 @@ mod tests {
         assert!(!refused(&["counterfoil", "keys", "export", "my_exported_keys"]));
         let said = secret(Some("cflp_mistyped"), Wanted::Token).unwrap_err().to_string();
         assert!(said.contains("never given") && !said.contains("mistyped"), "{said}");
-        assert!(secret(Some("no/such/file"), Wanted::Token).unwrap_err().to_string().contains("no/such/file"));
+        assert!(
+            secret(Some("no/such/file"), Wanted::Token)
+                .unwrap_err()
+                .to_string()
+                .contains("no/such/file")
+        );
     }
 }

@@ -45,21 +45,41 @@ pub(crate) struct ServeArgs {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// The terminal is closed; `None` where somebody (`nohup`) wants that ignored.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
     fn listen() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::Unavailable(error.to_string()));
         let terminate = listen(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())? })
+        let hangup = if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) };
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())?, hangup })
     }
 
     async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            _ = hangup => {}
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// Whether this process was started with the hangup signal ignored; to listen would undo that.
+/// Known where the system shows it (proc(5), `SigIgn`).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // Signals count from 1, and a hangup is the first.
+    mask.is_some_and(|mask| mask & 1 != 0)
 }
 
 /// Runs the command until it is told to stop.
@@ -78,6 +98,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config, started: Stopwatch) -> Result<(), Failure> {
+    // Before the lock, which makes a file.
+    installation::refuse_foreign(config)?;
     // Held to the very end: the next server must find everything written.
     let _lock = Lock::take(&config.data.dir)?;
     let admin = ClientName::parse(FIRST_ADMIN).map_err(|bad| Failure::Usage(bad.to_string()))?;
@@ -103,7 +125,7 @@ async fn serve_installation(
     show_first_key(config, installation)?;
     let signals = Signals::listen()?;
     let limits = Limits::from(&config.server);
-    let main = bind(config.server.listen, certificates.clone(), limits).await?;
+    let main = bind(config.server.listen, certificates.clone(), limits.clone()).await?;
     let bound = address(&main)?;
     let settings = app::http_settings(config, bound);
     let state = AppState::new(Arc::clone(&installation.authority), settings)

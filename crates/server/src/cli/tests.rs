@@ -33,6 +33,23 @@ fn the_command_line_is_consistent() {
     command().debug_assert();
 }
 
+#[test]
+fn every_command_says_what_it_does_itself() {
+    fn look(command: &clap::Command, path: &str) {
+        let mut seen = std::collections::BTreeSet::new();
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            let path = format!("{path} {}", inner.get_name());
+            let about = inner.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.starts_with("Which server"), "{path}: {about}");
+            assert!(seen.insert(about.clone()), "{path} reads like another: {about}");
+            look(inner, &path);
+        }
+    }
+    let mut command = command();
+    command.build();
+    look(&command, "counterfoil");
+}
+
 fn refused(words: &str) -> ErrorKind {
     Cli::try_parse_from(words.split(' ')).unwrap_err().kind()
 }
@@ -44,6 +61,7 @@ fn wrong_usage_is_told_from_help() {
     assert_eq!(refused("counterfoil token issue --kind password"), ErrorKind::ValueValidation);
     assert_eq!(refused("counterfoil user list --limit 0"), ErrorKind::ValueValidation);
     assert_eq!(refused("counterfoil client create x --role king"), ErrorKind::InvalidValue);
+    assert_eq!(refused("counterfoil token issue --expires 30x"), ErrorKind::ValueValidation);
     assert_eq!(refused("counterfoil --version"), ErrorKind::DisplayVersion);
 }
 
@@ -54,6 +72,8 @@ fn exit_statuses_follow_the_contract() {
     assert_eq!(code(Failure::Refused(String::new())), status(1));
     assert_eq!(code(Failure::Usage(String::new())), status(2));
     assert_eq!(code(Failure::Unavailable(String::new())), status(3));
+    let problem = |unavailable| Failure::Problem { document: "{}".into(), unavailable };
+    assert_eq!((code(problem(false)), code(problem(true))), (status(1), status(3)));
 }
 
 #[test]

@@ -1,38 +1,31 @@
 //! `counterfoil token`: issue, look at, rotate, switch and verify tokens through the API.
 
 mod args;
+mod edit;
 
+use counterfoil_authority::clock::Clock as _;
 use counterfoil_authority::kind::Kind;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::args::TokenCommand;
-use self::args::{EventsArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs, VerifyArgs};
+use self::args::{
+    EventsArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs, ShowArgs, VerifyArgs,
+};
+use super::events;
 use super::failure::Failure;
 use super::print::{self, Column};
 use super::remote::{Api, Ask, segment};
 use super::resource::page_out;
-use super::secret_input;
-
-/// Seconds of `90s`, `15m`, `12h`, `30d`, `4w`; `None` for anything else.
-fn seconds(text: &str) -> Option<u64> {
-    let unit = text.chars().last()?;
-    let each = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 7 * 86_400,
-        _ => return None,
-    };
-    text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(each)
-}
+use super::secret_input::{self, Wanted};
+use super::when::{self, When};
+use crate::clock::OsClock;
 
 /// What `--expires` says, as fields of the request.
-fn put_expiry(body: &mut Map<String, Value>, text: &str) {
-    match (text, seconds(text)) {
-        ("never", _) => drop(body.insert("expires_at".into(), Value::Null)),
-        (_, Some(seconds)) => drop(body.insert("lifetime_seconds".into(), seconds.into())),
-        (when, None) => drop(body.insert("expires_at".into(), when.into())),
+fn put_expiry(body: &mut Map<String, Value>, expires: &When) {
+    match expires {
+        When::Never => drop(body.insert("expires_at".into(), Value::Null)),
+        When::Away(seconds) => drop(body.insert("lifetime_seconds".into(), (*seconds).into())),
+        When::At(when) => drop(body.insert("expires_at".into(), when.as_str().into())),
     }
 }
 
@@ -42,7 +35,8 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::Issue(args) => issue(args).await,
         TokenCommand::List(args) => list(args).await,
         TokenCommand::Show(args) => show(args).await,
-        TokenCommand::Events(args) => events(args).await,
+        TokenCommand::Update(args) => edit::update(args).await,
+        TokenCommand::Events(args) => token_events(args).await,
         TokenCommand::Rotate(args) => rotate(args).await,
         TokenCommand::Enable(args) => switch(args, "enable").await,
         TokenCommand::Disable(args) => switch(args, "disable").await,
@@ -91,7 +85,7 @@ fn issue_body(args: &IssueArgs) -> Result<Map<String, Value>, Failure> {
         put("labels", args.labels.iter().cloned().collect());
     }
     if let Some(from) = &args.secret_file {
-        let secret = secret_input::secret(Some(from), "secret")?;
+        let secret = secret_input::secret(Some(from), Wanted::Secret)?;
         put("secret", secret.reveal().into());
     }
     if let Some(expires) = &args.expires {
@@ -130,25 +124,14 @@ fn show_secret(api: &Api, answer: &Value, quiet: bool) {
 }
 
 const TOKEN_COLUMNS: &[Column] = &[
-    Column { title: "ID", field: "id" },
-    Column { title: "KIND", field: "kind" },
-    Column { title: "USER", field: "user" },
-    Column { title: "NAME", field: "name" },
-    Column { title: "SERVICES", field: "services" },
-    Column { title: "STATE", field: "state" },
-    Column { title: "EXPIRES", field: "expires_at" },
-    Column { title: "LAST USED", field: "last_used_at" },
-];
-
-const EVENT_COLUMNS: &[Column] = &[
-    Column { title: "AT", field: "at" },
-    Column { title: "EVENT", field: "kind" },
-    Column { title: "OUTCOME", field: "outcome" },
-    Column { title: "ACTOR", field: "actor" },
-    Column { title: "DOOR", field: "door" },
-    Column { title: "SOURCE", field: "source" },
-    Column { title: "REASON", field: "reason" },
-    Column { title: "COUNT", field: "count" },
+    Column::new("ID", "id"),
+    Column::new("KIND", "kind"),
+    Column::new("USER", "user"),
+    Column::new("NAME", "name"),
+    Column::new("SERVICES", "services"),
+    Column::new("STATE", "state"),
+    Column::new("EXPIRES", "expires_at").or("never"),
+    Column::new("LAST USED", "last_used_at").or("never"),
 ];
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
@@ -156,14 +139,17 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     let labels: Vec<(String, String)> =
         args.labels.iter().map(|(key, value)| (format!("label.{key}"), value.clone())).collect();
     let kind = args.kind.map(|kind| kind.name().to_owned());
+    let now = OsClock.now();
+    let expires_before = args.expires_before.as_ref().and_then(|when| when.ahead(now));
+    let unused_since = args.unused_since.as_ref().and_then(|when| when.back(now));
     let filters = [
         ("user", &args.user),
         ("service", &args.service),
         ("kind", &kind),
         ("state", &args.state),
         ("name", &args.name),
-        ("expires_before", &args.expires_before),
-        ("unused_since", &args.unused_since),
+        ("expires_before", &expires_before),
+        ("unused_since", &unused_since),
     ];
     let mut query: Vec<(&str, String)> =
         filters.iter().filter_map(|(name, value)| Some((*name, (*value).clone()?))).collect();
@@ -182,27 +168,53 @@ fn show_one(api: &Api, token: &Value) {
     if api.json { print::json(token) } else { print::record(token) }
 }
 
-async fn show(args: &OneArgs) -> Result<(), Failure> {
+/// Prints a token without the fields that say nothing.
+fn show_token(api: &Api, token: &Value) {
+    if api.json { print::json(token) } else { print::record(&telling(token)) }
+}
+
+/// The fields of a token that tell somebody something: no empty lists, noes and zeroes, but
+/// always when it ends, whether it is switched on, and how much is left of it.
+fn telling(token: &Value) -> Value {
+    let tells = |name: &str, value: &Value| match value {
+        _ if matches!(name, "enabled" | "remaining") => true,
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Number(number) => number.as_u64() != Some(0),
+        Value::Bool(true) | Value::String(_) => true,
+    };
+    let fields = token.as_object().into_iter().flatten().filter_map(|(name, value)| {
+        let value = match (name.as_str(), value) {
+            ("expires_at", Value::Null) => "never".into(),
+            _ => value.clone(),
+        };
+        tells(name, &value).then(|| (name.clone(), value))
+    });
+    Value::Object(fields.collect())
+}
+
+async fn show(args: &ShowArgs) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;
     let token = api.send(Ask::get(path(&api, &args.id, ""))).await?;
-    show_one(&api, &token);
+    show_token(&api, &token);
     Ok(())
 }
 
-async fn events(args: &EventsArgs) -> Result<(), Failure> {
+async fn token_events(args: &EventsArgs) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;
     let query: Vec<(&str, String)> =
         args.outcome.iter().map(|outcome| ("outcome", outcome.clone())).collect();
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let page = api.list(&path(&api, &args.id, "/events"), &query, limit, None).await?;
-    page_out(&api, EVENT_COLUMNS, &page);
+    page_out(&api, events::COLUMNS, &page);
     Ok(())
 }
 
 async fn rotate(args: &RotateArgs) -> Result<(), Failure> {
     let mut body = Map::new();
     if let Some(text) = &args.overlap {
-        let overlap = seconds(text).or_else(|| text.parse().ok());
+        let overlap = when::seconds(text).or_else(|| text.parse().ok());
         let overlap = overlap.ok_or_else(|| {
             Failure::Usage(format!("--overlap: write 90s, 15m, 12h or 2d, not `{text}`"))
         })?;
@@ -220,7 +232,7 @@ async fn switch(args: &OneArgs, act: &str) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;
     let ask = Ask::post(path(&api, &args.id, &format!("/{act}")), json!({}));
     let token = api.send(ask.if_match(args.if_match.as_deref())).await?;
-    show_one(&api, &token);
+    show_token(&api, &token);
     Ok(())
 }
 
@@ -240,13 +252,13 @@ async fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
     let answer = api.send(ask).await?;
     match answer.get("revoked").and_then(Value::as_array) {
         Some(items) if !api.json => print::table(TOKEN_COLUMNS, items),
-        _ => show_one(&api, &answer),
+        _ => show_token(&api, &answer),
     }
     Ok(())
 }
 
 async fn verify(args: &VerifyArgs) -> Result<(), Failure> {
-    let presented = secret_input::secret(args.file.as_deref(), "token")?;
+    let presented = secret_input::secret(args.file.as_deref(), Wanted::Token)?;
     let mut body = Map::new();
     body.insert("token".into(), presented.reveal().into());
     let texts = [
@@ -283,15 +295,22 @@ mod tests {
 
     #[test]
     fn an_end_is_a_lifetime_a_time_or_never() {
-        let body = |text| {
+        let body = |expires| {
             let mut body = Map::new();
-            put_expiry(&mut body, text);
+            put_expiry(&mut body, &expires);
             Value::Object(body)
         };
-        assert_eq!(body("30d"), json!({ "lifetime_seconds": 2_592_000 }));
-        assert_eq!(body("2026-12-31"), json!({ "expires_at": "2026-12-31" }));
-        assert_eq!(body("never"), json!({ "expires_at": null }));
-        assert_eq!(seconds("99999999999999999999w"), None);
-        assert_eq!(seconds("d"), None);
+        assert_eq!(body(When::Away(60)), json!({ "lifetime_seconds": 60 }));
+        assert_eq!(body(When::At("2026-12-31".into())), json!({ "expires_at": "2026-12-31" }));
+        assert_eq!(body(When::Never), json!({ "expires_at": null }));
+    }
+
+    #[test]
+    fn a_shown_token_leaves_out_what_says_nothing() {
+        let token = json!({ "id": "a", "expires_at": null, "enabled": false, "locked": false,
+            "scopes": [], "labels": {}, "usage_total": 0, "remaining": 0, "name": "laptop" });
+        let said = json!({ "id": "a", "expires_at": "never", "enabled": false, "remaining": 0,
+            "name": "laptop" });
+        assert_eq!(telling(&token), said);
     }
 }

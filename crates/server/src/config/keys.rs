@@ -146,6 +146,13 @@ pub const KEYS: &[Key] = &[
          descriptor.",
     ),
     Key::new(
+        "server.connections_per_source_max",
+        Sort::Count { min: 1, max: 1_000_000 },
+        "1024",
+        "Connections at the same time from one address (of IPv6: from one /64); further ones are \
+         closed at once. Trusted proxies may have any number, since they speak for many.",
+    ),
+    Key::new(
         "server.body_bytes_max",
         Sort::Count { min: KIB, max: 64 * MIB },
         "262144",

@@ -1,5 +1,7 @@
 //! Request bodies: JSON within limits, read strictly, with the field named when one is wrong.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
@@ -15,6 +17,10 @@ pub const JSON_DEPTH_MAX: usize = 32;
 /// Bytes read and thrown away behind the limit, so that an honest client that sends too much
 /// gets to read why instead of a broken connection.
 const DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a body may take to arrive, from the moment somebody waits for it to its last byte.
+/// A body that trickles holds a connection for nothing.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A body that must be there, as the value it holds and as the bytes it came in.
 pub struct Payload<T> {
@@ -96,8 +102,19 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Reads a body of at most `limit` bytes.
-async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+/// Reads a body of at most `limit` bytes within [`BODY_TIMEOUT`].
+async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    read_within(BODY_TIMEOUT, body, limit).await
+}
+
+async fn read_within(patience: Duration, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    tokio::time::timeout(patience, read_all(body, limit)).await.unwrap_or_else(|_| {
+        let detail = format!("the body did not arrive within {} seconds", patience.as_secs());
+        Err(Problem::new(Sort::RequestTimeout, detail))
+    })
+}
+
+async fn read_all(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     let mut length = 0_usize;
@@ -225,6 +242,10 @@ fn is_too_deep(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use hyper::body::Frame;
     use serde::Deserialize;
 
     use super::*;
@@ -262,6 +283,36 @@ mod tests {
         assert_eq!(said(r#"{"name":"x","inner":{"count":-1}}"#), "inner.count: expected u32");
         assert!(said(r#"{"name":"x""#).contains("not well-formed JSON"));
         assert!(said("{\"name\":\"\u{0}\"}").contains("not well-formed JSON"));
+    }
+
+    /// A body of which some comes and the rest never does.
+    struct Stalled(Option<Bytes>);
+
+    impl axum::body::HttpBody for Stalled {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            match self.0.take() {
+                Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_end_is_given_up() {
+        let moment = Duration::from_millis(5);
+        for (first, limit) in [(&b"{\"a\":"[..], 100), (b"", 100), (b"far too much of it", 4)] {
+            let body = Body::new(Stalled(Some(Bytes::from_static(first))));
+            let problem = read_within(moment, body, limit).await.unwrap_err();
+            assert_eq!(problem.sort(), Sort::RequestTimeout);
+        }
+        let whole = read_within(moment, Body::from("{}"), 100).await.unwrap();
+        assert_eq!(whole, "{}");
     }
 
     #[test]

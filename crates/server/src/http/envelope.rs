@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::caller::RequestContext;
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::names::RealmName;
@@ -68,7 +69,10 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     let arrival = Arc::new(arrive(&state, &request));
     request.extensions_mut().insert(Arc::clone(&arrival));
 
-    let mut response = next.run(request).await;
+    let mut response = match host_fault(&request) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    };
 
     let template = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let problem = response.extensions_mut().remove::<Problem>();
@@ -97,6 +101,27 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
 /// Whether a request is worth a line in an ordinary log: looks are not.
 fn changes_something(method: &Method, template: &str) -> bool {
     !method.is_safe() && !template.contains("/verify") && !template.starts_with("/authz")
+}
+
+/// What is wrong with the `Host` of a request (RFC 9112 section 3.2): with none or two of them, a
+/// proxy and this server could take it for different hosts, and so for different realms.
+fn host_fault(request: &Request) -> Option<Problem> {
+    let mut lines = request.headers().get_all(header::HOST).iter();
+    let first = lines.next();
+    let fault = match first {
+        // HTTP/1.0 knows no Host, and HTTP/2 has `:authority` instead.
+        None if request.version() != Version::HTTP_11 => return None,
+        None => "a request of HTTP/1.1 needs a Host line",
+        Some(_) if lines.next().is_some() => "a request has one Host line at most",
+        Some(line) if !is_host(line.as_bytes()) => "Host must be a host name, with or without port",
+        Some(_) => return None,
+    };
+    Some(Problem::new(Sort::Malformed, fault))
+}
+
+/// Whether a `Host` has the form `host[:port]`. It may be empty.
+fn is_host(value: &[u8]) -> bool {
+    value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
 }
 
 fn arrive(state: &Shared, request: &Request) -> Arrival {

@@ -92,6 +92,7 @@ struct Presented {
     responses(
         (status = 202, description = "Those that were tokens have ended"),
         (status = 400, response = super::responses::Malformed),
+        (status = 408, response = super::responses::RequestTimeout),
         (status = 413, response = super::responses::BodyTooLarge),
         (status = 415, response = super::responses::UnsupportedMediaType),
         (status = 422, response = super::responses::Invalid),

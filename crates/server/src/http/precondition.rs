@@ -29,9 +29,16 @@ impl FromRequestParts<AppState> for IfMatch {
         }
         // A weak tag never matches here (RFC 9110 section 13.1.1), and ours are numbers.
         let number = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        let version = number.and_then(|digits| digits.parse().ok()).unwrap_or(NO_VERSION);
+        let version = number.and_then(version_of).unwrap_or(NO_VERSION);
         Ok(Self(Some(version)))
     }
+}
+
+/// The version of a tag. Tags are compared as text (RFC 9110 section 8.8.3.2), so `01` and `+1`
+/// are other tags than `1`.
+fn version_of(tag: &str) -> Option<i64> {
+    let version: i64 = tag.parse().ok()?;
+    (version.to_string() == tag).then_some(version)
 }
 
 /// The `Idempotency-Key` of a request, with the route it belongs to.

@@ -24,13 +24,15 @@ macro_rules! refusal {
 
 refusal! {
     /// 400.
-    Malformed = "The body is no JSON.";
+    Malformed = "The body is no JSON, or the request no proper HTTP.";
     /// 401.
     Unauthenticated = "No credential was presented, or it is not good.";
     /// 403.
     Forbidden = "The caller may not do this, or not to this extent.";
     /// 404.
     NotFound = "There is no such thing, or the caller may not know of it.";
+    /// 408.
+    RequestTimeout = "The body did not arrive in time.";
     /// 409.
     Conflict = "It stands against what is there.";
     /// 412.
@@ -69,6 +71,7 @@ fn collect(rows: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
         Unauthenticated,
         Forbidden,
         NotFound,
+        RequestTimeout,
         Conflict,
         VersionMismatch,
         BodyTooLarge,
@@ -102,6 +105,7 @@ impl IntoResponses for Acts {
         let mut responses = Looks::responses();
         responses.extend(collect(&[
             ("400", "Malformed"),
+            ("408", "RequestTimeout"),
             ("409", "Conflict"),
             ("412", "VersionMismatch"),
             ("413", "BodyTooLarge"),

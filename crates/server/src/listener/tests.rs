@@ -15,6 +15,8 @@ use crate::config::Tls;
 
 const LIMITS: Limits = Limits {
     connections_max: 2,
+    connections_per_source_max: 2,
+    trusted_proxies: Vec::new(),
     header_bytes_max: 8192,
     header_timeout: Duration::from_millis(300),
 };
@@ -28,8 +30,16 @@ struct Running {
 }
 
 async fn running(router: Router, certificates: Option<Arc<Certificates>>) -> Running {
+    running_within(LIMITS, router, certificates).await
+}
+
+async fn running_within(
+    limits: Limits,
+    router: Router,
+    certificates: Option<Arc<Certificates>>,
+) -> Running {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let door = Door::bind(listen, certificates, LIMITS).await.unwrap();
+    let door = Door::bind(listen, certificates, limits).await.unwrap();
     let address = door.address().unwrap();
     let (stopper, stop) = watch::channel(false);
     let ended = tokio::spawn(door.serve(router, stop, Duration::from_secs(5)));
@@ -110,6 +120,41 @@ async fn a_connection_beyond_the_limit_waits_for_a_place() {
     let waiting = tokio::spawn(answer(third, LAST_REQUEST));
     drop(held);
     assert!(waiting.await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_source_with_its_share_of_connections_is_closed_at_once_and_holds_no_place() {
+    let limits = Limits { connections_max: 3, connections_per_source_max: 1, ..LIMITS };
+    let running = running_within(limits.clone(), greeter(), None).await;
+    let mut held = TcpStream::connect(running.address).await.unwrap();
+    held.write_all(REQUEST.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    held.read_exact(&mut first).await.unwrap();
+    for _ in 0..2 * limits.connections_max {
+        let mut excess = TcpStream::connect(running.address).await.unwrap();
+        let mut nothing = Vec::new();
+        // Closed in order or by a reset: nothing was said either way.
+        let _ = excess.read_to_end(&mut nothing).await;
+        assert_eq!(nothing, b"");
+    }
+    let proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    let running =
+        running_within(Limits { trusted_proxies: proxies, ..limits }, greeter(), None).await;
+    let _held = TcpStream::connect(running.address).await.unwrap();
+    let second = TcpStream::connect(running.address).await.unwrap();
+    assert!(answer(second, LAST_REQUEST).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_nothing_gives_its_place_back() {
+    let running = running(greeter(), None).await;
+    // The second one begins as HTTP/2 does, and never says the rest.
+    for said in ["", "PRI * HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let stream = TcpStream::connect(running.address).await.unwrap();
+        let _ = answer(stream, said).await;
+    }
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    assert!(answer(stream, LAST_REQUEST).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]

@@ -39,6 +39,74 @@ fn serve_initialises_an_empty_directory_and_says_what_there_is() {
 }
 
 #[test]
+fn nothing_is_initialised_among_the_files_of_others() {
+    let world = World::new();
+    std::fs::create_dir(world.path("home")).unwrap();
+    std::fs::write(world.path("home/letter.txt"), "dear").unwrap();
+    for command in ["serve", "init"] {
+        let ran = world.run(&[command, "--data", "home"]);
+        assert_eq!(ran.status, 1);
+        assert!(ran.stderr.contains("other files (letter.txt)"), "{}", ran.stderr);
+    }
+    assert_eq!(std::fs::read_dir(world.path("home")).unwrap().count(), 1);
+
+    world.initialised();
+    std::fs::write(world.path("data/letter.txt"), "dear").unwrap();
+    let (server, _) = Server::start(&world, &[]);
+    assert_eq!(server.terminate(), 0);
+}
+
+#[test]
+fn a_closed_terminal_stops_the_server_in_order() {
+    let world = World::new();
+    let (server, _) = Server::start(&world, &[]);
+    assert_eq!(server.signal("-HUP"), 0);
+}
+
+#[test]
+fn a_token_on_the_command_line_is_not_repeated() {
+    let world = World::new();
+    let key = world.initialised();
+    for arguments in [&["token", "verify", &key][..], &["token", "show", &key], &["tokn", &key]] {
+        let ran = world.run(arguments);
+        assert_eq!(ran.status, 2);
+        assert!(ran.stderr.contains("use `-` or a file"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains(&key[20..]), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_missing_installation_or_passphrase_is_told_with_what_to_give() {
+    let world = World::new();
+    let missing = world.run(&["keys", "list", "--data", "nowhere"]);
+    assert!(missing.stderr.contains("give --data"), "{}", missing.stderr);
+    let absent = world.run(&["restore", "absent.cfl", "--data", "new"]);
+    assert!(absent.stderr.contains("absent.cfl: No such file"), "{}", absent.stderr);
+    world.initialised();
+    let silent = world.run(&["backup", "b.cfl", "--data", "data"]);
+    assert_eq!(silent.status, 2);
+    assert!(silent.stderr.contains("--passphrase-file"), "{}", silent.stderr);
+    std::fs::write(world.path("b.cfl"), "").unwrap();
+    let taken = world.run(&["backup", "b.cfl", "--data", "data"]);
+    assert_eq!(taken.stderr, "counterfoil: b.cfl exists and is not overwritten\n");
+}
+
+#[test]
+fn programs_are_told_failures_in_json() {
+    let world = World::new();
+    for arguments in [
+        &["check", "hunter2", "--json"][..],
+        &["user", "list", "--json"],
+        &["keys", "list", "--data", "nowhere", "--json"],
+        &["no-such-command", "--json"],
+    ] {
+        let ran = world.run(arguments);
+        let said: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+        assert!(said["detail"].is_string(), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn a_server_without_its_keys_refuses_to_start_and_names_them() {
     let world = World::new();
     world.initialised();
@@ -126,6 +194,9 @@ fn keys_rotate_and_travel_under_a_passphrase() {
     assert_eq!(rotated.status, 0, "{}", rotated.stderr);
     let listed = world.run(&["keys", "list", "--data", "data", "--json"]);
     assert!(listed.stdout.contains(r#""state": "retired""#), "{}", listed.stdout);
+    // The administrator's key is the one row, and it stays under the former pepper.
+    assert!(listed.stdout.contains(r#""rows": 1"#), "{}", listed.stdout);
+    assert!(world.run(&["keys", "list", "--data", "data"]).stdout.contains("ROWS"));
 
     let export = ["keys", "export", "keys.cfl", "--data", "data", "--passphrase-file", "-"];
     let short = world.run_with_input(&export, "short\n");

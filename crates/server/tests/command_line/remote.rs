@@ -80,6 +80,36 @@ fn a_token_lives_and_dies_on_the_command_line() {
 }
 
 #[test]
+fn a_token_is_changed_only_in_the_version_that_was_seen() {
+    let site = Site::new();
+    site.done("user create alice");
+    site.done("service create git");
+    site.done("token issue --user alice --service git --expires never -q");
+    let listed = site.done("token list --expires-before 30d");
+    assert_eq!(listed, "", "it never ends");
+    assert!(site.done("token list --unused-since 30d").contains("never"));
+    let id = site.json("token list")["items"][0]["id"].as_str().unwrap().to_owned();
+
+    let seen = site.json(&format!("token show {id}"))["version"].as_i64().unwrap();
+    let shown = site.done(&format!("token show {id}"));
+    assert!(shown.contains("version") && !shown.contains("locked"), "{shown}");
+    let change = format!("token update {id} --name laptop --label os=linux --expires 30d");
+    site.done(&format!("{change} --if-match {seen}"));
+    assert_eq!(site.status(&format!("{change} --if-match {seen}")), 1);
+    let changed = site.json(&format!("token show {id}"));
+    assert_eq!(changed["name"], "laptop");
+    assert_eq!(changed["labels"]["os"], "linux");
+    assert!(changed["expires_at"].is_string());
+    site.done(&format!("token update {id} --expires never"));
+    assert_eq!(site.json(&format!("token show {id}"))["expires_at"], Value::Null);
+    assert_eq!(site.status(&format!("token update {id}")), 2);
+
+    assert!(site.done("events --from 1h --kind token.issued").contains(&id));
+    assert_eq!(site.json("events --to 1h")["items"], Value::Array(Vec::new()));
+    assert_eq!(site.json("user show alice")["version"].as_i64(), Some(1));
+}
+
+#[test]
 fn every_resource_is_made_shown_changed_listed_and_removed() {
     let site = Site::new();
     site.done("user create alice");
@@ -135,7 +165,17 @@ fn refusals_are_told_apart_and_read_well() {
     assert_eq!(site.status("user create alice"), 1);
     assert_eq!(site.status("user update alice"), 2);
     let machine = site.ask("user show nobody --json", "");
-    assert!(machine.stderr.contains(r#""status": 404"#), "{}", machine.stderr);
+    let problem: Value = serde_json::from_str(&machine.stderr).unwrap();
+    assert_eq!(problem["status"], 404);
+    let nobody = site.ask("grant create --role auditor", "");
+    assert_eq!(nobody.status, 2);
+    assert!(nobody.stderr.contains("give --user, --client or --group"), "{}", nobody.stderr);
+    assert_eq!(site.status("token list --realm nosuch"), 1);
+    let secure = site.url.replace("http:", "https:");
+    let secure = site.ask(&format!("user list --url {secure}"), "");
+    assert_eq!(secure.status, 3);
+    assert!(secure.stderr.contains("speaks http here"), "{}", secure.stderr);
+    assert_eq!(site.status(&format!("user list --url {}/api/v1/", site.url)), 0);
 
     let stranger = site.world.run_with(
         &["user", "list"],

@@ -94,9 +94,14 @@ impl Server {
         (server, printed)
     }
 
-    pub(crate) fn terminate(mut self) -> i32 {
+    pub(crate) fn terminate(self) -> i32 {
+        self.signal("-TERM")
+    }
+
+    /// Sends a signal and waits for the end.
+    pub(crate) fn signal(mut self, name: &str) -> i32 {
         let id = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
         self.0.wait().unwrap().code().unwrap_or(-1)
     }
 }

@@ -133,6 +133,8 @@ impl World {
         let (stop, stopped) = watch::channel(false);
         let limits = Limits {
             connections_max: 1024,
+            connections_per_source_max: 1024,
+            trusted_proxies: Vec::new(),
             header_bytes_max: 32 * 1024,
             header_timeout: Duration::from_secs(30),
         };

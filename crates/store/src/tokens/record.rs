@@ -186,13 +186,13 @@ fn record_of(
 
 fn owner_facts(owner: &Owner, row: &mut Row) -> Result<OwnerFacts, Inconsistent> {
     match owner {
-        Owner::User(_) => {
-            let Some(username) = row.parsed_or_null("username", |t| Username::parse(t).ok())?
-            else {
+        Owner::User(username) => {
+            // The join has compared the name already.
+            if row.text_or_null("username")?.is_none() {
                 return Ok(OwnerFacts::Gone);
-            };
+            }
             Ok(OwnerFacts::User(UserFacts {
-                username,
+                username: username.clone(),
                 display_name: row.text_or_null("display_name")?,
                 email: row.json::<Vec<String>>("emails")?.into_iter().next(),
                 status: row.parsed("status", UserStatus::from_name)?,

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use self::lifetime::validity_of;
 pub(super) use self::secrets::{Drafted, replayed};
-use self::wishes::{check_grantable, check_issuer, check_reach, check_wishes};
+pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
+use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::realms::missing;
 use crate::cache::ServiceCell;
@@ -148,21 +149,26 @@ impl Authority {
         let owner = owner_of(caller, realm, &request)?;
         let services = self.services_of(realm, &request).await?;
         let own = caller.is(&owner, realm);
-        let policies: Vec<&EffectivePolicy> = services.1.iter().map(|cell| &cell.policy).collect();
-        check_reach(&reach, &owner, &services.0, &request, own)?;
+        let owner_unit =
+            if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
+        check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
         self.check_unit(realm, request.unit.as_deref()).await?;
-        check_issuer(&policies, caller, own)?;
-        check_grantable(caller, realm, &services.0, &request)?;
-        check_wishes(&policies, &request)?;
+        unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;
-        let limits = [&realm_cell.policy];
-        let judged: Vec<&EffectivePolicy> =
-            if policies.is_empty() { limits.to_vec() } else { policies };
+        let mut judged: Vec<&EffectivePolicy> =
+            services.1.iter().map(|cell| &cell.policy).collect();
+        if judged.is_empty() {
+            judged.push(&realm_cell.policy);
+        }
+        check_issuer(&judged, caller, own)?;
+        check_wishes(&judged, &request)?;
         let validity = validity_of(&judged, caller, &reach, &request, now)?;
         let pending = judged.iter().any(|policy| policy.approval);
         let draft = Draft { owner, services: services.0, validity, pending };
         for _ in 0..ID_ATTEMPTS {
             let (token, secret) = self.draft(caller, realm, &request, &draft, &judged, now).await?;
+            self.require_api_rank(caller, &token).await?;
+            self.refuse_pasted_tokens(&token)?;
             let issue = self.issue_of(caller, token, &secret, &judged, replay.as_ref(), now)?;
             match self.store.token_issue(issue).await? {
                 Issued::Done { token, .. } => {
@@ -177,6 +183,44 @@ impl Authority {
             }
         }
         Err(Refusal::NoEntropy(crate::clock::NoEntropy))
+    }
+
+    /// The unit that a person belongs to; a client's tokens belong to none.
+    pub(super) async fn unit_of_owner(
+        &self,
+        realm: &RealmName,
+        owner: &Owner,
+    ) -> Result<Option<String>, Refusal> {
+        let Owner::User(name) = owner else { return Ok(None) };
+        Ok(self.store.user_find(realm, name).await?.and_then(|user| user.unit))
+    }
+
+    /// Free text must hold no token: names and reasons stand in lists, logs and events.
+    pub(super) fn refuse_pasted_tokens(&self, token: &Token) -> Result<(), Refusal> {
+        let texts = [
+            ("name", &token.name),
+            ("description", &token.description),
+            ("serial", &token.airlock.serial),
+            ("tracking_id", &token.airlock.tracking_id),
+            ("identifier", &token.sentinel.identifier),
+            ("ref_id_1", &token.sentinel.ref_id_1),
+            ("ref_id_2", &token.sentinel.ref_id_2),
+        ];
+        for (field, text) in texts {
+            if text.as_deref().is_some_and(|text| self.holds_token(text)) {
+                return Err(Refusal::invalid(
+                    field,
+                    "holds a token; a secret is never part of a text",
+                ));
+            }
+        }
+        if token.labels.values().any(|text| self.holds_token(text)) {
+            return Err(Refusal::invalid(
+                "labels",
+                "hold a token; a secret is never part of a text",
+            ));
+        }
+        Ok(())
     }
 
     /// A unit that is named must exist: a token of a misspelt one would be nobody's to administer.
@@ -320,6 +364,10 @@ fn owner_of(caller: &Caller, realm: &RealmName, request: &IssueRequest) -> Resul
         }
         (Kind::AuthToken | Kind::DerivedToken | Kind::Link, _) => {
             Err(Refusal::invalid("kind", "tokens of this kind are never issued by hand"))
+        }
+        // Redeemed by anybody who holds it, so it speaks for nobody.
+        (Kind::RegistrationToken, Some(_)) => {
+            Err(Refusal::invalid("user", "a registration token belongs to who issues it"))
         }
         (_, Some(user)) => Ok(Owner::User(user.clone())),
         // Registration tokens and stock belong to whoever made them.

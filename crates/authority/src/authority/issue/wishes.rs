@@ -4,28 +4,32 @@ use super::IssueRequest;
 use crate::authority::Authority;
 use crate::caller::{Caller, Reach};
 use crate::kind::Kind;
-use crate::names::{COUNTERFOIL, RealmName};
 use crate::policy::{EffectivePolicy, SecretSource};
 use crate::refusal::Refusal;
-use crate::scope::{ApiScopes, Scope};
+use crate::scope::Scope;
 use crate::secret::{ClearSecret, Shape, entropy_bits_chosen};
 use crate::service::Services;
-use crate::subject::Owner;
+use crate::verdict::Door;
 
 /// Bits that a chosen secret must show (NIST SP 800-63B asks 20 of a look-up secret).
 const CHOSEN_BITS_MIN: u32 = 20;
 
-/// Whether the caller may issue for that person, service and unit, and to this extent.
+/// Whether the caller may issue for that person and those services, and to this extent.
+///
+/// A unit administrator's reach is the unit that the *person* belongs to; the unit that the
+/// token is put into is the caller's own word and gives nothing.
 pub(super) fn check_reach(
     reach: &Reach,
-    owner: &Owner,
+    owner_unit: Option<&String>,
     services: &Services,
     request: &IssueRequest,
     own: bool,
 ) -> Result<(), Refusal> {
-    let by_unit = request.unit.as_ref().is_some_and(|unit| reach.units.contains(unit));
+    let by_unit = owner_unit.is_some_and(|unit| reach.units.contains(unit));
+    let registers = request.kind == Kind::RegistrationToken
+        && request.unit.as_ref().is_some_and(|unit| reach.units.contains(unit));
     let allowed = reach.whole
-        || (own && reach.own.as_ref() == Some(owner))
+        || (own && (reach.own.is_some() || registers))
         || by_unit
         || reach.covers_services(services);
     if !allowed {
@@ -44,7 +48,8 @@ pub(super) fn check_reach(
         });
         unit_ok && count_ok
     };
-    if own || reach.limits.iter().any(within) {
+    let by_own_right = own && reach.own.is_some() && request.kind != Kind::RegistrationToken;
+    if by_own_right || reach.limits.iter().any(within) {
         Ok(())
     } else {
         Err(Refusal::BeyondGrant("this exceeds the limits of the caller's grant"))
@@ -53,7 +58,7 @@ pub(super) fn check_reach(
 
 /// Whether the policies let this caller issue. Administrators act through their reach; the
 /// lists speak of people who issue for themselves.
-pub(super) fn check_issuer(
+pub(in crate::authority) fn check_issuer(
     policies: &[&EffectivePolicy],
     caller: &Caller,
     own: bool,
@@ -85,42 +90,51 @@ pub(super) fn check_issuer(
     Ok(())
 }
 
-/// Nobody gives more than they have: a token for the API itself carries a subset.
-pub(super) fn check_grantable(
+/// Whether a token may be put into a unit: one within reach, or the person's own.
+pub(in crate::authority) fn unit_within(
+    reach: &Reach,
     caller: &Caller,
-    realm: &RealmName,
-    services: &Services,
-    request: &IssueRequest,
+    unit: Option<&String>,
 ) -> Result<(), Refusal> {
-    if !services.includes(COUNTERFOIL) {
-        return Ok(());
-    }
-    let asked = ApiScopes::from_names(request.scopes.iter().map(Scope::as_str));
-    if asked.is_subset_of(caller.scopes_in(realm)) {
-        Ok(())
-    } else {
-        Err(Refusal::BeyondGrant("a token for the API carries no scope that its issuer lacks"))
+    match unit {
+        Some(unit)
+            if !reach.whole
+                && !reach.units.contains(unit)
+                && caller.unit.as_ref() != Some(unit) =>
+        {
+            Err(Refusal::invalid("unit", "there is no such unit"))
+        }
+        _ => Ok(()),
     }
 }
 
 /// Scopes and doors must be on offer.
-pub(super) fn check_wishes(
+pub(in crate::authority) fn check_offer(
     policies: &[&EffectivePolicy],
-    request: &IssueRequest,
+    scopes: &[Scope],
+    doors: Option<&Vec<Door>>,
 ) -> Result<(), Refusal> {
     for policy in policies {
         if let Some(offered) = &policy.scopes
-            && let Some(scope) =
-                request.scopes.iter().find(|s| !offered.iter().any(|o| o == s.as_str()))
+            && let Some(scope) = scopes.iter().find(|s| !offered.iter().any(|o| o == s.as_str()))
         {
             return Err(Refusal::Policy(format!("the scope {scope} is not on offer")));
         }
-        if let (Some(offered), Some(wanted)) = (&policy.doors, &request.doors)
+        if let (Some(offered), Some(wanted)) = (&policy.doors, doors)
             && let Some(door) = wanted.iter().find(|door| !offered.contains(door))
         {
             return Err(Refusal::Policy(format!("the door {} is not on offer", door.name())));
         }
     }
+    Ok(())
+}
+
+/// What is asked for must be on offer, and make sense for its kind.
+pub(super) fn check_wishes(
+    policies: &[&EffectivePolicy],
+    request: &IssueRequest,
+) -> Result<(), Refusal> {
+    check_offer(policies, &request.scopes, request.doors.as_ref())?;
     let all_services = matches!(request.services, Some(Services::All));
     if request.max_usages == Some(0) {
         return Err(Refusal::invalid("max_usages", "must be at least 1; null is unlimited"));

@@ -82,6 +82,8 @@ impl Authority {
         name: &GroupName,
     ) -> Result<(), Refusal> {
         caller.require_whole(realm, ApiScope::UsersWrite)?;
+        // A group's roles go with it: only who could have given them takes them.
+        self.may_give_membership(caller, realm, name).await?;
         let event = self
             .event("group.deleted", realm, &caller.origin, self.now())?
             .with_subject(format!("group:{name}"));
@@ -114,9 +116,7 @@ impl Authority {
         member: bool,
     ) -> Result<(), Refusal> {
         caller.require_whole(realm, ApiScope::UsersWrite)?;
-        if member {
-            self.may_give_membership(caller, realm, name).await?;
-        }
+        self.may_give_membership(caller, realm, name).await?;
         let kind = if member { "group.member-added" } else { "group.member-removed" };
         let event = self
             .event(kind, realm, &caller.origin, self.now())?

@@ -156,7 +156,12 @@ impl Authority {
             let current = self.user_in_reach(&reach, realm, name).await?;
             expect_version(if_match, current.version)?;
             let at = self.now();
+            let before = (current.status, current.unit.clone());
             let changed = User { updated_at: at, ..apply(current, &edit) };
+            // Suspending or moving somebody must not be a way around those above.
+            if before != (changed.status, changed.unit.clone()) {
+                self.require_above(caller, realm, &Owner::User(name.clone())).await?;
+            }
             if !reach.covers_user(&Owner::User(name.clone()), changed.unit.as_ref()) {
                 return Err(Refusal::BeyondGrant("the new unit is not one that you administer"));
             }
@@ -182,6 +187,7 @@ impl Authority {
     ) -> Result<(), Refusal> {
         let reach = caller.reach(realm, ApiScope::UsersWrite)?;
         self.user_in_reach(&reach, realm, name).await?;
+        self.require_above(caller, realm, &Owner::User(name.clone())).await?;
         let at = self.now();
         let event = self
             .event("user.deleted", realm, &caller.origin, at)?

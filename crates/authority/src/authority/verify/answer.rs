@@ -35,6 +35,7 @@ pub struct Active {
     pub(super) service: Option<Arc<ServiceCell>>,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) remaining: Option<u64>,
+    pub(super) former_secret: bool,
 }
 
 impl Active {
@@ -116,6 +117,11 @@ impl Active {
     /// Uses left after this one; `None`: unlimited.
     pub const fn remaining(&self) -> Option<u64> {
         self.remaining
+    }
+
+    /// Whether a former secret was presented, inside its overlap.
+    pub const fn former_secret(&self) -> bool {
+        self.former_secret
     }
 
     pub(in crate::authority) const fn owner(&self) -> &Arc<OwnerCell> {

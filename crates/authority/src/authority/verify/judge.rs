@@ -9,9 +9,10 @@ use crate::clock::Timestamp;
 use crate::keys::KeyId;
 use crate::kind::Kind;
 use crate::names::Username;
+use crate::policy::EffectivePolicy;
 use crate::scope::Scope;
 use crate::secret_hash::{SecretHash, keyed_hash};
-use crate::service::ServiceStatus;
+use crate::service::{ServiceStatus, Services};
 use crate::store::Rehash;
 use crate::subject::{OwnerFacts, UserStatus};
 use crate::verdict::Reason;
@@ -55,7 +56,7 @@ pub(super) fn decide_matched(
         Err(reason) => return bad(reason),
     };
     match matched {
-        Matched::Good => {}
+        Matched::Good | Matched::Former => {}
         Matched::Early => return bad(Reason::NotYetValid),
         Matched::Retired => {
             return Decision::Bad { reason: Reason::Expired, right_secret: true, retired: true };
@@ -69,6 +70,7 @@ pub(super) fn decide_matched(
         service,
         expires_at: entry.validity.expires_at(),
         remaining: None,
+        former_secret: matched == Matched::Former,
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }
@@ -76,6 +78,10 @@ pub(super) fn decide_matched(
 /// Everything after the hash and before the limits, in the order of the design.
 fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceCell>>, Reason> {
     let request = &around.request;
+    // Redeemed for other tokens, never presented in place of one.
+    if matches!(entry.kind, Kind::RegistrationToken | Kind::Link) {
+        return Err(Reason::WrongDoor);
+    }
     judge_owner_name(entry, request)?;
     let service = judge_service(entry, around)?;
     if !door_allowed(entry.profile.doors.as_ref(), request) {
@@ -97,8 +103,8 @@ fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceC
     }
     if let Some(cell) = &service {
         judge_service_state(entry, cell, around)?;
-    } else if !around.realm.policy.enabled && entry.kind != Kind::ClientKey {
-        return Err(Reason::PolicyBlocked);
+    } else {
+        judge_policy(entry, &around.realm.policy, around)?;
     }
     if !network_allowed(&entry.profile.networks, request.client_ip) {
         return Err(Reason::NetworkDenied);
@@ -154,24 +160,45 @@ fn judge_service_state(
     {
         return Err(Reason::NotInGroup);
     }
-    let policy = &cell.policy;
+    judge_policy(entry, &cell.policy, around)
+}
+
+/// What a policy says of a token at use, however it was issued.
+fn judge_policy(
+    entry: &Entry,
+    policy: &EffectivePolicy,
+    around: &Surroundings<'_>,
+) -> Result<(), Reason> {
+    // Client keys are bounded by their role; a policy about people's tokens must not be able
+    // to lock the last administrator out.
+    if entry.kind == Kind::ClientKey {
+        return Ok(());
+    }
     let created = entry.created_at.micros();
     let expires = entry.validity.expires_at().map(Timestamp::micros);
-    // Client keys are bounded by their role, not by a lifetime.
-    if entry.kind != Kind::ClientKey
-        && (!policy.enabled || !policy.allows_lifetime(created, expires))
-    {
+    if !policy.enabled || !policy.allows_lifetime(created, expires) {
+        return Err(Reason::PolicyBlocked);
+    }
+    if entry.profile.services == Services::All && !covers_everything(entry, policy) {
         return Err(Reason::PolicyBlocked);
     }
     if !door_allowed(policy.doors.as_ref(), &around.request) {
         return Err(Reason::WrongDoor);
     }
-    let every_level = policy.networks.iter();
     let denied = |networks: &Vec<_>| !network_allowed(networks, around.request.client_ip);
-    if every_level.clone().any(denied) {
+    if policy.networks.iter().any(denied) {
         return Err(Reason::NetworkDenied);
     }
     Ok(())
+}
+
+/// Whether a token for `*` is good at a service with this policy: one that chooses its issuers,
+/// approves each token, or offers other scopes never agreed to it.
+fn covers_everything(entry: &Entry, policy: &EffectivePolicy) -> bool {
+    let offered = |scope: &Scope| {
+        policy.scopes.as_ref().is_none_or(|offered| offered.iter().any(|o| o == scope.as_str()))
+    };
+    policy.issue_by.is_none() && !policy.approval && entry.profile.scopes.iter().all(offered)
 }
 
 fn door_allowed(doors: Option<&Vec<crate::verdict::Door>>, request: &VerifyRequest<'_>) -> bool {

@@ -20,7 +20,7 @@ use crate::clock::Timestamp;
 use crate::event::Origin;
 use crate::keys::KeyRing;
 use crate::kind::Kind;
-use crate::names::{RealmName, ServiceLabel};
+use crate::names::{RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScope, Scope};
 use crate::secret::{Shape, TokenId};
@@ -302,7 +302,7 @@ impl Authority {
             event = event.with_token(token);
         }
         if let Some(username) = request.username {
-            event = event.with_subject(self.named_in_events(username));
+            event = event.with_subject(self.named_in_events(request.realm, username));
         }
         // Only a service that exists: a path of forward-auth can hold anything that somebody
         // pasted there, a secret too.
@@ -315,14 +315,11 @@ impl Authority {
         Ok(Verdict::Inactive { reason, token })
     }
 
-    /// What an event says of a presented user name: nothing that could be a secret typed into
-    /// the wrong field, and no more than fits a line.
-    fn named_in_events(&self, username: &str) -> String {
-        if self.shape(username) != Shape::Other || username.len() > 64 {
-            return "user:(withheld)".to_owned();
-        }
-        let name: String = username.chars().filter(|c| !c.is_control()).collect();
-        format!("user:{name}")
+    /// What an event says of a presented user name: a person's whose tokens are in use, and
+    /// otherwise nothing, because people type secrets into the wrong field.
+    fn named_in_events(&self, realm: &RealmName, username: &str) -> String {
+        let known = Username::parse(username).ok().filter(|name| self.cache.knows(realm, name));
+        known.map_or_else(|| "user:(unknown)".to_owned(), |name| format!("user:{name}"))
     }
 
     /// A former secret after its time: whoever holds it missed a rotation, or stole it.

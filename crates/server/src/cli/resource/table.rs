@@ -50,20 +50,6 @@ impl Verb {
             Self::RemoveMember => "remove",
         }
     }
-
-    /// The line of the help.
-    pub(crate) const fn about(self) -> &'static str {
-        match self {
-            Self::List => "List them",
-            Self::Show => "Show one",
-            Self::Create => "Make one",
-            Self::Update => "Change one; an empty text clears a field",
-            Self::Delete => "Remove one",
-            Self::Members => "List its people",
-            Self::AddMember => "Put people into it",
-            Self::RemoveMember => "Take people out of it",
-        }
-    }
 }
 
 /// A sort of record that the API keeps.
@@ -73,6 +59,10 @@ pub(crate) struct Resource {
     pub(crate) name: &'static str,
     /// What it is.
     pub(crate) about: &'static str,
+    /// One of them.
+    pub(crate) one: &'static str,
+    /// Several.
+    pub(crate) many: &'static str,
     /// Its place below the realm.
     pub(crate) path: &'static str,
     /// The field that names a record.
@@ -91,6 +81,23 @@ pub(crate) struct Resource {
     pub(crate) filters: &'static [Field],
     /// Columns of its list.
     pub(crate) columns: &'static [Column],
+}
+
+impl Resource {
+    /// The line of the help of a verb.
+    pub(crate) fn about_of(&self, verb: Verb) -> String {
+        let (one, many) = (self.one, self.many);
+        match verb {
+            Verb::List => format!("List {many}"),
+            Verb::Show => format!("Show {one}"),
+            Verb::Create => format!("Create {one}"),
+            Verb::Update => format!("Change {one}; an empty text clears a field"),
+            Verb::Delete => format!("Delete {one}"),
+            Verb::Members => format!("List the people of {one}"),
+            Verb::AddMember => format!("Put people into {one}"),
+            Verb::RemoveMember => format!("Take people out of {one}"),
+        }
+    }
 }
 
 /// A field of `create` and `update`.
@@ -120,7 +127,7 @@ const fn needed(field: Field) -> Field {
 }
 
 const fn column(title: &'static str, field: &'static str) -> Column {
-    Column { title, field }
+    Column::new(title, field)
 }
 
 const ALL_BUT_MEMBERS: &[Verb] =
@@ -164,6 +171,8 @@ pub(crate) const RESOURCES: &[Resource] =
 const USER: Resource = Resource {
     name: "user",
     about: "People",
+    one: "a user",
+    many: "users",
     path: "users",
     key: "username",
     placeholder: "USERNAME",
@@ -195,6 +204,8 @@ const USER: Resource = Resource {
 const GROUP: Resource = Resource {
     name: "group",
     about: "Groups of people",
+    one: "a group",
+    many: "groups",
     path: "groups",
     key: "name",
     placeholder: "NAME",
@@ -221,6 +232,8 @@ const GROUP: Resource = Resource {
 const UNIT_RESOURCE: Resource = Resource {
     name: "unit",
     about: "Organisational units and customers",
+    one: "a unit",
+    many: "units",
     path: "units",
     key: "id",
     placeholder: "ID",
@@ -245,6 +258,8 @@ const UNIT_RESOURCE: Resource = Resource {
 const SERVICE: Resource = Resource {
     name: "service",
     about: "Services that tokens are good for",
+    one: "a service",
+    many: "services",
     path: "services",
     key: "label",
     placeholder: "LABEL",
@@ -290,6 +305,8 @@ const SERVICE: Resource = Resource {
 const CLIENT: Resource = Resource {
     name: "client",
     about: "Machine clients and their keys",
+    one: "a client",
+    many: "clients",
     path: "clients",
     key: "name",
     placeholder: "NAME",
@@ -324,6 +341,8 @@ const CLIENT: Resource = Resource {
 const GRANT: Resource = Resource {
     name: "grant",
     about: "Roles given to people, clients and groups",
+    one: "a grant",
+    many: "grants",
     path: "grants",
     key: "id",
     placeholder: "ID",
@@ -354,6 +373,8 @@ const GRANT: Resource = Resource {
 const REALM: Resource = Resource {
     name: "realm",
     about: "Realms, which hold everything else",
+    one: "a realm",
+    many: "realms",
     path: "realms",
     key: "name",
     placeholder: "NAME",

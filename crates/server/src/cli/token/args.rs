@@ -1,10 +1,11 @@
 //! What the commands on tokens take.
 
 use clap::Subcommand;
-use counterfoil_authority::kind::{KINDS, Kind};
+use counterfoil_authority::kind::Kind;
 
 use crate::cli::remote::RemoteArgs;
 use crate::cli::resource::LIMIT_DEFAULT;
+use crate::cli::when::{self, When};
 
 /// Tokens
 #[derive(Debug, Subcommand)]
@@ -14,7 +15,9 @@ pub(crate) enum TokenCommand {
     /// List tokens, newest first
     List(Box<ListArgs>),
     /// Show a token
-    Show(OneArgs),
+    Show(ShowArgs),
+    /// Change a token; an empty text clears a field
+    Update(Box<UpdateArgs>),
     /// Show what happened to a token, newest first
     Events(EventsArgs),
     /// Give a token a new secret and show it, this once
@@ -36,7 +39,7 @@ pub(crate) enum TokenCommand {
 /// What is issued
 #[derive(Debug, clap::Args)]
 pub(crate) struct IssueArgs {
-    /// The kind; `pat` and `service` stand for the first two
+    /// `personal_access_token` (`pat`), `service_token` (`service`), `registration_token` (`registration`), `generic`
     #[arg(long, value_name = "KIND", value_parser = kind, default_value = "pat")]
     pub(super) kind: Kind,
     /// Whose it is [default: who calls]
@@ -55,10 +58,10 @@ pub(crate) struct IssueArgs {
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(super) scopes: Vec<String>,
     /// When it ends: 12h, 30d, 4w, 2026-12-31, an RFC 3339 time, or never [default: the policy's]
-    #[arg(long, value_name = "WHEN")]
-    pub(super) expires: Option<String>,
+    #[arg(long, value_name = "WHEN", value_parser = when::end)]
+    pub(super) expires: Option<When>,
     /// When it begins: a date or an RFC 3339 time
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", value_parser = when::fixed)]
     pub(super) not_before: Option<String>,
     /// Uses in all
     #[arg(long, value_name = "N")]
@@ -100,7 +103,7 @@ pub(crate) struct ListArgs {
     /// Only for this service
     #[arg(long, value_name = "LABEL")]
     pub(super) service: Option<String>,
-    /// Only of this kind
+    /// Only of this kind: `personal_access_token` (`pat`), `service_token` (`service`), `registration_token` (`registration`), `generic`
     #[arg(long, value_name = "KIND", value_parser = kind)]
     pub(super) kind: Option<Kind>,
     /// Only in this state, `active` or `expired` say
@@ -112,12 +115,12 @@ pub(crate) struct ListArgs {
     /// Only with this label; repeat for more
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
     pub(super) labels: Vec<(String, String)>,
-    /// Only those that end before
-    #[arg(long, value_name = "WHEN")]
-    pub(super) expires_before: Option<String>,
-    /// Only those that nobody used since
-    #[arg(long, value_name = "WHEN")]
-    pub(super) unused_since: Option<String>,
+    /// Only those that end before: 30d from now, a date, or an RFC 3339 time
+    #[arg(long, value_name = "WHEN", value_parser = when::moment)]
+    pub(super) expires_before: Option<When>,
+    /// Only those that nobody used since: 30d ago, a date, or an RFC 3339 time
+    #[arg(long, value_name = "WHEN", value_parser = when::moment)]
+    pub(super) unused_since: Option<When>,
     /// Print at most so many
     #[arg(long, value_name = "N", default_value = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
@@ -128,13 +131,61 @@ pub(crate) struct ListArgs {
     pub(super) remote: RemoteArgs,
 }
 
+/// Which token is shown
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    /// Its id
+    pub(super) id: String,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// What is changed
+#[derive(Debug, clap::Args)]
+pub(crate) struct UpdateArgs {
+    /// Its id
+    pub(super) id: String,
+    /// What it is called
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// What it is for
+    #[arg(long)]
+    pub(super) description: Option<String>,
+    /// All its services from now on, or `*`; repeat for more
+    #[arg(long = "service", value_name = "LABEL")]
+    pub(super) services: Vec<String>,
+    /// All its scopes from now on; repeat for more
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(super) scopes: Vec<String>,
+    /// When it ends: 12h, 30d, 4w, 2026-12-31, an RFC 3339 time, or never
+    #[arg(long, value_name = "WHEN", value_parser = when::end)]
+    pub(super) expires: Option<When>,
+    /// All its networks from now on, 10.0.0.0/8; repeat for more, empty for any
+    #[arg(long = "network", value_name = "CIDR")]
+    pub(super) networks: Vec<String>,
+    /// All doors it may be presented at from now on; repeat for more
+    #[arg(long = "door", value_name = "DOOR")]
+    pub(super) doors: Vec<String>,
+    /// All its labels from now on; repeat for more
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(super) labels: Vec<(String, String)>,
+    /// File with a JSON object of further fields, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) body: Option<String>,
+    /// Only if it still has this version, as `show` prints it
+    #[arg(long, value_name = "VERSION")]
+    pub(super) if_match: Option<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
 /// Which token
 #[derive(Debug, clap::Args)]
 pub(crate) struct OneArgs {
     /// Its id
     pub(super) id: String,
-    /// Only if it still has this version
-    #[arg(long, value_name = "ETAG")]
+    /// Only if it still has this version, as `show` prints it
+    #[arg(long, value_name = "VERSION")]
     pub(super) if_match: Option<String>,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
@@ -163,8 +214,8 @@ pub(crate) struct RotateArgs {
     /// How long the former secret still works, 24h say [default: the policy's]
     #[arg(long, value_name = "TIME")]
     pub(super) overlap: Option<String>,
-    /// Only if it still has this version
-    #[arg(long, value_name = "ETAG")]
+    /// Only if it still has this version, as `show` prints it
+    #[arg(long, value_name = "VERSION")]
     pub(super) if_match: Option<String>,
     /// The same key gives the same answer instead of a second rotation
     #[arg(long, value_name = "KEY")]
@@ -232,8 +283,11 @@ fn kind(text: &str) -> Result<Kind, String> {
         "registration" => Some(Kind::RegistrationToken),
         name => Kind::from_name(name),
     };
-    let names = || KINDS.map(Kind::name).join(", ");
-    known.ok_or_else(|| format!("one of pat, service, registration, {}", names()))
+    known.ok_or_else(|| {
+        "write personal_access_token (pat), service_token (service), \
+         registration_token (registration) or generic"
+            .to_owned()
+    })
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

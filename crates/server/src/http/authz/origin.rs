@@ -3,7 +3,8 @@
 //! A path is held against the rules in every reading that a backend might give it: decoded, with
 //! dot segments and doubled slashes taken out, and without path parameters. The scopes of all
 //! readings add up, so that spelling a path differently can never lower what it needs. What has
-//! no safe reading (encoded slashes, encoded dots, escapes of escapes) is refused.
+//! no safe reading (encoded slashes, encoded dots, escapes of escapes, and blanks, `?`, `#` or
+//! control characters, at which a backend may cut the path off) is refused.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
@@ -99,8 +100,13 @@ fn decoded(raw: &str) -> Option<String> {
         rest = tail;
     }
     let text = String::from_utf8(bytes).ok()?;
-    let unsafe_character = |c: char| c.is_control() || c == '\\';
-    (!text.chars().any(unsafe_character)).then_some(text)
+    (!text.chars().any(may_cut)).then_some(text)
+}
+
+/// Whether a backend may end the path at this character, or take it for a separator. The query
+/// is gone already: a `?` or `#` that is here was encoded.
+fn may_cut(c: char) -> bool {
+    c.is_control() || c.is_whitespace() || matches!(c, '\\' | '?' | '#')
 }
 
 /// Takes dot segments and doubled slashes out (RFC 3986 section 5.2.4). `None` when the path
@@ -145,7 +151,12 @@ mod tests {
         ForwardAuth {
             required_scopes: vec!["use".into()],
             origin,
-            rules: vec![rule(&["POST"], "/push/*", "push"), rule(&[], "/admin*", "admin")],
+            rules: vec![
+                rule(&["POST"], "/push/*", "push"),
+                rule(&[], "/admin*", "admin"),
+                rule(&["GET"], "/exact", "exact"),
+                rule(&[], "/below/*", "below"),
+            ],
         }
     }
 
@@ -191,10 +202,37 @@ mod tests {
             "/%",
             "/%ff",
             "/a%00",
+            "/admin%3fx",
+            "/admin%3F",
+            "/admin%23x",
+            "/admin%20",
+            "/exact ",
+            "/exact%09",
+            "/exact%0d%0a",
+            "/exact%7f",
+            "/exact%c2%85",
+            "/exact%c2%a0",
+            "/exact%e2%80%a8",
+            "/exact%5cx",
             "pull",
         ] {
             assert_eq!(below(path), "unreadable", "{path}");
         }
+    }
+
+    #[test]
+    fn a_slash_or_dot_at_the_end_is_the_same_path_and_head_is_the_same_as_get() {
+        let below = |path| said(Origin::Subpath, &[], path, false);
+        for path in
+            ["/exact", "/exact/", "/exact/.", "/exact//", "/exact;x", "/exact/;x", "/exact%3bx"]
+        {
+            assert_eq!(below(path), "exact use", "{path}");
+        }
+        for path in ["/below", "/below/", "/below/.", "/below;x", "/below/x", "/x/../below"] {
+            assert_eq!(below(path), "below use", "{path}");
+        }
+        let head = [("x-original-method", "HEAD"), ("x-original-uri", "/exact/?x")];
+        assert_eq!(said(Origin::XOriginal, &head, "", true), "exact use");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 /// What is wrong, as a class that never changes its slug once released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sort {
-    /// The body is no JSON.
+    /// The body is no JSON, or the request no proper HTTP.
     Malformed,
     /// Nobody is authenticated.
     Unauthenticated,
@@ -21,6 +21,8 @@ pub enum Sort {
     NoSuchRoute,
     /// The route knows other methods.
     MethodNotAllowed,
+    /// The body did not arrive in time.
+    RequestTimeout,
     /// The name is taken.
     Exists,
     /// As many tokens as policy allows.
@@ -79,13 +81,14 @@ const fn entry(
 }
 
 /// Every problem that the API answers, by status.
-pub const PROBLEMS: [Entry; 22] = [
+pub const PROBLEMS: [Entry; 23] = [
     entry(
         Sort::Malformed,
         StatusCode::BAD_REQUEST,
         "malformed",
         "Malformed request",
-        "The body is not well-formed JSON in UTF-8, or is nested too deeply.",
+        "The body is not well-formed JSON in UTF-8, or is nested too deeply; or the request does \
+         not have exactly one proper `Host` line.",
     ),
     entry(
         Sort::Unauthenticated,
@@ -131,6 +134,13 @@ pub const PROBLEMS: [Entry; 22] = [
         "method-not-allowed",
         "Method not allowed",
         "The path exists; the `Allow` header lists its methods.",
+    ),
+    entry(
+        Sort::RequestTimeout,
+        StatusCode::REQUEST_TIMEOUT,
+        "request-timeout",
+        "Body too slow",
+        "The body took too long to arrive whole. Nothing happened; send it again.",
     ),
     entry(
         Sort::Exists,

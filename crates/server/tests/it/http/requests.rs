@@ -1,6 +1,8 @@
 //! What every route refuses alike: no route, no method, no JSON, too much of it.
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::world::{R, World};
 
@@ -93,5 +95,48 @@ async fn doors_that_are_off_do_not_exist() {
     let world = World::with(settings).await;
     for path in ["/authz/git", "/openapi.json", "/api/docs"] {
         world.send("GET", path, &[], None).await.refused(404, "no-such-route");
+    }
+}
+
+#[tokio::test]
+async fn a_request_says_exactly_once_for_which_host_it_is() {
+    let world = World::new().await;
+    let ask = |lines: &'static str| {
+        let address = world.address;
+        async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET /healthz/live HTTP/{lines}\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        }
+    };
+    for good in [
+        "1.1\r\nHost: a.example.org",
+        "1.1\r\nHost: a_b:8780",
+        "1.1\r\nHost: [::1]:8780",
+        "1.1\r\nHost:",
+        "1.0",
+    ] {
+        let answer = ask(good).await;
+        assert!(answer.contains(" 200 OK\r\n"), "{good}: {answer}");
+    }
+    for bad in [
+        "1.1",
+        "1.1\r\nHost: a.example.org\r\nHost: a.example.org",
+        "1.1\r\nHost: a.example.org\r\nHost: b.example.org",
+        "1.0\r\nHost: a.example.org\r\nHost: b.example.org",
+        "1.1\r\nHost: a.example.org, b.example.org",
+        "1.1\r\nHost: a.example.org/b",
+        "1.1\r\nHost: me@a.example.org",
+    ] {
+        let answer = ask(bad).await;
+        assert!(
+            answer.starts_with("HTTP/1.") && answer.contains(" 400 Bad Request"),
+            "{bad}: {answer}"
+        );
+        assert!(answer.contains("/problems/malformed"), "{bad}: {answer}");
+        assert!(answer.contains("x-request-id: "), "{bad}: {answer}");
     }
 }

@@ -60,7 +60,8 @@ async fn an_edit_on_the_basis_of_another_version_is_refused() {
         }
     };
     send("\"1\"").await.expect(200);
-    for stale in ["\"1\"", "W/\"2\"", "2", "\"x\""] {
+    for stale in ["\"1\"", "W/\"2\"", "2", "\"x\"", "\"02\"", "\"+2\"", "\" 2\"", "\"-1\"", "\"\""]
+    {
         send(stale).await.refused(412, "version-mismatch");
     }
     send("\"2\"").await.expect(200);

@@ -8,7 +8,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -22,8 +22,8 @@ use super::connection::{SqliteConnection, failure};
 use super::file::DatabaseFile;
 use crate::engine::Failure;
 
-/// Frames (pages) in the log from which it is copied back: 32 MiB.
-const LOG_FRAMES_BOUND: u64 = 8_192;
+/// Frames (pages) in the log from which it is copied back: 64 MiB.
+const LOG_FRAMES_BOUND: u64 = 16_384;
 /// Frames that the writer copies itself: a few milliseconds of work.
 const TAIL_FRAMES_MAX: u64 = 512;
 /// Passes of the other thread before the writer takes the rest, however long it is.
@@ -31,24 +31,30 @@ const PASSES_MAX: usize = 4;
 /// How often the file is looked at while nobody writes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// Nobody copies.
+const IDLE: u8 = 0;
+/// The other thread copies; there is one lock for that, so the writer must not try.
+const COPYING: u8 = 1;
+/// The other thread is done and has left the tail to the writer.
+const TAIL: u8 = 2;
+
 /// The other thread, as the writer sees it. It ends when this is dropped.
 pub(super) struct Checkpointer {
     wake: SyncSender<()>,
     thread: JoinHandle<()>,
-    tail: Arc<AtomicBool>,
+    phase: Arc<AtomicU8>,
     counters: Arc<Counters>,
 }
 
 impl Checkpointer {
     /// Starts the thread.
     pub(super) fn start(file: Arc<DatabaseFile>, counters: Arc<Counters>) -> io::Result<Self> {
-        // One place: a second request while one waits says nothing new.
         let (wake, woken) = sync_channel(1);
-        let tail = Arc::new(AtomicBool::new(false));
-        let (ours, theirs) = (Arc::clone(&tail), Arc::clone(&counters));
+        let phase = Arc::new(AtomicU8::new(IDLE));
+        let (ours, theirs) = (Arc::clone(&phase), Arc::clone(&counters));
         let thread = thread::Builder::new().name("store-checkpoint".into());
         let thread = thread.spawn(move || run(&file, &woken, &ours, &theirs))?;
-        Ok(Self { wake, thread, tail, counters })
+        Ok(Self { wake, thread, phase, counters })
     }
 
     /// Ends the thread and waits for it: while it copies, nobody else can finish the log.
@@ -60,17 +66,23 @@ impl Checkpointer {
 
     /// Wakes the thread when the log is long, or copies the tail that it left.
     pub(super) fn after_commit(&self, connection: &mut SqliteConnection) -> Result<(), Failure> {
-        if self.tail.swap(false, Ordering::AcqRel) {
-            passive(connection)?;
-        } else if self.counters.wal_frames.load(Ordering::Relaxed) >= LOG_FRAMES_BOUND {
-            // Full means that it is about to look anyway.
-            let _ = self.wake.try_send(());
+        match self.phase.load(Ordering::Acquire) {
+            TAIL => {
+                self.phase.store(IDLE, Ordering::Release);
+                passive(connection).map(drop)
+            }
+            IDLE if self.counters.wal_frames.load(Ordering::Relaxed) >= LOG_FRAMES_BOUND => {
+                self.phase.store(COPYING, Ordering::Release);
+                // There is room: the thread has taken what was sent before, or it has ended.
+                let _ = self.wake.try_send(());
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
-fn run(file: &DatabaseFile, woken: &Receiver<()>, tail: &AtomicBool, counters: &Counters) {
+fn run(file: &DatabaseFile, woken: &Receiver<()>, phase: &AtomicU8, counters: &Counters) {
     let mut connection = None;
     loop {
         match woken.recv_timeout(LOOK_EVERY) {
@@ -82,33 +94,29 @@ fn run(file: &DatabaseFile, woken: &Receiver<()>, tail: &AtomicBool, counters: &
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if let Err(failure) = copy_back(file, &mut connection, tail) {
+        if let Err(failure) = copy_back(file, &mut connection) {
             tracing::warn!(?failure, "the write-ahead log could not be written back");
             connection = None;
         }
+        phase.store(TAIL, Ordering::Release);
         Counters::add(&counters.checkpoints, 1);
     }
 }
 
+/// Copies until little or nothing is left.
 fn copy_back(
     file: &DatabaseFile,
     connection: &mut Option<SqliteConnection>,
-    tail: &AtomicBool,
 ) -> Result<(), Failure> {
     if connection.as_ref().is_none_or(|kept| kept.generation() != file.generation()) {
         *connection = Some(SqliteConnection::open(file)?);
     }
     let Some(connection) = connection else { return Ok(()) };
     for _ in 0..PASSES_MAX {
-        let left = passive(connection)?;
-        if left == 0 {
-            return Ok(());
-        }
-        if left <= TAIL_FRAMES_MAX {
+        if passive(connection)? <= TAIL_FRAMES_MAX {
             break;
         }
     }
-    tail.store(true, Ordering::Release);
     Ok(())
 }
 

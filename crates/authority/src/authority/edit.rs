@@ -1,0 +1,286 @@
+//! Editing a token: anybody who reaches it may narrow it; widening is held to what issuing is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::issue::{check_issuer, check_offer, unit_within};
+use super::{Authority, Expiry};
+use crate::cache::ServiceCell;
+use crate::caller::{Caller, Reach};
+use crate::clock::Timestamp;
+use crate::kind::Kind;
+use crate::names::RealmName;
+use crate::policy::EffectivePolicy;
+use crate::refusal::{Refusal, Thing};
+use crate::scope::{ApiScope, Scope};
+use crate::secret::TokenId;
+use crate::service::Services;
+use crate::token::Token;
+use crate::validity::Validity;
+use crate::verdict::Door;
+
+/// Attempts at an unconditional edit that races with others.
+const EDIT_ATTEMPTS: usize = 8;
+
+/// What to change of a token. `None` leaves a field as it is; an inner `None` clears it.
+#[derive(Debug, Clone, Default)]
+pub struct TokenEdit {
+    /// What to call it.
+    pub name: Option<Option<String>>,
+    /// What it is for.
+    pub description: Option<Option<String>>,
+    /// Free text for filters.
+    pub labels: Option<BTreeMap<String, String>>,
+    /// When it ends.
+    pub expires: Option<Expiry>,
+    /// What it is good for.
+    pub services: Option<Services>,
+    /// What it may ask for there.
+    pub scopes: Option<Vec<Scope>>,
+    /// Finer permissions.
+    pub permissions: Option<Option<serde_json::Value>>,
+    /// Networks it may be used from.
+    pub networks: Option<Vec<ipnet::IpNet>>,
+    /// Doors it may be presented at.
+    pub doors: Option<Option<Vec<Door>>>,
+    /// The unit it belongs to.
+    pub unit: Option<Option<String>>,
+    /// Serial id.
+    pub serial: Option<Option<String>>,
+    /// Tracking id.
+    pub tracking_id: Option<Option<String>>,
+    /// Free elements 1 to 12.
+    pub generic_data: Option<BTreeMap<u8, String>>,
+    /// Sentinel's identifier.
+    pub identifier: Option<Option<String>>,
+    /// First reference id.
+    pub ref_id_1: Option<Option<String>>,
+    /// Second reference id.
+    pub ref_id_2: Option<Option<String>>,
+    /// Uses allowed in all.
+    pub max_usages: Option<Option<u64>>,
+}
+
+impl Authority {
+    /// Edits a token. Without `if_match` the edit is repeated on whatever stands there.
+    pub async fn edit_token(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+        edit: TokenEdit,
+        if_match: Option<i64>,
+    ) -> Result<Token, Refusal> {
+        let reach = caller.reach(realm, ApiScope::TokensWrite)?;
+        for _ in 0..EDIT_ATTEMPTS {
+            let now = self.now();
+            let token = self.reachable(caller, realm, id).await?;
+            if if_match.is_some_and(|version| version != token.version) {
+                return Err(Refusal::VersionMismatch);
+            }
+            if token.revocation.is_some() {
+                return Err(Refusal::Ended(crate::token::State::Revoked));
+            }
+            let after = self.edited(&token, &edit, now)?;
+            if let Some(Some(unit)) = &edit.unit {
+                self.check_unit(realm, Some(unit)).await?;
+                unit_within(&reach, caller, Some(unit))?;
+            }
+            if !narrows(&token, &after) {
+                self.check_widening(caller, &reach, &token, &after, now).await?;
+            }
+            let event = self
+                .event("token.updated", realm, &caller.origin, now)?
+                .with_token(id)
+                .with_subject(token.owner.actor());
+            let updated = self.store.token_update(after, event).await?;
+            match Refusal::unless_updated(updated, Thing::Token) {
+                Err(Refusal::VersionMismatch) if if_match.is_none() => {}
+                other => return other,
+            }
+        }
+        Err(Refusal::VersionMismatch)
+    }
+
+    /// The token as it would stand after the edit.
+    fn edited(&self, token: &Token, edit: &TokenEdit, now: Timestamp) -> Result<Token, Refusal> {
+        let mut after = token.clone();
+        if let Some(services) = &edit.services {
+            after.services = services.clone();
+        }
+        let one_service = matches!(&after.services, Services::Named(labels) if labels.len() == 1);
+        if token.kind == Kind::ServiceToken && !one_service {
+            return Err(Refusal::invalid("services", "a service token names exactly one service"));
+        }
+        if let Some(scopes) = &edit.scopes {
+            after.scopes.clone_from(scopes);
+        }
+        if let Some(doors) = &edit.doors {
+            after.doors.clone_from(doors);
+        }
+        if let Some(networks) = &edit.networks {
+            after.networks.clone_from(networks);
+        }
+        if let Some(permissions) = &edit.permissions {
+            let checked = permissions.as_ref().map(crate::permission::check).transpose();
+            after.permissions = checked.map_err(|e| Refusal::invalid("permissions", e))?;
+        }
+        if let Some(max) = edit.max_usages {
+            if max == Some(0) {
+                let why = "must be at least 1; null is unlimited";
+                return Err(Refusal::invalid("max_usages", why));
+            }
+            after.max_usages = max;
+        }
+        let ends = match edit.expires {
+            None | Some(Expiry::Default) => token.validity.expires_at(),
+            Some(Expiry::Never) => None,
+            Some(Expiry::At(end)) => Some(end),
+            Some(Expiry::After(seconds)) => Some(now.plus_seconds(seconds)),
+        };
+        let validity = Validity::new(token.validity.not_before(), ends);
+        after.validity = validity.map_err(|e| Refusal::invalid("expires_at", e))?;
+        apply_texts(&mut after, edit);
+        self.refuse_pasted_tokens(&after)?;
+        Ok(after)
+    }
+
+    /// A wider token must be one that the caller could have issued.
+    async fn check_widening(
+        &self,
+        caller: &Caller,
+        reach: &Reach,
+        before: &Token,
+        after: &Token,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let own = caller.is(&after.owner, &after.realm);
+        let owner_unit = self.unit_of_owner(&after.realm, &after.owner).await?;
+        let by_unit = owner_unit.is_some_and(|unit| reach.units.contains(&unit));
+        let administrates = reach.whole || by_unit || reach.covers_services(&after.services);
+        let issued = own && before.created_by == caller.origin.actor;
+        if !administrates && !issued {
+            let why = "what somebody else issued may only be narrowed";
+            return Err(Refusal::BeyondGrant(why));
+        }
+        self.require_api_rank(caller, after).await?;
+        let cells = self.cells_of(after).await?;
+        let realm = self.realm_facts(&after.realm).await?;
+        let mut policies: Vec<&EffectivePolicy> = cells.iter().map(|cell| &cell.policy).collect();
+        if policies.is_empty() {
+            policies.push(&realm.policy);
+        }
+        check_issuer(&policies, caller, own)?;
+        check_offer(&policies, &after.scopes, after.doors.as_ref())?;
+        check_new_services(&cells, before)?;
+        check_end(caller, reach, &policies, before, after, now)
+    }
+
+    async fn cells_of(&self, token: &Token) -> Result<Vec<Arc<ServiceCell>>, Refusal> {
+        let Services::Named(labels) = &token.services else {
+            return Ok(Vec::new());
+        };
+        let mut cells = Vec::with_capacity(labels.len());
+        for label in labels {
+            let cell = self.service_facts(&token.realm, label).await?;
+            let why = format!("there is no service {label}");
+            cells.push(cell.ok_or_else(|| Refusal::invalid("services", why))?);
+        }
+        Ok(cells)
+    }
+}
+
+/// Whether `after` can do nothing that `before` could not.
+fn narrows(before: &Token, after: &Token) -> bool {
+    let services = match (&before.services, &after.services) {
+        (Services::All, Services::All) => true,
+        (before, Services::Named(labels)) => labels.iter().all(|l| before.includes(l.as_str())),
+        (Services::Named(_), Services::All) => false,
+    };
+    let scopes = after.scopes.iter().all(|scope| before.scopes.contains(scope));
+    let permissions = before.permissions.is_none() || before.permissions == after.permissions;
+    let inside = |network: &ipnet::IpNet| before.networks.iter().any(|n| n.contains(network));
+    let networks = before.networks.is_empty()
+        || (!after.networks.is_empty() && after.networks.iter().all(inside));
+    let doors = before.doors.as_ref().is_none_or(|known| {
+        after.doors.as_ref().is_some_and(|doors| doors.iter().all(|door| known.contains(door)))
+    });
+    let usages = before.max_usages.is_none_or(|max| after.max_usages.is_some_and(|n| n <= max));
+    let ends = before
+        .validity
+        .expires_at()
+        .is_none_or(|end| after.validity.expires_at().is_some_and(|other| other <= end));
+    services && scopes && permissions && networks && doors && usages && ends
+}
+
+/// A service that limits or approves tokens does so when one is issued: an edit is no way in.
+fn check_new_services(cells: &[Arc<ServiceCell>], before: &Token) -> Result<(), Refusal> {
+    let fresh = cells.iter().filter(|c| !before.services.includes(c.service.label.as_str()));
+    for cell in fresh {
+        if cell.policy.approval || cell.policy.max_active_per_user.is_some() {
+            let label = &cell.service.label;
+            let why = format!("{label} approves or limits its tokens: issue one for it instead");
+            return Err(Refusal::Policy(why));
+        }
+    }
+    Ok(())
+}
+
+/// A later end obeys policy, the caller's grant, and the life of the presented token.
+fn check_end(
+    caller: &Caller,
+    reach: &Reach,
+    policies: &[&EffectivePolicy],
+    before: &Token,
+    after: &Token,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let ends = after.validity.expires_at();
+    if ends == before.validity.expires_at() && before.services == after.services {
+        return Ok(());
+    }
+    let issuer_end = caller.token_expires_at.filter(|_| caller.subject.user().is_some());
+    if issuer_end.is_some_and(|issuer| ends.is_none_or(|end| issuer < end)) {
+        return Err(Refusal::invalid("expires_at", "lies beyond the end of the presented token"));
+    }
+    let granted = |limits: &crate::subject::Limits| {
+        limits
+            .lifetime_seconds_max
+            .is_none_or(|max| ends.is_some_and(|end| end <= now.plus_seconds(max)))
+    };
+    if !reach.limits.is_empty() && !reach.limits.iter().any(granted) {
+        return Err(Refusal::BeyondGrant("the lifetime exceeds the caller's grant"));
+    }
+    let created = after.created_at.micros();
+    let allowed =
+        |policy: &&EffectivePolicy| policy.allows_lifetime(created, ends.map(Timestamp::micros));
+    if policies.iter().all(allowed) {
+        Ok(())
+    } else {
+        Err(Refusal::Policy("the end lies beyond the longest lifetime, counted from issue".into()))
+    }
+}
+
+fn apply_texts(token: &mut Token, edit: &TokenEdit) {
+    let texts = [
+        (&mut token.name, &edit.name),
+        (&mut token.description, &edit.description),
+        (&mut token.unit, &edit.unit),
+        (&mut token.airlock.serial, &edit.serial),
+        (&mut token.airlock.tracking_id, &edit.tracking_id),
+        (&mut token.sentinel.identifier, &edit.identifier),
+        (&mut token.sentinel.ref_id_1, &edit.ref_id_1),
+        (&mut token.sentinel.ref_id_2, &edit.ref_id_2),
+    ];
+    for (field, wanted) in texts {
+        if let Some(wanted) = wanted {
+            field.clone_from(wanted);
+        }
+    }
+    if let Some(labels) = &edit.labels {
+        token.labels.clone_from(labels);
+    }
+    if let Some(data) = &edit.generic_data {
+        token.airlock.generic_data.clone_from(data);
+    }
+}

@@ -1,0 +1,97 @@
+//! `counterfoil events`: what happened in a realm, through the API.
+
+use counterfoil_authority::clock::Clock as _;
+
+use super::failure::Failure;
+use super::print::Column;
+use super::remote::{Api, RemoteArgs};
+use super::resource::{LIMIT_DEFAULT, page_out};
+use super::when::{self, When};
+use crate::clock::OsClock;
+
+/// The columns of a list of events of one token.
+pub(crate) const COLUMNS: &[Column] = &[
+    Column::new("AT", "at"),
+    Column::new("EVENT", "kind"),
+    Column::new("OUTCOME", "outcome"),
+    Column::new("ACTOR", "actor"),
+    Column::new("DOOR", "door"),
+    Column::new("SOURCE", "source"),
+    Column::new("REASON", "reason"),
+    Column::new("COUNT", "count"),
+];
+
+/// The same with what each is about.
+const WITH_OBJECTS: &[Column] = &[
+    Column::new("AT", "at"),
+    Column::new("EVENT", "kind"),
+    Column::new("OUTCOME", "outcome"),
+    Column::new("ACTOR", "actor"),
+    Column::new("TOKEN", "token"),
+    Column::new("SUBJECT", "subject"),
+    Column::new("SERVICE", "service"),
+    Column::new("DOOR", "door"),
+    Column::new("SOURCE", "source"),
+    Column::new("REASON", "reason"),
+    Column::new("COUNT", "count"),
+];
+
+/// Show what happened in a realm, newest first
+#[derive(Debug, clap::Args)]
+pub(crate) struct EventsArgs {
+    /// Only about this token
+    #[arg(long, value_name = "ID")]
+    token_id: Option<String>,
+    /// Only of this kind, `token.issued`
+    #[arg(long, value_name = "EVENT")]
+    kind: Option<String>,
+    /// Only `done` or only `refused`
+    #[arg(long, value_parser = ["done", "refused"])]
+    outcome: Option<String>,
+    /// Only by this one, `user:alice` or `client:gate`
+    #[arg(long, value_name = "WHO")]
+    actor: Option<String>,
+    /// Only about this one, `user:alice`
+    #[arg(long, value_name = "WHOM")]
+    subject: Option<String>,
+    /// Only about this service
+    #[arg(long, value_name = "LABEL")]
+    service: Option<String>,
+    /// Only since then: 12h or 7d ago, a date, or an RFC 3339 time
+    #[arg(long, value_name = "WHEN", value_parser = when::moment)]
+    from: Option<When>,
+    /// Only until then: 12h or 7d ago, a date, or an RFC 3339 time
+    #[arg(long, value_name = "WHEN", value_parser = when::moment)]
+    to: Option<When>,
+    /// Print at most so many
+    #[arg(long, value_name = "N", default_value = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Begin where a former list ended
+    #[arg(long)]
+    cursor: Option<String>,
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: &EventsArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.remote)?;
+    let now = OsClock.now();
+    let ago = |when: &Option<When>| when.as_ref().and_then(|when| when.back(now));
+    let filters = [
+        ("token", args.token_id.clone()),
+        ("kind", args.kind.clone()),
+        ("outcome", args.outcome.clone()),
+        ("actor", args.actor.clone()),
+        ("subject", args.subject.clone()),
+        ("service", args.service.clone()),
+        ("from", ago(&args.from)),
+        ("to", ago(&args.to)),
+    ];
+    let given = filters.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let query: Vec<(&str, String)> = given.collect();
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let page = api.list(&api.in_realm("events"), &query, limit, args.cursor.as_deref()).await?;
+    page_out(&api, WITH_OBJECTS, &page);
+    Ok(())
+}
