@@ -11,17 +11,20 @@ use parking_lot::Mutex;
 /// has all of them (RFC 6177 section 2).
 const IPV6_SOURCE_BITS: u32 = 64;
 
+/// How many connections each source has; sources without any are not in it.
+type Held = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
 /// Counts connections by source.
 #[derive(Debug)]
 pub(super) struct Sources {
     most: usize,
     exempt: Vec<IpNet>,
-    held: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    held: Held,
 }
 
 /// The share of one connection in its source's count, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share(Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>);
+pub(super) struct Share(Option<(IpAddr, Held)>);
 
 impl Sources {
     /// At most `most` connections for each source, but any number for those in `exempt`: all
