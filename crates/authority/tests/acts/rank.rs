@@ -113,7 +113,7 @@ async fn a_unit_administrator_issues_for_the_people_of_the_unit_only() {
 }
 
 #[tokio::test]
-async fn a_service_manager_does_not_move_a_token_out_of_the_service() {
+async fn who_administers_one_service_moves_no_token_to_another() {
     let world = World::new().await;
     let git = Some(vec![label("git")]);
     let manager = world.client("sm", vec![Role::ServiceManager], |c| c.services = git).await;

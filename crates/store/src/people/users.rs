@@ -1,4 +1,4 @@
-//! People.
+//! People: their records, and what goes with them when they do.
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;

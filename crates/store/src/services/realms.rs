@@ -1,4 +1,4 @@
-//! Realms.
+//! Realms: the tenants that hold everything else.
 
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::RealmName;

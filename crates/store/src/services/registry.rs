@@ -1,4 +1,4 @@
-//! Services.
+//! Services: what tokens are good for, and why one in use cannot be removed.
 
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{GroupName, RealmName, ServiceLabel};
