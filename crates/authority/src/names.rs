@@ -106,8 +106,13 @@ fn canonical_name(text: &str, longest: usize, why: &'static str) -> Result<Strin
     if text.len() > longest * 4 {
         return Err(BadName(why));
     }
-    // Lower-casing can denormalise and normalising can raise case, hence the second pass.
-    let folded: String = text.nfkc().collect::<String>().to_lowercase().nfkc().collect();
+    // ASCII is normal already, and every name is read back from the store on each miss.
+    let folded: String = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        // Lower-casing can denormalise and normalising can raise case, hence the second pass.
+        text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+    };
     let forbidden = |c: char| c.is_control() || matches!(c, ':' | '/' | '\\' | ',' | '\u{feff}');
     let shaped = !folded.is_empty()
         && folded.chars().count() <= longest

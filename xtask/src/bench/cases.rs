@@ -11,7 +11,7 @@ use super::load::{self, Alternation, Memory, Pressure, Requests, alternate};
 use super::record::{Bar, Record};
 use super::world::{REALM, SERVICE, Store, World, prove, serve};
 use crate::http::Api;
-use crate::server::Server;
+use crate::server::{DataDir, Server};
 
 pub(super) use inproc::inproc;
 pub(super) use issue::issue;
@@ -25,6 +25,9 @@ const CONNECTIONS: u32 = 64;
 /// `crates/authority/src/cache` has the same figure.
 const RECKONED_BYTES_PER_TOKEN: u64 = 192;
 
+/// Tokens of a load that asks about few of them.
+const FEW: usize = 10_000;
+
 /// Characters of a token string.
 const TOKEN_LENGTH: usize = 56;
 
@@ -34,6 +37,16 @@ fn verify_requests(verifier: &str, store: &Store) -> Result<Requests> {
     let path = store.directory.path.join("verify.http");
     let template = load::template(&path, &head, "{\"token\":\"@LINE@\"}", TOKEN_LENGTH)?;
     Ok(Requests { template, lines: store.lines.clone() })
+}
+
+/// The same store with the first lines only.
+fn some_lines(store: &Store) -> Result<Store> {
+    let text = std::fs::read_to_string(&store.lines)?;
+    let some: Vec<&str> = text.lines().take(FEW).collect();
+    let lines = store.directory.path.join("some.txt");
+    std::fs::write(&lines, some.join("\n") + "\n")?;
+    let directory = DataDir::open(store.directory.path.clone())?;
+    Ok(Store { directory, lines, basic: store.basic.clone() })
 }
 
 /// The usual pressure with the length that was asked for.
@@ -113,6 +126,11 @@ pub(super) fn verify(world: &World, into: &mut Record) -> Result<()> {
     let full = Memory::of(pair.server.id())?;
     let figures = pair.alternate(world, &requests)?;
     record(into, "warm verify", &figures, 0.70, Some(1.5));
+    // When few tokens are asked about, few rows of usage are written: the
+    // difference is what counting and cold memory cost.
+    let few = verify_requests(&pair.verifier, &some_lines(&store)?)?;
+    let figures = pair.alternate(world, &few)?;
+    into.compare(&format!("warm verify of {FEW} of the tokens"), &figures, "", true);
 
     // Counts far below 2^52 are exact in a float.
     #[expect(clippy::cast_precision_loss, reason = "a count of tokens")]

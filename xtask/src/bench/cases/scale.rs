@@ -2,17 +2,13 @@
 
 use anyhow::{Result, ensure};
 
-use super::{Pair, pressure, roomy, verify_requests, warm};
+use super::{Pair, pressure, roomy, some_lines, verify_requests, warm};
 use crate::bench::load::{self, Memory, Requests};
 use crate::bench::record::{Bar, Record};
-use crate::bench::world::{Store, World, serve};
-use crate::server::DataDir;
+use crate::bench::world::{World, serve};
 
 /// The smallest store; the others are compared with it.
 const SMALLEST: u64 = 10_000;
-
-/// Tokens that are asked about, whatever the size of the store.
-const ASKED: usize = 10_000;
 
 /// The cache of the larger stores: the default budget.
 const BUDGET: u64 = 256 << 20;
@@ -79,14 +75,4 @@ fn startup(world: &World, into: &mut Record, tokens: u64) -> Result<()> {
     let memory = Memory::of(server.id())?;
     into.note(&format!("{tokens} tokens, none asked about yet: {memory}"));
     Ok(())
-}
-
-/// The same store with the first lines only.
-fn some_lines(store: &Store) -> Result<Store> {
-    let text = std::fs::read_to_string(&store.lines)?;
-    let some: Vec<&str> = text.lines().take(ASKED).collect();
-    let lines = store.directory.path.join("some.txt");
-    std::fs::write(&lines, some.join("\n") + "\n")?;
-    let directory = DataDir::open(store.directory.path.clone())?;
-    Ok(Store { directory, lines, basic: store.basic.clone() })
 }
