@@ -100,7 +100,6 @@ pub struct Cache {
     by_hash: RwLock<HashMap<[u8; 32], TokenId>>,
     owners: Mutex<Owners>,
     realms: RwLock<HashMap<RealmName, RealmEntry>>,
-    latest: Mutex<Option<TokenId>>,
     misses: AtomicU64,
     dropped_fills: AtomicU64,
 }
@@ -122,7 +121,6 @@ impl Cache {
             by_hash: RwLock::default(),
             owners: Mutex::default(),
             realms: RwLock::default(),
-            latest: Mutex::default(),
             misses: AtomicU64::new(0),
             dropped_fills: AtomicU64::new(0),
         }
@@ -148,18 +146,12 @@ impl Cache {
         self.by_hash.read().get(mac.as_bytes()).copied()
     }
 
-    /// The token filled last: some token that exists, for whoever must spend a miss on one.
-    pub(crate) fn latest(&self) -> Option<TokenId> {
-        *self.latest.lock()
-    }
-
     /// Makes an entry of a record and keeps it unless something it rests on changed since `tag`.
     pub(crate) fn fill(&self, record: Record, tag: Position) -> Arc<Entry> {
         let owner_key = (record.realm.clone(), record.owner.clone());
         let by_hash = record.secrets.iter().filter(|secret| secret.found_by_hash);
         let hashes: Vec<[u8; 32]> = by_hash.filter_map(tokens::keyed_bytes).collect();
         let id = record.id;
-        *self.latest.lock() = Some(id);
         let cell = self.owner_cell(&owner_key, &record, tag);
         let entry = Arc::new(Entry::new(record, cell, &self.profiles));
         let moved = || {
