@@ -1,10 +1,20 @@
-//! The change log: what other processes must forget, in order.
+//! The change log: what other processes must forget.
+//!
+//! Numbers in the log are given out before the commit, so a lower one may appear
+//! after a higher one. A reader therefore remembers which transactions had ended
+//! at its last look, and asks for the rows of all others: what appears late is
+//! found whatever its number, what was rolled back keeps nobody waiting, and a
+//! transaction that runs for hours holds nothing up but itself.
+
+mod place;
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::{ClientName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::secret::TokenId;
-use counterfoil_authority::store::Change;
+use counterfoil_authority::store::{Change, ChangesRead, LogPlace};
 
+use self::place::Place;
+use crate::codec;
 use crate::engine::{Connection, Failure, Inconsistent, Row, Transaction, values};
 
 /// Changes that one operation names; beyond, it says "everything" once.
@@ -16,20 +26,27 @@ const INSERT: &str = "
 insert into change_log (at, kind, realm, name)
 values ($1, $2, $3, $4)";
 
-const POSITION: &str = "
-select coalesce(max(seq), 0)
+const NOW: &str = "
+select coalesce(max(seq), 0), {log_snapshot}
 from   change_log";
 
-const OLDEST: &str = "
-select coalesce(min(seq), 0)
-from   change_log";
-
+/// One statement, and so one state of the database: what it does not see has not ended by the
+/// snapshot it returns. A row without a change tells only how far the log goes.
 const SINCE: &str = "
-select seq, kind, realm, name
-from   change_log
-where  seq > $1
-order  by seq
-limit  $2";
+select l.newest, l.oldest, l.snapshot, c.owner, c.kind, c.realm, c.name
+from   (
+    select coalesce((select max(seq) from change_log), 0) as newest,
+           coalesce((select min(seq) from change_log), 0) as oldest,
+           {log_snapshot} as snapshot
+) l
+left   join (
+    select owner, seq, kind, realm, name
+    from   change_log
+    where  owner >= $1 or owner {in_list_2}
+    order  by owner, seq
+    limit  $3
+) c on 1 = 1
+order  by c.owner, c.seq";
 
 /// Only from the front, so that what is left has no holes even if clocks disagree; and never
 /// the last row, so that the numbers that were given out remain known.
@@ -47,7 +64,7 @@ where  seq in (
 )";
 
 /// Every statement of this file.
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, POSITION, OLDEST, SINCE, PURGE];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, NOW, SINCE, PURGE];
 
 /// Writes one change to the log.
 pub(crate) async fn log(
@@ -63,34 +80,62 @@ pub(crate) async fn log(
         Change::Realm(realm) => ("realm", realm.as_str(), ""),
         Change::Everything => ("everything", "", ""),
     };
-    connection.execute(INSERT, &values![at, kind, realm, name]).await.map(drop)
+    connection.push(INSERT, &values![at, kind, realm, name]).await
 }
 
-/// The number of the latest change.
-pub(crate) async fn position(tx: &mut Transaction<'_>) -> Result<i64, Failure> {
-    let row = tx.row(POSITION, &[]).await?;
-    Ok(row.map(|mut row| row.int("seq")).transpose()?.unwrap_or(0))
+/// The end of the log: nothing that has been committed lies behind it.
+pub(crate) async fn end(tx: &mut Transaction<'_>) -> Result<LogPlace, Failure> {
+    let Some(mut row) = tx.row(NOW, &[]).await? else { return Ok(Place::default().into()) };
+    let newest = row.int("seq")?;
+    Ok(row.parsed("snapshot", |text| Place::at(newest, text))?.into())
 }
 
-/// Changes after `position`, led by "everything" if some of them are no longer known.
+/// Changes behind `place`, led by "everything" if some of them are no longer known.
 pub(crate) async fn since(
     tx: &mut Transaction<'_>,
-    position: i64,
+    place: &LogPlace,
     limit: u32,
-) -> Result<Vec<(i64, Change)>, Failure> {
-    let oldest = match tx.row(OLDEST, &[]).await? {
-        Some(mut row) => row.int("seq")?,
-        None => 0,
+) -> Result<ChangesRead, Failure> {
+    let Some(place) = Place::parse(&place.0) else {
+        // Of another version of this program: begin anew.
+        return Ok(ChangesRead::everything(end(tx).await?));
     };
+    let running = codec::joined(&place.running, ",");
+    // One more, which tells whether the last transaction on the page is on it as a whole.
+    let rows = tx.query(SINCE, &values![place.next, running, limit.saturating_add(1)]).await?;
     let mut found = Vec::new();
-    if position + 1 < oldest {
-        found.push((oldest - 1, Change::Everything));
+    let mut log = None;
+    for mut row in rows {
+        let newest = row.int("newest")?;
+        let oldest = row.int("oldest")?;
+        let now = row.parsed("snapshot", |text| Place::at(newest, text))?;
+        log = Some((oldest, now));
+        if let Some(owner) = row.int_or_null("owner")? {
+            found.push((owner, change(&mut row)?));
+        }
     }
-    for mut row in tx.query(SINCE, &values![position, limit]).await? {
-        found.push((row.int("seq")?, change(&mut row)?));
+    let Some((oldest, now)) = log else { return Err(Failure::interleaved()) };
+    // Too careful with a log that was empty and whose first number has not appeared yet.
+    let forgotten = place.number + 1 < oldest || place.source != now.source;
+    let read = page(&place, now, found, limit as usize);
+    Ok(if forgotten { read.led_by_everything() } else { read })
+}
+
+/// The first `limit` changes of `found`, and the place behind them.
+fn page(place: &Place, now: Place, mut found: Vec<(i64, Change)>, limit: usize) -> ChangesRead {
+    let changes = |found: Vec<(i64, Change)>| found.into_iter().map(|(_, change)| change).collect();
+    if found.len() <= limit {
+        return ChangesRead { changes: changes(found), place: now.into(), more: false };
     }
-    found.truncate(limit as usize);
-    Ok(found)
+    let cut = found[limit].0;
+    // A transaction that does not fit as a whole is told with the next page.
+    found.retain(|(owner, _)| *owner < cut);
+    let Some((last, _)) = found.last() else {
+        // It does not fit on any page: that is more than anybody wants to be told one by one.
+        return ChangesRead::everything(now.into());
+    };
+    let place = place.behind(*last, &now);
+    ChangesRead { changes: changes(found), place: place.into(), more: true }
 }
 
 /// Removes a batch of rows that are past their retention.

@@ -36,7 +36,7 @@ where  realm = $1
 
 const FIND: &str = concat!(columns!(), "and name = $2");
 const LIST: &str = concat!(columns!(), "and name > $2 order by name limit $3");
-const WITH_SERVICES: &str = concat!(columns!(), "and services is not null");
+const WITH_SERVICES: &str = concat!(columns!(), "and services is not null {for_change}");
 
 const UPDATE: &str = "
 update client
@@ -67,13 +67,35 @@ pub(crate) async fn insert(
     new: &NewClient,
     event: &Event,
 ) -> Result<ClientCreated, Failure> {
-    let NewClient { client, key } = new;
-    let now = key.token.created_at;
-    match idempotency::earlier(tx, key.idempotency.as_ref(), now).await? {
-        Earlier::Answered(answer) => return Ok(ClientCreated::Replayed(answer)),
-        Earlier::Other => return Ok(ClientCreated::KeyReused),
-        Earlier::None => {}
+    if let Some(answered) = answered(tx, new).await? {
+        return Ok(answered);
     }
+    match admit(tx, new, event).await? {
+        // The same request may have come at the same time, and be what this one has met.
+        ClientCreated::Exists => Ok(answered(tx, new).await?.unwrap_or(ClientCreated::Exists)),
+        said => Ok(said),
+    }
+}
+
+/// What the same request, or another one with its key, was answered.
+async fn answered(
+    tx: &mut Transaction<'_>,
+    new: &NewClient,
+) -> Result<Option<ClientCreated>, Failure> {
+    let now = new.key.token.created_at;
+    Ok(match idempotency::earlier(tx, new.key.idempotency.as_ref(), now).await? {
+        Earlier::Answered(answer) => Some(ClientCreated::Replayed(answer)),
+        Earlier::Other => Some(ClientCreated::KeyReused),
+        Earlier::None => None,
+    })
+}
+
+async fn admit(
+    tx: &mut Transaction<'_>,
+    new: &NewClient,
+    event: &Event,
+) -> Result<ClientCreated, Failure> {
+    let NewClient { client, key } = new;
     if !realm_exists(tx, &client.realm).await? {
         return Ok(ClientCreated::Missing("realm"));
     }
@@ -181,7 +203,7 @@ pub(crate) async fn forget_service(
             continue;
         };
         let rest = codec::words(services.iter().filter(|named| *named != label));
-        tx.execute(SET_SERVICES, &values![realm, &client.name, rest]).await?;
+        tx.push(SET_SERVICES, &values![realm, &client.name, rest]).await?;
         tx.changed(Change::Client(realm.clone(), client.name), event.at).await?;
     }
     Ok(())

@@ -20,10 +20,15 @@ use crate::engine::{Inconsistent, Row};
 
 /// Words joined by spaces. Labels, scopes, networks and door names hold none.
 pub(crate) fn words<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+    joined(items, " ")
+}
+
+/// Items joined by a separator.
+pub(crate) fn joined<T: Display>(items: impl IntoIterator<Item = T>, separator: &str) -> String {
     let mut joined = String::new();
     for item in items {
         if !joined.is_empty() {
-            joined.push(' ');
+            joined.push_str(separator);
         }
         // Writing to a string cannot fail.
         let _ = write!(joined, "{item}");

@@ -27,13 +27,13 @@ select realm, id, at, kind, outcome, actor, actor_token, door, source, request_i
 from   event
 where  realm = $1
 and    id < $2
-and    ($4 is null or outcome = $4)
-and    ($5 is null or kind = $5)
-and    ($6 is null or actor = $6)
-and    ($7 is null or subject = $7)
-and    ($8 is null or service = $8)
-and    ($9 is null or at >= $9)
-and    ($10 is null or at < $10)
+and    (outcome = $4 or $4 is null)
+and    (kind = $5 or $5 is null)
+and    (actor = $6 or $6 is null)
+and    (subject = $7 or $7 is null)
+and    (service = $8 or $8 is null)
+and    (at >= $9 or $9 is null)
+and    (at < $10 or $10 is null)
 "
     };
 }
@@ -46,7 +46,7 @@ pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_OF_TOKEN];
 
 /// Stores an event.
 pub(crate) async fn append(tx: &mut Transaction<'_>, event: &Event) -> Result<(), Failure> {
-    tx.execute(INSERT, &row_of(event)).await.map(drop)
+    tx.push(INSERT, &row_of(event)).await
 }
 
 /// Stores many events.
@@ -124,7 +124,7 @@ async fn list(
 ) -> Result<Page<Event>, Failure> {
     let values = values![
         realm,
-        request.after.as_deref().unwrap_or(page::TOP),
+        page::top(request),
         page::rows_to_ask(request),
         filter.outcome.map(Outcome::name),
         filter.kind.as_ref(),

@@ -11,8 +11,8 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    Change, ChangeListener, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
-    Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse,
+    ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
+    Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, LogPlace,
     MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore, Purged, Record,
     Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter, TokenIssue,
     TokenRotate, TokenStore, Unavailable, Updated, UsageDelta, UserFilter,
@@ -143,15 +143,15 @@ impl InstallationStore for FailingStore {
     fn listen(&self, listener: Arc<dyn ChangeListener>) {
         self.inner.listen(listener);
     }
-    async fn change_position(&self) -> Result<i64, Unavailable> {
-        pass!(self.change_position())
+    async fn changes_end(&self) -> Result<LogPlace, Unavailable> {
+        pass!(self.changes_end())
     }
     async fn changes_since(
         &self,
-        position: i64,
+        place: &LogPlace,
         limit: u32,
-    ) -> Result<Vec<(i64, Change)>, Unavailable> {
-        pass!(self.changes_since(position, limit))
+    ) -> Result<ChangesRead, Unavailable> {
+        pass!(self.changes_since(place, limit))
     }
     async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable> {
         pass!(self.purge(now))

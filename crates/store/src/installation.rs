@@ -7,8 +7,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::store::{
-    Change, ChangeListener, ClientCreated, Initialised, Inserted, Installation, InstallationStore,
-    KeyRecord, KeyUse, NewInstallation, Purged, Unavailable,
+    Change, ChangeListener, ChangesRead, ClientCreated, Initialised, Inserted, Installation,
+    InstallationStore, KeyRecord, KeyUse, LogPlace, NewInstallation, Purged, Unavailable,
 };
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
@@ -59,7 +59,7 @@ order  by s.pepper";
 pub(crate) const STATEMENTS: &[&str] = &[BEAT, FIND, INSERT, KEYS, ADD_KEY, SAME_KEY, PEPPER_USE];
 
 async fn beat(tx: &mut Transaction<'_>) -> Result<(), Failure> {
-    tx.execute(BEAT, &[]).await.map(drop)
+    tx.push(BEAT, &[]).await
 }
 
 async fn find(tx: &mut Transaction<'_>) -> Result<Option<Installation>, Failure> {
@@ -180,17 +180,17 @@ impl InstallationStore for SqlStore {
         self.listeners.add(listener);
     }
 
-    async fn change_position(&self) -> Result<i64, Unavailable> {
-        self.point((), |tx, ()| Box::pin(changes::position(tx))).await
+    async fn changes_end(&self) -> Result<LogPlace, Unavailable> {
+        self.point((), |tx, ()| Box::pin(changes::end(tx))).await
     }
 
     async fn changes_since(
         &self,
-        position: i64,
+        place: &LogPlace,
         limit: u32,
-    ) -> Result<Vec<(i64, Change)>, Unavailable> {
-        self.scan((position, limit), |tx, (position, limit)| {
-            Box::pin(changes::since(tx, *position, *limit))
+    ) -> Result<ChangesRead, Unavailable> {
+        self.point((place.clone(), limit), |tx, (place, limit)| {
+            Box::pin(changes::since(tx, place, *limit))
         })
         .await
     }

@@ -24,6 +24,7 @@ mod tokens;
 mod url;
 
 pub use engine::Figures;
+pub use engine::postgres::BadAddress;
 pub use failing::FailingStore;
 pub use memory::MemoryStore;
 pub use migrate::OpenError;

@@ -3,9 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use async_trait::async_trait;
 use counterfoil_authority::store::Unavailable;
 
-use crate::engine::Failure;
+use crate::engine::postgres::BadAddress;
+use crate::engine::{Failure, Words, in_words};
 
 /// One step of the schema. Never edited once released; `CHECKSUMS` holds us to that.
 struct Migration {
@@ -14,8 +16,10 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 1] =
-    [Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") }];
+const MIGRATIONS: [Migration; 2] = [
+    Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
+    Migration { version: 2, sql: include_str!("../migrations/0002_many_nodes.sql") },
+];
 
 const VERSION_TABLE: &str = "create table if not exists schema_version (
     version {int} not null primary key
@@ -50,9 +54,12 @@ pub enum OpenError {
         /// The latest version known here.
         known: i64,
     },
-    /// The engine cannot be had in this version.
-    #[error("PostgreSQL comes with a later release; use sqlite:PATH")]
-    NotYet,
+    /// There are no tables of this program, and none were to be made.
+    #[error("the database holds no installation; `counterfoil init` makes one")]
+    Empty,
+    /// The URL cannot be used.
+    #[error(transparent)]
+    Address(#[from] BadAddress),
     /// No thread could be started.
     #[error("a thread could not be started")]
     Thread(#[source] io::Error),
@@ -73,15 +80,16 @@ impl From<Failure> for OpenError {
 pub(crate) struct OtherSchema;
 
 /// What a migration needs of an engine.
-pub(crate) trait Migrating {
+#[async_trait]
+pub(crate) trait Migrating: Send {
     /// The engine's words for the types and table options in braces.
-    fn words(&self) -> &'static [(&'static str, &'static str)];
+    fn words(&self) -> Words;
     /// Begins a transaction that may write.
-    fn begin(&mut self) -> Result<(), Failure>;
+    async fn begin(&mut self) -> Result<(), Failure>;
     /// Runs several statements.
-    fn script(&mut self, sql: &str) -> Result<(), Failure>;
+    async fn script(&mut self, sql: &str) -> Result<(), Failure>;
     /// Runs a statement whose answer is one number.
-    fn number(&mut self, sql: &str) -> Result<i64, Failure>;
+    async fn number(&mut self, sql: &str) -> Result<i64, Failure>;
 }
 
 /// The version that [`run`] brings a database to.
@@ -90,37 +98,35 @@ pub(crate) fn latest_version() -> i64 {
 }
 
 /// The version of a database that has been migrated before.
-pub(crate) fn version_of(database: &mut impl Migrating) -> Result<i64, Failure> {
-    database.number("select coalesce(max(version), 0) from schema_version")
+pub(crate) async fn version_of(database: &mut impl Migrating) -> Result<i64, Failure> {
+    database.number("select coalesce(max(version), 0) from schema_version").await
 }
 
 /// Applies the steps that are missing, all of them or none.
-pub(crate) fn run(database: &mut impl Migrating) -> Result<(), OpenError> {
-    let table = in_words_of(database, VERSION_TABLE);
-    database.begin()?;
-    let outcome = database.script(&table).map_err(OpenError::from);
-    let outcome = outcome.and_then(|()| apply_missing(database));
+pub(crate) async fn run(database: &mut impl Migrating) -> Result<(), OpenError> {
+    let table = in_words(VERSION_TABLE, database.words());
+    database.begin().await?;
+    let outcome = match database.script(&table).await {
+        Ok(()) => apply_missing(database).await,
+        Err(failure) => Err(failure.into()),
+    };
     let end = if outcome.is_ok() { "commit" } else { "rollback" };
-    database.script(end)?;
+    database.script(end).await?;
     outcome
 }
 
-fn apply_missing(database: &mut impl Migrating) -> Result<(), OpenError> {
-    let found = version_of(database)?;
+async fn apply_missing(database: &mut impl Migrating) -> Result<(), OpenError> {
+    let found = version_of(database).await?;
     let known = latest_version();
     if found > known {
         return Err(OpenError::Newer { found, known });
     }
     for Migration { version, sql } in MIGRATIONS.iter().filter(|m| m.version > found) {
-        let sql = in_words_of(database, sql);
-        database.script(&sql)?;
-        database.script(&format!("insert into schema_version (version) values ({version})"))?;
+        let sql = in_words(sql, database.words());
+        database.script(&sql).await?;
+        let note = format!("insert into schema_version (version) values ({version})");
+        database.script(&note).await?;
         tracing::info!(version, "the schema was brought up to date");
     }
     Ok(())
-}
-
-fn in_words_of(database: &impl Migrating, sql: &str) -> String {
-    let words = database.words().iter();
-    words.fold(sql.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use counterfoil_authority::store::{TokenIssue, Unavailable};
 
+use crate::engine::postgres::{Connecting, Postgres};
 use crate::engine::sqlite::{Memory, Sqlite};
 use crate::engine::{Engine, Figures, Listeners, Operation, Reach, Task};
 use crate::url::DatabaseUrl;
@@ -20,12 +21,23 @@ pub struct OpenOptions {
     pub mmap_bytes: u64,
     /// Bytes of pages that each connection keeps in memory.
     pub cache_bytes: u64,
+    /// Connections to a database server for transactions; a few more serve point reads.
+    pub connections_max: u32,
+    /// Where the waits between repetitions of a transaction are drawn from: any number that
+    /// other nodes do not have.
+    pub jitter: u64,
 }
 
 impl Default for OpenOptions {
     /// Makes a missing database; at most a few tens of MiB per connection, whatever its size.
     fn default() -> Self {
-        Self { create: true, mmap_bytes: 0, cache_bytes: 16 * 1024 * 1024 }
+        Self {
+            create: true,
+            mmap_bytes: 0,
+            cache_bytes: 16 * 1024 * 1024,
+            connections_max: 24,
+            jitter: 0,
+        }
     }
 }
 
@@ -44,15 +56,24 @@ pub struct BackupProgress {
 ///
 /// [`OpenError`]: missing, newer than this program, or not usable.
 pub async fn open(url: &DatabaseUrl, options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
-    let DatabaseUrl::Sqlite(path) = url else { return Err(OpenError::NotYet) };
-    let path = path.clone();
     let listeners = Listeners::default();
     let told = listeners.clone();
-    let OpenOptions { create, mmap_bytes, cache_bytes } = options;
-    let memory = Memory { mmap_bytes, cache_bytes };
-    let opening = move || Sqlite::open(&path, create, memory, told);
-    let engine = tokio::task::spawn_blocking(opening).await.map_err(Unavailable::new)??;
-    Ok(Arc::new(SqlStore { engine: Arc::new(engine), listeners, record_reads: AtomicU64::new(0) }))
+    let OpenOptions { create, mmap_bytes, cache_bytes, connections_max, jitter } = options;
+    let engine: Arc<dyn Engine> = match url {
+        DatabaseUrl::Sqlite(path) => {
+            let path = path.clone();
+            let memory = Memory { mmap_bytes, cache_bytes };
+            let opening = move || Sqlite::open(&path, create, memory, told);
+            let opened = tokio::task::spawn_blocking(opening).await;
+            Arc::new(opened.map_err(Unavailable::new)??)
+        }
+        DatabaseUrl::Postgres(url) => {
+            let connecting =
+                Connecting { url: url.text(), create, sessions_max: connections_max, jitter };
+            Arc::new(Postgres::open(connecting, told).await?)
+        }
+    };
+    Ok(Arc::new(SqlStore { engine, listeners, record_reads: AtomicU64::new(0) }))
 }
 
 /// A store on a database.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// A database: `sqlite:PATH`, or `postgres://..` which a later release can use.
+/// A database: `sqlite:PATH`, or `postgres://..`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// A file of this machine.
@@ -16,6 +16,13 @@ pub enum DatabaseUrl {
 /// The URL of a PostgreSQL server; shows nothing of itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl(String);
+
+impl PostgresUrl {
+    /// As it was written, with the password that may stand in it.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+}
 
 impl fmt::Debug for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -56,26 +56,21 @@ impl Authority {
 
     /// Takes note of what other processes changed in the store.
     pub async fn follow_changes(&self) -> Result<(), Unavailable> {
-        let known = *self.followed.lock();
-        let Some(mut position) = known else {
+        let known = self.followed.lock().clone();
+        let Some(mut place) = known else {
             // The first time there is nothing cached that could be out of date but what this
             // very process filled since it began; forget it and start from here.
-            let position = self.store.change_position().await?;
+            let place = self.store.changes_end().await?;
             self.cache.changed(&[Change::Everything]);
-            *self.followed.lock() = Some(position);
+            *self.followed.lock() = Some(place);
             return Ok(());
         };
         loop {
-            let changes = self.store.changes_since(position, CHANGES_PER_STEP).await?;
-            let Some((last, _)) = changes.last() else {
-                return Ok(());
-            };
-            position = *last;
-            let full = changes.len() == CHANGES_PER_STEP as usize;
-            let changes: Vec<Change> = changes.into_iter().map(|(_, change)| change).collect();
-            self.cache.changed(&changes);
-            *self.followed.lock() = Some(position);
-            if !full {
+            let read = self.store.changes_since(&place, CHANGES_PER_STEP).await?;
+            self.cache.changed(&read.changes);
+            place = read.place;
+            *self.followed.lock() = Some(place.clone());
+            if !read.more {
                 return Ok(());
             }
         }

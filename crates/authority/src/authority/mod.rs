@@ -41,7 +41,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
 use crate::slow::SlowHasher;
-use crate::store::{ChangeListener, Store};
+use crate::store::{ChangeListener, LogPlace, Store};
 use crate::usage::Ledger;
 
 /// What an operator may set about the rules.
@@ -104,7 +104,7 @@ pub struct Authority {
     throttle: Throttle,
     /// Keys the memory of slow secrets that verified; never leaves the process.
     process_key: zeroize::Zeroizing<[u8; 32]>,
-    followed: parking_lot::Mutex<Option<i64>>,
+    followed: parking_lot::Mutex<Option<LogPlace>>,
 }
 
 /// Why an authority cannot be set up.

@@ -76,6 +76,35 @@ pub struct Purged {
     pub rows: u64,
 }
 
+/// How far a reader of the change log has come. Opaque to everybody but the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPlace(pub String);
+
+/// A piece of the change log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangesRead {
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// Where to read on.
+    pub place: LogPlace,
+    /// Whether there was more than was asked for.
+    pub more: bool,
+}
+
+impl ChangesRead {
+    /// Nothing that was known up to `place` is to be relied on.
+    pub fn everything(place: LogPlace) -> Self {
+        Self { changes: vec![Change::Everything], place, more: false }
+    }
+
+    /// The same changes behind ones that nobody can name any more.
+    #[must_use]
+    pub fn led_by_everything(mut self) -> Self {
+        self.changes.insert(0, Change::Everything);
+        self
+    }
+}
+
 /// The installation, its keys, its health, and its change log.
 #[async_trait]
 pub trait InstallationStore {
@@ -100,16 +129,14 @@ pub trait InstallationStore {
     /// Registers who is to be told of changes made through this store object.
     fn listen(&self, listener: Arc<dyn ChangeListener>);
 
-    /// The number of the latest change in the log, 0 if there is none.
-    async fn change_position(&self) -> Result<i64, Unavailable>;
+    /// The end of the change log: every change that is durable now lies before it.
+    async fn changes_end(&self) -> Result<LogPlace, Unavailable>;
 
-    /// Changes after `position`, oldest first, at most `limit`, each with its number. Finds
-    /// what other processes changed.
-    async fn changes_since(
-        &self,
-        position: i64,
-        limit: u32,
-    ) -> Result<Vec<(i64, Change)>, Unavailable>;
+    /// Changes that became durable after `place`, at most `limit`, and the place behind them.
+    /// Finds what other processes changed. None is left out because it was begun earlier than
+    /// one that has been read; changes of one transaction keep their order.
+    async fn changes_since(&self, place: &LogPlace, limit: u32)
+    -> Result<ChangesRead, Unavailable>;
 
     /// Removes a bounded batch of what is past its retention at `now`: replayable answers,
     /// old change-log rows, hashes of long retired secrets.

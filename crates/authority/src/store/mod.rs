@@ -22,7 +22,8 @@ use std::sync::Arc;
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use events::{EventFilter, EventStore};
 pub use installation::{
-    Initialised, Installation, InstallationStore, KeyRecord, KeyUse, NewInstallation, Purged,
+    ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
+    NewInstallation, Purged,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use services::{ServiceDeleted, ServiceStore};

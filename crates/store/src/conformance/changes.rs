@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::service::Realm;
-use counterfoil_authority::store::{Change, ChangeListener, TokenAct};
+use counterfoil_authority::store::{Change, ChangeListener, LogPlace, TokenAct};
 use counterfoil_authority::subject::{Client, GrantSubject, User};
 use counterfoil_authority::token::Token;
 use parking_lot::Mutex;
@@ -21,21 +21,20 @@ impl ChangeListener for Heard {
     }
 }
 
-/// What the log says since `position`.
-async fn since(world: &World, position: i64) -> Vec<Change> {
-    let log = world.store.changes_since(position, 1_000).await.unwrap();
-    assert!(log.is_sorted_by_key(|(number, _)| *number));
-    assert!(log.iter().all(|(number, _)| *number > position));
-    let last = log.last().map_or(position, |(number, _)| *number);
-    assert_eq!(world.store.change_position().await.unwrap(), last);
-    log.into_iter().map(|(_, change)| change).collect()
+/// What the log says since `place`, and nothing behind that.
+pub(super) async fn since(world: &World, place: &LogPlace) -> Vec<Change> {
+    let read = world.store.changes_since(place, 1_000).await.unwrap();
+    assert!(!read.more);
+    let behind = world.store.changes_since(&read.place, 1_000).await.unwrap();
+    assert_eq!((behind.changes, behind.more), (Vec::new(), false));
+    read.changes
 }
 
 /// For every kind of change, in the order of the acts; and the log says the same.
 pub(super) async fn listeners_know_before_the_caller_does(world: World) {
     let heard = Arc::new(Heard::default());
     world.store.listen(Arc::clone(&heard) as _);
-    let start = world.store.change_position().await.unwrap();
+    let start = world.store.changes_end().await.unwrap();
     let mut expected: Vec<Change> = Vec::new();
     let mut told = |changes: Vec<Change>| {
         expected.extend(changes);
@@ -92,7 +91,7 @@ pub(super) async fn listeners_know_before_the_caller_does(world: World) {
     let deleted = world.store.user_delete(&world.realm, &alice.username, World::at(1), event);
     deleted.await.unwrap();
     told(vec![Change::Token(token.id), user]);
-    assert_eq!(since(&world, start).await, expected);
+    assert_eq!(since(&world, &start).await, expected);
 }
 
 /// A revocation names everything that fell with the token.
@@ -103,10 +102,10 @@ pub(super) async fn the_log_tells_what_changed_in_order(world: World) {
     issue.token.kind = Kind::DerivedToken;
     issue.token.parent = Some(token.id);
     let derived = world.issued(issue).await;
-    let position = world.store.change_position().await.unwrap();
+    let position = world.store.changes_end().await.unwrap();
     world.revoke(token.id).await;
     world.user("bob").await;
-    let mut changes = since(&world, position).await;
+    let mut changes = since(&world, &position).await;
     let last = changes.pop();
     assert!(matches!(last, Some(Change::User(_, name)) if name.as_str() == "bob"));
     assert_eq!(changes.len(), 2);
@@ -117,19 +116,21 @@ pub(super) async fn the_log_tells_what_changed_in_order(world: World) {
 
 /// However small, and none twice.
 pub(super) async fn the_log_is_read_in_pieces(world: World) {
-    let start = world.store.change_position().await.unwrap();
+    let start = world.store.changes_end().await.unwrap();
     for name in ["a", "b", "c", "d", "e"] {
         world.user(name).await;
     }
-    let whole = since(&world, start).await;
+    let whole = since(&world, &start).await;
     let mut pieces = Vec::new();
-    let mut position = start;
+    let mut place = start;
     loop {
-        let piece = world.store.changes_since(position, 2).await.unwrap();
-        assert!(piece.len() <= 2);
-        let Some((number, _)) = piece.last() else { break };
-        position = *number;
-        pieces.extend(piece.into_iter().map(|(_, change)| change));
+        let piece = world.store.changes_since(&place, 2).await.unwrap();
+        assert!(piece.changes.len() <= 2);
+        place = piece.place;
+        pieces.extend(piece.changes);
+        if !piece.more {
+            break;
+        }
     }
     assert_eq!((pieces.len(), pieces), (5, whole));
 }
@@ -137,12 +138,12 @@ pub(super) async fn the_log_is_read_in_pieces(world: World) {
 /// Nothing is cached about a token that did not exist; counting and usage are not cached.
 pub(super) async fn issuing_is_no_change(world: World) {
     let alice = world.user("alice").await;
-    let position = world.store.change_position().await.unwrap();
+    let position = world.store.changes_end().await.unwrap();
     let token = world.token_of(&alice).await;
     world.store.token_consume(token.id, World::at(1), None).await.unwrap();
     world.store.event_append(vec![world.event("api.refused")]).await.unwrap();
     world.store.ping().await.unwrap();
-    assert_eq!(since(&world, position).await, []);
+    assert_eq!(since(&world, &position).await, []);
 }
 
 /// Refusals and repetitions are not told.
@@ -151,7 +152,7 @@ pub(super) async fn what_changes_nothing_is_no_change(world: World) {
     let group = world.group("devs", &[&alice]).await;
     let token = world.token_of(&alice).await;
     world.revoke(token.id).await;
-    let position = world.store.change_position().await.unwrap();
+    let position = world.store.changes_end().await.unwrap();
     world.set_member(&group, &alice.username, true).await;
     world.store.token_change(world.switch(token.id, TokenAct::Disable)).await.unwrap();
     world.store.token_change(world.switch(token.id, revocation())).await.unwrap();
@@ -159,7 +160,7 @@ pub(super) async fn what_changes_nothing_is_no_change(world: World) {
     let stale = User { version: 9, ..alice.clone() };
     world.store.user_update(stale, world.event("user.updated")).await.unwrap();
     world.store.user_insert(alice, world.event("user.created")).await.unwrap();
-    assert_eq!(since(&world, position).await, []);
+    assert_eq!(since(&world, &position).await, []);
 }
 
 /// After a purge of the log, the rest begins with "everything".
@@ -167,19 +168,24 @@ pub(super) async fn whoever_was_away_too_long_forgets_everything(world: World) {
     // So late that whatever other worlds left behind goes now, and writes its own log.
     while world.store.purge(World::at(400 * 86_400)).await.unwrap().rows > 0 {}
     world.user("alice").await;
-    let position = world.store.change_position().await.unwrap();
+    let position = world.store.changes_end().await.unwrap();
     world.user("bob").await;
     world.user("carol").await;
     while world.store.purge(World::at(402 * 86_400)).await.unwrap().rows > 0 {}
-    let log = world.store.changes_since(position, 10).await.unwrap();
-    assert_eq!(log[0].1, Change::Everything);
+    let log = since(&world, &position).await;
+    assert_eq!(log[0], Change::Everything);
     assert_eq!(log.len(), 2);
-    let (number, last) = &log[1];
-    assert!(matches!(last, Change::User(_, name) if name.as_str() == "carol"));
-    assert!(log[0].0 < *number && log[0].0 > position);
-    assert_eq!(world.store.change_position().await.unwrap(), *number);
-    assert_eq!(world.store.changes_since(*number, 10).await.unwrap(), []);
-    // Numbers go on; none is given out twice.
+    assert!(matches!(&log[1], Change::User(_, name) if name.as_str() == "carol"));
+    // What was read before the purge goes on; nothing is told twice.
+    let end = world.store.changes_end().await.unwrap();
+    assert_eq!(since(&world, &end).await, []);
     world.user("dave").await;
-    assert_eq!(world.store.change_position().await.unwrap(), number + 1);
+    let log = since(&world, &end).await;
+    assert!(matches!(&log[..], [Change::User(_, name)] if name.as_str() == "dave"));
+}
+
+/// A place of another version of the program, or of another store, is no place.
+pub(super) async fn whoever_comes_from_elsewhere_forgets_everything(world: World) {
+    let elsewhere = LogPlace("elsewhere".into());
+    assert_eq!(since(&world, &elsewhere).await, [Change::Everything]);
 }

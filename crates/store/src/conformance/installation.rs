@@ -11,6 +11,7 @@ use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
 use super::World;
+use super::changes::since;
 use super::world::race;
 
 fn new_installation(world: &World) -> NewInstallation {
@@ -31,8 +32,8 @@ fn key(purpose: KeyPurpose, id: u32, fingerprint: &str) -> KeyRecord {
 /// A store is empty, then it is initialised once, with everything that belongs to it.
 pub(super) async fn of_forty_initialisations_one_wins(store: &Arc<dyn Store>) {
     assert_eq!(store.installation().await.unwrap(), None);
-    assert_eq!(store.change_position().await.unwrap(), 0);
-    assert_eq!(store.changes_since(0, 10).await.unwrap(), []);
+    let start = store.changes_end().await.unwrap();
+    assert_eq!(store.changes_since(&start, 10).await.unwrap().changes, []);
     assert!(store.realm_list(PageRequest::first(1)).await.unwrap().items.is_empty());
 
     let world = World::within(store, RealmName::parse("main").unwrap(), 0);
@@ -64,12 +65,12 @@ pub(super) async fn a_store_that_answers_a_ping_can_be_written_to(world: World) 
 /// A second initialisation is told so and leaves everything as it was.
 pub(super) async fn initialising_again_changes_nothing(world: World) {
     let before = world.store.installation().await.unwrap();
-    let position = world.store.change_position().await.unwrap();
+    let place = world.store.changes_end().await.unwrap();
     let mut new = new_installation(&world);
     new.installation.id = "cf-2".into();
     assert_eq!(world.store.initialise(new).await.unwrap(), Initialised::Already);
     assert_eq!(world.store.installation().await.unwrap(), before);
-    assert_eq!(world.store.change_position().await.unwrap(), position);
+    assert_eq!(since(&world, &place).await, []);
 }
 
 /// Peppers before seals, each by number; adding one again records nothing.

@@ -227,6 +227,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             issuing_is_no_change,
             what_changes_nothing_is_no_change,
             whoever_was_away_too_long_forgets_everything,
+            whoever_comes_from_elsewhere_forgets_everything,
         }
     )
 }

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
-use counterfoil_authority::store::{Consumed, Rehash, TokenAct, UsageDelta};
+use counterfoil_authority::store::{Change, Consumed, Rehash, TokenAct, UsageDelta};
 use counterfoil_authority::token::{State, Token, Usage};
 use counterfoil_authority::validity::Validity;
 
 use super::World;
+use super::changes::since;
 use super::world::{race, revocation};
 
 fn ip(last: u8) -> IpAddr {
@@ -214,13 +215,13 @@ pub(super) async fn a_rehash_replaces_the_same_secret_only(world: World) {
         let rehash = Rehash { token: token.id, old: old.clone(), new: new.clone() };
         world.store.usage_flush(Vec::new(), vec![rehash], Vec::new())
     };
-    let position = world.store.change_position().await.unwrap();
+    let place = world.store.changes_end().await.unwrap();
     rehash(&old, &second).await.unwrap();
     assert_eq!(hashes().await, std::slice::from_ref(&second));
-    assert_eq!(world.store.change_position().await.unwrap(), position + 1);
+    assert_eq!(since(&world, &place).await, [Change::Token(token.id)]);
     rehash(&old, &third).await.unwrap();
     assert_eq!(hashes().await, [second]);
-    assert_eq!(world.store.change_position().await.unwrap(), position + 1);
+    assert_eq!(since(&world, &place).await, [Change::Token(token.id)]);
 }
 
 /// With the usage, or without any.

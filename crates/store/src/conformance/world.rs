@@ -168,7 +168,7 @@ impl World {
     }
 
     /// Adds a person.
-    pub(super) async fn user(&self, name: &str) -> User {
+    pub async fn user(&self, name: &str) -> User {
         let user = self.user_named(name);
         let event = self.event("user.created");
         let inserted = self.store.user_insert(user.clone(), event).await.unwrap();
@@ -379,7 +379,7 @@ impl World {
     }
 
     /// Issues a plain token to a person.
-    pub(super) async fn token_of(&self, user: &User) -> Token {
+    pub async fn token_of(&self, user: &User) -> Token {
         self.issued(self.issue_to(user)).await
     }
 

@@ -7,6 +7,7 @@
 //! awaits, and may run the same operation again from its start when the
 //! database asks for that.
 
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 mod transaction;
 mod value;
@@ -33,6 +34,14 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// An operation: a function of its parameters that can be run again from the start.
 pub(crate) type Operation<P, T> =
     for<'a> fn(&'a mut Transaction<'_>, &'a P) -> BoxFuture<'a, Result<T, Failure>>;
+
+/// An engine's own words for the ones in braces, of which an SQL text of the program holds some.
+pub(crate) type Words = &'static [(&'static str, &'static str)];
+
+/// An SQL text of the program in an engine's own words.
+pub(crate) fn in_words(sql: &str, words: Words) -> String {
+    words.iter().fold(sql.to_owned(), |text, (word, meaning)| text.replace(word, meaning))
+}
 
 /// Why an operation did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -165,6 +174,10 @@ pub struct Figures {
     pub checkpoints: u64,
     /// Bytes of the write-ahead log in use after the last commit.
     pub wal_bytes: u64,
+    /// Questions put to a database server and waited for, those sent ahead not among them.
+    pub round_trips: u64,
+    /// Connections to a database server.
+    pub connections: u64,
     /// Connections for reading that lie idle.
     pub idle_readers: u64,
 }

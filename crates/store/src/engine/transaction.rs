@@ -15,6 +15,12 @@ pub(crate) trait Connection: Send {
     -> Result<Vec<Row>, Failure>;
     /// Runs a statement and says how many rows it touched.
     async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure>;
+    /// Runs a statement of which nobody needs to know how many rows it touched. An engine may
+    /// send it ahead; an error then shows with a later statement or the commit.
+    async fn push(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Failure>;
+    /// Takes turns with others who are about to decide on the same rows, until the end of the
+    /// transaction. An engine with one writer has nothing to do.
+    async fn lock(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Failure>;
     /// Runs one statement for each set of values, prepared once.
     async fn execute_each(
         &mut self,
@@ -80,6 +86,24 @@ impl<'c> Transaction<'c> {
         values: &[Value<'_>],
     ) -> Result<u64, Failure> {
         self.connection.execute(sql, values).await
+    }
+
+    /// Runs a statement of which nobody needs to know how many rows it touched.
+    pub(crate) async fn push(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<(), Failure> {
+        self.connection.push(sql, values).await
+    }
+
+    /// Takes turns with others who are about to decide on the same rows.
+    pub(crate) async fn lock(
+        &mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> Result<(), Failure> {
+        self.connection.lock(sql, values).await
     }
 
     /// Runs one statement for each set of values.

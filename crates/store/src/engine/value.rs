@@ -20,6 +20,18 @@ pub(crate) enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
 }
 
+impl Value<'_> {
+    /// The same value, borrowing from nobody.
+    pub(crate) fn detached(&self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Int(number) => Value::Int(*number),
+            Self::Text(text) => Value::Text(Cow::Owned(text.clone().into_owned())),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.clone().into_owned())),
+        }
+    }
+}
+
 /// Values to bind, in the order of their placeholders.
 macro_rules! values {
     ($($value:expr),* $(,)?) => {

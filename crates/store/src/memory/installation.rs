@@ -8,9 +8,9 @@ use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::{
-    Change, ChangeListener, ClientCreated, EventFilter, EventStore, Initialised, Inserted,
-    Installation, InstallationStore, KeyRecord, KeyUse, NewInstallation, Page, PageRequest, Purged,
-    Unavailable,
+    Change, ChangeListener, ChangesRead, ClientCreated, EventFilter, EventStore, Initialised,
+    Inserted, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace, NewInstallation, Page,
+    PageRequest, Purged, Unavailable,
 };
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
@@ -90,27 +90,36 @@ impl InstallationStore for MemoryStore {
         listen_to(self, listener);
     }
 
-    async fn change_position(&self) -> Result<i64, Unavailable> {
-        Ok(self.read(|state| state.position))
+    async fn changes_end(&self) -> Result<LogPlace, Unavailable> {
+        Ok(self.read(|state| LogPlace(state.position.to_string())))
     }
 
     async fn changes_since(
         &self,
-        position: i64,
+        place: &LogPlace,
         limit: u32,
-    ) -> Result<Vec<(i64, Change)>, Unavailable> {
-        Ok(self.read(|state| {
-            let oldest = state.log.first().map_or(0, |(seq, _, _)| *seq);
-            let forgotten = (position + 1 < oldest).then_some((oldest - 1, Change::Everything));
-            let later = state.log.iter().filter(|(seq, _, _)| *seq > position);
-            let later = later.map(|(seq, _, change)| (*seq, change.clone()));
-            forgotten.into_iter().chain(later).take(limit as usize).collect()
-        }))
+    ) -> Result<ChangesRead, Unavailable> {
+        Ok(self.read(|state| since(state, place, limit as usize)))
     }
 
     async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable> {
         Ok(self.write(|state| Purged { rows: purge(state, now) }))
     }
+}
+
+fn since(state: &State, place: &LogPlace, limit: usize) -> ChangesRead {
+    let Ok(position) = place.0.parse::<i64>() else {
+        return ChangesRead::everything(LogPlace(state.position.to_string()));
+    };
+    let later = state.log.iter().filter(|(seq, _, _)| *seq > position);
+    let mut found: Vec<_> = later.take(limit + 1).cloned().collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let last = found.last().map_or(position, |(seq, _, _)| *seq);
+    let changes = found.into_iter().map(|(_, _, change)| change).collect();
+    let read = ChangesRead { changes, place: LogPlace(last.to_string()), more };
+    let oldest = state.log.first().map_or(0, |(seq, _, _)| *seq);
+    if position + 1 < oldest { read.led_by_everything() } else { read }
 }
 
 fn purge(state: &mut State, now: Timestamp) -> u64 {

@@ -153,7 +153,7 @@ fn page_up<'a, T: Clone + 'a>(
 
 /// The page of `records`, in descending order of `key`.
 fn page_down<T>(records: Vec<T>, request: &PageRequest, key: impl Fn(&T) -> String) -> Page<T> {
-    let top = request.after.as_deref().unwrap_or(page::TOP);
+    let top = page::top(request);
     let mut below: Vec<T> =
         records.into_iter().filter(|record| key(record).as_str() < top).collect();
     below.sort_by_key(|record| std::cmp::Reverse(key(record)));

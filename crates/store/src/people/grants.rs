@@ -126,7 +126,9 @@ pub(super) async fn delete(
     event: &Event,
 ) -> Result<bool, Failure> {
     let Some(grant) = find(tx, realm, id).await? else { return Ok(false) };
-    tx.execute(DELETE, &values![realm, id]).await?;
+    if tx.execute(DELETE, &values![realm, id]).await? == 0 {
+        return Err(Failure::interleaved());
+    }
     events::append(tx, event).await?;
     changed_for_subject(tx, &grant, event).await?;
     Ok(true)
@@ -157,7 +159,7 @@ pub(crate) async fn delete_all_of(
     subject_kind: &str,
     subject: &str,
 ) -> Result<(), Failure> {
-    tx.execute(DELETE_OF_SUBJECT, &values![realm, subject_kind, subject]).await.map(drop)
+    tx.push(DELETE_OF_SUBJECT, &values![realm, subject_kind, subject]).await
 }
 
 /// Removes what was granted on a service, so that a later namesake has no such grant.

@@ -33,6 +33,14 @@ delete from grp
 where  realm = $1
 and    name = $2";
 
+/// Nobody joins a group that is about to go.
+const TURN: &str = "
+select 1
+from   grp
+where  realm = $1
+and    name = $2
+{for_removal}";
+
 const ADD_MEMBER: &str = "
 insert into group_member (realm, grp, username)
 values ($1, $2, $3)
@@ -78,6 +86,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     FIND,
     LIST,
     DELETE,
+    TURN,
     ADD_MEMBER,
     REMOVE_MEMBER,
     MEMBERS,
@@ -131,7 +140,13 @@ pub(super) async fn delete(
     name: &GroupName,
     event: &Event,
 ) -> Result<bool, Failure> {
-    let members = every_member(tx, realm, name).await?;
+    tx.lock(TURN, &values![realm, name]).await?;
+    let mut members = every_member(tx, realm, name).await?;
+    // One order for all who take turns at several people.
+    members.sort_unstable();
+    for member in &members {
+        people::turn_at_user(tx, realm, member).await?;
+    }
     if tx.execute(DELETE, &values![realm, name]).await? == 0 {
         return Ok(false);
     }
@@ -160,6 +175,8 @@ pub(super) async fn set_member(
     if !user_exists(tx, realm, user).await? {
         return Ok(MemberChange::NoUser);
     }
+    // The copy of the memberships below is made from all of them.
+    people::turn_at_user(tx, realm, user).await?;
     let statement = if member { ADD_MEMBER } else { REMOVE_MEMBER };
     if tx.execute(statement, &values![realm, group, user]).await? == 0 {
         return Ok(MemberChange::Unchanged);
@@ -200,7 +217,7 @@ async fn copy_groups(
 ) -> Result<(), Failure> {
     let rows = tx.query(GROUPS_OF, &values![realm, user]).await?;
     let names: Result<Vec<String>, _> = rows.into_iter().map(|mut row| row.text("grp")).collect();
-    tx.execute(COPY_GROUPS, &values![realm, user, codec::json(&names?)]).await.map(drop)
+    tx.push(COPY_GROUPS, &values![realm, user, codec::json(&names?)]).await
 }
 
 fn username(row: &mut Row) -> Result<Username, Inconsistent> {

@@ -5,7 +5,7 @@ use counterfoil_authority::store::{Page, PageRequest};
 use crate::engine::{Failure, Inconsistent, Row};
 
 /// Sorts behind every id and sort key: where a list that runs downwards begins.
-pub(crate) const TOP: &str = "~";
+const TOP: &str = "~";
 
 /// One row more than asked for, which tells whether there is another page.
 pub(crate) const fn rows_to_ask(request: &PageRequest) -> u32 {
@@ -14,7 +14,17 @@ pub(crate) const fn rows_to_ask(request: &PageRequest) -> u32 {
 
 /// Where a list that runs upwards begins.
 pub(crate) fn start(request: &PageRequest) -> &str {
-    request.after.as_deref().unwrap_or("")
+    after(request).unwrap_or("")
+}
+
+/// Where a list that runs downwards begins.
+pub(crate) fn top(request: &PageRequest) -> &str {
+    after(request).unwrap_or(TOP)
+}
+
+/// The place that was asked for. No key holds U+0000, and not every engine takes it as text.
+fn after(request: &PageRequest) -> Option<&str> {
+    request.after.as_deref().map(|place| place.split('\0').next().unwrap_or(place))
 }
 
 /// The page in `rows`, of which [`rows_to_ask`] were asked for.

@@ -1,18 +1,64 @@
 //! Whether what a record names exists, asked inside the record's own transaction.
+//!
+//! What is found stays until the transaction ends: whoever would remove it waits,
+//! and then finds the record that names it.
 
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 
 use crate::engine::{Failure, Transaction, values};
 
-const REALM: &str = "select 1 from realm where name = $1";
-const UNIT: &str = "select 1 from unit where realm = $1 and id = $2";
-const USER: &str = "select 1 from person where realm = $1 and username = $2";
-const GROUP: &str = "select 1 from grp where realm = $1 and name = $2";
-const CLIENT: &str = "select 1 from client where realm = $1 and name = $2";
-const SERVICE: &str = "select 1 from service where realm = $1 and label = $2";
+const REALM: &str = "select 1 from realm where name = $1 {for_keeping}";
+const UNIT: &str = "select 1 from unit where realm = $1 and id = $2 {for_keeping}";
+const USER: &str = "
+select 1
+from   person
+where  realm = $1
+and    username = $2
+{for_keeping}";
+const GROUP: &str = "select 1 from grp where realm = $1 and name = $2 {for_keeping}";
+const CLIENT: &str = "select 1 from client where realm = $1 and name = $2 {for_keeping}";
+const SERVICE: &str = "
+select 1
+from   service
+where  realm = $1
+and    label = $2
+{for_keeping}";
+
+/// Others who decide on what belongs to the same person or client wait their turn.
+const TURN_AT_USER: &str = "
+select 1
+from   person
+where  realm = $1
+and    username = $2
+{for_change}";
+const TURN_AT_CLIENT: &str = "
+select 1
+from   client
+where  realm = $1
+and    name = $2
+{for_change}";
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[REALM, UNIT, USER, GROUP, CLIENT, SERVICE];
+pub(super) const STATEMENTS: &[&str] =
+    &[REALM, UNIT, USER, GROUP, CLIENT, SERVICE, TURN_AT_USER, TURN_AT_CLIENT];
+
+/// Takes the turn at a person: their memberships, and how many tokens they have.
+pub(crate) async fn turn_at_user(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &Username,
+) -> Result<(), Failure> {
+    tx.lock(TURN_AT_USER, &values![realm, name]).await
+}
+
+/// Takes the turn at a client: how many keys it has.
+pub(crate) async fn turn_at_client(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &ClientName,
+) -> Result<(), Failure> {
+    tx.lock(TURN_AT_CLIENT, &values![realm, name]).await
+}
 
 /// Whether there is such a realm.
 pub(crate) async fn realm_exists(

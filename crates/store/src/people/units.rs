@@ -79,9 +79,16 @@ delete from unit
 where  realm = $1
 and    id = $2";
 
+/// Who moves a unit below another takes the turn at all of them: two moves that are each in order
+/// may make a ring together.
+const TURN_AT_ALL: &str = "select 1 from realm where name = $1 {for_change}";
+
+/// Nothing joins a unit that is about to go.
+const TURN: &str = "select 1 from unit where realm = $1 and id = $2 {for_removal}";
+
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, FIND, LIST, NAMESAKE, IS_BELOW, UPDATE, IS_USED, DELETE];
+    &[INSERT, FIND, LIST, NAMESAKE, IS_BELOW, UPDATE, IS_USED, DELETE, TURN_AT_ALL, TURN];
 
 /// Adds a unit.
 pub(super) async fn insert(
@@ -140,6 +147,9 @@ pub(super) async fn update(
     unit: &Unit,
     event: &Event,
 ) -> Result<Updated<Unit>, Failure> {
+    if unit.parent.is_some() {
+        tx.lock(TURN_AT_ALL, &values![&unit.realm]).await?;
+    }
     let Some(found) = find(tx, &unit.realm, &unit.id).await? else {
         return Ok(Updated::NotFound);
     };
@@ -183,6 +193,7 @@ pub(super) async fn delete(
     id: &str,
     event: &Event,
 ) -> Result<Inserted, Failure> {
+    tx.lock(TURN, &values![realm, id]).await?;
     if !unit_exists(tx, realm, id).await? {
         return Ok(Inserted::Missing("unit"));
     }

@@ -39,8 +39,8 @@ macro_rules! list {
 and    p.username > $2
 and    p.username >= $4
 and    ($4 = '' or p.username < $5)
-and    ($6 is null or p.status = $6)
-and    ($7 is null or p.unit = $7)
+and    (p.status = $6 or $6 is null)
+and    (p.unit = $7 or $7 is null)
 ",
             $condition,
             "

@@ -51,13 +51,21 @@ and    t.realm = s.realm
 and    t.sort_key = s.sort_key
 and    t.revoked_at is null";
 
+/// Nobody receives a token for a service that is about to go.
+const TURN: &str = "
+select 1
+from   service
+where  realm = $1
+and    label = $2
+{for_removal}";
+
 const DELETE: &str = "
 delete from service
 where  realm = $1
 and    label = $2";
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, UPDATE, LIVE_TOKENS, DELETE];
+pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, UPDATE, LIVE_TOKENS, TURN, DELETE];
 
 /// Adds a service.
 pub(super) async fn insert(
@@ -174,6 +182,7 @@ pub(super) async fn delete(
     label: &ServiceLabel,
     event: &Event,
 ) -> Result<ServiceDeleted, Failure> {
+    tx.lock(TURN, &values![realm, label]).await?;
     let live = match tx.row(LIVE_TOKENS, &values![realm, label]).await? {
         Some(mut row) => row.count("count")?,
         None => 0,

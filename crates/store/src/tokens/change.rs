@@ -22,7 +22,7 @@ pub(super) async fn change(
     tx: &mut Transaction<'_>,
     change: &TokenChange,
 ) -> Result<Updated<Token>, Failure> {
-    let Some(token) = rows::find(tx, &change.realm, change.id).await? else {
+    let Some(token) = rows::find_to_change(tx, &change.realm, change.id).await? else {
         return Ok(Updated::NotFound);
     };
     if change.expected_version.is_some_and(|expected| expected != token.version) {

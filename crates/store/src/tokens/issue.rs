@@ -41,17 +41,34 @@ pub(super) const STATEMENTS: &[&str] = &[HELD];
 
 /// Issues a token, or answers as before.
 pub(super) async fn issue(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Issued, Failure> {
-    let now = issue.token.created_at;
-    match idempotency::earlier(tx, issue.idempotency.as_ref(), now).await? {
-        Earlier::Answered(answer) => Ok(Issued::Replayed(answer)),
-        Earlier::Other => Ok(Issued::KeyReused),
-        Earlier::None => admit(tx, issue).await,
+    if let Some(answered) = answered(tx, issue).await? {
+        return Ok(answered);
     }
+    let issued = admit(tx, issue).await?;
+    // The same request may have come at the same time, and be what this one has met.
+    match issued {
+        Issued::Done { .. } => Ok(issued),
+        refused => Ok(answered(tx, issue).await?.unwrap_or(refused)),
+    }
+}
+
+/// What the same request, or another one with its key, was answered.
+async fn answered(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option<Issued>, Failure> {
+    let now = issue.token.created_at;
+    Ok(match idempotency::earlier(tx, issue.idempotency.as_ref(), now).await? {
+        Earlier::Answered(answer) => Some(Issued::Replayed(answer)),
+        Earlier::Other => Some(Issued::KeyReused),
+        Earlier::None => None,
+    })
 }
 
 /// Issues a token whose request is known to be new.
 pub(crate) async fn admit(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Issued, Failure> {
     let now = issue.token.created_at;
+    if !issue.limits.is_empty() {
+        // What is counted below must still be so when the new one is added.
+        turn_at_owner(tx, &issue.token).await?;
+    }
     if !owner_exists(tx, &issue.token).await? {
         return Ok(Issued::OwnerGone);
     }
@@ -101,6 +118,13 @@ async fn store(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option<To
     rows::add_services_and_labels(tx, token).await?;
     usage::store(tx, token.id, &token.usage).await?;
     Ok(Some(Token { secrets: vec![secret.facts.clone()], revocation: None, ..token.clone() }))
+}
+
+async fn turn_at_owner(tx: &mut Transaction<'_>, token: &Token) -> Result<(), Failure> {
+    match &token.owner {
+        Owner::User(name) => people::turn_at_user(tx, &token.realm, name).await,
+        Owner::Client(name) => people::turn_at_client(tx, &token.realm, name).await,
+    }
 }
 
 async fn owner_exists(tx: &mut Transaction<'_>, token: &Token) -> Result<bool, Failure> {

@@ -37,16 +37,16 @@ from   (
             "
     where  t.realm = $1
     and    t.sort_key < $3
-    and    ($5 is null or t.kind = $5)
-    and    ($6 is null or t.name = $6)
-    and    ($7 is null or t.unit = $7)
-    and    ($8 is null or t.expires_at < $8)
-    and    ($9 is null or not exists (
+    and    (t.kind = $5 or $5 is null)
+    and    (t.name = $6 or $6 is null)
+    and    (t.unit = $7 or $7 is null)
+    and    (t.expires_at < $8 or $8 is null)
+    and    (cast($9 as {int}) is null or not exists (
         select 1 from token_usage w where w.token = t.id and w.last_at >= $9
     ))
-    and    ($10 is null or ",
+    and    (",
             state!(),
-            " = $10)
+            " = $10 or $10 is null)
     ",
             $condition,
             "
@@ -91,7 +91,7 @@ pub(super) async fn list(
     request: &PageRequest,
 ) -> Result<Page<Token>, Failure> {
     let wanted = page::rows_to_ask(request) as usize;
-    let mut after = request.after.clone().unwrap_or_else(|| page::TOP.to_owned());
+    let mut after = page::top(request).to_owned();
     let mut found = Vec::new();
     let mut looked_at = 0;
     loop {

@@ -64,7 +64,7 @@ pub(super) async fn revoke(
     event: &Event,
 ) -> Result<(), Failure> {
     let Sentence { at, by, reason } = *sentence;
-    tx.execute(REVOKE, &values![&id, at, by, reason]).await?;
+    tx.push(REVOKE, &values![&id, at, by, reason]).await?;
     let derived = end_derived(tx, &[id], at, by).await?;
     record(tx, &derived, "token.revoked", "parent revoked", event).await?;
     let ended = [id].into_iter().chain(derived);
@@ -83,7 +83,9 @@ pub(super) async fn replace(
     }
     let by = &event.origin.actor;
     for id in ids {
-        tx.execute(REVOKE, &values![id, at, by, "replaced"]).await?;
+        if tx.execute(REVOKE, &values![id, at, by, "replaced"]).await? == 0 {
+            return Err(Failure::interleaved());
+        }
     }
     let derived = end_derived(tx, ids, at, by).await?;
     record(tx, ids, "token.replaced", "replaced", event).await?;

@@ -22,14 +22,14 @@ pub(super) async fn rotate(
     tx: &mut Transaction<'_>,
     rotate: &TokenRotate,
 ) -> Result<Rotated, Failure> {
+    // First, so that the same request twice waits for its own answer.
+    let found = rows::find_to_change(tx, &rotate.realm, rotate.id).await?;
     match idempotency::earlier(tx, rotate.idempotency.as_ref(), rotate.at).await? {
         Earlier::Answered(answer) => return Ok(Rotated::Replayed(answer)),
         Earlier::Other => return Ok(Rotated::KeyReused),
         Earlier::None => {}
     }
-    let Some(token) = rows::find(tx, &rotate.realm, rotate.id).await? else {
-        return Ok(Rotated::NotFound);
-    };
+    let Some(token) = found else { return Ok(Rotated::NotFound) };
     if rotate.expected_version.is_some_and(|expected| expected != token.version) {
         return Ok(Rotated::VersionMismatch);
     }

@@ -83,9 +83,17 @@ and    name = $2
 and    value = $3
 and    sort_key = $4";
 
+/// Those who change the same token take turns.
+const TURN: &str = "
+select 1
+from   token
+where  id = $1
+and    realm = $2
+{for_change}";
+
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] =
-    &[FIND, INSERT, ADD_SERVICE, ADD_LABEL, DROP_SERVICE, DROP_LABEL];
+    &[FIND, TURN, INSERT, ADD_SERVICE, ADD_LABEL, DROP_SERVICE, DROP_LABEL];
 
 /// Finds a token of a realm.
 pub(super) async fn find(
@@ -95,6 +103,16 @@ pub(super) async fn find(
 ) -> Result<Option<Token>, Failure> {
     let rows = tx.query(FIND, &values![&id, realm]).await?;
     Ok(tokens_of(rows)?.pop())
+}
+
+/// Finds a token that is about to be changed, once it is this one's turn to change it.
+pub(super) async fn find_to_change(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    id: TokenId,
+) -> Result<Option<Token>, Failure> {
+    tx.lock(TURN, &values![&id, realm]).await?;
+    find(tx, realm, id).await
 }
 
 /// Stores the row of a new token; 0 if the id is taken.
@@ -144,10 +162,10 @@ pub(super) async fn add_services_and_labels(
 ) -> Result<(), Failure> {
     let key = codec::sort_key(token.created_at, token.id);
     for label in token.service_labels() {
-        tx.execute(ADD_SERVICE, &values![&token.realm, label, &key]).await?;
+        tx.push(ADD_SERVICE, &values![&token.realm, label, &key]).await?;
     }
     for (name, value) in &token.labels {
-        tx.execute(ADD_LABEL, &values![&token.realm, name, value, &key]).await?;
+        tx.push(ADD_LABEL, &values![&token.realm, name, value, &key]).await?;
     }
     Ok(())
 }
@@ -159,10 +177,10 @@ pub(super) async fn drop_services_and_labels(
 ) -> Result<(), Failure> {
     let key = codec::sort_key(token.created_at, token.id);
     for label in token.service_labels() {
-        tx.execute(DROP_SERVICE, &values![&token.realm, label, &key]).await?;
+        tx.push(DROP_SERVICE, &values![&token.realm, label, &key]).await?;
     }
     for (name, value) in &token.labels {
-        tx.execute(DROP_LABEL, &values![&token.realm, name, value, &key]).await?;
+        tx.push(DROP_LABEL, &values![&token.realm, name, value, &key]).await?;
     }
     Ok(())
 }

@@ -79,13 +79,13 @@ pub(super) async fn retire_current(
     token: TokenId,
     until: Timestamp,
 ) -> Result<(), Failure> {
-    tx.execute(RETIRE, &values![&token, until]).await.map(drop)
+    tx.push(RETIRE, &values![&token, until]).await
 }
 
 /// Keeps no more secrets than [`SECRETS_PER_TOKEN_MAX`].
 pub(super) async fn drop_oldest(tx: &mut Transaction<'_>, token: TokenId) -> Result<(), Failure> {
     let most = SECRETS_PER_TOKEN_MAX as u64;
-    tx.execute(DROP_OLDEST, &values![&token, most]).await.map(drop)
+    tx.push(DROP_OLDEST, &values![&token, most]).await
 }
 
 /// Replaces a hash by that of the same secret under another pepper.

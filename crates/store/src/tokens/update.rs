@@ -27,7 +27,7 @@ pub(super) async fn update(
     token: &Token,
     event: &Event,
 ) -> Result<Updated<Token>, Failure> {
-    let Some(found) = rows::find(tx, &token.realm, token.id).await? else {
+    let Some(found) = rows::find_to_change(tx, &token.realm, token.id).await? else {
         return Ok(Updated::NotFound);
     };
     if found.version != token.version {

@@ -92,7 +92,7 @@ pub(super) async fn consume(
 ) -> Result<Consumed, Failure> {
     if let Some(mut row) = tx.row(CONSUME, &values![&id, now]).await? {
         let used = row.count("used")?;
-        tx.execute(COUNT, &values![&id, now, now, ip, 1_i64, 0_i64]).await?;
+        tx.push(COUNT, &values![&id, now, now, ip, 1_i64, 0_i64]).await?;
         return Ok(Consumed::Done { used });
     }
     let Some(mut row) = tx.row(STATE, &values![&id, now]).await? else {
@@ -132,7 +132,7 @@ pub(super) async fn store(
     }
     let Usage { first_at, last_at, last_ip, total, denied_total } = usage;
     let values = values![&id, *first_at, *last_at, *last_ip, *total, *denied_total];
-    tx.execute(COUNT, &values).await.map(drop)
+    tx.push(COUNT, &values).await
 }
 
 fn row_of(delta: &UsageDelta) -> [Value<'_>; 6] {

@@ -10,7 +10,9 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, params_from_iter};
 
 use super::file::DatabaseFile;
-use crate::engine::{Connection, Failure, Row, Transaction, Value, Waited, Work, poll_once};
+use crate::engine::{
+    Connection, Failure, Row, Transaction, Value, Waited, Words, Work, in_words, poll_once,
+};
 use crate::migrate::{self, Migrating, OpenError};
 
 /// Bytes of a page, the default of the format.
@@ -34,7 +36,8 @@ impl SqliteConnection {
     /// Opens the file as it stands, refusing one whose schema is not ours.
     pub(super) fn open(file: &DatabaseFile) -> Result<Self, Failure> {
         let mut connection = Self::open_unchecked(file)?;
-        let version = migrate::version_of(&mut connection)?;
+        let version = poll_once(Box::pin(migrate::version_of(&mut connection)));
+        let version = version.ok_or_else(|| Failure::Statement(Box::new(Waited)))??;
         if version == migrate::latest_version() {
             Ok(connection)
         } else {
@@ -156,9 +159,32 @@ impl SqliteConnection {
 }
 
 /// `$1` is a name to `SQLite`, numbered in order of appearance; `?1` is what we mean by it.
-fn in_own_words(sql: &str) -> Box<str> {
-    sql.replace('$', "?").into()
+pub(crate) fn in_own_words(sql: &str) -> Box<str> {
+    in_words(sql, WORDS).replace('$', "?").into()
 }
+
+/// Types and table options of the migrations, and the clauses of statements.
+///
+/// The writer is alone, so rows need no locks, and numbers of the change log appear in their
+/// order: each row is its own transaction, and a snapshot is the next number.
+const WORDS: Words = &[
+    ("{text}", "text"),
+    ("{int}", "integer"),
+    ("{blob}", "blob"),
+    ("{serial}", "integer primary key autoincrement"),
+    ("{table}", "strict"),
+    ("{clustered}", "strict, without rowid"),
+    ("{for_keeping}", ""),
+    ("{for_change}", ""),
+    ("{for_removal}", ""),
+    ("{log_owner}", "integer not null generated always as (seq) virtual"),
+    (
+        "{log_snapshot}",
+        "(select '0:' || n || ':' || n || ':'
+        from (select coalesce(max(seq), 0) + 1 as n from change_log))",
+    ),
+    ("{in_list_2}", "in (select value from json_each('[' || $2 || ']'))"),
+];
 
 #[async_trait]
 impl Connection for SqliteConnection {
@@ -184,6 +210,14 @@ impl Connection for SqliteConnection {
         Ok(touched as u64)
     }
 
+    async fn push(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Failure> {
+        self.execute(sql, values).await.map(drop)
+    }
+
+    async fn lock(&mut self, _: &'static str, _: &[Value<'_>]) -> Result<(), Failure> {
+        Ok(())
+    }
+
     async fn execute_each(
         &mut self,
         sql: &'static str,
@@ -195,27 +229,21 @@ impl Connection for SqliteConnection {
     }
 }
 
+#[async_trait]
 impl Migrating for SqliteConnection {
-    fn words(&self) -> &'static [(&'static str, &'static str)] {
-        &[
-            ("{text}", "text"),
-            ("{int}", "integer"),
-            ("{blob}", "blob"),
-            ("{serial}", "integer primary key autoincrement"),
-            ("{table}", "strict"),
-            ("{clustered}", "strict, without rowid"),
-        ]
+    fn words(&self) -> Words {
+        WORDS
     }
 
-    fn begin(&mut self) -> Result<(), Failure> {
+    async fn begin(&mut self) -> Result<(), Failure> {
         self.command("begin immediate")
     }
 
-    fn script(&mut self, sql: &str) -> Result<(), Failure> {
+    async fn script(&mut self, sql: &str) -> Result<(), Failure> {
         self.raw.execute_batch(sql).map_err(failure)
     }
 
-    fn number(&mut self, sql: &str) -> Result<i64, Failure> {
+    async fn number(&mut self, sql: &str) -> Result<i64, Failure> {
         self.raw.query_row(sql, [], |row| row.get(0)).map_err(failure)
     }
 }

@@ -25,11 +25,14 @@ use async_trait::async_trait;
 use counterfoil_authority::store::Unavailable;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+#[cfg(test)]
+pub(crate) use self::connection::in_own_words;
+
 use self::connection::SqliteConnection;
 use self::file::DatabaseFile;
 use self::readers::Readers;
 use self::writer::{Message, Writer};
-use super::{Engine, Failure, Figures, Listeners, Reach, Work};
+use super::{Engine, Failure, Figures, Listeners, Reach, Waited, Work, poll_once};
 use crate::{BackupProgress, migrate};
 
 /// Write operations that may wait for the writer; beyond, callers wait for a place.
@@ -105,7 +108,8 @@ impl Sqlite {
     ) -> Result<Self, migrate::OpenError> {
         let file = Arc::new(DatabaseFile::open(path, create, memory)?);
         let mut connection = SqliteConnection::open_first(&file)?;
-        migrate::run(&mut connection)?;
+        let migrated = poll_once(Box::pin(migrate::run(&mut connection)));
+        migrated.ok_or_else(|| Failure::Statement(Box::new(Waited)))??;
         let counters = Arc::new(Counters::default());
         let (queue, receiver) = mpsc::channel(QUEUE_OPERATIONS_MAX);
         let writer = Writer::new(receiver, Arc::clone(&file), listeners, Arc::clone(&counters));
@@ -205,6 +209,7 @@ impl Engine for Sqlite {
             checkpoints: read(&self.counters.checkpoints),
             wal_bytes: read(&self.counters.wal_frames) * connection::PAGE_BYTES,
             idle_readers: self.readers.idle() as u64,
+            ..Figures::default()
         }
     }
 }

@@ -1,0 +1,286 @@
+//! The networked engine: PostgreSQL, alone or with standbys.
+//!
+//! - A transaction that writes has a session to itself, runs at READ COMMITTED
+//!   and takes its turn at the rows it decides on (docs/decisions/0013). It is
+//!   repeated as a whole when the database asks for it.
+//! - A point read is one statement and one round trip, on a session that many
+//!   share. A scan sees one state of the database and has a session to itself.
+//! - Every wait has an end: a database that is blocked or frozen is unavailable
+//!   after a few seconds, whatever the network says.
+
+mod address;
+mod failure;
+mod hosts;
+mod migrating;
+mod pool;
+mod session;
+mod tls;
+mod transaction;
+mod value;
+mod words;
+mod writing;
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use counterfoil_authority::store::Unavailable;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use self::failure::failure as failure_of;
+use self::hosts::Hosts;
+use self::pool::{Lanes, Pool};
+use self::transaction::{Open, Shared};
+use self::writing::Late;
+use super::{Engine, Failure, Figures, Listeners, Reach, Transaction, Work};
+use crate::{BackupProgress, OpenError};
+
+pub use self::address::BadAddress;
+
+/// How long a point read takes before the store is unavailable.
+const POINT_WAIT: Duration = Duration::from_secs(3);
+/// How long a scan takes before the store is unavailable.
+const SCAN_WAIT: Duration = Duration::from_secs(30);
+/// Runs of one read whose connection broke.
+const RUNS_MAX: usize = 4;
+/// Scans at the same time; more would take the sessions that writes need.
+const SCANS_MAX: usize = 4;
+/// Sessions that point reads share at most: one process of the server serves thousands of them.
+const LANES_MAX: usize = 4;
+
+/// How to connect.
+pub(crate) struct Connecting<'a> {
+    /// The URL.
+    pub(crate) url: &'a str,
+    /// Whether tables are made where there are none.
+    pub(crate) create: bool,
+    /// Sessions for transactions.
+    pub(crate) sessions_max: u32,
+    /// What the waits between repetitions are drawn from.
+    pub(crate) jitter: u64,
+}
+
+/// What the engine counts.
+#[derive(Default)]
+pub(crate) struct Counters {
+    waiting: AtomicU64,
+    commits: AtomicU64,
+    failed_commits: AtomicU64,
+    round_trips: AtomicU64,
+    connections: AtomicU64,
+}
+
+impl Counters {
+    fn round_trip(&self) {
+        self.round_trips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn committed(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn failed_commit(&self) {
+        self.failed_commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn disconnected(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the tasks of the engine share.
+struct Inner {
+    hosts: Arc<Hosts>,
+    pool: Pool,
+    lanes: Lanes,
+    scans: Semaphore,
+    listeners: Listeners,
+    jitter: AtomicU64,
+    counters: Arc<Counters>,
+}
+
+/// A PostgreSQL database.
+pub(crate) struct Postgres(Arc<Inner>);
+
+impl Postgres {
+    /// Connects, and brings the schema up to date.
+    pub(crate) async fn open(
+        connecting: Connecting<'_>,
+        listeners: Listeners,
+    ) -> Result<Self, OpenError> {
+        let address = address::Address::parse(connecting.url)?;
+        let counters = Arc::new(Counters::default());
+        let hosts = Arc::new(Hosts::new(address, Arc::clone(&counters)));
+        let mut session = hosts.connect().await?;
+        migrating::run(&mut session, connecting.create).await?;
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        Ok(Self(Arc::new(Inner {
+            pool: Pool::new(Arc::clone(&hosts), connecting.sessions_max.max(2)),
+            lanes: Lanes::new(Arc::clone(&hosts), processors.min(LANES_MAX)),
+            hosts,
+            scans: Semaphore::new(SCANS_MAX),
+            listeners,
+            jitter: AtomicU64::new(connecting.jitter),
+            counters,
+        })))
+    }
+}
+
+impl Inner {
+    /// A statement that stands for itself.
+    async fn point(&self, work: &dyn Work) -> Result<(), Failure> {
+        let mut runs = 0;
+        loop {
+            let session = self.lanes.session().await?;
+            let mut connection = Shared(&session);
+            let mut tx = Transaction::new(&mut connection);
+            match work.run(&mut tx).await {
+                Err(failure @ (Failure::Broken(_) | Failure::Again(_))) => {
+                    self.lanes.drop_session(&session);
+                    self.suspect(&session, &failure);
+                    runs += 1;
+                    if runs == RUNS_MAX {
+                        return Err(failure);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Statements on one state of the database.
+    async fn scan(&self, work: &dyn Work) -> Result<(), Failure> {
+        let mut runs = 0;
+        loop {
+            let taken = self.pool.take().await?;
+            let mut open = Open::reading(&taken.session);
+            let mut tx = Transaction::new(&mut open);
+            let outcome = work.run(&mut tx).await;
+            let ended = match &outcome {
+                Err(Failure::Broken(_)) => Ok(()),
+                _ => open.rollback().await,
+            };
+            drop(open);
+            match outcome.and(ended) {
+                Err(failure @ (Failure::Broken(_) | Failure::Again(_))) => {
+                    self.suspect(&taken.session, &failure);
+                    runs += 1;
+                    if runs == RUNS_MAX {
+                        return Err(failure);
+                    }
+                }
+                outcome => {
+                    self.pool.put_back(taken);
+                    return outcome;
+                }
+            }
+        }
+    }
+}
+
+/// A backup of a server is made with its own tools.
+#[derive(Debug, thiserror::Error)]
+#[error("a PostgreSQL database is backed up with pg_dump or pg_basebackup")]
+struct BackedUpElsewhere;
+
+/// What a broken index or an unchecked rule looks like in the catalogue.
+const DAMAGE: &str = "
+select 'the index ' || c.relname || ' is not valid'
+from   pg_index i
+join   pg_class c on c.oid = i.indexrelid
+where  not i.indisvalid
+and    pg_table_is_visible(c.oid)
+union all
+select 'the constraint ' || conname || ' was never checked'
+from   pg_constraint
+where  not convalidated
+and    pg_table_is_visible(conrelid)";
+
+#[async_trait]
+impl Engine for Postgres {
+    async fn write(&self, work: Arc<dyn Work>) -> Result<(), Unavailable> {
+        let inner = Arc::clone(&self.0);
+        // A task of its own: a caller who goes away must not leave a commit that nobody looks at.
+        let task = tokio::spawn(async move {
+            inner.counters.waiting.fetch_add(1, Ordering::Relaxed);
+            let outcome = inner.write(&*work).await;
+            inner.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            outcome
+        });
+        task.await.map_err(Unavailable::new)?
+    }
+
+    async fn read(&self, work: Arc<dyn Work>, reach: Reach) -> Result<(), Unavailable> {
+        let late = |_| Err(Failure::Broken(Box::new(Late)));
+        let outcome = match reach {
+            Reach::Point => {
+                let outcome = timeout(POINT_WAIT, self.0.point(&*work)).await;
+                if outcome.is_err() {
+                    // One that does not answer would keep the next readers waiting too.
+                    self.0.lanes.clear();
+                }
+                outcome.unwrap_or_else(late)
+            }
+            Reach::Scan => {
+                let _turn = self.0.scans.acquire().await.map_err(Unavailable::new)?;
+                timeout(SCAN_WAIT, self.0.scan(&*work)).await.unwrap_or_else(late)
+            }
+        };
+        Ok(outcome?)
+    }
+
+    async fn prepare(&self, statements: Vec<&'static str>) -> Result<(), Unavailable> {
+        let taken = self.0.pool.take().await?;
+        for sql in statements {
+            taken.session.prepare(sql).await?;
+        }
+        self.0.pool.put_back(taken);
+        Ok(())
+    }
+
+    async fn examine(&self) -> Result<Vec<String>, Unavailable> {
+        let taken = self.0.pool.take().await?;
+        let said = taken.session.client.query(DAMAGE, &[]).await.map_err(failure_of)?;
+        let found = said.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>();
+        self.0.pool.put_back(taken);
+        Ok(found.map_err(failure_of)?)
+    }
+
+    async fn backup(
+        &self,
+        _: PathBuf,
+        _: Box<dyn Fn(BackupProgress) + Send>,
+    ) -> Result<(), Unavailable> {
+        Err(Unavailable::new(BackedUpElsewhere))
+    }
+
+    async fn close(&self) {
+        self.0.pool.close().await;
+        self.0.lanes.clear();
+    }
+
+    fn figures(&self) -> Figures {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.0.counters;
+        Figures {
+            waiting: read(&counters.waiting),
+            commits: read(&counters.commits),
+            operations: read(&counters.commits),
+            batch_max: u64::from(read(&counters.commits) > 0),
+            failed_commits: read(&counters.failed_commits),
+            round_trips: read(&counters.round_trips),
+            connections: read(&counters.connections),
+            idle_readers: self.0.pool.idle() as u64,
+            ..Figures::default()
+        }
+    }
+}
