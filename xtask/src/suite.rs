@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
-use crate::host::{self, FCGIWRAP, GIT, NGINX, PYTHON, Peer};
+use crate::host::{self, FCGIWRAP, GIT, NGINX, POSTGRESQL, PYTHON, Peer};
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
 use crate::{api_fuzz, openapi, python, tidy};
@@ -68,7 +68,7 @@ pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
 fn everything(report: &mut Report, wish: &Wish, deadline: Deadline) {
     let mut missing: Vec<&'static Peer> = Vec::new();
     report.step("machine", || {
-        missing = host::provide(&[&NGINX, &FCGIWRAP, &GIT, &PYTHON]);
+        missing = host::provide(&[&NGINX, &FCGIWRAP, &GIT, &PYTHON, &POSTGRESQL]);
         let names: Vec<&str> = missing.iter().map(|peer| peer.name).collect();
         Ok(if missing.is_empty() {
             Outcome::Passed(Tally::PASSED)

@@ -66,7 +66,10 @@ pub enum BackupError {
     #[error("{0} is not empty; a restore never overwrites, choose another --data")]
     NotEmpty(PathBuf),
     /// The database is not a file of this machine.
-    #[error("only the embedded database is backed up this way")]
+    #[error(
+        "a PostgreSQL database is backed up with pg_dump or pg_basebackup, and the key directory \
+         with it; this command backs up the embedded database"
+    )]
     NotEmbedded,
     /// What is inside is not what it should be.
     #[error("the backup cannot be used: {0}")]
@@ -123,6 +126,9 @@ pub async fn write(
     passphrase: &ClearSecret,
     report: std::sync::Arc<dyn Fn(Progress) + Send + Sync>,
 ) -> Result<Manifest, BackupError> {
+    if !matches!(config.data.url(), DatabaseUrl::Sqlite(_)) {
+        return Err(BackupError::NotEmbedded);
+    }
     let out = NewFile::create(path).map_err(at(path))?;
     let keys = KeyDirectory::at(config.data.keys());
     let store = open_store(config, false).await.map_err(InstallationError::from)?;

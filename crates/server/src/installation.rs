@@ -177,7 +177,11 @@ fn is_own(config: &Config, path: &Path) -> bool {
 ///
 /// When it does not exist and `create` is false, or cannot be used.
 pub async fn open_store(config: &Config, create: bool) -> Result<Arc<SqlStore>, OpenError> {
-    let options = OpenOptions { create, ..OpenOptions::default() };
+    let mut jitter = [0; 8];
+    // Without entropy nodes would only be more likely to repeat a transaction at the same time.
+    let _ = OsEntropy.fill(&mut jitter);
+    let options =
+        OpenOptions { create, jitter: u64::from_le_bytes(jitter), ..OpenOptions::default() };
     counterfoil_store::open(&config.data.url(), options).await
 }
 

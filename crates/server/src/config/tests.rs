@@ -131,12 +131,12 @@ fn wrong_variables_are_named() {
     let wrong = from_environment(&[
         ("COUNTERFOIL_SERVER__LISTENN", "x"),
         ("COUNTERFOIL_DOORS__API", "yes"),
-        ("COUNTERFOIL_DATA__DATABASE", "postgres://me:secret@db/counterfoil"),
+        ("COUNTERFOIL_DATA__DATABASE", "mysql://me:secret@db/counterfoil"),
     ]);
     assert_snapshot!(wrong.unwrap_err(), @"
     COUNTERFOIL_SERVER__LISTENN: unknown key `server.listenn`, did you mean `server.listen`?
     COUNTERFOIL_DOORS__API: `doors.api` must be true or false, not `yes`
-    COUNTERFOIL_DATA__DATABASE: `data.database` names PostgreSQL, which comes with a later release; use sqlite:PATH
+    COUNTERFOIL_DATA__DATABASE: `data.database` must be sqlite:PATH or postgres://USER@HOST/NAME
     ");
 }
 

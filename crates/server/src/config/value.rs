@@ -161,10 +161,7 @@ fn check_url(text: &str) -> Result<(), String> {
 fn check_database(text: &str) -> Result<(), String> {
     // The address may hold a password, so it is not repeated.
     match DatabaseUrl::parse(text) {
-        Ok(DatabaseUrl::Sqlite(_)) => Ok(()),
-        Ok(DatabaseUrl::Postgres(_)) => {
-            Err("names PostgreSQL, which comes with a later release; use sqlite:PATH".into())
-        }
-        Err(_) => Err("must be sqlite:PATH".into()),
+        Ok(_) => Ok(()),
+        Err(_) => Err("must be sqlite:PATH or postgres://USER@HOST/NAME".into()),
     }
 }
