@@ -14,8 +14,10 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 1] =
-    [Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") }];
+const MIGRATIONS: [Migration; 2] = [
+    Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
+    Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
+];
 
 const VERSION_TABLE: &str = "create table if not exists schema_version (
     version {int} not null primary key

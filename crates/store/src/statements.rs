@@ -29,6 +29,7 @@ mod tests {
         ("min(seq)", "an end of the index"),
         ("max(seq)", "an end of the index"),
         ("from   key_record", "a handful of rows"),
+        ("from   usage_journal\norder  by seq\nlimit  1", "the first row by its key"),
         ("group  by s.pepper", "asked for by a person, and said to take long"),
         ("select 1 from service where realm", "before a unit is removed"),
         ("and    service = $2\nreturning", "when a service is removed"),

@@ -83,7 +83,7 @@ pub(super) async fn replace(
     }
     let by = &event.origin.actor;
     for id in ids {
-        tx.execute(REVOKE, &values![id, at, by, "replaced"]).await?;
+        tx.execute(REVOKE, &values![id, at, &**by, "replaced"]).await?;
     }
     let derived = end_derived(tx, ids, at, by).await?;
     record(tx, ids, "token.replaced", "replaced", event).await?;
@@ -101,7 +101,7 @@ pub(crate) async fn revoke_all_of(
     event: &Event,
 ) -> Result<(), Failure> {
     let by = &event.origin.actor;
-    let values = values![realm, codec::owner_kind(owner), owner.name(), at, by];
+    let values = values![realm, codec::owner_kind(owner), owner.name(), at, &**by];
     let mut ids = Vec::new();
     for mut row in tx.query(REVOKE_OF_OWNER, &values).await? {
         ids.push(row.token("id")?);
