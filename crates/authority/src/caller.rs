@@ -24,7 +24,7 @@ pub struct RequestContext {
     /// The client's address, after trusted proxies are taken away.
     pub source: Option<IpAddr>,
     /// Its id, for logs and events.
-    pub request_id: Option<String>,
+    pub request_id: Option<Arc<str>>,
 }
 
 /// One role with its reach.
@@ -92,15 +92,21 @@ impl Powers {
 
 /// A key that only the presented credential yields; replayable answers are sealed under it.
 #[derive(Clone)]
-pub struct ReplayKey(pub(crate) Zeroizing<[u8; 32]>);
+pub struct ReplayKey(Zeroizing<Box<str>>);
 
 impl ReplayKey {
-    /// The key that belongs to a presented secret: only who presents it again has it.
+    /// The key that belongs to a presented secret: only who presents it again has it. Nearly no
+    /// request needs it, so it is derived by who does.
     pub(crate) fn of(presented: &str) -> Self {
+        Self(Zeroizing::new(presented.into()))
+    }
+
+    /// The key itself.
+    pub(crate) fn derive(&self) -> Zeroizing<[u8; 32]> {
         let salt = b"counterfoil replay key, 32 bytes";
-        let parts = [presented.as_bytes()];
+        let parts = [self.0.as_bytes()];
         let mac = crate::secret_hash::hmac256(salt, b"counterfoil replay 1", &parts);
-        Self(Zeroizing::new(*mac.as_bytes()))
+        Zeroizing::new(*mac.as_bytes())
     }
 }
 

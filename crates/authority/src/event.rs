@@ -1,7 +1,9 @@
 //! What happened: one record that serves audit, history and, later, notification.
 
 use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
+use crate::caller::RequestContext;
 use crate::clock::{Entropy, NoEntropy, Timestamp};
 use crate::names::RealmName;
 use crate::secret::TokenId;
@@ -35,7 +37,7 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// `user:alice`, `client:gate`, `system`, or `anonymous`.
-    pub actor: String,
+    pub actor: Arc<str>,
     /// The token that the actor presented.
     pub actor_token: Option<TokenId>,
     /// The door.
@@ -43,10 +45,19 @@ pub struct Origin {
     /// The address the request came from.
     pub source: Option<IpAddr>,
     /// The request's id, the same as in the log and in the answer.
-    pub request_id: Option<String>,
+    pub request_id: Option<Arc<str>>,
 }
 
+/// Shared, because every request begins as nobody's.
+static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
+
 impl Origin {
+    /// Of a request, before it is known whose.
+    pub fn anonymous(context: RequestContext) -> Self {
+        let RequestContext { door, source, request_id } = context;
+        Self { actor: Arc::clone(&ANONYMOUS), actor_token: None, door, source, request_id }
+    }
+
     /// Acts of the installation itself.
     pub fn system(door: Door) -> Self {
         Self { actor: "system".into(), actor_token: None, door, source: None, request_id: None }

@@ -12,7 +12,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::clock::{Entropy, NoEntropy};
-use crate::secret_hash::hmac256;
+use crate::secret_hash::{HmacSha256, hmac256, keyed};
 
 /// A key's number within its purpose. The highest one is current.
 pub type KeyId = u32;
@@ -51,27 +51,39 @@ impl fmt::Display for KeyPurpose {
 }
 
 /// 256 bits of key material. Wiped when dropped; shows nothing of itself.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Key {
     #[zeroize(skip)]
     id: KeyId,
     bytes: [u8; 32],
+    /// HMAC with the key already in it, which wipes itself: half of what a code of a short text
+    /// costs is taking up the key.
+    #[zeroize(skip)]
+    keyed: HmacSha256,
 }
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        (self.id, self.bytes) == (other.id, other.bytes)
+    }
+}
+
+impl Eq for Key {}
 
 /// A key that peppers hashes.
 pub type Pepper = Key;
 
 impl Key {
     /// A key with a number.
-    pub const fn new(id: KeyId, bytes: [u8; 32]) -> Self {
-        Self { id, bytes }
+    pub fn new(id: KeyId, bytes: [u8; 32]) -> Self {
+        Self { id, bytes, keyed: keyed(&bytes) }
     }
 
     /// A fresh random key.
     pub fn generate(id: KeyId, entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
         let mut bytes = Zeroizing::new([0; 32]);
         entropy.fill(bytes.as_mut())?;
-        Ok(Self { id, bytes: *bytes })
+        Ok(Self::new(id, *bytes))
     }
 
     /// Its number.
@@ -82,6 +94,11 @@ impl Key {
     /// The material, for hashing and for the key file.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.bytes
+    }
+
+    /// HMAC-SHA-256 that waits for its message.
+    pub(crate) fn keyed(&self) -> HmacSha256 {
+        self.keyed.clone()
     }
 
     /// A text by which the key is recognised and from which it cannot be found.

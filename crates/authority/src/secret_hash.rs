@@ -14,7 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::keys::{KeyId, Pepper};
 
-type HmacSha256 = Hmac<Sha256>;
+/// HMAC-SHA-256 (RFC 2104) with a key in it.
+pub(crate) type HmacSha256 = Hmac<Sha256>;
 
 /// What is kept of a secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,7 +99,8 @@ pub(crate) fn hmac256(key: &[u8; 32], domain: &[u8], parts: &[&[u8]]) -> Mac256 
     Mac256(mac.finalize().into_bytes().into())
 }
 
-fn keyed(key: &[u8; 32]) -> HmacSha256 {
+/// HMAC-SHA-256 under a key.
+pub(crate) fn keyed(key: &[u8; 32]) -> HmacSha256 {
     // HMAC takes a key of any length, so the error branch of the trait cannot occur for 32 bytes.
     #[expect(clippy::expect_used, reason = "HMAC accepts keys of every length (RFC 2104)")]
     HmacSha256::new_from_slice(key).expect("a 32-byte HMAC key")
@@ -106,7 +108,7 @@ fn keyed(key: &[u8; 32]) -> HmacSha256 {
 
 /// The keyed hash of a secret in its canonical text.
 pub fn keyed_hash(pepper: &Pepper, canonical: &str) -> Mac256 {
-    let mut mac = keyed(pepper.bytes());
+    let mut mac = pepper.keyed();
     mac.update(canonical.as_bytes());
     Mac256(mac.finalize().into_bytes().into())
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
@@ -101,7 +102,7 @@ struct RefusalKey {
     service: Option<String>,
     reason: Option<String>,
     source: Option<IpAddr>,
-    actor: String,
+    actor: Arc<str>,
 }
 
 impl RefusalKey {

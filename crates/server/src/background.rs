@@ -25,6 +25,8 @@ use crate::tls::Certificates;
 /// Usage is bookkeeping; a crash loses at most what was gathered since the last flush, and the
 /// promise is one second.
 const USAGE_EVERY: Duration = Duration::from_millis(500);
+/// Of usage that came in masses, one part in 248 each time: all of it within a minute.
+const SETTLE_EVERY: Duration = Duration::from_millis(250);
 /// Other processes on the same database are rare (a command on this machine), and may have
 /// revoked something.
 const CHANGES_EVERY: Duration = Duration::from_millis(200);
@@ -56,6 +58,11 @@ impl Steps {
         running.spawn(each("usage", USAGE_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
             async move { authority.flush_usage().await.map(drop) }
+        }));
+        let authority = shared();
+        running.spawn(each("usage journal", SETTLE_EVERY, stop.clone(), move || {
+            let authority = Arc::clone(&authority);
+            async move { settle(&authority).await }
         }));
         let authority = shared();
         running.spawn(each("changes", CHANGES_EVERY, stop.clone(), move || {
@@ -126,6 +133,14 @@ async fn each<F, E>(
             _ => {}
         }
     }
+}
+
+async fn settle(authority: &Authority) -> Result<(), counterfoil_authority::store::Unavailable> {
+    while authority.settle_usage().await? {
+        // Between two parts others get their turn at the writer.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 async fn purge(authority: &Authority) -> Result<(), counterfoil_authority::store::Unavailable> {

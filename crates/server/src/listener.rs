@@ -2,13 +2,16 @@
 
 mod sources;
 
+use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use axum::Router;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -16,10 +19,10 @@ use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::Service as _;
 use tracing::{debug, warn};
 
 use crate::config::Server;
+use crate::http::Front;
 use crate::http::state::Connection;
 use crate::tls::Certificates;
 use sources::{Share, Sources};
@@ -61,7 +64,6 @@ impl From<&Server> for Limits {
 /// A bound socket and what is served on it.
 pub struct Door {
     socket: TcpListener,
-    router: Router,
     certificates: Option<Arc<Certificates>>,
     places: Arc<Semaphore>,
     sources: Sources,
@@ -87,6 +89,8 @@ impl Door {
         http.http1()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
+            // Answers are small: one buffer costs less than two.
+            .writev(false)
             .max_buf_size(head);
         http.http2()
             .timer(TokioTimer::new())
@@ -97,7 +101,7 @@ impl Door {
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let exempt = limits.trusted_proxies.clone();
         let sources = Sources::new(limits.connections_per_source_max, exempt);
-        Ok(Self { socket, router: Router::new(), certificates, places, sources, limits, http })
+        Ok(Self { socket, certificates, places, sources, limits, http })
     }
 
     /// Where it listens, the port taken if 0 was asked for.
@@ -112,19 +116,19 @@ impl Door {
     /// Accepts until `stop` turns true, then waits for running requests for at most `patience`.
     /// False if some were cut off.
     pub async fn serve(
-        mut self,
-        router: Router,
+        self,
+        front: impl Into<Front>,
         mut stop: watch::Receiver<bool>,
         patience: Duration,
     ) -> bool {
-        self.router = router;
+        let front = front.into();
         loop {
             let connection = tokio::select! {
                 () = stopped(&mut stop) => break,
                 connection = self.accept() => connection,
             };
             if let Some((stream, peer, place)) = connection {
-                self.spawn(stream, peer, place, stop.clone());
+                self.spawn(&front, stream, peer, place, stop.clone());
             }
         }
         drop(self.socket);
@@ -153,6 +157,7 @@ impl Door {
 
     fn spawn(
         &self,
+        front: &Front,
         stream: TcpStream,
         peer: SocketAddr,
         place: Place,
@@ -160,7 +165,7 @@ impl Door {
     ) {
         // Answers are small and complete: waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        let router = self.router.clone();
+        let front = front.clone();
         let http = self.http.clone();
         let patience = self.limits.header_timeout;
         let tls = self.certificates.as_ref().map(|certificates| certificates.config());
@@ -168,14 +173,14 @@ impl Door {
             match tls {
                 None => {
                     let facts = Connection { peer, tls: false };
-                    converse(http, stream, facts, router, stop, patience).await;
+                    converse(http, stream, facts, front, stop, patience).await;
                 }
                 Some(config) => {
                     let handshake = tokio_rustls::TlsAcceptor::from(config).accept(stream);
                     match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
                         Ok(Ok(stream)) => {
                             let facts = Connection { peer, tls: true };
-                            converse(http, stream, facts, router, stop, patience).await;
+                            converse(http, stream, facts, front, stop, patience).await;
                         }
                         Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
                         Err(_) => debug!(%peer, "TLS handshake took too long"),
@@ -185,6 +190,13 @@ impl Door {
             drop(place);
         });
     }
+}
+
+/// How the usual life of a connection ends.
+enum Until<T> {
+    Ended(T),
+    Silent,
+    Stopping,
 }
 
 /// What a connection takes up, free again when it is dropped.
@@ -200,31 +212,37 @@ async fn converse(
     http: auto::Builder<TokioExecutor>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     facts: Connection,
-    router: Router,
+    front: Front,
     mut stop: watch::Receiver<bool>,
     patience: Duration,
 ) {
     let asked = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&asked);
-    let silent = async move {
-        tokio::time::sleep(patience).await;
-        if asked.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    };
-    let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
+    let (noted, front) = (Arc::clone(&asked), Arc::new(front));
+    let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         noted.store(true, Ordering::Relaxed);
-        request.extensions_mut().insert(facts);
-        router.clone().call(request)
+        let front = Arc::clone(&front);
+        async move { Ok::<_, Infallible>(front.answer(request, facts).await) }
     });
-    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = silent => {
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut silent = pin!(tokio::time::sleep(patience));
+    let mut stopping = pin!(stopped(&mut stop));
+    // By hand, because this runs with every request: after the first one nobody is silent.
+    let until = poll_fn(|context| {
+        if let Poll::Ready(ended) = connection.as_mut().poll(context) {
+            return Poll::Ready(Until::Ended(ended));
+        }
+        if !asked.load(Ordering::Relaxed) && silent.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Until::Silent);
+        }
+        stopping.as_mut().poll(context).map(|()| Until::Stopping)
+    });
+    let ended = match until.await {
+        Until::Ended(ended) => ended,
+        Until::Silent => {
             debug!(peer = %facts.peer, "closed: nothing was asked");
             return;
         }
-        () = stopped(&mut stop) => {
+        Until::Stopping => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -460,6 +460,9 @@ impl TokenStore for FailingStore {
     ) -> Result<(), Unavailable> {
         pass!(self.usage_flush(usage, rehashed, events))
     }
+    async fn usage_settle(&self) -> Result<bool, Unavailable> {
+        pass!(self.usage_settle())
+    }
 }
 
 #[async_trait]

@@ -29,5 +29,4 @@ pub use failing::FailingStore;
 pub use memory::MemoryStore;
 pub use migrate::OpenError;
 pub use sql_store::{BackupProgress, OpenOptions, SqlStore, open};
-pub use tokens::USAGE_PER_FLUSH_MAX;
 pub use url::{BadDatabaseUrl, DatabaseUrl};

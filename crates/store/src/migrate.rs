@@ -16,9 +16,10 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
-    Migration { version: 2, sql: include_str!("../migrations/0002_many_nodes.sql") },
+    Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
+    Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
 ];
 
 const VERSION_TABLE: &str = "create table if not exists schema_version (

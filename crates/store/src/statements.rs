@@ -25,11 +25,12 @@ mod tests {
     use crate::{DatabaseUrl, OpenOptions, open};
 
     /// Statements that scan or sort, and why that is bearable.
-    const BORNE: [(&str, &str); 9] = [
+    const BORNE: [(&str, &str); 10] = [
         ("where  at >= $1", "stops at the first row that stays"),
         ("min(seq)", "an end of the index"),
         ("max(seq)", "an end of the index"),
         ("from   key_record", "a handful of rows"),
+        ("from   usage_journal\norder  by seq\nlimit  1", "the first row by its key"),
         ("group  by s.pepper", "asked for by a person, and said to take long"),
         ("select 1 from service where realm", "before a unit is removed"),
         ("and    service = $2\nreturning", "when a service is removed"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Active, Authority, Binding, Verdict, VerifyRequest};
-use crate::cache::Entry;
+use crate::cache::{Entry, Standing};
 use crate::caller::{Caller, Powers, ReplayKey, RequestContext};
 use crate::event::Origin;
 use crate::kind::Kind;
@@ -24,6 +24,22 @@ pub enum AuthRefusal {
     Unavailable(#[from] Refusal),
 }
 
+/// A presented token, as far as it is known before its secret is compared.
+struct Found {
+    realm: RealmName,
+    /// Whether it is for the API.
+    for_api: bool,
+    /// The token itself, where the way to it was its id.
+    entry: Option<Arc<Entry>>,
+}
+
+impl Found {
+    fn of(entry: &Entry) -> Self {
+        let for_api = entry.profile.services.includes(COUNTERFOIL);
+        Self { realm: entry.owner.realm.clone(), for_api, entry: None }
+    }
+}
+
 impl Authority {
     /// Recognises the caller of an API by the token they present.
     ///
@@ -34,24 +50,19 @@ impl Authority {
         presented: &str,
         context: RequestContext,
     ) -> Result<Caller, AuthRefusal> {
-        let anonymous = Origin {
-            actor: "anonymous".into(),
-            actor_token: None,
-            door: context.door,
-            source: context.source,
-            request_id: context.request_id,
-        };
-        let Some((realm, for_api)) = self.realm_of(presented).await? else {
+        let anonymous = Origin::anonymous(context);
+        let Some(found) = self.found(presented).await? else {
             // Recorded under the main realm: a credential that is nobody's belongs to none.
             let realm = main_realm().ok_or(AuthRefusal::Denied)?;
-            self.probe(presented, &realm, &Binding::Unbound, &anonymous).await?;
+            self.probe(presented, &realm, &Binding::Unbound, &anonymous, None).await?;
             return Err(AuthRefusal::Denied);
         };
         // A token for the API obeys the policy of the service that the API is.
+        let Found { realm, for_api, entry } = found;
         let binding = if for_api { Binding::Service(api_service()?) } else { Binding::Unbound };
-        match self.probe(presented, &realm, &binding, &anonymous).await? {
+        match self.probe(presented, &realm, &binding, &anonymous, entry.as_deref()).await? {
             Verdict::Active(active) => {
-                Ok(self.caller_of(&active, realm, presented, anonymous).await?)
+                Ok(self.caller_of(&active, realm, for_api, presented, anonymous).await?)
             }
             Verdict::Inactive { .. } => Err(AuthRefusal::Denied),
         }
@@ -63,8 +74,9 @@ impl Authority {
         realm: &RealmName,
         binding: &Binding,
         origin: &Origin,
+        entry: Option<&Entry>,
     ) -> Result<Verdict, Refusal> {
-        self.verify(VerifyRequest {
+        let request = VerifyRequest {
             realm,
             presented,
             username: None,
@@ -76,25 +88,28 @@ impl Authority {
             consume: true,
             throttled: true,
             origin,
-        })
-        .await
+        };
+        self.verify_found(request, entry).await
     }
 
-    /// The realm of the presented token, for doors whose paths name none, and whether the token
-    /// is for the API.
-    async fn realm_of(&self, presented: &str) -> Result<Option<(RealmName, bool)>, Refusal> {
+    /// The presented token's realm, for doors whose paths name none.
+    async fn found(&self, presented: &str) -> Result<Option<Found>, Refusal> {
         match self.shape(presented) {
-            Shape::Prefixed { id, .. } => self.realm_by_id(id).await,
+            Shape::Prefixed { id, .. } => {
+                let entry = self.entry(id).await?;
+                Ok(entry
+                    .map(|entry| Found { entry: Some(Arc::clone(&entry)), ..Found::of(&entry) }))
+            }
             Shape::Grouped(normal) => {
                 let keys = self.keys();
                 for pepper in keys.peppers() {
                     let mac = crate::secret_hash::keyed_hash(pepper, &normal);
                     if let Some(id) = self.cache.id_by_hash(&mac) {
-                        return self.realm_by_id(id).await;
+                        return Ok(self.entry(id).await?.map(|entry| Found::of(&entry)));
                     }
                     if let Some(record) = self.store.token_record_by_hash(mac).await? {
                         let for_api = record.services.includes(COUNTERFOIL);
-                        return Ok(Some((record.realm, for_api)));
+                        return Ok(Some(Found { realm: record.realm, for_api, entry: None }));
                     }
                 }
                 Ok(None)
@@ -103,23 +118,21 @@ impl Authority {
         }
     }
 
-    async fn realm_by_id(&self, id: TokenId) -> Result<Option<(RealmName, bool)>, Refusal> {
-        let facts = |entry: &Entry| {
-            (entry.owner.realm.clone(), entry.profile.services.includes(COUNTERFOIL))
-        };
-        let known = self.cache.with_token(id, facts);
+    async fn entry(&self, id: TokenId) -> Result<Option<Arc<Entry>>, Refusal> {
+        let known = self.cache.token(id);
         if known.is_some() {
             return Ok(known);
         }
         let tag = self.cache.position();
         let record = self.store.token_record(id).await?;
-        Ok(record.map(|record| facts(&self.cache.fill(record, tag))))
+        Ok(record.map(|record| self.cache.fill(record, tag)))
     }
 
     async fn caller_of(
         &self,
         active: &Active,
         realm: RealmName,
+        for_api: bool,
         presented: &str,
         anonymous: Origin,
     ) -> Result<Caller, Refusal> {
@@ -133,19 +146,18 @@ impl Authority {
             }
             OwnerFacts::Gone => return Err(Refusal::NotFound(crate::refusal::Thing::User)),
         };
-        let powers = if let Some(powers) = owner.powers.get() {
-            Arc::clone(powers)
+        let Standing { powers, actor } = if let Some(standing) = owner.standing.get() {
+            standing.clone()
         } else {
             let powers = Arc::new(self.powers_of(&realm, &owner.facts).await?);
-            Arc::clone(owner.powers.get_or_init(|| powers))
+            let actor = subject.actor().into();
+            owner.standing.get_or_init(|| Standing { powers, actor }).clone()
         };
-        let for_api = active.profile().services.includes(COUNTERFOIL);
         let token_scopes = match active.kind() {
             Kind::ClientKey => None,
             _ => Some(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str))),
         };
-        let origin =
-            Origin { actor: subject.actor(), actor_token: Some(active.token()), ..anonymous };
+        let origin = Origin { actor, actor_token: Some(active.token()), ..anonymous };
         Ok(Caller {
             realm,
             subject,

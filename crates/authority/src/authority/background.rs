@@ -2,13 +2,18 @@
 //!
 //! Production loops them, tests call them; the next run is the retry.
 
+use std::sync::atomic::Ordering;
+
 use super::Authority;
 use crate::store::{Change, ChangeListener, Unavailable};
 
 /// Changes read per step of following the log.
 const CHANGES_PER_STEP: u32 = 1000;
-/// Tokens whose usage is stored in one transaction, so that a flush never holds the writer long.
-const USAGE_PER_TRANSACTION: usize = 4096;
+/// Tokens whose usage is stored in one transaction, so that a flush never holds the writer long:
+/// so many are appended to the store's journal within some ten milliseconds.
+const USAGE_PER_TRANSACTION: usize = 65_536;
+/// Tokens in a flush from which on the store is taken to be busy with them.
+const BUSY_TOKENS: usize = 512;
 
 impl Authority {
     /// Stores gathered usage, re-hashed secrets and refusals. Returns how many tokens it was
@@ -29,9 +34,11 @@ impl Authority {
     async fn flush(&self, closing: bool) -> Result<usize, Unavailable> {
         let mut batch = self.ledger.drain(self.now(), closing);
         if batch.is_empty() {
+            self.flushed_last.store(0, Ordering::Relaxed);
             return Ok(0);
         }
         let tokens = batch.usage.len();
+        self.flushed_last.store(tokens, Ordering::Relaxed);
         // In the order of the key, so that one pass through the tree serves a whole batch.
         batch.usage.sort_unstable_by_key(|delta| delta.token);
         loop {
@@ -52,6 +59,13 @@ impl Authority {
                 return Ok(tokens);
             }
         }
+    }
+
+    /// Adds usage that the store kept aside to its tokens. True if more should be added at once:
+    /// while masses arrive, a part per call is enough, because what gathers longer costs less.
+    pub async fn settle_usage(&self) -> Result<bool, Unavailable> {
+        let more = self.store.usage_settle().await?;
+        Ok(more && self.flushed_last.load(Ordering::Relaxed) < BUSY_TOKENS)
     }
 
     /// Takes note of what other processes changed in the store.

@@ -158,7 +158,7 @@ impl Authority {
         let owner_unit = self.unit_of_owner(&after.realm, &after.owner).await?;
         let by_unit = owner_unit.is_some_and(|unit| reach.units.contains(&unit));
         let administrates = reach.whole || by_unit || reach.covers_services(&after.services);
-        let issued = own && before.created_by == caller.origin.actor;
+        let issued = own && *before.created_by == *caller.origin.actor;
         if !administrates && !issued {
             let why = "what somebody else issued may only be narrowed";
             return Err(Refusal::BeyondGrant(why));

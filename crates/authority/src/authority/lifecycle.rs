@@ -224,7 +224,7 @@ impl Authority {
                 if let Some(reason) = &reason {
                     event = event.with_reason(reason.clone());
                 }
-                TokenAct::Revoke { by: origin.actor.clone(), reason }
+                TokenAct::Revoke { by: origin.actor.to_string(), reason }
             }
         };
         let change = TokenChange {
@@ -329,13 +329,7 @@ impl Authority {
         credentials: &[ClearSecret],
         context: RequestContext,
     ) -> Result<(), Refusal> {
-        let origin = Origin {
-            actor: "holder".into(),
-            actor_token: None,
-            door: context.door,
-            source: context.source,
-            request_id: context.request_id,
-        };
+        let origin = Origin { actor: "holder".into(), ..Origin::anonymous(context) };
         for credential in credentials {
             let Some(record) = self.possessed(credential).await? else {
                 continue;

@@ -105,6 +105,8 @@ pub struct Authority {
     /// Keys the memory of slow secrets that verified; never leaves the process.
     process_key: zeroize::Zeroizing<[u8; 32]>,
     followed: parking_lot::Mutex<Option<LogPlace>>,
+    /// Tokens in the latest flush of usage.
+    flushed_last: std::sync::atomic::AtomicUsize,
 }
 
 /// Why an authority cannot be set up.
@@ -147,6 +149,7 @@ impl Authority {
             throttle: Throttle::default(),
             process_key,
             followed: parking_lot::Mutex::new(None),
+            flushed_last: std::sync::atomic::AtomicUsize::new(0),
         })
     }
 

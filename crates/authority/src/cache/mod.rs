@@ -37,14 +37,23 @@ pub struct OwnerCell {
     pub realm: RealmName,
     /// How the owner stands.
     pub facts: OwnerFacts,
-    /// What the owner may do in the API, once somebody asked.
-    pub(crate) powers: OnceLock<Arc<Powers>>,
+    /// What the owner is as a caller of the API, once they were one.
+    pub(crate) standing: OnceLock<Standing>,
     stale: AtomicBool,
+}
+
+/// An owner as a caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    /// What they may do.
+    pub(crate) powers: Arc<Powers>,
+    /// What events call them.
+    pub(crate) actor: Arc<str>,
 }
 
 impl OwnerCell {
     fn new(realm: RealmName, facts: OwnerFacts) -> Arc<Self> {
-        Arc::new(Self { realm, facts, powers: OnceLock::new(), stale: AtomicBool::new(false) })
+        Arc::new(Self { realm, facts, standing: OnceLock::new(), stale: AtomicBool::new(false) })
     }
 
     /// Whether the owner changed since: every token that points here is a miss then.
@@ -135,6 +144,15 @@ impl Cache {
     pub(crate) fn with_token<T>(&self, id: TokenId, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         let seen = self.tokens.with(id, |entry| (!entry.owner.is_stale()).then(|| look(entry)));
         let seen = seen.flatten();
+        if seen.is_none() {
+            self.misses.fetch_add(1, Ordering::Relaxed);
+        }
+        seen
+    }
+
+    /// A cached token to keep for one request; `None` on a miss.
+    pub(crate) fn token(&self, id: TokenId) -> Option<Arc<Entry>> {
+        let seen = self.tokens.get(id).filter(|entry| !entry.owner.is_stale());
         if seen.is_none() {
             self.misses.fetch_add(1, Ordering::Relaxed);
         }

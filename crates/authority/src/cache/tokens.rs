@@ -221,13 +221,13 @@ struct Shard {
     index: HashTable<u32>,
     seats: Vec<Seat>,
     hand: usize,
+    hits: AtomicU64,
 }
 
 /// The bounded map.
 pub(crate) struct Tokens {
     shards: Vec<RwLock<Shard>>,
     seats_per_shard: usize,
-    hits: AtomicU64,
 }
 
 /// Ids are random base62, so mixing the bytes is hash enough.
@@ -243,11 +243,7 @@ fn hash_of(id: &TokenId) -> u64 {
 impl Tokens {
     pub(super) fn new(capacity: usize) -> Self {
         let seats_per_shard = (capacity / SHARDS).max(1);
-        Self {
-            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            seats_per_shard,
-            hits: AtomicU64::new(0),
-        }
+        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect(), seats_per_shard }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -260,7 +256,7 @@ impl Tokens {
     }
 
     pub(super) fn hits(&self) -> u64 {
-        self.hits.load(Ordering::Relaxed)
+        self.shards.iter().map(|shard| shard.read().hits.load(Ordering::Relaxed)).sum()
     }
 
     fn shard(&self, hash: u64) -> Option<&RwLock<Shard>> {
@@ -268,13 +264,20 @@ impl Tokens {
         self.shards.get(usize::try_from(hash >> 58).unwrap_or(0))
     }
 
-    pub(super) fn with<T>(&self, id: TokenId, look: impl FnOnce(&Entry) -> T) -> Option<T> {
+    pub(super) fn with<T>(&self, id: TokenId, look: impl FnOnce(&Arc<Entry>) -> T) -> Option<T> {
         let hash = hash_of(&id);
         let shard = self.shard(hash)?.read();
         let seat = shard.find(hash, id).and_then(|seat| shard.seats.get(seat))?;
-        seat.used.store(true, Ordering::Relaxed);
-        self.hits.fetch_add(1, Ordering::Relaxed);
+        // Written only when it changes: a line of memory that nobody writes is shared by all cores.
+        if !seat.used.load(Ordering::Relaxed) {
+            seat.used.store(true, Ordering::Relaxed);
+        }
+        shard.hits.fetch_add(1, Ordering::Relaxed);
         Some(look(&seat.entry))
+    }
+
+    pub(super) fn get(&self, id: TokenId) -> Option<Arc<Entry>> {
+        self.with(id, Arc::clone)
     }
 
     /// Puts the entry in unless `moved` says, under the shard's lock, that it is out of date.
@@ -300,7 +303,9 @@ impl Tokens {
 
     pub(super) fn clear(&self) {
         for shard in &self.shards {
-            *shard.write() = Shard::default();
+            let mut shard = shard.write();
+            let hits = std::mem::take(&mut shard.hits);
+            *shard = Shard { hits, ..Shard::default() };
         }
     }
 }

@@ -36,7 +36,7 @@ fn caller(subject: Owner, powers: Powers, token_scopes: Option<ApiScopes>) -> Ca
         for_api: true,
         token_scopes,
         powers: Arc::new(powers),
-        replay_key: ReplayKey(Zeroizing::new([0; 32])),
+        replay_key: ReplayKey::of(""),
         origin: Origin::system(Door::Api),
     }
 }

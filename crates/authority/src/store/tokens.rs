@@ -331,10 +331,16 @@ pub trait TokenStore {
         ip: Option<IpAddr>,
     ) -> Result<Consumed, Unavailable>;
     /// Stores bookkeeping: usage, re-hashed secrets, and events of refusals.
+    ///
+    /// A store may keep the usage of many tokens aside, as durable as the rest, and show it
+    /// only after [`Self::usage_settle`]; that of few shows at once.
     async fn usage_flush(
         &self,
         usage: Vec<UsageDelta>,
         rehashed: Vec<Rehash>,
         events: Vec<Event>,
     ) -> Result<(), Unavailable>;
+    /// Adds a part of the usage that was kept aside to its tokens; false if there was none left.
+    /// Takes at most some ten milliseconds of the writer's time.
+    async fn usage_settle(&self) -> Result<bool, Unavailable>;
 }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -19,7 +18,7 @@ use crate::app;
 use crate::background::Steps;
 use crate::clock::Stopwatch;
 use crate::config::{Config, load};
-use crate::http::{self, AppState};
+use crate::http::{self, AppState, Front};
 use crate::installation::{self, IfEmpty, Installation, Lock, write_admin_key};
 use crate::listener::{Door, Limits};
 use crate::telemetry;
@@ -130,12 +129,12 @@ async fn serve_installation(
     let settings = app::http_settings(config, bound);
     let state = AppState::new(Arc::clone(&installation.authority), settings)
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
-    let mut doors = vec![(main, http::router(state.clone()))];
+    let mut doors = vec![(main, Front::new(state.clone()))];
     let mut metrics = None;
     if let Some(listen) = config.metrics.listen {
         let door = bind(listen, None, limits).await?;
         metrics = Some(address(&door)?);
-        doors.push((door, http::metrics_router(state)));
+        doors.push((door, http::metrics_router(state).into()));
     }
     let (stopper, stop) = watch::channel(false);
     let data = config.data.dir.clone();
@@ -165,15 +164,15 @@ fn address(door: &Door) -> Result<SocketAddr, Failure> {
 
 /// Serves all doors until a signal comes, then lets running requests end.
 async fn until_stopped(
-    doors: Vec<(Door, Router)>,
+    doors: Vec<(Door, Front)>,
     mut signals: Signals,
     stopper: watch::Sender<bool>,
     stop: &watch::Receiver<bool>,
     patience: Duration,
 ) {
     let mut serving = tokio::task::JoinSet::new();
-    for (door, router) in doors {
-        serving.spawn(door.serve(router, stop.clone(), patience));
+    for (door, front) in doors {
+        serving.spawn(door.serve(front, stop.clone(), patience));
     }
     signals.next().await;
     info!("stopping: no new connections, running requests may end");

@@ -90,19 +90,23 @@ pub async fn authz(
     request: Request,
 ) -> Response {
     // The body is nobody's business here, and a request with one cannot be shared.
-    let (request, _) = request.into_parts();
+    answer(&state, &arrival, &request.into_parts().0).await
+}
+
+/// Decides about a request by its head.
+pub async fn answer(state: &AppState, arrival: &Arrival, request: &Parts) -> Response {
     let path = request.uri.path();
     let rest = path.strip_prefix(PREFIX).unwrap_or_default();
     let (name, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let Ok(label) = ServiceLabel::parse(name) else {
         // No service has such a name; whatever was presented is not good for it.
-        let presented = !matches!(credential_of(&state, &request), Credential::Absent);
+        let presented = !matches!(credential_of(state, request), Credential::Absent);
         return denied("counterfoil", presented);
     };
-    let realm = realm_of(&state, &request);
-    let credential = credential_of(&state, &request);
-    let asked = Asked { realm: &realm, label: &label, arrival: &arrival, credential };
-    match decide(&state, &request, below, asked).await {
+    let realm = realm_of(state, request);
+    let credential = credential_of(state, request);
+    let asked = Asked { realm: &realm, label: &label, arrival, credential };
+    match decide(state, request, below, asked).await {
         Ok(response) => response,
         Err(refusal) => Problem::from(refusal).into_response(),
     }

@@ -1,8 +1,9 @@
 //! Request bodies: JSON within limits, read strictly, with the field named when one is wrong.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::HttpBody;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
@@ -72,8 +73,7 @@ impl FromRequest<AppState> for JsonBytes {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        require_json(&parts.headers)?;
-        Ok(Self(read(body, state.settings.body_bytes_max).await?))
+        json_bytes_of(state, &parts.headers, body).await.map(Self)
     }
 }
 
@@ -86,6 +86,16 @@ impl FromRequest<AppState> for BatchBytes {
         let limit = state.settings.body_bytes_max.max(BATCH_BODY_BYTES_MAX);
         Ok(Self(read(body, limit).await?))
     }
+}
+
+/// Reads the JSON body of a request of ordinary size.
+pub async fn json_bytes_of(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: impl HttpBody<Data = Bytes>,
+) -> Result<Bytes, Problem> {
+    require_json(headers)?;
+    read(body, state.settings.body_bytes_max).await
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -103,18 +113,23 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Reads a body of at most `limit` bytes within [`BODY_TIMEOUT`].
-async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+async fn read(body: impl HttpBody<Data = Bytes>, limit: usize) -> Result<Bytes, Problem> {
     read_within(BODY_TIMEOUT, body, limit).await
 }
 
-async fn read_within(patience: Duration, body: Body, limit: usize) -> Result<Bytes, Problem> {
+async fn read_within(
+    patience: Duration,
+    body: impl HttpBody<Data = Bytes>,
+    limit: usize,
+) -> Result<Bytes, Problem> {
     tokio::time::timeout(patience, read_all(body, limit)).await.unwrap_or_else(|_| {
         let detail = format!("the body did not arrive within {} seconds", patience.as_secs());
         Err(Problem::new(Sort::RequestTimeout, detail))
     })
 }
 
-async fn read_all(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+async fn read_all(body: impl HttpBody<Data = Bytes>, limit: usize) -> Result<Bytes, Problem> {
+    let mut body = pin!(body);
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     let mut length = 0_usize;
@@ -245,6 +260,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
+    use axum::body::Body;
     use hyper::body::Frame;
     use serde::Deserialize;
 

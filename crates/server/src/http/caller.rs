@@ -34,26 +34,35 @@ impl FromRequestParts<AppState> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let Arrived(arrival) = Arrived::from_request_parts(parts, state).await?;
-        let presented = match bearer(&parts.headers) {
-            Bearer::Token(presented) => presented,
-            Bearer::Absent => return Err(Problem::unauthenticated(false)),
-            Bearer::Unreadable => return Err(Problem::unauthenticated(true)),
-        };
-        let authority = &state.authority;
-        match authority.authenticate(presented, arrival.context(Door::Api)).await {
-            Ok(caller) => {
-                arrival.recognise(&caller.realm, &caller.origin);
-                Ok(Self(caller))
-            }
-            Err(AuthRefusal::Denied) => {
-                let delay = authority.refusal_delay(arrival.source, None, None);
-                if !delay.is_zero() {
-                    tokio::time::sleep(delay).await;
-                }
-                Err(Problem::unauthenticated(true))
-            }
-            Err(unavailable) => Err(unavailable.into()),
+        authenticated(state, &arrival, &parts.headers).await.map(Self)
+    }
+}
+
+/// The caller whose token stands in these headers.
+pub async fn authenticated(
+    state: &AppState,
+    arrival: &Arrival,
+    headers: &HeaderMap,
+) -> Result<Caller, Problem> {
+    let presented = match bearer(headers) {
+        Bearer::Token(presented) => presented,
+        Bearer::Absent => return Err(Problem::unauthenticated(false)),
+        Bearer::Unreadable => return Err(Problem::unauthenticated(true)),
+    };
+    let authority = &state.authority;
+    match authority.authenticate(presented, arrival.context(Door::Api)).await {
+        Ok(caller) => {
+            arrival.recognise(&caller.realm, &caller.origin);
+            Ok(caller)
         }
+        Err(AuthRefusal::Denied) => {
+            let delay = authority.refusal_delay(arrival.source, None, None);
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            Err(Problem::unauthenticated(true))
+        }
+        Err(unavailable) => Err(unavailable.into()),
     }
 }
 

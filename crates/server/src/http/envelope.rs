@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::caller::RequestContext;
@@ -14,6 +15,7 @@ use counterfoil_authority::names::RealmName;
 use counterfoil_authority::verdict::Door;
 use ipnet::IpNet;
 
+use super::metrics::Metrics;
 use super::problem::{Problem, Sort};
 use super::state::{AppState, Connection, Shared};
 use crate::clock::Stopwatch;
@@ -32,26 +34,38 @@ pub struct Arrival {
     /// The client's address, after trusted proxies are taken away.
     pub source: Option<IpAddr>,
     /// Names the request everywhere.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Who turned out to be calling; set once by the extractor, read for the record of refusals.
     caller: OnceLock<(RealmName, Origin)>,
 }
 
 impl Arrival {
+    /// A request with these headers on a connection.
+    pub fn new(state: &Shared, connection: Option<&Connection>, headers: &HeaderMap) -> Self {
+        let peer = connection.map(|connection| connection.peer.ip().to_canonical());
+        let proxies = &state.settings.trusted_proxies;
+        let peer_is_trusted = peer.is_some_and(|peer| is_in(proxies, peer));
+        let source = match peer {
+            Some(peer) if peer_is_trusted => Some(forwarded_source(headers, proxies, peer)),
+            other => other,
+        };
+        Self {
+            peer_is_trusted,
+            tls: connection.is_some_and(|connection| connection.tls),
+            source,
+            request_id: state.request_ids.issue(state.authority.now()),
+            caller: OnceLock::new(),
+        }
+    }
+
     /// The context in which a credential is looked at.
     pub fn context(&self, door: Door) -> RequestContext {
-        RequestContext { door, source: self.source, request_id: Some(self.request_id.clone()) }
+        RequestContext { door, source: self.source, request_id: Some(Arc::clone(&self.request_id)) }
     }
 
     /// The origin of an act by nobody in particular.
     pub fn anonymous(&self, door: Door) -> Origin {
-        Origin {
-            actor: "anonymous".to_owned(),
-            actor_token: None,
-            door,
-            source: self.source,
-            request_id: Some(self.request_id.clone()),
-        }
+        Origin::anonymous(self.context(door))
     }
 
     /// Notes who is calling.
@@ -61,41 +75,64 @@ impl Arrival {
     }
 }
 
-/// Wraps every route.
+/// Wraps every route of the router.
 pub async fn envelope(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
-    let arrival = Arc::new(arrive(&state, &request));
+    let connection = request.extensions().get::<Connection>();
+    let arrival = Arc::new(Arrival::new(&state, connection, request.headers()));
     request.extensions_mut().insert(Arc::clone(&arrival));
-
-    let mut response = match host_fault(&request) {
+    let response = match host_fault(request.version(), request.headers()) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
     };
-
     let template = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let problem = response.extensions_mut().remove::<Problem>();
-    if let Some(problem) = &problem {
-        record_refusal(&state, &arrival, problem, template);
-        name_request(&mut response, problem, &arrival.request_id);
+    let served = Served { state: &state, arrival: &arrival, method: &method, template };
+    served.finish(response, |metrics, status| metrics.served(template, status, watch.elapsed()))
+}
+
+/// A request whose answer is there.
+pub struct Served<'a> {
+    /// The doors.
+    pub state: &'a Shared,
+    /// The request.
+    pub arrival: &'a Arrival,
+    /// Its method.
+    pub method: &'a Method,
+    /// The route it took.
+    pub template: &'a str,
+}
+
+impl Served<'_> {
+    /// Gives the answer its id and headers, records a refusal, counts and logs. `note` counts
+    /// and says how long it took.
+    pub fn finish(
+        self,
+        mut response: Response,
+        note: impl FnOnce(&Metrics, StatusCode) -> Duration,
+    ) -> Response {
+        let Self { state, arrival, method, template } = self;
+        let problem = response.extensions_mut().remove::<Problem>();
+        if let Some(problem) = &problem {
+            record_refusal(state, arrival, problem, template);
+            name_request(&mut response, problem, &arrival.request_id);
+        }
+        dress(response.headers_mut(), &arrival.request_id, arrival.tls);
+        let elapsed = note(&state.metrics, response.status());
+        // The class alone: a detail may name a field, and that name is whatever was sent.
+        let problem = problem.as_ref().map_or("", |problem| problem.sort().entry().slug);
+        let (status, id) = (response.status().as_u16(), &*arrival.request_id);
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        if status >= 500 {
+            tracing::warn!(request_id = id, %method, route = template, status, micros, problem);
+        } else if changes_something(method, template) {
+            tracing::info!(request_id = id, %method, route = template, status, micros, problem);
+        } else {
+            tracing::debug!(request_id = id, %method, route = template, status, micros, problem);
+        }
+        response
     }
-    dress(response.headers_mut(), &arrival.request_id, arrival.tls);
-    let status = response.status();
-    let elapsed = watch.elapsed();
-    state.metrics.served(template, status, elapsed);
-    // The class alone: a detail may name a field, and that name is whatever was sent.
-    let problem = problem.as_ref().map_or("", |problem| problem.sort().entry().slug);
-    let (status, id) = (status.as_u16(), arrival.request_id.as_str());
-    let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-    if status >= 500 {
-        tracing::warn!(request_id = id, %method, route = template, status, micros, problem);
-    } else if changes_something(&method, template) {
-        tracing::info!(request_id = id, %method, route = template, status, micros, problem);
-    } else {
-        tracing::debug!(request_id = id, %method, route = template, status, micros, problem);
-    }
-    response
 }
 
 /// Whether a request is worth a line in an ordinary log: looks are not.
@@ -105,12 +142,12 @@ fn changes_something(method: &Method, template: &str) -> bool {
 
 /// What is wrong with the `Host` of a request (RFC 9112 section 3.2): with none or two of them, a
 /// proxy and this server could take it for different hosts, and so for different realms.
-fn host_fault(request: &Request) -> Option<Problem> {
-    let mut lines = request.headers().get_all(header::HOST).iter();
+pub fn host_fault(version: Version, headers: &HeaderMap) -> Option<Problem> {
+    let mut lines = headers.get_all(header::HOST).iter();
     let first = lines.next();
     let fault = match first {
         // HTTP/1.0 knows no Host, and HTTP/2 has `:authority` instead.
-        None if request.version() != Version::HTTP_11 => return None,
+        None if version != Version::HTTP_11 => return None,
         None => "a request of HTTP/1.1 needs a Host line",
         Some(_) if lines.next().is_some() => "a request has one Host line at most",
         Some(line) if !is_host(line.as_bytes()) => "Host must be a host name, with or without port",
@@ -122,24 +159,6 @@ fn host_fault(request: &Request) -> Option<Problem> {
 /// Whether a `Host` has the form `host[:port]`. It may be empty.
 fn is_host(value: &[u8]) -> bool {
     value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
-}
-
-fn arrive(state: &Shared, request: &Request) -> Arrival {
-    let connection = request.extensions().get::<Connection>();
-    let peer = connection.map(|connection| connection.peer.ip().to_canonical());
-    let proxies = &state.settings.trusted_proxies;
-    let peer_is_trusted = peer.is_some_and(|peer| is_in(proxies, peer));
-    let source = match peer {
-        Some(peer) if peer_is_trusted => Some(forwarded_source(request.headers(), proxies, peer)),
-        other => other,
-    };
-    Arrival {
-        peer_is_trusted,
-        tls: connection.is_some_and(|connection| connection.tls),
-        source,
-        request_id: state.request_ids.issue(state.authority.now()),
-        caller: OnceLock::new(),
-    }
 }
 
 fn is_in(networks: &[IpNet], address: IpAddr) -> bool {

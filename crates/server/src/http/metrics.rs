@@ -5,7 +5,7 @@
 //! proxy is on the same machine too. An own listener serves [`exposition`] without one.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts as _, Request, State};
@@ -27,6 +27,7 @@ use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
 
 use super::caller::{Authenticated, Bearer, bearer};
+use super::front::Way;
 use super::problem::Problem;
 use super::state::{AppState, Shared};
 
@@ -64,6 +65,7 @@ struct RouteSeries {
 pub struct Metrics {
     registry: Registry,
     routes: RwLock<HashMap<String, RouteSeries>>,
+    short: [OnceLock<RouteSeries>; 2],
     durations: Family<RouteLabels, Histogram>,
     answers: Family<StatusLabels, Counter>,
     /// One counter per door and outcome, in the order of [`DOORS`] and [`REASONS`], active last:
@@ -72,12 +74,13 @@ pub struct Metrics {
 }
 
 impl RouteSeries {
-    fn note(&self, status: StatusCode, elapsed: Duration) {
+    fn note(&self, status: StatusCode, elapsed: Duration) -> Duration {
         self.duration.observe(elapsed.as_secs_f64());
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);
         if let Some(counter) = self.classes.get(class) {
             counter.inc();
         }
+        elapsed
     }
 }
 
@@ -116,18 +119,23 @@ impl Metrics {
             }
         }
         registry.register_collector(Box::new(Gauges(authority)));
-        Self { registry, routes: RwLock::default(), durations, answers, verify }
+        let short = [OnceLock::new(), OnceLock::new()];
+        Self { registry, routes: RwLock::default(), short, durations, answers, verify }
     }
 
-    /// Notes an answer.
-    pub fn served(&self, route: &str, status: StatusCode, elapsed: Duration) {
-        {
-            let routes = self.routes.read();
-            if let Some(series) = routes.get(route) {
-                return series.note(status, elapsed);
-            }
-        }
-        self.series_of(route).note(status, elapsed);
+    /// Notes an answer, and returns how long it took.
+    pub fn served(&self, route: &str, status: StatusCode, elapsed: Duration) -> Duration {
+        let known = self.routes.read().get(route).map(|series| series.note(status, elapsed));
+        known.unwrap_or_else(|| self.series_of(route).note(status, elapsed))
+    }
+
+    /// The same for the routes that are asked most often, whose series are at hand.
+    pub fn served_short(&self, way: Way, status: StatusCode, elapsed: Duration) -> Duration {
+        let series = match way {
+            Way::Verify => &self.short[0],
+            Way::ForwardAuth => &self.short[1],
+        };
+        series.get_or_init(|| self.series_of(way.template())).note(status, elapsed)
     }
 
     /// Bounded by the number of routes, because templates are counted and not paths.

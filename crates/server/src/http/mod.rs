@@ -10,6 +10,7 @@ pub mod clients;
 pub mod docs;
 pub mod envelope;
 pub mod events;
+pub mod front;
 pub mod grants;
 pub mod groups;
 pub mod health;
@@ -39,6 +40,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use front::Front;
 use problem::{Problem, Sort};
 pub use state::{AppState, Connection, HttpSettings};
 

@@ -1,9 +1,12 @@
 //! Request ids: ordered by time, never repeated, and never taken from a stranger.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use counterfoil_authority::clock::{Entropy, NoEntropy, Timestamp};
+
+/// Characters of an id.
+const ID_LEN: usize = 30;
 
 /// Numbers the requests of one process.
 ///
@@ -24,13 +27,22 @@ impl RequestIds {
     }
 
     /// The id of a request that arrived at `at`: 30 hexadecimal digits, microseconds first.
-    pub fn issue(&self, at: Timestamp) -> String {
+    pub fn issue(&self, at: Timestamp) -> Arc<str> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut id = String::with_capacity(30);
-        // Writing to a string cannot fail.
-        let _ = write!(id, "{:014x}{:08x}{number:08x}", at.micros().max(0), self.process);
-        id
+        let [_, micros @ ..] = at.micros().max(0).to_be_bytes();
+        let mut id = [0; ID_LEN];
+        let bytes =
+            micros.into_iter().chain(self.process.to_be_bytes()).chain(number.to_be_bytes());
+        for (digits, byte) in id.chunks_exact_mut(2).zip(bytes) {
+            digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        // Digits are text.
+        std::str::from_utf8(&id).unwrap_or_default().into()
     }
+}
+
+fn digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 #[cfg(test)]

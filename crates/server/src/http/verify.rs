@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::RealmName;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -110,9 +111,19 @@ pub async fn verify(
     At(realm): At<RealmName>,
     JsonBytes(body): JsonBytes,
 ) -> Result<Response, Problem> {
+    answer(&state, &caller, &realm, &body).await
+}
+
+/// Answers one question of an authenticated caller.
+pub async fn answer(
+    state: &AppState,
+    caller: &Caller,
+    realm: &RealmName,
+    body: &[u8],
+) -> Result<Response, Problem> {
     let (authority, metrics) = (&*state.authority, &state.metrics);
-    let inquiry = Inquiry { authority, metrics, caller: &caller, realm: &realm };
-    Ok(json_bytes(StatusCode::OK, inquiry.one(&body).await?))
+    let inquiry = Inquiry { authority, metrics, caller, realm };
+    Ok(json_bytes(StatusCode::OK, inquiry.one(body).await?))
 }
 
 /// Asks about up to 100 secrets at once.

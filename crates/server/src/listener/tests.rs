@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use axum::Extension;
 use axum::routing::get;
+use axum::{Extension, Router};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};

@@ -11,7 +11,7 @@ use counterfoil_authority::keys::KeyRing;
 use counterfoil_authority::names::ClientName;
 use counterfoil_authority::store::Store;
 use counterfoil_authority::testing::{FrozenClock, SeededEntropy};
-use counterfoil_server::http::{AppState, HttpSettings, router};
+use counterfoil_server::http::{AppState, Front, HttpSettings};
 use counterfoil_server::listener::{Door, Limits};
 use counterfoil_store::MemoryStore;
 use reqwest::header::HeaderMap;
@@ -140,7 +140,7 @@ impl World {
         };
         let door = Door::bind((Ipv4Addr::LOCALHOST, 0).into(), None, limits).await.unwrap();
         let address = door.address().unwrap();
-        tokio::spawn(door.serve(router(state.clone()), stopped, Duration::ZERO));
+        tokio::spawn(door.serve(Front::new(state.clone()), stopped, Duration::ZERO));
         Self { authority, state, clock, address, operator_key, http, stop }
     }
 

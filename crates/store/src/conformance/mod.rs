@@ -202,6 +202,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             bookkeeping_adds_up_and_never_runs_backwards,
             a_refusal_alone_is_no_use,
             forty_flushes_lose_nothing,
+            usage_that_comes_in_masses_is_all_there_once_settled,
             a_rehash_replaces_the_same_secret_only,
             a_flush_stores_its_events,
         }

@@ -125,7 +125,7 @@ pub(super) async fn a_counted_use_is_bookkept_once(world: World) {
         assert_eq!(said, expected);
     }
     let expected = Usage {
-        first_at: Some(World::at(5)),
+        first_at: Some(World::at(3)),
         last_at: Some(World::at(5)),
         last_ip: Some(ip(5)),
         total: 2,
@@ -143,7 +143,7 @@ pub(super) async fn bookkeeping_adds_up_and_never_runs_backwards(world: World) {
     flush(vec![delta(token.id, 3, 10, 20), delta(other.id, 1, 1, 1)]).await.unwrap();
     flush(vec![delta(token.id, 2, 5, 15)]).await.unwrap();
     let expected = Usage {
-        first_at: Some(World::at(10)),
+        first_at: Some(World::at(5)),
         last_at: Some(World::at(20)),
         last_ip: Some(ip(20)),
         total: 5,
@@ -197,6 +197,44 @@ pub(super) async fn forty_flushes_lose_nothing(world: World) {
     })
     .await;
     assert_eq!(world.token(token.id).await.usage.total, 1_000);
+}
+
+/// Mixed with usage that came in small portions, before and after.
+pub(super) async fn usage_that_comes_in_masses_is_all_there_once_settled(world: World) {
+    const STRANGERS: usize = 3_000;
+    let alice = world.user("alice").await;
+    let tokens = [world.token_of(&alice).await, world.token_of(&alice).await];
+    let flush = |deltas| world.store.usage_flush(deltas, Vec::new(), Vec::new());
+    // Ids of tokens that are gone by now do no harm.
+    let masses = |first: i64, last: i64| {
+        let ids = (0..STRANGERS).map(|n| TokenId::parse(&format!("{n:04}gone{n:04}")).unwrap());
+        let strangers = ids.map(|id| delta(id, 1, first, last));
+        tokens.iter().map(|token| delta(token.id, 2, first, last)).chain(strangers).collect()
+    };
+    flush(masses(20, 30)).await.unwrap();
+    flush(vec![delta(tokens[0].id, 1, 40, 50)]).await.unwrap();
+    race(4, |_| {
+        let (store, deltas) = (world.store.clone(), masses(10, 35));
+        async move { store.usage_flush(deltas, Vec::new(), Vec::new()).await.unwrap() }
+    })
+    .await;
+    race(3, |_| {
+        let store = world.store.clone();
+        async move { while store.usage_settle().await.unwrap() {} }
+    })
+    .await;
+    let expected = Usage {
+        first_at: Some(World::at(10)),
+        last_at: Some(World::at(35)),
+        last_ip: Some(ip(35)),
+        total: 10,
+        denied_total: 0,
+    };
+    assert_eq!(world.token(tokens[1].id).await.usage, expected);
+    let last = Some(World::at(50));
+    let expected = Usage { last_at: last, last_ip: Some(ip(50)), total: 11, ..expected };
+    assert_eq!(world.token(tokens[0].id).await.usage, expected);
+    assert!(!world.store.usage_settle().await.unwrap());
 }
 
 /// A secret that was rotated away or rehashed in between keeps the hash it has.

@@ -2,6 +2,7 @@
 
 mod change;
 mod issue;
+mod journal;
 mod list;
 mod record;
 mod revoke;
@@ -30,13 +31,13 @@ use crate::SqlStore;
 pub(crate) use issue::{admit, seed};
 pub(crate) use revoke::revoke_all_of;
 pub(crate) use secrets::purge_retired;
-pub use usage::USAGE_PER_FLUSH_MAX;
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {
     [
         change::STATEMENTS,
         issue::STATEMENTS,
+        journal::STATEMENTS,
         list::STATEMENTS,
         record::STATEMENTS,
         revoke::STATEMENTS,
@@ -140,5 +141,13 @@ impl TokenStore for SqlStore {
             Box::pin(usage::flush(tx, usage, rehashed, events))
         })
         .await
+    }
+
+    async fn usage_settle(&self) -> Result<bool, Unavailable> {
+        // Most of the time there is none, and looking costs the writer nothing.
+        if !self.point((), |tx, ()| Box::pin(journal::is_waiting(tx))).await? {
+            return Ok(false);
+        }
+        self.write((), |tx, ()| Box::pin(usage::settle(tx))).await
     }
 }

@@ -83,7 +83,7 @@ pub(super) async fn replace(
     }
     let by = &event.origin.actor;
     for id in ids {
-        if tx.execute(REVOKE, &values![id, at, by, "replaced"]).await? == 0 {
+        if tx.execute(REVOKE, &values![id, at, &**by, "replaced"]).await? == 0 {
             return Err(Failure::interleaved());
         }
     }
@@ -103,7 +103,7 @@ pub(crate) async fn revoke_all_of(
     event: &Event,
 ) -> Result<(), Failure> {
     let by = &event.origin.actor;
-    let values = values![realm, codec::owner_kind(owner), owner.name(), at, by];
+    let values = values![realm, codec::owner_kind(owner), owner.name(), at, &**by];
     let mut ids = Vec::new();
     for mut row in tx.query(REVOKE_OF_OWNER, &values).await? {
         ids.push(row.token("id")?);

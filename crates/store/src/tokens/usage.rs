@@ -8,15 +8,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{Consumed, Rehash, UsageDelta};
 use counterfoil_authority::token::{State, Usage};
 
-use super::secrets;
+use super::{journal, secrets};
 use crate::engine::{Failure, Transaction, Value, values};
 use crate::events;
-
-/// Tokens in one flush at most, if issuing is not to wait for it: about ten milliseconds.
-///
-/// More are stored all the same, in one transaction; who has more to store and
-/// wants others to come in between calls several times.
-pub const USAGE_PER_FLUSH_MAX: usize = 4_096;
 
 /// The state that the rules derive, for `t` at `$2`; see `StateFacts::state`.
 macro_rules! state {
@@ -60,13 +54,17 @@ from   token t
 where  t.id = $1"
 );
 
-/// `first_at` never changes once set, `last_at` never goes backwards, and the address belongs
-/// to the latest use.
+/// The earliest instant stays first and the latest last, whatever the order in which flushes
+/// arrive, and the address belongs to the latest use.
 const COUNT: &str = "
 insert into token_usage (token, first_at, last_at, last_ip, total, denied)
 values ($1, $2, $3, $4, $5, $6)
 on conflict (token) do update
-set    first_at = coalesce(token_usage.first_at, excluded.first_at),
+set    first_at = case
+           when token_usage.first_at <= excluded.first_at or excluded.first_at is null
+           then token_usage.first_at
+           else excluded.first_at
+       end,
        last_ip = case
            when token_usage.last_at >= excluded.last_at or excluded.last_at is null
            then token_usage.last_ip
@@ -111,14 +109,29 @@ pub(super) async fn flush(
     rehashed: &[Rehash],
     events: &[Event],
 ) -> Result<(), Failure> {
-    let sets: Vec<Vec<Value<'_>>> = usage.iter().map(|delta| row_of(delta).into()).collect();
-    tx.execute_each(COUNT, &sets).await?;
+    if usage.len() < journal::MASS {
+        add(tx, usage).await?;
+    } else {
+        journal::append(tx, usage).await?;
+    }
     for one in rehashed {
         // The log keeps rows by age; any instant of about now will do.
         let at = usage.iter().filter_map(|delta| delta.last_at).max().unwrap_or_default();
         secrets::rehash(tx, one, at).await?;
     }
     events::append_all(tx, events).await
+}
+
+/// Adds what gathered in the journal for one neighbourhood of tokens; false if there was nothing.
+pub(super) async fn settle(tx: &mut Transaction<'_>) -> Result<bool, Failure> {
+    let Some(usage) = journal::take(tx).await? else { return Ok(false) };
+    add(tx, &usage).await?;
+    Ok(true)
+}
+
+async fn add(tx: &mut Transaction<'_>, usage: &[UsageDelta]) -> Result<(), Failure> {
+    let sets: Vec<Vec<Value<'_>>> = usage.iter().map(|delta| row_of(delta).into()).collect();
+    tx.execute_each(COUNT, &sets).await
 }
 
 /// Stores what is known of a token's use before it came here.

@@ -308,7 +308,7 @@ impl Authority {
             validity: draft.validity,
             revocation: None,
             created_at: now,
-            created_by: caller.origin.actor.clone(),
+            created_by: caller.origin.actor.to_string(),
             activated_at: (!draft.pending).then_some(now),
             usage: Usage::default(),
             max_usages: request.max_usages,

@@ -120,7 +120,8 @@ impl Authority {
         secret: &ClearSecret,
         now: Timestamp,
     ) -> Idempotency {
-        let (render, clear, key) = (Arc::clone(&replay.render), secret.clone(), replay_key.clone());
+        let (render, clear, key) =
+            (Arc::clone(&replay.render), secret.clone(), replay_key.derive());
         let row = format!("replay {caller}");
         let entropy = Arc::clone(&self.entropy);
         Idempotency {
@@ -131,7 +132,7 @@ impl Authority {
             answer: Arc::new(move |token| {
                 let answer = zeroize::Zeroizing::new(render(token, &clear));
                 // An answer that cannot be sealed is not kept: the repetition fails, nothing leaks.
-                crate::keys::seal_under(&key.0, &row, &answer, entropy.as_ref()).unwrap_or_default()
+                crate::keys::seal_under(&key, &row, &answer, entropy.as_ref()).unwrap_or_default()
             }),
         }
     }
@@ -169,7 +170,7 @@ impl Authority {
 /// Opens a kept answer for the caller it was given to.
 pub(in crate::authority) fn replayed(caller: &Caller, sealed: &[u8]) -> Result<Answered, Refusal> {
     let row = format!("replay {}", caller.token);
-    let opened = crate::keys::open_under(&caller.replay_key.0, &row, sealed);
+    let opened = crate::keys::open_under(&caller.replay_key.derive(), &row, sealed);
     opened.map(|clear| Answered::Replayed(clear.to_vec())).map_err(|_| Refusal::KeyReused)
 }
 
@@ -200,7 +201,7 @@ fn client_key_token(
         validity: Validity::new(now, None).map_err(|e| Refusal::invalid("expires_at", e))?,
         revocation: None,
         created_at: now,
-        created_by: origin.actor.clone(),
+        created_by: origin.actor.to_string(),
         activated_at: Some(now),
         usage: Usage::default(),
         max_usages: None,

@@ -58,7 +58,7 @@ impl Authority {
             service: draft.service,
             limits: draft.limits,
             created_at: at,
-            created_by: caller.origin.actor.clone(),
+            created_by: caller.origin.actor.to_string(),
         };
         check_shape(&grant)?;
         may_give_grant(caller, &grant)?;

@@ -127,8 +127,4 @@ impl Active {
     pub(in crate::authority) const fn owner(&self) -> &Arc<OwnerCell> {
         &self.owner
     }
-
-    pub(in crate::authority) const fn profile(&self) -> &Arc<Profile> {
-        &self.profile
-    }
 }

@@ -110,6 +110,15 @@ impl Authority {
     /// Whether the presented secret is good. The only errors are [`Refusal::Unavailable`],
     /// [`Refusal::Overloaded`] and [`Refusal::NoEntropy`]: none of them is a denial.
     pub async fn verify(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {
+        self.verify_found(request, None).await
+    }
+
+    /// The same, by who has just looked the token up by the id in the presented secret.
+    pub(super) async fn verify_found(
+        &self,
+        request: VerifyRequest<'_>,
+        found: Option<&Entry>,
+    ) -> Result<Verdict, Refusal> {
         let now = self.now();
         let Some(realm) = self.realm_facts(request.realm).await.map(Some).or_else(absent)? else {
             return self.refused(&request, Reason::Unknown, None, now);
@@ -126,6 +135,10 @@ impl Authority {
                 self.refused(&request, Reason::Unknown, None, now)
             }
             Shape::Prefixed { kind, id } => {
+                if let Some(entry) = found.filter(|entry| entry.id == id) {
+                    let decision = decide(entry, Some(kind), request.presented, &surroundings);
+                    return self.conclude(&surroundings, id, decision).await;
+                }
                 self.verify_by_id(&surroundings, kind, id, request.presented).await
             }
             Shape::Grouped(normal) => self.verify_by_hash(&surroundings, &normal).await,

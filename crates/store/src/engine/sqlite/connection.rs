@@ -73,6 +73,9 @@ impl SqliteConnection {
         raw.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
         // Closing must not remove the log by name: the name may belong to a new file by then.
         raw.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        // A plan must not depend on the values bound: with the guarantee of a stable plan a
+        // statement is prepared once, without it again for many an id.
+        raw.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         raw.pragma_update(None, "synchronous", "full")?;
         raw.pragma_update(None, "foreign_keys", true)?;
         raw.pragma_update(None, "temp_store", "memory")?;

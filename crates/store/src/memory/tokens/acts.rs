@@ -157,7 +157,7 @@ impl State {
     /// Ends tokens in favour of a new one.
     pub(super) fn replace(&mut self, ids: &[TokenId], at: Timestamp, event: &Event) {
         let by = event.origin.actor.clone();
-        let sentence = Revocation { at, by, reason: Some("replaced".into()) };
+        let sentence = Revocation { at, by: by.to_string(), reason: Some("replaced".into()) };
         self.end(ids, &sentence);
         self.tell(ids, "token.replaced", "replaced", event);
         self.end_derived(ids, &sentence, event);
@@ -177,7 +177,7 @@ impl State {
         });
         let ids: Vec<TokenId> = theirs.map(|held| held.token.id).collect();
         let by = event.origin.actor.clone();
-        let sentence = Revocation { at, by, reason: Some("owner deleted".into()) };
+        let sentence = Revocation { at, by: by.to_string(), reason: Some("owner deleted".into()) };
         self.end(&ids, &sentence);
         self.tell(&ids, "token.revoked", "owner deleted", event);
         self.end_derived(&ids, &sentence, event);
@@ -241,7 +241,7 @@ impl State {
     pub(super) fn count(&mut self, delta: &UsageDelta) {
         let Some(held) = self.tokens.get_mut(&delta.token) else { return };
         let usage = &mut held.token.usage;
-        usage.first_at = usage.first_at.or(delta.first_at);
+        usage.first_at = [usage.first_at, delta.first_at].into_iter().flatten().min();
         if delta.last_at > usage.last_at {
             usage.last_at = delta.last_at;
             usage.last_ip = delta.last_ip;

@@ -259,4 +259,9 @@ impl TokenStore for MemoryStore {
         });
         Ok(())
     }
+
+    async fn usage_settle(&self) -> Result<bool, Unavailable> {
+        // Every flush is added at once.
+        Ok(false)
+    }
 }

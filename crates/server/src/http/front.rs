@@ -1,0 +1,168 @@
+//! What stands before the router: a short way for the questions that are asked most often.
+//!
+//! Verify and forward-auth are asked with every request that some other server gets. Their
+//! handlers know nothing of axum, so they are called straight from here, without matching a
+//! path against every route and without a box for every layer. What surrounds them, the answers
+//! and the metrics are the same; every other request takes the router.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{Method, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use counterfoil_authority::names::RealmName;
+use tower::Service as _;
+
+use super::body::json_bytes_of;
+use super::caller::authenticated;
+use super::envelope::{Arrival, Served, host_fault};
+use super::problem::Problem;
+use super::query::Segment as _;
+use super::state::{AppState, Connection};
+use super::{authz, router, verify};
+use crate::clock::Stopwatch;
+
+/// What a request is, if it may take the short way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// `POST /api/v1/realms/{realm}/verify`.
+    Verify,
+    /// `/authz/{service}`, without anything below.
+    ForwardAuth,
+}
+
+impl Way {
+    /// The route, as the router calls it.
+    pub const fn template(self) -> &'static str {
+        match self {
+            Self::Verify => "/api/v1/realms/{realm}/verify",
+            Self::ForwardAuth => "/authz/{service}",
+        }
+    }
+}
+
+/// Every HTTP door.
+#[derive(Clone)]
+pub struct Front {
+    router: Router,
+    /// Without it, every request takes the router.
+    short: Option<AppState>,
+}
+
+impl From<Router> for Front {
+    fn from(router: Router) -> Self {
+        Self { router, short: None }
+    }
+}
+
+impl Front {
+    /// The doors of `state` that are switched on.
+    pub fn new(state: AppState) -> Self {
+        Self { router: router(state.clone()), short: Some(state) }
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(
+        &self,
+        mut request: axum::http::Request<B>,
+        connection: Connection,
+    ) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        if let Some(state) = &self.short
+            && let Some(way) = way_of(state, request.method(), request.uri())
+        {
+            return short(state, way, request, connection).await;
+        }
+        request.extensions_mut().insert(connection);
+        let request: Request = request.map(Body::new);
+        let answered: Result<Response, Infallible> = self.router.clone().call(request).await;
+        match answered {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+fn way_of(state: &AppState, method: &Method, uri: &Uri) -> Option<Way> {
+    let path = uri.path();
+    if state.settings.api && *method == Method::POST && realm_in(path).is_some() {
+        return Some(Way::Verify);
+    }
+    let below = path.strip_prefix(authz::PREFIX).filter(|_| state.settings.forward_auth)?;
+    (!below.is_empty() && !below.contains('/')).then_some(Way::ForwardAuth)
+}
+
+/// The realm in a path of verify; none that has to be decoded first.
+fn realm_in(path: &str) -> Option<&str> {
+    let realm = path.strip_prefix("/api/v1/realms/")?.strip_suffix("/verify")?;
+    (!realm.is_empty() && !realm.contains(['/', '%'])).then_some(realm)
+}
+
+async fn short<B>(
+    state: &AppState,
+    way: Way,
+    request: axum::http::Request<B>,
+    connection: Connection,
+) -> Response
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let watch = Stopwatch::start();
+    let (parts, body) = request.into_parts();
+    let arrival = Arrival::new(state, Some(&connection), &parts.headers);
+    let response = match (host_fault(parts.version, &parts.headers), way) {
+        (Some(problem), _) => problem.into_response(),
+        (None, Way::Verify) => {
+            let answered = verified(state, &arrival, &parts, body).await;
+            answered.unwrap_or_else(IntoResponse::into_response)
+        }
+        (None, Way::ForwardAuth) => authz::answer(state, &arrival, &parts).await,
+    };
+    let template = way.template();
+    Served { state, arrival: &arrival, method: &parts.method, template }
+        .finish(response, |metrics, status| metrics.served_short(way, status, watch.elapsed()))
+}
+
+/// In the order of the handler's extractors, so that a request with several faults is told the
+/// same one on both ways.
+async fn verified<B>(
+    state: &AppState,
+    arrival: &Arrival,
+    parts: &Parts,
+    body: B,
+) -> Result<Response, Problem>
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let caller = authenticated(state, arrival, &parts.headers).await?;
+    let realm = RealmName::read(realm_in(parts.uri.path()).unwrap_or_default())?;
+    let bytes = json_bytes_of(state, &parts.headers, body).await?;
+    verify::answer(state, &caller, &realm, &bytes).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_paths_take_the_short_way() {
+        assert_eq!(realm_in("/api/v1/realms/main/verify"), Some("main"));
+        for other in [
+            "/api/v1/realms//verify",
+            "/api/v1/realms/ma%69n/verify",
+            "/api/v1/realms/main/verify/",
+            "/api/v1/realms/main/verify/batch",
+            "/api/v1/realms/main/services/verify",
+            "/api/v1/realms/verify",
+        ] {
+            assert_eq!(realm_in(other), None, "{other}");
+        }
+    }
+}
