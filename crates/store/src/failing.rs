@@ -12,10 +12,10 @@ use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
     ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
-    Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, LogPlace,
-    MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore, Purged, Record,
-    Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter, TokenIssue,
-    TokenRotate, TokenStore, Unavailable, Updated, UsageDelta, UserFilter,
+    Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
+    LeaseStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
+    Purged, Record, Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter,
+    TokenIssue, TokenRotate, TokenStore, Unavailable, Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -153,8 +153,24 @@ impl InstallationStore for FailingStore {
     ) -> Result<ChangesRead, Unavailable> {
         pass!(self.changes_since(place, limit))
     }
-    async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable> {
-        pass!(self.purge(now))
+    async fn purge(&self, now: Timestamp, under: Option<&Lease>) -> Result<Purged, Unavailable> {
+        pass!(self.purge(now, under))
+    }
+}
+
+#[async_trait]
+impl LeaseStore for FailingStore {
+    async fn lease_take(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Lease>, Unavailable> {
+        pass!(self.lease_take(name, holder, now, until))
+    }
+    async fn lease_end(&self, lease: &Lease, now: Timestamp) -> Result<(), Unavailable> {
+        pass!(self.lease_end(lease, now))
     }
 }
 

@@ -8,11 +8,11 @@ use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::store::{
     Change, ChangeListener, ChangesRead, ClientCreated, Initialised, Inserted, Installation,
-    InstallationStore, KeyRecord, KeyUse, LogPlace, NewInstallation, Purged, Unavailable,
+    InstallationStore, KeyRecord, KeyUse, Lease, LogPlace, NewInstallation, Purged, Unavailable,
 };
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
-use crate::{SqlStore, changes, clients, events, idempotency, services, tokens};
+use crate::{SqlStore, changes, clients, events, idempotency, leases, services, tokens};
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
 const PURGE_ROWS_MAX: u32 = 1_000;
@@ -134,7 +134,16 @@ async fn key_use(tx: &mut Transaction<'_>) -> Result<Vec<KeyUse>, Failure> {
     Ok(uses)
 }
 
-async fn purge(tx: &mut Transaction<'_>, now: Timestamp) -> Result<Purged, Failure> {
+async fn purge(
+    tx: &mut Transaction<'_>,
+    now: Timestamp,
+    under: Option<&Lease>,
+) -> Result<Purged, Failure> {
+    if let Some(lease) = under
+        && !leases::holds(tx, lease).await?
+    {
+        return Ok(Purged { rows: 0 });
+    }
     let answers = idempotency::purge(tx, now, PURGE_ROWS_MAX).await?;
     let log = changes::purge(tx, now, PURGE_ROWS_MAX).await?;
     let secrets = tokens::purge_retired(tx, now, PURGE_ROWS_MAX).await?;
@@ -195,7 +204,10 @@ impl InstallationStore for SqlStore {
         .await
     }
 
-    async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable> {
-        self.write(now, |tx, now| Box::pin(purge(tx, *now))).await
+    async fn purge(&self, now: Timestamp, under: Option<&Lease>) -> Result<Purged, Unavailable> {
+        self.write((now, under.cloned()), |tx, (now, under)| {
+            Box::pin(purge(tx, *now, under.as_ref()))
+        })
+        .await
     }
 }

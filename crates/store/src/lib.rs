@@ -14,6 +14,7 @@ mod events;
 mod failing;
 mod idempotency;
 mod installation;
+mod leases;
 mod memory;
 mod migrate;
 mod people;

@@ -1,6 +1,8 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
-use crate::{changes, clients, events, idempotency, installation, people, services, tokens};
+use crate::{
+    changes, clients, events, idempotency, installation, leases, people, services, tokens,
+};
 
 /// All of them.
 pub(crate) fn all() -> Vec<&'static str> {
@@ -10,6 +12,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         events::STATEMENTS,
         idempotency::STATEMENTS,
         installation::STATEMENTS,
+        leases::STATEMENTS,
     ]
     .concat();
     all.extend(people::statements());

@@ -15,6 +15,11 @@ const USAGE_PER_TRANSACTION: usize = 65_536;
 /// Tokens in a flush from which on the store is taken to be busy with them.
 const BUSY_TOKENS: usize = 512;
 
+/// The lease under which old rows are removed.
+const PURGE_LEASE: &str = "purge";
+/// Two rounds of the work and a half: a node that died is replaced by the third.
+const PURGE_LEASE_SECONDS: i64 = 150;
+
 impl Authority {
     /// Stores gathered usage, re-hashed secrets and refusals. Returns how many tokens it was
     /// about. Called at least once a second.
@@ -90,8 +95,14 @@ impl Authority {
         }
     }
 
-    /// Removes one batch of what is past its retention. True if there may be more.
+    /// Removes one batch of what is past its retention. True if there may be more for this
+    /// process; another one may hold the lease on this work.
     pub async fn purge(&self) -> Result<bool, Unavailable> {
-        Ok(self.store.purge(self.now()).await?.rows > 0)
+        let now = self.now();
+        let until = now.plus_seconds(PURGE_LEASE_SECONDS);
+        match self.store.lease_take(PURGE_LEASE, &self.node, now, until).await? {
+            Some(lease) => Ok(self.store.purge(now, Some(&lease)).await?.rows > 0),
+            None => Ok(false),
+        }
     }
 }

@@ -15,6 +15,7 @@ mod services;
 mod tokens;
 mod verify;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,6 +105,8 @@ pub struct Authority {
     throttle: Throttle,
     /// Keys the memory of slow secrets that verified; never leaves the process.
     process_key: zeroize::Zeroizing<[u8; 32]>,
+    /// The name of this process among those of the installation.
+    node: String,
     followed: parking_lot::Mutex<Option<LogPlace>>,
     /// Tokens in the latest flush of usage.
     flushed_last: std::sync::atomic::AtomicUsize,
@@ -118,6 +121,16 @@ pub enum StartError {
     /// The hashing threads could not be started.
     #[error("the hashing threads could not be started")]
     Threads(#[from] std::io::Error),
+}
+
+/// A name that no other process has, and from which the key cannot be told.
+fn node_name(process_key: &[u8; 32]) -> String {
+    let mac = crate::secret_hash::hmac256(process_key, b"counterfoil node 1", &[]);
+    mac.as_bytes().iter().take(8).fold(String::new(), |mut name, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
 }
 
 impl Authority {
@@ -147,6 +160,7 @@ impl Authority {
             cache,
             ledger: Ledger::new(),
             throttle: Throttle::default(),
+            node: node_name(&process_key),
             process_key,
             followed: parking_lot::Mutex::new(None),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Change, ChangeListener, NewClient, Unavailable};
+use super::{Change, ChangeListener, Lease, NewClient, Unavailable};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::keys::{KeyId, KeyPurpose};
@@ -139,6 +139,6 @@ pub trait InstallationStore {
     -> Result<ChangesRead, Unavailable>;
 
     /// Removes a bounded batch of what is past its retention at `now`: replayable answers,
-    /// old change-log rows, hashes of long retired secrets.
-    async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable>;
+    /// old change-log rows, hashes of long retired secrets. Nothing if `under` was taken over.
+    async fn purge(&self, now: Timestamp, under: Option<&Lease>) -> Result<Purged, Unavailable>;
 }

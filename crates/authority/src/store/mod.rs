@@ -13,6 +13,7 @@
 mod clients;
 mod events;
 mod installation;
+mod leases;
 mod people;
 mod services;
 mod tokens;
@@ -25,6 +26,7 @@ pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
     NewInstallation, Purged,
 };
+pub use leases::{Lease, LeaseStore};
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
@@ -127,6 +129,7 @@ pub trait ChangeListener: Send + Sync {
 /// The whole store.
 pub trait Store:
     InstallationStore
+    + LeaseStore
     + PeopleStore
     + ServiceStore
     + ClientStore
@@ -140,6 +143,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: InstallationStore
+        + LeaseStore
         + PeopleStore
         + ServiceStore
         + ClientStore

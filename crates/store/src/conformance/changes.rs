@@ -166,12 +166,12 @@ pub(super) async fn what_changes_nothing_is_no_change(world: World) {
 /// After a purge of the log, the rest begins with "everything".
 pub(super) async fn whoever_was_away_too_long_forgets_everything(world: World) {
     // So late that whatever other worlds left behind goes now, and writes its own log.
-    while world.store.purge(World::at(400 * 86_400)).await.unwrap().rows > 0 {}
+    while world.store.purge(World::at(400 * 86_400), None).await.unwrap().rows > 0 {}
     world.user("alice").await;
     let position = world.store.changes_end().await.unwrap();
     world.user("bob").await;
     world.user("carol").await;
-    while world.store.purge(World::at(402 * 86_400)).await.unwrap().rows > 0 {}
+    while world.store.purge(World::at(402 * 86_400), None).await.unwrap().rows > 0 {}
     let log = since(&world, &position).await;
     assert_eq!(log[0], Change::Everything);
     assert_eq!(log.len(), 2);

@@ -118,12 +118,12 @@ pub(super) async fn a_purge_forgets_answers_whose_time_is_over(world: World) {
     let mut issue = world.issue_to(&user);
     issue.idempotency = Some(World::idempotency("a-purge", "key", 1));
     world.issued(issue.clone()).await;
-    while world.store.purge(World::at(3_599)).await.unwrap().rows > 0 {}
+    while world.store.purge(World::at(3_599), None).await.unwrap().rows > 0 {}
     let again = world.store.token_issue(issue.clone()).await.unwrap();
     assert!(matches!(again, Issued::Replayed(_)));
     let mut removed = 0;
     loop {
-        let rows = world.store.purge(World::at(3_600)).await.unwrap().rows;
+        let rows = world.store.purge(World::at(3_600), None).await.unwrap().rows;
         removed += rows;
         if rows == 0 {
             break;
@@ -146,8 +146,8 @@ pub(super) async fn a_purge_forgets_secrets_that_were_retired_long_ago(world: Wo
         facts.iter().map(|facts| facts.slot).collect::<Vec<_>>()
     };
     let end = retired.plus_seconds(RETIRED_SECRET_RETENTION_SECONDS);
-    while world.store.purge(end.plus_seconds(-1)).await.unwrap().rows > 0 {}
+    while world.store.purge(end.plus_seconds(-1), None).await.unwrap().rows > 0 {}
     assert_eq!(slots().await, [Slot::Current, Slot::Previous]);
-    while world.store.purge(end).await.unwrap().rows > 0 {}
+    while world.store.purge(end, None).await.unwrap().rows > 0 {}
     assert_eq!(slots().await, [Slot::Current]);
 }

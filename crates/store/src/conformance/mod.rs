@@ -17,6 +17,7 @@ mod grants;
 mod groups;
 mod installation;
 mod issue;
+mod leases;
 mod limits;
 mod list;
 mod records;
@@ -220,6 +221,11 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             events_are_listed_newest_first_in_pages,
             events_are_filtered_by_what_is_asked,
             an_event_comes_back_as_it_was_told,
+        }
+        leases::{
+            a_lease_is_held_by_one_at_a_time,
+            of_forty_that_ask_for_a_lease_one_has_it,
+            work_under_a_lease_that_was_lost_is_not_done,
         }
         changes::{
             listeners_know_before_the_caller_does,

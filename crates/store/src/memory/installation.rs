@@ -9,8 +9,8 @@ use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::{
     Change, ChangeListener, ChangesRead, ClientCreated, EventFilter, EventStore, Initialised,
-    Inserted, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace, NewInstallation, Page,
-    PageRequest, Purged, Unavailable,
+    Inserted, Installation, InstallationStore, KeyRecord, KeyUse, Lease, LogPlace, NewInstallation,
+    Page, PageRequest, Purged, Unavailable,
 };
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
@@ -102,8 +102,11 @@ impl InstallationStore for MemoryStore {
         Ok(self.read(|state| since(state, place, limit as usize)))
     }
 
-    async fn purge(&self, now: Timestamp) -> Result<Purged, Unavailable> {
-        Ok(self.write(|state| Purged { rows: purge(state, now) }))
+    async fn purge(&self, now: Timestamp, under: Option<&Lease>) -> Result<Purged, Unavailable> {
+        Ok(self.write(|state| {
+            let may = under.is_none_or(|lease| state.holds(lease));
+            Purged { rows: if may { purge(state, now) } else { 0 } }
+        }))
     }
 }
 

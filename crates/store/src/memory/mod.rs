@@ -6,6 +6,7 @@
 
 mod clients;
 mod installation;
+mod leases;
 mod people;
 mod places;
 mod services;
@@ -69,6 +70,7 @@ struct State {
     /// The number of the latest change, also when the log has been purged.
     position: i64,
     answers: HashMap<(String, String), Answer>,
+    leases: HashMap<String, leases::Held>,
     /// Changes of the method that runs.
     fresh: Vec<Change>,
 }
