@@ -41,13 +41,14 @@ async fn main() -> Result<()> {
 
     let authority = open(&data).await?;
     let realm = RealmName::parse("main").context("the realm's name")?;
-    let binding = Binding::Service(ServiceLabel::parse(SERVICE).context("the service's label")?);
+    let service = ServiceLabel::parse(SERVICE).context("the service's label")?;
+    let binding = Binding::Service(&service);
     let origin = Origin::system(Door::Api);
     let question = |presented| VerifyRequest {
         realm: &realm,
         presented,
         username: None,
-        binding: &binding,
+        binding,
         scopes: &[],
         resource: None,
         action: None,

@@ -1,6 +1,7 @@
 //! Who calls, and what they may do: the one place where roles, scopes and reach meet.
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -116,9 +117,9 @@ impl std::fmt::Debug for ReplayKey {
     }
 }
 
-/// An authenticated caller of the API.
+/// What an owner is as a caller: found once per owner and shared by their requests.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Standing {
     /// The realm they belong to.
     pub realm: RealmName,
     /// Who they are.
@@ -127,6 +128,17 @@ pub struct Caller {
     pub unit: Option<String>,
     /// The groups they are in, if a person.
     pub groups: Vec<GroupName>,
+    /// What they may do.
+    pub powers: Powers,
+    /// What events call them.
+    pub(crate) actor: Arc<str>,
+}
+
+/// An authenticated caller of the API.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Who they are and what they may do; its fields are the caller's.
+    pub(crate) standing: Arc<Standing>,
     /// The token they presented.
     pub token: TokenId,
     /// When that token ends; what it issues ends no later, client keys excepted.
@@ -137,8 +149,6 @@ pub struct Caller {
     pub for_api: bool,
     /// The scopes of the token itself; `None`: all that its owner's roles carry (client keys).
     pub token_scopes: Option<ApiScopes>,
-    /// What the owner may do.
-    pub powers: Arc<Powers>,
     /// Seals replayable answers.
     pub replay_key: ReplayKey,
     /// For events.
@@ -160,22 +170,22 @@ pub struct Reach {
     pub limits: Vec<Limits>,
 }
 
+impl Deref for Caller {
+    type Target = Standing;
+
+    fn deref(&self) -> &Standing {
+        &self.standing
+    }
+}
+
 impl Caller {
     /// How far `scope` reaches in `realm`, or why not at all.
     ///
     /// A realm that is not the caller's answers as one that does not exist, so
     /// that nobody learns which realms there are.
     pub fn reach(&self, realm: &RealmName, scope: ApiScope) -> Result<Reach, Refusal> {
-        let everywhere = self.powers.0.iter().any(|power| power.realm.is_none());
-        if *realm != self.realm && !everywhere {
-            return Err(Refusal::NotFound(Thing::Realm));
-        }
-        if !self.token_allows(scope) {
-            return Err(Refusal::Forbidden(scope));
-        }
         let mut reach = Reach::default();
-        let here = |power: &&Power| power.realm.as_ref().is_none_or(|named| named == realm);
-        for power in self.powers.0.iter().filter(here).filter(|p| p.scopes.contains(scope)) {
+        for power in self.powers_in(realm, scope)? {
             match (&power.unit, &power.services) {
                 (Some(unit), _) => reach.units.push(unit.clone()),
                 (None, Some(services)) => reach.services.extend(services.iter().cloned()),
@@ -194,6 +204,23 @@ impl Caller {
             reach.own = Some(self.subject.clone());
         }
         if reach.is_empty() { Err(Refusal::Forbidden(scope)) } else { Ok(reach) }
+    }
+
+    /// The powers in `realm` that carry `scope`.
+    pub(crate) fn powers_in<'a>(
+        &'a self,
+        realm: &'a RealmName,
+        scope: ApiScope,
+    ) -> Result<impl Iterator<Item = &'a Power>, Refusal> {
+        let everywhere = self.powers.0.iter().any(|power| power.realm.is_none());
+        if *realm != self.realm && !everywhere {
+            return Err(Refusal::NotFound(Thing::Realm));
+        }
+        if !self.token_allows(scope) {
+            return Err(Refusal::Forbidden(scope));
+        }
+        let here = move |power: &&Power| power.realm.as_ref().is_none_or(|named| named == realm);
+        Ok(self.powers.0.iter().filter(here).filter(move |power| power.scopes.contains(scope)))
     }
 
     /// Like [`Caller::reach`], for acts that need the whole realm.

@@ -1,7 +1,7 @@
 //! What happened: one record that serves audit, history and, later, notification.
 
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use crate::caller::RequestContext;
 use crate::clock::{Entropy, NoEntropy, Timestamp};
@@ -48,14 +48,17 @@ pub struct Origin {
     pub request_id: Option<Arc<str>>,
 }
 
-/// Shared, because every request begins as nobody's.
-static ANONYMOUS: LazyLock<Arc<str>> = LazyLock::new(|| "anonymous".into());
+thread_local! {
+    /// Every request begins as nobody's. One per thread, because a count that all of them share
+    /// would be the busiest place of the server.
+    static ANONYMOUS: Arc<str> = "anonymous".into();
+}
 
 impl Origin {
     /// Of a request, before it is known whose.
     pub fn anonymous(context: RequestContext) -> Self {
         let RequestContext { door, source, request_id } = context;
-        Self { actor: Arc::clone(&ANONYMOUS), actor_token: None, door, source, request_id }
+        Self { actor: ANONYMOUS.with(Arc::clone), actor_token: None, door, source, request_id }
     }
 
     /// Acts of the installation itself.

@@ -199,8 +199,9 @@ impl Ledger {
     pub(crate) fn drain(&self, now: Timestamp, closing: bool) -> Batch {
         let mut batch = Batch::default();
         for shard in &self.shards {
-            let pending = std::mem::take(&mut *shard.lock());
-            batch.usage.extend(pending.into_iter().map(|(token, pending)| UsageDelta {
+            let mut shard = shard.lock();
+            let gathered = shard.len();
+            batch.usage.extend(shard.drain().map(|(token, pending)| UsageDelta {
                 token,
                 accepted: u64::from(pending.accepted),
                 denied: u64::from(pending.denied),
@@ -208,6 +209,8 @@ impl Ledger {
                 last_at: pending.last_at,
                 last_ip: pending.last_ip,
             }));
+            // As much room as was needed: growing again costs more than all the noting.
+            shard.shrink_to(gathered);
         }
         batch.rehashed = std::mem::take(&mut *self.rehashed.lock()).into_values().collect();
         let mut refusals = self.refusals.lock();

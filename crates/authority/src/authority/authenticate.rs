@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Active, Authority, Binding, Verdict, VerifyRequest};
-use crate::cache::{Entry, Standing};
-use crate::caller::{Caller, Powers, ReplayKey, RequestContext};
+use crate::cache::Entry;
+use crate::caller::{Caller, Powers, ReplayKey, RequestContext, Standing};
 use crate::event::Origin;
 use crate::kind::Kind;
-use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
+use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScopes, Scope};
 use crate::secret::{Shape, TokenId};
@@ -54,13 +54,13 @@ impl Authority {
         let Some(found) = self.found(presented).await? else {
             // Recorded under the main realm: a credential that is nobody's belongs to none.
             let realm = main_realm().ok_or(AuthRefusal::Denied)?;
-            self.probe(presented, &realm, &Binding::Unbound, &anonymous, None).await?;
+            self.probe(presented, &realm, Binding::Unbound, &anonymous, None).await?;
             return Err(AuthRefusal::Denied);
         };
         // A token for the API obeys the policy of the service that the API is.
         let Found { realm, for_api, entry } = found;
-        let binding = if for_api { Binding::Service(api_service()?) } else { Binding::Unbound };
-        match self.probe(presented, &realm, &binding, &anonymous, entry.as_deref()).await? {
+        let binding = if for_api { Binding::Service(&self.api_service) } else { Binding::Unbound };
+        match self.probe(presented, &realm, binding, &anonymous, entry.as_deref()).await? {
             Verdict::Active(active) => {
                 Ok(self.caller_of(&active, realm, for_api, presented, anonymous).await?)
             }
@@ -72,7 +72,7 @@ impl Authority {
         &self,
         presented: &str,
         realm: &RealmName,
-        binding: &Binding,
+        binding: Binding<'_>,
         origin: &Origin,
         entry: Option<&Entry>,
     ) -> Result<Verdict, Refusal> {
@@ -137,7 +137,32 @@ impl Authority {
         anonymous: Origin,
     ) -> Result<Caller, Refusal> {
         let owner = active.owner();
-        let (subject, unit, groups) = match &owner.facts {
+        let standing = if let Some(standing) = owner.standing.get() {
+            Arc::clone(standing)
+        } else {
+            let standing = Arc::new(self.standing_of(realm, &owner.facts).await?);
+            Arc::clone(owner.standing.get_or_init(|| standing))
+        };
+        let token_scopes = match active.kind() {
+            Kind::ClientKey => None,
+            _ => Some(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str))),
+        };
+        let actor = Arc::clone(&standing.actor);
+        let origin = Origin { actor, actor_token: Some(active.token()), ..anonymous };
+        Ok(Caller {
+            standing,
+            token: active.token(),
+            token_expires_at: active.expires_at(),
+            former_secret: active.former_secret(),
+            for_api,
+            token_scopes,
+            replay_key: ReplayKey::of(presented),
+            origin,
+        })
+    }
+
+    async fn standing_of(&self, realm: RealmName, facts: &OwnerFacts) -> Result<Standing, Refusal> {
+        let (subject, unit, groups) = match facts {
             OwnerFacts::User(user) => {
                 (Owner::User(user.username.clone()), user.unit.clone(), user.groups.clone())
             }
@@ -146,32 +171,9 @@ impl Authority {
             }
             OwnerFacts::Gone => return Err(Refusal::NotFound(crate::refusal::Thing::User)),
         };
-        let Standing { powers, actor } = if let Some(standing) = owner.standing.get() {
-            standing.clone()
-        } else {
-            let powers = Arc::new(self.powers_of(&realm, &owner.facts).await?);
-            let actor = subject.actor().into();
-            owner.standing.get_or_init(|| Standing { powers, actor }).clone()
-        };
-        let token_scopes = match active.kind() {
-            Kind::ClientKey => None,
-            _ => Some(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str))),
-        };
-        let origin = Origin { actor, actor_token: Some(active.token()), ..anonymous };
-        Ok(Caller {
-            realm,
-            subject,
-            unit,
-            groups,
-            token: active.token(),
-            token_expires_at: active.expires_at(),
-            former_secret: active.former_secret(),
-            for_api,
-            token_scopes,
-            powers,
-            replay_key: ReplayKey::of(presented),
-            origin,
-        })
+        let powers = self.powers_of(&realm, facts).await?;
+        let actor = subject.actor().into();
+        Ok(Standing { realm, subject, unit, groups, powers, actor })
     }
 
     async fn powers_of(&self, realm: &RealmName, facts: &OwnerFacts) -> Result<Powers, Refusal> {
@@ -186,10 +188,6 @@ impl Authority {
             OwnerFacts::Gone => Powers::default(),
         })
     }
-}
-
-fn api_service() -> Result<ServiceLabel, Refusal> {
-    ServiceLabel::parse(COUNTERFOIL).map_err(|e| Refusal::invalid("service", e))
 }
 
 fn main_realm() -> Option<RealmName> {

@@ -37,7 +37,7 @@ use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
 use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
-use crate::names::{RealmName, ServiceLabel};
+use crate::names::{BadName, COUNTERFOIL, RealmName, ServiceLabel};
 use crate::refusal::{Refusal, Thing};
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
@@ -97,6 +97,8 @@ pub struct Authority {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     keys: ArcSwap<KeyRing>,
+    /// The service that the API is.
+    api_service: ServiceLabel,
     settings: Settings,
     prefixes: Vec<Prefix>,
     cache: Arc<Cache>,
@@ -121,6 +123,9 @@ pub enum StartError {
     /// The hashing threads could not be started.
     #[error("the hashing threads could not be started")]
     Threads(#[from] std::io::Error),
+    /// The name of the service that the API is, is none.
+    #[error(transparent)]
+    BadName(#[from] BadName),
 }
 
 /// A name that no other process has, and from which the key cannot be told.
@@ -155,6 +160,7 @@ impl Authority {
             clock,
             entropy,
             keys: ArcSwap::from_pointee(keys),
+            api_service: ServiceLabel::parse(COUNTERFOIL)?,
             settings,
             prefixes,
             cache,

@@ -12,12 +12,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use arc_swap::{ArcSwap, Guard};
 use parking_lot::{Mutex, RwLock};
 
 pub use self::changes::Position;
 use self::changes::RecentChanges;
 pub(crate) use self::tokens::{Entry, Matched, Profile, Tokens, matched};
-use crate::caller::Powers;
+use crate::caller::Standing;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::secret::TokenId;
@@ -38,17 +39,8 @@ pub struct OwnerCell {
     /// How the owner stands.
     pub facts: OwnerFacts,
     /// What the owner is as a caller of the API, once they were one.
-    pub(crate) standing: OnceLock<Standing>,
+    pub(crate) standing: OnceLock<Arc<Standing>>,
     stale: AtomicBool,
-}
-
-/// An owner as a caller.
-#[derive(Debug, Clone)]
-pub(crate) struct Standing {
-    /// What they may do.
-    pub(crate) powers: Arc<Powers>,
-    /// What events call them.
-    pub(crate) actor: Arc<str>,
 }
 
 impl OwnerCell {
@@ -80,8 +72,12 @@ pub struct ServiceCell {
     pub policy: EffectivePolicy,
 }
 
-#[derive(Default)]
-struct RealmEntry {
+/// Every realm and service that is known. Read as a whole without a lock, replaced as a whole.
+pub(crate) type Realms = HashMap<RealmName, Arc<RealmEntry>>;
+
+/// What is known of one realm.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct RealmEntry {
     realm: Option<Arc<RealmCell>>,
     services: HashMap<ServiceLabel, Arc<ServiceCell>>,
 }
@@ -108,7 +104,9 @@ pub struct Cache {
     profiles: tokens::Profiles,
     by_hash: RwLock<HashMap<[u8; 32], TokenId>>,
     owners: Mutex<Owners>,
-    realms: RwLock<HashMap<RealmName, RealmEntry>>,
+    realms: ArcSwap<Realms>,
+    /// Held by who replaces the realms.
+    replacing_realms: Mutex<()>,
     misses: AtomicU64,
     dropped_fills: AtomicU64,
 }
@@ -117,6 +115,21 @@ pub struct Cache {
 struct Owners {
     cells: HashMap<(RealmName, Owner), Weak<OwnerCell>>,
     sweep_at: usize,
+}
+
+impl RealmEntry {
+    /// The realm with the one service that a token must be good for; `None` if anything of it
+    /// has to be read first.
+    pub(crate) fn with_service(
+        &self,
+        label: Option<&ServiceLabel>,
+    ) -> Option<(&RealmCell, &[Arc<ServiceCell>])> {
+        let services = match label {
+            Some(label) => std::slice::from_ref(self.services.get(label)?),
+            None => &[],
+        };
+        Some((self.realm.as_deref()?, services))
+    }
 }
 
 impl Cache {
@@ -129,7 +142,8 @@ impl Cache {
             profiles: tokens::Profiles::default(),
             by_hash: RwLock::default(),
             owners: Mutex::default(),
-            realms: RwLock::default(),
+            realms: ArcSwap::default(),
+            replacing_realms: Mutex::default(),
             misses: AtomicU64::new(0),
             dropped_fills: AtomicU64::new(0),
         }
@@ -237,7 +251,7 @@ impl Cache {
 
     /// The cached service, if it is known.
     pub(crate) fn service(&self, realm: &RealmName, label: &str) -> Option<Arc<ServiceCell>> {
-        let realms = self.realms.read();
+        let realms = self.realms.load();
         let entry = realms.get(realm)?;
         // Labels are few per realm and compare by bytes; a parsed label would allocate.
         entry.services.iter().find(|(known, _)| known.as_str() == label).map(|(_, c)| Arc::clone(c))
@@ -245,7 +259,22 @@ impl Cache {
 
     /// The cached realm, if it is known.
     pub(crate) fn realm(&self, realm: &RealmName) -> Option<Arc<RealmCell>> {
-        self.realms.read().get(realm)?.realm.clone()
+        self.realms.load().get(realm)?.realm.clone()
+    }
+
+    /// Every realm and service that is known at this moment.
+    pub(crate) fn realms(&self) -> Guard<Arc<Realms>> {
+        self.realms.load()
+    }
+
+    /// Replaces what is known of the realms unless `change` says, while nobody else replaces it,
+    /// that there is nothing to do.
+    fn replace_realms(&self, change: impl FnOnce(&mut Realms) -> bool) {
+        let _alone = self.replacing_realms.lock();
+        let mut realms = Realms::clone(&self.realms.load());
+        if change(&mut realms) {
+            self.realms.store(Arc::new(realms));
+        }
     }
 
     /// Keeps a realm unless it changed since `tag`.
@@ -253,15 +282,18 @@ impl Cache {
         let policy = crate::policy::TokenPolicy::default().effective(&realm.token_policy);
         let name = realm.name.clone();
         let cell = Arc::new(RealmCell { realm, policy });
-        let mut realms = self.realms.write();
-        let moved = self.recent.moved_past(tag, |change| match change {
-            Change::Realm(changed) => *changed == name,
-            Change::Everything => true,
-            _ => false,
+        self.replace_realms(|realms| {
+            let moved = self.recent.moved_past(tag, |change| match change {
+                Change::Realm(changed) => *changed == name,
+                Change::Everything => true,
+                _ => false,
+            });
+            if !moved {
+                let entry = realms.entry(name.clone()).or_default();
+                Arc::make_mut(entry).realm = Some(Arc::clone(&cell));
+            }
+            !moved
         });
-        if !moved {
-            realms.entry(name).or_default().realm = Some(Arc::clone(&cell));
-        }
         cell
     }
 
@@ -275,16 +307,19 @@ impl Cache {
         let policy = service.token_policy.effective(&realm.realm.token_policy);
         let (name, label) = (service.realm.clone(), service.label.clone());
         let cell = Arc::new(ServiceCell { service, policy });
-        let mut realms = self.realms.write();
-        let moved = self.recent.moved_past(tag, |change| match change {
-            Change::Service(realm, changed) => *realm == name && *changed == label,
-            Change::Realm(changed) => *changed == name,
-            Change::Everything => true,
-            _ => false,
+        self.replace_realms(|realms| {
+            let moved = self.recent.moved_past(tag, |change| match change {
+                Change::Service(realm, changed) => *realm == name && *changed == label,
+                Change::Realm(changed) => *changed == name,
+                Change::Everything => true,
+                _ => false,
+            });
+            if !moved {
+                let entry = Arc::make_mut(realms.entry(name.clone()).or_default());
+                entry.services.insert(label.clone(), Arc::clone(&cell));
+            }
+            !moved
         });
-        if !moved {
-            realms.entry(name).or_default().services.insert(label, Arc::clone(&cell));
-        }
         cell
     }
 
@@ -309,17 +344,21 @@ impl Cache {
                 self.forget_owner(&(realm.clone(), Owner::Client(name.clone())));
             }
             Change::Service(realm, label) => {
-                if let Some(entry) = self.realms.write().get_mut(realm) {
-                    entry.services.remove(label);
-                }
+                self.replace_realms(|realms| {
+                    let entry = realms.get_mut(realm).filter(|e| e.services.contains_key(label));
+                    entry.is_some_and(|entry| Arc::make_mut(entry).services.remove(label).is_some())
+                });
             }
             Change::Realm(realm) => {
-                self.realms.write().remove(realm);
+                self.replace_realms(|realms| realms.remove(realm).is_some());
             }
             Change::Everything => {
                 self.tokens.clear();
                 self.by_hash.write().clear();
-                self.realms.write().clear();
+                self.replace_realms(|realms| {
+                    realms.clear();
+                    true
+                });
                 for (_, cell) in self.owners.lock().cells.drain() {
                     if let Some(cell) = cell.upgrade() {
                         cell.stale.store(true, Ordering::Release);

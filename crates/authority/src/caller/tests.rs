@@ -26,16 +26,19 @@ fn client(roles: Vec<Role>) -> Client {
 
 fn caller(subject: Owner, powers: Powers, token_scopes: Option<ApiScopes>) -> Caller {
     Caller {
-        realm: realm("main"),
-        subject,
-        unit: None,
-        groups: Vec::new(),
+        standing: Arc::new(Standing {
+            realm: realm("main"),
+            subject,
+            unit: None,
+            groups: Vec::new(),
+            powers,
+            actor: "client:gate".into(),
+        }),
         token: TokenId::parse("0123456789AB").unwrap(),
         token_expires_at: None,
         former_secret: false,
         for_api: true,
         token_scopes,
-        powers: Arc::new(powers),
         replay_key: ReplayKey::of(""),
         origin: Origin::system(Door::Api),
     }

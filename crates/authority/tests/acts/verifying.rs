@@ -79,10 +79,11 @@ async fn scopes_are_all_required_and_lacking_one_is_its_own_refusal() {
     let mut wanted = wish(PAT, "alice", &["git"]);
     wanted.scopes = vec![read.clone()];
     let (_, secret) = world.issue(wanted).await;
-    let git = Binding::Service(label("git"));
-    assert_eq!(reason(&world.ask(&secret, None, &git, std::slice::from_ref(&read)).await), None);
+    let git = label("git");
+    let git = Binding::Service(&git);
+    assert_eq!(reason(&world.ask(&secret, None, git, std::slice::from_ref(&read)).await), None);
     let both = [read, write];
-    let verdict = world.ask(&secret, None, &git, &both).await;
+    let verdict = world.ask(&secret, None, git, &both).await;
     assert_eq!(reason(&verdict), Some(Reason::InsufficientScope));
 }
 

@@ -175,14 +175,14 @@ impl World {
     }
 
     pub(crate) async fn verify(&self, secret: &str, user: Option<&str>, service: &str) -> Verdict {
-        self.ask(secret, user, &Binding::Service(label(service)), &[]).await
+        self.ask(secret, user, Binding::Service(&label(service)), &[]).await
     }
 
     pub(crate) async fn ask(
         &self,
         presented: &str,
         username: Option<&str>,
-        binding: &Binding,
+        binding: Binding<'_>,
         scopes: &[Scope],
     ) -> Verdict {
         let origin = Origin::system(Door::Api);

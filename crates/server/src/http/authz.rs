@@ -161,7 +161,7 @@ async fn decide(
             realm: asked.realm,
             presented,
             username,
-            binding: &Binding::Service(asked.label.clone()),
+            binding: Binding::Service(asked.label),
             scopes: &scopes,
             resource: None,
             action: None,

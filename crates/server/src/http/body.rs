@@ -1,6 +1,8 @@
 //! Request bodies: JSON within limits, read strictly, with the field named when one is wrong.
 
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::HttpBody;
@@ -122,7 +124,13 @@ async fn read_within(
     body: impl HttpBody<Data = Bytes>,
     limit: usize,
 ) -> Result<Bytes, Problem> {
-    tokio::time::timeout(patience, read_all(body, limit)).await.unwrap_or_else(|_| {
+    let mut reading = pin!(read_all(body, limit));
+    // Nearly every body is there by now, and needs no timer.
+    if let Poll::Ready(read) = poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await
+    {
+        return read;
+    }
+    tokio::time::timeout(patience, reading).await.unwrap_or_else(|_| {
         let detail = format!("the body did not arrive within {} seconds", patience.as_secs());
         Err(Problem::new(Sort::RequestTimeout, detail))
     })

@@ -34,7 +34,9 @@ impl FromRequestParts<AppState> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let Arrived(arrival) = Arrived::from_request_parts(parts, state).await?;
-        authenticated(state, &arrival, &parts.headers).await.map(Self)
+        let caller = authenticated(state, &arrival, &parts.headers).await?;
+        arrival.recognise(&caller.realm, &caller.origin);
+        Ok(Self(caller))
     }
 }
 
@@ -51,10 +53,7 @@ pub async fn authenticated(
     };
     let authority = &state.authority;
     match authority.authenticate(presented, arrival.context(Door::Api)).await {
-        Ok(caller) => {
-            arrival.recognise(&caller.realm, &caller.origin);
-            Ok(caller)
-        }
+        Ok(caller) => Ok(caller),
         Err(AuthRefusal::Denied) => {
             let delay = authority.refusal_delay(arrival.source, None, None);
             if !delay.is_zero() {

@@ -142,9 +142,13 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let caller = authenticated(state, arrival, &parts.headers).await?;
-    let realm = RealmName::read(realm_in(parts.uri.path()).unwrap_or_default())?;
-    let bytes = json_bytes_of(state, &parts.headers, body).await?;
-    verify::answer(state, &caller, &realm, &bytes).await
+    let answered = async {
+        let realm = RealmName::read(realm_in(parts.uri.path()).unwrap_or_default())?;
+        let bytes = json_bytes_of(state, &parts.headers, body).await?;
+        verify::answer(state, &caller, &realm, &bytes).await
+    };
+    // Only the record of a refusal asks who called.
+    answered.await.inspect_err(|_| arrival.recognise(&caller.realm, &caller.origin))
 }
 
 #[cfg(test)]

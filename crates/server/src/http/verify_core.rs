@@ -128,7 +128,7 @@ impl Inquiry<'_> {
                 realm: self.realm,
                 presented: &question.token,
                 username: question.username.as_ref().map(|text| text.0.as_ref()),
-                binding: &binding,
+                binding,
                 scopes: &scopes,
                 resource: question.resource.as_ref().map(|text| text.0.as_ref()),
                 action: question.action.as_ref().map(|text| text.0.as_ref()),

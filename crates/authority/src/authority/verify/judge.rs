@@ -138,7 +138,7 @@ fn judge_service(
     entry: &Entry,
     around: &Surroundings<'_>,
 ) -> Result<Option<Arc<ServiceCell>>, Reason> {
-    if *around.request.binding == Binding::Unbound {
+    if around.request.binding == Binding::Unbound {
         return Ok(None);
     }
     let good_for =

@@ -30,12 +30,12 @@ use crate::token::State;
 use crate::verdict::Reason;
 
 /// Which service the token must be good for. Comes from the verifier, never from the presenter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Binding {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding<'a> {
     /// This one.
-    Service(ServiceLabel),
+    Service(&'a ServiceLabel),
     /// At least one of these.
-    AnyOf(Vec<ServiceLabel>),
+    AnyOf(&'a [ServiceLabel]),
     /// Not checked; the answer says so.
     Unbound,
 }
@@ -50,7 +50,7 @@ pub struct VerifyRequest<'a> {
     /// The user name that came with it; the owner must be this one.
     pub username: Option<&'a str>,
     /// The service it must be good for.
-    pub binding: &'a Binding,
+    pub binding: Binding<'a>,
     /// Scopes it must carry, all of them.
     pub scopes: &'a [Scope],
     /// The resource it must have permission for.
@@ -85,25 +85,37 @@ struct Surroundings<'a> {
 
 impl Authority {
     /// The binding of a verifier: its one service is implied, one of several must be named.
-    pub fn binding(
+    pub fn binding<'a>(
         &self,
-        caller: &Caller,
-        realm: &RealmName,
-        named: Option<&ServiceLabel>,
-    ) -> Result<Binding, Refusal> {
-        let reach = caller.reach(realm, ApiScope::Verify)?;
-        match named {
-            Some(label) if reach.whole || reach.services.contains(label) => {
-                Ok(Binding::Service(label.clone()))
-            }
-            Some(_) => Err(Refusal::Forbidden(ApiScope::Verify)),
-            None if reach.whole => Ok(Binding::Unbound),
-            None => match reach.services.as_slice() {
-                [only] => Ok(Binding::Service(only.clone())),
-                _ => {
-                    Err(Refusal::invalid("service", "this verifier has several services; name one"))
+        caller: &'a Caller,
+        realm: &'a RealmName,
+        named: Option<&'a ServiceLabel>,
+    ) -> Result<Binding<'a>, Refusal> {
+        let (mut any, mut whole, mut names_it, mut several) = (false, false, false, false);
+        let mut only: Option<&ServiceLabel> = None;
+        for power in caller.powers_in(realm, ApiScope::Verify)? {
+            any = true;
+            match (&power.unit, &power.services) {
+                (Some(_), _) => {}
+                (None, Some(services)) => {
+                    for label in services {
+                        names_it |= named == Some(label);
+                        several |= only.is_some_and(|other| other != label);
+                        only = Some(label);
+                    }
                 }
-            },
+                (None, None) => whole = true,
+            }
+        }
+        match (named, only) {
+            _ if !any => Err(Refusal::Forbidden(ApiScope::Verify)),
+            (Some(label), _) if whole || names_it => Ok(Binding::Service(label)),
+            (Some(_), _) => Err(Refusal::Forbidden(ApiScope::Verify)),
+            (None, _) if whole => Ok(Binding::Unbound),
+            (None, Some(only)) if !several => Ok(Binding::Service(only)),
+            (None, _) => {
+                Err(Refusal::invalid("service", "this verifier has several services; name one"))
+            }
         }
     }
 
@@ -120,16 +132,25 @@ impl Authority {
         found: Option<&Entry>,
     ) -> Result<Verdict, Refusal> {
         let now = self.now();
-        let Some(realm) = self.realm_facts(request.realm).await.map(Some).or_else(absent)? else {
-            return self.refused(&request, Reason::Unknown, None, now);
+        let known = self.cache.realms();
+        let read;
+        let at_hand = known.get(request.realm).and_then(|entry| match request.binding {
+            Binding::Unbound => entry.with_service(None),
+            Binding::Service(label) => entry.with_service(Some(label)),
+            Binding::AnyOf(_) => None,
+        });
+        let (realm, services) = match at_hand {
+            Some(found) => found,
+            None => match self.surroundings_read(&request).await? {
+                Ok(found) => {
+                    read = found;
+                    (&*read.0, &*read.1)
+                }
+                Err(reason) => return self.refused(&request, reason, None, now),
+            },
         };
-        let services = match self.bound_services(&request).await? {
-            Ok(services) => services,
-            Err(reason) => return self.refused(&request, reason, None, now),
-        };
-        let keys = self.keys();
-        let surroundings =
-            Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
+        let keys = self.keys.load();
+        let surroundings = Surroundings { request, services, realm, keys: &keys, now };
         match self.shape(request.presented) {
             Shape::Impossible | Shape::BadChecksum => {
                 self.refused(&request, Reason::Unknown, None, now)
@@ -144,6 +165,18 @@ impl Authority {
             Shape::Grouped(normal) => self.verify_by_hash(&surroundings, &normal).await,
             Shape::Other => self.verify_slowly(&surroundings).await,
         }
+    }
+
+    /// The realm and the services that the binding names, from the store if need be; a reason if
+    /// there are none.
+    async fn surroundings_read(
+        &self,
+        request: &VerifyRequest<'_>,
+    ) -> Result<Result<(Arc<RealmCell>, Vec<Arc<ServiceCell>>), Reason>, Refusal> {
+        let Some(realm) = self.realm_facts(request.realm).await.map(Some).or_else(absent)? else {
+            return Ok(Err(Reason::Unknown));
+        };
+        Ok(self.bound_services(request).await?.map(|services| (realm, services)))
     }
 
     /// The cells of the services that the binding names; a reason if none of them exists.
