@@ -42,7 +42,11 @@ from   (
 left   join (
     select owner, seq, kind, realm, name
     from   change_log
-    where  owner >= $1 or owner {in_list_2}
+    where  owner >= $1
+    union  all
+    select owner, seq, kind, realm, name
+    from   change_log
+    where  owner < $1 and owner {in_list_2}
     order  by owner, seq
     limit  $3
 ) c on 1 = 1

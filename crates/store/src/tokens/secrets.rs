@@ -29,11 +29,12 @@ set    slot = 'previous',
 where  token = $1
 and    slot = 'current'";
 
-/// The newest former secrets stay, as many as fit beside those that are no former ones.
+/// The newest former secrets stay, as many as fit beside those that are no former ones. Said
+/// of the slot in a way that leads no planner to the index of all retired secrets.
 const DROP_OLDEST: &str = "
 delete from token_secret
 where  token = $1
-and    slot = 'previous'
+and    slot not in ('current', 'next')
 and    id not in (
     select id
     from   token_secret

@@ -22,12 +22,25 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// Makes a cluster and starts it; its log tells how it ran each statement.
+    pub(crate) fn that_explains() -> Self {
+        Self::with(
+            "session_preload_libraries = auto_explain\n\
+             auto_explain.log_min_duration = 0\n\
+             auto_explain.log_format = json\n",
+        )
+    }
+
     /// Makes a cluster and starts it.
     ///
     /// # Panics
     ///
     /// When PostgreSQL is not installed: a test that is left out tells nobody anything.
     pub(crate) fn start() -> Self {
+        Self::with("")
+    }
+
+    fn with(more: &str) -> Self {
         let programs = newest_version().expect(
             "these tests need PostgreSQL; on Debian: apt-get install --no-install-recommends postgresql",
         );
@@ -40,7 +53,7 @@ impl Cluster {
         cluster.run("initdb", &["-D", &data, "-A", "trust", "-U", "cf", "-E", "UTF8", "-N"]);
         let socket = cluster.directory.path().display();
         let settings = format!(
-            "unix_socket_directories = '{socket}'\nlisten_addresses = ''\nmax_connections = 200\n"
+            "unix_socket_directories = '{socket}'\nlisten_addresses = ''\nmax_connections = 200\n{more}"
         );
         let path = Path::new(&data).join("postgresql.conf");
         let written = fs::read_to_string(&path).unwrap() + &settings;
@@ -67,6 +80,11 @@ impl Cluster {
         let children = format!("/proc/{first}/task/{first}/children");
         let children = fs::read_to_string(children).unwrap_or_default();
         std::iter::once(first).chain(children.split_whitespace().map(Into::into)).collect()
+    }
+
+    /// What the server has written down.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
     /// Where the socket lies.

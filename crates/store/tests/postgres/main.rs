@@ -11,6 +11,7 @@
 mod change_log;
 mod cluster;
 mod outages;
+mod plans;
 mod promises;
 mod proxy;
 mod schema;

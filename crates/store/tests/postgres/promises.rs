@@ -5,10 +5,11 @@ use std::sync::Arc;
 use counterfoil_store::{MemoryStore, OpenOptions, conformance, open};
 
 use super::cluster::Cluster;
+use super::plans;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_keeps_as_many_promises_as_the_others() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::that_explains();
     let store = open(&cluster.database("promises").await, OpenOptions::default()).await.unwrap();
     let promises = conformance::all(Arc::clone(&store) as _).await;
     println!("PostgreSQL keeps {promises} promises");
@@ -16,6 +17,7 @@ async fn postgresql_keeps_as_many_promises_as_the_others() {
     let damage = store.integrity_check().await.unwrap();
     assert!(damage.is_empty(), "{damage:?}");
     store.close().await;
+    plans::assert_that_every_table_is_read_by_an_index(&cluster.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,9 +66,18 @@ impl Session {
     }
 
     /// Sets the limits of the session and asks what it is connected to, in one round trip.
+    ///
+    /// A plan must depend neither on the values bound nor on how old the statistics are: every
+    /// statement follows indexes from one row to the next, and a table that was empty when a
+    /// statement was planned may have a million rows before anybody counts them.
     async fn settle(&mut self) -> Result<(), Failure> {
         let ask = format!(
             "set default_transaction_isolation = 'read committed';
+             set plan_cache_mode = force_generic_plan;
+             set enable_seqscan = off;
+             set enable_bitmapscan = off;
+             set enable_hashjoin = off;
+             set enable_mergejoin = off;
              set statement_timeout = {};
              set lock_timeout = {};
              set idle_in_transaction_session_timeout = {};
