@@ -1,11 +1,11 @@
 //! Accepts connections and speaks HTTP/1.1 and HTTP/2 on them, within limits.
 
+mod idle;
 mod sources;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 use crate::config::Server;
 use crate::http::state::Connection;
 use crate::tls::Certificates;
+use idle::Activity;
 use sources::{Share, Sources};
 
 /// How long a TLS handshake may take; a client that needs longer holds a place for nothing.
@@ -194,8 +195,7 @@ struct Place {
 }
 
 /// Serves one connection to its end; when `stop` turns true, to the end of what runs on it. One
-/// that has not asked anything after `patience` is closed: the library counts the time of a head
-/// only from its first bytes on.
+/// that is idle for `patience` is closed; what was answered has as long again to be read.
 async fn converse(
     http: auto::Builder<TokioExecutor>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -204,25 +204,26 @@ async fn converse(
     mut stop: watch::Receiver<bool>,
     patience: Duration,
 ) {
-    let asked = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&asked);
-    let silent = async move {
-        tokio::time::sleep(patience).await;
-        if asked.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    };
+    let activity = Arc::new(Activity::default());
+    let noted = Arc::clone(&activity);
     let service = hyper::service::service_fn(move |mut request: http::Request<Incoming>| {
-        noted.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(facts);
-        router.clone().call(request)
+        let running = noted.begin();
+        let answer = router.clone().call(request);
+        async move {
+            let answer = answer.await;
+            drop(running);
+            answer
+        }
     });
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = silent => {
-            debug!(peer = %facts.peer, "closed: nothing was asked");
-            return;
+        () = activity.idle(patience) => {
+            debug!(peer = %facts.peer, "closed: nothing was asked for a while");
+            connection.as_mut().graceful_shutdown();
+            let Ok(ended) = tokio::time::timeout(patience, connection).await else { return };
+            ended
         }
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
