@@ -26,7 +26,7 @@ mod url;
 pub use engine::Figures;
 pub use failing::FailingStore;
 pub use memory::MemoryStore;
-pub use migrate::OpenError;
+pub use migrate::{Older, OpenError};
 pub use sql_store::{BackupProgress, OpenOptions, SqlStore, open};
 pub use tokens::USAGE_PER_FLUSH_MAX;
 pub use url::{BadDatabaseUrl, DatabaseUrl};

@@ -1,11 +1,12 @@
 //! `counterfoil keys`: the key directory beside the running server.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::PathBuf;
 
 use counterfoil_authority::keys::{KEY_PURPOSES, KeyPurpose};
 use counterfoil_authority::store::{InstallationStore, KeyUse};
+use counterfoil_store::OpenError;
 use serde_json::{Value, json};
 
 use super::backup::refuse_existing;
@@ -38,9 +39,6 @@ pub(crate) enum KeysCommand {
 pub(crate) struct ListArgs {
     #[command(flatten)]
     local: LocalArgs,
-    /// Rows are always counted; former scripts may still ask for them
-    #[arg(long, hide = true)]
-    rows: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -92,7 +90,6 @@ fn directory(config: &Config) -> KeyDirectory {
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
-    let _ = args.rows;
     let found = directory(&config).read()?;
     let store = open_store(&config, false).await?;
     let known = store.key_list().await?;
@@ -219,10 +216,14 @@ async fn read_import(args: &TransferArgs) -> Result<(), Failure> {
         }
     }
     // The database decides which keys belong here, if there is one already.
-    if let Ok(store) = open_store(&config, false).await {
-        let known = store.key_list().await?;
-        store.close().await;
-        keydir::reconcile(&keys, &together, &known)?;
+    match open_store(&config, false).await {
+        Ok(store) => {
+            let known = store.key_list().await?;
+            store.close().await;
+            keydir::reconcile(&keys, &together, &known)?;
+        }
+        Err(OpenError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
     }
     added.iter().try_for_each(|file| keys.add(file))?;
     said(args, "imported", &added);

@@ -80,7 +80,9 @@ impl From<OpenError> for Failure {
             text.push_str("; give --data, the data directory of the installation");
         }
         match error {
-            OpenError::Newer { .. } => Self::Refused(text),
+            OpenError::Newer { .. } | OpenError::Older { .. } | OpenError::Empty => {
+                Self::Refused(text)
+            }
             _ => Self::Unavailable(text),
         }
     }
