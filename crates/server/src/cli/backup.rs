@@ -1,34 +1,18 @@
 //! `counterfoil backup` and `counterfoil restore`.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::local::{HERE, LocalArgs, with_causes};
+use super::local::{SealedFileArgs, with_causes};
 use super::print;
 use super::secret_input::{self, Wanted};
 use crate::backup::{self, BackupError, Manifest, Progress};
 use crate::installation::InstallationError;
-
-/// Where the installation is, and the file
-#[derive(Debug, clap::Args)]
-#[command(after_help = HERE)]
-pub(crate) struct BackupArgs {
-    #[command(flatten)]
-    local: LocalArgs,
-    /// The backup; an existing file or installation is never overwritten
-    file: PathBuf,
-    /// File with the passphrase, or `-` for standard input [default: a prompt]
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
@@ -59,7 +43,7 @@ fn advance(bar: &ProgressBar, progress: Progress) {
 }
 
 /// Runs `backup`.
-pub(crate) async fn write(args: &BackupArgs) -> Result<(), Failure> {
+pub(crate) async fn write(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     refuse_existing(&args.file)?;
     let passphrase = secret_input::new_passphrase(args.passphrase_file.as_deref())?;
@@ -73,7 +57,7 @@ pub(crate) async fn write(args: &BackupArgs) -> Result<(), Failure> {
 }
 
 /// Runs `restore`.
-pub(crate) async fn restore(args: &BackupArgs) -> Result<(), Failure> {
+pub(crate) async fn restore(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     // Before anybody types a passphrase for a file that is not there.
     if let Err(error) = File::open(&args.file) {
@@ -106,7 +90,7 @@ pub(crate) fn refuse_existing(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn said(args: &BackupArgs, what: &str, manifest: &Manifest) {
+fn said(args: &SealedFileArgs, what: &str, manifest: &Manifest) {
     let file = args.file.display().to_string();
     if args.json {
         print::json(&json!({ "file": file, "installation": manifest.installation,

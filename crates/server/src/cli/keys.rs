@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind};
-use std::path::PathBuf;
 
 use counterfoil_authority::keys::{KEY_PURPOSES, KeyPurpose};
 use counterfoil_authority::store::{InstallationStore, KeyUse};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::backup::refuse_existing;
 use super::failure::Failure;
-use super::local::{HERE, LocalArgs};
+use super::local::{HERE, LocalArgs, SealedFileArgs};
 use super::print::{self, Column};
 use super::secret_input::{self, Wanted};
 use crate::clock::{OsClock, OsEntropy};
@@ -28,9 +27,9 @@ pub(crate) enum KeysCommand {
     /// Make a new current key; running servers take it up within two seconds
     Rotate(RotateArgs),
     /// Write all keys to a new file under a passphrase
-    Export(TransferArgs),
+    Export(SealedFileArgs),
     /// Take keys from such a file into the key directory
-    Import(TransferArgs),
+    Import(SealedFileArgs),
 }
 
 /// Which list
@@ -53,22 +52,6 @@ pub(crate) struct RotateArgs {
     /// What the key is for
     #[arg(value_parser = ["pepper", "seal"])]
     purpose: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// Which file
-#[derive(Debug, clap::Args)]
-#[command(after_help = HERE)]
-pub(crate) struct TransferArgs {
-    #[command(flatten)]
-    local: LocalArgs,
-    /// The file of keys; an export never overwrites one
-    file: PathBuf,
-    /// File with the passphrase, or `-` for standard input [default: a prompt]
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -170,7 +153,7 @@ async fn rotate(args: &RotateArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_export(args: &TransferArgs) -> Result<(), Failure> {
+fn write_export(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     let keys = directory(&config);
     let found = keys.read()?;
@@ -189,7 +172,7 @@ fn write_export(args: &TransferArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn read_import(args: &TransferArgs) -> Result<(), Failure> {
+async fn read_import(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     let keys = directory(&config);
     let error = |error| Failure::about(args.file.display(), error);
@@ -230,7 +213,7 @@ async fn read_import(args: &TransferArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn said(args: &TransferArgs, what: &str, keys: &[KeyFile]) {
+fn said(args: &SealedFileArgs, what: &str, keys: &[KeyFile]) {
     let names: Vec<String> =
         keys.iter().map(|file| format!("{}-{}", file.purpose, file.key.id())).collect();
     if args.json {

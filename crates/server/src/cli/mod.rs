@@ -61,9 +61,9 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
     /// Write database and keys to a new file under a passphrase, while the server runs
-    Backup(backup::BackupArgs),
+    Backup(local::SealedFileArgs),
     /// Bring a backup back into an empty data directory
-    Restore(backup::BackupArgs),
+    Restore(local::SealedFileArgs),
     /// The configuration file
     #[command(subcommand)]
     Config(pages::ConfigCommand),
