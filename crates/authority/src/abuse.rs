@@ -13,6 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
+use crate::names::Username;
 
 /// Failures that cost nothing, per source network and half-life.
 const FREE_PER_SOURCE: f64 = 60.0;
@@ -45,7 +46,12 @@ impl Key {
     /// Whoever aims at this user of this service from there.
     pub(crate) fn of_aim(source: IpAddr, user: &str, service: Option<&str>) -> Self {
         let mut aim = DefaultHasher::new();
-        (user.to_lowercase(), service).hash(&mut aim);
+        // One person has many spellings; each must not have failures of its own to spend.
+        match Username::parse(user) {
+            Ok(name) => name.as_str().hash(&mut aim),
+            Err(_) => user.to_lowercase().hash(&mut aim),
+        }
+        service.hash(&mut aim);
         Self { network: network_of(source), aim: Some(aim.finish()) }
     }
 }
@@ -170,7 +176,7 @@ mod tests {
         }
         assert_eq!(delay(source, at), Duration::ZERO);
         for _ in 0..10 {
-            throttle.failed(source, Some("Alice"), Some("git"), at);
+            throttle.failed(source, Some("Ａlice"), Some("git"), at);
         }
         let first = delay(source, at);
         assert!(first > Duration::ZERO && first <= DELAY_MAX);

@@ -10,7 +10,7 @@ use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
-use crate::names::RealmName;
+use crate::names::{RealmName, ServiceLabel};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, Scope};
@@ -89,10 +89,14 @@ impl Authority {
                 self.check_unit(realm, Some(unit)).await?;
                 unit_within(&reach, caller, Some(unit))?;
             }
-            let limits = if narrows(&token, &after) {
-                Vec::new()
+            let narrower = if narrows(&token, &after) {
+                self.limits_of_narrower(&token, &after).await?
             } else {
-                self.check_widening(caller, &reach, &token, &after, now).await?
+                None
+            };
+            let limits = match narrower {
+                Some(limits) => limits,
+                None => self.check_widening(caller, &reach, &token, &after, now).await?,
             };
             let event = self
                 .event("token.updated", realm, &caller.origin, now)?
@@ -157,6 +161,25 @@ impl Authority {
         Ok(after)
     }
 
+    /// The limits that a token keeps that can do nothing new: none, unless it names services
+    /// instead of all, and so begins to count at each. `None` where one of these never agreed to
+    /// tokens for everything: to be good there is new.
+    async fn limits_of_narrower(
+        &self,
+        before: &Token,
+        after: &Token,
+    ) -> Result<Option<Vec<ActiveLimit>>, Refusal> {
+        if before.services != Services::All || after.services == Services::All {
+            return Ok(Some(Vec::new()));
+        }
+        let cells = self.cells_of(after).await?;
+        if !cells.iter().all(|cell| cell.policy.agrees_to_everything(&after.scopes)) {
+            return Ok(None);
+        }
+        let realm = self.realm_facts(&after.realm).await?;
+        Ok(Some(limits_of(&cells, &realm.policy, false)))
+    }
+
     /// A wider token must be one that the caller could have issued. Says which limits it has to
     /// keep: whether there is room, only the store can tell.
     async fn check_widening(
@@ -197,8 +220,10 @@ impl Authority {
         cells: &[Arc<ServiceCell>],
         before: &Token,
     ) -> Result<(), Refusal> {
-        let is_new =
-            |cell: &&Arc<ServiceCell>| !before.services.includes(cell.service.label.as_str());
+        let is_new = |cell: &&Arc<ServiceCell>| {
+            let was_named = |labels: &Vec<ServiceLabel>| labels.contains(&cell.service.label);
+            !matches!(&before.services, Services::Named(labels) if was_named(labels))
+        };
         let Some(first) = cells.iter().find(is_new) else { return Ok(()) };
         if let Some(cell) = cells.iter().filter(is_new).find(|cell| cell.policy.approval) {
             let label = &cell.service.label;

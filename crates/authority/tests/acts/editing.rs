@@ -7,8 +7,9 @@ use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::service::Services;
 use counterfoil_authority::token::Token;
+use counterfoil_authority::verdict::Reason;
 
-use crate::world::{World, label, wish};
+use crate::world::{World, fresh, label, reason, wish};
 
 const PAT: Kind = Kind::PersonalAccessToken;
 
@@ -94,4 +95,40 @@ async fn a_limit_counts_the_tokens_of_its_own_service_only() {
     world.issue(wish(PAT, "alice", &["git", "strict"])).await;
     let refused = world.refusal(&world.admin, wish(PAT, "alice", &["strict", "git"])).await;
     assert!(matches!(refused, Refusal::AtLimit(1)));
+}
+
+#[tokio::test]
+async fn naming_services_instead_of_all_is_no_way_round_their_policies() {
+    let world = World::new().await;
+    let approving = TokenPolicy { approval: Some(true), ..TokenPolicy::default() };
+    world.add_service("vault", approving).await;
+    let by_administrators =
+        TokenPolicy { issue_by: Some(vec!["administrators".into()]), ..TokenPolicy::default() };
+    world.add_service("root", by_administrators).await;
+    world.limited("strict", 1, AtLimit::Refuse).await;
+    let alice = world.person("alice", &["tokens:write"]).await;
+    let all = || {
+        let mut all = wish(PAT, "alice", &[]);
+        all.services = Some(Services::All);
+        all
+    };
+    let issued = world.authority.issue(&alice, &world.realm, all(), None).await.unwrap();
+    let (own, secret) = fresh(issued);
+    for service in ["vault", "root"] {
+        let edited = world.authority.edit_token(&alice, &world.realm, own.id, to(&[service]), None);
+        let refused = edited.await.unwrap_err();
+        let expected = matches!(refused, Refusal::Policy(_) | Refusal::BeyondGrant(_));
+        assert!(expected, "{service}: {refused:?}");
+        let verdict = world.verify(&secret, None, service).await;
+        assert_eq!(reason(&verdict), Some(Reason::PolicyBlocked));
+    }
+    let (given, _) = world.issue(all()).await;
+    let narrowed = |id, services: &'static [&str]| {
+        world.authority.edit_token(&alice, &world.realm, id, to(services), None)
+    };
+    narrowed(own.id, &["strict", "git"]).await.unwrap();
+    let refused = narrowed(given.id, &["strict"]).await.unwrap_err();
+    assert!(matches!(refused, Refusal::AtLimit(1)), "{refused:?}");
+    // What an administrator issued for everything may be narrowed by its owner.
+    narrowed(given.id, &["git"]).await.unwrap();
 }

@@ -274,6 +274,32 @@ mod tests {
         assert_eq!(said(Origin::XOriginal, &moved, "", true), "spaced use");
     }
 
+    /// Paths that need `admin`, with one character more, or one that is spelled as an escape.
+    #[test]
+    fn no_character_more_and_no_escape_takes_a_need_away() {
+        let needs_admin = |path: &str| {
+            let said = said(Origin::Subpath, &[], path, false);
+            assert!(["admin use", "unreadable"].contains(&said.as_str()), "{path}: {said}");
+        };
+        let path = "/admin/x";
+        for (place, c) in path.char_indices() {
+            let (before, after) = (&path[..place], &path[place + 1..]);
+            let code = u32::from(c);
+            needs_admin(&format!("{before}%{code:02x}{after}"));
+            needs_admin(&format!("{before}%{code:02X}{after}"));
+            needs_admin(&format!("{before}%25{code:02X}{after}"));
+        }
+        // Behind the name and before it: what a reader may stop at or drop.
+        for more in ["/", "/.", "%20", "%09", "%00", "%3f", "%23", ";", "%3b", "?", "#", "%c2%a0"] {
+            needs_admin(&format!("/admin{more}"));
+            needs_admin(&format!("/admin{more}/x"));
+        }
+        for more in ["/", "/.", "%20", "%09", "%00", ";", "%3b", "%c2%a0"] {
+            needs_admin(&format!("/{more}/admin"));
+            needs_admin(&format!("/pull/..{more}/admin"));
+        }
+    }
+
     #[test]
     fn a_slash_or_dot_at_the_end_is_the_same_path_and_head_is_the_same_as_get() {
         let below = |path| said(Origin::Subpath, &[], path, false);
