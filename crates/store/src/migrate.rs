@@ -1,5 +1,6 @@
 //! Brings a database to the schema of this version, and refuses one from the future.
 
+use std::cmp::Ordering;
 use std::io;
 use std::path::PathBuf;
 
@@ -52,6 +53,20 @@ pub enum OpenError {
         /// The latest version known here.
         known: i64,
     },
+    /// The schema is older than this program, and was not to be changed.
+    #[error(
+        "the database has schema version {found}, this program works with {known}: \
+         `counterfoil migrate` brings it up to date, and so does `counterfoil serve`"
+    )]
+    Older {
+        /// The version found.
+        found: i64,
+        /// The version needed.
+        known: i64,
+    },
+    /// There are no tables of this program, and none were to be made.
+    #[error("the database holds no installation; `counterfoil init` makes one")]
+    Empty,
     /// The engine cannot be had in this version.
     #[error("PostgreSQL comes with a later release; use sqlite:PATH")]
     NotYet,
@@ -74,6 +89,15 @@ impl From<Failure> for OpenError {
 #[error("the database file was replaced by one with another schema")]
 pub(crate) struct OtherSchema;
 
+/// What happens to a database whose schema is older than this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Older {
+    /// It is brought up to date.
+    Migrate,
+    /// It is left as it is, and not opened.
+    Refuse,
+}
+
 /// What a migration needs of an engine.
 pub(crate) trait Migrating {
     /// The engine's words for the types and table options in braces.
@@ -94,6 +118,28 @@ pub(crate) fn latest_version() -> i64 {
 /// The version of a database that has been migrated before.
 pub(crate) fn version_of(database: &mut impl Migrating) -> Result<i64, Failure> {
     database.number("select coalesce(max(version), 0) from schema_version")
+}
+
+/// Brings the schema up to date, or refuses one that is not.
+pub(crate) fn settle(database: &mut impl Migrating, older: Older) -> Result<(), OpenError> {
+    match older {
+        Older::Migrate => run(database),
+        Older::Refuse => require_latest(database),
+    }
+}
+
+fn require_latest(database: &mut impl Migrating) -> Result<(), OpenError> {
+    let found = match version_of(database) {
+        // The statement is right, so what it asks for is not there.
+        Err(Failure::Statement(_)) => return Err(OpenError::Empty),
+        found => found?,
+    };
+    let known = latest_version();
+    match found.cmp(&known) {
+        Ordering::Less => Err(OpenError::Older { found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(OpenError::Newer { found, known }),
+    }
 }
 
 /// Applies the steps that are missing, all of them or none.

@@ -125,6 +125,7 @@ fn plain_current(secret: &StoredSecret) -> Option<(KeyId, Mac256)> {
 
 impl Entry {
     pub(super) fn new(record: Record, owner: Arc<OwnerCell>, profiles: &Profiles) -> Self {
+        let switches = Switches::of(&record);
         let current = record.secrets.iter().find_map(plain_current);
         let others = record.secrets.into_iter().filter(|secret| plain_current(secret).is_none());
         let secrets: Vec<StoredSecret> = others.collect();
@@ -140,7 +141,7 @@ impl Entry {
         Self {
             id: record.id,
             kind: record.kind,
-            switches: Switches::of(&record),
+            switches,
             used: AtomicBool::new(false),
             validity: record.validity,
             created_at: record.created_at,
