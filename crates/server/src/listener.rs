@@ -244,8 +244,12 @@ async fn converse(
         Until::Idle => {
             debug!(peer = %facts.peer, "closed: nothing was asked for a while");
             connection.as_mut().graceful_shutdown();
-            let Ok(ended) = tokio::time::timeout(patience, connection).await else { return };
-            ended
+            // Nothing runs any more: only what nobody reads is lost when it is cut off.
+            tokio::select! {
+                ended = connection => ended,
+                () = tokio::time::sleep(patience) => return,
+                () = stopped(&mut stop) => return,
+            }
         }
         Until::Stopping => {
             connection.as_mut().graceful_shutdown();
