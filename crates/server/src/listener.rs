@@ -246,9 +246,9 @@ async fn converse(
             connection.as_mut().graceful_shutdown();
             // Nothing runs any more: only what nobody reads is lost when it is cut off.
             tokio::select! {
-                ended = connection => ended,
+                ended = connection.as_mut() => ended,
                 () = tokio::time::sleep(patience) => return,
-                () = stopped(&mut stop) => return,
+                () = stopping.as_mut() => return,
             }
         }
         Until::Stopping => {

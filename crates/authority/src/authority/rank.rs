@@ -140,7 +140,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::caller::ReplayKey;
+    use crate::caller::{ReplayKey, Standing};
     use crate::event::Origin;
     use crate::names::{ClientName, ServiceLabel};
     use crate::secret::TokenId;
@@ -171,16 +171,19 @@ mod tests {
 
     fn caller(powers: Vec<Power>) -> Caller {
         Caller {
-            realm: realm("main"),
-            subject: Owner::Client(ClientName::parse("robot").unwrap()),
-            unit: None,
-            groups: Vec::new(),
+            standing: Arc::new(Standing {
+                realm: realm("main"),
+                subject: Owner::Client(ClientName::parse("robot").unwrap()),
+                unit: None,
+                groups: Vec::new(),
+                powers: Powers(powers),
+                actor: "client:robot".into(),
+            }),
             token: TokenId::parse("000000000000").unwrap(),
             token_expires_at: None,
             former_secret: false,
             for_api: true,
             token_scopes: None,
-            powers: Arc::new(Powers(powers)),
             replay_key: ReplayKey::of("x"),
             origin: Origin::system(Door::Cli),
         }
