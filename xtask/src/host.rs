@@ -65,6 +65,13 @@ pub(crate) const POSTGRESQL: Peer = Peer {
     needed_for: "nothing: the tests of the store on PostgreSQL fail without it",
     probe: Probe::Shell("ls /usr/lib/postgresql/*/bin/initdb"),
 };
+/// A full disk and one that vanishes are file systems that a test mounts.
+pub(crate) const MOUNTING: Peer = Peer {
+    name: "the right to mount (root)",
+    package: "mount",
+    needed_for: "the database on a full disk and on one that vanishes",
+    probe: Probe::Shell("test \"$(id -u)\" = 0 && unshare --mount true"),
+};
 /// The load generator of the benchmark.
 pub(crate) const WRK: Peer =
     Peer { name: "wrk", package: "wrk", needed_for: "the benchmark", probe: Probe::Program("wrk") };

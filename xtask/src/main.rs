@@ -13,6 +13,7 @@ mod http;
 mod openapi;
 mod python;
 mod report;
+mod scale;
 mod server;
 mod suite;
 mod tidy;
@@ -25,7 +26,8 @@ cargo xtask <command>
 
   test [--long] [--step NAME] [FILTER]
                            every test; with FILTER only the tests whose name contains it,
-                           with --step only the steps whose name contains NAME
+                           with --step only the steps whose name contains NAME,
+                           with --long also the proofs that take many minutes
   bench [--long] [options] [CASE...]
                            the benchmark; `cargo xtask bench --help` lists cases and options
   tidy [--bless]           the rules of the house that no compiler checks;

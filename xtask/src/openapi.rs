@@ -16,7 +16,7 @@ pub(crate) fn openapi(arguments: &[String]) -> Result<ExitCode> {
     if arguments.iter().any(|argument| argument == "--check") {
         return Ok(match check(Deadline::NEVER)? {
             Outcome::Passed(_) => ExitCode::SUCCESS,
-            Outcome::Failed(_, why) | Outcome::LeftOut(why) => {
+            Outcome::Failed(_, why) | Outcome::LeftOut(why) | Outcome::NotAsked(why) => {
                 eprintln!("{why}");
                 ExitCode::FAILURE
             }

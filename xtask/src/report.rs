@@ -18,6 +18,8 @@ impl Tally {
     pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0 };
     /// One check that failed.
     pub(crate) const FAILED: Self = Self { passed: 0, failed: 1, skipped: 0 };
+    /// One check that did not run.
+    const SKIPPED: Self = Self { passed: 0, failed: 0, skipped: 1 };
 
     fn add(&mut self, other: Self) {
         self.passed += other.passed;
@@ -45,6 +47,8 @@ pub(crate) enum Outcome {
     Failed(Tally, String),
     /// It did not run, with what is missing.
     LeftOut(String),
+    /// It runs only when asked for, with how to ask.
+    NotAsked(String),
 }
 
 impl Outcome {
@@ -95,7 +99,7 @@ impl Report {
     /// Whether any step failed; with `strict`, whether any was left out.
     pub(crate) fn failed(&self, strict: bool) -> bool {
         self.steps.iter().any(|step| match step.outcome {
-            Outcome::Passed(_) => false,
+            Outcome::Passed(_) | Outcome::NotAsked(_) => false,
             Outcome::Failed(..) => true,
             Outcome::LeftOut(_) => strict,
         })
@@ -114,9 +118,8 @@ impl Report {
                 Outcome::LeftOut(why) if strict => {
                     ("FAILED", Tally::FAILED, format!("left out: {why}"))
                 }
-                Outcome::LeftOut(why) => {
-                    ("left out", Tally { skipped: 1, ..Tally::default() }, why.clone())
-                }
+                Outcome::LeftOut(why) => ("left out", Tally::SKIPPED, why.clone()),
+                Outcome::NotAsked(how) => ("skipped", Tally::SKIPPED, how.clone()),
             };
             total.add(tally);
             let line = format!(
@@ -164,6 +167,18 @@ mod tests {
         assert_eq!(summary.lines().last(), Some("40 passed, 1 failed, 2 skipped"));
         assert!(summary.contains("left out: nginx is missing"));
         assert!(report().failed(true));
+    }
+
+    #[test]
+    fn a_proof_that_nobody_asked_for_is_counted_and_fails_nothing() {
+        let mut report = Report::default();
+        report.step("long", || Ok(Outcome::NotAsked("--long runs it".to_owned())));
+        for strict in [false, true] {
+            assert!(!report.failed(strict));
+            let summary = report.summary(strict);
+            assert!(summary.contains("--long runs it"), "{summary}");
+            assert_eq!(summary.lines().last(), Some("0 passed, 0 failed, 1 skipped"));
+        }
     }
 
     #[test]

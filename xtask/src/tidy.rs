@@ -46,7 +46,7 @@ pub(crate) fn tidy(arguments: &[String]) -> Result<ExitCode> {
     }
     Ok(match outcome() {
         Outcome::Passed(_) => ExitCode::SUCCESS,
-        Outcome::Failed(_, why) | Outcome::LeftOut(why) => {
+        Outcome::Failed(_, why) | Outcome::LeftOut(why) | Outcome::NotAsked(why) => {
             eprintln!("{why}");
             ExitCode::FAILURE
         }

@@ -1,7 +1,9 @@
 //! Limits on guessing: delays that grow with failures, and never a lock that a stranger can cause.
 //!
 //! A throttled presenter gets the same answer as any refusal, only later. A
-//! right secret is never delayed, because the delay applies to refusals only.
+//! right secret of ours is never delayed, because the delay applies to refusals
+//! only; a chosen one waits before it is hashed, because the hash is what a
+//! guess costs us.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,6 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::clock::Timestamp;
+use crate::names::Username;
 
 /// Failures that cost nothing, per source network and half-life.
 const FREE_PER_SOURCE: f64 = 60.0;
@@ -28,10 +31,29 @@ const SOURCES_MAX: usize = 100_000;
 
 /// A source, or a source aiming at one user of one service. Hashed, because what a stranger
 /// typed as a user name can be as long as a header.
-#[derive(PartialEq, Eq, Hash, Clone, Copy)]
-struct Key {
+#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
+pub(crate) struct Key {
     network: IpAddr,
     aim: Option<u64>,
+}
+
+impl Key {
+    /// Whoever sits in the source's network.
+    pub(crate) fn of_source(source: IpAddr) -> Self {
+        Self { network: network_of(source), aim: None }
+    }
+
+    /// Whoever aims at this user of this service from there.
+    pub(crate) fn of_aim(source: IpAddr, user: &str, service: Option<&str>) -> Self {
+        let mut aim = DefaultHasher::new();
+        // One person has many spellings; each must not have failures of its own to spend.
+        match Username::parse(user) {
+            Ok(name) => name.as_str().hash(&mut aim),
+            Err(_) => user.to_lowercase().hash(&mut aim),
+        }
+        service.hash(&mut aim);
+        Self { network: network_of(source), aim: Some(aim.finish()) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +68,21 @@ impl Count {
         #[expect(clippy::cast_precision_loss, reason = "a rate limit needs no exact microseconds")]
         let seconds = micros as f64 / 1e6;
         self.failures * (-seconds / HALF_LIFE_SECONDS).exp2()
+    }
+
+    /// The delay that these failures have earned.
+    fn delay(self, key: Key, now: Timestamp) -> Duration {
+        let free = if key.aim.is_some() { FREE_PER_USER } else { FREE_PER_SOURCE };
+        let excess = (self.decayed(now) - free) / free;
+        if excess <= 0.0 {
+            return Duration::ZERO;
+        }
+        DELAY_FIRST.mul_f64((excess * 4.0).min(16.0).exp2()).min(DELAY_MAX)
+    }
+
+    fn elapsed(self, now: Timestamp) -> Duration {
+        let micros = now.micros().saturating_sub(self.at.micros());
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
 }
 
@@ -94,28 +131,33 @@ impl Throttle {
         now: Timestamp,
     ) -> Duration {
         let counts = self.counts.lock();
-        let excess = keys(source, user, service).into_iter().filter_map(|key| {
-            let free = if key.aim.is_some() { FREE_PER_USER } else { FREE_PER_SOURCE };
-            let failures = counts.get(&key)?.decayed(now);
-            (failures > free).then(|| (failures - free) / free)
+        let delays = keys(source, user, service)
+            .into_iter()
+            .filter_map(|key| Some(counts.get(&key)?.delay(key, now)));
+        delays.max().unwrap_or_default()
+    }
+
+    /// What is left of that delay, counted from the last failure: for askers who speak for many
+    /// and must not be held back themselves.
+    pub(crate) fn rest(
+        &self,
+        source: IpAddr,
+        user: Option<&str>,
+        service: Option<&str>,
+        now: Timestamp,
+    ) -> Duration {
+        let counts = self.counts.lock();
+        let rests = keys(source, user, service).into_iter().filter_map(|key| {
+            let count = counts.get(&key)?;
+            Some(count.delay(key, now).saturating_sub(count.elapsed(now)))
         });
-        let worst = excess.fold(0.0, f64::max);
-        if worst <= 0.0 {
-            return Duration::ZERO;
-        }
-        DELAY_FIRST.mul_f64((worst * 4.0).min(16.0).exp2()).min(DELAY_MAX)
+        rests.max().unwrap_or_default()
     }
 }
 
 fn keys(source: IpAddr, user: Option<&str>, service: Option<&str>) -> Vec<Key> {
-    let network = network_of(source);
-    let mut keys = vec![Key { network, aim: None }];
-    if let Some(user) = user {
-        let mut aim = DefaultHasher::new();
-        (user.to_lowercase(), service).hash(&mut aim);
-        keys.push(Key { network, aim: Some(aim.finish()) });
-    }
-    keys
+    let aim = user.map(|user| Key::of_aim(source, user, service));
+    std::iter::once(Key::of_source(source)).chain(aim).collect()
 }
 
 #[cfg(test)]
@@ -134,13 +176,17 @@ mod tests {
         }
         assert_eq!(delay(source, at), Duration::ZERO);
         for _ in 0..10 {
-            throttle.failed(source, Some("Alice"), Some("git"), at);
+            throttle.failed(source, Some("Ａlice"), Some("git"), at);
         }
         let first = delay(source, at);
         assert!(first > Duration::ZERO && first <= DELAY_MAX);
         assert_eq!(delay(other, at), Duration::ZERO);
         assert_eq!(throttle.delay(source, Some("bob"), Some("git"), at), Duration::ZERO);
         assert_eq!(delay(source, at.plus_seconds(600)), Duration::ZERO);
+        let rest = |now| throttle.rest(source, Some("alice"), Some("git"), now);
+        assert_eq!(rest(at), first);
+        assert!(rest(at.plus_seconds(1)) < first);
+        assert_eq!(rest(at.plus_seconds(6)), Duration::ZERO);
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod slow;
 pub mod store;
 pub mod subject;
 pub mod testing;
+pub mod text;
 pub mod token;
 mod usage;
 pub mod validity;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
+use crate::text::{is_hidden, is_selector};
+
 /// A text that is not a name of the wanted sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -73,12 +75,12 @@ name!(
     ///
     /// The colon ends the user name in Basic authentication (RFC 7617 section 2).
     Username,
-    |text| canonical_name(text, 128, "a user name is 1 to 128 characters without spaces at the ends, ':', '/', '\\' or control characters")
+    |text| canonical_name(text, 128, "a user name is 1 to 128 characters without spaces at the ends, ':', '/', '\\', control or invisible characters")
 );
 name!(
     /// A group's name: NFKC and lower case, 1 to 128 characters, no comma (header lists), slash or control.
     GroupName,
-    |text| canonical_name(text, 128, "a group name is 1 to 128 characters without spaces at the ends, ':', ',', '/', '\\' or control characters")
+    |text| canonical_name(text, 128, "a group name is 1 to 128 characters without spaces at the ends, ':', ',', '/', '\\', control or invisible characters")
 );
 
 /// The label of the built-in service that is the API itself.
@@ -113,7 +115,9 @@ fn canonical_name(text: &str, longest: usize, why: &'static str) -> Result<Strin
         // Lower-casing can denormalise and normalising can raise case, hence the second pass.
         text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
     };
-    let forbidden = |c: char| c.is_control() || matches!(c, ':' | '/' | '\\' | ',' | '\u{feff}');
+    let forbidden = |c: char| {
+        c.is_control() || is_hidden(c) || is_selector(c) || matches!(c, ':' | '/' | '\\' | ',')
+    };
     let shaped = !folded.is_empty()
         && folded.chars().count() <= longest
         && folded.trim() == folded
@@ -133,7 +137,18 @@ mod tests {
     fn user_names_have_one_form() {
         assert_eq!(Username::parse("Alice").unwrap(), Username::parse("alice").unwrap());
         assert_eq!(Username::parse("Ａlice").unwrap().as_str(), "alice");
-        for bad in ["", " alice", "a:b", "a/b", "a\u{0}b", "..", "a\nb"] {
+        for bad in [
+            "",
+            " alice",
+            "a:b",
+            "a/b",
+            "a\u{0}b",
+            "..",
+            "a\nb",
+            "ali\u{200b}ce",
+            "\u{202e}nimda",
+            "alice\u{fe0f}",
+        ] {
             assert!(Username::parse(bad).is_err(), "{bad:?}");
         }
     }

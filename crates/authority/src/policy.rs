@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::scope::Scope;
+
 /// Default life of a token without an explicit end: 90 days.
 pub const DEFAULT_LIFETIME_SECONDS: i64 = 90 * 86_400;
 /// Default life of a registration token: 30 days.
@@ -254,6 +256,15 @@ pub struct EffectivePolicy {
 }
 
 impl EffectivePolicy {
+    /// Whether a token for every service with these scopes counts at this one: a service that
+    /// chooses its issuers, approves each token, or offers other scopes never agreed to it.
+    pub fn agrees_to_everything(&self, scopes: &[Scope]) -> bool {
+        let offered = |scope: &Scope| {
+            self.scopes.as_ref().is_none_or(|offered| offered.iter().any(|o| o == scope.as_str()))
+        };
+        self.issue_by.is_none() && !self.approval && scopes.iter().all(offered)
+    }
+
     /// Whether a stored lifetime still obeys. Lowering a limit blocks at use; it never revokes.
     pub fn allows_lifetime(&self, created_micros: i64, expires_micros: Option<i64>) -> bool {
         match (expires_micros, self.max_lifetime_seconds) {

@@ -112,6 +112,7 @@ impl Refusal {
             Updated::Done(record) => Ok(record),
             Updated::NotFound => Err(Self::NotFound(thing)),
             Updated::VersionMismatch => Err(Self::VersionMismatch),
+            Updated::Exists => Err(Self::Exists(thing)),
             Updated::Missing(what) => Err(Self::invalid(what, format!("there is no such {what}"))),
         }
     }

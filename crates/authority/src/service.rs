@@ -104,8 +104,8 @@ pub struct ForwardAuthRule {
     /// HTTP methods it speaks of, upper case; `GET` includes `HEAD`; empty: all.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// The path it speaks of: exact, or a prefix when it ends with `*`. A slash at the end makes
-    /// no difference, so `/a/*` speaks of `/a` too.
+    /// The path it speaks of, decoded: exact, or a prefix when it ends with `*`. A slash at the
+    /// end makes no difference, so `/a/*` speaks of `/a` too.
     pub path: String,
     /// The scopes it adds.
     pub scopes: Vec<String>,
@@ -211,6 +211,14 @@ fn rule_speaks_of(rule: &ForwardAuthRule, method: &str, path: &str) -> bool {
         None => trimmed(path) == trimmed(&rule.path),
     };
     by_method && by_path
+}
+
+/// Whether a path holds a percent sign with two hexadecimal digits behind it: decoded once more
+/// it would be another path.
+pub fn holds_escape(path: &str) -> bool {
+    path.as_bytes().windows(3).any(|three| {
+        matches!(three, [b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+    })
 }
 
 /// A path without the slashes and single dots at its end: to most backends the same resource.

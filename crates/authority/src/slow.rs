@@ -2,20 +2,67 @@
 //!
 //! Nineteen milliseconds of a core per hash is a lever for anybody who may send
 //! a password: so no more than a few run at a time, no more than a few dozen
-//! wait, and neither ever holds up the fast path.
+//! wait, and neither ever holds up the fast path. Nobody has more than a share
+//! of the queue, so that one who fills it up sends nobody away but themselves.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex as Turns};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::abuse::Key;
 use crate::keys::Pepper;
 use crate::refusal::Refusal;
 use crate::secret_hash::{Mac256, SlowCost, SlowHashFailed, slow_digest};
 
+/// Of the queue, one source holds this part at most: a few guess at the same time without others
+/// noticing.
+const PARTS_PER_SOURCE: usize = 4;
+/// Of every four places, a caller that names no source leaves one to others. It speaks for
+/// everybody behind it, and with a bound as narrow as a source's they would be sent away.
+const PLACES_OF_FOUR_PER_CALLER: usize = 3;
+
+/// Whose computation it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Holder {
+    /// Whoever sits in a network.
+    Source(Key),
+    /// Whoever failed often there aiming at one person: one computation at a time, or guesses
+    /// that are made at once would wait at once.
+    Guesser(Key),
+    /// A caller that names no source, by its actor.
+    Caller(Arc<str>),
+}
+
+type Seats = Mutex<HashMap<Holder, usize>>;
+
+/// A place in the queue and at the computation. Free again when the last who holds it is gone:
+/// the asker, and each computation on its way, also when its asker went away.
+pub(crate) struct Place {
+    seats: Arc<Seats>,
+    holders: Vec<Holder>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut seats = self.seats.lock();
+        for holder in &self.holders {
+            if let Some(taken) = seats.get_mut(holder) {
+                *taken -= 1;
+                if *taken == 0 {
+                    seats.remove(holder);
+                }
+            }
+        }
+    }
+}
+
 struct Job {
+    place: Arc<Place>,
     pepper: Pepper,
     salt: [u8; 16],
     clear: Zeroizing<String>,
@@ -27,21 +74,51 @@ struct Job {
 pub(crate) struct SlowHasher {
     queue: SyncSender<Job>,
     waiting: Arc<AtomicU64>,
+    queue_max: usize,
+    seats: Arc<Seats>,
 }
 
 impl SlowHasher {
     /// Starts `workers` threads behind a queue of `queue_max` jobs.
     pub(crate) fn start(workers: usize, queue_max: usize) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel::<Job>(queue_max.max(1));
-        let jobs = Arc::new(Mutex::new(jobs));
-        let waiting = Arc::new(AtomicU64::new(0));
+        let (hasher, jobs) = Self::behind(queue_max);
+        let jobs = Arc::new(Turns::new(jobs));
         for number in 0..workers.max(1) {
-            let (jobs, waiting) = (Arc::clone(&jobs), Arc::clone(&waiting));
+            let (jobs, waiting) = (Arc::clone(&jobs), Arc::clone(&hasher.waiting));
             std::thread::Builder::new()
                 .name(format!("argon2-{number}"))
                 .spawn(move || work(&jobs, &waiting))?;
         }
-        Ok(Self { queue, waiting })
+        Ok(hasher)
+    }
+
+    fn behind(queue_max: usize) -> (Self, Receiver<Job>) {
+        let queue_max = queue_max.max(1);
+        let (queue, jobs) = sync_channel(queue_max);
+        let (waiting, seats) = (Arc::default(), Arc::default());
+        (Self { queue, waiting, queue_max, seats }, jobs)
+    }
+
+    /// A place among those that each of `holders` may have, or [`Refusal::Overloaded`].
+    pub(crate) fn admit(&self, holders: Vec<Holder>) -> Result<Arc<Place>, Refusal> {
+        let mut seats = self.seats.lock();
+        let is_full =
+            |holder: &Holder| seats.get(holder).copied().unwrap_or(0) >= self.share_of(holder);
+        if holders.iter().any(is_full) {
+            return Err(Refusal::Overloaded);
+        }
+        for holder in &holders {
+            *seats.entry(holder.clone()).or_default() += 1;
+        }
+        Ok(Arc::new(Place { seats: Arc::clone(&self.seats), holders }))
+    }
+
+    fn share_of(&self, holder: &Holder) -> usize {
+        match holder {
+            Holder::Source(_) => (self.queue_max / PARTS_PER_SOURCE).max(1),
+            Holder::Guesser(_) => 1,
+            Holder::Caller(_) => (self.queue_max / 4 * PLACES_OF_FOUR_PER_CALLER).max(1),
+        }
     }
 
     /// Jobs that wait or run.
@@ -52,6 +129,7 @@ impl SlowHasher {
     /// The digest of `clear`, or [`Refusal::Overloaded`] when the queue is full.
     pub(crate) async fn digest(
         &self,
+        place: &Arc<Place>,
         pepper: &Pepper,
         salt: [u8; 16],
         clear: &str,
@@ -59,7 +137,8 @@ impl SlowHasher {
     ) -> Result<Mac256, Refusal> {
         let (answer, result) = oneshot::channel();
         let clear = Zeroizing::new(clear.to_owned());
-        let job = Job { pepper: pepper.clone(), salt, clear, cost, answer };
+        let (place, pepper) = (Arc::clone(place), pepper.clone());
+        let job = Job { place, pepper, salt, clear, cost, answer };
         self.waiting.fetch_add(1, Ordering::Relaxed);
         match self.queue.try_send(job) {
             Ok(()) => {}
@@ -73,7 +152,7 @@ impl SlowHasher {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicU64) {
+fn work(jobs: &Turns<Receiver<Job>>, waiting: &AtomicU64) {
     loop {
         let job = match jobs.lock() {
             Ok(receiver) => receiver.recv(),
@@ -81,10 +160,74 @@ fn work(jobs: &Mutex<Receiver<Job>>, waiting: &AtomicU64) {
         };
         let Ok(job) = job else { return };
         // Nobody waits for the answer of a request that went away.
-        if !job.answer.is_closed() {
-            let digest = slow_digest(&job.pepper, job.salt, &job.clear, job.cost);
-            let _ = job.answer.send(digest);
+        let Job { place, pepper, salt, clear, cost, answer } = job;
+        let digest = (!answer.is_closed()).then(|| slow_digest(&pepper, salt, &clear, cost));
+        // Before the answer: whoever has it may ask again at once.
+        drop(place);
+        if let Some(digest) = digest {
+            let _ = answer.send(digest);
         }
         waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::keys::KeyRing;
+    use crate::testing::SeededEntropy;
+
+    fn source(address: &str) -> Holder {
+        Holder::Source(Key::of_source(address.parse().unwrap()))
+    }
+
+    #[test]
+    fn one_source_holds_a_share_of_the_queue_and_others_find_a_place() {
+        let (hasher, _jobs) = SlowHasher::behind(8);
+        let one = || hasher.admit(vec![source("192.0.2.1")]);
+        let mut held = vec![one().unwrap(), one().unwrap()];
+        assert!(matches!(one(), Err(Refusal::Overloaded)));
+        for other in ["192.0.2.2", "2001:db8::1"] {
+            held.push(hasher.admit(vec![source(other)]).unwrap());
+        }
+        drop(held);
+        one().unwrap();
+        let caller = || hasher.admit(vec![Holder::Caller("client:gate".into())]);
+        let held: Vec<_> = (0..6).map(|_| caller().unwrap()).collect();
+        assert!(caller().is_err());
+        hasher.admit(vec![Holder::Caller("client:door".into())]).unwrap();
+        drop(held);
+        assert!(hasher.seats.lock().is_empty());
+    }
+
+    #[test]
+    fn whoever_guesses_at_a_person_has_one_turn_at_a_time() {
+        let (hasher, _jobs) = SlowHasher::behind(64);
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let at = |user| {
+            let aim = Holder::Guesser(Key::of_aim(address, user, Some("hpc")));
+            hasher.admit(vec![source("192.0.2.1"), aim])
+        };
+        let _alice = at("alice").unwrap();
+        assert!(at("Alice").is_err());
+        at("bob").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_place_is_taken_until_the_computation_is_done_even_if_nobody_waits_for_it() {
+        let (hasher, jobs) = SlowHasher::behind(4);
+        let keys = KeyRing::generate(&SeededEntropy::new(1)).unwrap();
+        let one = || hasher.admit(vec![source("192.0.2.1")]);
+        let place = one().unwrap();
+        let cost = SlowCost { memory_kib: 64, passes: 1, lanes: 1 };
+        let asked = hasher.digest(&place, keys.pepper(), [0; 16], "guess", cost);
+        let gone = tokio::time::timeout(std::time::Duration::ZERO, asked).await;
+        assert!(gone.is_err());
+        drop(place);
+        assert!(one().is_err());
+        drop(jobs.recv().unwrap());
+        one().unwrap();
     }
 }

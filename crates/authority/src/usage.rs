@@ -96,7 +96,7 @@ struct Seen {
 
 #[derive(PartialEq, Eq, Hash, Clone)]
 struct RefusalKey {
-    kind: &'static str,
+    kind: std::borrow::Cow<'static, str>,
     realm: String,
     token: Option<TokenId>,
     service: Option<String>,
@@ -108,7 +108,7 @@ struct RefusalKey {
 impl RefusalKey {
     fn of(event: &Event) -> Self {
         Self {
-            kind: event.kind,
+            kind: event.kind.clone(),
             realm: event.realm.as_str().to_owned(),
             token: event.token,
             service: event.service.clone(),

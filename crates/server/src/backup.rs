@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{OsClock, OsEntropy};
 use crate::config::Config;
-use crate::installation::{InstallationError, open_store};
+use crate::installation::{InstallationError, migrate_store, open_store};
 use crate::keydir::{self, KeyDirectory, KeyError, KeyFile};
 use crate::private_file::{self, NewFile};
 use crate::sealed_file::{Content, SealedReader, SealedWriter};
@@ -298,6 +298,8 @@ async fn prove(
     keys: &KeyDirectory,
     manifest: &Manifest,
 ) -> Result<(), BackupError> {
+    // It may be the backup of an earlier version.
+    migrate_store(config).await.map_err(InstallationError::from)?;
     let store = open_store(config, false).await.map_err(InstallationError::from)?;
     let proved = prove_store(&store, keys, manifest).await;
     store.close().await;

@@ -1,10 +1,10 @@
 //! What is wrong with an installation, and what to do about it.
 //!
-//! Reads only, but for the schema, which opening a database brings up to date.
+//! Reads only: a schema of an earlier version is a finding, and stays as it is.
 
 use counterfoil_authority::clock::{Clock, Timestamp};
 use counterfoil_authority::store::{Installation as Identity, InstallationStore};
-use counterfoil_store::SqlStore;
+use counterfoil_store::{OpenError, SqlStore};
 use serde::Serialize;
 
 use crate::clock::OsClock;
@@ -66,11 +66,7 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
     findings.push(tls(config));
     findings.extend(directory(config));
     match open_store(config, false).await {
-        Err(error) => findings.push(Finding::fail(
-            "database",
-            crate::cli::with_causes(&error),
-            "check --data and --database; `counterfoil serve` or `init` makes a new installation",
-        )),
+        Err(error) => findings.push(closed(&error)),
         Ok(store) => {
             let version = store.schema_version();
             let found = format!("{}, schema version {version}", config.data.url());
@@ -80,6 +76,16 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Why the database was not opened.
+fn closed(error: &OpenError) -> Finding {
+    let advice = match error {
+        OpenError::Older { .. } => "take a copy of the files, then run `counterfoil migrate`",
+        OpenError::Newer { .. } => "run the version that last served it, or a later one",
+        _ => "check --data and --database; `counterfoil serve` or `init` makes a new installation",
+    };
+    Finding::fail("database", crate::cli::with_causes(error), advice)
 }
 
 fn clock() -> Finding {

@@ -11,7 +11,7 @@ use counterfoil_authority::clock::{Clock, Entropy};
 use counterfoil_authority::names::ClientName;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::store::{InstallationStore, Unavailable};
-use counterfoil_store::{DatabaseUrl, OpenError, OpenOptions, SqlStore};
+use counterfoil_store::{DatabaseUrl, Older, OpenError, OpenOptions, SqlStore};
 
 use crate::app;
 use crate::clock::{OsClock, OsEntropy};
@@ -171,18 +171,53 @@ fn is_own(config: &Config, path: &Path) -> bool {
         || tls.into_iter().flatten().any(|file| file.starts_with(path))
 }
 
-/// Opens the database alone. Brings its schema up to date.
+/// Opens the database alone: to serve it, and then a missing one is made and an older schema
+/// brought up to date, or to look at it as it is.
 ///
 /// # Errors
 ///
-/// When it does not exist and `create` is false, or cannot be used.
-pub async fn open_store(config: &Config, create: bool) -> Result<Arc<SqlStore>, OpenError> {
-    let mut jitter = [0; 8];
-    // Without entropy nodes would only be more likely to repeat a transaction at the same time.
-    let _ = OsEntropy.fill(&mut jitter);
-    let options =
-        OpenOptions { create, jitter: u64::from_le_bytes(jitter), ..OpenOptions::default() };
+/// When it cannot be used; without `serve` also when it does not exist or has an older schema.
+pub async fn open_store(config: &Config, serve: bool) -> Result<Arc<SqlStore>, OpenError> {
+    let older = if serve { Older::Migrate } else { Older::Refuse };
+    let options = OpenOptions { create: serve, older, jitter: jitter(), ..OpenOptions::default() };
     counterfoil_store::open(&config.data.url(), options).await
+}
+
+/// What the waits of this process between repetitions of a transaction are drawn from.
+fn jitter() -> u64 {
+    let mut bytes = [0; 8];
+    // Without entropy nodes would only be more likely to repeat at the same time.
+    let _ = OsEntropy.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// The versions of a schema before and after it was brought up to date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version found.
+    pub from: i64,
+    /// The version of this program.
+    pub to: i64,
+}
+
+/// Brings the schema of an existing database up to date.
+///
+/// # Errors
+///
+/// When there is none, or it cannot be used; nothing of it has changed then.
+pub async fn migrate_store(config: &Config) -> Result<Migrated, OpenError> {
+    let from = match open_store(config, false).await {
+        Ok(store) => {
+            store.close().await;
+            store.schema_version()
+        }
+        Err(OpenError::Older { found, .. }) => found,
+        Err(error) => return Err(error),
+    };
+    let options = OpenOptions { create: false, older: Older::Migrate, ..OpenOptions::default() };
+    let store = counterfoil_store::open(&config.data.url(), options).await?;
+    store.close().await;
+    Ok(Migrated { from, to: store.schema_version() })
 }
 
 /// Opens store and keys, and checks that they belong together.

@@ -1,5 +1,6 @@
 //! Accepts connections and speaks HTTP/1.1 and HTTP/2 on them, within limits.
 
+mod idle;
 mod sources;
 
 use std::convert::Infallible;
@@ -8,7 +9,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::config::Server;
 use crate::http::Front;
 use crate::http::state::Connection;
 use crate::tls::Certificates;
+use idle::Activity;
 use sources::{Share, Sources};
 
 /// How long a TLS handshake may take; a client that needs longer holds a place for nothing.
@@ -195,7 +196,7 @@ impl Door {
 /// How the usual life of a connection ends.
 enum Until<T> {
     Ended(T),
-    Silent,
+    Idle,
     Stopping,
 }
 
@@ -206,8 +207,7 @@ struct Place {
 }
 
 /// Serves one connection to its end; when `stop` turns true, to the end of what runs on it. One
-/// that has not asked anything after `patience` is closed: the library counts the time of a head
-/// only from its first bytes on.
+/// that is idle for `patience` is closed; what was answered has as long again to be read.
 async fn converse(
     http: auto::Builder<TokioExecutor>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -216,31 +216,40 @@ async fn converse(
     mut stop: watch::Receiver<bool>,
     patience: Duration,
 ) {
-    let asked = Arc::new(AtomicBool::new(false));
-    let (noted, front) = (Arc::clone(&asked), Arc::new(front));
+    let activity = Arc::new(Activity::default());
+    let (noted, front) = (Arc::clone(&activity), Arc::new(front));
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
-        noted.store(true, Ordering::Relaxed);
-        let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(front.answer(request, facts).await) }
+        let (running, front) = (noted.begin(), Arc::clone(&front));
+        async move {
+            let answer = front.answer(request, facts).await;
+            drop(running);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let mut silent = pin!(tokio::time::sleep(patience));
+    let mut idle = pin!(activity.idle(patience));
     let mut stopping = pin!(stopped(&mut stop));
-    // By hand, because this runs with every request: after the first one nobody is silent.
+    // By hand and in this order, because it runs with every request.
     let until = poll_fn(|context| {
         if let Poll::Ready(ended) = connection.as_mut().poll(context) {
             return Poll::Ready(Until::Ended(ended));
         }
-        if !asked.load(Ordering::Relaxed) && silent.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Until::Silent);
+        if idle.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Until::Idle);
         }
         stopping.as_mut().poll(context).map(|()| Until::Stopping)
     });
     let ended = match until.await {
         Until::Ended(ended) => ended,
-        Until::Silent => {
-            debug!(peer = %facts.peer, "closed: nothing was asked");
-            return;
+        Until::Idle => {
+            debug!(peer = %facts.peer, "closed: nothing was asked for a while");
+            connection.as_mut().graceful_shutdown();
+            // Nothing runs any more: only what nobody reads is lost when it is cut off.
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = tokio::time::sleep(patience) => return,
+                () = stopping.as_mut() => return,
+            }
         }
         Until::Stopping => {
             connection.as_mut().graceful_shutdown();

@@ -1,7 +1,7 @@
 //! Events: written with what they tell of, listed newest first.
 
 use async_trait::async_trait;
-use counterfoil_authority::event::{EVENT_KINDS, Event, Origin, Outcome};
+use counterfoil_authority::event::{Event, Origin, Outcome};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{EventFilter, EventStore, Page, PageRequest, Unavailable};
@@ -64,7 +64,7 @@ pub(crate) fn consequence(
 ) -> Event {
     Event {
         id: format!("{}.{token}", cause.id),
-        kind,
+        kind: kind.into(),
         token: Some(token),
         reason: Some(reason.to_owned()),
         detail: None,
@@ -77,7 +77,7 @@ fn row_of(event: &Event) -> [Value<'_>; 16] {
         &event.realm,
         &event.id,
         event.at,
-        event.kind,
+        event.kind.as_ref(),
         event.outcome.name(),
         &*event.origin.actor,
         event.origin.actor_token.as_ref(),
@@ -98,7 +98,7 @@ fn event_of(mut row: Row) -> Result<Event, Inconsistent> {
         realm: codec::realm(&mut row, "realm")?,
         id: row.text("id")?,
         at: row.time("at")?,
-        kind: row.parsed("kind", |text| EVENT_KINDS.into_iter().find(|kind| *kind == text))?,
+        kind: row.text("kind")?.into(),
         outcome: row.parsed("outcome", Outcome::from_name)?,
         origin: Origin {
             actor: row.text("actor")?.into(),

@@ -15,7 +15,8 @@ use counterfoil_authority::store::{
     Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
     LeaseStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
     Purged, Record, Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter,
-    TokenIssue, TokenRotate, TokenStore, Unavailable, Updated, UsageDelta, UserFilter,
+    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
+    UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -433,12 +434,8 @@ impl TokenStore for FailingStore {
     ) -> Result<Page<Token>, Unavailable> {
         pass!(self.token_list(realm, filter, now, page))
     }
-    async fn token_update(
-        &self,
-        token: Token,
-        event: Event,
-    ) -> Result<Updated<Token>, Unavailable> {
-        pass!(self.token_update(token, event))
+    async fn token_update(&self, update: TokenUpdate) -> Result<TokenUpdated, Unavailable> {
+        pass!(self.token_update(update))
     }
     async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable> {
         pass!(self.token_rotate(rotate))

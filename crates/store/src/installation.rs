@@ -81,7 +81,7 @@ async fn initialise(
     let realm = services::realm_insert(tx, &new.realm, &new.service, &new.event).await?;
     let mut arrived = new.admin.key.event.clone();
     arrived.id = format!("{}.client", new.event.id);
-    arrived.kind = "client.created";
+    arrived.kind = "client.created".into();
     arrived.token = None;
     let admin = clients::insert(tx, &new.admin, &arrived).await?;
     match (realm, admin) {

@@ -28,6 +28,6 @@ pub use engine::Figures;
 pub use engine::postgres::BadAddress;
 pub use failing::FailingStore;
 pub use memory::MemoryStore;
-pub use migrate::OpenError;
+pub use migrate::{Older, OpenError};
 pub use sql_store::{BackupProgress, OpenOptions, SqlStore, open};
 pub use url::{BadDatabaseUrl, DatabaseUrl};

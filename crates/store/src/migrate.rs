@@ -1,5 +1,6 @@
 //! Brings a database to the schema of this version, and refuses one from the future.
 
+use std::cmp::Ordering;
 use std::io;
 use std::path::PathBuf;
 
@@ -55,6 +56,17 @@ pub enum OpenError {
         /// The latest version known here.
         known: i64,
     },
+    /// The schema is older than this program, and was not to be changed.
+    #[error(
+        "the database has schema version {found}, this program works with {known}: \
+         `counterfoil migrate` brings it up to date, and so does `counterfoil serve`"
+    )]
+    Older {
+        /// The version found.
+        found: i64,
+        /// The version needed.
+        known: i64,
+    },
     /// There are no tables of this program, and none were to be made.
     #[error("the database holds no installation; `counterfoil init` makes one")]
     Empty,
@@ -80,6 +92,15 @@ impl From<Failure> for OpenError {
 #[error("the database file was replaced by one with another schema")]
 pub(crate) struct OtherSchema;
 
+/// What happens to a database whose schema is older than this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Older {
+    /// It is brought up to date.
+    Migrate,
+    /// It is left as it is, and not opened.
+    Refuse,
+}
+
 /// What a migration needs of an engine.
 #[async_trait]
 pub(crate) trait Migrating: Send {
@@ -103,8 +124,30 @@ pub(crate) async fn version_of(database: &mut impl Migrating) -> Result<i64, Fai
     database.number("select coalesce(max(version), 0) from schema_version").await
 }
 
+/// Brings the schema up to date, or refuses one that is not.
+pub(crate) async fn settle(database: &mut impl Migrating, older: Older) -> Result<(), OpenError> {
+    match older {
+        Older::Migrate => run(database).await,
+        Older::Refuse => require_latest(database).await,
+    }
+}
+
+async fn require_latest(database: &mut impl Migrating) -> Result<(), OpenError> {
+    let found = match version_of(database).await {
+        // The statement is right, so what it asks for is not there.
+        Err(Failure::Statement(_)) => return Err(OpenError::Empty),
+        found => found?,
+    };
+    let known = latest_version();
+    match found.cmp(&known) {
+        Ordering::Less => Err(OpenError::Older { found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(OpenError::Newer { found, known }),
+    }
+}
+
 /// Applies the steps that are missing, all of them or none.
-pub(crate) async fn run(database: &mut impl Migrating) -> Result<(), OpenError> {
+async fn run(database: &mut impl Migrating) -> Result<(), OpenError> {
     let table = in_words(VERSION_TABLE, database.words());
     database.begin().await?;
     let outcome = match database.script(&table).await {

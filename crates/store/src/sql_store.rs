@@ -9,6 +9,7 @@ use counterfoil_authority::store::{TokenIssue, Unavailable};
 use crate::engine::postgres::{Connecting, Postgres};
 use crate::engine::sqlite::{Memory, Sqlite};
 use crate::engine::{Engine, Figures, Listeners, Operation, Reach, Task};
+use crate::migrate::Older;
 use crate::url::DatabaseUrl;
 use crate::{OpenError, migrate, statements, tokens};
 
@@ -17,6 +18,8 @@ use crate::{OpenError, migrate, statements, tokens};
 pub struct OpenOptions {
     /// Whether a missing database is made; off for tools that must not invent one.
     pub create: bool,
+    /// What happens to a schema of an earlier version.
+    pub older: Older,
     /// Bytes of the database file that each reading connection maps into memory.
     pub mmap_bytes: u64,
     /// Bytes of pages that each connection keeps in memory.
@@ -29,10 +32,12 @@ pub struct OpenOptions {
 }
 
 impl Default for OpenOptions {
-    /// Makes a missing database; at most a few tens of MiB per connection, whatever its size.
+    /// Makes a missing database, migrates an older one; at most a few tens of MiB per
+    /// connection, whatever its size.
     fn default() -> Self {
         Self {
             create: true,
+            older: Older::Migrate,
             mmap_bytes: 0,
             cache_bytes: 16 * 1024 * 1024,
             connections_max: 24,
@@ -50,26 +55,31 @@ pub struct BackupProgress {
     pub pages_total: u64,
 }
 
-/// Opens a store, and brings its schema up to date.
+/// Opens a store, and brings its schema up to date unless the options say otherwise.
 ///
 /// # Errors
 ///
-/// [`OpenError`]: missing, newer than this program, or not usable.
+/// [`OpenError`]: missing, of another version than this program, or not usable.
 pub async fn open(url: &DatabaseUrl, options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
     let listeners = Listeners::default();
     let told = listeners.clone();
-    let OpenOptions { create, mmap_bytes, cache_bytes, connections_max, jitter } = options;
+    let OpenOptions { create, older, mmap_bytes, cache_bytes, connections_max, jitter } = options;
     let engine: Arc<dyn Engine> = match url {
         DatabaseUrl::Sqlite(path) => {
             let path = path.clone();
             let memory = Memory { mmap_bytes, cache_bytes };
-            let opening = move || Sqlite::open(&path, create, memory, told);
+            let opening = move || Sqlite::open(&path, create, older, memory, told);
             let opened = tokio::task::spawn_blocking(opening).await;
             Arc::new(opened.map_err(Unavailable::new)??)
         }
         DatabaseUrl::Postgres(url) => {
-            let connecting =
-                Connecting { url: url.text(), create, sessions_max: connections_max, jitter };
+            let connecting = Connecting {
+                url: url.text(),
+                create,
+                older,
+                sessions_max: connections_max,
+                jitter,
+            };
             Arc::new(Postgres::open(connecting, told).await?)
         }
     };
@@ -147,7 +157,7 @@ impl SqlStore {
         self.engine.figures()
     }
 
-    /// The version of the schema, which [`open`] brought the database to.
+    /// The version of the schema: that of this program, or [`open`] would have refused.
     pub fn schema_version(&self) -> i64 {
         migrate::latest_version()
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::rank::may_give;
 use super::realms::{EDIT_ATTEMPTS_MAX, expect_version, missing};
 use super::{Answered, Authority, Replay};
 use crate::caller::{Caller, Powers};
@@ -11,7 +12,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, ApiScopes};
 use crate::secret::ClearSecret;
 use crate::store::{ClientCreated, NewClient, Page, PageRequest};
-use crate::subject::{Client, Grant, Limits, Role};
+use crate::subject::{Client, Limits, Role};
 use crate::token::Token;
 
 /// A client to create.
@@ -131,7 +132,7 @@ impl Authority {
             version: 1,
         };
         check_client(&client)?;
-        may_give_client(caller, &client, &[])?;
+        may_give(caller, &Powers::of_client(&client, &[]))?;
         self.check_services_exist(realm, client.services.as_deref()).await?;
         let replay = replay.map(|replay| {
             let client = client.clone();
@@ -180,7 +181,7 @@ impl Authority {
             let changed = Client { updated_at: at, ..apply(current, &edit) };
             check_client(&changed)?;
             let grants = self.store().grants_of_client(realm, name).await?;
-            may_give_client(caller, &changed, &grants)?;
+            may_give(caller, &Powers::of_client(&changed, &grants))?;
             self.check_services_exist(realm, changed.services.as_deref()).await?;
             let event = self
                 .event("client.updated", realm, &caller.origin, at)?
@@ -224,7 +225,7 @@ impl Authority {
         let found = self.store().client_find(realm, name).await?;
         let client = found.ok_or(Refusal::NotFound(Thing::Client))?;
         let grants = self.store().grants_of_client(realm, name).await?;
-        may_give_client(caller, &client, &grants)?;
+        may_give(caller, &Powers::of_client(&client, &grants))?;
         Ok(client)
     }
 
@@ -247,57 +248,6 @@ impl Authority {
 pub(super) fn require_sight(caller: &Caller, realm: &RealmName) -> Result<(), Refusal> {
     let auditor = caller.require_whole(realm, ApiScope::AuditRead);
     auditor.or_else(|_| caller.require_whole(realm, ApiScope::ClientsWrite))
-}
-
-/// Nobody gives more than they have (design rule 6): neither scopes, nor realms, nor wider limits.
-pub(super) fn may_give_client(
-    caller: &Caller,
-    client: &Client,
-    grants: &[Grant],
-) -> Result<(), Refusal> {
-    let limits = caller.reach(&client.realm, ApiScope::ClientsWrite)?.limits;
-    Powers::of_client(client, grants).0.iter().try_for_each(|power| {
-        let operator = power.role == Role::Operator;
-        may_give(caller, &client.realm, power.scopes, operator, &power.limits, &limits)
-    })
-}
-
-/// Whether the caller may hand on `scopes` in `realm` under `asked` limits.
-pub(super) fn may_give(
-    caller: &Caller,
-    realm: &RealmName,
-    scopes: ApiScopes,
-    operator: bool,
-    asked: &Limits,
-    own: &[Limits],
-) -> Result<(), Refusal> {
-    if operator {
-        caller
-            .require_operator(ApiScope::ClientsWrite)
-            .map_err(|_| Refusal::BeyondGrant("only an operator makes or changes an operator"))?;
-    }
-    if !scopes.is_subset_of(caller.scopes_in(realm)) {
-        return Err(Refusal::BeyondGrant("the role carries scopes that the caller does not have"));
-    }
-    if own.iter().any(|bound| is_within(asked, bound)) {
-        Ok(())
-    } else {
-        Err(Refusal::BeyondGrant("the limits must be as narrow as the caller's own"))
-    }
-}
-
-/// Whether `asked` bounds at least as much as `bound`.
-pub(super) fn is_within(asked: &Limits, bound: &Limits) -> bool {
-    let units = match (&asked.units, &bound.units) {
-        (_, None) => true,
-        (None, Some(_)) => false,
-        (Some(asked), Some(bound)) => asked.iter().all(|unit| bound.contains(unit)),
-    };
-    let count = bound.count_max.is_none_or(|max| asked.count_max.is_some_and(|n| n <= max));
-    let lifetime = bound
-        .lifetime_seconds_max
-        .is_none_or(|max| asked.lifetime_seconds_max.is_some_and(|n| n <= max));
-    units && count && lifetime
 }
 
 fn apply(client: Client, edit: &ClientEdit) -> Client {
@@ -337,23 +287,4 @@ pub(super) fn check_limits(limits: &Limits) -> Result<(), Refusal> {
         return Err(Refusal::invalid("limits.count_max", format!("must be at most {COUNT_MAX}")));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_may_only_get_narrower() {
-        let none = Limits::default();
-        let week = Limits { lifetime_seconds_max: Some(604_800), ..Limits::default() };
-        let day = Limits { lifetime_seconds_max: Some(86_400), ..Limits::default() };
-        assert!(is_within(&none, &none));
-        assert!(is_within(&day, &week));
-        assert!(!is_within(&week, &day));
-        assert!(!is_within(&none, &week), "no limit is wider than any");
-        let unit = Limits { units: Some(vec!["u1".into()]), ..Limits::default() };
-        assert!(is_within(&unit, &none));
-        assert!(!is_within(&none, &unit));
-    }
 }

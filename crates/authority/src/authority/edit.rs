@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::issue::{check_issuer, check_offer, unit_within};
+use super::issue::{check_issuer, check_offer, limits_of, no_such_service, unit_within};
+use super::realms::missing;
 use super::{Authority, Expiry};
 use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
-use crate::names::RealmName;
+use crate::names::{RealmName, ServiceLabel};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, Scope};
 use crate::secret::TokenId;
+use crate::secret_hash::SecretHash;
 use crate::service::Services;
-use crate::token::Token;
+use crate::store::{ActiveLimit, TokenUpdate, TokenUpdated};
+use crate::token::{StoredSecret, Token};
 use crate::validity::Validity;
 use crate::verdict::Door;
 
@@ -86,17 +89,30 @@ impl Authority {
                 self.check_unit(realm, Some(unit)).await?;
                 unit_within(&reach, caller, Some(unit))?;
             }
-            if !narrows(&token, &after) {
-                self.check_widening(caller, &reach, &token, &after, now).await?;
-            }
+            let narrower = if narrows(&token, &after) {
+                self.limits_of_narrower(&token, &after).await?
+            } else {
+                None
+            };
+            let limits = match narrower {
+                Some(limits) => limits,
+                None => self.check_widening(caller, &reach, &token, &after, now).await?,
+            };
             let event = self
                 .event("token.updated", realm, &caller.origin, now)?
                 .with_token(id)
                 .with_subject(token.owner.actor());
-            let updated = self.store.token_update(after, event).await?;
-            match Refusal::unless_updated(updated, Thing::Token) {
-                Err(Refusal::VersionMismatch) if if_match.is_none() => {}
-                other => return other,
+            let update = TokenUpdate { token: after, limits, event };
+            match self.store.token_update(update).await? {
+                TokenUpdated::Done(token) => return Ok(token),
+                TokenUpdated::VersionMismatch if if_match.is_none() => {}
+                TokenUpdated::VersionMismatch => return Err(Refusal::VersionMismatch),
+                TokenUpdated::NotFound => return Err(Refusal::NotFound(Thing::Token)),
+                TokenUpdated::UnitGone => return Err(missing("unit")),
+                TokenUpdated::ServiceGone(label) => {
+                    return Err(no_such_service("services", &label));
+                }
+                TokenUpdated::AtLimit(max) => return Err(Refusal::AtLimit(max)),
             }
         }
         Err(Refusal::VersionMismatch)
@@ -145,7 +161,27 @@ impl Authority {
         Ok(after)
     }
 
-    /// A wider token must be one that the caller could have issued.
+    /// The limits that a token keeps that can do nothing new: none, unless it names services
+    /// instead of all, and so begins to count at each. `None` where one of these never agreed to
+    /// tokens for everything: to be good there is new.
+    async fn limits_of_narrower(
+        &self,
+        before: &Token,
+        after: &Token,
+    ) -> Result<Option<Vec<ActiveLimit>>, Refusal> {
+        if before.services != Services::All || after.services == Services::All {
+            return Ok(Some(Vec::new()));
+        }
+        let cells = self.cells_of(after).await?;
+        if !cells.iter().all(|cell| cell.policy.agrees_to_everything(&after.scopes)) {
+            return Ok(None);
+        }
+        let realm = self.realm_facts(&after.realm).await?;
+        Ok(Some(limits_of(&cells, &realm.policy, false)))
+    }
+
+    /// A wider token must be one that the caller could have issued. Says which limits it has to
+    /// keep: whether there is room, only the store can tell.
     async fn check_widening(
         &self,
         caller: &Caller,
@@ -153,7 +189,7 @@ impl Authority {
         before: &Token,
         after: &Token,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Vec<ActiveLimit>, Refusal> {
         let own = caller.is(&after.owner, &after.realm);
         let owner_unit = self.unit_of_owner(&after.realm, &after.owner).await?;
         let by_unit = owner_unit.is_some_and(|unit| reach.units.contains(&unit));
@@ -172,8 +208,36 @@ impl Authority {
         }
         check_issuer(&policies, caller, own)?;
         check_offer(&policies, &after.scopes, after.doors.as_ref())?;
-        check_new_services(&cells, before)?;
-        check_end(caller, reach, &policies, before, after, now)
+        self.check_new_services(&cells, before).await?;
+        check_end(caller, reach, &policies, before, after, now)?;
+        Ok(limits_of(&cells, &realm.policy, false))
+    }
+
+    /// A service that approves tokens does so when one is issued, and a chosen secret is hashed
+    /// for the service it was chosen for: an edit is no way in for either.
+    async fn check_new_services(
+        &self,
+        cells: &[Arc<ServiceCell>],
+        before: &Token,
+    ) -> Result<(), Refusal> {
+        let is_new = |cell: &&Arc<ServiceCell>| {
+            let was_named = |labels: &Vec<ServiceLabel>| labels.contains(&cell.service.label);
+            !matches!(&before.services, Services::Named(labels) if was_named(labels))
+        };
+        let Some(first) = cells.iter().find(is_new) else { return Ok(()) };
+        if let Some(cell) = cells.iter().filter(is_new).find(|cell| cell.policy.approval) {
+            let label = &cell.service.label;
+            let why = format!("{label} approves its tokens: issue one for it instead");
+            return Err(Refusal::Policy(why));
+        }
+        let record = self.store.token_record(before.id).await?;
+        let chosen = |secret: &StoredSecret| matches!(secret.hash, SecretHash::Slow { .. });
+        if record.is_some_and(|record| record.secrets.iter().any(chosen)) {
+            let label = &first.service.label;
+            let why = format!("its secret was chosen for another service than {label}");
+            return Err(Refusal::Policy(why));
+        }
+        Ok(())
     }
 
     async fn cells_of(&self, token: &Token) -> Result<Vec<Arc<ServiceCell>>, Refusal> {
@@ -183,8 +247,7 @@ impl Authority {
         let mut cells = Vec::with_capacity(labels.len());
         for label in labels {
             let cell = self.service_facts(&token.realm, label).await?;
-            let why = format!("there is no service {label}");
-            cells.push(cell.ok_or_else(|| Refusal::invalid("services", why))?);
+            cells.push(cell.ok_or_else(|| no_such_service("services", label))?);
         }
         Ok(cells)
     }
@@ -211,19 +274,6 @@ fn narrows(before: &Token, after: &Token) -> bool {
         .expires_at()
         .is_none_or(|end| after.validity.expires_at().is_some_and(|other| other <= end));
     services && scopes && permissions && networks && doors && usages && ends
-}
-
-/// A service that limits or approves tokens does so when one is issued: an edit is no way in.
-fn check_new_services(cells: &[Arc<ServiceCell>], before: &Token) -> Result<(), Refusal> {
-    let fresh = cells.iter().filter(|c| !before.services.includes(c.service.label.as_str()));
-    for cell in fresh {
-        if cell.policy.approval || cell.policy.max_active_per_user.is_some() {
-            let label = &cell.service.label;
-            let why = format!("{label} approves or limits its tokens: issue one for it instead");
-            return Err(Refusal::Policy(why));
-        }
-    }
-    Ok(())
 }
 
 /// A later end obeys policy, the caller's grant, and the life of the presented token.

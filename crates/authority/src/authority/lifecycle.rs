@@ -2,21 +2,19 @@
 
 use super::issue::Drafted;
 use super::{Answered, Authority, Replay};
-use crate::cache::Matched;
-use crate::caller::{Caller, RequestContext};
+use crate::caller::Caller;
 use crate::event::{Event, Origin};
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::policy::{DEFAULT_ROTATION_OVERLAP_SECONDS, SecretForm};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
-use crate::secret::{ClearSecret, Shape, TokenId};
-use crate::secret_hash::{SecretHash, keyed_hash};
+use crate::secret::TokenId;
 use crate::service::Services;
 use crate::store::{
-    EventFilter, PageRequest, Record, Rotated, TokenAct, TokenChange, TokenFilter, TokenRotate,
+    EventFilter, PageRequest, Rotated, TokenAct, TokenChange, TokenFilter, TokenRotate,
 };
-use crate::token::{State, StoredSecret, Token};
+use crate::token::{State, Token};
 
 /// Longest overlap that can be asked for: a year. The policy usually allows far less.
 const OVERLAP_SECONDS_MAX: i64 = 366 * 86_400;
@@ -199,7 +197,7 @@ impl Authority {
         Ok(())
     }
 
-    async fn change_token(
+    pub(super) async fn change_token(
         &self,
         origin: &Origin,
         token: &Token,
@@ -320,52 +318,5 @@ impl Authority {
             return Err(Refusal::Policy("the service's policy does not let holders rotate".into()));
         }
         self.rotate_token(caller, token, overlap_seconds, if_match, replay).await
-    }
-
-    /// Ends every token whose clear text is given, whoever presents it: possession is enough.
-    /// Strings that are no tokens of ours are passed over in silence.
-    pub async fn revoke_by_possession(
-        &self,
-        credentials: &[ClearSecret],
-        context: RequestContext,
-    ) -> Result<(), Refusal> {
-        let origin = Origin { actor: "holder".into(), ..Origin::anonymous(context) };
-        for credential in credentials {
-            let Some(record) = self.possessed(credential).await? else {
-                continue;
-            };
-            // A registration token is shared: one holder does not end it for all.
-            if !record.kind.may_use_self() {
-                continue;
-            }
-            let Some(token) = self.store.token_find(&record.realm, record.id).await? else {
-                continue;
-            };
-            let reason = Some("revoked by possession".to_owned());
-            self.change_token(&origin, &token, Act::Revoke { reason }, None).await?;
-        }
-        Ok(())
-    }
-
-    /// The record of the token that this secret belongs to, in whatever state it is.
-    async fn possessed(&self, credential: &ClearSecret) -> Result<Option<Record>, Refusal> {
-        let Shape::Prefixed { kind, id } = self.shape(credential.reveal()) else {
-            return Ok(None);
-        };
-        let Some(record) = self.store.token_record(id).await? else {
-            return Ok(None);
-        };
-        let keys = self.keys();
-        let now = self.now();
-        let counts =
-            |secret: &&StoredSecret| crate::cache::matched(secret, now) != Matched::Retired;
-        // A retired secret proves nothing any more, not even the right to end the token.
-        let right = record.secrets.iter().filter(counts).any(|secret| match &secret.hash {
-            SecretHash::Keyed { pepper, mac } => keys
-                .pepper_by_id(*pepper)
-                .is_some_and(|key| keyed_hash(key, credential.reveal()) == *mac),
-            SecretHash::Slow { .. } => false,
-        });
-        Ok(Some(record).filter(|record| right && record.kind == kind))
     }
 }

@@ -9,6 +9,7 @@ mod install;
 mod issue;
 mod lifecycle;
 mod people;
+mod possession;
 mod rank;
 mod realms;
 mod services;

@@ -9,7 +9,7 @@ use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel};
 use crate::policy::TokenPolicy;
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, Scope};
-use crate::service::{ForwardAuth, Service, ServiceStatus, Visibility};
+use crate::service::{ForwardAuth, Service, ServiceStatus, Visibility, holds_escape};
 use crate::store::{Inserted, Page, PageRequest, ServiceDeleted};
 
 /// Forward-auth rules per service at most: each request is held against all of them.
@@ -347,6 +347,10 @@ fn check_forward_auth(config: &ForwardAuth) -> Result<(), Refusal> {
         // A path in another form than the normalised one would silently never match.
         if !rule.path.starts_with('/') || rule.path.contains("//") || rule.path.contains("/..") {
             let why = "starts with / and holds neither // nor ..; may end with *";
+            return Err(Refusal::invalid(format!("{field}.path"), why));
+        }
+        if holds_escape(&rule.path) || rule.path.contains(|c: char| c == '\\' || c.is_control()) {
+            let why = "is held against decoded paths: write the character itself, not its escape";
             return Err(Refusal::invalid(format!("{field}.path"), why));
         }
         check_scopes(format!("{field}.scopes"), &rule.scopes)?;

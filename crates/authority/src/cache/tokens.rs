@@ -37,15 +37,40 @@ pub(crate) struct Profile {
     pub(crate) doors: Option<Vec<Door>>,
 }
 
+/// The switches of a token, one bit each: a byte less here and there keeps an entry, its counts
+/// included, within 128 bytes.
+#[derive(Debug, Clone, Copy)]
+struct Switches(u8);
+
+impl Switches {
+    const ENABLED: u8 = 1;
+    const LOCKED: u8 = 2;
+    const PENDING: u8 = 4;
+    const REVOKED: u8 = 8;
+
+    fn of(record: &Record) -> Self {
+        let bit = |on: bool, bit: u8| if on { bit } else { 0 };
+        Self(
+            bit(record.enabled, Self::ENABLED)
+                | bit(record.locked, Self::LOCKED)
+                | bit(record.pending, Self::PENDING)
+                | bit(record.revoked, Self::REVOKED),
+        )
+    }
+
+    const fn is(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+}
+
 /// A token as verify needs it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: TokenId,
     pub(crate) kind: Kind,
-    enabled: bool,
-    locked: bool,
-    pending: bool,
-    revoked: bool,
+    switches: Switches,
+    /// Whether anybody asked since the hand last passed.
+    used: AtomicBool,
     pub(crate) validity: Validity,
     pub(crate) created_at: Timestamp,
     pub(crate) owner: Arc<OwnerCell>,
@@ -100,6 +125,7 @@ fn plain_current(secret: &StoredSecret) -> Option<(KeyId, Mac256)> {
 
 impl Entry {
     pub(super) fn new(record: Record, owner: Arc<OwnerCell>, profiles: &Profiles) -> Self {
+        let switches = Switches::of(&record);
         let current = record.secrets.iter().find_map(plain_current);
         let others = record.secrets.into_iter().filter(|secret| plain_current(secret).is_none());
         let secrets: Vec<StoredSecret> = others.collect();
@@ -115,10 +141,8 @@ impl Entry {
         Self {
             id: record.id,
             kind: record.kind,
-            enabled: record.enabled,
-            locked: record.locked,
-            pending: record.pending,
-            revoked: record.revoked,
+            switches,
+            used: AtomicBool::new(false),
             validity: record.validity,
             created_at: record.created_at,
             owner,
@@ -137,10 +161,10 @@ impl Entry {
     /// The facts of its state; whether uses are left is the store's to say.
     pub(crate) fn state_facts(&self) -> StateFacts {
         StateFacts {
-            revoked: self.revoked,
-            locked: self.locked,
-            enabled: self.enabled,
-            pending: self.pending,
+            revoked: self.switches.is(Switches::REVOKED),
+            locked: self.switches.is(Switches::LOCKED),
+            enabled: self.switches.is(Switches::ENABLED),
+            pending: self.switches.is(Switches::PENDING),
             validity: self.validity,
             exhausted: false,
         }
@@ -211,15 +235,10 @@ impl Profiles {
     }
 }
 
-struct Seat {
-    entry: Arc<Entry>,
-    used: AtomicBool,
-}
-
 #[derive(Default)]
 struct Shard {
     index: HashTable<u32>,
-    seats: Vec<Seat>,
+    seats: Vec<Arc<Entry>>,
     hand: usize,
     hits: AtomicU64,
 }
@@ -267,13 +286,13 @@ impl Tokens {
     pub(super) fn with<T>(&self, id: TokenId, look: impl FnOnce(&Arc<Entry>) -> T) -> Option<T> {
         let hash = hash_of(&id);
         let shard = self.shard(hash)?.read();
-        let seat = shard.find(hash, id).and_then(|seat| shard.seats.get(seat))?;
+        let entry = shard.find(hash, id).and_then(|seat| shard.seats.get(seat))?;
         // Written only when it changes: a line of memory that nobody writes is shared by all cores.
-        if !seat.used.load(Ordering::Relaxed) {
-            seat.used.store(true, Ordering::Relaxed);
+        if !entry.used.load(Ordering::Relaxed) {
+            entry.used.store(true, Ordering::Relaxed);
         }
         shard.hits.fetch_add(1, Ordering::Relaxed);
-        Some(look(&seat.entry))
+        Some(look(entry))
     }
 
     pub(super) fn get(&self, id: TokenId) -> Option<Arc<Entry>> {
@@ -317,7 +336,7 @@ impl Shard {
     }
 
     fn id_at(&self, seat: u32) -> Option<TokenId> {
-        self.seats.get(seat as usize).map(|seat| seat.entry.id)
+        self.seats.get(seat as usize).map(|entry| entry.id)
     }
 
     fn put(&mut self, hash: u64, entry: Arc<Entry>, seats_max: usize) {
@@ -328,10 +347,10 @@ impl Shard {
         let Ok(seat) = u32::try_from(self.seats.len()) else {
             return;
         };
-        self.seats.push(Seat { entry, used: AtomicBool::new(false) });
+        self.seats.push(entry);
         let seats = &self.seats;
         self.index.insert_unique(hash, seat, |&seat| {
-            seats.get(seat as usize).map_or(0, |seat| hash_of(&seat.entry.id))
+            seats.get(seat as usize).map_or(0, |entry| hash_of(&entry.id))
         });
     }
 
@@ -341,13 +360,13 @@ impl Shard {
             if self.hand >= self.seats.len() {
                 self.hand = 0;
             }
-            let Some(seat) = self.seats.get(self.hand) else {
+            let Some(entry) = self.seats.get(self.hand) else {
                 return;
             };
-            if seat.used.swap(false, Ordering::Relaxed) {
+            if entry.used.swap(false, Ordering::Relaxed) {
                 self.hand += 1;
             } else {
-                let id = seat.entry.id;
+                let id = entry.id;
                 self.take(hash_of(&id), id);
                 return;
             }
@@ -366,7 +385,7 @@ impl Shard {
         let last = self.seats.len() - 1;
         if seat != last
             && let Some(moved) = self.seats.get(last)
-            && let Some(at) = self.index.find_mut(hash_of(&moved.entry.id), is_seat(last))
+            && let Some(at) = self.index.find_mut(hash_of(&moved.id), is_seat(last))
             && let Ok(new_place) = u32::try_from(seat)
         {
             *at = new_place;

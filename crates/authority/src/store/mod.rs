@@ -31,7 +31,8 @@ pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
     ActiveLimit, Consumed, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer, TokenAct,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, UsageDelta,
+    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
+    UsageDelta,
 };
 
 use crate::names::{ClientName, RealmName, ServiceLabel, Username};
@@ -72,6 +73,8 @@ pub enum Updated<T> {
     NotFound,
     /// Somebody changed it since it was read.
     VersionMismatch,
+    /// The name that it is to have belongs to another record.
+    Exists,
     /// Something that the record now names does not exist; the text says what.
     Missing(&'static str),
 }

@@ -91,11 +91,13 @@ impl fmt::Debug for Idempotency {
     }
 }
 
-/// A limit on tokens that one owner holds for the token's services at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A limit on tokens that one owner holds for one service at the same time.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveLimit {
+    /// Whose tokens are counted; `None`: those for every service (`*`).
+    pub service: Option<ServiceLabel>,
     /// Tokens at most, the new one included. Counted are tokens of the same kind and owner
-    /// that name one of the new token's services and are neither revoked nor expired.
+    /// that name the service and are neither revoked nor expired.
     pub max: u32,
     /// What happens beyond.
     pub at_limit: AtLimit,
@@ -138,6 +140,39 @@ pub enum Issued {
     Collision,
     /// The owner does not exist (any more).
     OwnerGone,
+    /// A service that the token names does not exist (any more).
+    ServiceGone(ServiceLabel),
+}
+
+/// An edit of a token.
+#[derive(Debug, Clone)]
+pub struct TokenUpdate {
+    /// The token as it is to stand, with the version that was read.
+    pub token: Token,
+    /// Limits that hold in the same transaction, where the edit takes a place: where the token
+    /// counts after it and did not before, because it named other services or had expired.
+    /// Beyond one the edit is refused, whatever `at_limit` says: nobody else's token ends
+    /// because this one was edited.
+    pub limits: Vec<ActiveLimit>,
+    /// What is recorded.
+    pub event: Event,
+}
+
+/// What came of editing a token.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TokenUpdated {
+    /// It is changed; here is how it stands now.
+    Done(Token),
+    /// There is no such token.
+    NotFound,
+    /// Somebody changed it since it was read.
+    VersionMismatch,
+    /// The unit that it is to belong to does not exist (any more).
+    UnitGone,
+    /// A service that it is to name does not exist (any more).
+    ServiceGone(ServiceLabel),
+    /// The owner holds as many as allowed.
+    AtLimit(u32),
 }
 
 /// A new secret for a token.
@@ -304,8 +339,7 @@ pub trait TokenStore {
     /// Replaces the editable fields (name, description, labels, end, services, scopes,
     /// permissions, networks, doors, unit and attributes) if the token still has
     /// `token.version`, and raises the version.
-    async fn token_update(&self, token: Token, event: Event)
-    -> Result<Updated<Token>, Unavailable>;
+    async fn token_update(&self, update: TokenUpdate) -> Result<TokenUpdated, Unavailable>;
     /// Makes a new secret current and the former one `previous`.
     async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable>;
     /// Switches state. Idempotent: what is so already changes nothing and records nothing.

@@ -1,13 +1,16 @@
 //! Secrets that people chose: Argon2id, user and service named, at most three.
 
-use counterfoil_authority::authority::Act;
+use std::time::Duration;
+
+use counterfoil_authority::authority::{Act, Binding, Verdict, VerifyRequest};
+use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::policy::{SecretSource, SelfSelect, TokenPolicy};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
-use counterfoil_authority::verdict::Reason;
+use counterfoil_authority::verdict::{Door, Reason};
 
-use crate::world::{World, reason, wish};
+use crate::world::{World, label, reason, wish};
 
 async fn world_with_choice() -> World {
     let world = World::new().await;
@@ -65,4 +68,102 @@ async fn a_chosen_secret_must_not_look_like_ours_nor_be_too_simple() {
     let mut elsewhere = wish(Kind::ServiceToken, "alice", &["mail"]);
     elsewhere.secret = Some(ClearSecret::new("correct horse battery".into()));
     assert!(matches!(world.refusal(&world.admin, elsewhere).await, Refusal::Policy(_)));
+}
+
+/// A guess at alice's secret for `hpc`, from an address, by whom.
+async fn guess<'a>(
+    world: &'a World,
+    presented: &'a str,
+    user: &'a str,
+    source: &str,
+    origin: &'a Origin,
+) -> Result<Verdict, Refusal> {
+    let request = VerifyRequest {
+        realm: &world.realm,
+        presented,
+        username: Some(user),
+        binding: Binding::Service(&label("hpc")),
+        scopes: &[],
+        resource: None,
+        action: None,
+        client_ip: Some(source.parse().unwrap()),
+        consume: true,
+        throttled: true,
+        origin,
+    };
+    world.authority.verify(request).await
+}
+
+/// Wrong guesses that are answered, until the throttle knows the guesser.
+async fn suspected(world: &World, origin: &Origin) {
+    for _ in 0..20 {
+        // Between two guesses it forgets nothing that matters.
+        world.clock.advance_seconds(1);
+        let said = guess(world, "wrong horse", "alice", "192.0.2.1", origin).await.unwrap();
+        if reason(&said) == Some(Reason::RateLimited) {
+            return;
+        }
+        assert_eq!(reason(&said), Some(Reason::Unknown));
+    }
+}
+
+#[tokio::test]
+async fn a_guesser_waits_before_anything_is_computed() {
+    let world = world_with_choice().await;
+    let (_, secret) = world.issue(chosen("correct horse battery")).await;
+    let anonymous = Origin::system(Door::ForwardAuth);
+    for _ in 0..12 {
+        let said = guess(&world, "wrong horse", "alice", "192.0.2.1", &anonymous).await.unwrap();
+        assert_eq!(reason(&said), Some(Reason::Unknown));
+    }
+    let waiting = guess(&world, "wrong horse", "alice", "192.0.2.1", &anonymous);
+    let mut waiting = std::pin::pin!(waiting);
+    assert!(tokio::time::timeout(Duration::ZERO, waiting.as_mut()).await.is_err());
+    assert_eq!(world.authority.figures().slow_waiting, 0, "it waits outside of the queue");
+    // A second guess at the same person has to wait for the first one; nobody else has to.
+    let second = guess(&world, &secret, "alice", "192.0.2.1", &anonymous).await;
+    assert!(matches!(second, Err(Refusal::Overloaded)), "{second:?}");
+    let other = guess(&world, "wrong horse", "bob", "192.0.2.1", &anonymous).await.unwrap();
+    assert_eq!(reason(&other), Some(Reason::Unknown));
+    let elsewhere = guess(&world, &secret, "alice", "192.0.2.9", &anonymous).await.unwrap();
+    assert_eq!(reason(&elsewhere), None);
+    // A secret that verified is remembered, and is good wherever the guesser sits.
+    let remembered = guess(&world, &secret, "alice", "192.0.2.1", &anonymous).await.unwrap();
+    assert_eq!(reason(&remembered), None);
+}
+
+#[tokio::test]
+async fn an_asker_that_speaks_for_a_guesser_is_told_at_once() {
+    let world = world_with_choice().await;
+    let (_, secret) = world.issue(chosen("correct horse battery")).await;
+    let gate = world.admin.origin.clone();
+    suspected(&world, &gate).await;
+    for (presented, user, source, expected) in [
+        (secret.as_str(), "alice", "192.0.2.1", Some(Reason::RateLimited)),
+        ("wrong horse", "bob", "192.0.2.1", Some(Reason::Unknown)),
+        (&secret, "alice", "192.0.2.9", None),
+    ] {
+        let said = guess(&world, presented, user, source, &gate).await.unwrap();
+        assert_eq!(reason(&said), expected, "{user} from {source}");
+    }
+    world.clock.advance_seconds(6);
+    let said = guess(&world, &secret, "alice", "192.0.2.1", &gate).await.unwrap();
+    assert_eq!(reason(&said), None, "the delay is over");
+}
+
+#[tokio::test]
+async fn a_secret_revoked_while_it_was_compared_is_refused() {
+    let world = world_with_choice().await;
+    let (token, secret) = world.issue(chosen("correct horse battery")).await;
+    let anonymous = Origin::system(Door::ForwardAuth);
+    for _ in 0..12 {
+        guess(&world, "wrong horse", "alice", "192.0.2.1", &anonymous).await.unwrap();
+    }
+    let verifying = guess(&world, &secret, "alice", "192.0.2.1", &anonymous);
+    let mut verifying = std::pin::pin!(verifying);
+    let on_its_way = tokio::time::timeout(Duration::ZERO, verifying.as_mut()).await;
+    assert!(on_its_way.is_err(), "it waits, having read the token");
+    let act = Act::Revoke { reason: None };
+    world.authority.change(&world.admin, &world.realm, token.id, act, None).await.unwrap();
+    assert_eq!(reason(&verifying.await.unwrap()), Some(Reason::Revoked));
 }

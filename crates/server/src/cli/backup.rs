@@ -1,53 +1,18 @@
 //! `counterfoil backup` and `counterfoil restore`.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::local::{HERE, LocalArgs, with_causes};
+use super::local::{SealedFileArgs, with_causes};
 use super::print;
 use super::secret_input::{self, Wanted};
 use crate::backup::{self, BackupError, Manifest, Progress};
 use crate::installation::InstallationError;
-
-/// Where to
-#[derive(Debug, clap::Args)]
-#[command(after_help = HERE)]
-pub(crate) struct BackupArgs {
-    #[command(flatten)]
-    local: LocalArgs,
-    /// The new file; an existing one is never overwritten
-    file: PathBuf,
-    #[command(flatten)]
-    sealed: SealedArgs,
-}
-
-/// Where from
-#[derive(Debug, clap::Args)]
-#[command(after_help = HERE)]
-pub(crate) struct RestoreArgs {
-    #[command(flatten)]
-    local: LocalArgs,
-    /// The backup, as `counterfoil backup` wrote it
-    file: PathBuf,
-    #[command(flatten)]
-    sealed: SealedArgs,
-}
-
-/// What both take
-#[derive(Debug, clap::Args)]
-pub(crate) struct SealedArgs {
-    /// File with the passphrase, or `-` for standard input [default: a prompt]
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
@@ -78,27 +43,27 @@ fn advance(bar: &ProgressBar, progress: Progress) {
 }
 
 /// Runs `backup`.
-pub(crate) async fn write(args: &BackupArgs) -> Result<(), Failure> {
+pub(crate) async fn write(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     refuse_existing(&args.file)?;
-    let passphrase = secret_input::new_passphrase(args.sealed.passphrase_file.as_deref())?;
+    let passphrase = secret_input::new_passphrase(args.passphrase_file.as_deref())?;
     let bar = bar();
     let shown = bar.clone();
     let report = Arc::new(move |progress| advance(&shown, progress));
     let written = backup::write(&config, &args.file, &passphrase, report).await;
     bar.finish_and_clear();
-    said(&args.file, &args.sealed, "backed up", &written?);
+    said(args, "backed up", &written?);
     Ok(())
 }
 
 /// Runs `restore`.
-pub(crate) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
+pub(crate) async fn restore(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     // Before anybody types a passphrase for a file that is not there.
     if let Err(error) = File::open(&args.file) {
         return Err(Failure::about(args.file.display(), error));
     }
-    let from = args.sealed.passphrase_file.as_deref();
+    let from = args.passphrase_file.as_deref();
     let passphrase = secret_input::secret(from, Wanted::Passphrase)?;
     let bar = bar();
     let shown = bar.clone();
@@ -106,8 +71,8 @@ pub(crate) async fn restore(args: &RestoreArgs) -> Result<(), Failure> {
     let restored = backup::restore(&config, &args.file, &passphrase, &report).await;
     bar.finish_and_clear();
     let manifest = restored?;
-    said(&args.file, &args.sealed, "restored", &manifest);
-    if !args.sealed.json {
+    said(args, "restored", &manifest);
+    if !args.json {
         print::note(&format!(
             "What was revoked, counted or changed after {} is undone: revoke again what must stay \
              revoked before you serve this.",
@@ -125,8 +90,8 @@ pub(crate) fn refuse_existing(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn said(file: &Path, args: &SealedArgs, what: &str, manifest: &Manifest) {
-    let file = file.display().to_string();
+fn said(args: &SealedFileArgs, what: &str, manifest: &Manifest) {
+    let file = args.file.display().to_string();
     if args.json {
         print::json(&json!({ "file": file, "installation": manifest.installation,
             "created_at": manifest.created_at, "version": manifest.version,

@@ -4,8 +4,8 @@ use counterfoil_authority::clock::Clock as _;
 
 use super::failure::Failure;
 use super::print::Column;
-use super::remote::{Api, RemoteArgs};
-use super::resource::{LIMIT_DEFAULT, page_out};
+use super::remote::{Api, PageArgs, RemoteArgs};
+use super::resource::page_out;
 use super::when::{self, When};
 use crate::clock::OsClock;
 
@@ -63,12 +63,8 @@ pub(crate) struct EventsArgs {
     /// Only until then: 12h or 7d ago, a date, or an RFC 3339 time
     #[arg(long, value_name = "WHEN", value_parser = when::moment)]
     to: Option<When>,
-    /// Print at most so many
-    #[arg(long, value_name = "N", default_value = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
-    limit: u32,
-    /// Begin where a former list ended
-    #[arg(long)]
-    cursor: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
     #[command(flatten)]
     remote: RemoteArgs,
 }
@@ -90,8 +86,7 @@ pub(crate) async fn run(args: &EventsArgs) -> Result<(), Failure> {
     ];
     let given = filters.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let query: Vec<(&str, String)> = given.collect();
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let page = api.list(&api.in_realm("events"), &query, limit, args.cursor.as_deref()).await?;
+    let page = api.list(&api.in_realm("events"), &query, &args.page).await?;
     page_out(&api, WITH_OBJECTS, &page);
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! `counterfoil keys`: the key directory beside the running server.
 
 use std::fs::File;
-use std::io::BufReader;
-use std::path::PathBuf;
+use std::io::{BufReader, ErrorKind};
 
 use counterfoil_authority::keys::{KEY_PURPOSES, KeyPurpose};
 use counterfoil_authority::store::{InstallationStore, KeyUse};
+use counterfoil_store::OpenError;
 use serde_json::{Value, json};
 
 use super::backup::refuse_existing;
 use super::failure::Failure;
-use super::local::{HERE, LocalArgs};
+use super::local::{HERE, LocalArgs, SealedFileArgs};
 use super::print::{self, Column};
 use super::secret_input::{self, Wanted};
 use crate::clock::{OsClock, OsEntropy};
@@ -27,9 +27,9 @@ pub(crate) enum KeysCommand {
     /// Make a new current key; running servers take it up within two seconds
     Rotate(RotateArgs),
     /// Write all keys to a new file under a passphrase
-    Export(TransferArgs),
+    Export(SealedFileArgs),
     /// Take keys from such a file into the key directory
-    Import(TransferArgs),
+    Import(SealedFileArgs),
 }
 
 /// Which list
@@ -38,9 +38,6 @@ pub(crate) enum KeysCommand {
 pub(crate) struct ListArgs {
     #[command(flatten)]
     local: LocalArgs,
-    /// Rows are always counted; former scripts may still ask for them
-    #[arg(long, hide = true)]
-    rows: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -55,22 +52,6 @@ pub(crate) struct RotateArgs {
     /// What the key is for
     #[arg(value_parser = ["pepper", "seal"])]
     purpose: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// Which file
-#[derive(Debug, clap::Args)]
-#[command(after_help = HERE)]
-pub(crate) struct TransferArgs {
-    #[command(flatten)]
-    local: LocalArgs,
-    /// The file of keys; an export never overwrites one
-    file: PathBuf,
-    /// File with the passphrase, or `-` for standard input [default: a prompt]
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -92,7 +73,6 @@ fn directory(config: &Config) -> KeyDirectory {
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
-    let _ = args.rows;
     let found = directory(&config).read()?;
     let store = open_store(&config, false).await?;
     let known = store.key_list().await?;
@@ -173,7 +153,7 @@ async fn rotate(args: &RotateArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_export(args: &TransferArgs) -> Result<(), Failure> {
+fn write_export(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     let keys = directory(&config);
     let found = keys.read()?;
@@ -192,7 +172,7 @@ fn write_export(args: &TransferArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn read_import(args: &TransferArgs) -> Result<(), Failure> {
+async fn read_import(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     let keys = directory(&config);
     let error = |error| Failure::about(args.file.display(), error);
@@ -219,17 +199,21 @@ async fn read_import(args: &TransferArgs) -> Result<(), Failure> {
         }
     }
     // The database decides which keys belong here, if there is one already.
-    if let Ok(store) = open_store(&config, false).await {
-        let known = store.key_list().await?;
-        store.close().await;
-        keydir::reconcile(&keys, &together, &known)?;
+    match open_store(&config, false).await {
+        Ok(store) => {
+            let known = store.key_list().await?;
+            store.close().await;
+            keydir::reconcile(&keys, &together, &known)?;
+        }
+        Err(OpenError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
     }
     added.iter().try_for_each(|file| keys.add(file))?;
     said(args, "imported", &added);
     Ok(())
 }
 
-fn said(args: &TransferArgs, what: &str, keys: &[KeyFile]) {
+fn said(args: &SealedFileArgs, what: &str, keys: &[KeyFile]) {
     let names: Vec<String> =
         keys.iter().map(|file| format!("{}-{}", file.purpose, file.key.id())).collect();
     if args.json {

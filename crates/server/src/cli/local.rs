@@ -28,6 +28,22 @@ pub(crate) struct LocalArgs {
     pub(crate) database: Option<String>,
 }
 
+/// Where the installation is, and the encrypted file of it
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct SealedFileArgs {
+    #[command(flatten)]
+    pub(crate) local: LocalArgs,
+    /// The encrypted file; one that exists is never overwritten
+    pub(crate) file: PathBuf,
+    /// File with the passphrase, or `-` for standard input [default: a prompt]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 impl LocalArgs {
     /// What the configuration is made from.
     ///
@@ -80,7 +96,9 @@ impl From<OpenError> for Failure {
             text.push_str("; give --data, the data directory of the installation");
         }
         match error {
-            OpenError::Newer { .. } => Self::Refused(text),
+            OpenError::Newer { .. } | OpenError::Older { .. } | OpenError::Empty => {
+                Self::Refused(text)
+            }
             _ => Self::Unavailable(text),
         }
     }

@@ -13,6 +13,7 @@ mod failure;
 mod init;
 mod keys;
 mod local;
+mod migrate;
 mod pages;
 mod print;
 mod remote;
@@ -58,10 +59,11 @@ enum Command {
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
+    Migrate(migrate::MigrateArgs),
     /// Write database and keys to a new file under a passphrase, while the server runs
-    Backup(backup::BackupArgs),
+    Backup(local::SealedFileArgs),
     /// Bring a backup back into an empty data directory
-    Restore(backup::RestoreArgs),
+    Restore(local::SealedFileArgs),
     /// The configuration file
     #[command(subcommand)]
     Config(pages::ConfigCommand),
@@ -143,6 +145,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Resource(command) => resource::run(command).await,
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Migrate(args) => migrate::run(args).await,
             Command::Backup(args) => backup::write(args).await,
             Command::Restore(args) => backup::restore(args).await,
             // These are run before; naming them keeps the list complete.

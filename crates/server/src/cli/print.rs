@@ -66,7 +66,8 @@ pub(crate) fn table(columns: &[Column], items: &[Value]) {
 }
 
 /// What names a record comes first, the rest by the alphabet.
-const LEADING: [&str; 10] = [
+const LEADING: [&str; 11] = [
+    "slot",
     "id",
     "username",
     "label",
@@ -79,20 +80,53 @@ const LEADING: [&str; 10] = [
     "version",
 ];
 
-/// Prints every field of an object that has a value, one per line.
+/// Prints every field of an object that has a value, one per line, and below them each list of
+/// objects as a table under its name.
 pub(crate) fn record(object: &Value) {
-    let mut fields: Vec<(&String, &Value)> = object.as_object().into_iter().flatten().collect();
-    let place = |name: &str| LEADING.iter().position(|leading| *leading == name);
-    // Stable: fields that do not lead keep their order.
-    fields.sort_by_key(|(name, _)| place(name).unwrap_or(LEADING.len()));
+    let fields = object.as_object().into_iter().flatten();
+    let (lists, fields): (Vec<_>, Vec<_>) = fields.partition(|(_, value)| lists_objects(value));
     let mut table = plain();
-    for (name, value) in fields {
-        let text = cell(Some(value));
+    for name in leading_first(fields.iter().map(|(name, _)| name.as_str())) {
+        let text = cell(object.get(name));
         if !text.is_empty() {
-            table.add_row([name.clone(), text]);
+            table.add_row([name.to_owned(), text]);
         }
     }
     line(&table.trim_fmt());
+    for (name, list) in lists {
+        line(&format!("\n{name}"));
+        line(&list_table(list.as_array().map_or(&[], Vec::as_slice)).trim_fmt());
+    }
+}
+
+fn lists_objects(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
+}
+
+/// Names as they are read best; those that do not lead keep their order.
+fn leading_first<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = names.collect();
+    let place = |name: &&str| LEADING.iter().position(|leading| leading == name);
+    names.sort_by_key(|name| place(name).unwrap_or(LEADING.len()));
+    names
+}
+
+/// Objects of one sort, a column for every field that one of them has.
+fn list_table(items: &[Value]) -> Table {
+    let objects = || items.iter().filter_map(Value::as_object);
+    let mut names: Vec<&str> = Vec::new();
+    for (name, value) in objects().flatten() {
+        if !names.contains(&name.as_str()) && !cell(Some(value)).is_empty() {
+            names.push(name);
+        }
+    }
+    let names = leading_first(names.into_iter());
+    let mut table = plain();
+    table.set_header(names.iter().map(|name| name.replace('_', " ").to_uppercase()));
+    for object in objects() {
+        table.add_row(names.iter().map(|name| cell(object.get(*name))));
+    }
+    table
 }
 
 /// Prints lines of cells, already texts.
@@ -123,10 +157,17 @@ fn cell(value: Option<&Value>) -> String {
         Some(Value::Array(items)) if items.iter().all(|item| !item.is_object()) => {
             items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(", ")
         }
-        Some(Value::Object(fields)) if fields.is_empty() => String::new(),
+        Some(Value::Object(fields)) if fields.values().all(is_plain) => {
+            let pair = |(name, value)| format!("{name}={}", cell(Some(value)));
+            fields.iter().map(pair).collect::<Vec<_>>().join(", ")
+        }
         Some(other) => other.to_string(),
     };
     clean(&text)
+}
+
+fn is_plain(value: &Value) -> bool {
+    !value.is_object() && !value.is_array()
 }
 
 /// An RFC 3339 time in UTC to the second: nobody reads the microseconds in a table.
@@ -155,7 +196,8 @@ mod tests {
         assert_eq!(cell(Some(&json!("2026-11-21T23:08:04.659625Z"))), "2026-11-21T23:08:04Z");
         assert_eq!(cell(Some(&json!("v1.2Z"))), "v1.2Z");
         assert_eq!(cell(Some(&json!({}))), "");
-        assert_eq!(cell(Some(&json!({ "a": 1 }))), r#"{"a":1}"#);
+        assert_eq!(cell(Some(&json!({ "a": 1, "b": "x" }))), "a=1, b=x");
+        assert_eq!(cell(Some(&json!({ "a": { "b": 1 } }))), r#"{"a":{"b":1}}"#);
         assert_eq!(cell(Some(&json!("a\u{1b}[2Jb"))), "a[2Jb");
         let ends = Column::new("EXPIRES", "expires_at").or("never");
         assert_eq!(ends.of(&json!({ "expires_at": null })), "never");
@@ -164,5 +206,22 @@ mod tests {
             field(&json!({ "subject": { "user": "a" } }), "subject/user"),
             Some(&json!("a"))
         );
+    }
+
+    #[test]
+    fn a_list_of_objects_is_a_table_of_what_they_have() {
+        let secrets = json!([
+            { "created_at": "2026-11-21T23:08:04.6Z", "expires_at": null, "slot": "current" },
+            { "created_at": "2026-11-20T08:00:00Z", "expires_at": "2026-11-22T08:00:00Z",
+                "slot": "previous", "not_before": null },
+        ]);
+        assert!(lists_objects(&secrets));
+        assert!(![json!([]), json!(["a"]), json!({})].iter().any(lists_objects));
+        let text = list_table(secrets.as_array().unwrap()).trim_fmt();
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let lines: Vec<Vec<String>> = text.lines().map(words).collect();
+        assert_eq!(lines[0], ["SLOT", "CREATED", "AT", "EXPIRES", "AT"]);
+        assert_eq!(lines[1], ["current", "2026-11-21T23:08:04Z"]);
+        assert_eq!(lines[2], ["previous", "2026-11-20T08:00:00Z", "2026-11-22T08:00:00Z"]);
     }
 }

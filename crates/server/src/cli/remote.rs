@@ -64,6 +64,22 @@ pub(crate) struct RemoteArgs {
     pub(crate) json: bool,
 }
 
+/// Which part of a list is printed.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct PageArgs {
+    /// Print at most so many
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Begin where a former list ended
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+impl PageArgs {
+    /// All of it.
+    pub(crate) const ALL: Self = Self { limit: u32::MAX, cursor: None };
+}
+
 /// A server, ready to be asked.
 pub(crate) struct Api {
     client: reqwest::Client,
@@ -201,7 +217,7 @@ impl Api {
         if status.is_success() { Ok(value) } else { Err(self.refusal(status, &value)) }
     }
 
-    /// Up to `limit` items of a list from `cursor` on, as the API gives a page.
+    /// The part of a list that was asked for, in as many requests as it takes.
     ///
     /// # Errors
     ///
@@ -210,11 +226,11 @@ impl Api {
         &self,
         path: &str,
         query: &[(&str, String)],
-        limit: usize,
-        cursor: Option<&str>,
+        page: &PageArgs,
     ) -> Result<Value, Failure> {
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
-        let mut cursor = cursor.map(str::to_owned);
+        let mut cursor = page.cursor.clone();
         loop {
             let wanted = (limit - items.len()).min(PAGE_MAX);
             let mut query = query.to_vec();

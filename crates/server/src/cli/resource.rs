@@ -16,10 +16,7 @@ use self::fields::{Field, On, Sort};
 use self::table::{RESOURCES, Resource, Verb};
 use super::failure::Failure;
 use super::print;
-use super::remote::{Api, Ask, RemoteArgs, segment};
-
-/// Items of a list that are printed unless `--limit` says otherwise.
-pub(crate) const LIMIT_DEFAULT: &str = "50";
+use super::remote::{Api, Ask, PageArgs, RemoteArgs, segment};
 
 /// A command of one of the resources, as typed.
 #[derive(Debug)]
@@ -99,22 +96,7 @@ fn with_paging(command: Command, resource: &'static Resource) -> Command {
     let filters = resource.filters.iter().map(|filter| {
         Arg::new(filter.flag).long(filter.flag).value_name(filter.value).help(filter.help)
     });
-    command
-        .args(filters)
-        .arg(
-            Arg::new("limit")
-                .long("limit")
-                .value_name("N")
-                .default_value(LIMIT_DEFAULT)
-                .value_parser(clap::value_parser!(u32).range(1..))
-                .help("Print at most so many"),
-        )
-        .arg(
-            Arg::new("cursor")
-                .long("cursor")
-                .value_name("CURSOR")
-                .help("Begin where a former list ended"),
-        )
+    PageArgs::augment_args(command.args(filters))
 }
 
 fn with_fields(command: Command, resource: &'static Resource, create: bool) -> Command {
@@ -139,12 +121,15 @@ fn argument(field: &'static Field, create: bool) -> Arg {
     argument.required(create && field.required)
 }
 
+/// A group of arguments that was added to the command.
+fn from_matches<T: FromArgMatches>(matches: &ArgMatches) -> Result<T, Failure> {
+    T::from_arg_matches(matches).map_err(|error| Failure::Usage(error.to_string()))
+}
+
 /// Runs the command.
 pub(crate) async fn run(command: &ResourceCommand) -> Result<(), Failure> {
     let matches = &command.matches;
-    let remote =
-        RemoteArgs::from_arg_matches(matches).map_err(|error| Failure::Usage(error.to_string()))?;
-    let api = Api::new(&remote)?;
+    let api = Api::new(&from_matches::<RemoteArgs>(matches)?)?;
     match command.verb {
         Verb::List => list(&api, command).await,
         Verb::Members => members(&api, command).await,
@@ -206,10 +191,8 @@ async fn list(api: &Api, command: &ResourceCommand) -> Result<(), Failure> {
         .iter()
         .filter_map(|filter| Some((filter.json, matches.get_one::<String>(filter.flag)?.clone())))
         .collect();
-    let limit = matches.get_one::<u32>("limit").copied().unwrap_or(1);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let cursor = matches.get_one::<String>("cursor").map(String::as_str);
-    let page = api.list(&collection(api, resource), &query, limit, cursor).await?;
+    let page = from_matches::<PageArgs>(matches)?;
+    let page = api.list(&collection(api, resource), &query, &page).await?;
     page_out(api, resource.columns, &page);
     Ok(())
 }
@@ -255,7 +238,7 @@ fn done(api: &Api, command: &ResourceCommand, what: &str) {
 
 async fn members(api: &Api, command: &ResourceCommand) -> Result<(), Failure> {
     let path = format!("{}/members", path_of(api, command));
-    let page = api.list(&path, &[], usize::MAX, None).await?;
+    let page = api.list(&path, &[], &PageArgs::ALL).await?;
     if api.json {
         print::json(&page);
         return Ok(());

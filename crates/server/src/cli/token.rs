@@ -47,48 +47,31 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
     }
 }
 
-/// The fields of an issue request, those of `--body` below.
+/// The fields of an issue request.
 fn issue_body(args: &IssueArgs) -> Result<Map<String, Value>, Failure> {
-    let mut body = match &args.body {
-        Some(from) => super::resource::object_from(from)?,
-        None => Map::new(),
-    };
+    let details = &args.details;
+    let mut body = details.fields()?;
     let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     put("kind", args.kind.name().into());
-    let texts = [
-        ("user", &args.user),
-        ("name", &args.name),
-        ("description", &args.description),
-        ("not_before", &args.not_before),
-        ("unit", &args.unit),
-    ];
+    let texts = [("user", &args.user), ("not_before", &args.not_before), ("unit", &args.unit)];
     for (name, text) in texts {
         if let Some(text) = text {
             put(name, text.as_str().into());
         }
     }
-    match (args.kind, args.services.as_slice()) {
+    match (args.kind, details.services.as_slice()) {
         (_, []) => {}
         (Kind::ServiceToken, [service]) => put("service", service.as_str().into()),
         (_, services) => put("services", services.into()),
     }
-    let lists = [("scopes", &args.scopes), ("networks", &args.networks), ("doors", &args.doors)];
-    for (name, list) in lists {
-        if !list.is_empty() {
-            put(name, list.as_slice().into());
-        }
-    }
     if let Some(uses) = args.max_usages {
         put("max_usages", uses.into());
-    }
-    if !args.labels.is_empty() {
-        put("labels", args.labels.iter().cloned().collect());
     }
     if let Some(from) = &args.secret_file {
         let secret = secret_input::secret(Some(from), Wanted::Secret)?;
         put("secret", secret.reveal().into());
     }
-    if let Some(expires) = &args.expires {
+    if let Some(expires) = &details.expires {
         put_expiry(&mut body, expires);
     }
     Ok(body)
@@ -98,8 +81,8 @@ async fn issue(args: &IssueArgs) -> Result<(), Failure> {
     let body = issue_body(args)?;
     let api = Api::new(&args.remote)?;
     let ask = Ask::post(api.in_realm("tokens"), Value::Object(body));
-    let answer = api.send(ask.once(args.idempotency_key.as_deref())).await?;
-    show_secret(&api, &answer, args.quiet);
+    let answer = api.send(ask.once(args.secret.idempotency_key.as_deref())).await?;
+    show_secret(&api, &answer, args.secret.quiet);
     Ok(())
 }
 
@@ -154,8 +137,7 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     let mut query: Vec<(&str, String)> =
         filters.iter().filter_map(|(name, value)| Some((*name, (*value).clone()?))).collect();
     query.extend(labels.iter().map(|(key, value)| (key.as_str(), value.clone())));
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let page = api.list(&api.in_realm("tokens"), &query, limit, args.cursor.as_deref()).await?;
+    let page = api.list(&api.in_realm("tokens"), &query, &args.page).await?;
     page_out(&api, TOKEN_COLUMNS, &page);
     Ok(())
 }
@@ -174,7 +156,8 @@ fn show_token(api: &Api, token: &Value) {
 }
 
 /// The fields of a token that tell somebody something: no empty lists, noes and zeroes, but
-/// always when it ends, whether it is switched on, and how much is left of it.
+/// always when it ends, whether it is switched on, and how much is left of it. So with each of
+/// its secrets.
 fn telling(token: &Value) -> Value {
     let tells = |name: &str, value: &Value| match value {
         _ if matches!(name, "enabled" | "remaining") => true,
@@ -187,6 +170,7 @@ fn telling(token: &Value) -> Value {
     let fields = token.as_object().into_iter().flatten().filter_map(|(name, value)| {
         let value = match (name.as_str(), value) {
             ("expires_at", Value::Null) => "never".into(),
+            ("secrets", Value::Array(secrets)) => secrets.iter().map(telling).collect(),
             _ => value.clone(),
         };
         tells(name, &value).then(|| (name.clone(), value))
@@ -205,8 +189,7 @@ async fn token_events(args: &EventsArgs) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;
     let query: Vec<(&str, String)> =
         args.outcome.iter().map(|outcome| ("outcome", outcome.clone())).collect();
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let page = api.list(&path(&api, &args.id, "/events"), &query, limit, None).await?;
+    let page = api.list(&path(&api, &args.id, "/events"), &query, &args.page).await?;
     page_out(&api, events::COLUMNS, &page);
     Ok(())
 }
@@ -220,11 +203,12 @@ async fn rotate(args: &RotateArgs) -> Result<(), Failure> {
         })?;
         body.insert("overlap_seconds".into(), overlap.into());
     }
-    let api = Api::new(&args.remote)?;
-    let ask = Ask::post(path(&api, &args.id, "/rotate"), Value::Object(body))
-        .if_match(args.if_match.as_deref())
-        .once(args.idempotency_key.as_deref());
-    show_secret(&api, &api.send(ask).await?, args.quiet);
+    let RotateArgs { secret, one, .. } = args;
+    let api = Api::new(&one.remote)?;
+    let ask = Ask::post(path(&api, &one.id, "/rotate"), Value::Object(body))
+        .if_match(one.if_match.as_deref())
+        .once(secret.idempotency_key.as_deref());
+    show_secret(&api, &api.send(ask).await?, secret.quiet);
     Ok(())
 }
 
@@ -308,9 +292,10 @@ mod tests {
     #[test]
     fn a_shown_token_leaves_out_what_says_nothing() {
         let token = json!({ "id": "a", "expires_at": null, "enabled": false, "locked": false,
-            "scopes": [], "labels": {}, "usage_total": 0, "remaining": 0, "name": "laptop" });
+            "scopes": [], "labels": {}, "usage_total": 0, "remaining": 0, "name": "laptop",
+            "secrets": [{ "slot": "current", "not_before": null, "expires_at": null }] });
         let said = json!({ "id": "a", "expires_at": "never", "enabled": false, "remaining": 0,
-            "name": "laptop" });
+            "name": "laptop", "secrets": [{ "slot": "current", "expires_at": "never" }] });
         assert_eq!(telling(&token), said);
     }
 }

@@ -255,13 +255,15 @@ pub const KEYS: &[Key] = &[
         "hashing.queue",
         Sort::Count { min: 1, max: 10_000 },
         "64",
-        "Argon2id computations that may wait. Further ones are answered 503.",
+        "Argon2id computations that may wait. Further ones are answered 503. One source has a quarter \
+         of the places at most, a caller that names no client address three quarters.",
     ),
     Key::new(
         "abuse.throttle",
         Sort::Flag,
         "true",
-        "Whether refusals come later and later for who fails often. A right secret never waits.",
+        "Whether refusals come later and later for who fails often. A right secret never waits, but \
+         for one that was chosen by a person: it waits before it is compared.",
     ),
     Key::new(
         "log.format",

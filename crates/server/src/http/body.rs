@@ -1,5 +1,7 @@
 //! Request bodies: JSON within limits, read strictly, with the field named when one is wrong.
 
+mod unique;
+
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -52,7 +54,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
-        Ok(Self { value: parse(&bytes)?, bytes })
+        Ok(Self { value: parse_whole(&bytes)?, bytes })
     }
 }
 
@@ -66,7 +68,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for OptionalPayload<T> {
             return Ok(Self { value: parse(b"{}")?, bytes });
         }
         require_json(&parts.headers)?;
-        Ok(Self { value: parse(&bytes)?, bytes })
+        Ok(Self { value: parse_whole(&bytes)?, bytes })
     }
 }
 
@@ -168,7 +170,18 @@ async fn read_all(body: impl HttpBody<Data = Bytes>, limit: usize) -> Result<Byt
     Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
-/// Reads JSON strictly. The quick way first; only a wrong body pays for finding the field.
+/// Reads JSON strictly, and refuses an object that names an entry twice, however deep it lies:
+/// free objects, such as permissions, are not read into fields that would notice.
+fn parse_whole<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let value = parse(bytes)?;
+    match unique::named_twice(bytes) {
+        Some(path) => Err(Problem::invalid(path, "is given twice")),
+        None => Ok(value),
+    }
+}
+
+/// Reads JSON strictly. Fields that are given twice are noticed only in shapes without free
+/// objects; [`Payload`] notices all. The quick way first; only a wrong body pays for finding the field.
 pub fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
     if is_too_deep(bytes) {
         let detail = format!("the body is nested deeper than {JSON_DEPTH_MAX} levels");

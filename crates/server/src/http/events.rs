@@ -27,7 +27,7 @@ pub struct EventBody {
     at: String,
     /// What: `token.issued`, `verify.refused`.
     #[schema(example = "token.issued")]
-    kind: &'static str,
+    kind: String,
     /// `done` or `refused`.
     outcome: &'static str,
     /// `user:alice`, `client:gate`, `system`, `holder` or `anonymous`.
@@ -60,7 +60,7 @@ impl From<Event> for EventBody {
         Self {
             id: event.id,
             at: time(event.at),
-            kind: event.kind,
+            kind: event.kind.into_owned(),
             outcome: event.outcome.name(),
             actor: event.origin.actor.to_string(),
             actor_token: event.origin.actor_token.map(|id| id.to_string()),

@@ -118,7 +118,7 @@ pub struct ForwardAuthRuleBody {
     /// HTTP methods in upper case; empty: all.
     #[schema(required = false)]
     methods: Vec<String>,
-    /// The path, exact, or a prefix when it ends with `*`.
+    /// The path with its escapes decoded, exact, or a prefix when it ends with `*`.
     #[schema(example = "/push/*")]
     path: String,
     /// The scopes it adds.

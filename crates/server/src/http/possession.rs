@@ -85,7 +85,8 @@ struct Presented {
 }
 
 /// Revokes whatever credentials are given, for whoever found them. Needs no authentication and
-/// answers 202 whatever they were.
+/// answers 202 whatever they were, only later to a source that often sends strings that could
+/// have been credentials and are not.
 #[utoipa::path(
     post, path = "/api/v1/credentials/revoke", tag = "self", security(()),
     request_body = Credentials,
@@ -109,6 +110,12 @@ pub async fn credentials_revoke(
         return Err(Problem::invalid("credentials", format!("at most {CREDENTIALS_MAX} at once")));
     }
     let secrets: Vec<ClearSecret> = credentials.into_iter().map(ClearSecret::new).collect();
-    state.authority.revoke_by_possession(&secrets, arrival.context(Door::Api)).await?;
+    let context = arrival.context(Door::Api);
+    if state.authority.revoke_by_possession(&secrets, context).await? {
+        let delay = state.authority.refusal_delay(arrival.source, None, None);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
     Ok(StatusCode::ACCEPTED)
 }

@@ -157,6 +157,93 @@ async fn a_connection_that_asks_nothing_gives_its_place_back() {
     assert!(answer(stream, LAST_REQUEST).await.starts_with("HTTP/1.1 200"));
 }
 
+/// Whether a client that sent `said` and then only takes note is closed, within a few times the
+/// limit.
+async fn is_closed(stream: &mut TcpStream, mut note: impl FnMut(&[u8]) -> Vec<u8>) -> bool {
+    let closed = async {
+        let mut some = [0; 4096];
+        loop {
+            match stream.read(&mut some).await {
+                Ok(0) | Err(_) => return,
+                // A server that is gone is found out by the next read.
+                Ok(n) => drop(stream.write_all(&note(&some[..n])).await),
+            }
+        }
+    };
+    tokio::time::timeout(8 * LIMITS.header_timeout, closed).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_client_that_was_served_and_asks_no_more_is_closed() {
+    let running = running(greeter(), None).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(REQUEST.as_bytes()).await.unwrap();
+    assert!(is_closed(&mut stream, |_| Vec::new()).await);
+}
+
+/// Frames of HTTP/2 (RFC 9113 section 4.1) that keep a connection alive and ask nothing.
+fn acknowledged(frames: &[u8]) -> Vec<u8> {
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    let mut rest = frames;
+    let mut answer = Vec::new();
+    while let [a, b, c, kind, flags, _, _, _, _, tail @ ..] = rest {
+        let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+        let Some((payload, next)) = tail.split_at_checked(length) else { break };
+        let echoed: &[u8] = if *kind == PING { payload } else { &[] };
+        if matches!(*kind, SETTINGS | PING) && flags & 1 == 0 {
+            let length = u8::try_from(echoed.len()).unwrap();
+            answer.extend([0, 0, length, *kind, 1, 0, 0, 0, 0]);
+            answer.extend(echoed);
+        }
+        rest = next;
+    }
+    answer
+}
+
+#[tokio::test]
+async fn an_http2_client_that_answers_pings_and_asks_nothing_is_closed() {
+    let running = running(greeter(), None).await;
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    // A request for `/`: GET, http and / stand in the static table (RFC 7541 appendix A).
+    let asked = b"\0\0\x03\x01\x05\0\0\0\x01\x82\x86\x84";
+    for said in [&preface[..], &[&preface[..], asked].concat()] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        assert!(is_closed(&mut stream, acknowledged).await);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_in_advance_and_reads_nothing_gives_its_place_back() {
+    let large = Router::new().route("/", get(|| async { vec![b'x'; 4 << 20] }));
+    let limits = Limits { connections_max: 1, connections_per_source_max: 1, ..LIMITS };
+    let running = running_within(limits, large, None).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(REQUEST.repeat(20).as_bytes()).await.unwrap();
+    let served = async {
+        loop {
+            let next = TcpStream::connect(running.address).await.unwrap();
+            if answer(next, LAST_REQUEST).await.starts_with("HTTP/1.1 200") {
+                return;
+            }
+        }
+    };
+    assert!(tokio::time::timeout(8 * LIMITS.header_timeout, served).await.is_ok());
+    drop(stream);
+}
+
+#[tokio::test]
+async fn a_request_that_takes_longer_than_a_client_may_be_silent_is_answered() {
+    let slow = || async {
+        tokio::time::sleep(4 * LIMITS.header_timeout).await;
+        "done"
+    };
+    let running = running(Router::new().route("/", get(slow)), None).await;
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    assert!(answer(stream, LAST_REQUEST).await.ends_with("done"));
+}
+
 #[tokio::test]
 async fn stopping_lets_a_running_request_end_and_takes_no_new_one() {
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

@@ -235,6 +235,49 @@ fn a_backup_is_taken_from_a_running_server_and_restored_elsewhere() {
 }
 
 #[test]
+fn migrate_says_which_version_it_found_and_leaves_a_running_server_alone() {
+    let world = World::new();
+    let nowhere = world.run(&["migrate", "--data", "nowhere"]);
+    assert_eq!((nowhere.status, world.path("nowhere").exists()), (1, false));
+    world.initialised();
+    let ran = world.run(&["migrate", "--data", "data", "--json"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(said["from"].as_u64() >= Some(1) && said["from"] == said["to"], "{said}");
+    let again = world.run(&["migrate", "--data", "data"]).stdout;
+    assert_eq!(again.trim(), format!("the schema has version {} already", said["to"]));
+
+    let (_server, _) = Server::start(&world, &[]);
+    let busy = world.run(&["migrate", "--data", "data"]);
+    assert_eq!(busy.status, 1);
+    assert!(busy.stderr.contains("another counterfoil is running"), "{}", busy.stderr);
+}
+
+#[test]
+fn who_only_looks_makes_no_schema() {
+    let world = World::new();
+    world.initialised();
+    std::fs::remove_file(world.path("data/counterfoil.db")).unwrap();
+    std::fs::write(world.path("data/counterfoil.db"), "").unwrap();
+    let backup = ["backup", "b.cfl", "--passphrase-file", "-", "--data", "data"];
+    for arguments in [
+        &["keys", "list", "--data", "data"][..],
+        &["keys", "rotate", "pepper", "--data", "data"],
+        &["admin", "recover", "--data", "data"],
+        &["migrate", "--data", "data"],
+        &backup,
+    ] {
+        let ran = world.run_with_input(arguments, "correct horse battery\n");
+        assert_eq!(ran.status, 1, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("holds no installation"), "{arguments:?}: {}", ran.stderr);
+    }
+    assert!(!world.path("b.cfl").exists());
+    let doctor = world.run(&["doctor", "--data", "data"]);
+    assert_eq!(doctor.status, 1);
+    assert!(doctor.stdout.contains("holds no installation"), "{}", doctor.stdout);
+}
+
+#[test]
 fn the_doctor_fails_where_something_is_missing() {
     let world = World::new();
     world.initialised();

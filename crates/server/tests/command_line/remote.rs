@@ -92,6 +92,7 @@ fn a_token_is_changed_only_in_the_version_that_was_seen() {
 
     let seen = site.json(&format!("token show {id}"))["version"].as_i64().unwrap();
     let shown = site.done(&format!("token show {id}"));
+    assert!(shown.contains("SLOT") && !shown.contains("{\""), "{shown}");
     assert!(shown.contains("version") && !shown.contains("locked"), "{shown}");
     let change = format!("token update {id} --name laptop --label os=linux --expires 30d");
     site.done(&format!("{change} --if-match {seen}"));

@@ -98,12 +98,22 @@ impl World {
         Self::over(Arc::new(MemoryStore::new()), settings).await
     }
 
+    /// A server that delays refusals, as it does unless told otherwise.
+    pub(crate) async fn throttling() -> Self {
+        let store = Arc::new(MemoryStore::new());
+        Self::obeying(Settings::default(), store, HttpSettings::default()).await
+    }
+
     /// A server over any store that is empty.
     pub(crate) async fn over(store: Arc<dyn Store>, settings: HttpSettings) -> Self {
+        Self::obeying(unthrottled(), store, settings).await
+    }
+
+    async fn obeying(rules: Settings, store: Arc<dyn Store>, settings: HttpSettings) -> Self {
         let clock = Arc::new(FrozenClock::at(Timestamp::from_seconds(NOW_SECONDS)));
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(7));
         let keys = KeyRing::generate(entropy.as_ref()).unwrap();
-        let authority = authority(store, Arc::clone(&clock), entropy, keys);
+        let authority = authority(store, Arc::clone(&clock), entropy, keys, rules);
         let admin = ClientName::parse("admin").unwrap();
         let first = authority.initialise(&admin).await.unwrap().unwrap();
         let http = Client::builder().no_proxy().build().unwrap();
@@ -116,7 +126,8 @@ impl World {
             Arc::new(SeededEntropy::new(SEED.fetch_add(1, Ordering::Relaxed)));
         let keys = KeyRing::clone(&self.authority.keys());
         let store = Arc::clone(self.authority.store());
-        let authority = authority(store, Arc::clone(&self.clock), entropy, keys);
+        let rules = self.authority.settings().clone();
+        let authority = authority(store, Arc::clone(&self.clock), entropy, keys, rules);
         let settings = self.state.settings.clone();
         let clock = Arc::clone(&self.clock);
         Self::serve(authority, settings, clock, self.operator_key.clone(), self.http.clone()).await
@@ -273,12 +284,16 @@ pub(crate) struct Alice {
     pub(crate) secret: String,
 }
 
+fn unthrottled() -> Settings {
+    Settings { throttle: false, ..Settings::default() }
+}
+
 fn authority(
     store: Arc<dyn Store>,
     clock: Arc<FrozenClock>,
     entropy: Arc<dyn Entropy>,
     keys: KeyRing,
+    rules: Settings,
 ) -> Arc<Authority> {
-    let rules = Settings { throttle: false, ..Settings::default() };
     Arc::new(Authority::new(store, clock as Arc<dyn Clock>, entropy, keys, rules).unwrap())
 }

@@ -77,6 +77,11 @@ fn wrong_fields() -> Vec<(&'static str, Value)> {
         ("name", json!("x".repeat(10_000))),
         ("name", json!("a\u{0}b")),
         ("name", json!("a\nb")),
+        ("name", json!("\u{202e}nimda")),
+        ("name", json!("lap\u{200b}top")),
+        ("description", json!("\u{2066}x\u{2069}")),
+        ("labels", json!({ "te\u{200d}am": "x" })),
+        ("labels", json!({ "team": "\u{feff}x" })),
         ("services", json!("git")),
         ("services", json!(vec!["git"; 1000])),
         ("scopes", json!(["two words"])),
@@ -153,6 +158,17 @@ fn a_field_that_makes_no_sense_is_named() {
     is_problem(&world.admin.post("/tokens", &pat_body(&both)), &[422], "");
     let twice = "{\"kind\":\"personal_access_token\",\"kind\":\"service_token\"}";
     is_problem(&issue_bytes(&world.admin, twice), &[422], "kind");
+    // Also inside free objects, where no field would notice.
+    for permissions in
+        [r#"{"repo":["pull"],"repo":["push"]}"#, r#"{"repo":["pull"],"\u0072epo":["push"]}"#]
+    {
+        let body = pat_body(&json!({ "permissions": "HERE" })).to_string();
+        let answer = issue_bytes(&world.admin, body.replace("\"HERE\"", permissions));
+        is_problem(&answer, &[422], "permissions.repo");
+        let body = format!(r#"{{"permissions":{permissions}}}"#);
+        let edit = Request::new("PATCH", below_main(&token.path(""))).raw_json(body);
+        is_problem(&world.admin.send(edit), &[422], "permissions.repo");
+    }
     alive(&world);
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use crate::harness::{PATIENCE, await_true, long};
+use crate::harness::{PATIENCE, await_true};
 use crate::wire::{Api, Request, below_main};
 use crate::world::{Issued, UNTHROTTLED, World, active, pat_body, verify};
 
@@ -60,8 +60,17 @@ fn storm_until_killed(world: &mut World, answered: &Mutex<Answered>, enough: usi
 
 #[test]
 fn what_was_answered_before_a_kill_is_so_after_it() {
+    stands_after_kills(20);
+}
+
+#[test]
+#[ignore = "long: 500 kills and restarts"]
+fn what_was_answered_before_any_of_500_kills_is_so_after_them() {
+    stands_after_kills(500);
+}
+
+fn stands_after_kills(rounds: usize) {
     let mut world = World::new(UNTHROTTLED);
-    let rounds = if long() { 500 } else { 20 };
     let all = Mutex::new(Answered::default());
     for round in 0..rounds {
         let answered = Mutex::new(Answered::default());

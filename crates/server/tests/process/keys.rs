@@ -69,7 +69,7 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 
 /// What `keys list` says of the peppers: state and rows by number.
 fn peppers(site: &Site) -> Vec<(u64, String, u64)> {
-    let output = site.run(&["keys", "list", "--rows", "--json"]);
+    let output = site.run(&["keys", "list", "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
     let items = listed["items"].as_array().unwrap().iter();

@@ -17,6 +17,7 @@ mod alone;
 mod bad_input;
 mod counting;
 mod crash;
+mod disk;
 mod fixtures;
 mod forward_auth;
 mod keys;

@@ -1,6 +1,6 @@
 //! Every route of the served OpenAPI document, asked by everybody who may not.
 
-mod operation;
+pub(crate) mod operation;
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn document(world: &World) -> Value {
 }
 
 /// The operations that need a credential.
-fn guarded(world: &World) -> Vec<Operation> {
+pub(crate) fn guarded(world: &World) -> Vec<Operation> {
     let all = operations(&document(world));
     assert!(all.len() >= 40, "only {} operations are documented", all.len());
     all.into_iter().filter(|operation| !OPEN.contains(&operation.name().as_str())).collect()

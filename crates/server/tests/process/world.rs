@@ -41,7 +41,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(settings: &str) -> Self {
-        let site = Site::new();
+        Self::at(Site::new(), settings)
+    }
+
+    /// The same in a place that was made ready for it.
+    pub(crate) fn at(site: Site, settings: &str) -> Self {
         let server = site.serve(settings);
         let admin = site.admin(&server);
         user(&admin, "alice");

@@ -63,7 +63,7 @@ pub(super) async fn listeners_know_before_the_caller_does(world: World) {
     world.store.token_rotate(world.rotate(&token)).await.unwrap();
     told(of_token());
     let edited = Token { version: 3, ..token.clone() };
-    world.store.token_update(edited, world.event("token.updated")).await.unwrap();
+    world.store.token_update(world.update(edited)).await.unwrap();
     told(of_token());
 
     let realm_record = Realm { enabled: false, ..world.realm_record() };

@@ -10,14 +10,15 @@ use counterfoil_authority::token::{State, Token};
 use counterfoil_authority::validity::Validity;
 
 use super::World;
-use super::world::{limit, race};
+use super::world::{limit, limit_of, race};
 
 fn for_services(world: &World, user: &User, services: &[&str]) -> TokenIssue {
     world.issue_for(Owner::User(user.username.clone()), services)
 }
 
-async fn is_refused(world: &World, issue: TokenIssue, max: u32) -> bool {
-    let issue = TokenIssue { limits: vec![limit(max, AtLimit::Refuse)], ..issue };
+async fn is_refused(world: &World, issue: TokenIssue, limit: ActiveLimit) -> bool {
+    let max = limit.max;
+    let issue = TokenIssue { limits: vec![limit], ..issue };
     match world.store.token_issue(issue).await.unwrap() {
         Issued::AtLimit(told) => {
             assert_eq!(told, max);
@@ -34,12 +35,13 @@ async fn is_refused(world: &World, issue: TokenIssue, max: u32) -> bool {
 /// At the limit, not one before it; and one of several limits is enough.
 pub(super) async fn a_limit_refuses_one_more(world: World) {
     let alice = world.user("alice").await;
-    assert!(is_refused(&world, world.issue_to(&alice), 0).await);
+    let at_most = |max| limit(max, AtLimit::Refuse);
+    assert!(is_refused(&world, world.issue_to(&alice), at_most(0)).await);
     for _ in 0..2 {
-        assert!(!is_refused(&world, world.issue_to(&alice), 3).await);
+        assert!(!is_refused(&world, world.issue_to(&alice), at_most(3)).await);
         world.token_of(&alice).await;
     }
-    assert!(is_refused(&world, world.issue_to(&alice), 2).await);
+    assert!(is_refused(&world, world.issue_to(&alice), at_most(2)).await);
     let mut both = world.issue_to(&alice);
     both.limits = vec![limit(9, AtLimit::Refuse), limit(1, AtLimit::Refuse)];
     let id = both.token.id;
@@ -64,25 +66,38 @@ pub(super) async fn only_live_tokens_of_the_same_sort_count(world: World) {
     let began = World::at(-9);
     ended.token.validity = Validity::new(began, Some(World::at(0))).unwrap();
     world.issued(ended).await;
-    assert!(!is_refused(&world, git(), 1).await);
+    let at_most = |max| limit_of("git", max, AtLimit::Refuse);
+    assert!(!is_refused(&world, git(), at_most(1)).await);
 
     let mut switched_off = git();
     switched_off.token.enabled = false;
     world.issued(switched_off).await;
-    assert!(is_refused(&world, git(), 1).await, "whoever is switched off may come back");
-    // One of the services is enough, and a token that names two of them counts once.
-    assert!(is_refused(&world, for_services(&world, &alice, &["counterfoil", "git"]), 1).await);
-    assert!(!is_refused(&world, for_services(&world, &alice, &["git", "wiki"]), 3).await);
-    let mut all = git();
-    all.token.services = Services::All;
-    assert!(!is_refused(&world, all, 1).await);
+    assert!(is_refused(&world, git(), at_most(1)).await, "whoever is switched off may come back");
+    // A token for several services counts at each of them, and at each only its own kin.
+    let both = || for_services(&world, &alice, &["git", "wiki"]);
+    assert!(is_refused(&world, both(), at_most(1)).await);
+    assert!(!is_refused(&world, both(), at_most(2)).await);
+    world.issued(both()).await;
+    for service in ["git", "wiki"] {
+        let two = limit_of(service, 2, AtLimit::Refuse);
+        assert!(is_refused(&world, git(), two).await, "{service}");
+    }
+    let all = || {
+        let mut all = git();
+        all.token.services = Services::All;
+        all
+    };
+    let of_all = ActiveLimit { service: None, ..at_most(1) };
+    assert!(!is_refused(&world, all(), of_all.clone()).await);
+    world.issued(all()).await;
+    assert!(is_refused(&world, all(), of_all).await);
 }
 
 /// A keyed secret is no burden to it, and not burdened by it.
 pub(super) async fn a_limit_on_slow_hashes_counts_only_those(world: World) {
     let alice = world.user("alice").await;
     let slow_only = ActiveLimit { slow_only: true, ..limit(1, AtLimit::Refuse) };
-    let keyed = || TokenIssue { limits: vec![slow_only], ..world.issue_to(&alice) };
+    let keyed = || TokenIssue { limits: vec![slow_only.clone()], ..world.issue_to(&alice) };
     let slow = || TokenIssue { secret: world.slow_secret(), ..keyed() };
     world.issued(keyed()).await;
     world.issued(keyed()).await;

@@ -169,6 +169,8 @@ async fn of_tokens(store: &Arc<dyn Store>, kept: u8) -> u8 {
             what_may_not_be_edited_stays,
             an_edit_needs_the_version_and_what_it_names,
             of_forty_edits_of_a_token_one_wins,
+            an_edit_takes_a_place_only_where_it_had_none,
+            of_forty_moves_as_many_succeed_as_there_is_room,
         }
         rotate::{
             a_rotation_makes_the_former_secret_previous,
@@ -221,6 +223,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             events_are_listed_newest_first_in_pages,
             events_are_filtered_by_what_is_asked,
             an_event_comes_back_as_it_was_told,
+            an_event_of_an_unknown_kind_is_told_as_it_is,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,

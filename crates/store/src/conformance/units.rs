@@ -58,7 +58,7 @@ pub(super) async fn a_unit_is_replaced_on_condition_of_its_version(world: World)
     let found = world.store.unit_find(&world.realm, &edited.id).await.unwrap();
     assert_eq!(found, Some(expected.clone()));
     let taken = Unit { name: "other".into(), ..expected };
-    assert_eq!(update(taken).await.unwrap(), Updated::Missing("free name"));
+    assert_eq!(update(taken).await.unwrap(), Updated::Exists);
     let unknown = Unit { id: "none".into(), ..edited };
     assert_eq!(update(unknown).await.unwrap(), Updated::NotFound);
 }

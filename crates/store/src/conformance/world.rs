@@ -17,7 +17,8 @@ use counterfoil_authority::service::{
 };
 use counterfoil_authority::store::{
     ActiveLimit, ClientCreated, EventFilter, Idempotency, Inserted, Issued, MemberChange,
-    NewClient, PageRequest, Store, TokenAct, TokenChange, TokenIssue, TokenRotate, Updated,
+    NewClient, PageRequest, Store, TokenAct, TokenChange, TokenIssue, TokenRotate, TokenUpdate,
+    Updated,
 };
 use counterfoil_authority::subject::{
     Client, Grant, GrantSubject, Group, Limits, Owner, Role, Unit, User, UserStatus,
@@ -388,6 +389,11 @@ impl World {
         self.store.token_find(&self.realm, id).await.unwrap().unwrap()
     }
 
+    /// An edit of a token, now, without limits.
+    pub(super) fn update(&self, token: Token) -> TokenUpdate {
+        TokenUpdate { token, limits: Vec::new(), event: self.event("token.updated") }
+    }
+
     /// A rotation of a token, now.
     pub(super) fn rotate(&self, token: &Token) -> TokenRotate {
         let at = self.now();
@@ -442,8 +448,14 @@ pub(super) fn revocation() -> TokenAct {
 }
 
 /// At most `max`, of any hash.
-pub(super) const fn limit(max: u32, at_limit: AtLimit) -> ActiveLimit {
-    ActiveLimit { max, at_limit, slow_only: false }
+pub(super) fn limit(max: u32, at_limit: AtLimit) -> ActiveLimit {
+    limit_of("counterfoil", max, at_limit)
+}
+
+/// A limit on all tokens for one service.
+pub(super) fn limit_of(service: &str, max: u32, at_limit: AtLimit) -> ActiveLimit {
+    let service = Some(ServiceLabel::parse(service).unwrap());
+    ActiveLimit { service, max, at_limit, slow_only: false }
 }
 
 /// Runs `n` tasks at the same time and gathers what they say.

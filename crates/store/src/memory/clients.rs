@@ -30,7 +30,7 @@ impl State {
             return ClientCreated::Exists;
         }
         self.clients.insert(name.clone(), client.clone());
-        let Ok(Issued::Done { token, .. }) = self.admit(key) else {
+        let Issued::Done { token, .. } = self.admit(key) else {
             self.clients.remove(&name);
             return ClientCreated::Missing(KEY);
         };

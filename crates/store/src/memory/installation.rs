@@ -35,7 +35,7 @@ impl InstallationStore for MemoryStore {
             let realm = state.realm_insert(&new.realm, &new.service, &new.event);
             let arrived = Event {
                 id: format!("{}.client", new.event.id),
-                kind: "client.created",
+                kind: "client.created".into(),
                 token: None,
                 ..new.admin.key.event.clone()
             };
@@ -184,7 +184,7 @@ fn matches(event: &Event, filter: &EventFilter) -> bool {
     };
     filter.token.is_none_or(|token| event.token == Some(token))
         && filter.outcome.is_none_or(|outcome| event.outcome == outcome)
-        && wanted(&filter.kind, Some(event.kind))
+        && wanted(&filter.kind, Some(&event.kind))
         && wanted(&filter.actor, Some(&event.origin.actor))
         && wanted(&filter.subject, event.subject.as_deref())
         && wanted(&filter.service, event.service.as_deref())

@@ -88,7 +88,7 @@ impl State {
             other.realm == unit.realm && other.name == unit.name && other.id != unit.id
         };
         if self.units.values().any(namesake) {
-            return Updated::Missing("free name");
+            return Updated::Exists;
         }
         let version = unit.version + 1;
         let updated = Unit { created_at: found.created_at, version, ..unit.clone() };

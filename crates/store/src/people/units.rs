@@ -163,7 +163,7 @@ pub(super) async fn update(
         }
     }
     if tx.exists(NAMESAKE, &values![&unit.realm, &unit.name, &unit.id]).await? {
-        return Ok(Updated::Missing("free name"));
+        return Ok(Updated::Exists);
     }
     let values = values![
         &unit.realm,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
@@ -72,10 +74,16 @@ pub(crate) async fn admit(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Resul
     if !owner_exists(tx, &issue.token).await? {
         return Ok(Issued::OwnerGone);
     }
-    require_services(tx, &issue.token).await?;
+    if let Some(label) = service_gone(tx, &issue.token).await? {
+        return Ok(Issued::ServiceGone(label));
+    }
     let mut victims = BTreeSet::new();
     for limit in &issue.limits {
-        let held = held(tx, issue, *limit).await?;
+        // A limit on slow hashes has nothing to say about a keyed one.
+        if limit.slow_only && matches!(issue.secret.hash, SecretHash::Keyed { .. }) {
+            continue;
+        }
+        let held = held(tx, &issue.token, limit, now).await?;
         // The new one needs a place too.
         let excess = (held.len() + 1).saturating_sub(limit.max as usize);
         if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
@@ -100,7 +108,9 @@ pub(crate) async fn seed(tx: &mut Transaction<'_>, issues: &[TokenIssue]) -> Res
         if !owner_exists(tx, &issue.token).await? {
             return Err(Failure::Overtaken("the owner does not exist"));
         }
-        require_services(tx, &issue.token).await?;
+        if service_gone(tx, &issue.token).await?.is_some() {
+            return Err(Failure::Overtaken("a service does not exist"));
+        }
         if store(tx, issue).await?.is_none() {
             return Err(Failure::Overtaken("the id or the hash is taken"));
         }
@@ -120,7 +130,8 @@ async fn store(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option<To
     Ok(Some(Token { secrets: vec![secret.facts.clone()], revocation: None, ..token.clone() }))
 }
 
-async fn turn_at_owner(tx: &mut Transaction<'_>, token: &Token) -> Result<(), Failure> {
+/// Others who count the tokens of the same owner wait until this one is done.
+pub(super) async fn turn_at_owner(tx: &mut Transaction<'_>, token: &Token) -> Result<(), Failure> {
     match &token.owner {
         Owner::User(name) => people::turn_at_user(tx, &token.realm, name).await,
         Owner::Client(name) => people::turn_at_client(tx, &token.realm, name).await,
@@ -135,41 +146,38 @@ async fn owner_exists(tx: &mut Transaction<'_>, token: &Token) -> Result<bool, F
 }
 
 /// A service that was removed since the caller looked must not come back with this token.
-async fn require_services(tx: &mut Transaction<'_>, token: &Token) -> Result<(), Failure> {
-    let Services::Named(labels) = &token.services else { return Ok(()) };
+pub(super) async fn service_gone(
+    tx: &mut Transaction<'_>,
+    token: &Token,
+) -> Result<Option<ServiceLabel>, Failure> {
+    let Services::Named(labels) = &token.services else { return Ok(None) };
     for label in labels {
         if !people::service_exists(tx, &token.realm, label).await? {
-            return Err(Failure::Overtaken("the service was removed in the meantime"));
+            return Ok(Some(label.clone()));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Which tokens count towards a limit, oldest first.
-async fn held(
+/// Which tokens of this one's owner and kind count towards a limit at `now`, oldest first.
+pub(super) async fn held(
     tx: &mut Transaction<'_>,
-    issue: &TokenIssue,
-    limit: ActiveLimit,
+    token: &Token,
+    limit: &ActiveLimit,
+    now: Timestamp,
 ) -> Result<Vec<(String, TokenId)>, Failure> {
-    let token = &issue.token;
-    if limit.slow_only && matches!(issue.secret.hash, SecretHash::Keyed { .. }) {
-        // A limit on slow hashes has nothing to say about this one.
-        return Ok(Vec::new());
-    }
+    let values = values![
+        &token.realm,
+        crate::codec::owner_kind(&token.owner),
+        token.owner.name(),
+        token.kind.name(),
+        now,
+        limit.service.as_ref().map_or("*", ServiceLabel::as_str),
+        limit.slow_only
+    ];
     let mut held = BTreeSet::new();
-    for label in token.service_labels() {
-        let values = values![
-            &token.realm,
-            crate::codec::owner_kind(&token.owner),
-            token.owner.name(),
-            token.kind.name(),
-            token.created_at,
-            label,
-            limit.slow_only
-        ];
-        for mut row in tx.query(HELD, &values).await? {
-            held.insert((row.text("sort_key")?, row.token("id")?));
-        }
+    for mut row in tx.query(HELD, &values).await? {
+        held.insert((row.text("sort_key")?, row.token("id")?));
     }
     Ok(held.into_iter().collect())
 }

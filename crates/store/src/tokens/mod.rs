@@ -22,7 +22,8 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::store::{
     Consumed, Issued, Page, PageRequest, Record, Rehash, Rotated, TokenChange, TokenFilter,
-    TokenIssue, TokenRotate, TokenStore, Unavailable, Updated, UsageDelta,
+    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
+    UsageDelta,
 };
 use counterfoil_authority::token::Token;
 
@@ -31,6 +32,7 @@ use crate::SqlStore;
 pub(crate) use issue::{admit, seed};
 pub(crate) use revoke::revoke_all_of;
 pub(crate) use secrets::purge_retired;
+pub(crate) use update::takes_place;
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {
@@ -78,13 +80,8 @@ impl TokenStore for SqlStore {
         .await
     }
 
-    async fn token_update(
-        &self,
-        token: Token,
-        event: Event,
-    ) -> Result<Updated<Token>, Unavailable> {
-        self.write((token, event), |tx, (token, event)| Box::pin(update::update(tx, token, event)))
-            .await
+    async fn token_update(&self, update: TokenUpdate) -> Result<TokenUpdated, Unavailable> {
+        self.write(update, |tx, update| Box::pin(update::update(tx, update))).await
     }
 
     async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable> {

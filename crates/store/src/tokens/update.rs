@@ -1,11 +1,11 @@
 //! Editing a token.
 
-use counterfoil_authority::event::Event;
-use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{Change, Updated};
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::names::ServiceLabel;
+use counterfoil_authority::store::{ActiveLimit, Change, TokenUpdate, TokenUpdated};
 use counterfoil_authority::token::Token;
 
-use super::rows;
+use super::{issue, rows};
 use crate::engine::{Failure, Transaction, values};
 use crate::{codec, events, people};
 
@@ -24,17 +24,29 @@ pub(super) const STATEMENTS: &[&str] = &[UPDATE];
 /// Replaces what may be edited.
 pub(super) async fn update(
     tx: &mut Transaction<'_>,
-    token: &Token,
-    event: &Event,
-) -> Result<Updated<Token>, Failure> {
+    TokenUpdate { token, limits, event }: &TokenUpdate,
+) -> Result<TokenUpdated, Failure> {
+    if !limits.is_empty() {
+        // Before the token, as issuing does: what is counted below must still be so at the end.
+        issue::turn_at_owner(tx, token).await?;
+    }
     let Some(found) = rows::find_to_change(tx, &token.realm, token.id).await? else {
-        return Ok(Updated::NotFound);
+        return Ok(TokenUpdated::NotFound);
     };
     if found.version != token.version {
-        return Ok(Updated::VersionMismatch);
+        return Ok(TokenUpdated::VersionMismatch);
     }
-    if let Some(missing) = missing(tx, token).await? {
-        return Ok(Updated::Missing(missing));
+    if !people::unit_if_any(tx, &token.realm, token.unit.as_ref()).await? {
+        return Ok(TokenUpdated::UnitGone);
+    }
+    if let Some(label) = issue::service_gone(tx, token).await? {
+        return Ok(TokenUpdated::ServiceGone(label));
+    }
+    for limit in limits.iter().filter(|limit| takes_place(limit, &found, token, event.at)) {
+        // Those that count already; this one is not among them and needs a place too.
+        if issue::held(tx, &found, limit, event.at).await?.len() >= limit.max as usize {
+            return Ok(TokenUpdated::AtLimit(limit.max));
+        }
     }
     if tx.execute(UPDATE, &edited(token)).await? == 0 {
         return Err(Failure::interleaved());
@@ -46,7 +58,7 @@ pub(super) async fn update(
     events::append(tx, event).await?;
     tx.changed(Change::Token(token.id), event.at).await?;
     match rows::find(tx, &token.realm, token.id).await? {
-        Some(token) => Ok(Updated::Done(token)),
+        Some(token) => Ok(TokenUpdated::Done(token)),
         None => Err(Failure::interleaved()),
     }
 }
@@ -73,16 +85,17 @@ fn edited(token: &Token) -> [crate::engine::Value<'_>; 17] {
     ]
 }
 
-async fn missing(tx: &mut Transaction<'_>, token: &Token) -> Result<Option<&'static str>, Failure> {
-    if !people::unit_if_any(tx, &token.realm, token.unit.as_ref()).await? {
-        return Ok(Some("unit"));
-    }
-    if let Services::Named(labels) = &token.services {
-        for label in labels {
-            if !people::service_exists(tx, &token.realm, label).await? {
-                return Ok(Some("service"));
-            }
-        }
-    }
-    Ok(None)
+/// Whether a token counts towards a limit after an edit and did not before.
+pub(crate) fn takes_place(
+    limit: &ActiveLimit,
+    before: &Token,
+    after: &Token,
+    now: Timestamp,
+) -> bool {
+    let counts = |token: &Token| {
+        let service = limit.service.as_ref().map_or("*", ServiceLabel::as_str);
+        token.service_labels().contains(&service)
+            && token.validity.expires_at().is_none_or(|end| now < end)
+    };
+    before.revocation.is_none() && counts(after) && !counts(before)
 }

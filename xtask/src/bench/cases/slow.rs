@@ -8,9 +8,10 @@ use crate::bench::load::{self, Pressure, Requests};
 use crate::bench::record::{Bar, Record};
 use crate::bench::world::{REALM, World};
 
-/// Clients that present self-chosen secrets at the same time: as many as the
-/// default queue has places, so that it is always full and nobody is sent away.
-const SLOW_CLIENTS: u32 = 64;
+/// Clients that present self-chosen secrets at the same time: as many as one
+/// verifier may have in the default queue, so that its part is always full and
+/// nobody is sent away.
+const SLOW_CLIENTS: u32 = 48;
 
 /// Tokens that the fast load asks about; few, so that it is warm at once.
 const FAST_TOKENS: u64 = 50_000;

@@ -1,6 +1,7 @@
 //! Issuing: policy, then a secret, then token and event in one transaction.
 
 mod lifetime;
+mod limits;
 mod secrets;
 mod wishes;
 
@@ -9,6 +10,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::lifetime::validity_of;
+pub(super) use self::limits::limits_of;
 pub(super) use self::secrets::{Drafted, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use self::wishes::{check_reach, check_wishes};
@@ -18,8 +20,8 @@ use crate::cache::ServiceCell;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
-use crate::names::{RealmName, Username};
-use crate::policy::{AtLimit, EffectivePolicy};
+use crate::names::{RealmName, ServiceLabel, Username};
+use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, Scope};
 use crate::secret::{ClearSecret, TokenId};
@@ -31,9 +33,6 @@ use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
 use crate::validity::Validity;
 use crate::verdict::Door;
 
-/// Self-chosen secrets that one person may have active for one service: every attempt at any
-/// of them costs the same, so their number must be small.
-const SLOW_TOKENS_MAX: u32 = 3;
 /// Draws of a new id before giving up; a collision of 71 random bits is a broken generator.
 const ID_ATTEMPTS: usize = 3;
 
@@ -169,7 +168,9 @@ impl Authority {
             let (token, secret) = self.draft(caller, realm, &request, &draft, &judged, now).await?;
             self.require_api_rank(caller, &token).await?;
             self.refuse_pasted_tokens(&token)?;
-            let issue = self.issue_of(caller, token, &secret, &judged, replay.as_ref(), now)?;
+            let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
+            let limits = limits_of(&services.1, &realm_cell.policy, slow);
+            let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
             match self.store.token_issue(issue).await? {
                 Issued::Done { token, .. } => {
                     return Ok(Answered::Fresh { token, secret: secret.0 });
@@ -178,6 +179,9 @@ impl Authority {
                 Issued::KeyReused => return Err(Refusal::KeyReused),
                 Issued::AtLimit(max) => return Err(Refusal::AtLimit(max)),
                 Issued::OwnerGone => return Err(Refusal::NotFound(Thing::User)),
+                Issued::ServiceGone(label) => {
+                    return Err(no_such_service(services_field(request.kind), &label));
+                }
                 // A self-chosen secret can only collide by its id, like any other.
                 Issued::Collision => {}
             }
@@ -243,7 +247,7 @@ impl Authority {
         realm: &RealmName,
         request: &IssueRequest,
     ) -> Result<(Services, Vec<Arc<ServiceCell>>), Refusal> {
-        let field = if request.kind == Kind::ServiceToken { "service" } else { "services" };
+        let field = services_field(request.kind);
         let services = match (&request.services, request.kind) {
             (Some(services), _) => services.clone(),
             (None, Kind::RegistrationToken | Kind::Generic) => Services::Named(Vec::new()),
@@ -271,8 +275,7 @@ impl Authority {
         let mut cells = Vec::with_capacity(labels.len());
         for label in labels {
             let cell = self.service_facts(realm, label).await?;
-            let why = format!("there is no service {label}");
-            cells.push(cell.ok_or_else(|| Refusal::invalid(field, why))?);
+            cells.push(cell.ok_or_else(|| no_such_service(field, label))?);
         }
         Ok((services, cells))
     }
@@ -329,21 +332,10 @@ impl Authority {
         caller: &Caller,
         token: Token,
         secret: &Drafted,
-        policies: &[&EffectivePolicy],
+        limits: Vec<ActiveLimit>,
         replay: Option<&Replay>,
         now: Timestamp,
     ) -> Result<TokenIssue, Refusal> {
-        let mut limits: Vec<ActiveLimit> = policies
-            .iter()
-            .filter_map(|policy| {
-                let max = policy.max_active_per_user?;
-                Some(ActiveLimit { max, at_limit: policy.at_limit, slow_only: false })
-            })
-            .collect();
-        if matches!(secret.1.hash, SecretHash::Slow { .. }) {
-            let at_limit = policies.first().map_or(AtLimit::Refuse, |p| p.at_limit);
-            limits.push(ActiveLimit { max: SLOW_TOKENS_MAX, at_limit, slow_only: true });
-        }
         let event = self
             .event("token.issued", &token.realm, &caller.origin, now)?
             .with_token(token.id)
@@ -354,6 +346,16 @@ impl Authority {
         });
         Ok(TokenIssue { token, secret: secret.1.clone(), limits, idempotency, event })
     }
+}
+
+/// The field of a request that names what a token of this kind is to be good for.
+const fn services_field(kind: Kind) -> &'static str {
+    if matches!(kind, Kind::ServiceToken) { "service" } else { "services" }
+}
+
+/// A service that is named and does not exist (any more).
+pub(super) fn no_such_service(field: &str, label: &ServiceLabel) -> Refusal {
+    Refusal::invalid(field, format!("there is no service {label}"))
 }
 
 /// Whose the token will be.

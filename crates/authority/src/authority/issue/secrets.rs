@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 use crate::secret::{ClearSecret, Shape, TokenId, generate_grouped, generate_prefixed};
 use crate::secret_hash::{SecretHash, keyed_hash, slow_salt};
 use crate::service::Services;
+use crate::slow::Holder;
 use crate::store::{Idempotency, TokenIssue};
 use crate::subject::Owner;
 use crate::token::{
@@ -61,7 +62,8 @@ impl Authority {
         let pepper = keys.pepper();
         let salt = slow_salt(pepper, realm.as_str(), draft.owner.name(), label.as_str());
         let cost = self.settings.slow_cost;
-        let digest = self.slow.digest(pepper, salt, chosen.reveal(), cost).await?;
+        let place = self.slow.admit(vec![Holder::Caller(draft.owner.actor().into())])?;
+        let digest = self.slow.digest(&place, pepper, salt, chosen.reveal(), cost).await?;
         let hash = SecretHash::Slow { pepper: pepper.id(), digest, cost };
         Ok(Drafted(chosen.clone(), self.stored(hash, false, now)?))
     }

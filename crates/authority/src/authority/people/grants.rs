@@ -1,9 +1,10 @@
 //! Grants: roles given to people, clients and groups.
 
 use crate::authority::Authority;
-use crate::authority::clients::{check_limits, may_give, require_sight};
+use crate::authority::clients::{check_limits, require_sight};
+use crate::authority::rank::may_give;
 use crate::authority::realms::missing;
-use crate::caller::Caller;
+use crate::caller::{Caller, Powers};
 use crate::event::time_ordered_id;
 use crate::names::{RealmName, ServiceLabel};
 use crate::refusal::{Refusal, Thing};
@@ -61,7 +62,7 @@ impl Authority {
             created_by: caller.origin.actor.to_string(),
         };
         check_shape(&grant)?;
-        may_give_grant(caller, &grant)?;
+        may_give(caller, &Powers::of_user(std::slice::from_ref(&grant)))?;
         let event = self
             .event("grant.created", realm, &caller.origin, at)?
             .with_subject(subject_name(&grant.subject))
@@ -83,7 +84,7 @@ impl Authority {
         caller.require_whole(realm, ApiScope::ClientsWrite)?;
         let found = self.store().grant_find(realm, id).await?;
         let grant = found.ok_or(Refusal::NotFound(Thing::Grant))?;
-        may_give_grant(caller, &grant)?;
+        may_give(caller, &Powers::of_user(std::slice::from_ref(&grant)))?;
         let event = self
             .event("grant.deleted", realm, &caller.origin, self.now())?
             .with_subject(subject_name(&grant.subject))
@@ -94,12 +95,6 @@ impl Authority {
             Err(Refusal::NotFound(Thing::Grant))
         }
     }
-}
-
-fn may_give_grant(caller: &Caller, grant: &Grant) -> Result<(), Refusal> {
-    let own = caller.reach(&grant.realm, ApiScope::ClientsWrite)?.limits;
-    let operator = grant.role == Role::Operator;
-    may_give(caller, &grant.realm, grant.role.scopes(), operator, &grant.limits, &own)
 }
 
 /// Checks that the role has exactly the reach that it can have.

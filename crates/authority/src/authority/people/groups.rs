@@ -1,14 +1,14 @@
 //! Groups, and who is in them. A group can hold roles, so letting somebody in is giving them.
 
 use crate::authority::Authority;
-use crate::authority::clients::may_give;
+use crate::authority::rank::may_give;
 use crate::authority::realms::missing;
-use crate::caller::Caller;
+use crate::caller::{Caller, Powers};
 use crate::names::{GroupName, RealmName, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::store::{Inserted, MemberChange, Page, PageRequest};
-use crate::subject::{Grant, GrantSubject, Group, Role};
+use crate::subject::{GrantSubject, Group};
 
 /// Grants read at a time while looking for those of one group.
 const GRANT_PAGE: u32 = 1000;
@@ -136,15 +136,14 @@ impl Authority {
         realm: &RealmName,
         name: &GroupName,
     ) -> Result<(), Refusal> {
-        let own = caller.reach(realm, ApiScope::UsersWrite)?.limits;
         let mut page = PageRequest::first(GRANT_PAGE);
         loop {
             let grants = self.store().grant_list(realm, page).await?;
-            let of_group = |grant: &&Grant| matches!(&grant.subject, GrantSubject::Group(group) if group == name);
-            for grant in grants.items.iter().filter(of_group) {
-                let operator = grant.role == Role::Operator;
-                may_give(caller, realm, grant.role.scopes(), operator, &grant.limits, &own)?;
-            }
+            let mut of_group = grants.items;
+            of_group.retain(
+                |grant| matches!(&grant.subject, GrantSubject::Group(group) if group == name),
+            );
+            may_give(caller, &Powers::of_user(&of_group))?;
             let Some(next) = grants.next else {
                 return Ok(());
             };

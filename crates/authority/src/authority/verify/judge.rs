@@ -179,7 +179,9 @@ fn judge_policy(
     if !policy.enabled || !policy.allows_lifetime(created, expires) {
         return Err(Reason::PolicyBlocked);
     }
-    if entry.profile.services == Services::All && !covers_everything(entry, policy) {
+    if entry.profile.services == Services::All
+        && !policy.agrees_to_everything(&entry.profile.scopes)
+    {
         return Err(Reason::PolicyBlocked);
     }
     if !door_allowed(policy.doors.as_ref(), &around.request) {
@@ -190,15 +192,6 @@ fn judge_policy(
         return Err(Reason::NetworkDenied);
     }
     Ok(())
-}
-
-/// Whether a token for `*` is good at a service with this policy: one that chooses its issuers,
-/// approves each token, or offers other scopes never agreed to it.
-fn covers_everything(entry: &Entry, policy: &EffectivePolicy) -> bool {
-    let offered = |scope: &Scope| {
-        policy.scopes.as_ref().is_none_or(|offered| offered.iter().any(|o| o == scope.as_str()))
-    };
-    policy.issue_by.is_none() && !policy.approval && entry.profile.scopes.iter().all(offered)
 }
 
 fn door_allowed(doors: Option<&Vec<crate::verdict::Door>>, request: &VerifyRequest<'_>) -> bool {

@@ -1,13 +1,20 @@
 //! Self-chosen secrets: found by person and service, compared by Argon2id, remembered briefly.
 
+use std::sync::Arc;
+
 use super::judge::decide_matched;
-use super::{Decision, Surroundings, Verdict};
+use super::{Binding, Decision, Surroundings, Verdict, VerifyRequest, absent};
+use crate::abuse::Key;
 use crate::authority::Authority;
 use crate::cache::Matched;
+use crate::clock::Timestamp;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::policy::SecretSource;
 use crate::refusal::Refusal;
+use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash};
+use crate::slow::{Holder, Place};
+use crate::token::StoredSecret;
 use crate::verdict::Reason;
 
 impl Authority {
@@ -30,7 +37,6 @@ impl Authority {
             return self.refused(request, Reason::Unknown, None, around.now);
         };
         let label = &cell.service.label;
-        let tag = self.cache.position();
         let records = self.store.token_records_slow(request.realm, &user, label).await?;
         let remembered_as = self.remembered_mac(request.realm, &user, label, request.presented);
         let mut entries = Vec::with_capacity(records.len());
@@ -47,6 +53,9 @@ impl Authority {
             // One entry per change of the token: filling again would forget what it remembers.
             entries.push((id, record));
         }
+        let Some(place) = self.slow_place(request, username, around.now).await? else {
+            return self.refused(request, Reason::RateLimited, None, around.now);
+        };
         for pepper in around.keys.peppers() {
             let salt = crate::secret_hash::slow_salt(
                 pepper,
@@ -55,24 +64,93 @@ impl Authority {
                 label.as_str(),
             );
             let cost = self.settings.slow_cost;
-            let digest = self.slow.digest(pepper, salt, request.presented, cost).await?;
-            let right = entries.iter().find_map(|(id, record)| {
-                let secret = record.secrets.iter().find(|secret| {
-                    matches!(&secret.hash, SecretHash::Slow { pepper: p, digest: d, .. }
-                        if *p == pepper.id() && *d == digest)
-                })?;
-                Some((*id, record.clone(), crate::cache::matched(secret, around.now)))
-            });
-            if let Some((id, record, matched)) = right {
-                let entry = self.cache.fill(record, tag);
-                let decision = decide_matched(&entry, matched, None, around);
-                if let (Decision::Good { .. }, Some(rest)) = (&decision, &entry.rest) {
-                    *rest.remembered.lock() = Some(remembered_as);
-                }
-                return self.conclude(around, id, decision).await;
+            let digest = self.slow.digest(&place, pepper, salt, request.presented, cost).await?;
+            let is_right = |secret: &StoredSecret| {
+                matches!(&secret.hash, SecretHash::Slow { pepper: p, digest: d, .. }
+                    if *p == pepper.id() && *d == digest)
+            };
+            let right = entries.iter().find(|(_, record)| record.secrets.iter().any(is_right));
+            if let Some((id, _)) = right {
+                return self.conclude_slowly(request, *id, &is_right, remembered_as).await;
             }
         }
         self.refused(request, Reason::Unknown, None, around.now)
+    }
+
+    /// A place for one comparison. A presenter who failed often waits before it is computed; an
+    /// authenticated asker, who speaks for many, is told at once instead (`None`).
+    async fn slow_place(
+        &self,
+        request: &VerifyRequest<'_>,
+        username: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Place>>, Refusal> {
+        let Some(source) = request.client_ip.filter(|_| request.throttled) else {
+            let caller = Holder::Caller(Arc::clone(&request.origin.actor));
+            return self.slow.admit(vec![caller]).map(Some);
+        };
+        let mut holders = vec![Holder::Source(Key::of_source(source))];
+        let service = match request.binding {
+            Binding::Service(label) => Some(label.as_str()),
+            _ => None,
+        };
+        let delay = self.refusal_delay(Some(source), Some(username), service);
+        if !delay.is_zero() {
+            let named = request.origin.actor_token.is_some();
+            if named && !self.throttle.rest(source, Some(username), service, now).is_zero() {
+                return Ok(None);
+            }
+            holders.push(Holder::Guesser(Key::of_aim(source, username, service)));
+            let place = self.slow.admit(holders)?;
+            if !named {
+                tokio::time::sleep(delay).await;
+            }
+            return Ok(Some(place));
+        }
+        self.slow.admit(holders).map(Some)
+    }
+
+    /// Judges the token whose right secret was presented, by what stands after the wait: it may
+    /// have been revoked while its secret was compared.
+    async fn conclude_slowly(
+        &self,
+        request: &VerifyRequest<'_>,
+        id: TokenId,
+        is_right: &(dyn Fn(&StoredSecret) -> bool + Sync),
+        remembered_as: Mac256,
+    ) -> Result<Verdict, Refusal> {
+        let now = self.now();
+        let Some(realm) = self.realm_facts(request.realm).await.map(Some).or_else(absent)? else {
+            return self.refused(request, Reason::Unknown, None, now);
+        };
+        let services = match self.bound_services(request).await? {
+            Ok(services) => services,
+            Err(reason) => return self.refused(request, reason, None, now),
+        };
+        let keys = self.keys();
+        let tag = self.cache.position();
+        let Some(record) = self.store.token_record(id).await? else {
+            return self.refused(request, Reason::Unknown, None, now);
+        };
+        let Some(secret) = record.secrets.iter().find(|secret| is_right(secret)) else {
+            return self.refused(request, Reason::Unknown, None, now);
+        };
+        let matched = crate::cache::matched(secret, now);
+        // One that ends by itself is compared each time: nothing would say when to forget it.
+        let is_lasting = secret.facts.expires_at.is_none();
+        let around = Surroundings {
+            request: *request,
+            services: &services,
+            realm: &realm,
+            keys: &keys,
+            now,
+        };
+        let entry = self.cache.fill(record, tag);
+        let decision = decide_matched(&entry, matched, None, &around);
+        if is_lasting && let (Decision::Good { .. }, Some(rest)) = (&decision, &entry.rest) {
+            *rest.remembered.lock() = Some(remembered_as);
+        }
+        self.conclude(&around, id, decision).await
     }
 
     fn remembered_mac(

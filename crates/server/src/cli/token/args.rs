@@ -2,9 +2,11 @@
 
 use clap::Subcommand;
 use counterfoil_authority::kind::Kind;
+use serde_json::{Map, Value};
 
-use crate::cli::remote::RemoteArgs;
-use crate::cli::resource::LIMIT_DEFAULT;
+use crate::cli::failure::Failure;
+use crate::cli::remote::{PageArgs, RemoteArgs};
+use crate::cli::resource::object_from;
 use crate::cli::when::{self, When};
 
 /// Tokens
@@ -16,7 +18,7 @@ pub(crate) enum TokenCommand {
     List(Box<ListArgs>),
     /// Show a token
     Show(ShowArgs),
-    /// Change a token; an empty text clears a field
+    /// Change a token; a list replaces the former one, an empty text clears a field
     Update(Box<UpdateArgs>),
     /// Show what happened to a token, newest first
     Events(EventsArgs),
@@ -36,15 +38,9 @@ pub(crate) enum TokenCommand {
     Verify(Box<VerifyArgs>),
 }
 
-/// What is issued
+/// What a token is, when it is issued and when it is changed
 #[derive(Debug, clap::Args)]
-pub(crate) struct IssueArgs {
-    /// `personal_access_token` (`pat`), `service_token` (`service`), `registration_token` (`registration`), `generic`
-    #[arg(long, value_name = "KIND", value_parser = kind, default_value = "pat")]
-    pub(super) kind: Kind,
-    /// Whose it is [default: who calls]
-    #[arg(long, value_name = "USERNAME")]
-    pub(super) user: Option<String>,
+pub(crate) struct DetailArgs {
     /// What it is called
     #[arg(long)]
     pub(super) name: Option<String>,
@@ -57,15 +53,9 @@ pub(crate) struct IssueArgs {
     /// A scope it has there; repeat for more
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(super) scopes: Vec<String>,
-    /// When it ends: 12h, 30d, 4w, 2026-12-31, an RFC 3339 time, or never [default: the policy's]
+    /// When it ends: 12h, 30d, 4w, 2026-12-31, an RFC 3339 time, or never [default when issued: the policy's]
     #[arg(long, value_name = "WHEN", value_parser = when::end)]
     pub(super) expires: Option<When>,
-    /// When it begins: a date or an RFC 3339 time
-    #[arg(long, value_name = "WHEN", value_parser = when::fixed)]
-    pub(super) not_before: Option<String>,
-    /// Uses in all
-    #[arg(long, value_name = "N")]
-    pub(super) max_usages: Option<u64>,
     /// A network it may be used from, 10.0.0.0/8; repeat for more
     #[arg(long = "network", value_name = "CIDR")]
     pub(super) networks: Vec<String>,
@@ -75,23 +65,84 @@ pub(crate) struct IssueArgs {
     /// A label; repeat for more
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
     pub(super) labels: Vec<(String, String)>,
+    /// File with a JSON object of further fields, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) body: Option<String>,
+}
+
+impl DetailArgs {
+    /// The fields of a request, those of `--body` below. Services and end are left to the
+    /// request, which each has its own way to write them.
+    pub(super) fn fields(&self) -> Result<Map<String, Value>, Failure> {
+        let mut fields = match &self.body {
+            Some(from) => object_from(from)?,
+            None => Map::new(),
+        };
+        let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
+        for (name, text) in [("name", &self.name), ("description", &self.description)] {
+            match text.as_deref() {
+                None => {}
+                Some("") => put(name, Value::Null),
+                Some(text) => put(name, text.into()),
+            }
+        }
+        let lists =
+            [("scopes", &self.scopes), ("networks", &self.networks), ("doors", &self.doors)];
+        for (name, list) in lists {
+            if !list.is_empty() {
+                put(name, without_empty(list));
+            }
+        }
+        if !self.labels.is_empty() {
+            put("labels", self.labels.iter().cloned().collect());
+        }
+        Ok(fields)
+    }
+}
+
+/// A list as it is sent; an empty text alone is how a shell writes an empty list.
+pub(super) fn without_empty(list: &[String]) -> Value {
+    list.iter().filter(|text| !text.is_empty()).cloned().collect()
+}
+
+/// What is issued
+#[derive(Debug, clap::Args)]
+pub(crate) struct IssueArgs {
+    /// `personal_access_token` (`pat`), `service_token` (`service`), `registration_token` (`registration`), `generic`
+    #[arg(long, value_name = "KIND", value_parser = kind, default_value = "pat")]
+    pub(super) kind: Kind,
+    /// Whose it is [default: who calls]
+    #[arg(long, value_name = "USERNAME")]
+    pub(super) user: Option<String>,
+    #[command(flatten)]
+    pub(super) details: DetailArgs,
+    /// When it begins: a date or an RFC 3339 time
+    #[arg(long, value_name = "WHEN", value_parser = when::fixed)]
+    pub(super) not_before: Option<String>,
+    /// Uses in all
+    #[arg(long, value_name = "N")]
+    pub(super) max_usages: Option<u64>,
     /// The unit it belongs to
     #[arg(long, value_name = "ID")]
     pub(super) unit: Option<String>,
     /// File with the secret itself, or `-` for standard input, where the policy allows one
     #[arg(long, value_name = "FILE")]
     pub(super) secret_file: Option<String>,
-    /// File with a JSON object of further fields, or `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    pub(super) body: Option<String>,
-    /// The same key and fields give the same answer instead of a second token
+    #[command(flatten)]
+    pub(super) secret: SecretArgs,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// How a new secret is shown, and that it is made once
+#[derive(Debug, clap::Args)]
+pub(crate) struct SecretArgs {
+    /// The same key and fields give the same answer instead of a second secret
     #[arg(long, value_name = "KEY")]
     pub(super) idempotency_key: Option<String>,
     /// Print the secret and nothing else
     #[arg(long, short, conflicts_with = "json")]
     pub(super) quiet: bool,
-    #[command(flatten)]
-    pub(super) remote: RemoteArgs,
 }
 
 /// Which tokens
@@ -121,12 +172,8 @@ pub(crate) struct ListArgs {
     /// Only those that nobody used since: 30d ago, a date, or an RFC 3339 time
     #[arg(long, value_name = "WHEN", value_parser = when::moment)]
     pub(super) unused_since: Option<When>,
-    /// Print at most so many
-    #[arg(long, value_name = "N", default_value = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) limit: u32,
-    /// Begin where a former list ended
-    #[arg(long)]
-    pub(super) cursor: Option<String>,
+    #[command(flatten)]
+    pub(super) page: PageArgs,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
 }
@@ -143,40 +190,10 @@ pub(crate) struct ShowArgs {
 /// What is changed
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpdateArgs {
-    /// Its id
-    pub(super) id: String,
-    /// What it is called
-    #[arg(long)]
-    pub(super) name: Option<String>,
-    /// What it is for
-    #[arg(long)]
-    pub(super) description: Option<String>,
-    /// All its services from now on, or `*`; repeat for more
-    #[arg(long = "service", value_name = "LABEL")]
-    pub(super) services: Vec<String>,
-    /// All its scopes from now on; repeat for more
-    #[arg(long = "scope", value_name = "SCOPE")]
-    pub(super) scopes: Vec<String>,
-    /// When it ends: 12h, 30d, 4w, 2026-12-31, an RFC 3339 time, or never
-    #[arg(long, value_name = "WHEN", value_parser = when::end)]
-    pub(super) expires: Option<When>,
-    /// All its networks from now on, 10.0.0.0/8; repeat for more, empty for any
-    #[arg(long = "network", value_name = "CIDR")]
-    pub(super) networks: Vec<String>,
-    /// All doors it may be presented at from now on; repeat for more
-    #[arg(long = "door", value_name = "DOOR")]
-    pub(super) doors: Vec<String>,
-    /// All its labels from now on; repeat for more
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = pair)]
-    pub(super) labels: Vec<(String, String)>,
-    /// File with a JSON object of further fields, or `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    pub(super) body: Option<String>,
-    /// Only if it still has this version, as `show` prints it
-    #[arg(long, value_name = "VERSION")]
-    pub(super) if_match: Option<String>,
     #[command(flatten)]
-    pub(super) remote: RemoteArgs,
+    pub(super) details: DetailArgs,
+    #[command(flatten)]
+    pub(super) one: OneArgs,
 }
 
 /// Which token
@@ -199,9 +216,8 @@ pub(crate) struct EventsArgs {
     /// Only `done` or only `refused`
     #[arg(long, value_parser = ["done", "refused"])]
     pub(super) outcome: Option<String>,
-    /// Print at most so many
-    #[arg(long, value_name = "N", default_value = LIMIT_DEFAULT, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) limit: u32,
+    #[command(flatten)]
+    pub(super) page: PageArgs,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
 }
@@ -209,22 +225,13 @@ pub(crate) struct EventsArgs {
 /// How it is rotated
 #[derive(Debug, clap::Args)]
 pub(crate) struct RotateArgs {
-    /// Its id
-    pub(super) id: String,
     /// How long the former secret still works, 24h say [default: the policy's]
     #[arg(long, value_name = "TIME")]
     pub(super) overlap: Option<String>,
-    /// Only if it still has this version, as `show` prints it
-    #[arg(long, value_name = "VERSION")]
-    pub(super) if_match: Option<String>,
-    /// The same key gives the same answer instead of a second rotation
-    #[arg(long, value_name = "KEY")]
-    pub(super) idempotency_key: Option<String>,
-    /// Print the secret and nothing else
-    #[arg(long, short, conflicts_with = "json")]
-    pub(super) quiet: bool,
     #[command(flatten)]
-    pub(super) remote: RemoteArgs,
+    pub(super) secret: SecretArgs,
+    #[command(flatten)]
+    pub(super) one: OneArgs,
 }
 
 /// Why it is revoked

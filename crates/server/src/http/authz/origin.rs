@@ -1,15 +1,17 @@
 //! Which method and path a forwarded request had, told safely or not at all.
 //!
-//! A path is held against the rules in every reading that a backend might give it: decoded, with
-//! dot segments and doubled slashes taken out, and without path parameters. The scopes of all
-//! readings add up, so that spelling a path differently can never lower what it needs. What has
-//! no safe reading (encoded slashes, encoded dots, escapes of escapes, and blanks, `?`, `#` or
-//! control characters, at which a backend may cut the path off) is refused.
+//! A path is decoded once and held against the rules in every reading that a backend might give
+//! it: with dot segments and doubled slashes taken out, without path parameters and without the
+//! blanks around a name, and cut off where a careless reader ends a path (at a blank, or at a `?`
+//! or `#` that was encoded). The scopes of all readings add up, so that spelling a path
+//! differently can never lower what it needs. What has no safe reading is refused: an encoded
+//! separator or dot segment, an escape that is still there after decoding, control characters,
+//! and bytes that are no UTF-8.
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use counterfoil_authority::scope::Scope;
-use counterfoil_authority::service::{ForwardAuth, Origin, required_scopes};
+use counterfoil_authority::service::{ForwardAuth, Origin, holds_escape, required_scopes};
 
 use super::Need;
 
@@ -63,52 +65,58 @@ fn pair<'a>(
 /// Every reading of a raw path, or `None` if it has no safe one.
 fn readings(raw: &str) -> Option<Vec<String>> {
     let raw = if raw.is_empty() { "/" } else { raw };
-    if !raw.starts_with('/') {
+    // A blank that is not encoded is no part of a path: who sends one wants two readings.
+    if !raw.starts_with('/') || raw.contains(char::is_whitespace) {
         return None;
     }
     let decoded = decoded(raw)?;
     let collapsed = collapsed(&decoded)?;
-    let bare: Vec<&str> =
-        collapsed.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
-    let mut readings = vec![self::collapsed(&bare.join("/"))?, collapsed, decoded];
+    let bare = self::collapsed(&bare(&decoded))?;
+    let cut = decoded.split(may_cut).next().unwrap_or_default();
+    let mut readings = vec![self::collapsed(&self::bare(cut))?, bare, collapsed, decoded];
     readings.sort();
     readings.dedup();
     Some(readings)
 }
 
-/// Percent-decodes, and refuses what another reader could decode differently.
+/// Percent-decodes once, and refuses what another reader could decode differently.
 fn decoded(raw: &str) -> Option<String> {
-    let lower = raw.to_ascii_lowercase();
-    // An encoded separator or dot: one backend takes it for a path, the next one for a name.
-    if ["%2f", "%5c", "%2e", "%25", "%00"].iter().any(|escape| lower.contains(escape)) {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(raw.len());
-    let mut rest = raw.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        if first != b'%' {
-            bytes.push(first);
-            rest = tail;
-            continue;
-        }
-        let (digits, tail) = tail.split_at_checked(2)?;
-        let digits = std::str::from_utf8(digits).ok()?;
-        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = tail;
-    }
-    let text = String::from_utf8(bytes).ok()?;
-    (!text.chars().any(may_cut)).then_some(text)
+    let segments: Option<Vec<String>> = raw.split('/').map(decoded_segment).collect();
+    Some(segments?.join("/"))
 }
 
-/// Whether a backend may end the path at this character, or take it for a separator. The query
-/// is gone already: a `?` or `#` that is here was encoded.
+fn decoded_segment(raw: &str) -> Option<String> {
+    let text: String = percent_encoding::percent_decode_str(raw).decode_utf8().ok()?.into_owned();
+    // An encoded separator or dot segment: one backend takes it for a path, the next one for a
+    // name. An escape that is still there would be another path to a backend that decodes twice.
+    let refused = |c: char| c.is_control() || matches!(c, '/' | '\\' | '\u{2028}' | '\u{2029}');
+    let is_dots = |name: &str| !name.is_empty() && name.bytes().all(|b| b == b'.');
+    let encoded_dots = text != raw && is_dots(name_of(&text)) && !is_dots(name_of(raw));
+    let unsafe_text = text.contains(refused) || holds_escape(&text) || encoded_dots;
+    (!unsafe_text && escapes_are_whole(raw)).then_some(text)
+}
+
+/// Whether two hexadecimal digits follow each percent sign (RFC 3986 section 2.1).
+fn escapes_are_whole(raw: &str) -> bool {
+    raw.split('%')
+        .skip(1)
+        .all(|rest| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2)
+}
+
+/// The part of a segment that stays when its parameters and the blanks around it are dropped.
+fn name_of(segment: &str) -> &str {
+    segment.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether a backend may end the path at this character. The query is gone already: a `?` or
+/// `#` that is here was encoded.
 fn may_cut(c: char) -> bool {
-    c.is_control() || c.is_whitespace() || matches!(c, '\\' | '?' | '#')
+    c.is_whitespace() || matches!(c, '?' | '#')
 }
 
+fn bare(path: &str) -> String {
+    path.split('/').map(name_of).collect::<Vec<_>>().join("/")
+}
 /// Takes dot segments and doubled slashes out (RFC 3986 section 5.2.4). `None` when the path
 /// climbs above its root.
 fn collapsed(path: &str) -> Option<String> {
@@ -156,6 +164,7 @@ mod tests {
                 rule(&[], "/admin*", "admin"),
                 rule(&["GET"], "/exact", "exact"),
                 rule(&[], "/below/*", "below"),
+                rule(&["MOVE"], "/my admin/*", "spaced"),
             ],
         }
     }
@@ -193,6 +202,17 @@ mod tests {
         }
         for path in [
             "/%2e%2e/admin",
+            "/pull/.%2e/admin",
+            "/pull/..%20/admin",
+            "/pull/%2e%2e;x/admin",
+            "/pull/..%3b/admin",
+            "/pull/x%2Fadmin",
+            "/%2561dmin",
+            "/%c0%afadmin",
+            "/%e0%80%afadmin",
+            "/%ed%a0%80",
+            "/100%",
+            "/100%2",
             "/pull%2f..%2fadmin",
             "/pull/%2E%2E/admin",
             "/%252e/admin",
@@ -202,21 +222,81 @@ mod tests {
             "/%",
             "/%ff",
             "/a%00",
-            "/admin%3fx",
-            "/admin%3F",
-            "/admin%23x",
-            "/admin%20",
             "/exact ",
+            "/my documents",
             "/exact%09",
             "/exact%0d%0a",
             "/exact%7f",
             "/exact%c2%85",
-            "/exact%c2%a0",
             "/exact%e2%80%a8",
             "/exact%5cx",
             "pull",
         ] {
             assert_eq!(below(path), "unreadable", "{path}");
+        }
+    }
+
+    #[test]
+    fn an_escape_is_decoded_once_and_the_path_is_held_against_the_rules_as_it_reads_then() {
+        let below = |path| said(Origin::Subpath, &[], path, false);
+        for path in [
+            "/pull/My%20Documents/100%25%20sure.txt",
+            "/pull/%C3%BCber.txt",
+            "/pull/a%2Bb%40c%7Ed",
+            "/pull/a%2eb",
+            "/pull/what%3F",
+            "/pull/%23one",
+            "/pull/%5Bdraft%5D%E3%80%80x",
+        ] {
+            assert_eq!(below(path), "use", "{path}");
+        }
+        // In whatever way a backend reads it: cut off, or with the blanks dropped.
+        for path in [
+            "/exact%20",
+            "/exact%20x",
+            "/exact%3fx",
+            "/exact%23x",
+            "/exact%c2%a0",
+            "/%20exact",
+            "/exact%20/",
+            "/ex%61ct",
+            "/x/..;y/exact%3f/z",
+        ] {
+            assert_eq!(below(path), "exact use", "{path}");
+        }
+        for path in ["/admin%3fx", "/admin%3F", "/admin%23x", "/admin%20", "/%20admin/x"] {
+            assert_eq!(below(path), "admin use", "{path}");
+        }
+        for path in ["/below%20/x", "/x%3b/../below%20;y", "/below%3fx/y"] {
+            assert_eq!(below(path), "below use", "{path}");
+        }
+        let moved = [("x-original-method", "MOVE"), ("x-original-uri", "/my%20admin/a%20b")];
+        assert_eq!(said(Origin::XOriginal, &moved, "", true), "spaced use");
+    }
+
+    /// Paths that need `admin`, with one character more, or one that is spelled as an escape.
+    #[test]
+    fn no_character_more_and_no_escape_takes_a_need_away() {
+        let needs_admin = |path: &str| {
+            let said = said(Origin::Subpath, &[], path, false);
+            assert!(["admin use", "unreadable"].contains(&said.as_str()), "{path}: {said}");
+        };
+        let path = "/admin/x";
+        for (place, c) in path.char_indices() {
+            let (before, after) = (&path[..place], &path[place + 1..]);
+            let code = u32::from(c);
+            needs_admin(&format!("{before}%{code:02x}{after}"));
+            needs_admin(&format!("{before}%{code:02X}{after}"));
+            needs_admin(&format!("{before}%25{code:02X}{after}"));
+        }
+        // Behind the name and before it: what a reader may stop at or drop.
+        for more in ["/", "/.", "%20", "%09", "%00", "%3f", "%23", ";", "%3b", "?", "#", "%c2%a0"] {
+            needs_admin(&format!("/admin{more}"));
+            needs_admin(&format!("/admin{more}/x"));
+        }
+        for more in ["/", "/.", "%20", "%09", "%00", ";", "%3b", "%c2%a0"] {
+            needs_admin(&format!("/{more}/admin"));
+            needs_admin(&format!("/pull/..{more}/admin"));
         }
     }
 

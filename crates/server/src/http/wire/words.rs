@@ -13,6 +13,7 @@ use counterfoil_authority::scope::{API_SCOPES, ApiScope, Scope};
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::service::{ServiceStatus, Visibility};
 use counterfoil_authority::subject::{ROLES, Role, UserStatus};
+use counterfoil_authority::text::{is_hidden, is_joiner};
 use counterfoil_authority::token::{STATES, State};
 use counterfoil_authority::verdict::{DOORS, Door};
 use ipnet::IpNet;
@@ -181,6 +182,7 @@ macro_rules! texts {
 
             fn read(text: &str) -> Result<Self, String> {
                 plain(text, $max, $lines)?;
+                readable(text, $lines)?;
                 let check: fn(&str) -> Result<(), String> = $check;
                 check(text)?;
                 Ok(Self(text.to_owned()))
@@ -228,6 +230,18 @@ fn plain(text: &str, longest: usize, lines: bool) -> Result<(), String> {
         Ok(())
     } else {
         Err("must not hold control characters".to_owned())
+    }
+}
+
+/// Checks that a text reads as it is. Paragraphs may hold the joiners that spelling needs; names
+/// may not, because people tell them apart by sight.
+fn readable(text: &str, lines: bool) -> Result<(), String> {
+    match text.chars().find(|&c| is_hidden(c) && !(lines && is_joiner(c))) {
+        None => Ok(()),
+        Some(c) => {
+            let code = u32::from(c);
+            Err(format!("must not hold U+{code:04X}: it is invisible or turns the text around"))
+        }
     }
 }
 

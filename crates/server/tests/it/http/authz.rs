@@ -157,6 +157,10 @@ async fn only_a_missing_scope_is_403() {
     };
     assert_eq!(send("GET", "/authz/git/x", reader.clone()).await.status, 200);
     assert_eq!(send("GET", "/authz/git/push/x", reader.clone()).await.status, 200);
+    let escaped = "/authz/git/My%20Documents/100%25%20%C3%BCber%23.txt";
+    assert_eq!(send("PROPFIND", escaped, reader.clone()).await.status, 200);
+    assert_eq!(send("POST", "/authz/git/pus%68/a%20b", reader.clone()).await.status, 403);
+    assert_eq!(send("GET", "/authz/git/a%2fb", reader.clone()).await.status, 403);
     let lacking = send("POST", "/authz/git/push/x?scope=read", reader.clone()).await;
     let challenge = r#"Bearer realm="git", error="insufficient_scope", scope="read write""#;
     assert_eq!((lacking.status, challenges(&lacking)), (403, vec![challenge.to_owned()]));

@@ -1,5 +1,7 @@
 //! Health and metrics.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use crate::world::{R, World};
@@ -54,6 +56,55 @@ async fn the_names_of_metrics_are_a_contract() {
     counterfoil_cache_fills_dropped counter
     counterfoil_usage_lost counter
     ");
+}
+
+/// The cells of a table's row.
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_matches('|').split(" |").map(str::trim).collect()
+}
+
+/// What stands in backquotes.
+fn quoted(text: &str) -> BTreeSet<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Names and values of a label in a scrape; the bounds of a histogram are no label of ours.
+fn labels(sample: &str) -> impl Iterator<Item = (&str, &str)> {
+    let inside = sample.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}'));
+    let pairs = inside.map_or("", |(inside, _)| inside).split("\",");
+    let pairs = pairs.filter_map(|pair| pair.split_once("=\""));
+    pairs.map(|(name, value)| (name, value.trim_end_matches('"'))).filter(|(name, _)| *name != "le")
+}
+
+#[tokio::test]
+async fn the_page_about_metrics_is_what_a_scrape_shows() {
+    let world = World::new().await;
+    world.get("/healthz/live").await.expect(200);
+    let scrape = world.get("/metrics").await.text;
+    let page = include_str!("../../../../../docs/reference/metrics.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `counterfoil_")).map(cells);
+    let rows: BTreeMap<&str, Vec<&str>> =
+        rows.map(|cells| (cells[0].trim_matches('`'), cells)).collect();
+    let mut scraped = BTreeSet::new();
+    for line in scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (family, kind) = line.split_once(' ').unwrap();
+        let total = if kind == "counter" { "_total" } else { "" };
+        let name = format!("{family}{total}");
+        let row = rows.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not on the page"));
+        assert_eq!(row[1], kind, "{name}");
+        assert!(row.len() == 6 && !row[2].is_empty() && !row[4].is_empty(), "{name}: {row:?}");
+        let samples = scrape.lines().filter(|line| line.starts_with(family));
+        let found: BTreeSet<&str> = samples.flat_map(labels).map(|(label, _)| label).collect();
+        assert_eq!(quoted(row[3]), found, "{name}");
+        scraped.insert(name);
+    }
+    let explained: BTreeSet<String> = rows.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(explained, scraped);
+    let words = quoted(page);
+    for (label, value) in scrape.lines().flat_map(labels).filter(|(label, _)| *label != "route") {
+        let told = words.contains(value) || label == "status";
+        assert!(told, "{label}=\"{value}\" is not on the page");
+    }
 }
 
 #[tokio::test]

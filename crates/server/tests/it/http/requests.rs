@@ -40,6 +40,8 @@ async fn a_wrong_request_is_a_problem_document() {
     }
     let twice = post(b"{\"username\":\"a\",\"username\":\"b\"}".to_vec()).await;
     assert_eq!(twice.refused(422, "invalid")["field"], "username");
+    let twice = post(br#"{"username":"a","attributes":{"x":[{"n":1,"n":2}]}}"#.to_vec()).await;
+    assert_eq!(twice.refused(422, "invalid")["field"], "attributes.x[0].n");
 }
 
 #[tokio::test]

@@ -75,6 +75,10 @@ async fn a_service_that_makes_no_sense_is_refused_with_its_field() {
     assert_eq!(field(loose).await, "token_policy.max_lifetime_seconds");
     let rule = json!({ "forward_auth": { "rules": [{ "path": "x", "scopes": [] }] } });
     assert_eq!(field(rule).await, "forward_auth.rules[0].path");
+    for path in ["/my%20documents/*", "/a\\b", "/a\u{0}", "/a//b"] {
+        let rule = json!({ "forward_auth": { "rules": [{ "path": path, "scopes": [] }] } });
+        assert_eq!(field(rule).await, "forward_auth.rules[0].path", "{path}");
+    }
     let origin = json!({ "forward_auth": { "origin": "query" } });
     assert_eq!(field(origin).await, "forward_auth.origin");
 }

@@ -18,6 +18,7 @@ async fn units_stand_above_one_another_but_never_above_themselves() {
     let path = format!("{units}/{above_id}");
     world.patch(&path, json!({ "parent": below_id })).await.refused(422, "invalid");
     world.delete(&path).await.refused(409, "not-empty");
+    world.patch(&path, json!({ "name": "Physics" })).await.refused(409, "exists");
     let renamed = world.patch(&path, json!({ "name": "Sciences", "identifier": null })).await;
     let renamed = renamed.expect(200);
     assert_eq!((&renamed["name"], &renamed["identifier"]), (&json!("Sciences"), &json!(null)));

@@ -106,3 +106,25 @@ async fn people_see_themselves_and_nobody_else() {
     let alice = format!("{R}/users/alice");
     world.call(&secret, "PATCH", &alice, edit).await.refused(403, "insufficient-scope");
 }
+
+#[tokio::test]
+async fn a_name_that_reads_other_than_it_is_is_refused_with_the_character() {
+    let world = World::new().await;
+    for name in ["ali\u{200b}ce", "\u{202e}nimda", "alice\u{fe0f}", "\u{feff}alice", "al\u{ad}ice"]
+    {
+        let refused = world.post(&format!("{R}/users"), json!({ "username": name })).await;
+        assert_eq!(refused.refused(422, "invalid")["field"], "username", "{name:?}");
+        let refused = world.post(&format!("{R}/groups"), json!({ "name": name })).await;
+        assert_eq!(refused.refused(422, "invalid")["field"], "name", "{name:?}");
+    }
+    let shown = json!({ "username": "mallory", "display_name": "\u{202e}ecilA" });
+    let refused = world.post(&format!("{R}/users"), shown).await.refused(422, "invalid");
+    assert_eq!(refused["field"], "display_name");
+    assert!(refused["detail"].as_str().unwrap().contains("U+202E"), "{refused}");
+    let shown = json!({ "label": "x", "name": "G\u{2069}it" });
+    let refused = world.post(&format!("{R}/services"), shown).await.refused(422, "invalid");
+    assert_eq!(refused["field"], "name");
+    // Joiners are spelling in a text, and emoji are no disguise.
+    let text = json!({ "label": "x", "name": "☕\u{fe0f}", "description": "می\u{200c}خواهم" });
+    world.post(&format!("{R}/services"), text).await.expect(201);
+}

@@ -1,7 +1,11 @@
 //! `R/verify` and `R/verify/batch`.
 
+use std::sync::Arc;
+
 use counterfoil_authority::verdict::{Door, Reason};
-use serde_json::json;
+use counterfoil_server::http::HttpSettings;
+use counterfoil_store::{DatabaseUrl, OpenOptions};
+use serde_json::{Value, json};
 
 use crate::world::{R, World};
 
@@ -105,4 +109,48 @@ async fn a_revoked_token_is_refused_by_the_next_request() {
     assert_eq!(ask().await.expect(200)["active"], true);
     world.post(&format!("{R}/tokens/{}/revoke", alice.token), json!(null)).await.expect(200);
     assert_eq!(ask().await.expect(200), json!({ "active": false, "code": "revoked" }));
+}
+
+/// Every string that differs from `token` in one character: replaced, left out or added.
+fn changed_in_one_character(token: &str) -> Vec<String> {
+    let alphabet = ('0'..='9').chain('A'..='Z').chain('a'..='z').chain("_-. é\u{ff10}".chars());
+    let alphabet: Vec<char> = alphabet.collect();
+    let mut changed = Vec::new();
+    for (place, right) in token.char_indices() {
+        let (before, after) = (&token[..place], &token[place + right.len_utf8()..]);
+        changed.push(format!("{before}{after}"));
+        for other in alphabet.iter().filter(|other| **other != right) {
+            changed.push(format!("{before}{other}{after}"));
+            changed.push(format!("{before}{right}{other}{after}"));
+        }
+    }
+    changed
+}
+
+#[tokio::test]
+async fn every_change_of_one_character_is_refused_without_a_read_of_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::sqlite(&dir.path().join("store.db"));
+    let store = counterfoil_store::open(&url, OpenOptions::default()).await.unwrap();
+    let world = World::over(Arc::clone(&store) as _, HttpSettings::default()).await;
+    let alice = world.with_alice().await;
+    // One that nobody asked about yet: the cache cannot be what spares the reads.
+    let (_, secret) = world.pat("alice", json!({ "services": ["git"] })).await;
+    let ask =
+        |body: Value| world.call(&alice.gate, "POST", "/api/v1/realms/main/verify/batch", body);
+    ask(json!({ "requests": [{ "token": "warm" }] })).await.expect(200);
+    let before = store.record_reads();
+    let changed = changed_in_one_character(&secret);
+    assert!(changed.len() > 56 * 61);
+    for some in changed.chunks(100) {
+        let requests: Vec<Value> = some.iter().map(|token| json!({ "token": token })).collect();
+        let answers = ask(json!({ "requests": requests })).await.expect(200);
+        for (token, answer) in some.iter().zip(answers["results"].as_array().unwrap()) {
+            assert_eq!(answer, &json!({ "active": false, "code": "unknown" }), "{token}");
+        }
+    }
+    assert_eq!(store.record_reads(), before);
+    let right = ask(json!({ "requests": [{ "token": secret }] })).await.expect(200);
+    assert_eq!(right["results"][0]["active"], json!(true));
+    assert_eq!(store.record_reads(), before + 1);
 }

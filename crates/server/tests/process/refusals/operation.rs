@@ -9,16 +9,16 @@ const DEPTH_MAX: usize = 12;
 
 /// One method of one path.
 #[derive(Debug, Clone)]
-pub(super) struct Operation {
+pub(crate) struct Operation {
     method: String,
     /// With its parameters in braces.
-    pub(super) path: String,
+    pub(crate) path: String,
     body: Option<Value>,
     statuses: Vec<String>,
 }
 
 /// All operations of a document.
-pub(super) fn operations(document: &Value) -> Vec<Operation> {
+pub(crate) fn operations(document: &Value) -> Vec<Operation> {
     let methods = ["get", "post", "put", "patch", "delete"];
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -36,22 +36,22 @@ pub(super) fn operations(document: &Value) -> Vec<Operation> {
 
 impl Operation {
     /// `GET /path/{id}`.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 
     /// Whether the document promises this status.
-    pub(super) fn documents(&self, status: u16) -> bool {
+    pub(crate) fn documents(&self, status: u16) -> bool {
         self.statuses.contains(&status.to_string())
     }
 
     /// A request in a realm, for things that do not exist there.
-    pub(super) fn request(&self, realm: &str) -> Request {
+    pub(crate) fn request(&self, realm: &str) -> Request {
         self.request_for(realm, "000000000000")
     }
 
     /// A request in a realm, for the thing of an id.
-    pub(super) fn request_for(&self, realm: &str, id: &str) -> Request {
+    pub(crate) fn request_for(&self, realm: &str, id: &str) -> Request {
         let segments = self.path.split('/').map(|segment| match segment {
             "{realm}" => realm,
             parameter if parameter.starts_with('{') => id,

@@ -7,24 +7,33 @@ use super::failure::failure;
 use super::session::Session;
 use super::words::WORDS;
 use crate::engine::{Failure, Words};
-use crate::migrate::{self, Migrating, OpenError};
+use crate::migrate::{self, Migrating, Older, OpenError};
 
 /// Serialises nodes that migrate; the number is this program's own ("cntrfoil" in ASCII).
 /// Where advisory locks do nothing the primary key of `schema_version` refuses the second one.
 const LOCK: &str = "begin; select pg_advisory_xact_lock(7164792091886709100)";
 
 /// Brings the schema up to date, or makes sure that it is.
-pub(super) async fn run(session: &mut Session, create: bool) -> Result<(), OpenError> {
+pub(super) async fn run(
+    session: &mut Session,
+    create: bool,
+    older: Older,
+) -> Result<(), OpenError> {
     // Looked at first: a node that has nothing to do needs neither the lock nor the right to it.
     let is_there =
         session.number("select (to_regclass('schema_version') is not null)::int").await?;
-    if is_there == 0 && !create {
-        return Err(OpenError::Empty);
+    if is_there == 0 {
+        let made = if create {
+            migrate::settle(session, Older::Migrate).await
+        } else {
+            Err(OpenError::Empty)
+        };
+        return made;
     }
-    if is_there == 1 && migrate::version_of(session).await? == migrate::latest_version() {
+    if migrate::version_of(session).await? == migrate::latest_version() {
         return Ok(());
     }
-    migrate::run(session).await
+    migrate::settle(session, older).await
 }
 
 #[async_trait]

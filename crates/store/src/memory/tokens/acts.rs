@@ -7,9 +7,9 @@ use counterfoil_authority::event::Event;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
-use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
-    Change, Consumed, Rehash, Rotated, TokenAct, TokenChange, TokenRotate, Updated, UsageDelta,
+    Change, Consumed, Rehash, Rotated, TokenAct, TokenChange, TokenRotate, TokenUpdate,
+    TokenUpdated, Updated, UsageDelta,
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{
@@ -18,22 +18,36 @@ use counterfoil_authority::token::{
 
 use super::super::{Earlier, Held, State};
 use crate::events;
+use crate::tokens::takes_place;
 
 impl State {
     fn of_realm(&mut self, realm: &RealmName, id: TokenId) -> Option<&mut Held> {
         self.tokens.get_mut(&id).filter(|held| held.token.realm == *realm)
     }
 
-    pub(super) fn update(&mut self, token: &Token, event: &Event) -> Updated<Token> {
-        let missing = self.missing_of_token(token);
-        let Some(held) = self.of_realm(&token.realm, token.id) else { return Updated::NotFound };
-        if held.token.version != token.version {
-            return Updated::VersionMismatch;
-        }
-        if let Some(missing) = missing {
-            return Updated::Missing(missing);
-        }
+    pub(super) fn update(&mut self, update: &TokenUpdate) -> TokenUpdated {
+        let TokenUpdate { token, limits, event } = update;
+        let Some(held) = self.of_realm(&token.realm, token.id) else {
+            return TokenUpdated::NotFound;
+        };
         let old = held.token.clone();
+        if old.version != token.version {
+            return TokenUpdated::VersionMismatch;
+        }
+        if !self.has_unit(&token.realm, token.unit.as_ref()) {
+            return TokenUpdated::UnitGone;
+        }
+        if let Some(label) = self.service_gone(token) {
+            return TokenUpdated::ServiceGone(label);
+        }
+        for limit in limits.iter().filter(|limit| takes_place(limit, &old, token, event.at)) {
+            if self.held(&old, limit, event.at).len() >= limit.max as usize {
+                return TokenUpdated::AtLimit(limit.max);
+            }
+        }
+        let Some(held) = self.of_realm(&token.realm, token.id) else {
+            return TokenUpdated::NotFound;
+        };
         let (reserved, returned) = (old.sentinel.reserved, old.sentinel.returned);
         let new = token.clone();
         held.token = Token {
@@ -60,21 +74,7 @@ impl State {
         let updated = held.shown();
         self.record(event);
         self.changed(Change::Token(token.id), event.at);
-        Updated::Done(updated)
-    }
-
-    fn missing_of_token(&self, token: &Token) -> Option<&'static str> {
-        if !self.has_unit(&token.realm, token.unit.as_ref()) {
-            return Some("unit");
-        }
-        match &token.services {
-            Services::Named(labels)
-                if labels.iter().any(|label| !self.has_service(&token.realm, label)) =>
-            {
-                Some("service")
-            }
-            _ => None,
-        }
+        TokenUpdated::Done(updated)
     }
 
     pub(super) fn rotate(&mut self, rotate: &TokenRotate) -> Rotated {

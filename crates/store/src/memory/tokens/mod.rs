@@ -16,12 +16,13 @@ use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
     ActiveLimit, Consumed, Issued, Page, PageRequest, Record, Rehash, Rotated, TokenChange,
-    TokenFilter, TokenIssue, TokenRotate, TokenStore, Unavailable, Updated, UsageDelta,
+    TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
+    Updated, UsageDelta,
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
 
-use super::{Earlier, Held, MemoryStore, State, overtaken, page_down};
+use super::{Earlier, Held, MemoryStore, State, page_down};
 use crate::codec;
 
 impl Held {
@@ -54,36 +55,37 @@ impl State {
         }
     }
 
-    fn issue(&mut self, issue: &TokenIssue) -> Result<Issued, Unavailable> {
+    fn issue(&mut self, issue: &TokenIssue) -> Issued {
         match self.earlier(issue.idempotency.as_ref(), issue.token.created_at) {
-            Earlier::Answered(answer) => Ok(Issued::Replayed(answer)),
-            Earlier::Other => Ok(Issued::KeyReused),
+            Earlier::Answered(answer) => Issued::Replayed(answer),
+            Earlier::Other => Issued::KeyReused,
             Earlier::None => self.admit(issue),
         }
     }
 
     /// Issues a token whose request is known to be new.
-    pub(super) fn admit(&mut self, issue: &TokenIssue) -> Result<Issued, Unavailable> {
+    pub(super) fn admit(&mut self, issue: &TokenIssue) -> Issued {
         let TokenIssue { token, secret, limits, .. } = issue;
         if !self.owner_exists(token) {
-            return Ok(Issued::OwnerGone);
+            return Issued::OwnerGone;
         }
-        if let Services::Named(labels) = &token.services
-            && labels.iter().any(|label| !self.has_service(&token.realm, label))
-        {
-            return overtaken("the service was removed in the meantime");
+        if let Some(label) = self.service_gone(token) {
+            return Issued::ServiceGone(label);
         }
         let mut victims = BTreeSet::new();
         for limit in limits {
-            let held = self.held(issue, *limit);
+            if limit.slow_only && matches!(secret.hash, SecretHash::Keyed { .. }) {
+                continue;
+            }
+            let held = self.held(token, limit, token.created_at);
             let excess = (held.len() + 1).saturating_sub(limit.max as usize);
             if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
-                return Ok(Issued::AtLimit(limit.max));
+                return Issued::AtLimit(limit.max);
             }
             victims.extend(held.into_iter().take(excess));
         }
         if self.tokens.contains_key(&token.id) || self.secret_is_taken(secret) {
-            return Ok(Issued::Collision);
+            return Issued::Collision;
         }
         let held = Held {
             token: Token { revocation: None, secrets: Vec::new(), ..token.clone() },
@@ -95,25 +97,32 @@ impl State {
         self.replace(&replaced, token.created_at, &issue.event);
         self.keep(issue.idempotency.as_ref(), &shown);
         self.record(&issue.event);
-        Ok(Issued::Done { token: shown, replaced })
+        Issued::Done { token: shown, replaced }
     }
 
-    /// Which tokens count towards a limit, oldest first.
-    fn held(&self, issue: &TokenIssue, limit: ActiveLimit) -> BTreeSet<(String, TokenId)> {
-        let new = &issue.token;
-        if limit.slow_only && matches!(issue.secret.hash, SecretHash::Keyed { .. }) {
-            return BTreeSet::new();
-        }
-        let wanted = new.service_labels();
+    /// The first of a token's services that does not exist.
+    fn service_gone(&self, token: &Token) -> Option<ServiceLabel> {
+        let Services::Named(labels) = &token.services else { return None };
+        labels.iter().find(|label| !self.has_service(&token.realm, label)).cloned()
+    }
+
+    /// Which tokens of this one's owner and kind count towards a limit at `now`, oldest first.
+    fn held(
+        &self,
+        new: &Token,
+        limit: &ActiveLimit,
+        now: Timestamp,
+    ) -> BTreeSet<(String, TokenId)> {
+        let service = limit.service.as_ref().map_or("*", ServiceLabel::as_str);
         let counts = |held: &&Held| {
             let token = &held.token;
-            let ended = token.validity.expires_at().is_some_and(|end| end <= new.created_at);
+            let ended = token.validity.expires_at().is_some_and(|end| end <= now);
             token.realm == new.realm
                 && token.owner == new.owner
                 && token.kind == new.kind
                 && token.revocation.is_none()
                 && !ended
-                && token.service_labels().iter().any(|label| wanted.contains(label))
+                && token.service_labels().contains(&service)
                 && (!limit.slow_only || held.has_slow_secret())
         };
         let held = self.tokens.values().filter(counts);
@@ -149,7 +158,7 @@ fn matches(token: &Token, filter: &TokenFilter, now: Timestamp) -> bool {
 #[async_trait]
 impl TokenStore for MemoryStore {
     async fn token_issue(&self, issue: TokenIssue) -> Result<Issued, Unavailable> {
-        self.write(|state| state.issue(&issue))
+        Ok(self.write(|state| state.issue(&issue)))
     }
 
     async fn token_find(
@@ -179,12 +188,8 @@ impl TokenStore for MemoryStore {
         }))
     }
 
-    async fn token_update(
-        &self,
-        token: Token,
-        event: Event,
-    ) -> Result<Updated<Token>, Unavailable> {
-        Ok(self.write(|state| state.update(&token, &event)))
+    async fn token_update(&self, update: TokenUpdate) -> Result<TokenUpdated, Unavailable> {
+        Ok(self.write(|state| state.update(&update)))
     }
 
     async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable> {

@@ -1,0 +1,81 @@
+//! Characters that make a text read other than it is: invisible ones, and such that turn the
+//! direction of what follows.
+//!
+//! Names are compared by people. `alice` and `ali<U+200B>ce` are two names that look like one,
+//! and `<U+202E>nimda` reads `admin` (Unicode Technical Report 36, section 2.5).
+
+/// Ranges of characters that draw nothing, or draw others elsewhere: the general category Cf,
+/// separators of lines and paragraphs, what is ignored by default (`Default_Ignorable_Code_Point`
+/// of Unicode 17, without [variation selectors](is_selector)), blanks that are letters, and noncharacters.
+const HIDDEN: &[(char, char)] = &[
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'),
+    ('\u{70f}', '\u{70f}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8e2}', '\u{8e2}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{2800}', '\u{2800}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fdd0}', '\u{fdef}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{fffe}', '\u{ffff}'),
+    ('\u{110bd}', '\u{110bd}'),
+    ('\u{110cd}', '\u{110cd}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e00ff}'),
+    ('\u{e01f0}', '\u{e0fff}'),
+];
+
+/// Whether a character is invisible or changes the direction of text.
+pub fn is_hidden(c: char) -> bool {
+    // Most texts are plain, and every name is read again on each miss.
+    c > '\u{ac}' && HIDDEN.iter().any(|&(first, last)| (first..=last).contains(&c))
+}
+
+/// The first such character of a text.
+pub fn hidden_in(text: &str) -> Option<char> {
+    text.chars().find(|&c| is_hidden(c))
+}
+
+/// Whether a character only picks a form of the one before it: of an emoji, or of an ideograph in
+/// a person's name. Nothing that is compared byte by byte may hold one.
+pub const fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// Whether a character only joins or parts its neighbours: invisible, but needed to spell Persian
+/// and many languages of India, and to compose emoji.
+pub const fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sees_is_found_and_what_people_write_is_not() {
+        for c in "\u{ad}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\
+                  \u{2066}\u{2069}\u{feff}\u{3164}\u{e0041}\u{fff9}"
+            .chars()
+        {
+            assert_eq!(hidden_in(&format!("a{c}b")), Some(c), "U+{:04X}", u32::from(c));
+        }
+        for text in ["Zoë", "Ωμέγα", "علي", "张伟", "דנה", "नमस्ते", "e\u{301}", "☕\u{fe0f}", "𝒜"]
+        {
+            assert_eq!(hidden_in(text), None, "{text}");
+        }
+    }
+}
