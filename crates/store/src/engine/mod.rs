@@ -25,7 +25,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::BackupProgress;
 
-pub(crate) use transaction::{Connection, Transaction};
+pub(crate) use transaction::{Asked, Connection, Transaction};
 pub(crate) use value::{Inconsistent, Row, Value, values};
 
 /// A future without a name, as operations return it.

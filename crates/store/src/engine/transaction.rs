@@ -7,14 +7,48 @@ use counterfoil_authority::store::Change;
 use super::{Failure, Row, Value};
 use crate::changes;
 
+/// A statement and its values.
+pub(crate) struct Asked<'a> {
+    /// The statement.
+    pub(crate) sql: &'static str,
+    /// What is bound to it.
+    pub(crate) values: Vec<Value<'a>>,
+}
+
+impl<'a> Asked<'a> {
+    /// A statement that has not run.
+    pub(crate) fn new(sql: &'static str, values: impl Into<Vec<Value<'a>>>) -> Self {
+        Self { sql, values: values.into() }
+    }
+}
+
 /// Statements on one connection, inside one transaction.
 #[async_trait]
 pub(crate) trait Connection: Send {
     /// Runs a statement that returns rows.
     async fn query(&mut self, sql: &'static str, values: &[Value<'_>])
     -> Result<Vec<Row>, Failure>;
+    /// Runs statements none of which depends on another one's answer: in this order, and where
+    /// the database is far away at the price of one.
+    async fn query_all(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Vec<Row>>, Failure> {
+        let mut answers = Vec::with_capacity(asked.len());
+        for one in asked {
+            answers.push(self.query(one.sql, &one.values).await?);
+        }
+        Ok(answers)
+    }
     /// Runs a statement and says how many rows it touched.
     async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure>;
+    /// Runs two statements at the price of one, the second also if the first touched nothing,
+    /// and says how many rows each touched.
+    async fn execute_both(
+        &mut self,
+        one: Asked<'_>,
+        other: Asked<'_>,
+    ) -> Result<[u64; 2], Failure> {
+        let first = self.execute(one.sql, &one.values).await?;
+        Ok([first, self.execute(other.sql, &other.values).await?])
+    }
     /// Runs a statement of which nobody needs to know how many rows it touched. An engine may
     /// send it ahead; an error then shows with a later statement or the commit.
     async fn push(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Failure>;
@@ -86,6 +120,23 @@ impl<'c> Transaction<'c> {
         values: &[Value<'_>],
     ) -> Result<u64, Failure> {
         self.connection.execute(sql, values).await
+    }
+
+    /// Runs statements none of which depends on another one's answer.
+    pub(crate) async fn query_all(
+        &mut self,
+        asked: &[Asked<'_>],
+    ) -> Result<Vec<Vec<Row>>, Failure> {
+        self.connection.query_all(asked).await
+    }
+
+    /// Runs two statements, the second also if the first touched nothing.
+    pub(crate) async fn execute_both(
+        &mut self,
+        one: Asked<'_>,
+        other: Asked<'_>,
+    ) -> Result<[u64; 2], Failure> {
+        self.connection.execute_both(one, other).await
     }
 
     /// Runs a statement of which nobody needs to know how many rows it touched.

@@ -20,8 +20,8 @@ use crate::SqlStore;
 
 pub(crate) use grants::{delete_all_of, delete_all_of_service};
 pub(crate) use references::{
-    client_exists, group_exists, realm_exists, service_exists, turn_at_client, turn_at_user,
-    unit_exists, unit_if_any, user_exists,
+    ask_owner, ask_service, client_exists, group_exists, realm_exists, service_exists,
+    turn_at_client, turn_at_user, unit_exists, unit_if_any, user_exists,
 };
 
 /// The statements of these files.

@@ -5,7 +5,9 @@
 
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 
-use crate::engine::{Failure, Transaction, values};
+use counterfoil_authority::subject::Owner;
+
+use crate::engine::{Asked, Failure, Transaction, values};
 
 const REALM: &str = "select 1 from realm where name = $1 {for_keeping}";
 const UNIT: &str = "select 1 from unit where realm = $1 and id = $2 {for_keeping}";
@@ -41,6 +43,19 @@ and    name = $2
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] =
     &[REALM, UNIT, USER, GROUP, CLIENT, SERVICE, TURN_AT_USER, TURN_AT_CLIENT];
+
+/// Asks whether there is the owner of a token.
+pub(crate) fn ask_owner<'a>(realm: &'a RealmName, owner: &'a Owner) -> Asked<'a> {
+    match owner {
+        Owner::User(name) => Asked::new(USER, values![realm, name]),
+        Owner::Client(name) => Asked::new(CLIENT, values![realm, name]),
+    }
+}
+
+/// Asks whether there is such a service.
+pub(crate) fn ask_service<'a>(realm: &'a RealmName, label: &'a ServiceLabel) -> Asked<'a> {
+    Asked::new(SERVICE, values![realm, label])
+}
 
 /// Takes the turn at a person: their memberships, and how many tokens they have.
 pub(crate) async fn turn_at_user(

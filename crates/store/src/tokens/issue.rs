@@ -13,7 +13,7 @@ use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::Token;
 
 use super::{revoke, rows, secrets, usage};
-use crate::engine::{Failure, Transaction, values};
+use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
 use crate::{events, people};
 
@@ -71,19 +71,23 @@ pub(crate) async fn admit(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Resul
         // What is counted below must still be so when the new one is added.
         turn_at_owner(tx, &issue.token).await?;
     }
-    if !owner_exists(tx, &issue.token).await? {
+    let limits: Vec<&ActiveLimit> = issue.limits.iter().filter(|l| concerns(l, issue)).collect();
+    let mut asked = vec![people::ask_owner(&issue.token.realm, &issue.token.owner)];
+    asked.extend(labels(&issue.token).map(|l| people::ask_service(&issue.token.realm, l)));
+    asked.extend(limits.iter().map(|limit| ask_held(&issue.token, limit, now)));
+    let mut answers = tx.query_all(&asked).await?.into_iter();
+    let mut answer = || answers.next().unwrap_or_default();
+    if answer().is_empty() {
         return Ok(Issued::OwnerGone);
     }
-    if let Some(label) = service_gone(tx, &issue.token).await? {
-        return Ok(Issued::ServiceGone(label));
+    for label in labels(&issue.token) {
+        if answer().is_empty() {
+            return Ok(Issued::ServiceGone(label.clone()));
+        }
     }
     let mut victims = BTreeSet::new();
-    for limit in &issue.limits {
-        // A limit on slow hashes has nothing to say about a keyed one.
-        if limit.slow_only && matches!(issue.secret.hash, SecretHash::Keyed { .. }) {
-            continue;
-        }
-        let held = held(tx, &issue.token, limit, now).await?;
+    for limit in limits {
+        let held = held_of(answer())?;
         // The new one needs a place too.
         let excess = (held.len() + 1).saturating_sub(limit.max as usize);
         if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
@@ -122,7 +126,8 @@ pub(crate) async fn seed(tx: &mut Transaction<'_>, issues: &[TokenIssue]) -> Res
 /// The rows of a new token; `None` if its id or its hash is taken.
 async fn store(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option<Token>, Failure> {
     let TokenIssue { token, secret, .. } = issue;
-    if rows::insert(tx, token).await? == 0 || secrets::insert(tx, token.id, secret).await? == 0 {
+    let (row, hash) = (rows::ask_insert(token), secrets::ask_insert(&token.id, secret));
+    if tx.execute_both(row, hash).await?.contains(&0) {
         return Ok(None);
     }
     rows::add_services_and_labels(tx, token).await?;
@@ -150,13 +155,26 @@ pub(super) async fn service_gone(
     tx: &mut Transaction<'_>,
     token: &Token,
 ) -> Result<Option<ServiceLabel>, Failure> {
-    let Services::Named(labels) = &token.services else { return Ok(None) };
-    for label in labels {
+    for label in labels(token) {
         if !people::service_exists(tx, &token.realm, label).await? {
             return Ok(Some(label.clone()));
         }
     }
     Ok(None)
+}
+
+/// The services that a token names.
+fn labels(token: &Token) -> impl Iterator<Item = &ServiceLabel> {
+    let named = match &token.services {
+        Services::Named(labels) => Some(labels),
+        Services::All => None,
+    };
+    named.into_iter().flatten()
+}
+
+/// A limit on slow hashes has nothing to say about a keyed one.
+fn concerns(limit: &ActiveLimit, issue: &TokenIssue) -> bool {
+    !(limit.slow_only && matches!(issue.secret.hash, SecretHash::Keyed { .. }))
 }
 
 /// Which tokens of this one's owner and kind count towards a limit at `now`, oldest first.
@@ -166,6 +184,11 @@ pub(super) async fn held(
     limit: &ActiveLimit,
     now: Timestamp,
 ) -> Result<Vec<(String, TokenId)>, Failure> {
+    let asked = ask_held(token, limit, now);
+    held_of(tx.query(asked.sql, &asked.values).await?)
+}
+
+fn ask_held<'a>(token: &'a Token, limit: &'a ActiveLimit, now: Timestamp) -> Asked<'a> {
     let values = values![
         &token.realm,
         crate::codec::owner_kind(&token.owner),
@@ -175,8 +198,12 @@ pub(super) async fn held(
         limit.service.as_ref().map_or("*", ServiceLabel::as_str),
         limit.slow_only
     ];
+    Asked::new(HELD, values)
+}
+
+fn held_of(rows: Vec<Row>) -> Result<Vec<(String, TokenId)>, Failure> {
     let mut held = BTreeSet::new();
-    for mut row in tx.query(HELD, &values).await? {
+    for mut row in rows {
         held.insert((row.text("sort_key")?, row.token("id")?));
     }
     Ok(held.into_iter().collect())

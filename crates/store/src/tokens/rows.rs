@@ -7,7 +7,7 @@ use counterfoil_authority::token::{Revocation, SecretFacts, Slot, StoredSecret, 
 use counterfoil_authority::validity::Validity;
 
 use crate::codec;
-use crate::engine::{Failure, Inconsistent, Row, Transaction, Value, values};
+use crate::engine::{Asked, Failure, Inconsistent, Row, Transaction, Value, values};
 
 /// The columns that [`token_of`] reads, of `t` and `u`.
 macro_rules! token_columns {
@@ -115,8 +115,8 @@ pub(super) async fn find_to_change(
     find(tx, realm, id).await
 }
 
-/// Stores the row of a new token; 0 if the id is taken.
-pub(super) async fn insert(tx: &mut Transaction<'_>, token: &Token) -> Result<u64, Failure> {
+/// Stores the row of a new token; touches none if the id is taken.
+pub(super) fn ask_insert(token: &Token) -> Asked<'_> {
     let Token { owner, validity, sentinel, .. } = token;
     let values = values![
         &token.id,
@@ -152,7 +152,7 @@ pub(super) async fn insert(tx: &mut Transaction<'_>, token: &Token) -> Result<u6
         token.parent.as_ref(),
         token.version
     ];
-    tx.execute(INSERT, &values).await
+    Asked::new(INSERT, values)
 }
 
 /// Notes in the side tables which services and labels a token has.

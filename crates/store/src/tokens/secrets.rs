@@ -9,7 +9,7 @@ use counterfoil_authority::token::{
 
 use super::rows::secret_row;
 use crate::codec;
-use crate::engine::{Failure, Transaction, values};
+use crate::engine::{Asked, Failure, Transaction, values};
 
 const INSERT: &str = "
 insert into token_secret (
@@ -64,6 +64,11 @@ returning token";
 
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] = &[INSERT, RETIRE, DROP_OLDEST, REHASH, PURGE_RETIRED];
+
+/// Stores a secret; touches no row if its id or its hash is taken.
+pub(super) fn ask_insert<'a>(token: &'a TokenId, secret: &'a StoredSecret) -> Asked<'a> {
+    Asked::new(INSERT, secret_row(token, secret))
+}
 
 /// Stores a secret; 0 if its id or its hash is taken.
 pub(super) async fn insert(

@@ -10,6 +10,7 @@
 
 mod change_log;
 mod cluster;
+mod nodes;
 mod outages;
 mod plans;
 mod promises;

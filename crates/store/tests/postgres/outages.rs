@@ -35,23 +35,6 @@ async fn opened(url: &DatabaseUrl) -> (Arc<SqlStore>, World) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_point_read_is_one_round_trip() {
-    let cluster = Cluster::start();
-    let (store, world) = opened(&cluster.database("trips").await).await;
-    let alice = world.user("alice").await;
-    let token = world.token_of(&alice).await;
-    // Once for each connection that is shared, so that the statement is prepared there.
-    for _ in 0..8 {
-        store.token_record(token.id).await.unwrap().unwrap();
-    }
-    let before = store.figures().round_trips;
-    for _ in 0..100 {
-        store.token_record(token.id).await.unwrap().unwrap();
-    }
-    assert_eq!(store.figures().round_trips - before, 100);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_is_looked_up() {
     let cluster = Cluster::start();
     cluster.database("lost").await;

@@ -153,7 +153,6 @@ impl Session {
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
-        self.counters.round_trip();
         let rows = self.client.query(statement, &as_parameters(values)).await.map_err(failure)?;
         rows.iter().map(|row| row_of(row).map_err(failure)).collect()
     }
@@ -164,7 +163,6 @@ impl Session {
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<u64, Failure> {
-        self.counters.round_trip();
         self.client.execute(statement, &as_parameters(values)).await.map_err(failure)
     }
 }

@@ -12,11 +12,11 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 
 use async_trait::async_trait;
-use tokio_postgres::{Error, SimpleQueryMessage};
+use tokio_postgres::{Error, SimpleQueryMessage, Statement};
 
 use super::failure::{failure, is_lost_connection};
 use super::session::Session;
-use crate::engine::{Connection, Failure, Row, Value};
+use crate::engine::{Asked, Connection, Failure, Row, Value};
 
 /// Statements sent ahead at most; bounds what both sides keep in memory.
 const AHEAD_MAX: usize = 256;
@@ -145,10 +145,10 @@ impl<'s> Open<'s> {
 
     /// Sends a statement whose answer is looked at later.
     async fn send_ahead(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<(), Failure> {
-        if self.ahead.len() >= AHEAD_MAX || self.session.prepared(sql).is_none() {
+        if self.ahead.len() >= AHEAD_MAX {
             self.catch_up().await?;
         }
-        let statement = self.session.prepare(sql).await?;
+        let statement = self.prepared(sql).await?;
         let client = &self.session.client;
         let values: Vec<Value<'static>> = values.iter().map(Value::detached).collect();
         let mut sent: Sent<'s, ()> =
@@ -160,11 +160,22 @@ impl<'s> Open<'s> {
         Ok(())
     }
 
+    /// A statement as it was prepared on this connection, for which the answers to all that was
+    /// sent ahead must be in if it was not.
+    async fn prepared(&mut self, sql: &'static str) -> Result<Statement, Failure> {
+        if let Some(statement) = self.session.prepared(sql) {
+            return Ok(statement);
+        }
+        self.catch_up().await?;
+        self.session.prepare(sql).await
+    }
+
     /// Runs a statement behind all that was sent ahead, without waiting for that first.
     async fn answer<T>(
         &mut self,
         asked: impl Future<Output = Result<T, Failure>> + Send,
     ) -> Result<T, Failure> {
+        self.session.counters.round_trip();
         let mut asked = Box::pin(asked);
         let said = send(&mut asked);
         // In this order, because the driver hands out no later answer before an earlier one.
@@ -191,21 +202,63 @@ impl Connection for Open<'_> {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
-        if self.session.prepared(sql).is_none() {
-            self.catch_up().await?;
-        }
+        let statement = self.prepared(sql).await?;
         let session = self.session;
-        let statement = session.prepare(sql).await?;
         self.answer(session.query(&statement, values)).await
     }
 
-    async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure> {
-        if self.session.prepared(sql).is_none() {
-            self.catch_up().await?;
-        }
+    async fn query_all(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Vec<Row>>, Failure> {
         let session = self.session;
-        let statement = session.prepare(sql).await?;
+        let mut statements = Vec::with_capacity(asked.len());
+        for one in asked {
+            statements.push(self.prepared(one.sql).await?);
+        }
+        session.counters.round_trip();
+        let mut sent = Vec::with_capacity(asked.len());
+        for (one, statement) in asked.iter().zip(&statements) {
+            let mut query = Box::pin(session.query(statement, &one.values));
+            let said = send(&mut query);
+            sent.push((query, said));
+        }
+        self.catch_up().await?;
+        let mut answers = Vec::with_capacity(asked.len());
+        for (query, said) in sent {
+            answers.push(match said {
+                Some(said) => said?,
+                None => query.await?,
+            });
+        }
+        Ok(answers)
+    }
+
+    async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure> {
+        let statement = self.prepared(sql).await?;
+        let session = self.session;
         self.answer(session.execute(&statement, values)).await
+    }
+
+    async fn execute_both(
+        &mut self,
+        one: Asked<'_>,
+        other: Asked<'_>,
+    ) -> Result<[u64; 2], Failure> {
+        let first = self.prepared(one.sql).await?;
+        let second = self.prepared(other.sql).await?;
+        let session = self.session;
+        session.counters.round_trip();
+        let mut ahead = Box::pin(session.execute(&first, &one.values));
+        let mut behind = Box::pin(session.execute(&second, &other.values));
+        let (said, told) = (send(&mut ahead), send(&mut behind));
+        self.catch_up().await?;
+        let first = match said {
+            Some(said) => said?,
+            None => ahead.await?,
+        };
+        let second = match told {
+            Some(told) => told?,
+            None => behind.await?,
+        };
+        Ok([first, second])
     }
 
     async fn execute_each(
@@ -239,11 +292,13 @@ impl Connection for Shared<'_> {
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, Failure> {
         let statement = self.0.prepare(sql).await?;
+        self.0.counters.round_trip();
         self.0.query(&statement, values).await
     }
 
     async fn execute(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, Failure> {
         let statement = self.0.prepare(sql).await?;
+        self.0.counters.round_trip();
         self.0.execute(&statement, values).await
     }
 
