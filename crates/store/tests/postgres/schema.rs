@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use counterfoil_store::{DatabaseUrl, OpenError, OpenOptions, open};
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::store::{PageRequest, TokenFilter, TokenStore};
+use counterfoil_store::{DatabaseUrl, OpenError, OpenOptions, SqlStore, conformance, open};
 
 use super::cluster::Cluster;
 
@@ -126,4 +129,42 @@ async fn of_many_nodes_that_begin_together_one_migrates() {
     client.batch_execute("update schema_version set version = 99 where version = 1").await.unwrap();
     let newer = open(&url, wary).await.err().unwrap();
     assert!(matches!(newer, OpenError::Newer { found: 99, .. }), "{newer}");
+}
+
+/// The expand step of a migration that does not exist: it adds, and takes nothing away.
+const EXPAND: &str = "
+alter table token add column colour text;
+create table colour (name text not null primary key);
+create index token_by_colour on token (realm, colour) where colour is not null;
+create index event_by_actor on event (realm, actor, id);";
+
+/// Prepares and runs what a node of the version before has at hand.
+async fn work(store: &SqlStore) {
+    store.prepare_every_statement().await.unwrap();
+    let realm = RealmName::parse("main").unwrap();
+    let now = Timestamp::from_seconds(0);
+    store.token_list(&realm, TokenFilter::default(), now, PageRequest::first(9)).await.unwrap();
+}
+
+/// A node of the version before goes on while others have a newer schema already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_only_adds_disturbs_no_node_that_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let store = open(&DatabaseUrl::sqlite(&path), OpenOptions::default()).await.unwrap();
+    work(&store).await;
+    rusqlite::Connection::open(&path).unwrap().execute_batch(EXPAND).unwrap();
+    work(&store).await;
+    conformance::all(store).await;
+
+    let cluster = Cluster::start();
+    let store = open(&cluster.database("expand").await, OpenOptions::default()).await.unwrap();
+    work(&store).await;
+    let client = cluster.client("expand").await;
+    client.batch_execute(EXPAND).await.unwrap();
+    let next = store.schema_version() + 1;
+    let note = format!("insert into schema_version (version) values ({next})");
+    client.batch_execute(&note).await.unwrap();
+    work(&store).await;
+    conformance::all(store).await;
 }

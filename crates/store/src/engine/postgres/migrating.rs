@@ -11,7 +11,15 @@ use crate::migrate::{self, Migrating, Older, OpenError};
 
 /// Serialises nodes that migrate; the number is this program's own ("cntrfoil" in ASCII).
 /// Where advisory locks do nothing the primary key of `schema_version` refuses the second one.
-const LOCK: &str = "begin; select pg_advisory_xact_lock(7164792091886709100)";
+///
+/// Who waits for another's migration waits for its end, and a migration takes the time it needs;
+/// only for a lock that somebody else's statement holds it does not keep all others waiting.
+const LOCK: &str = "
+begin;
+set local statement_timeout = 0;
+set local lock_timeout = 0;
+select pg_advisory_xact_lock(7164792091886709100);
+set local lock_timeout = '4s'";
 
 /// Brings the schema up to date, or makes sure that it is.
 pub(super) async fn run(
