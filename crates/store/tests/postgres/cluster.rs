@@ -40,14 +40,35 @@ impl Cluster {
         Self::with("")
     }
 
+    /// Makes a standby of this cluster and starts it.
+    pub(crate) fn standby(&self) -> Self {
+        let directory = own_directory();
+        let standby = Self { directory, programs: self.programs.clone() };
+        let from = self.directory.path().display().to_string();
+        let data = standby.data();
+        standby.run("pg_basebackup", &["-h", &from, "-U", "cf", "-D", &data, "-R", "-c", "fast"]);
+        let socket = standby.directory.path().display();
+        standby.set(&format!("unix_socket_directories = '{socket}'\n"));
+        standby.begin();
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub(crate) fn promote(&self) {
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "promote"]);
+    }
+
+    fn set(&self, settings: &str) {
+        let path = Path::new(&self.data()).join("postgresql.conf");
+        let written = fs::read_to_string(&path).unwrap() + settings;
+        fs::write(&path, written).unwrap();
+    }
+
     fn with(more: &str) -> Self {
         let programs = newest_version().expect(
             "these tests need PostgreSQL; on Debian: apt-get install --no-install-recommends postgresql",
         );
-        let directory = tempfile::tempdir().unwrap();
-        if let Some((uid, gid)) = user_of_server() {
-            chown(directory.path(), Some(uid), Some(gid)).unwrap();
-        }
+        let directory = own_directory();
         let cluster = Self { directory, programs };
         let data = cluster.data();
         cluster.run("initdb", &["-D", &data, "-A", "trust", "-U", "cf", "-E", "UTF8", "-N"]);
@@ -55,9 +76,7 @@ impl Cluster {
         let settings = format!(
             "unix_socket_directories = '{socket}'\nlisten_addresses = ''\nmax_connections = 200\n{more}"
         );
-        let path = Path::new(&data).join("postgresql.conf");
-        let written = fs::read_to_string(&path).unwrap() + &settings;
-        fs::write(&path, written).unwrap();
+        cluster.set(&settings);
         cluster.begin();
         cluster
     }
@@ -160,6 +179,15 @@ impl Cluster {
         let runs = Path::new(&self.data()).join("postmaster.pid").exists();
         if runs { self.processes() } else { Vec::new() }
     }
+}
+
+/// A temporary directory of the server's user.
+fn own_directory() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    if let Some((uid, gid)) = user_of_server() {
+        chown(directory.path(), Some(uid), Some(gid)).unwrap();
+    }
+    directory
 }
 
 /// The programs of the newest version that is installed.

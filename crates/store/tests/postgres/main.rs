@@ -10,6 +10,7 @@
 
 mod change_log;
 mod cluster;
+mod failover;
 mod nodes;
 mod outages;
 mod plans;

@@ -1,0 +1,85 @@
+//! A primary dies and its standby takes over; and commits that wait for a standby.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use counterfoil_authority::store::{Change, InstallationStore, PeopleStore, Store};
+use counterfoil_store::conformance::World;
+use counterfoil_store::{DatabaseUrl, OpenOptions, open};
+use tokio::time::timeout;
+
+use super::cluster::Cluster;
+
+/// No call may take longer, whatever the database does.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn set(cluster: &Cluster, setting: &str) {
+    let client = cluster.client("postgres").await;
+    client.batch_execute(&format!("alter system set {setting}")).await.unwrap();
+    client.batch_execute("select pg_reload_conf()").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failover_what_was_answered_is_there_and_caches_start_anew() {
+    let primary = Cluster::start();
+    primary.database("cf").await;
+    let standby = primary.standby();
+    set(&primary, "synchronous_standby_names = '*'").await;
+    // The standby first, which takes no writes.
+    let hosts = format!("postgres://cf@{},{}/cf", standby.host(), primary.host());
+    let store = open(&DatabaseUrl::parse(&hosts).unwrap(), OpenOptions::default()).await.unwrap();
+    let shared: Arc<dyn Store> = Arc::clone(&store) as _;
+    let world = World::new(&shared, 1).await;
+    let alice = world.user("alice").await;
+    let place = store.changes_end().await.unwrap();
+
+    primary.end("immediate");
+    assert!(timeout(PATIENCE, store.ping()).await.unwrap().is_err());
+    assert!(
+        timeout(PATIENCE, store.user_find(&world.realm, &alice.username)).await.unwrap().is_err()
+    );
+    standby.promote();
+    let found = store.user_find(&world.realm, &alice.username).await.unwrap();
+    assert_eq!(found, Some(alice));
+    world.user("bob").await;
+    let read = store.changes_since(&place, 10).await.unwrap();
+    // Numbers of another primary tell nothing about what was seen of the former one.
+    assert_eq!(read.changes[0], Change::Everything);
+    assert_eq!(store.changes_since(&read.place, 10).await.unwrap().changes, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_no_standby_confirms_is_never_told_as_done() {
+    let cluster = Cluster::start();
+    let url = cluster.database("cf").await;
+    let store = open(&url, OpenOptions::default()).await.unwrap();
+    store.ping().await.unwrap();
+    set(&cluster, "synchronous_standby_names = 'nobody'").await;
+    let client = cluster.client("postgres").await;
+    let waits = "select pid from pg_stat_activity where wait_event = 'SyncRep'";
+
+    // The setting is heard of a moment later.
+    let mut pending = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.ping().await }
+    });
+    let pid: i32 = loop {
+        if let Some(row) = client.query_opt(waits, &[]).await.unwrap() {
+            break row.get(0);
+        }
+        if pending.is_finished() {
+            let store = Arc::clone(&store);
+            pending = tokio::spawn(async move { store.ping().await });
+        }
+    };
+    // An operator lets it go: it stands here, and the server warns that it may not elsewhere.
+    client.execute("select pg_cancel_backend($1)", &[&pid]).await.unwrap();
+    let said = timeout(PATIENCE, pending).await.unwrap().unwrap().unwrap_err();
+    assert!(said.0.to_string().contains("no standby has confirmed"), "{said:?}");
+
+    // Nobody lets it go: it is still running when the patience ends.
+    let said = timeout(PATIENCE, store.ping()).await.unwrap().unwrap_err();
+    assert!(said.0.to_string().contains("outcome is unknown"), "{said:?}");
+    set(&cluster, "synchronous_standby_names = ''").await;
+    timeout(PATIENCE, store.ping()).await.unwrap().unwrap();
+}
