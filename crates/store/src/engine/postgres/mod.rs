@@ -1,7 +1,7 @@
 //! The networked engine: PostgreSQL, alone or with standbys.
 //!
 //! - A transaction that writes has a session to itself, runs at READ COMMITTED
-//!   and takes its turn at the rows it decides on (docs/decisions/0013). It is
+//!   and takes its turn at the rows it decides on (docs/decisions/0015). It is
 //!   repeated as a whole when the database asks for it.
 //! - A point read is one statement and one round trip, on a session that many
 //!   share. A scan sees one state of the database and has a session to itself.
