@@ -111,7 +111,7 @@ pub struct Doors {
 pub struct Data {
     /// The data directory.
     pub dir: PathBuf,
-    /// `sqlite:PATH`; `None`: in the data directory.
+    /// `sqlite:PATH` or `postgres://..`; `None`: in the data directory.
     pub database: Option<String>,
 }
 

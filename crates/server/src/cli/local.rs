@@ -23,7 +23,7 @@ pub(crate) struct LocalArgs {
     /// The data directory [default: ./counterfoil-data]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// The database, `sqlite:PATH` [default: counterfoil.db in the data directory]
+    /// The database, `sqlite:PATH` or `postgres://USER@HOST/NAME` [default: counterfoil.db in the data directory]
     #[arg(long, value_name = "URL")]
     pub(crate) database: Option<String>,
 }

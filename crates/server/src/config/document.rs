@@ -174,7 +174,7 @@ fn takes(sort: Sort) -> String {
         Sort::Count { min, max } => format!("number from {min} to {max}"),
         Sort::Choice(words) => format!("one of `{}`", words.join("`, `")),
         Sort::Path => "path".into(),
-        Sort::Database => "`sqlite:PATH`".into(),
+        Sort::Database => "`sqlite:PATH` or `postgres://USER@HOST/NAME`".into(),
         Sort::Prefix => "a lower-case letter and one to seven lower-case letters or digits".into(),
         Sort::Prefixes => "list of prefixes".into(),
         Sort::Secret => "secret or `file:/path`".into(),

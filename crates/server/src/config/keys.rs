@@ -213,7 +213,8 @@ pub const KEYS: &[Key] = &[
         "data.database",
         Sort::Database,
         "\"sqlite:/var/lib/counterfoil/counterfoil.db\"",
-        "The database; `counterfoil.db` in the data directory when not set.",
+        "The database; `counterfoil.db` in the data directory when not set. A server is \
+         `postgres://USER@HOST/NAME`, with several hosts and the parameters that libpq knows.",
     ),
     Key::new(
         "tokens.prefix",
