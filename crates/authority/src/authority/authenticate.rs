@@ -29,8 +29,8 @@ struct Found {
     realm: RealmName,
     /// Whether it is for the API.
     for_api: bool,
-    /// The token itself, where the way to it was its id.
-    entry: Option<Arc<Entry>>,
+    /// The token itself with the kind that its string says, where the way to it was its id.
+    entry: Option<(Kind, Arc<Entry>)>,
 }
 
 impl Found {
@@ -60,7 +60,8 @@ impl Authority {
         // A token for the API obeys the policy of the service that the API is.
         let Found { realm, for_api, entry } = found;
         let binding = if for_api { Binding::Service(&self.api_service) } else { Binding::Unbound };
-        match self.probe(presented, &realm, binding, &anonymous, entry.as_deref()).await? {
+        let entry = entry.as_ref().map(|(kind, entry)| (*kind, &**entry));
+        match self.probe(presented, &realm, binding, &anonymous, entry).await? {
             Verdict::Active(active) => {
                 Ok(self.caller_of(&active, realm, for_api, presented, anonymous).await?)
             }
@@ -74,7 +75,7 @@ impl Authority {
         realm: &RealmName,
         binding: Binding<'_>,
         origin: &Origin,
-        entry: Option<&Entry>,
+        entry: Option<(Kind, &Entry)>,
     ) -> Result<Verdict, Refusal> {
         let request = VerifyRequest {
             realm,
@@ -95,10 +96,12 @@ impl Authority {
     /// The presented token's realm, for doors whose paths name none.
     async fn found(&self, presented: &str) -> Result<Option<Found>, Refusal> {
         match self.shape(presented) {
-            Shape::Prefixed { id, .. } => {
+            Shape::Prefixed { kind, id } => {
                 let entry = self.entry(id).await?;
-                Ok(entry
-                    .map(|entry| Found { entry: Some(Arc::clone(&entry)), ..Found::of(&entry) }))
+                Ok(entry.map(|entry| Found {
+                    entry: Some((kind, Arc::clone(&entry))),
+                    ..Found::of(&entry)
+                }))
             }
             Shape::Grouped(normal) => {
                 let keys = self.keys();

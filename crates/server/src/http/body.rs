@@ -194,6 +194,17 @@ pub fn parse<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Proble
     serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
 }
 
+/// Reads JSON into a shape without free objects. Nothing can be nested deeply in it that is not
+/// refused anyway, so that only a wrong body is searched for its fault.
+pub fn parse_flat<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Problem> {
+    if bytes.first() == Some(&b'{')
+        && let Ok(value) = serde_json::from_slice(bytes)
+    {
+        return Ok(value);
+    }
+    parse(bytes)
+}
+
 fn explain<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], first: &serde_json::Error) -> Problem {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     match serde_path_to_error::deserialize::<_, T>(&mut reader) {

@@ -127,6 +127,9 @@ pub async fn answer(
 }
 
 /// Asks about up to 100 secrets at once.
+///
+/// The questions are answered one after the other. If the store fails at one of them the whole
+/// batch is 503, and the uses of limited tokens before it stay counted.
 #[utoipa::path(
     post, path = "/api/v1/realms/{realm}/verify/batch", tag = "verify",
     params(("realm" = String, Path, description = "The realm")),

@@ -10,7 +10,7 @@ use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::scope::Scope;
 use serde::Deserialize;
 
-use super::body::parse;
+use super::body::{parse, parse_flat};
 use super::metrics::Metrics;
 use super::problem::Problem;
 
@@ -74,7 +74,7 @@ pub struct Inquiry<'a> {
 impl Inquiry<'_> {
     /// Answers one question.
     pub async fn one(&self, body: &[u8]) -> Result<Vec<u8>, Problem> {
-        let question: Question<'_> = parse(body)?;
+        let question: Question<'_> = parse_flat(body)?;
         let mut answer = Vec::with_capacity(ANSWER_BYTES);
         self.answer(&question, &|field| field.to_owned(), &mut answer).await?;
         Ok(answer)

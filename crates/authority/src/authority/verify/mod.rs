@@ -125,11 +125,11 @@ impl Authority {
         self.verify_found(request, None).await
     }
 
-    /// The same, by who has just looked the token up by the id in the presented secret.
+    /// The same, by who has just recognised the presented secret's shape and found its token.
     pub(super) async fn verify_found(
         &self,
         request: VerifyRequest<'_>,
-        found: Option<&Entry>,
+        found: Option<(Kind, &Entry)>,
     ) -> Result<Verdict, Refusal> {
         let now = self.now();
         let known = self.cache.realms();
@@ -151,15 +151,15 @@ impl Authority {
         };
         let keys = self.keys.load();
         let surroundings = Surroundings { request, services, realm, keys: &keys, now };
+        if let Some((kind, entry)) = found {
+            let decision = decide(entry, Some(kind), request.presented, &surroundings);
+            return self.conclude(&surroundings, entry.id, decision).await;
+        }
         match self.shape(request.presented) {
             Shape::Impossible | Shape::BadChecksum => {
                 self.refused(&request, Reason::Unknown, None, now)
             }
             Shape::Prefixed { kind, id } => {
-                if let Some(entry) = found.filter(|entry| entry.id == id) {
-                    let decision = decide(entry, Some(kind), request.presented, &surroundings);
-                    return self.conclude(&surroundings, id, decision).await;
-                }
                 self.verify_by_id(&surroundings, kind, id, request.presented).await
             }
             Shape::Grouped(normal) => self.verify_by_hash(&surroundings, &normal).await,
