@@ -113,6 +113,8 @@ pub struct Data {
     pub dir: PathBuf,
     /// `sqlite:PATH` or `postgres://..`; `None`: in the data directory.
     pub database: Option<String>,
+    /// Bytes of an embedded database that are mapped into memory by each reader.
+    pub mmap_bytes: u64,
 }
 
 impl Data {

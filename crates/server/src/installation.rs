@@ -179,7 +179,14 @@ fn is_own(config: &Config, path: &Path) -> bool {
 /// When it cannot be used; without `serve` also when it does not exist or has an older schema.
 pub async fn open_store(config: &Config, serve: bool) -> Result<Arc<SqlStore>, OpenError> {
     let older = if serve { Older::Migrate } else { Older::Refuse };
-    let options = OpenOptions { create: serve, older, jitter: jitter(), ..OpenOptions::default() };
+    let mmap_bytes = config.data.mmap_bytes;
+    let options = OpenOptions {
+        create: serve,
+        older,
+        mmap_bytes,
+        jitter: jitter(),
+        ..OpenOptions::default()
+    };
     counterfoil_store::open(&config.data.url(), options).await
 }
 

@@ -191,11 +191,17 @@ pub(super) fn copy_database(directory: &DataDir, name: &str) -> Result<PathBuf> 
 /// # Errors
 ///
 /// Fails when the server does not start.
-pub(super) fn serve(world: &World, directory: &DataDir, cache_bytes: u64) -> Result<(Server, Api)> {
-    let settings = [
+pub(super) fn serve(
+    world: &World,
+    directory: &DataDir,
+    cache_bytes: u64,
+    more: &[(&str, &str)],
+) -> Result<(Server, Api)> {
+    let mut settings = vec![
         ("COUNTERFOIL_CACHE__BUDGET_BYTES".to_owned(), cache_bytes.to_string()),
         ("COUNTERFOIL_LOG__LEVEL".to_owned(), "warn".to_owned()),
     ];
+    settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     directory.serve(&world.binary, &settings)
 }
 

@@ -217,6 +217,14 @@ pub const KEYS: &[Key] = &[
          `postgres://USER@HOST/NAME`, with several hosts and the parameters that libpq knows.",
     ),
     Key::new(
+        "data.mmap_bytes",
+        Sort::Count { min: 0, max: 1 << 42 },
+        "0",
+        "Bytes of an embedded database that are read through memory mapping, which makes tokens \
+         that are not cached cheaper. Where the disk fails under a mapped page, the system ends \
+         the server, which otherwise answers 503.",
+    ),
+    Key::new(
         "tokens.prefix",
         Sort::Prefix,
         "\"cfl\"",

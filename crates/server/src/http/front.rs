@@ -33,7 +33,12 @@ pub enum Way {
     Verify,
     /// `/authz/{service}`, without anything below.
     ForwardAuth,
+    /// `/authz/{service}/{*path}`.
+    ForwardAuthBelow,
 }
+
+/// Ways, in the order in which their metrics are kept.
+pub const WAYS: usize = 3;
 
 impl Way {
     /// The route, as the router calls it.
@@ -41,6 +46,7 @@ impl Way {
         match self {
             Self::Verify => "/api/v1/realms/{realm}/verify",
             Self::ForwardAuth => "/authz/{service}",
+            Self::ForwardAuthBelow => "/authz/{service}/{*path}",
         }
     }
 }
@@ -95,8 +101,18 @@ fn way_of(state: &AppState, method: &Method, uri: &Uri) -> Option<Way> {
     if state.settings.api && *method == Method::POST && realm_in(path).is_some() {
         return Some(Way::Verify);
     }
-    let below = path.strip_prefix(authz::PREFIX).filter(|_| state.settings.forward_auth)?;
-    (!below.is_empty() && !below.contains('/')).then_some(Way::ForwardAuth)
+    forward_auth_of(path).filter(|_| state.settings.forward_auth)
+}
+
+fn forward_auth_of(path: &str) -> Option<Way> {
+    let rest = path.strip_prefix(authz::PREFIX)?;
+    let (service, below) = rest.split_once('/').map_or((rest, None), |(s, b)| (s, Some(b)));
+    match below {
+        _ if service.is_empty() => None,
+        None => Some(Way::ForwardAuth),
+        Some("") => None,
+        Some(_) => Some(Way::ForwardAuthBelow),
+    }
 }
 
 /// The realm in a path of verify; none that has to be decoded first.
@@ -123,7 +139,9 @@ where
             let answered = verified(state, &arrival, &parts, body).await;
             answered.unwrap_or_else(IntoResponse::into_response)
         }
-        (None, Way::ForwardAuth) => authz::answer(state, &arrival, &parts).await,
+        (None, Way::ForwardAuth | Way::ForwardAuthBelow) => {
+            authz::answer(state, &arrival, &parts).await
+        }
     };
     let template = way.template();
     Served { state, arrival: &arrival, method: &parts.method, template }
@@ -167,6 +185,15 @@ mod tests {
             "/api/v1/realms/verify",
         ] {
             assert_eq!(realm_in(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn forward_auth_takes_the_way_whose_route_it_would_take() {
+        assert_eq!(forward_auth_of("/authz/git"), Some(Way::ForwardAuth));
+        assert_eq!(forward_auth_of("/authz/git/a/b"), Some(Way::ForwardAuthBelow));
+        for other in ["/authz", "/authz/", "/authz/git/", "/authz//git", "/authz2/git"] {
+            assert_eq!(forward_auth_of(other), None, "{other}");
         }
     }
 }

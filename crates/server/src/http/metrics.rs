@@ -27,7 +27,7 @@ use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
 
 use super::caller::{Authenticated, Bearer, bearer};
-use super::front::Way;
+use super::front::{WAYS, Way};
 use super::problem::Problem;
 use super::state::{AppState, Shared};
 
@@ -65,7 +65,8 @@ struct RouteSeries {
 pub struct Metrics {
     registry: Registry,
     routes: RwLock<HashMap<String, RouteSeries>>,
-    short: [OnceLock<RouteSeries>; 2],
+    /// The series of the short ways, by [`Way`].
+    short: [OnceLock<RouteSeries>; WAYS],
     durations: Family<RouteLabels, Histogram>,
     answers: Family<StatusLabels, Counter>,
     /// One counter per door and outcome, in the order of [`DOORS`] and [`REASONS`], active last:
@@ -119,7 +120,7 @@ impl Metrics {
             }
         }
         registry.register_collector(Box::new(Gauges(authority)));
-        let short = [OnceLock::new(), OnceLock::new()];
+        let short = std::array::from_fn(|_| OnceLock::new());
         Self { registry, routes: RwLock::default(), short, durations, answers, verify }
     }
 
@@ -131,11 +132,12 @@ impl Metrics {
 
     /// The same for the routes that are asked most often, whose series are at hand.
     pub fn served_short(&self, way: Way, status: StatusCode, elapsed: Duration) -> Duration {
-        let series = match way {
-            Way::Verify => &self.short[0],
-            Way::ForwardAuth => &self.short[1],
-        };
-        series.get_or_init(|| self.series_of(way.template())).note(status, elapsed)
+        match self.short.get(way as usize) {
+            Some(series) => {
+                series.get_or_init(|| self.series_of(way.template())).note(status, elapsed)
+            }
+            None => self.served(way.template(), status, elapsed),
+        }
     }
 
     /// Bounded by the number of routes, because templates are counted and not paths.

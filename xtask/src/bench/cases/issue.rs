@@ -32,7 +32,7 @@ struct OneIssue {
 pub(crate) fn issue(world: &World, into: &mut Record) -> Result<()> {
     let directory = DataDir::create(&world.binary, world.scratch("issue")?.join("store"))?;
     let one = one_issue(world, &directory)?;
-    let (server, api) = serve(world, &directory, CACHE_BYTES)?;
+    let (server, api) = serve(world, &directory, CACHE_BYTES, &[])?;
     let requests = requests(&directory, &api)?;
     for (clients, bar) in CLIENTS {
         let mut ours = Vec::new();
@@ -66,11 +66,11 @@ pub(crate) fn issue(world: &World, into: &mut Record) -> Result<()> {
 
 /// Lets the server issue one token and keeps the database on both sides of it.
 fn one_issue(world: &World, directory: &DataDir) -> Result<OneIssue> {
-    let (server, api) = serve(world, directory, CACHE_BYTES)?;
+    let (server, api) = serve(world, directory, CACHE_BYTES, &[])?;
     furnish(&api, USERS)?;
     server.stop()?;
     let before = copy_database(directory, "before")?;
-    let (server, api) = serve(world, directory, CACHE_BYTES)?;
+    let (server, api) = serve(world, directory, CACHE_BYTES, &[])?;
     let (token_id, _) = world::issue(&api, &user_name(0), "bench")?;
     server.stop()?;
     let after = copy_database(directory, "after")?;

@@ -65,7 +65,7 @@ fn cpu_us(world: &World, pair: &Pair, requests: &Requests) -> Result<f64> {
 /// much memory it has then.
 fn startup(world: &World, into: &mut Record, tokens: u64) -> Result<()> {
     let store = world.store(tokens)?;
-    let (server, _) = serve(world, &store.directory, BUDGET)?;
+    let (server, _) = serve(world, &store.directory, BUDGET, &[])?;
     into.figure(
         &format!("ready with {tokens} tokens in the store"),
         server.ready_after.as_secs_f64(),
