@@ -155,7 +155,7 @@ impl Ledger {
     /// Notes an accepted use.
     pub(crate) fn accepted(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>) {
         self.with(id, |pending| {
-            pending.accepted += 1;
+            pending.accepted = pending.accepted.saturating_add(1);
             if pending.first_at.is_none_or(|first| now < first) {
                 pending.first_at = Some(now);
             }
@@ -168,7 +168,7 @@ impl Ledger {
 
     /// Notes a refusal of the right secret.
     pub(crate) fn denied(&self, id: TokenId) {
-        self.with(id, |pending| pending.denied += 1);
+        self.with(id, |pending| pending.denied = pending.denied.saturating_add(1));
     }
 
     /// Notes a hash to replace.
@@ -230,8 +230,9 @@ impl Ledger {
     pub(crate) fn restore(&self, batch: Batch) {
         for delta in batch.usage {
             self.with(delta.token, |pending| {
-                pending.accepted += u32::try_from(delta.accepted).unwrap_or(u32::MAX);
-                pending.denied += u32::try_from(delta.denied).unwrap_or(u32::MAX);
+                let more = |number| u32::try_from(number).unwrap_or(u32::MAX);
+                pending.accepted = pending.accepted.saturating_add(more(delta.accepted));
+                pending.denied = pending.denied.saturating_add(more(delta.denied));
                 pending.first_at = earliest(pending.first_at, delta.first_at);
                 if pending.last_at < delta.last_at {
                     pending.last_at = delta.last_at;

@@ -60,9 +60,11 @@ impl Steps {
             async move { authority.flush_usage().await.map(drop) }
         }));
         let authority = shared();
+        let settling = stop.clone();
         running.spawn(each("usage journal", SETTLE_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
-            async move { settle(&authority).await }
+            let stop = settling.clone();
+            async move { settle(&authority, &stop).await }
         }));
         let authority = shared();
         running.spawn(each("changes", CHANGES_EVERY, stop.clone(), move || {
@@ -135,8 +137,12 @@ async fn each<F, E>(
     }
 }
 
-async fn settle(authority: &Authority) -> Result<(), counterfoil_authority::store::Unavailable> {
-    while authority.settle_usage().await? {
+/// Stops with the server: the journal can wait for the next one, usage in memory cannot.
+async fn settle(
+    authority: &Authority,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), counterfoil_authority::store::Unavailable> {
+    while authority.settle_usage().await? && !*stop.borrow() {
         // Between two parts others get their turn at the writer.
         tokio::task::yield_now().await;
     }

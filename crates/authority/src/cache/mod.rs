@@ -297,7 +297,9 @@ impl Cache {
         cell
     }
 
-    /// Keeps a service unless it or its realm changed since `tag`.
+    /// Keeps a service unless it or its realm changed since `tag`, or the realm whose policy was
+    /// applied is no longer the one that is known: a change is noted before it is applied, and
+    /// in between the former realm is still at hand under a tag that is past the change.
     pub(crate) fn fill_service(
         &self,
         service: Service,
@@ -314,11 +316,13 @@ impl Cache {
                 Change::Everything => true,
                 _ => false,
             });
-            if !moved {
-                let entry = Arc::make_mut(realms.entry(name.clone()).or_default());
-                entry.services.insert(label.clone(), Arc::clone(&cell));
+            let Some(entry) = realms.get_mut(&name).filter(|_| !moved) else { return false };
+            let same = entry.realm.as_deref().is_some_and(|known| std::ptr::eq(known, realm));
+            if same {
+                let services = &mut Arc::make_mut(entry).services;
+                services.insert(label.clone(), Arc::clone(&cell));
             }
-            !moved
+            same
         });
         cell
     }

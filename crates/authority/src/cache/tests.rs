@@ -4,7 +4,8 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::Username;
-use crate::service::Services;
+use crate::policy::TokenPolicy;
+use crate::service::{ForwardAuth, ServiceStatus, Services, Visibility};
 use crate::subject::{UserFacts, UserStatus};
 use crate::validity::Validity;
 
@@ -67,6 +68,50 @@ fn a_row_read_before_an_invalidation_is_not_put_back_after_it() {
     assert_eq!(cache.stats().dropped_fills, 1);
     cache.fill(record(1, UserStatus::Active), cache.position());
     assert!(holds(&cache, 1));
+}
+
+#[test]
+fn a_service_is_not_kept_under_the_policy_of_a_realm_that_changed() {
+    let cache = Cache::new(1 << 20);
+    let former = Realm {
+        name: realm(),
+        display_name: None,
+        enabled: true,
+        zone: "UTC".into(),
+        token_policy: TokenPolicy::default(),
+        created_at: Timestamp::EPOCH,
+        updated_at: Timestamp::EPOCH,
+        version: 1,
+    };
+    let git = Service {
+        realm: realm(),
+        label: ServiceLabel::parse("git").unwrap(),
+        name: "Git".into(),
+        description: None,
+        url: None,
+        contact: None,
+        logo_url: None,
+        visibility: Visibility::Public,
+        group: None,
+        entitlement_uri: None,
+        status: ServiceStatus::Active,
+        unit: None,
+        token_policy: TokenPolicy::default(),
+        forward_auth: ForwardAuth::default(),
+        created_at: Timestamp::EPOCH,
+        updated_at: Timestamp::EPOCH,
+        version: 1,
+    };
+    let at_hand = cache.fill_realm(former.clone(), cache.position());
+    cache.changed(&[Change::Realm(realm())]);
+    // The tag is past the change, the realm is from before it.
+    cache.fill_service(git.clone(), &at_hand, cache.position());
+    assert!(cache.service(&realm(), "git").is_none());
+    let latter = cache.fill_realm(Realm { version: 2, ..former }, cache.position());
+    cache.fill_service(git.clone(), &at_hand, cache.position());
+    assert!(cache.service(&realm(), "git").is_none());
+    cache.fill_service(git, &latter, cache.position());
+    assert!(cache.service(&realm(), "git").is_some());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{Method, Uri};
+use axum::http::{HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use counterfoil_authority::names::RealmName;
@@ -144,8 +144,19 @@ where
         }
     };
     let template = way.template();
-    Served { state, arrival: &arrival, method: &parts.method, template }
-        .finish(response, |metrics, status| metrics.served_short(way, status, watch.elapsed()))
+    let response = Served { state, arrival: &arrival, method: &parts.method, template }
+        .finish(response, |metrics, status| metrics.served_short(way, status, watch.elapsed()));
+    if parts.method == Method::HEAD { headless(response) } else { response }
+}
+
+/// The answer to a HEAD: its head alone. The router takes the body away, the library that speaks
+/// HTTP/2 does not.
+fn headless(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
 }
 
 /// In the order of the handler's extractors, so that a request with several faults is told the
@@ -172,6 +183,13 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_answer_to_a_head_has_the_length_of_a_body_and_no_body() {
+        let response = headless(Response::new(Body::from("175 bytes")));
+        assert_eq!(response.headers()[header::CONTENT_LENGTH], "9");
+        assert_eq!(axum::body::to_bytes(response.into_body(), 10).await.unwrap(), "");
+    }
 
     #[test]
     fn only_plain_paths_take_the_short_way() {

@@ -1,7 +1,9 @@
 //! The heart of `R/verify`, without axum: bytes in, bytes out, so that a leaner front can serve it.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::Write as _;
+use std::marker::PhantomData;
 use std::net::IpAddr;
 
 use counterfoil_authority::authority::{Active, Authority, Verdict, VerifyRequest};
@@ -9,6 +11,8 @@ use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::scope::Scope;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::body::{parse, parse_flat};
 use super::metrics::Metrics;
@@ -56,7 +60,31 @@ struct Question<'a> {
 #[serde(deny_unknown_fields)]
 struct Questions<'a> {
     #[serde(borrow)]
-    requests: Vec<Question<'a>>,
+    requests: Vec<Object<Question<'a>>>,
+}
+
+/// What stands there as an object. Serde would take an array for one as well, field by field in
+/// the order of our source.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
 }
 
 /// Who asks whom about which realm.
@@ -89,7 +117,7 @@ impl Inquiry<'_> {
         }
         let mut answer = Vec::with_capacity(ANSWER_BYTES * requests.len() + 16);
         answer.extend_from_slice(br#"{"results":["#);
-        for (index, question) in requests.iter().enumerate() {
+        for (index, Object(question)) in requests.iter().enumerate() {
             if index > 0 {
                 answer.push(b',');
             }

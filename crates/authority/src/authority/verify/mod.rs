@@ -139,6 +139,8 @@ impl Authority {
             Binding::Service(label) => entry.with_service(Some(label)),
             Binding::AnyOf(_) => None,
         });
+        // A token that was found before a read may have ended during it.
+        let found = found.filter(|_| at_hand.is_some());
         let (realm, services) = match at_hand {
             Some(found) => found,
             None => match self.surroundings_read(&request).await? {

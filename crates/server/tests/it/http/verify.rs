@@ -96,6 +96,8 @@ async fn a_batch_is_answered_in_order_and_has_a_limit() {
     ask(json!({ "requests": many })).await.refused(422, "invalid");
     let wrong = json!({ "requests": [{ "token": "x" }, { "token": "x", "client_ip": "home" }] });
     assert_eq!(ask(wrong).await.refused(422, "invalid")["field"], "requests[1].client_ip");
+    let list = json!({ "requests": [[alice.secret]] });
+    assert_eq!(ask(list).await.refused(422, "invalid")["field"], "requests[0]");
 }
 
 #[tokio::test]
