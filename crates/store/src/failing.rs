@@ -14,9 +14,9 @@ use counterfoil_authority::store::{
     ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
     Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
     LeaseStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
-    Purged, Record, Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter,
-    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
-    UsageDelta, UserFilter,
+    Pulse, Purged, Record, Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange,
+    TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
+    Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -123,7 +123,7 @@ macro_rules! pass {
 
 #[async_trait]
 impl InstallationStore for FailingStore {
-    async fn ping(&self) -> Result<(), Unavailable> {
+    async fn ping(&self) -> Result<Pulse, Unavailable> {
         pass!(self.ping())
     }
     async fn installation(&self) -> Result<Option<Installation>, Unavailable> {
