@@ -97,8 +97,8 @@ fn revoke_under_fire(nodes: &Nodes, token: &Issued) -> Vec<Late> {
         .map(|of_node| {
             let late = of_node.iter().flatten().filter(|one| one.accepted && one.begun > answered);
             late.fold(Late::default(), |last, one| Late {
-                begun: last.begun.max(one.begun - answered),
-                ended: last.ended.max(one.ended - answered),
+                begun: last.begun.max(one.begun.saturating_sub(answered)),
+                ended: last.ended.max(one.ended.saturating_sub(answered)),
             })
         })
         .collect()
