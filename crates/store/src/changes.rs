@@ -33,18 +33,18 @@ from   change_log";
 /// One statement, and so one state of the database: what it does not see has not ended by the
 /// snapshot it returns. A row without a change tells only how far the log goes.
 const SINCE: &str = "
-select l.newest, l.oldest, l.snapshot, c.owner, c.kind, c.realm, c.name
+select l.newest, l.oldest, l.snapshot, c.owner, c.at, c.kind, c.realm, c.name
 from   (
     select coalesce((select max(seq) from change_log), 0) as newest,
            coalesce((select min(seq) from change_log), 0) as oldest,
            {log_snapshot} as snapshot
 ) l
 left   join (
-    select owner, seq, kind, realm, name
+    select owner, seq, at, kind, realm, name
     from   change_log
     where  owner >= $1
     union  all
-    select owner, seq, kind, realm, name
+    select owner, seq, at, kind, realm, name
     from   change_log
     where  owner < $1 and owner {in_list_2}
     order  by owner, seq
@@ -115,31 +115,39 @@ pub(crate) async fn since(
         let now = row.parsed("snapshot", |text| Place::at(newest, text))?;
         log = Some((oldest, now));
         if let Some(owner) = row.int_or_null("owner")? {
-            found.push((owner, change(&mut row)?));
+            found.push((owner, row.time("at")?, change(&mut row)?));
         }
     }
     let Some((oldest, now)) = log else { return Err(Failure::interleaved()) };
     // Too careful with a log that was empty and whose first number has not appeared yet.
-    let forgotten = place.number + 1 < oldest || place.source != now.source;
+    let forgotten = place.number + 1 < oldest || !place.is_before(&now);
     let read = page(&place, now, found, limit as usize);
     Ok(if forgotten { read.led_by_everything() } else { read })
 }
 
 /// The first `limit` changes of `found`, and the place behind them.
-fn page(place: &Place, now: Place, mut found: Vec<(i64, Change)>, limit: usize) -> ChangesRead {
-    let changes = |found: Vec<(i64, Change)>| found.into_iter().map(|(_, change)| change).collect();
+fn page(
+    place: &Place,
+    now: Place,
+    mut found: Vec<(i64, Timestamp, Change)>,
+    limit: usize,
+) -> ChangesRead {
+    let read = |found: Vec<(i64, Timestamp, Change)>, place: Place, more| {
+        let (made, changes) = found.into_iter().map(|(_, at, change)| (at, change)).unzip();
+        ChangesRead { changes, made, place: place.into(), more }
+    };
     if found.len() <= limit {
-        return ChangesRead { changes: changes(found), place: now.into(), more: false };
+        return read(found, now, false);
     }
     let cut = found[limit].0;
     // A transaction that does not fit as a whole is told with the next page.
-    found.retain(|(owner, _)| *owner < cut);
-    let Some((last, _)) = found.last() else {
+    found.retain(|(owner, ..)| *owner < cut);
+    let Some((last, ..)) = found.last() else {
         // It does not fit on any page: that is more than anybody wants to be told one by one.
         return ChangesRead::everything(now.into());
     };
     let place = place.behind(*last, &now);
-    ChangesRead { changes: changes(found), place: place.into(), more: true }
+    read(found, place, true)
 }
 
 /// Removes a batch of rows that are past their retention.

@@ -14,9 +14,9 @@ use counterfoil_authority::store::{
     ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
     Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
     LeaseStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
-    Purged, Record, Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter,
-    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
-    UsageDelta, UserFilter,
+    Pulse, Purged, Record, Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange,
+    TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
+    Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -42,6 +42,9 @@ enum Fate {
     LoseAnswer,
 }
 
+/// What happens while a call is under way; it is told the method.
+type Meanwhile = Arc<dyn Fn(&'static str) + Send + Sync>;
+
 struct Progress {
     plan: Plan,
     calls: Vec<&'static str>,
@@ -51,6 +54,9 @@ struct Progress {
 pub struct FailingStore {
     inner: Arc<dyn Store>,
     progress: Mutex<Progress>,
+    meanwhile: Mutex<Option<Meanwhile>>,
+    /// Whether it keeps changes from its listeners.
+    deaf: bool,
 }
 
 /// The failure that was asked for.
@@ -62,7 +68,17 @@ impl FailingStore {
     /// A store that fails nothing yet.
     pub fn new(inner: Arc<dyn Store>) -> Self {
         let progress = Progress { plan: Plan::Sound, calls: Vec::new() };
-        Self { inner, progress: Mutex::new(progress) }
+        Self { inner, progress: Mutex::new(progress), meanwhile: Mutex::default(), deaf: false }
+    }
+
+    /// The store as another process has it: what is changed past it is only in the log.
+    pub fn of_another_process(inner: Arc<dyn Store>) -> Self {
+        Self { deaf: true, ..Self::new(inner) }
+    }
+
+    /// Lets something happen while each call from now on is under way, a clock go on say.
+    pub fn meanwhile(&self, happens: impl Fn(&'static str) + Send + Sync + 'static) {
+        *self.meanwhile.lock() = Some(Arc::new(happens));
     }
 
     /// Fails only the `n`-th call from now on; 1 is the next one.
@@ -95,6 +111,10 @@ impl FailingStore {
     }
 
     fn fate(&self, method: &'static str) -> Fate {
+        let happens = self.meanwhile.lock().clone();
+        if let Some(happens) = happens {
+            happens(method);
+        }
         let mut progress = self.progress.lock();
         progress.calls.push(method);
         let number = progress.calls.len();
@@ -123,7 +143,7 @@ macro_rules! pass {
 
 #[async_trait]
 impl InstallationStore for FailingStore {
-    async fn ping(&self) -> Result<(), Unavailable> {
+    async fn ping(&self) -> Result<Pulse, Unavailable> {
         pass!(self.ping())
     }
     async fn installation(&self) -> Result<Option<Installation>, Unavailable> {
@@ -142,7 +162,9 @@ impl InstallationStore for FailingStore {
         pass!(self.key_use())
     }
     fn listen(&self, listener: Arc<dyn ChangeListener>) {
-        self.inner.listen(listener);
+        if !self.deaf {
+            self.inner.listen(listener);
+        }
     }
     async fn changes_end(&self) -> Result<LogPlace, Unavailable> {
         pass!(self.changes_end())

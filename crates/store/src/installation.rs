@@ -8,7 +8,8 @@ use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::store::{
     Change, ChangeListener, ChangesRead, ClientCreated, Initialised, Inserted, Installation,
-    InstallationStore, KeyRecord, KeyUse, Lease, LogPlace, NewInstallation, Purged, Unavailable,
+    InstallationStore, KeyRecord, KeyUse, Lease, LogPlace, NewInstallation, Pulse, Purged,
+    Unavailable,
 };
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
@@ -21,7 +22,8 @@ const BEAT: &str = "
 insert into heartbeat (id, beats)
 values (1, 1)
 on conflict (id) do update
-set    beats = heartbeat.beats + 1";
+set    beats = heartbeat.beats + 1
+returning {clock} as clock";
 
 const FIND: &str = "select installation, created_at from installation where id = 1";
 
@@ -58,8 +60,10 @@ order  by s.pepper";
 /// Every statement of this file.
 pub(crate) const STATEMENTS: &[&str] = &[BEAT, FIND, INSERT, KEYS, ADD_KEY, SAME_KEY, PEPPER_USE];
 
-async fn beat(tx: &mut Transaction<'_>) -> Result<(), Failure> {
-    tx.push(BEAT, &[]).await
+async fn beat(tx: &mut Transaction<'_>) -> Result<Pulse, Failure> {
+    let said = tx.row(BEAT, &[]).await?;
+    let clock = said.map(|mut row| row.int_or_null("clock")).transpose()?.flatten();
+    Ok(Pulse { clock: clock.map(Timestamp::from_micros) })
 }
 
 async fn find(tx: &mut Transaction<'_>) -> Result<Option<Installation>, Failure> {
@@ -161,7 +165,7 @@ fn key_of(mut row: Row) -> Result<KeyRecord, Inconsistent> {
 
 #[async_trait]
 impl InstallationStore for SqlStore {
-    async fn ping(&self) -> Result<(), Unavailable> {
+    async fn ping(&self) -> Result<Pulse, Unavailable> {
         self.write((), |tx, ()| Box::pin(beat(tx))).await
     }
 
@@ -190,7 +194,7 @@ impl InstallationStore for SqlStore {
     }
 
     async fn changes_end(&self) -> Result<LogPlace, Unavailable> {
-        self.point((), |tx, ()| Box::pin(changes::end(tx))).await
+        self.feed((), |tx, ()| Box::pin(changes::end(tx))).await
     }
 
     async fn changes_since(
@@ -198,7 +202,7 @@ impl InstallationStore for SqlStore {
         place: &LogPlace,
         limit: u32,
     ) -> Result<ChangesRead, Unavailable> {
-        self.point((place.clone(), limit), |tx, (place, limit)| {
+        self.feed((place.clone(), limit), |tx, (place, limit)| {
             Box::pin(changes::since(tx, place, *limit))
         })
         .await

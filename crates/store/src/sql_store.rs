@@ -127,6 +127,21 @@ impl SqlStore {
         task.outcome()
     }
 
+    /// Runs one read of the change log.
+    pub(crate) async fn feed<P, T>(
+        &self,
+        parameters: P,
+        operation: Operation<P, T>,
+    ) -> Result<T, Unavailable>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let task = Task::new(parameters, operation);
+        self.engine.read(Arc::clone(&task) as _, Reach::Feed).await?;
+        task.outcome()
+    }
+
     /// Runs a read that may take long.
     pub(crate) async fn scan<P, T>(
         &self,

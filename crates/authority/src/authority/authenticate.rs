@@ -122,11 +122,12 @@ impl Authority {
     }
 
     async fn entry(&self, id: TokenId) -> Result<Option<Arc<Entry>>, Refusal> {
-        let known = self.cache.token(id);
+        let now = self.now();
+        let known = self.cache.token(now, id);
         if known.is_some() {
             return Ok(known);
         }
-        let tag = self.cache.position();
+        let tag = self.cache.position(now);
         let record = self.store.token_record(id).await?;
         Ok(record.map(|record| self.cache.fill(record, tag)))
     }

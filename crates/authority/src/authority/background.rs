@@ -3,8 +3,10 @@
 //! Production loops them, tests call them; the next run is the retry.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Authority;
+use crate::clock::Timestamp;
 use crate::store::{Change, ChangeListener, Unavailable};
 
 /// Changes read per step of following the log.
@@ -73,24 +75,40 @@ impl Authority {
         Ok(more && self.flushed_last.load(Ordering::Relaxed) < BUSY_TOKENS)
     }
 
-    /// Takes note of what other processes changed in the store.
-    pub async fn follow_changes(&self) -> Result<(), Unavailable> {
+    /// Takes note of what was changed in the store, here or elsewhere, and returns how long ago
+    /// each change was made; nodes compare their clocks there, so it is a measurement only.
+    ///
+    /// From the first call on, the cache is trusted only for a second after the end of the log
+    /// was seen: a process that has the store for itself does not call this.
+    ///
+    /// # Errors
+    ///
+    /// The next call goes on where this one has come to.
+    pub async fn follow_changes(&self) -> Result<Vec<Duration>, Unavailable> {
+        self.cache.follow();
         let known = self.followed.lock().clone();
         let Some(mut place) = known else {
             // The first time there is nothing cached that could be out of date but what this
             // very process filled since it began; forget it and start from here.
+            let sent = self.now();
             let place = self.store.changes_end().await?;
             self.cache.changed(&[Change::Everything]);
             *self.followed.lock() = Some(place);
-            return Ok(());
+            self.cache.confirm(sent);
+            return Ok(Vec::new());
         };
+        let mut lags = Vec::new();
         loop {
+            let sent = self.now();
             let read = self.store.changes_since(&place, CHANGES_PER_STEP).await?;
             self.cache.changed(&read.changes);
+            let now = self.now();
+            lags.extend(read.made.iter().map(|made| since(*made, now)));
             place = read.place;
             *self.followed.lock() = Some(place.clone());
             if !read.more {
-                return Ok(());
+                self.cache.confirm(sent);
+                return Ok(lags);
             }
         }
     }
@@ -105,4 +123,9 @@ impl Authority {
             None => Ok(false),
         }
     }
+}
+
+/// Zero if the other clock is ahead of this one.
+fn since(made: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_micros(u64::try_from(now.micros() - made.micros()).unwrap_or(0))
 }

@@ -11,6 +11,7 @@ mod lifecycle;
 mod people;
 mod possession;
 mod rank;
+mod readiness;
 mod realms;
 mod services;
 mod tokens;
@@ -29,6 +30,7 @@ pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
+pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use services::{ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
@@ -257,10 +259,11 @@ impl Authority {
 
     /// A realm as verify needs it; [`Refusal::NotFound`] if there is none.
     pub async fn realm_facts(&self, name: &RealmName) -> Result<Arc<RealmCell>, Refusal> {
-        if let Some(cell) = self.cache.realm(name) {
+        let now = self.now();
+        if let Some(cell) = self.cache.realm(now, name) {
             return Ok(cell);
         }
-        let tag = self.cache.position();
+        let tag = self.cache.position(now);
         let realm = self.store.realm_find(name).await?.ok_or(Refusal::NotFound(Thing::Realm))?;
         Ok(self.cache.fill_realm(realm, tag))
     }
@@ -271,10 +274,11 @@ impl Authority {
         realm: &RealmName,
         label: &ServiceLabel,
     ) -> Result<Option<Arc<ServiceCell>>, Refusal> {
-        if let Some(cell) = self.cache.service(realm, label.as_str()) {
+        let now = self.now();
+        if let Some(cell) = self.cache.service(now, realm, label.as_str()) {
             return Ok(Some(cell));
         }
-        let tag = self.cache.position();
+        let tag = self.cache.position(now);
         let realm_cell = match self.realm_facts(realm).await {
             Ok(cell) => cell,
             Err(Refusal::NotFound(_)) => return Ok(None),

@@ -11,8 +11,18 @@ use crate::store::Change;
 const REMEMBERED_MAX: usize = 4096;
 
 /// A place in the sequence of changes that this process has heard of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    number: u64,
+    /// Whether what is read from here on may be kept: not while the cache is not trusted.
+    keeps: bool,
+}
+
+impl Position {
+    pub(super) const fn keeps(self) -> bool {
+        self.keeps
+    }
+}
 
 /// The latest changes, in order.
 #[derive(Default)]
@@ -25,8 +35,8 @@ struct Recent {
 }
 
 impl RecentChanges {
-    pub(super) fn position(&self) -> Position {
-        Position(self.0.lock().next)
+    pub(super) fn position(&self, keeps: bool) -> Position {
+        Position { number: self.0.lock().next, keeps }
     }
 
     pub(super) fn push(&self, changes: &[Change]) {
@@ -43,7 +53,7 @@ impl RecentChanges {
     /// Whether a change since `tag` concerns the caller, or might: forgotten ones count.
     pub(super) fn moved_past(&self, tag: Position, concerns: impl Fn(&Change) -> bool) -> bool {
         let recent = self.0.lock();
-        let since = recent.next - tag.0;
+        let since = recent.next - tag.number;
         if since == 0 {
             return false;
         }

@@ -4,9 +4,14 @@
 //! change log *before* its read, and dropped if the log has since moved past
 //! anything it read. Without it a row read before a revocation could be put
 //! back after the invalidation, and a revoked token would live on in memory.
+//!
+//! The trust rule: what other processes changed is heard of through the log. While
+//! its end has not been seen for a second, every look-up is a miss, and what is
+//! read then is used once and not kept.
 
 mod changes;
 mod tokens;
+mod trust;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +23,9 @@ use parking_lot::{Mutex, RwLock};
 pub use self::changes::Position;
 use self::changes::RecentChanges;
 pub(crate) use self::tokens::{Entry, Matched, Profile, Tokens, matched};
+use self::trust::Trust;
 use crate::caller::Standing;
+use crate::clock::Timestamp;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::secret::TokenId;
@@ -95,10 +102,13 @@ pub struct CacheStats {
     pub misses: u64,
     /// Fills that were dropped because something changed meanwhile.
     pub dropped_fills: u64,
+    /// Verifications that found the cache not to be trusted.
+    pub distrusted: u64,
 }
 
 /// Everything that verify remembers.
 pub struct Cache {
+    trust: Trust,
     recent: RecentChanges,
     tokens: Tokens,
     profiles: tokens::Profiles,
@@ -137,6 +147,7 @@ impl Cache {
     pub fn new(budget_bytes: u64) -> Self {
         let capacity = usize::try_from(budget_bytes / TOKEN_COST_BYTES).unwrap_or(usize::MAX);
         Self {
+            trust: Trust::default(),
             recent: RecentChanges::default(),
             tokens: Tokens::new(capacity),
             profiles: tokens::Profiles::default(),
@@ -150,13 +161,44 @@ impl Cache {
     }
 
     /// The position to tag a fill with: read it before the store.
-    pub fn position(&self) -> Position {
-        self.recent.position()
+    pub fn position(&self, now: Timestamp) -> Position {
+        self.recent.position(self.is_trusted(now))
+    }
+
+    /// From now on the cache is trusted only while the log is followed.
+    pub(crate) fn follow(&self) {
+        self.trust.follow();
+    }
+
+    /// Everything that the log held at `sent` has been applied.
+    pub(crate) fn confirm(&self, sent: Timestamp) {
+        self.trust.confirm(sent);
+    }
+
+    /// Whether what is cached can be relied on: one load and one comparison.
+    pub(crate) fn is_trusted(&self, now: Timestamp) -> bool {
+        self.trust.holds(now)
+    }
+
+    /// The same for a verification, which is counted if it has to ask the store.
+    pub(crate) fn is_trusted_to_verify(&self, now: Timestamp) -> bool {
+        let trusted = self.trust.holds(now);
+        if !trusted {
+            self.trust.note_distrusted();
+        }
+        trusted
     }
 
     /// Looks at a cached token under a read lock; `None` on a miss. `look` must not block.
-    pub(crate) fn with_token<T>(&self, id: TokenId, look: impl FnOnce(&Entry) -> T) -> Option<T> {
-        let seen = self.tokens.with(id, |entry| (!entry.owner.is_stale()).then(|| look(entry)));
+    pub(crate) fn with_token<T>(
+        &self,
+        now: Timestamp,
+        id: TokenId,
+        look: impl FnOnce(&Entry) -> T,
+    ) -> Option<T> {
+        let seen = self.is_trusted(now).then(|| {
+            self.tokens.with(id, |entry| (!entry.owner.is_stale()).then(|| look(entry))).flatten()
+        });
         let seen = seen.flatten();
         if seen.is_none() {
             self.misses.fetch_add(1, Ordering::Relaxed);
@@ -165,8 +207,9 @@ impl Cache {
     }
 
     /// A cached token to keep for one request; `None` on a miss.
-    pub(crate) fn token(&self, id: TokenId) -> Option<Arc<Entry>> {
-        let seen = self.tokens.get(id).filter(|entry| !entry.owner.is_stale());
+    pub(crate) fn token(&self, now: Timestamp, id: TokenId) -> Option<Arc<Entry>> {
+        let seen = self.is_trusted(now).then(|| self.tokens.get(id)).flatten();
+        let seen = seen.filter(|entry| !entry.owner.is_stale());
         if seen.is_none() {
             self.misses.fetch_add(1, Ordering::Relaxed);
         }
@@ -186,6 +229,9 @@ impl Cache {
         let id = record.id;
         let cell = self.owner_cell(&owner_key, &record, tag);
         let entry = Arc::new(Entry::new(record, cell, &self.profiles));
+        if !tag.keeps() {
+            return entry;
+        }
         let moved = || {
             self.recent.moved_past(tag, |change| match change {
                 Change::Token(changed) => *changed == id,
@@ -220,6 +266,10 @@ impl Cache {
         record: &Record,
         tag: Position,
     ) -> Arc<OwnerCell> {
+        if !tag.keeps() {
+            // A shared one may carry a standing that was read while the cache was trusted.
+            return OwnerCell::new(key.0.clone(), record.owner_facts.clone());
+        }
         let mut owners = self.owners.lock();
         let known = owners.cells.get(key).and_then(Weak::upgrade);
         if let Some(cell) = known
@@ -249,8 +299,22 @@ impl Cache {
         self.owners.lock().cells.contains_key(&(realm.clone(), Owner::User(name.clone())))
     }
 
+    /// Whether such a service was ever read; it may be gone.
+    pub(crate) fn knows_service(&self, realm: &RealmName, label: &str) -> bool {
+        self.remembered_service(realm, label).is_some()
+    }
+
     /// The cached service, if it is known.
-    pub(crate) fn service(&self, realm: &RealmName, label: &str) -> Option<Arc<ServiceCell>> {
+    pub(crate) fn service(
+        &self,
+        now: Timestamp,
+        realm: &RealmName,
+        label: &str,
+    ) -> Option<Arc<ServiceCell>> {
+        self.is_trusted(now).then(|| self.remembered_service(realm, label)).flatten()
+    }
+
+    fn remembered_service(&self, realm: &RealmName, label: &str) -> Option<Arc<ServiceCell>> {
         let realms = self.realms.load();
         let entry = realms.get(realm)?;
         // Labels are few per realm and compare by bytes; a parsed label would allocate.
@@ -258,11 +322,11 @@ impl Cache {
     }
 
     /// The cached realm, if it is known.
-    pub(crate) fn realm(&self, realm: &RealmName) -> Option<Arc<RealmCell>> {
-        self.realms.load().get(realm)?.realm.clone()
+    pub(crate) fn realm(&self, now: Timestamp, realm: &RealmName) -> Option<Arc<RealmCell>> {
+        self.is_trusted(now).then(|| self.realms.load().get(realm)?.realm.clone()).flatten()
     }
 
-    /// Every realm and service that is known at this moment.
+    /// Every realm and service that is known at this moment, whether or not that is trusted.
     pub(crate) fn realms(&self) -> Guard<Arc<Realms>> {
         self.realms.load()
     }
@@ -282,6 +346,9 @@ impl Cache {
         let policy = crate::policy::TokenPolicy::default().effective(&realm.token_policy);
         let name = realm.name.clone();
         let cell = Arc::new(RealmCell { realm, policy });
+        if !tag.keeps() {
+            return cell;
+        }
         self.replace_realms(|realms| {
             let moved = self.recent.moved_past(tag, |change| match change {
                 Change::Realm(changed) => *changed == name,
@@ -309,6 +376,9 @@ impl Cache {
         let policy = service.token_policy.effective(&realm.realm.token_policy);
         let (name, label) = (service.realm.clone(), service.label.clone());
         let cell = Arc::new(ServiceCell { service, policy });
+        if !tag.keeps() {
+            return cell;
+        }
         self.replace_realms(|realms| {
             let moved = self.recent.moved_past(tag, |change| match change {
                 Change::Service(realm, changed) => *realm == name && *changed == label,
@@ -335,6 +405,7 @@ impl Cache {
             hits: self.tokens.hits(),
             misses: self.misses.load(Ordering::Relaxed),
             dropped_fills: self.dropped_fills.load(Ordering::Relaxed),
+            distrusted: self.trust.distrusted(),
         }
     }
 

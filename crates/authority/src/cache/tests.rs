@@ -1,13 +1,15 @@
 //! The fill rule under forced schedules, and eviction within the budget.
 
 use super::*;
-use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::Username;
 use crate::policy::TokenPolicy;
 use crate::service::{ForwardAuth, ServiceStatus, Services, Visibility};
 use crate::subject::{UserFacts, UserStatus};
 use crate::validity::Validity;
+
+/// Nobody follows a log here, so any time will do.
+const NOW: Timestamp = Timestamp::EPOCH;
 
 fn realm() -> RealmName {
     RealmName::parse("main").unwrap()
@@ -54,19 +56,19 @@ fn record(number: u32, status: UserStatus) -> Record {
 }
 
 fn holds(cache: &Cache, number: u32) -> bool {
-    cache.with_token(id(number), |_| ()).is_some()
+    cache.with_token(NOW, id(number), |_| ()).is_some()
 }
 
 #[test]
 fn a_row_read_before_an_invalidation_is_not_put_back_after_it() {
     let cache = Cache::new(1 << 20);
-    let tag = cache.position();
+    let tag = cache.position(NOW);
     let read_before = record(1, UserStatus::Active);
     cache.changed(&[Change::Token(id(1))]);
     cache.fill(read_before, tag);
     assert!(!holds(&cache, 1));
     assert_eq!(cache.stats().dropped_fills, 1);
-    cache.fill(record(1, UserStatus::Active), cache.position());
+    cache.fill(record(1, UserStatus::Active), cache.position(NOW));
     assert!(holds(&cache, 1));
 }
 
@@ -117,7 +119,7 @@ fn a_service_is_not_kept_under_the_policy_of_a_realm_that_changed() {
 #[test]
 fn a_change_of_something_else_drops_nothing() {
     let cache = Cache::new(1 << 20);
-    let tag = cache.position();
+    let tag = cache.position(NOW);
     cache.changed(&[Change::Token(id(2)), Change::User(realm(), Username::parse("bob").unwrap())]);
     cache.fill(record(1, UserStatus::Active), tag);
     assert!(holds(&cache, 1));
@@ -127,7 +129,7 @@ fn a_change_of_something_else_drops_nothing() {
 fn a_suspended_owner_takes_every_cached_token_along() {
     let cache = Cache::new(1 << 20);
     for number in 0..100 {
-        cache.fill(record(number, UserStatus::Active), cache.position());
+        cache.fill(record(number, UserStatus::Active), cache.position(NOW));
     }
     cache.changed(&[Change::User(realm(), alice())]);
     assert!((0..100).all(|number| !holds(&cache, number)));
@@ -136,20 +138,20 @@ fn a_suspended_owner_takes_every_cached_token_along() {
 #[test]
 fn an_owner_read_before_their_suspension_is_not_shared_after_it() {
     let cache = Cache::new(1 << 20);
-    let tag = cache.position();
+    let tag = cache.position(NOW);
     let read_before = record(1, UserStatus::Active);
     cache.changed(&[Change::User(realm(), alice())]);
     cache.fill(read_before, tag);
-    cache.fill(record(2, UserStatus::Suspended), cache.position());
+    cache.fill(record(2, UserStatus::Suspended), cache.position(NOW));
     assert!(!holds(&cache, 1));
-    let suspended = cache.with_token(id(2), |entry| entry.owner.facts.clone()).unwrap();
+    let suspended = cache.with_token(NOW, id(2), |entry| entry.owner.facts.clone()).unwrap();
     assert!(matches!(suspended, OwnerFacts::User(user) if user.status == UserStatus::Suspended));
 }
 
 #[test]
 fn a_fill_older_than_the_remembered_changes_is_dropped() {
     let cache = Cache::new(1 << 20);
-    let tag = cache.position();
+    let tag = cache.position(NOW);
     for number in 10..5000 {
         cache.changed(&[Change::Token(id(number))]);
     }
@@ -167,7 +169,7 @@ fn races_of_fill_and_invalidation_never_leave_the_old_row() {
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
-                    let tag = cache.position();
+                    let tag = cache.position(NOW);
                     let status = *truth.lock();
                     if round % 2 == 0 {
                         std::thread::yield_now();
@@ -180,7 +182,7 @@ fn races_of_fill_and_invalidation_never_leave_the_old_row() {
                 cache.changed(&[Change::User(realm(), alice()), Change::Token(id(1))]);
             });
         });
-        let seen = cache.with_token(id(1), |entry| entry.owner.facts.clone());
+        let seen = cache.with_token(NOW, id(1), |entry| entry.owner.facts.clone());
         let suspended =
             |facts| matches!(facts, OwnerFacts::User(user) if user.status == UserStatus::Suspended);
         assert!(seen.is_none_or(suspended), "round {round}");
@@ -191,12 +193,12 @@ fn races_of_fill_and_invalidation_never_leave_the_old_row() {
 fn the_budget_bounds_the_tokens_held_and_the_asked_for_ones_stay() {
     let cache = Cache::new(TOKEN_COST_BYTES * 640);
     for number in 0..5 {
-        cache.fill(record(number, UserStatus::Active), cache.position());
+        cache.fill(record(number, UserStatus::Active), cache.position(NOW));
     }
     for number in 5..5000 {
-        cache.fill(record(number, UserStatus::Active), cache.position());
+        cache.fill(record(number, UserStatus::Active), cache.position(NOW));
         for asked in 0..5 {
-            cache.with_token(id(asked), |_| ());
+            cache.with_token(NOW, id(asked), |_| ());
         }
     }
     let stats = cache.stats();
@@ -207,7 +209,7 @@ fn the_budget_bounds_the_tokens_held_and_the_asked_for_ones_stay() {
 #[test]
 fn everything_means_everything() {
     let cache = Cache::new(1 << 20);
-    cache.fill(record(1, UserStatus::Active), cache.position());
+    cache.fill(record(1, UserStatus::Active), cache.position(NOW));
     cache.changed(&[Change::Everything]);
     assert!(!holds(&cache, 1));
     assert_eq!(cache.stats().tokens, 0);
@@ -217,4 +219,26 @@ fn everything_means_everything() {
 #[test]
 fn an_entry_and_its_counts_fit_128_bytes() {
     assert!(size_of::<Entry>() + 2 * size_of::<usize>() <= 128);
+}
+
+/// A row that was read without trust is of use once; and so is its owner's standing.
+#[test]
+fn what_is_read_while_the_cache_is_not_trusted_is_not_kept() {
+    let at = Timestamp::from_seconds;
+    let cache = Cache::new(1 << 20);
+    cache.follow();
+    cache.fill(record(1, UserStatus::Active), cache.position(at(10)));
+    cache.confirm(at(10));
+    assert!(cache.with_token(at(10), id(1), |_| ()).is_none(), "read before the log was seen");
+    let kept = cache.fill(record(1, UserStatus::Active), cache.position(at(10)));
+    assert!(cache.with_token(at(10), id(1), |_| ()).is_some());
+
+    assert!(cache.with_token(at(11), id(1), |_| ()).is_none(), "a second without news");
+    assert!(cache.token(at(11), id(1)).is_none());
+    let passing = cache.fill(record(1, UserStatus::Active), cache.position(at(11)));
+    assert!(!Arc::ptr_eq(&kept.owner, &passing.owner), "a standing of a second ago");
+    cache.confirm(at(11));
+    let seen = cache.token(at(11), id(1)).unwrap();
+    assert!(Arc::ptr_eq(&seen, &kept), "what was known is good again");
+    assert_eq!(cache.stats().dropped_fills, 0);
 }

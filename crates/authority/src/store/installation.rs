@@ -85,6 +85,8 @@ pub struct LogPlace(pub String);
 pub struct ChangesRead {
     /// What changed.
     pub changes: Vec<Change>,
+    /// When, by the clocks of those who changed it; for measurements.
+    pub made: Vec<Timestamp>,
     /// Where to read on.
     pub place: LogPlace,
     /// Whether there was more than was asked for.
@@ -94,7 +96,7 @@ pub struct ChangesRead {
 impl ChangesRead {
     /// Nothing that was known up to `place` is to be relied on.
     pub fn everything(place: LogPlace) -> Self {
-        Self { changes: vec![Change::Everything], place, more: false }
+        Self { changes: vec![Change::Everything], made: Vec::new(), place, more: false }
     }
 
     /// The same changes behind ones that nobody can name any more.
@@ -105,11 +107,18 @@ impl ChangesRead {
     }
 }
 
+/// A sign of life of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pulse {
+    /// The time of the database's own clock; `None` if it has no other than ours.
+    pub clock: Option<Timestamp>,
+}
+
 /// The installation, its keys, its health, and its change log.
 #[async_trait]
 pub trait InstallationStore {
     /// Proves that the store answers and can be written to.
-    async fn ping(&self) -> Result<(), Unavailable>;
+    async fn ping(&self) -> Result<Pulse, Unavailable>;
 
     /// The installation, or `None` before initialisation.
     async fn installation(&self) -> Result<Option<Installation>, Unavailable>;

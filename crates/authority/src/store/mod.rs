@@ -24,7 +24,7 @@ pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use events::{EventFilter, EventStore};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
-    NewInstallation, Purged,
+    NewInstallation, Pulse, Purged,
 };
 pub use leases::{Lease, LeaseStore};
 pub use people::{MemberChange, PeopleStore, UserFilter};

@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use counterfoil_authority::authority::Authority;
 use counterfoil_authority::names::ClientName;
 
 use super::failure::Failure;
@@ -129,16 +130,18 @@ async fn serve_installation(
     let settings = app::http_settings(config, bound);
     let state = AppState::new(Arc::clone(&installation.authority), settings)
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
+    // Before the first question is answered: from now on the cache is not trusted by itself.
+    follow_from_here(&installation.authority).await;
     let mut doors = vec![(main, Front::new(state.clone()))];
     let mut metrics = None;
     if let Some(listen) = config.metrics.listen {
         let door = bind(listen, None, limits).await?;
         metrics = Some(address(&door)?);
-        doors.push((door, http::metrics_router(state).into()));
+        doors.push((door, http::metrics_router(state.clone()).into()));
     }
     let (stopper, stop) = watch::channel(false);
     let data = config.data.dir.clone();
-    let steps = Steps::start(installation, data, certificates, &stop);
+    let steps = Steps::start(installation, &state, data, certificates, &stop);
     banner(config, installation, bound, metrics);
     let ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(listen = %bound, installation = installation.id, ready_after_ms, "ready");
@@ -146,6 +149,14 @@ async fn serve_installation(
     until_stopped(doors, signals, stopper, &stop, patience).await;
     steps.ended().await;
     Ok(())
+}
+
+/// Takes the place in the change log from which this node follows it. Where that fails, each
+/// verification asks the store until the background step comes through.
+async fn follow_from_here(authority: &Authority) {
+    if let Err(error) = authority.follow_changes().await {
+        warn!(error = %with_causes(&error), "the change log cannot be read yet");
+    }
 }
 
 async fn bind(

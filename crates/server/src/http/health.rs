@@ -11,8 +11,15 @@ use super::state::AppState;
 /// How the server is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`, or `unavailable` while the store does not answer.
+    /// `ok`, or `unavailable` while it cannot do its work.
     pub status: &'static str,
+    /// Why it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Health {
+    const OK: Self = Self { status: "ok", reason: None };
 }
 
 /// The process runs. Says nothing about the store, so that an orchestrator does not restart a
@@ -22,20 +29,23 @@ pub struct Health {
     responses((status = 200, description = "It runs", body = Health))
 )]
 pub async fn live() -> Json<Health> {
-    Json(Health { status: "ok" })
+    Json(Health::OK)
 }
 
-/// The store answers and can be written to.
+/// The store answers and can be written to, and its clock and this node's agree.
 #[utoipa::path(
     get, path = "/healthz/ready", tag = "operation", operation_id = "ready", security(()),
     responses(
         (status = 200, description = "It can do its work", body = Health),
-        (status = 503, description = "The store does not answer", body = Health),
+        (status = 503, description = "The store does not answer, or the clock is more than 2 s off the database's", body = Health),
     )
 )]
 pub async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Health>) {
-    match state.authority.store().ping().await {
-        Ok(()) => (StatusCode::OK, Json(Health { status: "ok" })),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "unavailable" })),
+    match state.authority.readiness().await {
+        Ok(()) => (StatusCode::OK, Json(Health::OK)),
+        Err(why) => {
+            let health = Health { status: "unavailable", reason: Some(why.to_string()) };
+            (StatusCode::SERVICE_UNAVAILABLE, Json(health))
+        }
     }
 }

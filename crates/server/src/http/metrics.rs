@@ -34,6 +34,8 @@ use super::state::{AppState, Shared};
 /// Upper bounds of the duration histogram, in seconds: from a cache hit to a slow hash.
 const BUCKETS: [f64; 12] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0];
+/// Upper bounds of the histogram of the change log, in seconds: 250 ms and one second are promised.
+const LAG_BUCKETS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 60.0];
 /// Outcomes of verify: active, and each reason.
 const OUTCOMES: usize = REASONS.len() + 1;
 
@@ -72,6 +74,7 @@ pub struct Metrics {
     /// One counter per door and outcome, in the order of [`DOORS`] and [`REASONS`], active last:
     /// verify is asked far too often to look a label up.
     verify: Vec<Counter>,
+    change_lag: Histogram,
 }
 
 impl RouteSeries {
@@ -119,9 +122,15 @@ impl Metrics {
                 });
             }
         }
+        let change_lag = Histogram::new(LAG_BUCKETS);
+        registry.register(
+            "change_lag_seconds",
+            "Time from a change anywhere to when this node has applied it",
+            change_lag.clone(),
+        );
         registry.register_collector(Box::new(Gauges(authority)));
         let short = std::array::from_fn(|_| OnceLock::new());
-        Self { registry, routes: RwLock::default(), short, durations, answers, verify }
+        Self { registry, routes: RwLock::default(), short, durations, answers, verify, change_lag }
     }
 
     /// Notes an answer, and returns how long it took.
@@ -149,6 +158,11 @@ impl Metrics {
         let series = RouteSeries { duration, classes };
         self.routes.write().insert(route.to_owned(), series.clone());
         series
+    }
+
+    /// Notes that a change was applied so long after it was made.
+    pub fn change_applied(&self, after: Duration) {
+        self.change_lag.observe(after.as_secs_f64());
     }
 
     /// Notes a verdict.
@@ -207,6 +221,11 @@ impl Collector for Gauges {
                 "cache_fills_dropped",
                 "Fills that came too late to be kept",
                 figures.cache.dropped_fills,
+            ),
+            (
+                "stale_verifies",
+                "Verifications that asked the store because the change log was not confirmed",
+                figures.cache.distrusted,
             ),
             ("usage_lost", "Uses that could not be noted", figures.usage_lost),
         ];

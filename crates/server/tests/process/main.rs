@@ -5,10 +5,14 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "the harness is test code too: what cannot go on fails the test"
 )]
 
+#[path = "../../../store/tests/postgres/cluster.rs"]
+#[expect(dead_code, reason = "the tests of the store also make standbys and stop servers")]
+mod cluster;
 mod harness;
 mod wire;
 mod world;
@@ -22,6 +26,7 @@ mod fixtures;
 mod forward_auth;
 mod keys;
 mod nginx;
+mod nodes;
 mod refusals;
 mod revocation;
 mod rotation;

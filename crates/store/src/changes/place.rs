@@ -38,6 +38,11 @@ impl Place {
         Self::at(number.parse().ok()?, snapshot)
     }
 
+    /// Whether `now` can be later in the same log. A restored copy begins anew at lower numbers.
+    pub(super) fn is_before(&self, now: &Self) -> bool {
+        self.source == now.source && self.number <= now.number && self.next <= now.next
+    }
+
     /// This place, with what the transactions up to `last` have changed by `now`.
     pub(super) fn behind(&self, last: i64, now: &Self) -> Self {
         let is_unread = |id: &i64| *id >= self.next || self.running.contains(id);
@@ -79,6 +84,16 @@ mod tests {
         for bad in ["", "7", "7/", "x/0:1:1:", "7/0:1:1:2,x", "7/0:1"] {
             assert_eq!(Place::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn numbers_that_go_back_are_those_of_another_log() {
+        let before = place("a:10:10:");
+        assert!(before.is_before(&before) && before.is_before(&place("a:10:12:11")));
+        assert!(!before.is_before(&place("b:10:12:")), "another primary");
+        assert!(!before.is_before(&place("a:9:9:")), "a copy of an earlier day");
+        let purged = Place { number: 6, ..place("a:12:12:") };
+        assert!(!before.is_before(&purged), "rows that were there are not");
     }
 
     #[test]

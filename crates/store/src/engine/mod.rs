@@ -89,6 +89,8 @@ impl From<Failure> for Unavailable {
 pub(crate) enum Reach {
     /// One indexed statement: cheap enough for the thread that asks.
     Point,
+    /// The change log: one statement too, and nobody else's traffic may hold it up.
+    Feed,
     /// Anything that may scan: goes to a thread that may block.
     Scan,
 }

@@ -10,7 +10,7 @@ use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::{
     Change, ChangeListener, ChangesRead, ClientCreated, EventFilter, EventStore, Initialised,
     Inserted, Installation, InstallationStore, KeyRecord, KeyUse, Lease, LogPlace, NewInstallation,
-    Page, PageRequest, Purged, Unavailable,
+    Page, PageRequest, Pulse, Purged, Unavailable,
 };
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
@@ -19,8 +19,8 @@ use crate::changes::LOG_RETENTION_SECONDS;
 
 #[async_trait]
 impl InstallationStore for MemoryStore {
-    async fn ping(&self) -> Result<(), Unavailable> {
-        Ok(())
+    async fn ping(&self) -> Result<Pulse, Unavailable> {
+        Ok(Pulse { clock: self.read(|state| state.clock) })
     }
 
     async fn installation(&self) -> Result<Option<Installation>, Unavailable> {
@@ -119,8 +119,8 @@ fn since(state: &State, place: &LogPlace, limit: usize) -> ChangesRead {
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().map_or(position, |(seq, _, _)| *seq);
-    let changes = found.into_iter().map(|(_, _, change)| change).collect();
-    let read = ChangesRead { changes, place: LogPlace(last.to_string()), more };
+    let (made, changes) = found.into_iter().map(|(_, at, change)| (at, change)).unzip();
+    let read = ChangesRead { changes, made, place: LogPlace(last.to_string()), more };
     let oldest = state.log.first().map_or(0, |(seq, _, _)| *seq);
     if position + 1 < oldest { read.led_by_everything() } else { read }
 }

@@ -71,6 +71,8 @@ struct State {
     position: i64,
     answers: HashMap<(String, String), Answer>,
     leases: HashMap<String, leases::Held>,
+    /// The time of the database's clock, if a test has one.
+    clock: Option<Timestamp>,
     /// Changes of the method that runs.
     fresh: Vec<Change>,
 }
@@ -79,6 +81,11 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Gives the store a clock of its own that stands still, as a database server has one.
+    pub fn set_clock(&self, clock: Timestamp) {
+        self.state.lock().clock = Some(clock);
     }
 
     /// Looks.

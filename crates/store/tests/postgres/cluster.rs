@@ -1,4 +1,6 @@
 //! A PostgreSQL cluster in a temporary directory, reached through its socket, gone at the end.
+//!
+//! The tests of the server's processes use it too.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -8,7 +10,6 @@ use std::process::{Command, Output};
 
 use counterfoil_store::DatabaseUrl;
 use tempfile::TempDir;
-use tokio_postgres::{Client, NoTls};
 
 /// Where Debian's packages put the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -116,27 +117,15 @@ impl Cluster {
         self.directory.path().display().to_string().replace('/', "%2F")
     }
 
-    /// Makes an empty database and says where it is.
-    pub(crate) async fn database(&self, name: &str) -> DatabaseUrl {
-        self.client("postgres")
-            .await
-            .batch_execute(&format!("create database {name}"))
-            .await
-            .unwrap();
-        self.url(name)
+    /// Makes an empty database with the programs of the server.
+    pub(crate) fn make_database(&self, name: &str) {
+        let directory = self.directory.path().display().to_string();
+        self.run("createdb", &["-h", &directory, "-U", "cf", name]);
     }
 
     /// Where a database of that name is.
     pub(crate) fn url(&self, name: &str) -> DatabaseUrl {
         DatabaseUrl::parse(&format!("postgres://cf@{}/{name}", self.host())).unwrap()
-    }
-
-    /// A connection past the store.
-    pub(crate) async fn client(&self, database: &str) -> Client {
-        let url = format!("postgres://cf@{}/{database}", self.host());
-        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client
     }
 
     fn data(&self) -> String {

@@ -49,6 +49,56 @@ async fn after_a_failover_what_was_answered_is_there_and_caches_start_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_was_replaced_is_not_taken_for_one_again() {
+    let primary = Cluster::start();
+    primary.database("cf").await;
+    let standby = primary.standby();
+    let hosts = format!("postgres://cf@{},{}/cf", primary.host(), standby.host());
+    let store = open(&DatabaseUrl::parse(&hosts).unwrap(), OpenOptions::default()).await.unwrap();
+    primary.end("immediate");
+    standby.promote();
+    timeout(PATIENCE, store.ping()).await.unwrap().unwrap();
+    // It comes back and does not know that there is another one.
+    primary.begin();
+    standby.end("immediate");
+    for _ in 0..3 {
+        assert!(timeout(PATIENCE, store.ping()).await.unwrap().is_err());
+        assert!(timeout(PATIENCE, store.changes_end()).await.unwrap().is_err());
+    }
+    standby.begin();
+    timeout(PATIENCE, store.ping()).await.unwrap().unwrap();
+}
+
+/// A server that crashed may give out numbers of transactions again.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_of_the_server_caches_start_anew() {
+    let cluster = Cluster::start();
+    let url = cluster.database("cf").await;
+    let store = open(&url, OpenOptions::default()).await.unwrap();
+    let place = store.changes_end().await.unwrap();
+    assert_eq!(store.changes_since(&place, 10).await.unwrap().changes, []);
+    cluster.end("immediate");
+    cluster.begin();
+    let read = timeout(PATIENCE, store.changes_since(&place, 10)).await.unwrap().unwrap();
+    assert_eq!(read.changes, [Change::Everything]);
+    assert_eq!(store.changes_since(&read.place, 10).await.unwrap().changes, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_tells_the_time_of_the_server() {
+    let cluster = Cluster::start();
+    let store = open(&cluster.database("cf").await, OpenOptions::default()).await.unwrap();
+    let client = cluster.client("cf").await;
+    let clock = async || -> i64 {
+        let ask = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint";
+        client.query_one(ask, &[]).await.unwrap().get(0)
+    };
+    let before = clock().await;
+    let told = store.ping().await.unwrap().clock.unwrap().micros();
+    assert!(before <= told && told <= clock().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_no_standby_confirms_is_never_told_as_done() {
     let cluster = Cluster::start();
     let url = cluster.database("cf").await;

@@ -9,10 +9,12 @@
 )]
 
 mod change_log;
+#[expect(dead_code, reason = "the tests of the server make their databases differently")]
 mod cluster;
 mod failover;
 mod nodes;
 mod outages;
+mod past_the_store;
 mod plans;
 mod promises;
 mod proxy;

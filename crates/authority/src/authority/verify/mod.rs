@@ -134,7 +134,9 @@ impl Authority {
         let now = self.now();
         let known = self.cache.realms();
         let read;
-        let at_hand = known.get(request.realm).and_then(|entry| match request.binding {
+        let trusted = self.cache.is_trusted_to_verify(now);
+        let entry = known.get(request.realm).filter(|_| trusted);
+        let at_hand = entry.and_then(|entry| match request.binding {
             Binding::Unbound => entry.with_service(None),
             Binding::Service(label) => entry.with_service(Some(label)),
             Binding::AnyOf(_) => None,
@@ -206,10 +208,10 @@ impl Authority {
         canonical: &str,
     ) -> Result<Verdict, Refusal> {
         let look = |entry: &Entry| decide(entry, Some(kind), canonical, around);
-        if let Some(decision) = self.cache.with_token(id, look) {
+        if let Some(decision) = self.cache.with_token(around.now, id, look) {
             return self.conclude(around, id, decision).await;
         }
-        let tag = self.cache.position();
+        let tag = self.cache.position(around.now);
         let Some(record) = self.store.token_record(id).await? else {
             // The store read another row in its place, and the hash is computed all the same, so
             // that time tells nothing.
@@ -230,12 +232,12 @@ impl Authority {
         for pepper in around.keys.peppers() {
             let mac = keyed_hash(pepper, normal);
             if let Some(id) = self.cache.id_by_hash(&mac)
-                && let Some(decision) = self.cache.with_token(id, look)
+                && let Some(decision) = self.cache.with_token(around.now, id, look)
                 && !matches!(decision, Decision::Bad { right_secret: false, .. })
             {
                 return self.conclude(around, id, decision).await;
             }
-            let tag = self.cache.position();
+            let tag = self.cache.position(around.now);
             if let Some(record) = self.store.token_record_by_hash(mac).await? {
                 let id = record.id;
                 let entry = self.cache.fill(record, tag);
@@ -341,7 +343,7 @@ impl Authority {
         // Only a service that exists: a path of forward-auth can hold anything that somebody
         // pasted there, a secret too.
         if let Binding::Service(label) = request.binding
-            && self.cache.service(request.realm, label.as_str()).is_some()
+            && self.cache.knows_service(request.realm, label.as_str())
         {
             event = event.with_service(label.as_str());
         }

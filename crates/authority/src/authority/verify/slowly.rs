@@ -42,7 +42,7 @@ impl Authority {
         let mut entries = Vec::with_capacity(records.len());
         for record in records {
             let id = record.id;
-            let known = self.cache.with_token(id, |entry| {
+            let known = self.cache.with_token(around.now, id, |entry| {
                 let rest = entry.rest.as_ref()?;
                 (*rest.remembered.lock() == Some(remembered_as))
                     .then(|| decide_matched(entry, Matched::Good, None, around))
@@ -128,7 +128,7 @@ impl Authority {
             Err(reason) => return self.refused(request, reason, None, now),
         };
         let keys = self.keys();
-        let tag = self.cache.position();
+        let tag = self.cache.position(now);
         let Some(record) = self.store.token_record(id).await? else {
             return self.refused(request, Reason::Unknown, None, now);
         };

@@ -1,7 +1,11 @@
 //! Health and metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use counterfoil_authority::store::Store;
+use counterfoil_server::http::HttpSettings;
+use counterfoil_store::MemoryStore;
 use serde_json::json;
 
 use crate::world::{R, World};
@@ -13,6 +17,19 @@ async fn a_server_lives_and_is_ready() {
         let answer = world.send("GET", path, &[], None).await.expect(200);
         assert_eq!(answer, json!({ "status": "ok" }));
     }
+}
+
+#[tokio::test]
+async fn a_node_whose_clock_is_off_is_not_ready_and_says_so() {
+    let store = Arc::new(MemoryStore::new());
+    let world = World::over(Arc::clone(&store) as Arc<dyn Store>, HttpSettings::default()).await;
+    let ready = async || world.send("GET", "/healthz/ready", &[], None).await;
+    store.set_clock(world.authority.now().plus_seconds(2));
+    ready().await.expect(200);
+    store.set_clock(world.authority.now().plus_seconds(5));
+    let reason = "the clock of this node is 5.0 s behind the database's";
+    let answer = ready().await.expect(503);
+    assert_eq!(answer, json!({ "status": "unavailable", "reason": reason }));
 }
 
 #[tokio::test]
@@ -47,6 +64,7 @@ async fn the_names_of_metrics_are_a_contract() {
     counterfoil_http_request_duration_seconds histogram
     counterfoil_http_requests counter
     counterfoil_verify counter
+    counterfoil_change_lag_seconds histogram
     counterfoil_cache_tokens gauge
     counterfoil_cache_capacity_tokens gauge
     counterfoil_usage_pending_tokens gauge
@@ -54,6 +72,7 @@ async fn the_names_of_metrics_are_a_contract() {
     counterfoil_cache_hits counter
     counterfoil_cache_misses counter
     counterfoil_cache_fills_dropped counter
+    counterfoil_stale_verifies counter
     counterfoil_usage_lost counter
     ");
 }

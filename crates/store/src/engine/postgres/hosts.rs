@@ -3,11 +3,16 @@
 //! After a failover the old primary is a standby, gone, or frozen. The host
 //! that answered last is asked first; when it does not take writes the next one
 //! is asked, also by a caller whose patience ends in between.
+//!
+//! Each promotion begins a new timeline. Whoever meets a later one gives up every
+//! session with the former primary, which may still answer and no longer knows
+//! what is true; and a primary of an earlier timeline is not taken for one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use super::Counters;
@@ -23,6 +28,11 @@ const OPEN_WAIT: Duration = Duration::from_secs(3);
 #[error("the database does not take writes")]
 pub(super) struct NotWritable;
 
+/// Another primary has taken over from this one.
+#[derive(Debug, thiserror::Error)]
+#[error("the database was replaced by a later primary")]
+struct Replaced;
+
 /// The host did not get through with it in time.
 #[derive(Debug, thiserror::Error)]
 #[error("the database did not accept a connection in time")]
@@ -34,13 +44,21 @@ pub(super) struct Hosts {
     /// The host that is asked first.
     first: AtomicUsize,
     generation: AtomicU64,
+    /// The latest timeline that was met, as the server writes it: digits of one length.
+    timeline: Mutex<String>,
     counters: Arc<Counters>,
 }
 
 impl Hosts {
     /// Nobody has been asked yet.
     pub(super) fn new(address: Address, counters: Arc<Counters>) -> Self {
-        Self { address, first: AtomicUsize::new(0), generation: AtomicU64::new(0), counters }
+        Self {
+            address,
+            first: AtomicUsize::new(0),
+            generation: AtomicU64::new(0),
+            timeline: Mutex::default(),
+            counters,
+        }
     }
 
     /// Rises when the primary was found to be none any more: older sessions are of no use.
@@ -61,6 +79,23 @@ impl Hosts {
         !session.is_closed() && session.generation() == self.generation()
     }
 
+    /// Looks whether the session is with the latest primary that is known.
+    fn admit(&self, mut session: Session, generation: u64) -> Result<Session, Failure> {
+        let mut latest = self.timeline.lock();
+        if session.timeline() < latest.as_str() {
+            return Err(Failure::Broken(Box::new(Replaced)));
+        }
+        if session.timeline() > latest.as_str() {
+            if !latest.is_empty() {
+                tracing::warn!(timeline = session.timeline(), "the database has a new primary");
+                self.give_up(generation);
+                session.join(self.generation());
+            }
+            session.timeline().clone_into(&mut latest);
+        }
+        Ok(session)
+    }
+
     /// Connects to the host that takes writes.
     pub(super) async fn connect(&self) -> Result<Session, Failure> {
         let count = self.address.hosts.len();
@@ -73,10 +108,13 @@ impl Hosts {
             let host = &self.address.hosts[place];
             let opening = Session::open(host, &self.address.trust, generation, &self.counters);
             match timeout(OPEN_WAIT, opening).await {
-                Ok(Ok(session)) => {
-                    self.first.store(place, Ordering::Release);
-                    return Ok(session);
-                }
+                Ok(Ok(session)) => match self.admit(session, generation) {
+                    Ok(session) => {
+                        self.first.store(place, Ordering::Release);
+                        return Ok(session);
+                    }
+                    Err(failure) => last = failure,
+                },
                 Ok(Err(failure)) => last = failure,
                 Err(_) => last = Failure::Broken(Box::new(Slow)),
             }

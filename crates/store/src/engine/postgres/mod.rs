@@ -45,6 +45,9 @@ pub use self::address::BadAddress;
 
 /// How long a point read takes before the store is unavailable.
 const POINT_WAIT: Duration = Duration::from_secs(3);
+/// How long a read of the change log takes: an answer that is older than the second for which a
+/// node trusts its cache is worth nothing, and a connection that is blocked is best replaced.
+const FEED_WAIT: Duration = Duration::from_secs(1);
 /// How long a scan takes before the store is unavailable.
 const SCAN_WAIT: Duration = Duration::from_secs(30);
 /// Runs of one read whose connection broke.
@@ -105,6 +108,8 @@ struct Inner {
     hosts: Arc<Hosts>,
     pool: Pool,
     lanes: Lanes,
+    /// For the change log alone: it is read in time however busy the others are.
+    feed: Lanes,
     scans: Semaphore,
     listeners: Listeners,
     jitter: AtomicU64,
@@ -129,6 +134,7 @@ impl Postgres {
         Ok(Self(Arc::new(Inner {
             pool: Pool::new(Arc::clone(&hosts), connecting.sessions_max.max(2)),
             lanes: Lanes::new(Arc::clone(&hosts), processors.min(LANES_MAX)),
+            feed: Lanes::new(Arc::clone(&hosts), 1),
             hosts,
             scans: Semaphore::new(SCANS_MAX),
             listeners,
@@ -138,17 +144,37 @@ impl Postgres {
     }
 }
 
+/// The database did not answer in time.
+fn late() -> Result<(), Failure> {
+    Err(Failure::Broken(Box::new(Late)))
+}
+
 impl Inner {
+    /// A statement that stands for itself, on one of `lanes` and within `wait`.
+    async fn point_within(
+        &self,
+        wait: Duration,
+        lanes: &Lanes,
+        work: &dyn Work,
+    ) -> Result<(), Failure> {
+        let outcome = timeout(wait, self.point(lanes, work)).await;
+        if outcome.is_err() {
+            // One that does not answer would keep the next readers waiting too.
+            lanes.clear();
+        }
+        outcome.unwrap_or_else(|_| late())
+    }
+
     /// A statement that stands for itself.
-    async fn point(&self, work: &dyn Work) -> Result<(), Failure> {
+    async fn point(&self, lanes: &Lanes, work: &dyn Work) -> Result<(), Failure> {
         let mut runs = 0;
         loop {
-            let session = self.lanes.session().await?;
+            let session = lanes.session().await?;
             let mut connection = Shared(&session);
             let mut tx = Transaction::new(&mut connection);
             match work.run(&mut tx).await {
                 Err(failure @ (Failure::Broken(_) | Failure::Again(_))) => {
-                    self.lanes.drop_session(&session);
+                    lanes.drop_session(&session);
                     self.suspect(&session, &failure);
                     runs += 1;
                     if runs == RUNS_MAX {
@@ -223,19 +249,12 @@ impl Engine for Postgres {
     }
 
     async fn read(&self, work: Arc<dyn Work>, reach: Reach) -> Result<(), Unavailable> {
-        let late = |_| Err(Failure::Broken(Box::new(Late)));
         let outcome = match reach {
-            Reach::Point => {
-                let outcome = timeout(POINT_WAIT, self.0.point(&*work)).await;
-                if outcome.is_err() {
-                    // One that does not answer would keep the next readers waiting too.
-                    self.0.lanes.clear();
-                }
-                outcome.unwrap_or_else(late)
-            }
+            Reach::Point => self.0.point_within(POINT_WAIT, &self.0.lanes, &*work).await,
+            Reach::Feed => self.0.point_within(FEED_WAIT, &self.0.feed, &*work).await,
             Reach::Scan => {
                 let _turn = self.0.scans.acquire().await.map_err(Unavailable::new)?;
-                timeout(SCAN_WAIT, self.0.scan(&*work)).await.unwrap_or_else(late)
+                timeout(SCAN_WAIT, self.0.scan(&*work)).await.unwrap_or_else(|_| late())
             }
         };
         Ok(outcome?)
@@ -269,6 +288,7 @@ impl Engine for Postgres {
     async fn close(&self) {
         self.0.pool.close().await;
         self.0.lanes.clear();
+        self.0.feed.clear();
     }
 
     fn figures(&self) -> Figures {

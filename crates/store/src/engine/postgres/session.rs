@@ -109,6 +109,11 @@ impl Session {
         self.generation
     }
 
+    /// Counts it among the sessions of `generation`.
+    pub(super) fn join(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
     /// The timeline of the server's log: a number that another primary does not share.
     pub(super) fn timeline(&self) -> &str {
         &self.timeline

@@ -9,11 +9,14 @@ use crate::engine::Words;
 /// - `{for_keeping}` keeps a row that something is about to refer to,
 ///   `{for_change}` takes the turn at a row and what depends on it, and
 ///   `{for_removal}` keeps out whoever would refer to the row.
+/// - `{clock}` is the server's time in microseconds, where a server has one.
 /// - `{log_owner}` is the transaction that wrote a row of the change log. It is
 ///   written down by the column itself, so that nobody can forget it.
 /// - `{log_snapshot}` says which transactions had ended when a statement began:
-///   the timeline of the cluster, the first number that was running, the first
-///   that was not given out, and those in between that were running.
+///   the timeline of the cluster and when its server was started, the first number that was running, the first
+///   that was not given out, and those in between that were running. A server that
+///   crashed may give out numbers again that it had given to transactions which
+///   left no trace.
 pub(super) const WORDS: Words = &[
     ("{text}", "text collate \"C\""),
     ("{int}", "bigint"),
@@ -27,8 +30,10 @@ pub(super) const WORDS: Words = &[
     ("{log_owner}", "bigint not null default (pg_current_xact_id()::text::bigint)"),
     (
         "{log_snapshot}",
-        "(substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || ':' \
+        "(substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.' \
+         || (extract(epoch from pg_postmaster_start_time()) * 1000)::bigint || ':' \
          || pg_current_snapshot()::text)",
     ),
+    ("{clock}", "(extract(epoch from clock_timestamp()) * 1000000)::bigint"),
     ("{in_list_2}", "= any (string_to_array($2, ',')::bigint[])"),
 ];

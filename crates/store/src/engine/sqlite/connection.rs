@@ -186,6 +186,7 @@ const WORDS: Words = &[
         "(select '0:' || n || ':' || n || ':'
         from (select coalesce(max(seq), 0) + 1 as n from change_log))",
     ),
+    ("{clock}", "null"),
     ("{in_list_2}", "in (select value from json_each('[' || $2 || ']'))"),
 ];
 

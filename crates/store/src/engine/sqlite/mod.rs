@@ -165,7 +165,7 @@ impl Engine for Sqlite {
 
     async fn read(&self, work: Arc<dyn Work>, reach: Reach) -> Result<(), Unavailable> {
         match reach {
-            Reach::Point => Ok(self.readers.run(&*work, reach)?),
+            Reach::Point | Reach::Feed => Ok(self.readers.run(&*work, reach)?),
             Reach::Scan => {
                 let _turn = self.scans.acquire().await.map_err(Unavailable::new)?;
                 let readers = Arc::clone(&self.readers);
