@@ -104,16 +104,16 @@ fn a_service_is_not_kept_under_the_policy_of_a_realm_that_changed() {
         updated_at: Timestamp::EPOCH,
         version: 1,
     };
-    let at_hand = cache.fill_realm(former.clone(), cache.position());
+    let at_hand = cache.fill_realm(former.clone(), cache.position(NOW));
     cache.changed(&[Change::Realm(realm())]);
     // The tag is past the change, the realm is from before it.
-    cache.fill_service(git.clone(), &at_hand, cache.position());
-    assert!(cache.service(&realm(), "git").is_none());
-    let latter = cache.fill_realm(Realm { version: 2, ..former }, cache.position());
-    cache.fill_service(git.clone(), &at_hand, cache.position());
-    assert!(cache.service(&realm(), "git").is_none());
-    cache.fill_service(git, &latter, cache.position());
-    assert!(cache.service(&realm(), "git").is_some());
+    cache.fill_service(git.clone(), &at_hand, cache.position(NOW));
+    assert!(cache.service(NOW, &realm(), "git").is_none());
+    let latter = cache.fill_realm(Realm { version: 2, ..former }, cache.position(NOW));
+    cache.fill_service(git.clone(), &at_hand, cache.position(NOW));
+    assert!(cache.service(NOW, &realm(), "git").is_none());
+    cache.fill_service(git, &latter, cache.position(NOW));
+    assert!(cache.service(NOW, &realm(), "git").is_some());
 }
 
 #[test]
