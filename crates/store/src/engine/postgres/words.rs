@@ -14,6 +14,7 @@ use crate::engine::Words;
 /// - `{log_snapshot}` says which transactions had ended when a statement began:
 ///   the timeline of the cluster, the first number that was running, the first
 ///   that was not given out, and those in between that were running.
+/// - `{number_on}` lets the numbers of the table `$1` go on behind `$2`.
 pub(super) const WORDS: Words = &[
     ("{text}", "text collate \"C\""),
     ("{int}", "bigint"),
@@ -30,5 +31,6 @@ pub(super) const WORDS: Words = &[
         "(substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || ':' \
          || pg_current_snapshot()::text)",
     ),
+    ("{number_on}", "setval(pg_get_serial_sequence($1, 'seq')::regclass, $2)"),
     ("{in_list_2}", "= any (string_to_array($2, ',')::bigint[])"),
 ];
