@@ -255,7 +255,8 @@ async fn prepare(
     };
     if !options.source_is_locked {
         let until = source.scan((), |tx, ()| Box::pin(marker::lease_end(tx))).await;
-        let seconds = until.map_err(&read)?.map_or(0, |end| (end - options.now.micros()) / 1_000_000);
+        let seconds =
+            until.map_err(&read)?.map_or(0, |end| (end - options.now.micros()) / 1_000_000);
         if seconds > 0 {
             return Err(CopyError::SourceServed { seconds });
         }

@@ -38,11 +38,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// The rows that follow `before`; `None` if there are none.
-    pub(super) fn new(
-        table: &'static Copied,
-        before: &Place,
-        rows: Vec<Columns>,
-    ) -> Option<Self> {
+    pub(super) fn new(table: &'static Copied, before: &Place, rows: Vec<Columns>) -> Option<Self> {
         let key = rows.last()?.iter().take(table.table.key_columns).cloned().collect();
         let behind = Place { key, rows: before.rows + rows.len() as u64 };
         Some(Self { table, before: before.clone(), behind, rows })

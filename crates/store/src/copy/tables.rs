@@ -27,12 +27,7 @@ const TABLES: [Table; 21] = [
         numbered: false,
         columns: "id installation created_at",
     },
-    Table {
-        name: "heartbeat",
-        key_columns: 1,
-        numbered: false,
-        columns: "id beats",
-    },
+    Table { name: "heartbeat", key_columns: 1, numbered: false, columns: "id beats" },
     Table {
         name: "key_record",
         key_columns: 2,
@@ -64,12 +59,7 @@ const TABLES: [Table; 21] = [
         numbered: false,
         columns: "realm name description created_at",
     },
-    Table {
-        name: "group_member",
-        key_columns: 3,
-        numbered: false,
-        columns: "realm grp username",
-    },
+    Table { name: "group_member", key_columns: 3, numbered: false, columns: "realm grp username" },
     Table {
         name: "service",
         key_columns: 2,
@@ -131,24 +121,14 @@ const TABLES: [Table; 21] = [
         columns: "realm id at kind outcome actor actor_token door source request_id token subject \
               service reason times detail",
     },
-    Table {
-        name: "change_log",
-        key_columns: 1,
-        numbered: true,
-        columns: "seq at kind realm name",
-    },
+    Table { name: "change_log", key_columns: 1, numbered: true, columns: "seq at kind realm name" },
     Table {
         name: "idempotency",
         key_columns: 2,
         numbered: false,
         columns: "caller idem_key fingerprint answer expires_at",
     },
-    Table {
-        name: "usage_journal",
-        key_columns: 1,
-        numbered: true,
-        columns: "seq bucket deltas",
-    },
+    Table { name: "usage_journal", key_columns: 1, numbered: true, columns: "seq bucket deltas" },
     Table {
         name: "lease",
         key_columns: 1,

@@ -10,7 +10,10 @@
 
 mod change_log;
 mod cluster;
+mod copy;
 mod failover;
+#[path = "../installation/mod.rs"]
+mod installation;
 mod nodes;
 mod outages;
 mod plans;

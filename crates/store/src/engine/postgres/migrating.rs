@@ -38,7 +38,9 @@ pub(super) async fn run(
         };
         return made;
     }
-    if migrate::version_of(session).await? == expected.version() && expected != Expected::UnfinishedCopy {
+    if migrate::version_of(session).await? == expected.version()
+        && expected != Expected::UnfinishedCopy
+    {
         return Ok(());
     }
     migrate::settle(session, expected).await
