@@ -12,11 +12,11 @@
 //! because for that the source is read once more.
 
 mod compare;
+mod error;
 mod marker;
 mod rows;
 mod tables;
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ use self::tables::Copied as CopiedTable;
 use crate::migrate::{Expected, Older};
 use crate::sql_store::open_expecting;
 use crate::{DatabaseUrl, OpenError, OpenOptions, SqlStore, open};
+
+pub use self::error::{CopyError, Side};
 
 /// How to copy.
 #[derive(Debug, Clone, Copy)]
@@ -95,97 +97,6 @@ pub struct Copied {
     pub rows_resumed: u64,
     /// Every table, in the order of the copy.
     pub tables: Vec<CopiedRows>,
-}
-
-/// One of the two databases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Where the rows come from.
-    Source,
-    /// Where they go.
-    Target,
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Source => "the source",
-            Self::Target => "the target",
-        })
-    }
-}
-
-/// Why a copy did not come to its end. The target stays unfinished if it was begun.
-#[derive(Debug, thiserror::Error)]
-pub enum CopyError {
-    /// A database cannot be opened.
-    #[error("{side} cannot be opened")]
-    Open {
-        /// Which.
-        side: Side,
-        /// Why.
-        #[source]
-        source: OpenError,
-    },
-    /// A database did not answer, or refused a statement.
-    #[error("{side} could not be {doing}")]
-    Unavailable {
-        /// Which.
-        side: Side,
-        /// What was asked of it.
-        doing: &'static str,
-        /// Why.
-        #[source]
-        source: Unavailable,
-    },
-    /// A server works on the source.
-    #[error(
-        "the source has a live lease of a node for {seconds} more seconds: stop every server \
-         that serves it; if none runs, wait until the lease has ended"
-    )]
-    SourceServed {
-        /// How long it lives.
-        seconds: i64,
-    },
-    /// The source is not what it was when the copy was begun.
-    #[error(
-        "the source has changed since the copy was begun, so the target is of no use: stop every \
-         server that serves the source, empty the target, and copy again"
-    )]
-    SourceChanged,
-    /// There is something in the target that no copy has put there.
-    #[error("the target is not empty: its table {table} has rows")]
-    NotEmpty {
-        /// A table with rows.
-        table: &'static str,
-    },
-    /// The target holds the beginning of another copy.
-    #[error(
-        "the target holds an unfinished copy of another installation ({installation}): empty it, \
-         or choose another"
-    )]
-    OtherInstallation {
-        /// Whose copy it is.
-        installation: String,
-    },
-    /// A table is not the same on both sides.
-    #[error(
-        "the table {table} differs: {source_rows} rows with the checksum {source_checksum} in the \
-         source, {target_rows} with {target_checksum} in the target; empty the target and copy \
-         again"
-    )]
-    Differs {
-        /// The table.
-        table: &'static str,
-        /// Rows in the source.
-        source_rows: u64,
-        /// Their checksum.
-        source_checksum: String,
-        /// Rows in the target.
-        target_rows: u64,
-        /// Their checksum.
-        target_checksum: String,
-    },
 }
 
 /// Says which database did not do what.
@@ -400,10 +311,8 @@ impl<F: Fn(CopyProgress) + Send + Sync> Copying<'_, F> {
 
     async fn require_unchanged(&self, begun: &Beginning) -> Result<(), CopyError> {
         let state = self.source.scan((), |tx, ()| Box::pin(marker::state(tx))).await;
-        match state.map_err(failed(Side::Source, "read"))? == begun.state {
-            true => Ok(()),
-            false => Err(CopyError::SourceChanged),
-        }
+        let is_same = state.map_err(failed(Side::Source, "read"))? == begun.state;
+        if is_same { Ok(()) } else { Err(CopyError::SourceChanged) }
     }
 
     /// Reads every table on both sides.

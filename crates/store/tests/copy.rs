@@ -1,9 +1,5 @@
 //! A copy between databases: where it may be cut off, what it refuses, what it notices.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what a test sets up is there or the test ends"
-)]
+#![expect(clippy::unwrap_used, reason = "what a test sets up is there or the test ends")]
 
 mod installation;
 

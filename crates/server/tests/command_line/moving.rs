@@ -46,12 +46,11 @@ fn a_copy_says_what_it_has_done_and_serves_the_same_secrets() {
 
     let (server, printed) = Server::start(&world, &["--database", TO]);
     assert!(!printed.contains("new installation"), "{printed}");
-    let address = printed.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-    let listed = world.run_with_input(
-        &["client", "list", "--server", address.trim_end_matches('/'), "--token-file", "-"],
-        &key,
-    );
-    assert_eq!(listed.status, 0, "{} {}", listed.stderr, printed);
+    let api = printed.lines().find_map(|line| line.strip_prefix("  API")).unwrap();
+    let url = api.trim().strip_suffix("/api/v1").unwrap();
+    let caller = [("COUNTERFOIL_URL", url), ("COUNTERFOIL_TOKEN", &key)];
+    let listed = world.run_with(&["client", "list"], "", &caller);
+    assert_eq!(listed.status, 0, "{}", listed.stderr);
     assert_eq!(server.terminate(), 0);
 }
 
