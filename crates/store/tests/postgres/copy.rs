@@ -27,10 +27,10 @@ fn at(path: &Path, name: &str) -> DatabaseUrl {
 
 /// Issues `count` tokens, some of which have been used.
 async fn issue(store: &Arc<SqlStore>, world: &World, count: usize) {
-    let user = world.user("many").await;
+    let owner = world.user("many").await;
     let mut left = count;
     while left > 0 {
-        let issues: Vec<_> = (0..left.min(1_000)).map(|_| world.issue_to(&user)).collect();
+        let issues: Vec<_> = (0..left.min(1_000)).map(|_| world.issue_to(&owner)).collect();
         left -= issues.len();
         let used = issues.iter().map(|issue| UsageDelta {
             token: issue.token.id,
