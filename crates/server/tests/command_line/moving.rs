@@ -59,9 +59,9 @@ fn no_copy_is_made_of_what_is_served_or_over_what_is_there() {
     let world = World::new();
     world.initialised();
     let (server, _) = Server::start(&world, &[]);
-    let served = world.run(&["store", "copy", FROM, TO]);
-    assert_eq!(served.status, 1, "{}", served.stderr);
-    assert!(served.stderr.contains("another counterfoil is running"), "{}", served.stderr);
+    let refused = world.run(&["store", "copy", FROM, TO]);
+    assert_eq!(refused.status, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("another counterfoil is running"), "{}", refused.stderr);
     assert_eq!(server.terminate(), 0);
 
     assert_eq!(world.run(&["store", "copy", FROM, TO]).status, 0);
