@@ -82,6 +82,7 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
 fn closed(error: &OpenError) -> Finding {
     let advice = match error {
         OpenError::Older { .. } => "take a copy of the files, then run `counterfoil migrate`",
+        OpenError::UnfinishedCopy => "run the copy again, or serve the database it came from",
         OpenError::Newer { .. } => "run the version that last served it, or a later one",
         _ => "check --data and --database; `counterfoil serve` or `init` makes a new installation",
     };

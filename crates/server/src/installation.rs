@@ -191,7 +191,7 @@ pub async fn open_store(config: &Config, serve: bool) -> Result<Arc<SqlStore>, O
 }
 
 /// What the waits of this process between repetitions of a transaction are drawn from.
-fn jitter() -> u64 {
+pub(crate) fn jitter() -> u64 {
     let mut bytes = [0; 8];
     // Without entropy nodes would only be more likely to repeat at the same time.
     let _ = OsEntropy.fill(&mut bytes);

@@ -9,6 +9,7 @@ mod changes;
 mod clients;
 mod codec;
 pub mod conformance;
+pub mod copy;
 mod engine;
 mod events;
 mod failing;

@@ -23,6 +23,10 @@ const MIGRATIONS: [Migration; 3] = [
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
 ];
 
+/// What [`version_of`] finds while a copy fills the database. To every version of this program it
+/// is a schema of the future, so that none of them serves half an installation.
+pub(crate) const UNFINISHED: i64 = i64::MAX;
+
 const VERSION_TABLE: &str = "create table if not exists schema_version (
     version {int} not null primary key
 ) {clustered}";
@@ -67,6 +71,12 @@ pub enum OpenError {
         /// The version needed.
         known: i64,
     },
+    /// A copy from another database has not come to its end.
+    #[error(
+        "the database holds an unfinished copy, which is not served: run `counterfoil store copy` \
+         with the same databases again, and it goes on where it ended"
+    )]
+    UnfinishedCopy,
     /// There are no tables of this program, and none were to be made.
     #[error("the database holds no installation; `counterfoil init` makes one")]
     Empty,
@@ -101,6 +111,25 @@ pub enum Older {
     Refuse,
 }
 
+/// Which database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// One that may be served.
+    Whole(Older),
+    /// One that a copy is to fill.
+    UnfinishedCopy,
+}
+
+impl Expected {
+    /// What [`version_of`] finds in it from then on.
+    pub(crate) fn version(self) -> i64 {
+        match self {
+            Self::Whole(_) => latest_version(),
+            Self::UnfinishedCopy => UNFINISHED,
+        }
+    }
+}
+
 /// What a migration needs of an engine.
 #[async_trait]
 pub(crate) trait Migrating: Send {
@@ -125,10 +154,14 @@ pub(crate) async fn version_of(database: &mut impl Migrating) -> Result<i64, Fai
 }
 
 /// Brings the schema up to date, or refuses one that is not.
-pub(crate) async fn settle(database: &mut impl Migrating, older: Older) -> Result<(), OpenError> {
-    match older {
-        Older::Migrate => run(database).await,
-        Older::Refuse => require_latest(database).await,
+pub(crate) async fn settle(
+    database: &mut impl Migrating,
+    expected: Expected,
+) -> Result<(), OpenError> {
+    match expected {
+        Expected::Whole(Older::Migrate) => run(database).await,
+        Expected::Whole(Older::Refuse) => require_latest(database).await,
+        Expected::UnfinishedCopy => require_unfinished(database).await,
     }
 }
 
@@ -138,12 +171,25 @@ async fn require_latest(database: &mut impl Migrating) -> Result<(), OpenError> 
         Err(Failure::Statement(_)) => return Err(OpenError::Empty),
         found => found?,
     };
+    compare(found)
+}
+
+fn compare(found: i64) -> Result<(), OpenError> {
     let known = latest_version();
     match found.cmp(&known) {
         Ordering::Less => Err(OpenError::Older { found, known }),
         Ordering::Equal => Ok(()),
+        Ordering::Greater if found == UNFINISHED => Err(OpenError::UnfinishedCopy),
         Ordering::Greater => Err(OpenError::Newer { found, known }),
     }
+}
+
+/// The schema below the mark must be this program's: a copy is finished by the version that began.
+async fn require_unfinished(database: &mut impl Migrating) -> Result<(), OpenError> {
+    let below = format!(
+        "select coalesce(max(version), 0) from schema_version where version < {UNFINISHED}"
+    );
+    compare(database.number(&below).await?)
 }
 
 /// Applies the steps that are missing, all of them or none.
@@ -161,9 +207,8 @@ async fn run(database: &mut impl Migrating) -> Result<(), OpenError> {
 
 async fn apply_missing(database: &mut impl Migrating) -> Result<(), OpenError> {
     let found = version_of(database).await?;
-    let known = latest_version();
-    if found > known {
-        return Err(OpenError::Newer { found, known });
+    if found > latest_version() {
+        return compare(found);
     }
     for Migration { version, sql } in MIGRATIONS.iter().filter(|m| m.version > found) {
         let sql = in_words(sql, database.words());

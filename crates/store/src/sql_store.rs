@@ -9,7 +9,7 @@ use counterfoil_authority::store::{TokenIssue, Unavailable};
 use crate::engine::postgres::{Connecting, Postgres};
 use crate::engine::sqlite::{Memory, Sqlite};
 use crate::engine::{Engine, Figures, Listeners, Operation, Reach, Task};
-use crate::migrate::Older;
+use crate::migrate::{Expected, Older};
 use crate::url::DatabaseUrl;
 use crate::{OpenError, migrate, statements, tokens};
 
@@ -61,14 +61,24 @@ pub struct BackupProgress {
 ///
 /// [`OpenError`]: missing, of another version than this program, or not usable.
 pub async fn open(url: &DatabaseUrl, options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
+    let expected = Expected::Whole(options.older);
+    open_expecting(url, options, expected).await
+}
+
+/// Opens a store in the state that is expected of its schema.
+pub(crate) async fn open_expecting(
+    url: &DatabaseUrl,
+    options: OpenOptions,
+    expected: Expected,
+) -> Result<Arc<SqlStore>, OpenError> {
     let listeners = Listeners::default();
     let told = listeners.clone();
-    let OpenOptions { create, older, mmap_bytes, cache_bytes, connections_max, jitter } = options;
+    let OpenOptions { create, mmap_bytes, cache_bytes, connections_max, jitter, .. } = options;
     let engine: Arc<dyn Engine> = match url {
         DatabaseUrl::Sqlite(path) => {
             let path = path.clone();
             let memory = Memory { mmap_bytes, cache_bytes };
-            let opening = move || Sqlite::open(&path, create, older, memory, told);
+            let opening = move || Sqlite::open(&path, create, expected, memory, told);
             let opened = tokio::task::spawn_blocking(opening).await;
             Arc::new(opened.map_err(Unavailable::new)??)
         }
@@ -76,7 +86,7 @@ pub async fn open(url: &DatabaseUrl, options: OpenOptions) -> Result<Arc<SqlStor
             let connecting = Connecting {
                 url: url.text(),
                 create,
-                older,
+                expected,
                 sessions_max: connections_max,
                 jitter,
             };

@@ -96,9 +96,10 @@ impl From<OpenError> for Failure {
             text.push_str("; give --data, the data directory of the installation");
         }
         match error {
-            OpenError::Newer { .. } | OpenError::Older { .. } | OpenError::Empty => {
-                Self::Refused(text)
-            }
+            OpenError::Newer { .. }
+            | OpenError::Older { .. }
+            | OpenError::UnfinishedCopy
+            | OpenError::Empty => Self::Refused(text),
             _ => Self::Unavailable(text),
         }
     }

@@ -20,6 +20,7 @@ mod remote;
 mod resource;
 mod secret_input;
 mod serve;
+mod store;
 mod token;
 mod when;
 
@@ -60,6 +61,9 @@ enum Command {
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
+    /// The database as such
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Write database and keys to a new file under a passphrase, while the server runs
     Backup(local::SealedFileArgs),
     /// Bring a backup back into an empty data directory
@@ -146,6 +150,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Store(command) => store::run(command).await,
             Command::Backup(args) => backup::write(args).await,
             Command::Restore(args) => backup::restore(args).await,
             // These are run before; naming them keeps the list complete.

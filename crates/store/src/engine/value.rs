@@ -160,6 +160,11 @@ impl Row {
         Self(columns.into_iter())
     }
 
+    /// Its columns that nobody has read.
+    pub(crate) fn into_values(self) -> Vec<Value<'static>> {
+        self.0.collect()
+    }
+
     /// Text or nothing.
     pub(crate) fn text_or_null(
         &mut self,

@@ -11,7 +11,10 @@
 mod change_log;
 #[expect(dead_code, reason = "the tests of the server make their databases differently")]
 mod cluster;
+mod copy;
 mod failover;
+#[path = "../installation/mod.rs"]
+mod installation;
 mod nodes;
 mod outages;
 mod past_the_store;

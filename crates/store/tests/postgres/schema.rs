@@ -12,16 +12,16 @@ use super::cluster::Cluster;
 
 /// What every engine has to agree on.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Table {
+pub(crate) struct Table {
     /// The type, and whether it may be absent.
-    columns: BTreeMap<String, (String, bool)>,
+    pub(crate) columns: BTreeMap<String, (String, bool)>,
     /// The columns of each key, and whether it counts only for some rows.
-    unique: BTreeSet<(Vec<String>, bool)>,
+    pub(crate) unique: BTreeSet<(Vec<String>, bool)>,
 }
 
-type Schema = BTreeMap<String, Table>;
+pub(crate) type Schema = BTreeMap<String, Table>;
 
-fn of_sqlite(path: &Path) -> Schema {
+pub(crate) fn of_sqlite(path: &Path) -> Schema {
     let raw = rusqlite::Connection::open(path).unwrap();
     let list = |sql: &str, name: &str| -> Vec<(String, String, i64, i64)> {
         let mut statement = raw.prepare(sql).unwrap();
@@ -55,7 +55,7 @@ fn of_sqlite(path: &Path) -> Schema {
     schema
 }
 
-async fn of_postgres(cluster: &Cluster, database: &str) -> Schema {
+pub(crate) async fn of_postgres(cluster: &Cluster, database: &str) -> Schema {
     let client = cluster.client(database).await;
     let mut schema = Schema::new();
     let columns = "

@@ -7,7 +7,7 @@ use super::failure::failure;
 use super::session::Session;
 use super::words::WORDS;
 use crate::engine::{Failure, Words};
-use crate::migrate::{self, Migrating, Older, OpenError};
+use crate::migrate::{self, Expected, Migrating, Older, OpenError};
 
 /// Serialises nodes that migrate; the number is this program's own ("cntrfoil" in ASCII).
 /// Where advisory locks do nothing the primary key of `schema_version` refuses the second one.
@@ -25,23 +25,25 @@ set local lock_timeout = '4s'";
 pub(super) async fn run(
     session: &mut Session,
     create: bool,
-    older: Older,
+    expected: Expected,
 ) -> Result<(), OpenError> {
     // Looked at first: a node that has nothing to do needs neither the lock nor the right to it.
     let is_there =
         session.number("select (to_regclass('schema_version') is not null)::int").await?;
     if is_there == 0 {
         let made = if create {
-            migrate::settle(session, Older::Migrate).await
+            migrate::settle(session, Expected::Whole(Older::Migrate)).await
         } else {
             Err(OpenError::Empty)
         };
         return made;
     }
-    if migrate::version_of(session).await? == migrate::latest_version() {
+    if migrate::version_of(session).await? == expected.version()
+        && expected != Expected::UnfinishedCopy
+    {
         return Ok(());
     }
-    migrate::settle(session, older).await
+    migrate::settle(session, expected).await
 }
 
 #[async_trait]

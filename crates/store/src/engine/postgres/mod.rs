@@ -38,7 +38,7 @@ use self::pool::{Lanes, Pool};
 use self::transaction::{Open, Shared};
 use self::writing::Late;
 use super::{Engine, Failure, Figures, Listeners, Reach, Transaction, Work};
-use crate::migrate::Older;
+use crate::migrate::Expected;
 use crate::{BackupProgress, OpenError};
 
 pub use self::address::BadAddress;
@@ -63,8 +63,8 @@ pub(crate) struct Connecting<'a> {
     pub(crate) url: &'a str,
     /// Whether tables are made where there are none.
     pub(crate) create: bool,
-    /// What happens to a schema that is older than this program.
-    pub(crate) older: Older,
+    /// Which state of the schema is accepted.
+    pub(crate) expected: Expected,
     /// Sessions for transactions.
     pub(crate) sessions_max: u32,
     /// What the waits between repetitions are drawn from.
@@ -129,7 +129,7 @@ impl Postgres {
         let counters = Arc::new(Counters::default());
         let hosts = Arc::new(Hosts::new(address, Arc::clone(&counters)));
         let mut session = hosts.connect().await?;
-        migrating::run(&mut session, connecting.create, connecting.older).await?;
+        migrating::run(&mut session, connecting.create, connecting.expected).await?;
         let processors = thread::available_parallelism().map_or(1, NonZero::get);
         Ok(Self(Arc::new(Inner {
             pool: Pool::new(Arc::clone(&hosts), connecting.sessions_max.max(2)),

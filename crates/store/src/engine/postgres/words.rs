@@ -17,6 +17,7 @@ use crate::engine::Words;
 ///   that was not given out, and those in between that were running. A server that
 ///   crashed may give out numbers again that it had given to transactions which
 ///   left no trace.
+/// - `{number_on}` lets the numbers of the table `$1` go on behind `$2`.
 pub(super) const WORDS: Words = &[
     ("{text}", "text collate \"C\""),
     ("{int}", "bigint"),
@@ -35,5 +36,6 @@ pub(super) const WORDS: Words = &[
          || pg_current_snapshot()::text)",
     ),
     ("{clock}", "(extract(epoch from clock_timestamp()) * 1000000)::bigint"),
+    ("{number_on}", "setval(pg_get_serial_sequence($1, 'seq')::regclass, $2)"),
     ("{in_list_2}", "= any (string_to_array($2, ',')::bigint[])"),
 ];

@@ -38,7 +38,7 @@ impl SqliteConnection {
         let mut connection = Self::open_unchecked(file)?;
         let version = poll_once(Box::pin(migrate::version_of(&mut connection)));
         let version = version.ok_or_else(|| Failure::Statement(Box::new(Waited)))??;
-        if version == migrate::latest_version() {
+        if version == file.version() {
             Ok(connection)
         } else {
             Err(Failure::Broken(Box::new(migrate::OtherSchema)))
@@ -187,6 +187,8 @@ const WORDS: Words = &[
         from (select coalesce(max(seq), 0) + 1 as n from change_log))",
     ),
     ("{clock}", "null"),
+    // Inserting a number is enough for the ones after it.
+    ("{number_on}", "coalesce($1, $2)"),
     ("{in_list_2}", "in (select value from json_each('[' || $2 || ']'))"),
 ];
 

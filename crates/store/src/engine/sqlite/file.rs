@@ -24,6 +24,7 @@ struct Identity(u64, u64);
 pub(super) struct DatabaseFile {
     path: PathBuf,
     memory: Memory,
+    version: i64,
     known: Mutex<Option<Identity>>,
     /// Rises when another file, or none, is found; connections of older ones are dropped.
     generation: AtomicU64,
@@ -31,7 +32,13 @@ pub(super) struct DatabaseFile {
 
 impl DatabaseFile {
     /// Finds the file, or makes it readable by its owner alone.
-    pub(super) fn open(path: &Path, create: bool, memory: Memory) -> Result<Self, OpenError> {
+    /// Its connections find the schema in `version`, or are refused.
+    pub(super) fn open(
+        path: &Path,
+        create: bool,
+        memory: Memory,
+        version: i64,
+    ) -> Result<Self, OpenError> {
         let failed = |source| OpenError::File { path: path.to_owned(), source };
         if create {
             create_privately(path).map_err(failed)?;
@@ -40,6 +47,7 @@ impl DatabaseFile {
         Ok(Self {
             path: path.to_owned(),
             memory,
+            version,
             known: Mutex::new(Some(known)),
             generation: AtomicU64::new(0),
         })
@@ -53,6 +61,11 @@ impl DatabaseFile {
     /// How connections use memory.
     pub(super) const fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// The version in which connections must find the schema.
+    pub(super) const fn version(&self) -> i64 {
+        self.version
     }
 
     /// Which connections are still of use.

@@ -33,7 +33,7 @@ use self::file::DatabaseFile;
 use self::readers::Readers;
 use self::writer::{Message, Writer};
 use super::{Engine, Failure, Figures, Listeners, Reach, Waited, Work, poll_once};
-use crate::migrate::Older;
+use crate::migrate::Expected;
 use crate::{BackupProgress, migrate};
 
 /// Write operations that may wait for the writer; beyond, callers wait for a place.
@@ -104,13 +104,13 @@ impl Sqlite {
     pub(crate) fn open(
         path: &Path,
         create: bool,
-        older: Older,
+        expected: Expected,
         memory: Memory,
         listeners: Listeners,
     ) -> Result<Self, migrate::OpenError> {
-        let file = Arc::new(DatabaseFile::open(path, create, memory)?);
+        let file = Arc::new(DatabaseFile::open(path, create, memory, expected.version())?);
         let mut connection = SqliteConnection::open_first(&file)?;
-        let migrated = poll_once(Box::pin(migrate::settle(&mut connection, older)));
+        let migrated = poll_once(Box::pin(migrate::settle(&mut connection, expected)));
         migrated.ok_or_else(|| Failure::Statement(Box::new(Waited)))??;
         let counters = Arc::new(Counters::default());
         let (queue, receiver) = mpsc::channel(QUEUE_OPERATIONS_MAX);

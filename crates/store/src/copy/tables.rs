@@ -1,0 +1,200 @@
+//! The tables of the schema, in one place: what a copy takes over, and in which order.
+//!
+//! A test compares this list with the tables of both engines, so that no migration can add a
+//! table or a column that a copy would leave behind.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+/// A table, as far as a copy has to know it.
+pub(super) struct Table {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// How many of its columns, the first ones, are its primary key. They are never binary.
+    pub(super) key_columns: usize,
+    /// Whether the database gives out the numbers of its only key column, `seq`.
+    pub(super) numbered: bool,
+    /// Its columns, separated by spaces. What a database fills in by itself is missing: the
+    /// `owner` in the change log is a transaction of that very database.
+    columns: &'static str,
+}
+
+/// Every table but `schema_version`, a table before those that refer to it.
+const TABLES: [Table; 21] = [
+    Table {
+        name: "installation",
+        key_columns: 1,
+        numbered: false,
+        columns: "id installation created_at",
+    },
+    Table { name: "heartbeat", key_columns: 1, numbered: false, columns: "id beats" },
+    Table {
+        name: "key_record",
+        key_columns: 2,
+        numbered: false,
+        columns: "purpose id fingerprint created_at",
+    },
+    Table {
+        name: "realm",
+        key_columns: 1,
+        numbered: false,
+        columns: "name display_name enabled zone token_policy created_at updated_at version",
+    },
+    Table {
+        name: "unit",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm id name identifier external_id parent created_at updated_at version",
+    },
+    Table {
+        name: "person",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm username display_name emails attributes status unit group_names created_at \
+              updated_at version",
+    },
+    Table {
+        name: "grp",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm name description created_at",
+    },
+    Table { name: "group_member", key_columns: 3, numbered: false, columns: "realm grp username" },
+    Table {
+        name: "service",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm label name description url contact logo_url visibility grp entitlement_uri \
+              status unit token_policy forward_auth created_at updated_at version",
+    },
+    Table {
+        name: "client",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm name description roles scopes services unit limits enabled created_at \
+              updated_at version",
+    },
+    Table {
+        name: "role_grant",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm id subject_kind subject role unit service limits created_at created_by",
+    },
+    Table {
+        name: "token",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm sort_key kind name description owner_kind owner services scopes \
+              permissions networks doors enabled locked pending not_before expires_at \
+              revoked_at revoked_by revoked_reason created_at created_by activated_at \
+              max_usages used labels airlock sentinel draw_limit reserved returned unit parent \
+              version",
+    },
+    Table {
+        name: "token_service",
+        key_columns: 3,
+        numbered: false,
+        columns: "realm service sort_key",
+    },
+    Table {
+        name: "token_label",
+        key_columns: 4,
+        numbered: false,
+        columns: "realm name value sort_key",
+    },
+    Table {
+        name: "token_secret",
+        key_columns: 2,
+        numbered: false,
+        columns: "token id slot created_at not_before expires_at pepper hash cost found_by_hash",
+    },
+    Table {
+        name: "token_usage",
+        key_columns: 1,
+        numbered: false,
+        columns: "token first_at last_at last_ip total denied",
+    },
+    Table {
+        name: "event",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm id at kind outcome actor actor_token door source request_id token subject \
+              service reason times detail",
+    },
+    Table { name: "change_log", key_columns: 1, numbered: true, columns: "seq at kind realm name" },
+    Table {
+        name: "idempotency",
+        key_columns: 2,
+        numbered: false,
+        columns: "caller idem_key fingerprint answer expires_at",
+    },
+    Table { name: "usage_journal", key_columns: 1, numbered: true, columns: "seq bucket deltas" },
+    Table {
+        name: "lease",
+        key_columns: 1,
+        numbered: false,
+        columns: "name holder fence expires_at",
+    },
+];
+
+/// A table and the statements that copy it.
+pub(super) struct Copied {
+    /// The table.
+    pub(super) table: &'static Table,
+    /// The first `$1` rows in the order of the key.
+    pub(super) first: String,
+    /// The same behind a key; its length comes last.
+    pub(super) next: String,
+    /// Stores one row.
+    pub(super) insert: String,
+    /// How many rows there are.
+    pub(super) count: String,
+    /// Any row.
+    pub(super) any: String,
+    /// The highest number that was given out.
+    pub(super) last: String,
+}
+
+/// The tables in the order of the copy. The texts live as long as the program, because engines
+/// recognise a statement by where its text lies.
+pub(super) static ALL: LazyLock<Vec<Copied>> =
+    LazyLock::new(|| TABLES.iter().map(Copied::of).collect());
+
+impl Table {
+    /// Its columns.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &'static str> {
+        self.columns.split(' ')
+    }
+}
+
+impl Copied {
+    fn of(table: &'static Table) -> Self {
+        let name = table.name;
+        let columns = table.columns().collect::<Vec<_>>().join(", ");
+        let key = table.columns().take(table.key_columns).collect::<Vec<_>>().join(", ");
+        let behind = placeholders(table.key_columns);
+        let page = table.key_columns + 1;
+        let values = placeholders(table.columns().count());
+        Self {
+            table,
+            first: format!("select {columns} from {name} order by {key} limit $1"),
+            next: format!(
+                "select {columns} from {name} where ({key}) > ({behind}) \
+                 order by {key} limit ${page}"
+            ),
+            insert: format!("insert into {name} ({columns}) values ({values})"),
+            count: format!("select count(*) from {name}"),
+            any: format!("select 1 from {name} limit 1"),
+            last: format!("select max(seq) from {name}"),
+        }
+    }
+}
+
+fn placeholders(count: usize) -> String {
+    (1..=count).fold(String::new(), |mut text, place| {
+        let comma = if place > 1 { ", " } else { "" };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}${place}");
+        text
+    })
+}
