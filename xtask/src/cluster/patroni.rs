@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::daemon::{Daemon, kill_all_in};
 use super::place::Place;
-use super::sql::{SUPERUSER, create_database};
+use super::sql::{self, SUPERUSER, create_database};
 use crate::http::request;
 use crate::interrupt::until;
 
@@ -20,6 +20,9 @@ use crate::interrupt::until;
 const MEMBER_WITHIN: Duration = Duration::from_secs(90);
 /// Seconds for which a leader that is heard of no more keeps its office. Patroni allows no less.
 pub(crate) const LEADER_SECONDS: u64 = 20;
+/// Until it has asked Patroni twice, HAProxy leads to one machine after the other; so many
+/// connections to the primary in a row are no accident.
+const SETTLED: usize = 4;
 /// Machines with PostgreSQL.
 const MACHINES: usize = 2;
 
@@ -70,11 +73,16 @@ impl HighlyAvailable {
             machines.push(machine);
         }
         let (proxy, address) = start_proxy(place, &machines)?;
-        let url = until("the primary through HAProxy", MEMBER_WITHIN, || {
-            // It has not asked Patroni yet when its port is open.
-            Ok(super::sql::run(place, address, SUPERUSER, "select 1").ok())
-        })
-        .and_then(|_| create_database(place, address))?;
+        let first = machines.first().context("no machine")?;
+        create_database(place, first.postgres)?;
+        let mut in_a_row = 0;
+        until("the primary through HAProxy", MEMBER_WITHIN, || {
+            let writable = "select not pg_is_in_recovery()";
+            let said = sql::run(place, address, SUPERUSER, writable);
+            in_a_row = if said.is_ok_and(|said| said == "t") { in_a_row + 1 } else { 0 };
+            Ok((in_a_row == SETTLED).then_some(()))
+        })?;
+        let url = sql::url_of_nodes(place, address);
         Ok(Self { address, url, machines, proxy, etcd, etcd_at })
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::place::Place;
-use super::sql::{SUPERUSER, create_database};
+use super::sql::{SUPERUSER, create_database, url_of_nodes};
 use crate::clock::Deadline;
 use crate::command::{self, Show};
 
@@ -44,9 +44,9 @@ impl Single {
             directory.display()
         );
         place.write(&directory.join("data/postgresql.auto.conf"), &settings)?;
-        let mut single = Self { address, url: String::new(), directory };
+        let single = Self { address, url: url_of_nodes(place, address), directory };
         single.control(place, &["start"])?;
-        single.url = create_database(place, address)?;
+        create_database(place, address)?;
         Ok(single)
     }
 

@@ -28,15 +28,19 @@ pub(crate) fn run(place: &Place, at: SocketAddr, database: &str, sql: &str) -> R
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// Makes the role and the database of the nodes, and says where the nodes find it.
+/// Makes the role and the database of the nodes on the primary.
 ///
 /// # Errors
 ///
 /// Fails with what the database said.
-pub(crate) fn create_database(place: &Place, at: SocketAddr) -> Result<String> {
-    let password = &place.password;
-    let role = format!("create role {NODES} login password '{password}'");
-    run(place, at, SUPERUSER, &role)?;
-    run(place, at, SUPERUSER, &format!("create database {NODES} owner {NODES}"))?;
-    Ok(format!("postgres://{NODES}:{password}@{at}/{NODES}"))
+pub(crate) fn create_database(place: &Place, primary: SocketAddr) -> Result<()> {
+    let role = format!("create role {NODES} login password '{}'", place.password);
+    run(place, primary, SUPERUSER, &role)?;
+    run(place, primary, SUPERUSER, &format!("create database {NODES} owner {NODES}"))?;
+    Ok(())
+}
+
+/// Where nodes find their database.
+pub(crate) fn url_of_nodes(place: &Place, at: SocketAddr) -> String {
+    format!("postgres://{NODES}:{}@{at}/{NODES}", place.password)
 }
