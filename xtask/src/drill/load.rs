@@ -182,7 +182,14 @@ impl Worker {
             let after = self.ledger.entry(place).map_or(before.state, |entry| entry.state);
             if let Some(fault) = fault_of(active, self.node, sent, before.state, after) {
                 let (node, id) = (self.node + 1, &before.id);
-                self.ledger.fault(format!("{fault}: {id} by node {node}"));
+                let since = match before.state {
+                    State::Revoked { node, at } => {
+                        let late = sent.saturating_duration_since(at).as_secs_f64();
+                        format!(", {late:.2} s after node{} had answered", node + 1)
+                    }
+                    _ => String::new(),
+                };
+                self.ledger.fault(format!("{fault}: {id} by node{node}{since}"));
             }
         }
     }
