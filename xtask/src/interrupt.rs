@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_wait_ends_with_what_it_waits_for_or_says_what_was_missing() {
         let mut looks = 0;
-        let found = until("two looks", Duration::from_secs(60), || {
+        let found = until("two looks", Duration::from_mins(1), || {
             looks += 1;
             Ok((looks == 2).then_some(looks))
         });

@@ -17,7 +17,7 @@ use crate::interrupt::until;
 /// everybody on this machine.
 const DATABASE: &str = "COUNTERFOIL_DATA__DATABASE";
 /// How long a node may take until it is ready.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// One node.
 #[derive(Debug)]

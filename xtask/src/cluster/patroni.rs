@@ -4,6 +4,7 @@
 //! docs/operate/patroni.md recommends, but for etcd: one member of it is enough where no network
 //! can be cut.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -241,7 +242,8 @@ listen primary
 "
     );
     for Machine { name, postgres, rest, .. } in machines {
-        settings += &format!("  server {name} {postgres} check port {}\n", rest.port());
+        // Writing into a string cannot fail.
+        writeln!(settings, "  server {name} {postgres} check port {}", rest.port()).ok();
     }
     place.write(&directory.join("haproxy.cfg"), &settings)?;
     let mut haproxy = place.command("/usr/sbin/haproxy", &directory);

@@ -22,6 +22,8 @@ const SERVICE: &str = "drill";
 const PACE: Duration = Duration::from_millis(25);
 /// One token in so many is revoked.
 const REVOKED_ONE_IN: usize = 3;
+/// One verify in so many asks about the token that was issued last, wherever that was.
+const NEWEST_ONE_IN: usize = 4;
 /// Workers that verify, per node.
 const VERIFIERS: usize = 2;
 
@@ -175,7 +177,7 @@ impl Worker {
             // Visits all places in an order that looks like none.
             any =
                 any.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let newest = any >> 40 & 3 == 0;
+            let newest = (any >> 40).is_multiple_of(NEWEST_ONE_IN);
             let place = if newest { count - 1 } else { (any >> 33) % count };
             let Some(before) = self.ledger.entry(place) else { continue };
             let Some((active, sent)) = self.verify_one(&before.secret) else { continue };

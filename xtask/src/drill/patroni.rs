@@ -19,7 +19,7 @@ const BEFORE: Duration = Duration::from_secs(5);
 /// Load after the standby has taken over.
 const AFTER: Duration = Duration::from_secs(12);
 /// How long the standby may take: the leader's office, two rounds of Patroni, its recovery.
-const FAILOVER_WITHIN: Duration = Duration::from_secs(60);
+const FAILOVER_WITHIN: Duration = Duration::from_mins(1);
 /// How long the dead machine may take to follow the new primary.
 const RETURN_WITHIN: Duration = Duration::from_secs(90);
 

@@ -23,7 +23,7 @@ const AFTER: Duration = Duration::from_secs(10);
 /// How long a node keeps the lease without asking again, in microseconds as it is stored.
 const LEASE_MICROSECONDS: i64 = 150_000_000;
 /// The rest of the lease, the round of the next node, and some for a slow machine.
-const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(150 + 60 + 30);
+const TAKEN_OVER_WITHIN: Duration = Duration::from_mins(4);
 /// How long the first node may take to ask for the lease.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
