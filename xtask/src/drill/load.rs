@@ -22,6 +22,8 @@ const SERVICE: &str = "drill";
 const PACE: Duration = Duration::from_millis(25);
 /// One token in so many is revoked.
 const REVOKED_ONE_IN: usize = 3;
+/// How many times slower than its issues a node's revocations go.
+const REVOKED_EVERY: u32 = 3;
 /// One verify in so many asks about the token that was issued last, wherever that was.
 const NEWEST_ONE_IN: usize = 4;
 /// Workers that verify, per node.
@@ -149,9 +151,12 @@ impl Worker {
     }
 
     /// Revokes what it is given; what was not answered is asked again until it is.
+    ///
+    /// Slower than it is given work, so that some is left while nothing can be issued.
     fn revoke(&self, revocable: &Receiver<usize>) {
         let mut pending = None;
         while self.goes_on() {
+            pause(PACE * REVOKED_EVERY);
             let Some(place) = pending.take().or_else(|| revocable.try_recv().ok()) else {
                 continue;
             };
