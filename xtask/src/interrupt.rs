@@ -17,7 +17,7 @@ static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 /// How often a wait looks at what it waits for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// From now on the signals that end a program are noted only.
+/// From now on the first signal that would end this program is noted only; the second one ends it.
 ///
 /// # Errors
 ///
@@ -25,6 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(crate) fn listen() -> Result<()> {
     let asked = ASKED.get_or_init(Arc::default);
     for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // In this order: the first signal finds the note unwritten.
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(asked))?;
         signal_hook::flag::register(signal, Arc::clone(asked))?;
     }
     Ok(())
