@@ -65,6 +65,27 @@ pub(crate) const POSTGRESQL: Peer = Peer {
     needed_for: "nothing: the tests of the store on PostgreSQL fail without it",
     probe: Probe::Shell("ls /usr/lib/postgresql/*/bin/initdb"),
 };
+/// Decides which PostgreSQL is the primary.
+pub(crate) const PATRONI: Peer = Peer {
+    name: "Patroni",
+    package: "patroni",
+    needed_for: "the cluster and the failover drill",
+    probe: Probe::Shell("test -x /usr/bin/patroni"),
+};
+/// Where Patroni's members agree.
+pub(crate) const ETCD: Peer = Peer {
+    name: "etcd",
+    package: "etcd-server",
+    needed_for: "the cluster and the failover drill",
+    probe: Probe::Shell("test -x /usr/bin/etcd"),
+};
+/// Leads the nodes to the primary.
+pub(crate) const HAPROXY: Peer = Peer {
+    name: "HAProxy",
+    package: "haproxy",
+    needed_for: "the cluster and the failover drill",
+    probe: Probe::Shell("test -x /usr/sbin/haproxy"),
+};
 /// A full disk and one that vanishes are file systems that a test mounts.
 pub(crate) const MOUNTING: Peer = Peer {
     name: "the right to mount (root)",

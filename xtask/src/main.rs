@@ -7,9 +7,12 @@
 mod api_fuzz;
 mod bench;
 mod clock;
+mod cluster;
 mod command;
+mod drill;
 mod host;
 mod http;
+mod interrupt;
 mod openapi;
 mod python;
 mod report;
@@ -34,7 +37,9 @@ cargo xtask <command>
                            --bless records the checksum of a new migration
   openapi [--check]        write docs/reference/openapi.json, or compare with it
   fuzz                     which parsers are fuzzed today, and how
-  drill                    failure drills (not built yet)
+  cluster                  three nodes over a Patroni cluster on this machine, until Ctrl-C
+  drill [NAME]             break a cluster under load and count what is lost;
+                           `cargo xtask drill --help` lists the drills
 
 exit: 0 done, 1 something failed, 2 wrong usage or not available";
 
@@ -53,10 +58,8 @@ fn main() -> ExitCode {
         "tidy" => tidy::tidy(rest),
         "openapi" => openapi::openapi(rest),
         "fuzz" => Ok(fuzz()),
-        "drill" => {
-            println!("The failure drills come with a later issue; none exists yet.");
-            Ok(ExitCode::from(EXIT_USAGE))
-        }
+        "cluster" => cluster::cluster(rest),
+        "drill" => drill::drill(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ use crate::command::{self, Ran, Show};
 use crate::host::{self, FCGIWRAP, GIT, MOUNTING, NGINX, POSTGRESQL, PYTHON, Peer};
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
-use crate::{api_fuzz, openapi, python, scale, tidy};
+use crate::{api_fuzz, drill, openapi, python, scale, tidy};
 
 /// A gating run ends by itself before the 45 minutes it is given; a long one takes its time.
 const CI_LIMIT: Duration = Duration::from_mins(43);
@@ -93,6 +93,14 @@ fn everything(report: &mut Report, wish: &Wish, deadline: Deadline) {
     report.step("tests", || tests(wish, &missing, deadline));
     report.step("long proofs", || {
         if wish.long { scale::proof(deadline) } else { long_proofs(deadline) }
+    });
+    report.step("failover drills", || {
+        if wish.long {
+            return drill::proof(deadline);
+        }
+        Ok(Outcome::NotAsked(
+            "`cargo xtask test --long` or `cargo xtask drill` runs them".to_owned(),
+        ))
     });
     report.step("examples in documents", || documents(deadline));
     report.step("documents build", || {
