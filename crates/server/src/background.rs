@@ -28,9 +28,9 @@ use crate::tls::Certificates;
 const USAGE_EVERY: Duration = Duration::from_millis(500);
 /// Of usage that came in masses, one part in 248 each time: all of it within a minute.
 const SETTLE_EVERY: Duration = Duration::from_millis(250);
-/// What others revoke is refused here within 250 ms, nearly always: the wait for the next look,
-/// and as long again for the look itself on a busy machine. One statement each time.
-const CHANGES_EVERY: Duration = Duration::from_millis(100);
+/// What others revoke is refused here within 250 ms, nearly always: the wait for the next look is a
+/// fifth of that, and the rest is for a machine that is busy. One statement each time.
+const CHANGES_EVERY: Duration = Duration::from_millis(50);
 /// How soon a rotated key is in use.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Certificates are renewed weeks before they end.
