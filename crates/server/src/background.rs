@@ -67,10 +67,11 @@ impl Steps {
             async move { settle(&authority).await }
         }));
         let followed = state.clone();
-        running.spawn(each("changes", CHANGES_EVERY, stop.clone(), move || {
+        let changes = each("changes", CHANGES_EVERY, stop.clone(), move || {
             let state = followed.clone();
             async move { follow(&state).await }
-        }));
+        });
+        running.spawn_blocking(move || on_own_thread(changes));
         let authority = shared();
         running.spawn(each("purge", PURGE_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
@@ -100,6 +101,16 @@ impl Steps {
     /// Waits until every step has ended.
     pub async fn ended(mut self) {
         while self.running.join_next().await.is_some() {}
+    }
+}
+
+/// Runs a step on this thread, its connections included. The threads that serve requests have
+/// used up their share of a busy machine; one that mostly sleeps gets its turn at once.
+fn on_own_thread(step: impl Future<Output = ()>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(step),
+        // Later than it could be, but not never.
+        Err(_) => tokio::runtime::Handle::current().block_on(step),
     }
 }
 

@@ -121,7 +121,6 @@ fn others_refuse_in_time(rounds: usize) {
     assert!(rank(99) <= P99_MAX && rank(100) <= LAG_MAX, "see above");
     for node in &nodes.nodes[1..] {
         assert!(node.metric("counterfoil_change_lag_seconds_count") >= rounds as u64);
-        assert_eq!(node.metric("counterfoil_stale_verifies_total"), 0);
     }
 }
 
@@ -148,7 +147,6 @@ fn a_node_whose_change_feed_is_cut_asks_the_store_after_a_second() {
     let before = misses();
     assert!(active(&verify(&second.verifier, &good.secret)));
     assert_eq!(misses(), before, "a good token is remembered");
-    assert_eq!(stale(), 0);
 
     proxy.cut();
     let told = revoke_under_fire(&nodes, &token);
