@@ -75,6 +75,12 @@ impl Authority {
         Ok(more && self.flushed_last.load(Ordering::Relaxed) < BUSY_TOKENS)
     }
 
+    /// Trusts the cache from now on only while [`Authority::follow_changes`] sees the end of the
+    /// log.
+    pub fn follow(&self) {
+        self.cache.follow();
+    }
+
     /// Takes note of what was changed in the store, here or elsewhere, and returns how long ago
     /// each change was made; nodes compare their clocks there, so it is a measurement only.
     ///

@@ -9,7 +9,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use counterfoil_authority::authority::Authority;
 use counterfoil_authority::names::ClientName;
 
 use super::failure::Failure;
@@ -131,7 +130,7 @@ async fn serve_installation(
     let state = AppState::new(Arc::clone(&installation.authority), settings)
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
     // Before the first question is answered: from now on the cache is not trusted by itself.
-    follow_from_here(&installation.authority).await;
+    installation.authority.follow();
     let mut doors = vec![(main, Front::new(state.clone()))];
     let mut metrics = None;
     if let Some(listen) = config.metrics.listen {
@@ -149,14 +148,6 @@ async fn serve_installation(
     until_stopped(doors, signals, stopper, &stop, patience).await;
     steps.ended().await;
     Ok(())
-}
-
-/// Takes the place in the change log from which this node follows it. Where that fails, each
-/// verification asks the store until the background step comes through.
-async fn follow_from_here(authority: &Authority) {
-    if let Err(error) = authority.follow_changes().await {
-        warn!(error = %with_causes(&error), "the change log cannot be read yet");
-    }
 }
 
 async fn bind(
