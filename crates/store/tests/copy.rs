@@ -186,7 +186,7 @@ async fn a_lease_that_lives_is_a_server_unless_servers_are_locked_out() {
 async fn a_source_that_was_served_since_the_beginning_is_refused() {
     let both = Both::new().await;
     both.begin().await;
-    both.serve(|store| async move { store.ping().await.unwrap() }).await;
+    both.serve(|store| async move { store.ping().await.map(drop).unwrap() }).await;
     let refused = both.refusal(options()).await;
     assert!(matches!(refused, CopyError::SourceChanged), "{refused}");
     // Emptied, as the refusal says.
