@@ -33,9 +33,15 @@ impl Authority {
         self.flush(false).await
     }
 
-    /// The last flush: also writes refusals that are still being counted.
+    /// The last flush: also writes refusals that are still being counted, and gives the lease on
+    /// purging back, so that another node need not wait for its end.
     pub async fn close(&self) -> Result<usize, Unavailable> {
-        self.flush(true).await
+        let flushed = self.flush(true).await;
+        let lease = self.purging.lock().take();
+        if let Some(lease) = lease {
+            self.store.lease_end(&lease, self.now()).await?;
+        }
+        flushed
     }
 
     async fn flush(&self, closing: bool) -> Result<usize, Unavailable> {
@@ -125,7 +131,10 @@ impl Authority {
         let now = self.now();
         let until = now.plus_seconds(PURGE_LEASE_SECONDS);
         match self.store.lease_take(PURGE_LEASE, &self.node, now, until).await? {
-            Some(lease) => Ok(self.store.purge(now, Some(&lease)).await?.rows > 0),
+            Some(lease) => {
+                *self.purging.lock() = Some(lease.clone());
+                Ok(self.store.purge(now, Some(&lease)).await?.rows > 0)
+            }
             None => Ok(false),
         }
     }

@@ -45,7 +45,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
 use crate::slow::SlowHasher;
-use crate::store::{ChangeListener, LogPlace, Store};
+use crate::store::{ChangeListener, Lease, LogPlace, Store};
 use crate::usage::Ledger;
 
 /// What an operator may set about the rules.
@@ -113,6 +113,8 @@ pub struct Authority {
     /// The name of this process among those of the installation.
     node: String,
     followed: parking_lot::Mutex<Option<LogPlace>>,
+    /// The lease on purging, while this process has it.
+    purging: parking_lot::Mutex<Option<Lease>>,
     /// Tokens in the latest flush of usage.
     flushed_last: std::sync::atomic::AtomicUsize,
 }
@@ -172,6 +174,7 @@ impl Authority {
             node: node_name(&process_key),
             process_key,
             followed: parking_lot::Mutex::new(None),
+            purging: parking_lot::Mutex::new(None),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
         })
     }

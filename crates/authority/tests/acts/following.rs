@@ -207,6 +207,19 @@ async fn whoever_comes_back_to_another_log_forgets_everything() {
 }
 
 #[tokio::test]
+async fn a_node_that_stops_gives_back_its_lease() {
+    let world = World::new().await;
+    let node = Node::of(&world);
+    world.authority.purge().await.unwrap();
+    let now = world.authority.now();
+    let take = || world.store.lease_take("purge", "another node", now, now.plus_seconds(1));
+    assert_eq!(take().await.unwrap(), None);
+    assert!(!node.authority.purge().await.unwrap());
+    world.authority.close().await.unwrap();
+    assert!(take().await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_clock_more_than_two_seconds_off_the_databases_is_not_ready() {
     let world = World::new().await;
     world.authority.readiness().await.unwrap();

@@ -53,8 +53,11 @@ async fn a_primary_that_was_replaced_is_not_taken_for_one_again() {
     let primary = Cluster::start();
     primary.database("cf").await;
     let standby = primary.standby();
+    // The standby must have the schema before it is alone.
+    set(&primary, "synchronous_standby_names = '*'").await;
     let hosts = format!("postgres://cf@{},{}/cf", primary.host(), standby.host());
     let store = open(&DatabaseUrl::parse(&hosts).unwrap(), OpenOptions::default()).await.unwrap();
+    set(&primary, "synchronous_standby_names = ''").await;
     primary.end("immediate");
     standby.promote();
     timeout(PATIENCE, store.ping()).await.unwrap().unwrap();
