@@ -1,4 +1,6 @@
 //! A store that is down on command, to prove that no door takes "down" for "no".
+//!
+//! Length: one short passage for every operation of the store, which belong side by side.
 
 use std::net::IpAddr;
 use std::sync::Arc;
