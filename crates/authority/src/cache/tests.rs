@@ -242,3 +242,15 @@ fn what_is_read_while_the_cache_is_not_trusted_is_not_kept() {
     assert!(Arc::ptr_eq(&seen, &kept), "what was known is good again");
     assert_eq!(cache.stats().dropped_fills, 0);
 }
+
+#[test]
+fn what_is_new_outlives_what_nobody_asked_for_again() {
+    let cache = Cache::new(1 << 20);
+    let room = u32::try_from(cache.stats().capacity).unwrap();
+    for number in 0..room * 2 {
+        cache.fill(record(number, UserStatus::Active), cache.position(NOW));
+    }
+    let kept = |numbers: std::ops::Range<u32>| numbers.filter(|n| holds(&cache, *n)).count();
+    let (old, new) = (kept(0..room), kept(room..room * 2));
+    assert!(new > old * 3, "{old} old ones and {new} new ones are kept");
+}

@@ -368,6 +368,8 @@ impl Shard {
             } else {
                 let id = entry.id;
                 self.take(hash_of(&id), id);
+                // The newest entry has moved to this place: it is not the next to go.
+                self.hand += 1;
                 return;
             }
         }
