@@ -122,6 +122,21 @@ impl SqlStore {
         task.outcome()
     }
 
+    async fn read<P, T>(
+        &self,
+        reach: Reach,
+        parameters: P,
+        operation: Operation<P, T>,
+    ) -> Result<T, Unavailable>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let task = Task::new(parameters, operation);
+        self.engine.read(Arc::clone(&task) as _, reach).await?;
+        task.outcome()
+    }
+
     /// Runs one indexed read.
     pub(crate) async fn point<P, T>(
         &self,
@@ -132,9 +147,7 @@ impl SqlStore {
         P: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let task = Task::new(parameters, operation);
-        self.engine.read(Arc::clone(&task) as _, Reach::Point).await?;
-        task.outcome()
+        self.read(Reach::Point, parameters, operation).await
     }
 
     /// Runs one read of the change log.
@@ -147,9 +160,7 @@ impl SqlStore {
         P: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let task = Task::new(parameters, operation);
-        self.engine.read(Arc::clone(&task) as _, Reach::Feed).await?;
-        task.outcome()
+        self.read(Reach::Feed, parameters, operation).await
     }
 
     /// Runs a read that may take long.
@@ -162,9 +173,7 @@ impl SqlStore {
         P: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let task = Task::new(parameters, operation);
-        self.engine.read(Arc::clone(&task) as _, Reach::Scan).await?;
-        task.outcome()
+        self.read(Reach::Scan, parameters, operation).await
     }
 
     /// Counts a read of a token's record.

@@ -196,20 +196,24 @@ impl Cache {
         id: TokenId,
         look: impl FnOnce(&Entry) -> T,
     ) -> Option<T> {
-        let seen = self.is_trusted(now).then(|| {
-            self.tokens.with(id, |entry| (!entry.owner.is_stale()).then(|| look(entry))).flatten()
-        });
-        let seen = seen.flatten();
-        if seen.is_none() {
-            self.misses.fetch_add(1, Ordering::Relaxed);
-        }
-        seen
+        self.look(now, id, |entry| look(entry))
     }
 
     /// A cached token to keep for one request; `None` on a miss.
     pub(crate) fn token(&self, now: Timestamp, id: TokenId) -> Option<Arc<Entry>> {
-        let seen = self.is_trusted(now).then(|| self.tokens.get(id)).flatten();
-        let seen = seen.filter(|entry| !entry.owner.is_stale());
+        self.look(now, id, Arc::clone)
+    }
+
+    fn look<T>(
+        &self,
+        now: Timestamp,
+        id: TokenId,
+        look: impl FnOnce(&Arc<Entry>) -> T,
+    ) -> Option<T> {
+        let seen = self.is_trusted(now).then(|| {
+            self.tokens.with(id, |entry| (!entry.owner.is_stale()).then(|| look(entry))).flatten()
+        });
+        let seen = seen.flatten();
         if seen.is_none() {
             self.misses.fetch_add(1, Ordering::Relaxed);
         }

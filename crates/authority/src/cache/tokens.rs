@@ -295,10 +295,6 @@ impl Tokens {
         Some(look(entry))
     }
 
-    pub(super) fn get(&self, id: TokenId) -> Option<Arc<Entry>> {
-        self.with(id, Arc::clone)
-    }
-
     /// Puts the entry in unless `moved` says, under the shard's lock, that it is out of date.
     pub(super) fn insert_unless(&self, entry: &Arc<Entry>, moved: impl FnOnce() -> bool) -> bool {
         let hash = hash_of(&entry.id);
