@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::host::{self, VALGRIND, WRK};
+use crate::host::{self, POSTGRESQL, VALGRIND, WRK};
 use record::Record;
 use world::World;
 
@@ -25,6 +25,7 @@ cases (all but scale when none is named):
   forward-auth   GET /authz/{service} with Basic user:token, against hello
   issue          durable issue at 1, 8 and 64 clients, beside a raw group commit
   argon2         fast verifies while the queue for slow hashes is full
+  postgres       verify and durable issue on PostgreSQL, beside SQLite and pgbench
   inproc         one verify without HTTP: time, and instructions (callgrind)
   scale          10 k to 10 M tokens: cost of a verify, start-up, memory (only
                  when named, or with --long)
@@ -57,13 +58,14 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 7] = [
+const CASES: [(&str, Case); 8] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
     ("forward-auth", cases::forward_auth),
     ("issue", cases::issue),
     ("argon2", cases::argon2),
+    ("postgres", cases::postgres),
     ("scale", cases::scale),
 ];
 
@@ -121,7 +123,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
         println!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     };
-    let missing = host::provide(&[&WRK, &VALGRIND]);
+    let missing = host::provide(&[&WRK, &VALGRIND, &POSTGRESQL]);
     ensure!(!missing.contains(&&WRK), "nothing can be measured without wrk");
 
     let mut record = Record::new(&options);

@@ -2,6 +2,7 @@
 
 mod inproc;
 mod issue;
+mod postgres;
 mod scale;
 mod slow;
 
@@ -15,6 +16,7 @@ use crate::server::{DataDir, Server};
 
 pub(super) use inproc::inproc;
 pub(super) use issue::issue;
+pub(super) use postgres::postgres;
 pub(super) use scale::scale;
 pub(super) use slow::argon2;
 

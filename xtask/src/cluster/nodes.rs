@@ -15,7 +15,7 @@ use crate::interrupt::until;
 
 /// The variable that tells a node where its database is; an argument would show the password to
 /// everybody on this machine.
-const DATABASE: &str = "COUNTERFOIL_DATA__DATABASE";
+pub(crate) const DATABASE: &str = "COUNTERFOIL_DATA__DATABASE";
 /// How long a node may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
@@ -138,7 +138,11 @@ pub(crate) fn is_ready(node: SocketAddr) -> bool {
 }
 
 /// Every node of an installation needs the same keys.
-fn copy_keys(from: &Path, to: &Path) -> Result<()> {
+///
+/// # Errors
+///
+/// Fails when they cannot be copied.
+pub(crate) fn copy_keys(from: &Path, to: &Path) -> Result<()> {
     let copied = Command::new("cp").arg("-a").arg(from.join("keys")).arg(to).status()?;
     ensure!(copied.success(), "the keys cannot be copied");
     fs::metadata(to.join("keys"))?;

@@ -1,5 +1,6 @@
 //! A primary dies and its standby takes over; and commits that wait for a standby.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +86,33 @@ async fn after_a_crash_of_the_server_caches_start_anew() {
     let read = timeout(PATIENCE, store.changes_since(&place, 10)).await.unwrap().unwrap();
     assert_eq!(read.changes, [Change::Everything]);
     assert_eq!(store.changes_since(&read.place, 10).await.unwrap().changes, []);
+}
+
+/// One of its processes is killed, and the server recovers without having been started anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_within_a_running_server_caches_start_anew() {
+    let cluster = Cluster::start();
+    let url = cluster.database("cf").await;
+    let store = open(&url, OpenOptions::default()).await.unwrap();
+    let place = store.changes_end().await.unwrap();
+    assert_eq!(store.changes_since(&place, 10).await.unwrap().changes, []);
+    let victim = cluster.client("cf").await;
+    let pid: i32 = victim.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    let before = cluster.processes()[0].clone();
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    // It is heard of a moment later, and then the server takes nobody until it has recovered.
+    let recovered = timeout(PATIENCE, async {
+        loop {
+            let read = store.changes_since(&place, 10).await;
+            if let Some(read) = read.ok().filter(|read| !read.changes.is_empty()) {
+                return read;
+            }
+        }
+    });
+    let read = recovered.await.unwrap();
+    assert_eq!(read.changes, [Change::Everything]);
+    assert_eq!(store.changes_since(&read.place, 10).await.unwrap().changes, []);
+    assert_eq!(cluster.processes()[0], before, "the server as such lives on");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use crate::http::Api;
 use crate::server::{DataDir, Server};
 
 /// People that the new tokens go to, in turn.
-const USERS: u64 = 1_000;
+pub(super) const USERS: u64 = 1_000;
 
 /// Clients at the same time, with the bar where there is one.
 const CLIENTS: [(u32, Option<Bar>); 3] = [(1, None), (8, None), (64, Some(Bar::AtLeast(0.4)))];
@@ -33,7 +33,7 @@ pub(crate) fn issue(world: &World, into: &mut Record) -> Result<()> {
     let directory = DataDir::create(&world.binary, world.scratch("issue")?.join("store"))?;
     let one = one_issue(world, &directory)?;
     let (server, api) = serve(world, &directory, CACHE_BYTES, &[])?;
-    let requests = requests(&directory, &api)?;
+    let requests = issue_requests(&directory, &api, USERS)?;
     for (clients, bar) in CLIENTS {
         let mut ours = Vec::new();
         let mut bare = Vec::new();
@@ -78,9 +78,9 @@ fn one_issue(world: &World, directory: &DataDir) -> Result<OneIssue> {
 }
 
 /// Issues for one person after the other.
-fn requests(directory: &DataDir, api: &Api) -> Result<Requests> {
+pub(super) fn issue_requests(directory: &DataDir, api: &Api, users: u64) -> Result<Requests> {
     let lines = directory.path.join("users.txt");
-    let users: Vec<String> = (0..USERS).map(user_name).collect();
+    let users: Vec<String> = (0..users).map(user_name).collect();
     std::fs::write(&lines, users.join("\n") + "\n")?;
     let head = format!("POST {REALM}/tokens HTTP/1.1\r\nAuthorization: Bearer {}", api.key);
     let body = format!(

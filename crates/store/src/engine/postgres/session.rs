@@ -17,7 +17,7 @@ use super::failure::failure;
 use super::hosts::NotWritable;
 use super::tls::Trust;
 use super::value::row_of;
-use super::words::WORDS;
+use super::words::{WORDS, life};
 use crate::engine::{Failure, Row, Value, in_words};
 
 /// How long the server works on one statement.
@@ -36,6 +36,7 @@ pub(super) struct Session {
     statements: Mutex<HashMap<(usize, usize), Statement>>,
     warned: Arc<AtomicBool>,
     timeline: String,
+    life: String,
     generation: u64,
     pub(super) counters: Arc<Counters>,
 }
@@ -58,6 +59,7 @@ impl Session {
             statements: Mutex::default(),
             warned,
             timeline: String::new(),
+            life: String::new(),
             generation,
             counters: Arc::clone(counters),
         };
@@ -85,19 +87,22 @@ impl Session {
              where  current_setting('synchronous_commit') = 'off';
              select current_setting('transaction_read_only'),
                     case when not pg_is_in_recovery()
-                    then substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end",
+                    then substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) end,
+                    {}",
             STATEMENT_WAIT.as_millis(),
             LOCK_WAIT.as_millis(),
             THINKING_MAX.as_millis(),
+            life!(),
         );
         let said = self.simple(&ask).await.map_err(failure)?;
         let last = said.iter().rev().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) if row.len() == 2 => Some(row),
+            SimpleQueryMessage::Row(row) if row.len() == 3 => Some(row),
             _ => None,
         });
-        match last.map(|row| (row.get(0), row.get(1))) {
-            Some((Some("off"), Some(timeline))) => {
+        match last.map(|row| (row.get(0), row.get(1), row.get(2))) {
+            Some((Some("off"), Some(timeline), Some(life))) => {
                 timeline.clone_into(&mut self.timeline);
+                life.clone_into(&mut self.life);
                 Ok(())
             }
             _ => Err(Failure::Broken(Box::new(NotWritable))),
@@ -117,6 +122,11 @@ impl Session {
     /// The timeline of the server's log: a number that another primary does not share.
     pub(super) fn timeline(&self) -> &str {
         &self.timeline
+    }
+
+    /// The life of the server: after a crash it has another one.
+    pub(super) fn life(&self) -> &str {
+        &self.life
     }
 
     /// Whether the connection has ended.

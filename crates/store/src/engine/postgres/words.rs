@@ -2,6 +2,17 @@
 
 use crate::engine::Words;
 
+/// Between which crashes the server is: when it was started, and when its statistics began. It
+/// throws the statistics away when it recovers from a crash, also where only one of its processes
+/// was killed and the server as such lives on.
+macro_rules! life {
+    () => {
+        "((extract(epoch from pg_postmaster_start_time()) * 1000)::bigint || '.' \
+         || coalesce((extract(epoch from pg_stat_get_bgwriter_stat_reset_time()) * 1000)::bigint, 0))"
+    };
+}
+pub(super) use life;
+
 /// Types and table options of the migrations, and the clauses of statements.
 ///
 /// - Text compares by bytes, as in the other engine, so that ids, names and
@@ -13,8 +24,8 @@ use crate::engine::Words;
 /// - `{log_owner}` is the transaction that wrote a row of the change log. It is
 ///   written down by the column itself, so that nobody can forget it.
 /// - `{log_snapshot}` says which transactions had ended when a statement began:
-///   the timeline of the cluster and when its server was started, the first number that was running, the first
-///   that was not given out, and those in between that were running. A server that
+///   the timeline of the cluster and the life of its server, the first number that was running,
+///   the first that was not given out, and those in between that were running. A server that
 ///   crashed may give out numbers again that it had given to transactions which
 ///   left no trace.
 /// - `{number_on}` lets the numbers of the table `$1` go on behind `$2`.
@@ -31,9 +42,11 @@ pub(super) const WORDS: Words = &[
     ("{log_owner}", "bigint not null default (pg_current_xact_id()::text::bigint)"),
     (
         "{log_snapshot}",
-        "(substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.' \
-         || (extract(epoch from pg_postmaster_start_time()) * 1000)::bigint || ':' \
-         || pg_current_snapshot()::text)",
+        concat!(
+            "(substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) || '.' || ",
+            life!(),
+            " || ':' || pg_current_snapshot()::text)"
+        ),
     ),
     ("{clock}", "(extract(epoch from clock_timestamp()) * 1000000)::bigint"),
     ("{number_on}", "setval(pg_get_serial_sequence($1, 'seq')::regclass, $2)"),

@@ -55,9 +55,16 @@ enum Run {
     /// Durable, or taken back as the operation wished; this is what it changed.
     Done(Vec<Change>),
     /// The answer to the commit of this transaction did not come.
-    Lost { id: String, timeline: String, changes: Vec<Change>, why: Failure },
+    Lost { lost: Lost, changes: Vec<Change>, why: Failure },
     /// Done here, but not yet where it has to be.
     Unconfirmed(Vec<Change>),
+}
+
+/// A transaction whose answer did not come, and the server it was put to.
+struct Lost {
+    id: String,
+    timeline: String,
+    life: String,
 }
 
 /// What became of a transaction.
@@ -133,8 +140,8 @@ impl Inner {
                 self.listeners.tell(&changes);
                 Err(Unavailable::new(Unconfirmed))
             }
-            Run::Lost { id, timeline, changes, why } => {
-                let fate = timeout(LOOK_WAIT, self.fate(&id, &timeline)).await;
+            Run::Lost { lost, changes, why } => {
+                let fate = timeout(LOOK_WAIT, self.fate(&lost)).await;
                 match fate.unwrap_or(Fate::Unknown) {
                     Fate::Aborted => Ok(Some(why)),
                     Fate::Committed => {
@@ -154,11 +161,11 @@ impl Inner {
     }
 
     /// Asks the database what became of a transaction.
-    async fn fate(&self, id: &str, timeline: &str) -> Fate {
-        let ask = format!("select pg_xact_status('{id}'::xid8)");
+    async fn fate(&self, lost: &Lost) -> Fate {
+        let ask = format!("select pg_xact_status('{}'::xid8)", lost.id);
         loop {
             if let Ok(session) = self.hosts.connect().await {
-                if session.timeline() != timeline {
+                if session.timeline() != lost.timeline {
                     // Another primary gives out the same numbers for other transactions.
                     return Fate::Unknown;
                 }
@@ -168,6 +175,9 @@ impl Inner {
                     _ => None,
                 });
                 match said {
+                    // A server that crashed may have given the number to another transaction. Had
+                    // ours been committed it could not have.
+                    Some("committed") if session.life() != lost.life => return Fate::Unknown,
                     Some("committed") => return Fate::Committed,
                     Some("aborted") => return Fate::Aborted,
                     Some("in progress") | None => {}
@@ -213,8 +223,12 @@ async fn committed(
     };
     match open.id() {
         Some(id) => {
-            let (id, timeline) = (id.to_owned(), session.timeline().to_owned());
-            Ok(Run::Lost { id, timeline, changes, why })
+            let lost = Lost {
+                id: id.to_owned(),
+                timeline: session.timeline().to_owned(),
+                life: session.life().to_owned(),
+            };
+            Ok(Run::Lost { lost, changes, why })
         }
         // The commit is sent only when the number is known.
         None => Err(why),
