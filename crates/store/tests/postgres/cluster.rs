@@ -3,7 +3,7 @@
 //! The tests of the server's processes use it too.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -57,6 +57,26 @@ impl Cluster {
     /// Makes a standby the primary.
     pub(crate) fn promote(&self) {
         self.run("pg_ctl", &["-D", &self.data(), "-w", "promote"]);
+    }
+
+    /// Makes a cluster that takes encrypted connections only, on a port of all loopback addresses
+    /// of IPv4, with a certificate for `localhost` and 127.0.0.1.
+    pub(crate) fn encrypted(certificate: &Path, key: &Path, port: u16) -> Self {
+        let cluster = Self::with(&format!("listen_addresses = '0.0.0.0'\nport = {port}\n"));
+        cluster.end("fast");
+        for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = Path::new(&cluster.data()).join(to);
+            fs::copy(from, &to).unwrap();
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = user_of_server() {
+                chown(&to, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        cluster.set("ssl = on\n");
+        let rules = Path::new(&cluster.data()).join("pg_hba.conf");
+        fs::write(rules, "hostssl all all 127.0.0.0/8 trust\n").unwrap();
+        cluster.begin();
+        cluster
     }
 
     fn set(&self, settings: &str) {

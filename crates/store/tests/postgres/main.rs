@@ -22,3 +22,4 @@ mod plans;
 mod promises;
 mod proxy;
 mod schema;
+mod tls;
