@@ -113,7 +113,8 @@ async fn admit(
     }
 }
 
-async fn find(
+/// The client of this name.
+pub(crate) async fn find(
     tx: &mut Transaction<'_>,
     realm: &RealmName,
     name: &ClientName,

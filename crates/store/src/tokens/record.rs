@@ -1,4 +1,4 @@
-//! The one read that a cache miss costs: token, owner, parent and secrets in one statement.
+//! The one read that a cache miss costs: token, its person and its secrets in one statement.
 
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, ServiceLabel, Username};
@@ -13,8 +13,11 @@ use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{clients, codec};
 
 /// One row per secret. The secret comes first: a second row repeats all that follows.
+///
+/// What few tokens have, a client as their owner or a parent, is not joined: a server spends more
+/// on each table of a statement than on the rows it finds there.
 macro_rules! record {
-    ($condition:literal) => {
+    ($tokens:literal, $condition:literal) => {
         concat!(
             "
 select t.id, s.id, s.slot, s.created_at, s.not_before, s.expires_at, s.pepper, s.hash,
@@ -22,32 +25,36 @@ select t.id, s.id, s.slot, s.created_at, s.not_before, s.expires_at, s.pepper, s
        t.realm, t.kind, t.owner_kind, t.owner, t.services, t.scopes, t.permissions,
        t.networks, t.doors, t.enabled, t.locked, t.pending, t.revoked_at, t.not_before,
        t.expires_at, t.created_at, t.max_usages, t.parent,
-       case when q.id is not null and q.revoked_at is null then 0 else 1 end,
-       p.username, p.display_name, p.emails, p.status, p.unit, p.group_names,
-       case when c.name is null then 0 else 1 end,
-       c.realm, c.name, c.description, c.roles, c.scopes, c.services, c.unit, c.limits,
-       c.enabled, c.created_at, c.updated_at, c.version
-from   token t
-left   join token q on q.id = t.parent
-left   join person p on t.owner_kind = 'u' and p.realm = t.realm and p.username = t.owner
-left   join client c on t.owner_kind = 'c' and c.realm = t.realm and c.name = t.owner
+       p.username, p.display_name, p.emails, p.status, p.unit, p.group_names
+from   ",
+            $tokens,
+            " t
 left   join token_secret s on s.token = t.id
+left   join person p on t.owner_kind = 'u' and p.realm = t.realm and p.username = t.owner
 ",
             $condition
         )
     };
 }
 
-/// For an unknown id another token's row is read and dropped: reading nothing would be quicker, and
-/// time would tell whoever guesses ids which of them exist.
+/// The token with this id or the nearest one below, whose row is then read and dropped: reading
+/// nothing for an unknown id would be quicker, and time would tell whoever guesses ids which of
+/// them exist.
 const BY_ID: &str = record!(
-    "where  t.id = coalesce(
-    (select k.id from token k where k.id = $1),
-    (select max(k.id) from token k)
-)"
+    "(
+    select id, realm, kind, owner_kind, owner, services, scopes, permissions, networks, doors,
+           enabled, locked, pending, revoked_at, not_before, expires_at, created_at, max_usages,
+           parent
+    from   token
+    where  id <= $1
+    order  by id desc
+    limit  1
+)",
+    ""
 );
 
 const BY_HASH: &str = record!(
+    "token",
     "where  t.id = (
     select h.token
     from   token_secret h
@@ -56,6 +63,7 @@ const BY_HASH: &str = record!(
 );
 
 const SLOW_OF: &str = record!(
+    "token",
     "where  t.realm = $1
 and    t.owner_kind = 'u'
 and    t.owner = $2
@@ -73,16 +81,24 @@ and    exists (
 order  by t.sort_key desc"
 );
 
+/// A parent that is gone altogether counts as revoked: it has no row here.
+const PARENT: &str = "
+select 1
+from   token
+where  id = $1
+and    revoked_at is null";
+
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[BY_ID, BY_HASH, SLOW_OF];
+pub(super) const STATEMENTS: &[&str] = &[BY_ID, BY_HASH, SLOW_OF, PARENT];
 
 /// The record of a token.
 pub(super) async fn by_id(
     tx: &mut Transaction<'_>,
     id: TokenId,
 ) -> Result<Option<Record>, Failure> {
-    let found = records_of(tx.query(BY_ID, &values![&id]).await?)?.pop();
-    Ok(found.filter(|record| record.id == id))
+    let mut found = records_of(tx.query(BY_ID, &values![&id]).await?)?;
+    found.retain(|record| record.id == id);
+    Ok(completed(tx, found).await?.pop())
 }
 
 /// The record of the token with a secret that is found by its hash.
@@ -90,7 +106,8 @@ pub(super) async fn by_hash(
     tx: &mut Transaction<'_>,
     mac: Mac256,
 ) -> Result<Option<Record>, Failure> {
-    Ok(records_of(tx.query(BY_HASH, &values![mac.as_bytes()]).await?)?.pop())
+    let found = records_of(tx.query(BY_HASH, &values![mac.as_bytes()]).await?)?;
+    Ok(completed(tx, found).await?.pop())
 }
 
 /// The records of a person's tokens for a service that have a slow hash and are not revoked.
@@ -100,7 +117,26 @@ pub(super) async fn slow_of(
     user: &Username,
     service: &ServiceLabel,
 ) -> Result<Vec<Record>, Failure> {
-    Ok(records_of(tx.query(SLOW_OF, &values![realm, user, service]).await?)?)
+    let found = records_of(tx.query(SLOW_OF, &values![realm, user, service]).await?)?;
+    completed(tx, found).await
+}
+
+/// Reads what is not joined. It may be newer than the rest, never older.
+async fn completed(
+    tx: &mut Transaction<'_>,
+    mut records: Vec<Record>,
+) -> Result<Vec<Record>, Failure> {
+    for record in &mut records {
+        if let Owner::Client(name) = &record.owner {
+            let client = clients::find(tx, &record.realm, name).await?;
+            record.owner_facts =
+                client.map_or(OwnerFacts::Gone, |client| OwnerFacts::Client(client.into()));
+        }
+        if let Some(parent) = &record.parent {
+            record.parent_revoked = tx.row(PARENT, &values![parent]).await?.is_none();
+        }
+    }
+    Ok(records)
 }
 
 fn records_of(rows: Vec<Row>) -> Result<Vec<Record>, Inconsistent> {
@@ -157,8 +193,6 @@ fn record_of(
     let created_at = row.time("created_at")?;
     let max_usages = row.count_or_null("max_usages")?;
     let parent = row.token_or_null("parent")?;
-    // A parent that is gone altogether is revoked as well.
-    let parent_revoked = row.flag("parent_revoked")? && parent.is_some();
     let owner_facts = owner_facts(&owner, row)?;
     Ok(Record {
         id,
@@ -179,36 +213,23 @@ fn record_of(
         created_at,
         max_usages,
         parent,
-        parent_revoked,
+        parent_revoked: false,
         secrets: secret.into_iter().collect(),
     })
 }
 
 fn owner_facts(owner: &Owner, row: &mut Row) -> Result<OwnerFacts, Inconsistent> {
-    match owner {
-        Owner::User(username) => {
-            // The join has compared the name already.
-            if row.text_or_null("username")?.is_none() {
-                return Ok(OwnerFacts::Gone);
-            }
-            Ok(OwnerFacts::User(UserFacts {
-                username: username.clone(),
-                display_name: row.text_or_null("display_name")?,
-                email: row.json::<Vec<String>>("emails")?.into_iter().next(),
-                status: row.parsed("status", UserStatus::from_name)?,
-                unit: row.text_or_null("unit")?,
-                groups: codec::groups(row)?,
-            }))
-        }
-        Owner::Client(_) => {
-            for column in ["username", "display_name", "emails", "status", "unit", "groups"] {
-                row.text_or_null(column)?;
-            }
-            if row.flag("client")? {
-                Ok(OwnerFacts::Client(clients::client_of(row)?.into()))
-            } else {
-                Ok(OwnerFacts::Gone)
-            }
-        }
+    let Owner::User(username) = owner else { return Ok(OwnerFacts::Gone) };
+    // The join has compared the name already.
+    if row.text_or_null("username")?.is_none() {
+        return Ok(OwnerFacts::Gone);
     }
+    Ok(OwnerFacts::User(UserFacts {
+        username: username.clone(),
+        display_name: row.text_or_null("display_name")?,
+        email: row.json::<Vec<String>>("emails")?.into_iter().next(),
+        status: row.parsed("status", UserStatus::from_name)?,
+        unit: row.text_or_null("unit")?,
+        groups: codec::groups(row)?,
+    }))
 }

@@ -137,6 +137,8 @@ fn durable_issue(world: &World, copied: &Copied, into: &mut Record) -> Result<()
     let table = "create table bench_token (like token including all);
                  alter table bench_token owner to counterfoil";
     sql::run(&copied.place, at, sql::NODES, table)?;
+    // What follows a colon would be one of its variables; colons stand in quoted values only.
+    let row = row.replace(':', "' || chr(58) || '");
     let script = copied.place.directory.join("insert.sql");
     copied.place.write(&script, &format!("insert into bench_token values ({row});\n"))?;
 
