@@ -33,8 +33,8 @@ const PGBENCH_THREADS: &str = "2";
 const ROW: &str = "\
 select string_agg(
          case key
-           when 'id' then 'substr(md5(random()::text), 1, 12)'
-           when 'sort_key' then 'md5(random()::text)'
+           when 'id' then 'substr(md5(cast(random() as text)), 1, 12)'
+           when 'sort_key' then 'md5(cast(random() as text))'
            else quote_nullable(value)
          end, ', ' order by place)
 from   (select row_to_json(t) as row from token t where owner_kind = 'u' limit 1) found,
