@@ -111,7 +111,10 @@ impl Record {
     /// A case that could not be measured.
     pub(super) fn failed(&mut self, case: &str, error: &anyhow::Error) {
         self.failed = true;
-        self.figures.push(format!("- {case}: **could not be measured**: {error:#}"));
+        // The first line says what; a rival's program may have said it a hundred times.
+        let said = format!("{error:#}");
+        let first = said.lines().next().unwrap_or_default();
+        self.figures.push(format!("- {case}: **could not be measured**: {first}"));
     }
 
     /// Whether every case could be measured.
