@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::host::{self, POSTGRESQL, VALGRIND, WRK};
+use crate::host::{self, NPM, POSTGRESQL, VALGRIND, WRK};
 use record::Record;
 use world::World;
 
@@ -26,6 +26,8 @@ cases (all but scale when none is named):
   issue          durable issue at 1, 8 and 64 clients, beside a raw group commit
   argon2         fast verifies while the queue for slow hashes is full
   postgres       verify and durable issue on PostgreSQL, beside SQLite and pgbench
+  oauth          introspection beside hello and oidc-provider; refresh and
+                 enrolment beside durable issue
   inproc         one verify without HTTP: time, and instructions (callgrind)
   scale          10 k to 10 M tokens: cost of a verify, start-up, memory (only
                  when named, or with --long)
@@ -58,7 +60,7 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 8] = [
+const CASES: [(&str, Case); 9] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
@@ -66,6 +68,7 @@ const CASES: [(&str, Case); 8] = [
     ("issue", cases::issue),
     ("argon2", cases::argon2),
     ("postgres", cases::postgres),
+    ("oauth", cases::oauth),
     ("scale", cases::scale),
 ];
 
@@ -123,7 +126,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
         println!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     };
-    let missing = host::provide(&[&WRK, &VALGRIND, &POSTGRESQL]);
+    let missing = host::provide(&[&WRK, &VALGRIND, &POSTGRESQL, &NPM]);
     ensure!(!missing.contains(&&WRK), "nothing can be measured without wrk");
 
     let mut record = Record::new(&options);

@@ -96,6 +96,13 @@ pub(crate) const MOUNTING: Peer = Peer {
 /// The load generator of the benchmark.
 pub(crate) const WRK: Peer =
     Peer { name: "wrk", package: "wrk", needed_for: "the benchmark", probe: Probe::Program("wrk") };
+/// Installs and runs the rivals that are written for Node.js.
+pub(crate) const NPM: Peer = Peer {
+    name: "npm",
+    package: "npm",
+    needed_for: "oidc-provider, a rival of the benchmark",
+    probe: Probe::Program("npm"),
+};
 /// Counts instructions.
 pub(crate) const VALGRIND: Peer = Peer {
     name: "valgrind",

@@ -79,11 +79,37 @@ pub(crate) fn request(
     authorization: &str,
     body: &str,
 ) -> Result<Answer> {
+    let kind = "application/json";
+    send(address, &format!("{method} {path}"), authorization, kind, body)
+}
+
+/// Posts a form on a connection of its own.
+///
+/// # Errors
+///
+/// Fails when the server cannot be reached or does not speak HTTP.
+pub(crate) fn form(
+    address: SocketAddr,
+    path: &str,
+    authorization: &str,
+    body: &str,
+) -> Result<Answer> {
+    let kind = "application/x-www-form-urlencoded";
+    send(address, &format!("POST {path}"), authorization, kind, body)
+}
+
+fn send(
+    address: SocketAddr,
+    line: &str,
+    authorization: &str,
+    kind: &str,
+    body: &str,
+) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Authorization: {authorization}\r\nContent-Type: application/json\r\n\
+        "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
+         Authorization: {authorization}\r\nContent-Type: {kind}\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

@@ -11,7 +11,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
       grant_types: ['client_credentials'],
       redirect_uris: [],
       response_types: [],
-      token_endpoint_auth_method: 'client_secret_basic',
+      token_endpoint_auth_method: 'client_secret_post',
     },
   ],
   features: {

@@ -2,6 +2,7 @@
 
 mod inproc;
 mod issue;
+mod oauth;
 mod postgres;
 mod scale;
 mod slow;
@@ -16,6 +17,7 @@ use crate::server::{DataDir, Server};
 
 pub(super) use inproc::inproc;
 pub(super) use issue::issue;
+pub(super) use oauth::oauth;
 pub(super) use postgres::postgres;
 pub(super) use scale::scale;
 pub(super) use slow::argon2;

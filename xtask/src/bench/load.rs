@@ -57,9 +57,17 @@ pub(super) fn load(
     requests: &Requests,
     pressure: Pressure,
 ) -> Result<Measured> {
+    run(id, &mut generator(address, requests, pressure))
+}
+
+/// Runs a generator whose last line is the result against the process `id`.
+///
+/// # Errors
+///
+/// As [`load`].
+pub(super) fn run(id: u32, wrk: &mut Command) -> Result<Measured> {
     let before = cpu_ticks(id)?;
-    let mut wrk = generator(address, requests, pressure);
-    let ran = command::run(&mut wrk, Deadline::NEVER, Show::OnFailure)?;
+    let ran = command::run(wrk, Deadline::NEVER, Show::OnFailure)?;
     let ticks = cpu_ticks(id)? - before;
     ensure!(ran.ok(), "wrk failed: {}", ran.fault());
     let mut measured = parse(&ran.output)?;
@@ -240,12 +248,36 @@ pub(super) fn machine_facts() -> Vec<String> {
     ]
 }
 
-/// Makes a file that the generator reads.
+/// Makes a file that the generator reads: a request with a JSON body, or with none.
 ///
 /// # Errors
 ///
 /// Fails when it cannot be written.
 pub(super) fn template(path: &Path, head: &str, body: &str, line_length: usize) -> Result<PathBuf> {
+    write_template(path, head, "application/json", body, line_length)
+}
+
+/// The same with a form as the body.
+///
+/// # Errors
+///
+/// Fails when it cannot be written.
+pub(super) fn form_template(
+    path: &Path,
+    head: &str,
+    body: &str,
+    line_length: usize,
+) -> Result<PathBuf> {
+    write_template(path, head, "application/x-www-form-urlencoded", body, line_length)
+}
+
+fn write_template(
+    path: &Path,
+    head: &str,
+    kind: &str,
+    body: &str,
+    line_length: usize,
+) -> Result<PathBuf> {
     // Every request names the same host: its value changes nothing for either
     // server, and both get the same bytes.
     let length = body.replace("@LINE@", &"x".repeat(line_length)).len();
@@ -253,7 +285,7 @@ pub(super) fn template(path: &Path, head: &str, body: &str, line_length: usize) 
         format!("{head}\r\nHost: localhost\r\n\r\n")
     } else {
         format!(
-            "{head}\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+            "{head}\r\nHost: localhost\r\nContent-Type: {kind}\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         )
     };
