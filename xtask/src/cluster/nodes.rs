@@ -105,6 +105,25 @@ impl Node {
         Ok(())
     }
 
+    /// From its next start on it runs another program.
+    pub(crate) fn run(&mut self, binary: &Path) {
+        binary.clone_into(&mut self.binary);
+    }
+
+    /// Brings the schema up to date with `counterfoil migrate`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what it said.
+    pub(crate) fn migrate(&self) -> Result<()> {
+        let mut migrate = Command::new(&self.binary);
+        migrate.args(["migrate", "--data"]).arg(&self.data).env(DATABASE, &self.url);
+        let output = migrate.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`counterfoil migrate` failed: {said}");
+        Ok(())
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         self.daemon = None;

@@ -6,6 +6,7 @@ mod load;
 mod outage;
 mod patroni;
 mod single;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -21,13 +22,16 @@ cargo xtask drill [NAME...]     all of them without a name
   failover   the machine of the primary is killed: Patroni, PostgreSQL, everything
   restart    `pg_ctl restart -m immediate` of a single PostgreSQL, and a node killed with
              kill -9 while it holds a lease (waits until the lease has ended: four minutes)
+  upgrade    this version migrates under nodes of the one before, and joins them (builds that
+             one first; COUNTERFOIL_UPGRADE_FROM names another commit)
 
 exit: 0 held, 1 did not hold, 2 wrong usage";
 
 /// A drill: its name and what it proves.
 type Drill = (&'static str, fn(Deadline) -> Result<Vec<String>>);
 
-const DRILLS: [Drill; 2] = [("failover", patroni::failover), ("restart", single::restart)];
+const DRILLS: [Drill; 3] =
+    [("failover", patroni::failover), ("restart", single::restart), ("upgrade", upgrade::upgrade)];
 
 /// `cargo xtask drill [NAME...]`.
 pub(crate) fn drill(arguments: &[String]) -> Result<ExitCode> {
