@@ -13,10 +13,11 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
-    Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
-    LeaseStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
-    Pulse, Purged, Record, Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange,
+    BlastRadius, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn,
+    Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore, Initialised, Inserted, Installation,
+    InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, LogPlace, MemberChange,
+    NewClient, NewInstallation, Page, PageRequest, PeopleStore, Pulse, Purged, Record, Refresh,
+    Refreshed, Rehash, Returned, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange,
     TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
     Updated, UsageDelta, UserFilter,
 };
@@ -499,6 +500,46 @@ impl TokenStore for FailingStore {
     }
     async fn usage_settle(&self) -> Result<bool, Unavailable> {
         pass!(self.usage_settle())
+    }
+}
+
+#[async_trait]
+impl EnrolmentStore for FailingStore {
+    async fn enrol(&self, enrol: Enrol) -> Result<Enrolled, Unavailable> {
+        pass!(self.enrol(enrol))
+    }
+    async fn enrolled_device(
+        &self,
+        realm: &RealmName,
+        registration: TokenId,
+        device_key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Token>, Unavailable> {
+        pass!(self.enrolled_device(realm, registration, device_key, now))
+    }
+    async fn refresh(&self, refresh: Refresh) -> Result<Refreshed, Unavailable> {
+        pass!(self.refresh(refresh))
+    }
+    async fn enrolment_waiting(
+        &self,
+        realm: &RealmName,
+        user_code: &str,
+    ) -> Result<Option<Token>, Unavailable> {
+        pass!(self.enrolment_waiting(realm, user_code))
+    }
+    async fn count_return(&self, back: CountReturn) -> Result<Returned, Unavailable> {
+        pass!(self.count_return(back))
+    }
+    async fn blast_radius(&self, id: TokenId, now: Timestamp) -> Result<BlastRadius, Unavailable> {
+        pass!(self.blast_radius(id, now))
+    }
+    async fn enrolment_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        cause: Event,
+    ) -> Result<u64, Unavailable> {
+        pass!(self.enrolment_due(now, limit, cause))
     }
 }
 

@@ -35,7 +35,8 @@ struct Found {
 
 impl Found {
     fn of(entry: &Entry) -> Self {
-        let for_api = entry.profile.services.includes(COUNTERFOIL);
+        // A refresh token asks for access tokens; with itself it may only look at itself.
+        let for_api = entry.profile.services.includes(COUNTERFOIL) && entry.kind != Kind::AuthToken;
         Self { realm: entry.owner.realm.clone(), for_api, entry: None }
     }
 }
@@ -121,7 +122,7 @@ impl Authority {
         }
     }
 
-    async fn entry(&self, id: TokenId) -> Result<Option<Arc<Entry>>, Refusal> {
+    pub(super) async fn entry(&self, id: TokenId) -> Result<Option<Arc<Entry>>, Refusal> {
         let now = self.now();
         let known = self.cache.token(now, id);
         if known.is_some() {

@@ -11,6 +11,7 @@
 //! very next verify.
 
 mod clients;
+mod enrolment;
 mod events;
 mod installation;
 mod leases;
@@ -21,6 +22,10 @@ mod tokens;
 use std::sync::Arc;
 
 pub use clients::{ClientCreated, ClientStore, NewClient};
+pub use enrolment::{
+    BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
+    Refresh, Refreshed, Returned, SealEnrolment,
+};
 pub use events::{EventFilter, EventStore};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
@@ -137,6 +142,7 @@ pub trait Store:
     + ServiceStore
     + ClientStore
     + TokenStore
+    + EnrolmentStore
     + EventStore
     + Send
     + Sync
@@ -151,6 +157,7 @@ impl<T> Store for T where
         + ServiceStore
         + ClientStore
         + TokenStore
+        + EnrolmentStore
         + EventStore
         + Send
         + Sync

@@ -71,6 +71,7 @@ struct State {
     position: i64,
     answers: HashMap<(String, String), Answer>,
     leases: HashMap<String, leases::Held>,
+    families: tokens::Families,
     /// The time of the database's clock, if a test has one.
     clock: Option<Timestamp>,
     /// Changes of the method that runs.
