@@ -86,7 +86,7 @@ impl Authority {
         answer: &dyn EnrolAnswer,
     ) -> Result<EnrolAnswered, EnrolRefusal> {
         let now = self.now();
-        let origin = self.enrol_origin(&request);
+        let origin = origin_of(&request);
         self.check_facts(&request)?;
         let entry = self.prove(&request, &origin, now).await?;
         for _ in 0..DRAW_ATTEMPTS {
@@ -106,11 +106,6 @@ impl Authority {
             }
         }
         Err(EnrolRefusal::Other(Refusal::VersionMismatch))
-    }
-
-    /// Nobody is authenticated at this door but the holder of a shared secret.
-    fn enrol_origin(&self, request: &EnrolRequest<'_>) -> Origin {
-        Origin { actor: "enrolment".into(), ..Origin::anonymous(request.context.clone()) }
     }
 
     /// What a device tells of itself is shown in lists and logs.
@@ -408,6 +403,11 @@ impl Authority {
         self.ledger.refused(with_facts(event, request, None).refused());
         Ok(refusal)
     }
+}
+
+/// Nobody is authenticated at this door but the holder of a shared secret.
+fn origin_of(request: &EnrolRequest<'_>) -> Origin {
+    Origin { actor: "enrolment".into(), ..Origin::anonymous(request.context.clone()) }
 }
 
 /// What the device told of itself, for whoever asks later who drew.

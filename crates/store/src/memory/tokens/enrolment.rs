@@ -170,7 +170,9 @@ impl State {
         };
         if self.state_of(id, now) == TokenState::Exhausted {
             let late: Vec<TokenId> = self.drawn_from(id).filter(late).map(|t| t.id).collect();
-            late.into_iter().for_each(|late| self.time_out(late, &enrol.event));
+            for late in late {
+                self.time_out(late, &enrol.event);
+            }
         }
         let state = self.state_of(id, now);
         if state != TokenState::Active {
@@ -516,7 +518,9 @@ impl State {
             reached(token.device.as_ref().and_then(|device| device.request_ends_at))
         });
         let mut done = late.len();
-        late.into_iter().for_each(|id| self.time_out(id, cause));
+        for id in late {
+            self.time_out(id, cause);
+        }
         let idle = devices(self, &|token| {
             reached(token.device.as_ref().and_then(|device| device.idle_ends_at))
                 && token.revocation.is_none()
