@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use counterfoil_authority::access::AccessRecord;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
@@ -13,10 +14,10 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
+    AccessRevoke, AccessStore, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
     Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
     LeaseStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
-    Pulse, Purged, Record, Rehash, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange,
+    Pulse, Purged, Record, Rehash, Revocations, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange,
     TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
     Updated, UsageDelta, UserFilter,
 };
@@ -499,6 +500,39 @@ impl TokenStore for FailingStore {
     }
     async fn usage_settle(&self) -> Result<bool, Unavailable> {
         pass!(self.usage_settle())
+    }
+}
+
+#[async_trait]
+impl AccessStore for FailingStore {
+    async fn access_add(&self, record: AccessRecord) -> Result<(), Unavailable> {
+        pass!(self.access_add(record))
+    }
+    async fn access_find(&self, id: TokenId) -> Result<Option<AccessRecord>, Unavailable> {
+        pass!(self.access_find(id))
+    }
+    async fn access_revoke(&self, revoke: AccessRevoke) -> Result<bool, Unavailable> {
+        pass!(self.access_revoke(revoke))
+    }
+    async fn access_revoked(&self, id: TokenId) -> Result<bool, Unavailable> {
+        pass!(self.access_revoked(id))
+    }
+    async fn access_revocations(
+        &self,
+        realm: &RealmName,
+        now: Timestamp,
+        parents_since: Timestamp,
+        limit: u32,
+    ) -> Result<Revocations, Unavailable> {
+        pass!(self.access_revocations(realm, now, parents_since, limit))
+    }
+    async fn proof_use(
+        &self,
+        once: [u8; 32],
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.proof_use(once, expires_at, now))
     }
 }
 

@@ -10,6 +10,7 @@
 //! been told what changed. That order is what makes a revocation hold for the
 //! very next verify.
 
+mod access;
 mod clients;
 mod events;
 mod installation;
@@ -20,6 +21,7 @@ mod tokens;
 
 use std::sync::Arc;
 
+pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use events::{EventFilter, EventStore};
 pub use installation::{
@@ -137,6 +139,7 @@ pub trait Store:
     + ServiceStore
     + ClientStore
     + TokenStore
+    + AccessStore
     + EventStore
     + Send
     + Sync
@@ -151,6 +154,7 @@ impl<T> Store for T where
         + ServiceStore
         + ClientStore
         + TokenStore
+        + AccessStore
         + EventStore
         + Send
         + Sync
