@@ -12,6 +12,7 @@
 //! randomness: it cannot, because it depends on nothing that could.
 
 mod abuse;
+pub mod access;
 pub mod authority;
 pub mod cache;
 pub mod caller;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::access::claims;
 use crate::clock::{Entropy, NoEntropy};
 use crate::kind::Kind;
 
@@ -138,6 +139,9 @@ pub enum Shape {
     },
     /// 24 characters of the grouped alphabet, dashes and case already taken out.
     Grouped(Zeroizing<String>),
+    /// Three parts of base64url, the first of them a JSON object: perhaps an access token of ours,
+    /// under this `jti`. Nothing of it is believed yet.
+    Jwt(Option<TokenId>),
     /// Looks like one of ours, but the checksum is wrong: mistyped, never looked up.
     BadChecksum,
     /// Anything else, at most [`PRESENTED_LEN_MAX`] bytes long: perhaps a self-chosen secret.
@@ -148,6 +152,9 @@ pub enum Shape {
 
 /// Reads the shape of `presented` (shape and checksum, the first two steps of verify).
 pub fn shape_of(presented: &str, prefixes: &[Prefix]) -> Shape {
+    if claims::looks_like_jwt(presented) {
+        return Shape::Jwt(claims::jti_hint(presented));
+    }
     if presented.is_empty() || presented.len() > PRESENTED_LEN_MAX {
         return Shape::Impossible;
     }

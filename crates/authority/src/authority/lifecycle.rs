@@ -301,6 +301,9 @@ impl Authority {
     /// The presented token itself, for its holder.
     pub async fn self_token(&self, caller: &Caller) -> Result<Token, Refusal> {
         let found = self.store.token_find(&caller.realm, caller.token).await?;
+        if found.is_none() && caller.origin.actor_token != Some(caller.token) {
+            return Err(Refusal::BeyondGrant("an access token is ended where it was made"));
+        }
         let token = found.ok_or(Refusal::NotFound(Thing::Token))?;
         if token.kind.may_use_self() {
             Ok(token)

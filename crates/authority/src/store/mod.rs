@@ -10,6 +10,7 @@
 //! been told what changed. That order is what makes a revocation hold for the
 //! very next verify.
 
+mod access;
 mod clients;
 mod enrolment;
 mod events;
@@ -21,6 +22,7 @@ mod tokens;
 
 use std::sync::Arc;
 
+pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use enrolment::{
     BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
@@ -143,6 +145,7 @@ pub trait Store:
     + ClientStore
     + TokenStore
     + EnrolmentStore
+    + AccessStore
     + EventStore
     + Send
     + Sync
@@ -158,6 +161,7 @@ impl<T> Store for T where
         + ClientStore
         + TokenStore
         + EnrolmentStore
+        + AccessStore
         + EventStore
         + Send
         + Sync

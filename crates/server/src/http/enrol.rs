@@ -8,11 +8,12 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use counterfoil_authority::access::MintedAccess;
 use counterfoil_authority::authority::{
     Drawn, EnrolAnswer, EnrolRefusal, EnrolRequest, RefreshRefusal, RefreshRequest, RenderEnrolment,
 };
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{Constraint, DeviceFacts, Grant, POLL_SECONDS};
+use counterfoil_authority::enrolment::{Constraint, DeviceFacts, POLL_SECONDS};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
@@ -108,29 +109,15 @@ impl FromRequestParts<AppState> for Presented {
     }
 }
 
-/// An access token, ready to be handed out.
-#[derive(Debug, Clone)]
-struct Access {
-    token: String,
-    token_type: &'static str,
-    expires_in: i64,
-}
-
-/// The one place where this door makes access tokens.
-#[expect(clippy::unused_async, reason = "the branch that mints access tokens awaits here")]
-async fn access_token(
-    _state: &AppState,
-    grant: &Grant,
-    _now: Timestamp,
-) -> Result<Access, Refusal> {
-    let token_type = if grant.confirmation.is_some() { "DPoP" } else { "Bearer" };
-    Ok(Access { token: String::new(), token_type, expires_in: 0 })
-}
-
-fn enrolled(token: &Token, now: Timestamp, access: &Access, refresh: &ClearSecret) -> Vec<u8> {
+fn enrolled(
+    token: &Token,
+    now: Timestamp,
+    access: &MintedAccess,
+    refresh: &ClearSecret,
+) -> Vec<u8> {
     let body = Enrolled {
         token: TokenBody::of(token, now),
-        access_token: access.token.clone(),
+        access_token: access.secret.reveal().to_owned(),
         refresh_token: refresh.reveal().to_owned(),
         token_type: access.token_type,
         expires_in: access.expires_in,
@@ -158,7 +145,8 @@ struct Native<'a>(&'a AppState);
 #[async_trait]
 impl EnrolAnswer for Native<'_> {
     async fn prepare(&self, drawn: &Drawn) -> Result<RenderEnrolment, Refusal> {
-        let access = access_token(self.0, &drawn.grant, drawn.token.created_at).await?;
+        let now = drawn.token.created_at;
+        let access = self.0.authority.grant_access(&drawn.grant, now).await?;
         let secret = drawn.secret.clone();
         let public_url = self.0.settings.public_url.clone();
         Ok(Arc::new(move |token: &Token, _| {
@@ -260,7 +248,7 @@ pub async fn poll(
     let now = state.authority.now();
     match state.authority.refresh(request).await {
         Ok(refreshment) => {
-            let access = access_token(&state, &refreshment.grant, now).await?;
+            let access = state.authority.grant_access(&refreshment.grant, now).await?;
             let body = enrolled(&refreshment.token, now, &access, &refreshment.secret);
             Ok(json_bytes(StatusCode::CREATED, body))
         }

@@ -271,6 +271,7 @@ impl World {
             services: None,
             unit: None,
             limits: Limits::default(),
+            access: counterfoil_authority::access::AccessSettings::default(),
             enabled: true,
             created_at: Self::at(0),
             updated_at: Self::at(0),

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 24] = [
+const TABLES: [Table; 27] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -72,7 +72,7 @@ const TABLES: [Table; 24] = [
         key_columns: 2,
         numbered: false,
         columns: "realm name description roles scopes services unit limits enabled created_at \
-              updated_at version",
+              updated_at version access",
     },
     Table {
         name: "role_grant",
@@ -151,6 +151,19 @@ const TABLES: [Table; 24] = [
         numbered: false,
         columns: "name holder fence expires_at",
     },
+    Table {
+        name: "access_token",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm pepper hash facts expires_at",
+    },
+    Table {
+        name: "access_revocation",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm revoked_at expires_at",
+    },
+    Table { name: "proof", key_columns: 1, numbered: false, columns: "once expires_at" },
 ];
 
 /// A table and the statements that copy it.

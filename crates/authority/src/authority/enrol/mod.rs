@@ -3,6 +3,7 @@
 //! Prove the secret, judge the conditions, draft the auth token, have the door write its answer,
 //! then count and store everything in one transaction.
 
+mod access;
 mod answer;
 mod child;
 
@@ -88,7 +89,7 @@ impl Authority {
         let now = self.now();
         let origin = origin_of(&request);
         self.check_facts(&request)?;
-        let entry = self.prove(&request, &origin, now).await?;
+        let entry = self.prove_registration(&request, &origin, now).await?;
         for _ in 0..DRAW_ATTEMPTS {
             let found = self.store.token_find(request.realm, entry.id).await;
             let found = found.map_err(Refusal::from)?;
@@ -148,7 +149,7 @@ impl Authority {
 
     /// The registration token whose right secret was presented. Unknown, mistyped, wrong and
     /// retired look the same.
-    async fn prove(
+    async fn prove_registration(
         &self,
         request: &EnrolRequest<'_>,
         origin: &Origin,

@@ -71,6 +71,8 @@ pub(super) fn decide_matched(
         expires_at: entry.validity.expires_at(),
         remaining: None,
         former_secret: matched == Matched::Former,
+        access: entry.access().map(Arc::clone),
+        issues_until: entry.validity.expires_at(),
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }
@@ -176,7 +178,8 @@ fn judge_policy(
 ) -> Result<(), Reason> {
     // Client keys are bounded by their role; a policy about people's tokens must not be able
     // to lock the last administrator out.
-    if entry.kind == Kind::ClientKey {
+    let of_client = matches!(entry.owner.facts, OwnerFacts::Client(_));
+    if entry.kind == Kind::ClientKey || (entry.kind == Kind::AccessToken && of_client) {
         return Ok(());
     }
     let created = entry.created_at.micros();
