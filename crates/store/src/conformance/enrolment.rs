@@ -1,4 +1,6 @@
 //! Promises about drawing from registration tokens, and about what waits, ends and is told.
+//!
+//! Length: one promise after the other, each short, about one set of rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
