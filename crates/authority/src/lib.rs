@@ -17,6 +17,7 @@ pub mod authority;
 pub mod cache;
 pub mod caller;
 pub mod clock;
+pub mod enrolment;
 pub mod event;
 pub mod keys;
 pub mod kind;

@@ -287,6 +287,28 @@ pub fn generate_grouped(entropy: &dyn Entropy) -> Result<ClearSecret, NoEntropy>
     Ok(ClearSecret::new(text))
 }
 
+/// Letters of a code that one person reads to another: no vowels, so that no word comes out, and
+/// none that look alike (RFC 8628 section 6.1).
+const CODE: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+
+/// Makes a user code, `XXXX-XXXX`: 34 random bits for a day, and only administrators may use it.
+pub fn generate_user_code(entropy: &dyn Entropy) -> Result<String, NoEntropy> {
+    let mut letters = [0; 8];
+    fill_from(CODE, entropy, &mut letters)?;
+    let (head, tail) = letters.split_at(4);
+    let half = |letters: &[u8]| letters.iter().map(|&b| char::from(b)).collect::<String>();
+    Ok(format!("{}-{}", half(head), half(tail)))
+}
+
+/// The normal form of a user code as somebody typed it: capital letters, one dash.
+pub fn user_code_of(typed: &str) -> Option<String> {
+    let letters: String =
+        typed.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_uppercase()).collect();
+    let known = letters.bytes().all(|b| CODE.contains(&b));
+    let (head, tail) = (letters.get(..4)?, letters.get(4..)?);
+    (known && tail.len() == 4).then(|| format!("{head}-{tail}"))
+}
+
 /// Fills `out` with uniformly drawn characters of `alphabet`.
 ///
 /// Rejection sampling: bytes beyond the largest multiple of the alphabet's

@@ -44,11 +44,7 @@ impl KeyFile {
     }
 
     /// A fresh key.
-    fn generate(
-        purpose: KeyPurpose,
-        id: KeyId,
-        entropy: &dyn Entropy,
-    ) -> Result<Self, NoEntropy> {
+    fn generate(purpose: KeyPurpose, id: KeyId, entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
         let key = match purpose {
             KeyPurpose::SignRs256 => Key::of_document(id, generate_rsa().ok_or(NoEntropy)?),
             _ => Key::generate(id, entropy)?,

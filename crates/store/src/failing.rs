@@ -14,12 +14,13 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    AccessRevoke, AccessStore, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
+    AccessRevoke, AccessStore, BlastRadius, ChangeListener, ChangesRead, ClientCreated,
+    ClientStore, Consumed, CountReturn, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
     Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
     LeaseStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
-    Pulse, Purged, Record, Rehash, Revocations, Rotated, ServiceDeleted, ServiceStore, Store, TokenChange,
-    TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
-    Updated, UsageDelta, UserFilter,
+    Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned, Revocations, Rotated,
+    ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter, TokenIssue, TokenRotate,
+    TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -533,6 +534,46 @@ impl AccessStore for FailingStore {
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
         pass!(self.proof_use(once, expires_at, now))
+    }
+}
+
+#[async_trait]
+impl EnrolmentStore for FailingStore {
+    async fn enrol(&self, enrol: Enrol) -> Result<Enrolled, Unavailable> {
+        pass!(self.enrol(enrol))
+    }
+    async fn enrolled_device(
+        &self,
+        realm: &RealmName,
+        registration: TokenId,
+        device_key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Token>, Unavailable> {
+        pass!(self.enrolled_device(realm, registration, device_key, now))
+    }
+    async fn refresh(&self, refresh: Refresh) -> Result<Refreshed, Unavailable> {
+        pass!(self.refresh(refresh))
+    }
+    async fn enrolment_waiting(
+        &self,
+        realm: &RealmName,
+        user_code: &str,
+    ) -> Result<Option<Token>, Unavailable> {
+        pass!(self.enrolment_waiting(realm, user_code))
+    }
+    async fn count_return(&self, back: CountReturn) -> Result<Returned, Unavailable> {
+        pass!(self.count_return(back))
+    }
+    async fn blast_radius(&self, id: TokenId, now: Timestamp) -> Result<BlastRadius, Unavailable> {
+        pass!(self.blast_radius(id, now))
+    }
+    async fn enrolment_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        cause: Event,
+    ) -> Result<u64, Unavailable> {
+        pass!(self.enrolment_due(now, limit, cause))
     }
 }
 

@@ -163,11 +163,16 @@ pub(super) mod micros {
     use crate::clock::Timestamp;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-    pub(in super::super) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        at: &Timestamp,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_i64(at.micros())
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Timestamp, D::Error> {
         i64::deserialize(from).map(Timestamp::from_micros)
     }
 }
@@ -179,11 +184,16 @@ pub(super) mod id_text {
 
     use crate::secret::TokenId;
 
-    pub(in super::super) fn serialize<S: Serializer>(id: &TokenId, to: S) -> Result<S::Ok, S::Error> {
+    pub(in super::super) fn serialize<S: Serializer>(
+        id: &TokenId,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_str(id.as_str())
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TokenId, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<TokenId, D::Error> {
         let text = String::deserialize(from)?;
         TokenId::parse(&text).ok_or_else(|| D::Error::custom("no id of a token"))
     }
@@ -267,9 +277,13 @@ mod tests {
             encode(&header, &claims, key).unwrap()
         };
         let own = signer.encoding();
-        assert!(read_all(&keys, &forged(Algorithm::EdDSA, TYP, signer.kid(), false, own)).is_some());
+        assert!(
+            read_all(&keys, &forged(Algorithm::EdDSA, TYP, signer.kid(), false, own)).is_some()
+        );
         let long = "application/at+jwt";
-        assert!(read_all(&keys, &forged(Algorithm::EdDSA, long, signer.kid(), false, own)).is_some());
+        assert!(
+            read_all(&keys, &forged(Algorithm::EdDSA, long, signer.kid(), false, own)).is_some()
+        );
         let public = serde_json::to_string(signer.public()).unwrap();
         let hmac = EncodingKey::from_secret(public.as_bytes());
         let strange = SigningKeys::generate(&SeededEntropy::new(2)).unwrap();

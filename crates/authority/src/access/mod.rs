@@ -167,6 +167,10 @@ impl Confirmation {
     }
 }
 
+/// How the subject of an enrolled device begins. What a device says of itself is its own claim:
+/// without the prefix one could call itself by a person's name.
+pub const DEVICE_PREFIX: &str = "device:";
+
 /// What an access token is to be.
 #[derive(Debug, Clone)]
 pub struct AccessGrant<'a> {
@@ -216,6 +220,11 @@ pub struct AccessFacts {
 }
 
 impl AccessFacts {
+    /// Whether it speaks for an enrolled device, and not for the owner of its parent.
+    pub fn is_of_device(&self) -> bool {
+        self.subject.starts_with(DEVICE_PREFIX)
+    }
+
     /// When it counts; `None` if never. It has no beginning of its own: another node's clock may
     /// be a little behind that of the one that made it.
     pub(crate) fn validity(&self) -> Option<Validity> {
@@ -224,7 +233,11 @@ impl AccessFacts {
 
     /// Its scopes one by one; `None` if one of them is none.
     pub(crate) fn scopes(&self) -> Option<Vec<Scope>> {
-        self.scope.split(' ').filter(|word| !word.is_empty()).map(|w| Scope::parse(w).ok()).collect()
+        self.scope
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .map(|w| Scope::parse(w).ok())
+            .collect()
     }
 
     /// The services that it is for; `None` if one of them is no label.

@@ -117,8 +117,7 @@ pub fn check(proof: &str, wanted: ProofFor<'_>, now: Timestamp) -> Result<Proof,
     rules.validate_exp = false;
     rules.validate_aud = false;
     rules.required_spec_claims.clear();
-    let claims =
-        decode::<Claims>(proof, &key, &rules).map_err(|_| ProofFault::Signature)?.claims;
+    let claims = decode::<Claims>(proof, &key, &rules).map_err(|_| ProofFault::Signature)?.claims;
     check_claims(&claims, wanted, now)?;
     let mut once = Sha256::new();
     once.update(jkt.as_bytes());
@@ -170,9 +169,9 @@ fn check_claims(claims: &Claims, wanted: ProofFor<'_>, now: Timestamp) -> Result
     if !(newest..=oldest).contains(&age) {
         return Err(ProofFault::Time);
     }
-    let expected = wanted.access_token.map(|token| {
-        data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(token.as_bytes()))
-    });
+    let expected = wanted
+        .access_token
+        .map(|token| data_encoding::BASE64URL_NOPAD.encode(&Sha256::digest(token.as_bytes())));
     if expected.is_some() && claims.ath != expected {
         return Err(ProofFault::AccessToken);
     }

@@ -51,8 +51,7 @@ impl Signer {
         let bad = BadSigningKey { purpose, id: key.id() };
         let alg = SigningAlg::of_purpose(purpose).ok_or(bad)?;
         let encoding = encoding_key(alg, &key).ok_or(bad)?;
-        let mut public =
-            Jwk::from_encoding_key(&encoding, alg.algorithm()).map_err(|_| bad)?;
+        let mut public = Jwk::from_encoding_key(&encoding, alg.algorithm()).map_err(|_| bad)?;
         let kid = public.thumbprint(ThumbprintHash::SHA256).map_err(|_| bad)?;
         public.common.key_id = Some(kid.clone());
         public.common.public_key_use = Some(PublicKeyUse::Signature);
@@ -165,18 +164,13 @@ impl SigningKeys {
     /// The key that signs at `now`; `None` if the installation has none of this algorithm.
     pub(crate) fn current(&self, alg: SigningAlg, now: Timestamp) -> Option<&Signer> {
         let own = || self.signers.iter().filter(move |signer| signer.alg == alg);
-        let active =
-            |signer: &&Signer| signer.added_at.plus_seconds(ACTIVATION_SECONDS) <= now;
+        let active = |signer: &&Signer| signer.added_at.plus_seconds(ACTIVATION_SECONDS) <= now;
         own().filter(active).next_back().or_else(|| own().next())
     }
 
     /// The keys whose signatures count at `now`: a former one until `overlap_seconds` after its
     /// successor began to sign.
-    pub fn counting(
-        &self,
-        now: Timestamp,
-        overlap_seconds: i64,
-    ) -> impl Iterator<Item = &Signer> {
+    pub fn counting(&self, now: Timestamp, overlap_seconds: i64) -> impl Iterator<Item = &Signer> {
         let over = move |next: &&Signer| {
             next.added_at.plus_seconds(ACTIVATION_SECONDS + overlap_seconds) <= now
         };
@@ -218,14 +212,16 @@ mod tests {
     fn a_new_key_is_published_before_it_signs_and_the_former_one_counts_for_the_overlap() {
         let of = |id, at| signer(KeyPurpose::SignEdDsa, id, at);
         let keys = SigningKeys::new(vec![of(2, 1000), of(1, 0)]);
-        let signs = |at| {
-            keys.current(SigningAlg::EdDsa, Timestamp::from_seconds(at)).unwrap().key.id()
-        };
+        let signs =
+            |at| keys.current(SigningAlg::EdDsa, Timestamp::from_seconds(at)).unwrap().key.id();
         assert_eq!([signs(999), signs(1004), signs(1005)], [1, 1, 2]);
         let counting = |at| -> Vec<KeyId> {
             keys.counting(Timestamp::from_seconds(at), 300).map(|s| s.key.id()).collect()
         };
-        assert_eq!([counting(1000), counting(1304), counting(1305)], [vec![1, 2], vec![1, 2], vec![2]]);
+        assert_eq!(
+            [counting(1000), counting(1304), counting(1305)],
+            [vec![1, 2], vec![1, 2], vec![2]]
+        );
         assert!(keys.current(SigningAlg::Rs256, Timestamp::EPOCH).is_none());
     }
 

@@ -36,7 +36,8 @@ struct Found {
 
 impl Found {
     fn of(entry: &Entry) -> Self {
-        let for_api = entry.profile.services.includes(COUNTERFOIL);
+        // A refresh token asks for access tokens; with itself it may only look at itself.
+        let for_api = entry.profile.services.includes(COUNTERFOIL) && entry.kind != Kind::AuthToken;
         Self { realm: entry.owner.realm.clone(), for_api, entry: None }
     }
 }

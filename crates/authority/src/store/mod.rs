@@ -12,6 +12,7 @@
 
 mod access;
 mod clients;
+mod enrolment;
 mod events;
 mod installation;
 mod leases;
@@ -23,6 +24,10 @@ use std::sync::Arc;
 
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use clients::{ClientCreated, ClientStore, NewClient};
+pub use enrolment::{
+    BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
+    Refresh, Refreshed, Returned, SealEnrolment,
+};
 pub use events::{EventFilter, EventStore};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
@@ -140,6 +145,7 @@ pub trait Store:
     + ClientStore
     + TokenStore
     + AccessStore
+    + EnrolmentStore
     + EventStore
     + Send
     + Sync
@@ -155,6 +161,7 @@ impl<T> Store for T where
         + ClientStore
         + TokenStore
         + AccessStore
+        + EnrolmentStore
         + EventStore
         + Send
         + Sync

@@ -62,6 +62,7 @@ impl World {
             identifier: None,
             external_id: None,
             parent: None,
+            device: None,
             created_at: now,
             updated_at: now,
             version: 1,

@@ -15,6 +15,7 @@ pub mod grants;
 pub mod groups;
 pub mod health;
 pub mod metrics;
+pub mod oauth;
 pub mod policy;
 pub mod possession;
 pub mod precondition;
@@ -164,6 +165,9 @@ pub fn router(state: AppState) -> Router {
             .route("/authz/{service}", any(authz::authz))
             .route("/authz/{service}/", any(authz::authz))
             .route("/authz/{service}/{*path}", any(authz::authz));
+    }
+    if state.settings.oauth {
+        router = router.merge(oauth::router());
     }
     if state.settings.docs {
         router = router

@@ -76,6 +76,7 @@ struct State {
     access: HashMap<TokenId, AccessRecord>,
     access_ended: HashMap<TokenId, access::Ended>,
     proofs: HashMap<[u8; 32], Timestamp>,
+    families: tokens::Families,
     /// The time of the database's clock, if a test has one.
     clock: Option<Timestamp>,
     /// Changes of the method that runs.

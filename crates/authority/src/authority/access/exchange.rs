@@ -2,9 +2,13 @@
 //! section 4.4).
 
 use super::super::{Authority, Binding, Verdict, VerifyRequest};
-use crate::access::{AccessGrant, AccessSettings, Confirmation, MintedAccess};
+use crate::access::{
+    AccessFormat, AccessGrant, AccessSettings, Confirmation, DEVICE_PREFIX, MintedAccess,
+};
 use crate::authority::Active;
 use crate::caller::{Caller, RequestContext};
+use crate::clock::Timestamp;
+use crate::enrolment::{self, Grant};
 use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel};
@@ -106,6 +110,81 @@ impl Authority {
             settings: &settings_of(&active.owner().facts),
         };
         Ok(self.issue_access(&grant, self.now()).await?)
+    }
+
+    /// An access token of an enrolled device.
+    pub async fn device_token(
+        &self,
+        grant: &Grant,
+        scopes: Option<Vec<Scope>>,
+        now: Timestamp,
+    ) -> Result<MintedAccess, AccessRefusal> {
+        let scopes = match scopes {
+            None => grant.scopes.clone(),
+            Some(asked) if asked.iter().all(|scope| grant.scopes.contains(scope)) => asked,
+            Some(_) => return Err(AccessRefusal::Scope),
+        };
+        let audience = match &grant.services {
+            Services::Named(labels) => labels.clone(),
+            Services::All => return Err(AccessRefusal::Target),
+        };
+        let format = match grant.access {
+            enrolment::AccessFormat::Jwt => AccessFormat::Jwt,
+            enrolment::AccessFormat::Opaque => AccessFormat::Opaque,
+        };
+        let confirmation = match &grant.confirmation {
+            None => Confirmation::default(),
+            Some(enrolment::Confirmation::Jkt(jkt)) => Confirmation::of_key(jkt),
+            Some(enrolment::Confirmation::X5tS256(print)) => {
+                Confirmation { jkt: None, x5t_s256: Some(print.clone()) }
+            }
+        };
+        let grant = AccessGrant {
+            realm: &grant.realm,
+            subject: &format!("{DEVICE_PREFIX}{}", grant.subject),
+            client_id: grant.auth_token.as_str(),
+            scopes: &scopes,
+            audience: &audience,
+            confirmation,
+            parent: grant.auth_token,
+            parent_expires_at: grant.expires_at,
+            settings: &AccessSettings { access_token_format: Some(format), ..Default::default() },
+        };
+        Ok(self.issue_access(&grant, now).await?)
+    }
+
+    /// The grant of an enrolled client that presents its secret without exchanging it (RFC 7591);
+    /// `None` if the secret is not good, or is another client's.
+    pub async fn grant_presented(
+        &self,
+        realm: &RealmName,
+        client_id: &str,
+        presented: &str,
+        context: RequestContext,
+    ) -> Result<Option<Grant>, Refusal> {
+        let origin = Origin::anonymous(context);
+        let question = VerifyRequest {
+            realm,
+            presented,
+            username: None,
+            binding: Binding::Unbound,
+            scopes: &[],
+            resource: None,
+            action: None,
+            client_ip: origin.source,
+            consume: true,
+            throttled: true,
+            origin: &origin,
+        };
+        match self.verify(question).await? {
+            Verdict::Active(active)
+                if active.kind() == Kind::AuthToken && active.token().as_str() == client_id =>
+            {
+                let token = self.store.token_find(realm, active.token()).await?;
+                Ok(token.as_ref().and_then(Grant::of))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// An access token for the API, for a client that has presented its key. It carries the

@@ -109,7 +109,8 @@ impl Authority {
         let keys = self.keys();
         let signer = keys.signing().current(alg, facts.issued_at);
         let jwt = signer.and_then(|signer| claims::sign(signer, id, &self.issuer(realm), facts));
-        let none = || Refusal::Policy(format!("the installation has no signing key of {}", alg.name()));
+        let none =
+            || Refusal::Policy(format!("the installation has no signing key of {}", alg.name()));
         jwt.map(ClearSecret::new).ok_or_else(none)
     }
 
@@ -133,7 +134,7 @@ impl Authority {
     /// # Errors
     ///
     /// Only that the store could not be asked; a proof that does not hold is an answer.
-    pub async fn prove(
+    pub async fn prove_sender(
         &self,
         proof: &str,
         wanted: ProofFor<'_>,

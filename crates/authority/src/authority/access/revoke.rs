@@ -47,9 +47,8 @@ impl Authority {
         let now = self.now();
         let Some(entry) = self.access_entry(presented, now).await? else { return Ok(()) };
         let keys = self.keys();
-        let mac_under = |id| {
-            keys.pepper_by_id(id).map(|key| crate::secret_hash::keyed_hash(key, presented))
-        };
+        let mac_under =
+            |id| keys.pepper_by_id(id).map(|key| crate::secret_hash::keyed_hash(key, presented));
         let (Some(access), Some(_)) = (entry.access(), entry.matches(now, &mac_under)) else {
             return Ok(());
         };

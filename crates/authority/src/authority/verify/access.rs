@@ -21,9 +21,8 @@ impl Authority {
         around: &Surroundings<'_>,
     ) -> Result<Verdict, Refusal> {
         let presented = around.request.presented;
-        let look = |entry: &Entry| {
-            (entry.id, decide(entry, Some(Kind::AccessToken), presented, around))
-        };
+        let look =
+            |entry: &Entry| (entry.id, decide(entry, Some(Kind::AccessToken), presented, around));
         let hint = self.access_id(presented);
         let known = hint.and_then(|id| self.cache.with_token(around.now, id, look));
         let (id, decision) = match known {

@@ -113,6 +113,7 @@ impl TokenPatch {
             ref_id_1: line(self.ref_id_1),
             ref_id_2: line(self.ref_id_2),
             max_usages: self.max_usages,
+            ..TokenEdit::default()
         })
     }
 }

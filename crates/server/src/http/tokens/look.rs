@@ -103,6 +103,7 @@ pub async fn token_list(
         expires_before,
         unused_since,
         only_services: None,
+        ..TokenFilter::default()
     };
     let page = page(query.limit.as_ref(), query.cursor)?;
     let page = state.authority.tokens(&caller, &realm, filter, page).await?;
