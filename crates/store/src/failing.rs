@@ -505,39 +505,6 @@ impl TokenStore for FailingStore {
 }
 
 #[async_trait]
-impl AccessStore for FailingStore {
-    async fn access_add(&self, record: AccessRecord) -> Result<(), Unavailable> {
-        pass!(self.access_add(record))
-    }
-    async fn access_find(&self, id: TokenId) -> Result<Option<AccessRecord>, Unavailable> {
-        pass!(self.access_find(id))
-    }
-    async fn access_revoke(&self, revoke: AccessRevoke) -> Result<bool, Unavailable> {
-        pass!(self.access_revoke(revoke))
-    }
-    async fn access_revoked(&self, id: TokenId) -> Result<bool, Unavailable> {
-        pass!(self.access_revoked(id))
-    }
-    async fn access_revocations(
-        &self,
-        realm: &RealmName,
-        now: Timestamp,
-        parents_since: Timestamp,
-        limit: u32,
-    ) -> Result<Revocations, Unavailable> {
-        pass!(self.access_revocations(realm, now, parents_since, limit))
-    }
-    async fn proof_use(
-        &self,
-        once: [u8; 32],
-        expires_at: Timestamp,
-        now: Timestamp,
-    ) -> Result<bool, Unavailable> {
-        pass!(self.proof_use(once, expires_at, now))
-    }
-}
-
-#[async_trait]
 impl EnrolmentStore for FailingStore {
     async fn enrol(&self, enrol: Enrol) -> Result<Enrolled, Unavailable> {
         pass!(self.enrol(enrol))
@@ -574,6 +541,39 @@ impl EnrolmentStore for FailingStore {
         cause: Event,
     ) -> Result<u64, Unavailable> {
         pass!(self.enrolment_due(now, limit, cause))
+    }
+}
+
+#[async_trait]
+impl AccessStore for FailingStore {
+    async fn access_add(&self, record: AccessRecord) -> Result<(), Unavailable> {
+        pass!(self.access_add(record))
+    }
+    async fn access_find(&self, id: TokenId) -> Result<Option<AccessRecord>, Unavailable> {
+        pass!(self.access_find(id))
+    }
+    async fn access_revoke(&self, revoke: AccessRevoke) -> Result<bool, Unavailable> {
+        pass!(self.access_revoke(revoke))
+    }
+    async fn access_revoked(&self, id: TokenId) -> Result<bool, Unavailable> {
+        pass!(self.access_revoked(id))
+    }
+    async fn access_revocations(
+        &self,
+        realm: &RealmName,
+        now: Timestamp,
+        parents_since: Timestamp,
+        limit: u32,
+    ) -> Result<Revocations, Unavailable> {
+        pass!(self.access_revocations(realm, now, parents_since, limit))
+    }
+    async fn proof_use(
+        &self,
+        once: [u8; 32],
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.proof_use(once, expires_at, now))
     }
 }
 

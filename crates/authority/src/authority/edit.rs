@@ -85,7 +85,7 @@ impl Authority {
         edit: TokenEdit,
         if_match: Option<i64>,
     ) -> Result<Token, Refusal> {
-        let (reach, _) = self.reach_to_write(caller, realm)?;
+        let (reach, _) = Self::reach_to_write(caller, realm)?;
         for _ in 0..EDIT_ATTEMPTS {
             let now = self.now();
             let token = self.reachable(caller, realm, id).await?;
@@ -125,8 +125,8 @@ impl Authority {
                     return Err(no_such_service("services", &label));
                 }
                 TokenUpdated::AtLimit(max) => return Err(Refusal::AtLimit(max)),
-                TokenUpdated::CountTaken(taken) => {
-                    let why = format!("must be at least {taken}: so many are taken");
+                TokenUpdated::CountTaken(draws) => {
+                    let why = format!("must be at least {draws}: so many are taken");
                     return Err(Refusal::invalid("count", why));
                 }
             }

@@ -179,7 +179,7 @@ impl Authority {
                 "holds a token; a secret is never part of a text",
             ));
         }
-        let (reach, _) = self.reach_to_write(caller, realm)?;
+        let (reach, _) = Self::reach_to_write(caller, realm)?;
         let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
         let administrates = reach.whole
             || reach.covers_services(&token.services)

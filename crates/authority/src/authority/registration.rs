@@ -185,7 +185,7 @@ impl Authority {
         realm: &RealmName,
         token: &Token,
     ) -> Result<(), Refusal> {
-        let (reach, _) = self.reach_to_write(caller, realm)?;
+        let (reach, _) = Self::reach_to_write(caller, realm)?;
         let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
         let by_unit = [owner_unit.as_ref(), token.unit.as_ref()]
             .into_iter()

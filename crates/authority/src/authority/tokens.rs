@@ -37,7 +37,6 @@ impl Authority {
     /// How far the caller may change tokens, and whether only registration tokens and what was
     /// drawn from them.
     pub(super) fn reach_to_write(
-        &self,
         caller: &Caller,
         realm: &RealmName,
     ) -> Result<(Reach, bool), Refusal> {
@@ -57,7 +56,7 @@ impl Authority {
         realm: &RealmName,
         id: TokenId,
     ) -> Result<Token, Refusal> {
-        let (reach, only_registration) = self.reach_to_write(caller, realm)?;
+        let (reach, only_registration) = Self::reach_to_write(caller, realm)?;
         let token = self.token_within(&reach, realm, id).await?;
         if only_registration && !is_enrolment(&token) {
             return Err(Refusal::NotFound(Thing::Token));

@@ -30,7 +30,7 @@ pub struct DeviceFacts {
 /// The key that was proved when the auth token was drawn, and must be proved at every use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirmation {
-    /// The thumbprint of a DPoP key (RFC 9449 section 6.1).
+    /// The thumbprint of a `DPoP` key (RFC 9449 section 6.1).
     Jkt(String),
     /// The thumbprint of a client certificate (RFC 8705 section 3.1).
     X5tS256(String),

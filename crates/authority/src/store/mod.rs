@@ -144,8 +144,8 @@ pub trait Store:
     + ServiceStore
     + ClientStore
     + TokenStore
-    + AccessStore
     + EnrolmentStore
+    + AccessStore
     + EventStore
     + Send
     + Sync
@@ -160,8 +160,8 @@ impl<T> Store for T where
         + ServiceStore
         + ClientStore
         + TokenStore
-        + AccessStore
         + EnrolmentStore
+        + AccessStore
         + EventStore
         + Send
         + Sync

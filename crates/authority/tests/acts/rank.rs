@@ -62,7 +62,6 @@ impl World {
             identifier: None,
             external_id: None,
             parent: None,
-            device: None,
             created_at: now,
             updated_at: now,
             version: 1,

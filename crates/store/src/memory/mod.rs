@@ -73,10 +73,10 @@ struct State {
     position: i64,
     answers: HashMap<(String, String), Answer>,
     leases: HashMap<String, leases::Held>,
+    families: tokens::Families,
     access: HashMap<TokenId, AccessRecord>,
     access_ended: HashMap<TokenId, access::Ended>,
     proofs: HashMap<[u8; 32], Timestamp>,
-    families: tokens::Families,
     /// The time of the database's clock, if a test has one.
     clock: Option<Timestamp>,
     /// Changes of the method that runs.

@@ -19,7 +19,8 @@ set    name = $3, description = $4, services = $5, scopes = $6, permissions = $7
        told = $18, version = version + 1
 where  id = $1
 and    version = $2
-and    (kind <> 'registration_token' or $16 is null or $16 >= used + reserved - returned)";
+and    (kind <> 'registration_token' or cast($16 as {int}) is null
+       or $16 >= used + reserved - returned)";
 
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] = &[UPDATE];

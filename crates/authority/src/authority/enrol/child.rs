@@ -40,7 +40,7 @@ impl Authority {
             description: None,
             owner: registration.owner.clone(),
             services: registration.services.clone(),
-            scopes: self.scopes_of(attempt)?,
+            scopes: scopes_of(attempt)?,
             permissions: registration.permissions.clone(),
             networks: Vec::new(),
             doors: None,
@@ -93,16 +93,6 @@ impl Authority {
         })
     }
 
-    /// What is handed on, or the part of it that was asked for.
-    fn scopes_of(&self, attempt: &Attempt<'_>) -> Result<Vec<Scope>, EnrolRefusal> {
-        let handed_on = &attempt.registration.scopes;
-        let Some(wanted) = &attempt.request.scopes else { return Ok(handed_on.clone()) };
-        match wanted.iter().find(|scope| !handed_on.contains(scope)) {
-            Some(scope) => Err(EnrolRefusal::Scope(scope.clone())),
-            None => Ok(wanted.clone()),
-        }
-    }
-
     /// A refresh secret of an auth token.
     pub(in crate::authority) fn refresh_secret(
         &self,
@@ -110,5 +100,15 @@ impl Authority {
         now: Timestamp,
     ) -> Result<Secret, Refusal> {
         self.generated(SecretForm::Prefixed, Kind::AuthToken, id, now)
+    }
+}
+
+/// What is handed on, or the part of it that was asked for.
+fn scopes_of(attempt: &Attempt<'_>) -> Result<Vec<Scope>, EnrolRefusal> {
+    let handed_on = &attempt.registration.scopes;
+    let Some(wanted) = &attempt.request.scopes else { return Ok(handed_on.clone()) };
+    match wanted.iter().find(|scope| !handed_on.contains(scope)) {
+        Some(scope) => Err(EnrolRefusal::Scope(scope.clone())),
+        None => Ok(wanted.clone()),
     }
 }

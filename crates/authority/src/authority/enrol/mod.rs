@@ -3,6 +3,7 @@
 //! Prove the secret, judge the conditions, draft the auth token, have the door write its answer,
 //! then count and store everything in one transaction.
 
+mod access;
 mod answer;
 mod child;
 
@@ -86,9 +87,9 @@ impl Authority {
         answer: &dyn EnrolAnswer,
     ) -> Result<EnrolAnswered, EnrolRefusal> {
         let now = self.now();
-        let origin = self.enrol_origin(&request);
+        let origin = origin_of(&request);
         self.check_facts(&request)?;
-        let entry = self.prove(&request, &origin, now).await?;
+        let entry = self.prove_registration(&request, &origin, now).await?;
         for _ in 0..DRAW_ATTEMPTS {
             let found = self.store.token_find(request.realm, entry.id).await;
             let found = found.map_err(Refusal::from)?;
@@ -106,11 +107,6 @@ impl Authority {
             }
         }
         Err(EnrolRefusal::Other(Refusal::VersionMismatch))
-    }
-
-    /// Nobody is authenticated at this door but the holder of a shared secret.
-    fn enrol_origin(&self, request: &EnrolRequest<'_>) -> Origin {
-        Origin { actor: "enrolment".into(), ..Origin::anonymous(request.context.clone()) }
     }
 
     /// What a device tells of itself is shown in lists and logs.
@@ -153,7 +149,7 @@ impl Authority {
 
     /// The registration token whose right secret was presented. Unknown, mistyped, wrong and
     /// retired look the same.
-    async fn prove(
+    async fn prove_registration(
         &self,
         request: &EnrolRequest<'_>,
         origin: &Origin,
@@ -408,6 +404,11 @@ impl Authority {
         self.ledger.refused(with_facts(event, request, None).refused());
         Ok(refusal)
     }
+}
+
+/// Nobody is authenticated at this door but the holder of a shared secret.
+fn origin_of(request: &EnrolRequest<'_>) -> Origin {
+    Origin { actor: "enrolment".into(), ..Origin::anonymous(request.context.clone()) }
 }
 
 /// What the device told of itself, for whoever asks later who drew.

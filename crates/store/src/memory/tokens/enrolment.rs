@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{
-    Constraint, Counts, Mode, NOTICE_SECONDS, OnDuplicate, POLL_SECONDS, REFRESH_RETRIES_MAX,
-};
+use counterfoil_authority::enrolment::{Constraint, Counts, Mode, NOTICE_SECONDS, OnDuplicate};
 use counterfoil_authority::event::{Event, Origin, Outcome};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
@@ -15,30 +13,20 @@ use counterfoil_authority::store::{
     BlastRadius, Change, CountReturn, Draw, Enrol, Enrolled, EnrolmentStore, Refresh, Refreshed,
     Returned, Unavailable,
 };
-use counterfoil_authority::subject::{Owner, UserStatus};
-use counterfoil_authority::token::{
-    Revocation, SECRETS_PER_TOKEN_MAX, Slot, State as TokenState, Token, Told,
-};
+use counterfoil_authority::token::{Revocation, State as TokenState, Token, Told};
 
 use super::super::{Answer, Held, MemoryStore, State};
+use super::families::Successor;
 use super::place;
-use crate::codec;
 use crate::events;
 use crate::tokens::still_told;
-
-/// What a refresh secret was exchanged for.
-struct Successor {
-    sealed: Vec<u8>,
-    retries: u64,
-    expires_at: Timestamp,
-}
 
 /// What is known of families beside their tokens.
 #[derive(Default)]
 pub(in super::super) struct Families {
-    successors: HashMap<(TokenId, String), Successor>,
+    pub(super) successors: HashMap<(TokenId, String), Successor>,
     /// How often who waits may ask, and when they last did.
-    polls: HashMap<TokenId, (i64, Timestamp)>,
+    pub(super) polls: HashMap<TokenId, (i64, Timestamp)>,
     /// When the end of a registration token is to be told of.
     ends: BTreeMap<TokenId, (RealmName, Timestamp)>,
 }
@@ -97,7 +85,13 @@ impl State {
     }
 
     /// Ends a token by itself, with an event about it.
-    fn end_by_itself(&mut self, id: TokenId, kind: &'static str, reason: &str, cause: &Event) {
+    pub(super) fn end_by_itself(
+        &mut self,
+        id: TokenId,
+        kind: &'static str,
+        reason: &str,
+        cause: &Event,
+    ) {
         let Some(realm) = self.tokens.get(&id).map(|held| held.token.realm.clone()) else { return };
         let told = events::consequence(cause, kind, id, reason);
         let origin = Origin::system(cause.origin.door);
@@ -110,7 +104,7 @@ impl State {
         self.changed(Change::Token(id), cause.at);
     }
 
-    fn time_out(&mut self, id: TokenId, cause: &Event) {
+    pub(super) fn time_out(&mut self, id: TokenId, cause: &Event) {
         if self.release(id) {
             self.end_by_itself(id, "token.request-timed-out", "timed out", cause);
         }
@@ -170,7 +164,9 @@ impl State {
         };
         if self.state_of(id, now) == TokenState::Exhausted {
             let late: Vec<TokenId> = self.drawn_from(id).filter(late).map(|t| t.id).collect();
-            late.into_iter().for_each(|late| self.time_out(late, &enrol.event));
+            for late in late {
+                self.time_out(late, &enrol.event);
+            }
         }
         let state = self.state_of(id, now);
         if state != TokenState::Active {
@@ -205,9 +201,10 @@ impl State {
     fn code_is_taken(&self, child: &Token) -> bool {
         let code = child.device.as_ref().and_then(|device| device.user_code.as_ref());
         let same = |held: &Held| {
-            held.token.device.as_ref().is_some_and(|device| {
-                device.request_ends_at.is_some() && device.user_code.as_ref() == code
-            })
+            held.token.realm == child.realm
+                && held.token.device.as_ref().is_some_and(|device| {
+                    device.request_ends_at.is_some() && device.user_code.as_ref() == code
+                })
         };
         code.is_some() && self.tokens.values().any(same)
     }
@@ -334,128 +331,6 @@ impl State {
         self.record(&Event { detail, ..beside(&enrol.event, kind, reason) });
     }
 
-    fn refresh(&mut self, refresh: &Refresh) -> Refreshed {
-        let Some((token, secret)) = self.presented(refresh) else { return Refreshed::Unknown };
-        let Some(device) = token.device.clone() else { return Refreshed::Unknown };
-        if device.confirmation.is_some() && device.confirmation != refresh.confirmation {
-            return Refreshed::WrongKey;
-        }
-        let state = token.state(refresh.at);
-        if state == TokenState::Pending
-            && device.request_ends_at.is_some_and(|end| end <= refresh.at)
-        {
-            self.time_out(token.id, &refresh.event);
-            let reason = Some("timed out".to_owned());
-            return Refreshed::Refused { state: TokenState::Revoked, reason };
-        }
-        match state {
-            TokenState::Active => {}
-            TokenState::Pending => return self.poll(refresh),
-            state => {
-                let reason = token.revocation.and_then(|revocation| revocation.reason);
-                return Refreshed::Refused { state, reason };
-            }
-        }
-        if !self.owner_is_active(&token) {
-            return Refreshed::OwnerInactive;
-        }
-        if device.idle_ends_at.is_some_and(|end| end <= refresh.at) {
-            self.end_by_itself(token.id, "token.idle-ended", "idle", &refresh.event);
-            return Refreshed::Idle;
-        }
-        let over = secret.facts.expires_at.is_some_and(|end| end <= refresh.at);
-        match (secret.facts.slot, over) {
-            (Slot::Current, false) => self.exchange(refresh, &secret.id),
-            (Slot::Previous, false) => self.again(&token, &secret.id, refresh.at),
-            _ => {
-                let reason = Some("refresh reused".to_owned());
-                let sentence = Revocation { at: refresh.at, by: "system".into(), reason };
-                self.end(&[token.id], &sentence);
-                self.end_derived(&[token.id], &sentence, &refresh.event);
-                self.record(&refresh.event);
-                self.changed(Change::Token(token.id), refresh.at);
-                Refreshed::Reused
-            }
-        }
-    }
-
-    fn presented(
-        &self,
-        refresh: &Refresh,
-    ) -> Option<(Token, counterfoil_authority::token::StoredSecret)> {
-        let held = self.tokens.get(&refresh.id).filter(|held| held.token.realm == refresh.realm)?;
-        let same = |bytes: &[u8; 32]| {
-            refresh.presented.iter().any(|hash| codec::hash_bytes(hash) == bytes)
-        };
-        let secret = held.secrets.iter().find(|secret| same(codec::hash_bytes(&secret.hash)))?;
-        Some((held.shown(), secret.clone()))
-    }
-
-    fn owner_is_active(&self, token: &Token) -> bool {
-        match &token.owner {
-            Owner::User(name) => {
-                let user = self.users.get(&(token.realm.clone(), name.clone()));
-                user.is_some_and(|user| user.status == UserStatus::Active)
-            }
-            Owner::Client(name) => {
-                let client = self.clients.get(&(token.realm.clone(), name.clone()));
-                client.is_some_and(|client| client.enabled)
-            }
-        }
-    }
-
-    fn poll(&mut self, refresh: &Refresh) -> Refreshed {
-        let known = self.families.polls.get(&refresh.id).copied();
-        let interval = known.map_or(POLL_SECONDS, |(interval, _)| interval);
-        let too_soon = known.is_some_and(|(_, last)| refresh.at < last.plus_seconds(interval));
-        let interval_seconds = if too_soon { interval + POLL_SECONDS } else { interval };
-        self.families.polls.insert(refresh.id, (interval_seconds, refresh.at));
-        Refreshed::Waiting { too_soon, interval_seconds }
-    }
-
-    fn exchange(&mut self, refresh: &Refresh, presented: &str) -> Refreshed {
-        let until = refresh.at.plus_seconds(refresh.grace_seconds);
-        let Some(held) = self.tokens.get_mut(&refresh.id) else { return Refreshed::Unknown };
-        if held.secrets.iter().any(|secret| secret.id == refresh.secret.id) {
-            return Refreshed::Collision;
-        }
-        for former in held.secrets.iter_mut().filter(|s| s.facts.slot == Slot::Current) {
-            former.facts.slot = Slot::Previous;
-            let own = former.facts.expires_at.unwrap_or(until);
-            former.facts.expires_at = Some(own.min(until));
-        }
-        let mut secret = refresh.secret.clone();
-        secret.facts.slot = Slot::Current;
-        held.secrets.push(secret);
-        held.secrets.sort_by_key(|s| {
-            (s.facts.slot == Slot::Previous, std::cmp::Reverse((s.facts.created_at, s.id.clone())))
-        });
-        held.secrets.truncate(SECRETS_PER_TOKEN_MAX);
-        if let Some(device) = &mut held.token.device {
-            device.refreshed_at = Some(refresh.at);
-            device.idle_ends_at = device.idle_seconds.map(|idle| refresh.at.plus_seconds(idle));
-        }
-        let shown = held.shown();
-        let successor = Successor { sealed: refresh.sealed.clone(), retries: 0, expires_at: until };
-        self.families
-            .successors
-            .retain(|(id, _), kept| *id != refresh.id || kept.expires_at > refresh.at);
-        self.families.successors.insert((refresh.id, presented.to_owned()), successor);
-        self.changed(Change::Token(refresh.id), refresh.at);
-        Refreshed::Rotated(Box::new(shown))
-    }
-
-    fn again(&mut self, token: &Token, presented: &str, at: Timestamp) -> Refreshed {
-        let kept = self.families.successors.get_mut(&(token.id, presented.to_owned()));
-        match kept.filter(|kept| kept.expires_at > at && kept.retries < REFRESH_RETRIES_MAX) {
-            None => Refreshed::TooOften,
-            Some(kept) => {
-                kept.retries += 1;
-                Refreshed::Again { token: Box::new(token.clone()), sealed: kept.sealed.clone() }
-            }
-        }
-    }
-
     fn give_back(&mut self, back: &CountReturn) -> Returned {
         let held = self.tokens.get_mut(&back.id).filter(|held| held.token.realm == back.realm);
         let Some(held) = held.filter(|held| held.token.kind == Kind::RegistrationToken) else {
@@ -516,7 +391,9 @@ impl State {
             reached(token.device.as_ref().and_then(|device| device.request_ends_at))
         });
         let mut done = late.len();
-        late.into_iter().for_each(|id| self.time_out(id, cause));
+        for id in late {
+            self.time_out(id, cause);
+        }
         let idle = devices(self, &|token| {
             reached(token.device.as_ref().and_then(|device| device.idle_ends_at))
                 && token.revocation.is_none()

@@ -2,6 +2,7 @@
 
 mod acts;
 mod enrolment;
+mod families;
 mod records;
 
 use std::collections::BTreeSet;

@@ -4,6 +4,7 @@ pub(super) mod decide;
 pub(super) mod device;
 mod draw;
 pub(super) mod due;
+mod queue;
 mod reach;
 mod refresh;
 
@@ -95,4 +96,4 @@ impl EnrolmentStore for SqlStore {
     }
 }
 
-pub(crate) use draw::Draws;
+pub(crate) use queue::Draws;
