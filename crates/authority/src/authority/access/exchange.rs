@@ -2,13 +2,11 @@
 //! section 4.4).
 
 use super::super::{Authority, Binding, Verdict, VerifyRequest};
-use crate::access::{
-    AccessFormat, AccessGrant, AccessSettings, Confirmation, DEVICE_PREFIX, MintedAccess,
-};
+use crate::access::{AccessGrant, AccessSettings, Confirmation, MintedAccess};
 use crate::authority::Active;
 use crate::caller::{Caller, RequestContext};
 use crate::clock::Timestamp;
-use crate::enrolment::{self, Grant};
+use crate::enrolment::Grant;
 use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel};
@@ -112,7 +110,7 @@ impl Authority {
         Ok(self.issue_access(&grant, self.now()).await?)
     }
 
-    /// An access token of an enrolled device.
+    /// An access token of an enrolled device, with all its scopes or a part of them.
     pub async fn device_token(
         &self,
         grant: &Grant,
@@ -124,33 +122,8 @@ impl Authority {
             Some(asked) if asked.iter().all(|scope| grant.scopes.contains(scope)) => asked,
             Some(_) => return Err(AccessRefusal::Scope),
         };
-        let audience = match &grant.services {
-            Services::Named(labels) => labels.clone(),
-            Services::All => return Err(AccessRefusal::Target),
-        };
-        let format = match grant.access {
-            enrolment::AccessFormat::Jwt => AccessFormat::Jwt,
-            enrolment::AccessFormat::Opaque => AccessFormat::Opaque,
-        };
-        let confirmation = match &grant.confirmation {
-            None => Confirmation::default(),
-            Some(enrolment::Confirmation::Jkt(jkt)) => Confirmation::of_key(jkt),
-            Some(enrolment::Confirmation::X5tS256(print)) => {
-                Confirmation { jkt: None, x5t_s256: Some(print.clone()) }
-            }
-        };
-        let grant = AccessGrant {
-            realm: &grant.realm,
-            subject: &format!("{DEVICE_PREFIX}{}", grant.subject),
-            client_id: grant.auth_token.as_str(),
-            scopes: &scopes,
-            audience: &audience,
-            confirmation,
-            parent: grant.auth_token,
-            parent_expires_at: grant.expires_at,
-            settings: &AccessSettings { access_token_format: Some(format), ..Default::default() },
-        };
-        Ok(self.issue_access(&grant, now).await?)
+        let narrowed = Grant { scopes, ..grant.clone() };
+        Ok(self.grant_access(&narrowed, now).await?)
     }
 
     /// The grant of an enrolled client that presents its secret without exchanging it (RFC 7591);
