@@ -57,7 +57,7 @@ pub use state::{AppState, Connection, HttpSettings};
     ),
     modifiers(&Schemes),
     security(("bearer" = [])),
-    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem)
+    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem, oauth::paths::token, oauth::paths::introspect, oauth::paths::revoke, oauth::paths::device, oauth::paths::certs, oauth::paths::revocations, oauth::paths::openid_configuration, oauth::paths::authorization_server, oauth::paths::register, oauth::paths::client_show, oauth::paths::client_remove)
 )]
 struct Base;
 

@@ -62,8 +62,8 @@ pub async fn answer(
     let form = Form::parse(body)?;
     let caller = form::caller(state, arrival, parts, &form).await?;
     arrival.recognise(&caller.realm, &caller.origin);
-    let presented = form.require("token")?;
     let services = state.authority.verifiable(&caller, realm)?;
+    let presented = form.require("token")?;
     let binding = match services.as_deref() {
         None => Binding::Unbound,
         Some([one]) => Binding::Service(one),
