@@ -175,7 +175,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 52] = [
+pub const EVENT_KINDS: [&str; 53] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -225,6 +225,7 @@ pub const EVENT_KINDS: [&str; 52] = [
     "enrol.constraint-warned",
     "enrol.refused",
     "refresh.refused",
+    "access-token.revoked",
     "verify.refused",
     "api.refused",
     "store.restored",

@@ -206,7 +206,8 @@ mod tests {
 
     use super::*;
     use crate::access::SigningAlg;
-    use crate::access::signing::SigningKeys;
+    use crate::access::signing::{SigningKeys, generate_rsa};
+    use crate::keys::{Key, KeyPurpose};
     use crate::testing::SeededEntropy;
 
     fn keys() -> SigningKeys {
@@ -236,8 +237,15 @@ mod tests {
 
     #[test]
     fn what_is_signed_reads_back_by_every_algorithm() {
-        let keys = keys();
-        for alg in [SigningAlg::EdDsa, SigningAlg::Es256] {
+        let rsa = Key::of_document(1, generate_rsa().unwrap());
+        let rsa = Signer::new(KeyPurpose::SignRs256, rsa, Timestamp::EPOCH).unwrap();
+        let of = |purpose| {
+            let key = Key::generate(1, &SeededEntropy::new(3)).unwrap();
+            Signer::new(purpose, key, Timestamp::EPOCH).unwrap()
+        };
+        let keys =
+            SigningKeys::new(vec![of(KeyPurpose::SignEdDsa), of(KeyPurpose::SignEs256), rsa]);
+        for alg in crate::access::SIGNING_ALGS {
             let signer = keys.current(alg, facts().issued_at).unwrap();
             let jwt = sign(signer, id(), "https://a/realms/main", &facts()).unwrap();
             assert!(looks_like_jwt(&jwt));

@@ -103,10 +103,16 @@ fn encoding_key(alg: SigningAlg, key: &Key) -> Option<EncodingKey> {
         }
         SigningAlg::Rs256 => {
             RsaKeyPair::from_pkcs8(key.material()).ok()?;
-            Some(EncodingKey::from_rsa_der(key.material()))
+            let inner = key.material().get(RSA_PKCS8_HEAD_LEN..)?;
+            RsaKeyPair::from_der(inner).ok()?;
+            Some(EncodingKey::from_rsa_der(inner))
         }
     }
 }
+
+/// Bytes of PKCS #8 (RFC 5208 section 5) before the `RSAPrivateKey` that the library takes: two
+/// lengths of two bytes each, a version and the algorithm. The same for every key of 2048 bits.
+const RSA_PKCS8_HEAD_LEN: usize = 26;
 
 /// A private number as `ECPrivateKey` (RFC 5915 section 3) on P-256, without the public key,
 /// which follows from it.

@@ -16,6 +16,7 @@ pub mod grants;
 pub mod groups;
 pub mod health;
 pub mod metrics;
+pub mod oauth;
 pub mod policy;
 pub mod possession;
 pub mod precondition;
@@ -56,7 +57,7 @@ pub use state::{AppState, Connection, HttpSettings};
     ),
     modifiers(&Schemes),
     security(("bearer" = [])),
-    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem)
+    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem, oauth::paths::token, oauth::paths::introspect, oauth::paths::revoke, oauth::paths::device, oauth::paths::certs, oauth::paths::revocations, oauth::paths::openid_configuration, oauth::paths::authorization_server, oauth::paths::register, oauth::paths::client_show, oauth::paths::client_remove)
 )]
 struct Base;
 
@@ -172,6 +173,9 @@ pub fn router(state: AppState) -> Router {
             .route("/authz/{service}", any(authz::authz))
             .route("/authz/{service}/", any(authz::authz))
             .route("/authz/{service}/{*path}", any(authz::authz));
+    }
+    if state.settings.oauth {
+        router = router.merge(oauth::router());
     }
     if state.settings.docs {
         router = router

@@ -28,6 +28,7 @@ mod forward_auth;
 mod keys;
 mod nginx;
 mod nodes;
+mod oauth;
 mod refusals;
 mod revocation;
 mod rotation;

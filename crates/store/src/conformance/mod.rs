@@ -10,6 +10,7 @@
     reason = "a broken promise ends the test that asked for it"
 )]
 
+mod access;
 mod changes;
 mod clients;
 mod enrolment;
@@ -260,6 +261,12 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             events_are_filtered_by_what_is_asked,
             an_event_comes_back_as_it_was_told,
             an_event_of_an_unknown_kind_is_told_as_it_is,
+        }
+        access::{
+            an_access_token_comes_back_until_it_has_ended,
+            an_access_token_is_revoked_once,
+            the_feed_names_what_has_not_ended,
+            a_proof_is_used_once,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,
