@@ -175,7 +175,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 36] = [
+pub const EVENT_KINDS: [&str; 53] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -209,6 +209,23 @@ pub const EVENT_KINDS: [&str; 36] = [
     "token.unlocked",
     "token.revoked",
     "token.retired-secret-used",
+    "token.enrolled",
+    "token.enrolment-requested",
+    "token.approved",
+    "token.denied",
+    "token.request-timed-out",
+    "token.enrolment-returned",
+    "token.count-nearly-used",
+    "token.count-used-up",
+    "token.count-exceeded",
+    "token.count-returned",
+    "token.ends-soon",
+    "token.idle-ended",
+    "token.refresh-reused",
+    "enrol.constraint-warned",
+    "enrol.refused",
+    "refresh.refused",
+    "access-token.revoked",
     "verify.refused",
     "api.refused",
     "store.restored",

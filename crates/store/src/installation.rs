@@ -13,7 +13,7 @@ use counterfoil_authority::store::{
 };
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
-use crate::{SqlStore, changes, clients, events, idempotency, leases, services, tokens};
+use crate::{SqlStore, access, changes, clients, events, idempotency, leases, services, tokens};
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
 const PURGE_ROWS_MAX: u32 = 1_000;
@@ -151,7 +151,8 @@ async fn purge(
     let answers = idempotency::purge(tx, now, PURGE_ROWS_MAX).await?;
     let log = changes::purge(tx, now, PURGE_ROWS_MAX).await?;
     let secrets = tokens::purge_retired(tx, now, PURGE_ROWS_MAX).await?;
-    Ok(Purged { rows: answers + log + secrets })
+    let access = access::purge(tx, now, PURGE_ROWS_MAX).await?;
+    Ok(Purged { rows: answers + log + secrets + access })
 }
 
 fn key_of(mut row: Row) -> Result<KeyRecord, Inconsistent> {

@@ -10,7 +10,9 @@
 //! been told what changed. That order is what makes a revocation hold for the
 //! very next verify.
 
+mod access;
 mod clients;
+mod enrolment;
 mod events;
 mod installation;
 mod leases;
@@ -20,7 +22,12 @@ mod tokens;
 
 use std::sync::Arc;
 
+pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use clients::{ClientCreated, ClientStore, NewClient};
+pub use enrolment::{
+    BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
+    Refresh, Refreshed, Returned, SealEnrolment,
+};
 pub use events::{EventFilter, EventStore};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
@@ -137,6 +144,8 @@ pub trait Store:
     + ServiceStore
     + ClientStore
     + TokenStore
+    + EnrolmentStore
+    + AccessStore
     + EventStore
     + Send
     + Sync
@@ -151,6 +160,8 @@ impl<T> Store for T where
         + ServiceStore
         + ClientStore
         + TokenStore
+        + EnrolmentStore
+        + AccessStore
         + EventStore
         + Send
         + Sync

@@ -8,6 +8,7 @@
 mod backup;
 mod check;
 mod doctor;
+mod enrol;
 mod events;
 mod failure;
 mod init;
@@ -55,6 +56,7 @@ enum Command {
     Keys(keys::KeysCommand),
     #[command(subcommand)]
     Token(token::TokenCommand),
+    Enrol(Box<enrol::EnrolArgs>),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
     Events(Box<events::EventsArgs>),
@@ -146,6 +148,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Admin(AdminCommand::Recover(args)) => init::recover(args).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Token(command) => token::run(command).await,
+            Command::Enrol(args) => enrol::run(args).await,
             Command::Resource(command) => resource::run(command).await,
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,

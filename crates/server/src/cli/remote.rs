@@ -178,6 +178,12 @@ impl Api {
         Ok(Self { client, base, realm: args.realm.clone(), token: token(args)?, json: args.json })
     }
 
+    /// The same server, asked with another secret.
+    #[must_use]
+    pub(crate) fn presenting(self, token: ClearSecret) -> Self {
+        Self { token, ..self }
+    }
+
     /// A path below the realm: `R/...` of the API's description.
     pub(crate) fn in_realm(&self, rest: &str) -> String {
         format!("/api/v1/realms/{}/{rest}", segment(&self.realm))

@@ -2,6 +2,7 @@
 
 mod args;
 mod edit;
+mod registration;
 
 use counterfoil_authority::clock::Clock as _;
 use counterfoil_authority::kind::Kind;
@@ -33,6 +34,10 @@ fn put_expiry(body: &mut Map<String, Value>, expires: &When) {
 pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
     match command {
         TokenCommand::Issue(args) => issue(args).await,
+        TokenCommand::Children(args) => registration::children(args).await,
+        TokenCommand::Approve(args) => registration::decide(args, "approve").await,
+        TokenCommand::Deny(args) => registration::decide(args, "deny").await,
+        TokenCommand::ReturnCount(args) => registration::return_count(args).await,
         TokenCommand::List(args) => list(args).await,
         TokenCommand::Show(args) => show(args).await,
         TokenCommand::Update(args) => edit::update(args).await,
@@ -64,6 +69,8 @@ fn issue_body(args: &IssueArgs) -> Result<Map<String, Value>, Failure> {
         (Kind::ServiceToken, [service]) => put("service", service.as_str().into()),
         (_, services) => put("services", services.into()),
     }
+    args.registration.put(&mut body)?;
+    let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     if let Some(uses) = args.max_usages {
         put("max_usages", uses.into());
     }

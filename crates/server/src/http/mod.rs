@@ -8,6 +8,7 @@ pub mod body;
 pub mod caller;
 pub mod clients;
 pub mod docs;
+pub mod enrol;
 pub mod envelope;
 pub mod events;
 pub mod front;
@@ -15,6 +16,7 @@ pub mod grants;
 pub mod groups;
 pub mod health;
 pub mod metrics;
+pub mod oauth;
 pub mod policy;
 pub mod possession;
 pub mod precondition;
@@ -55,7 +57,7 @@ pub use state::{AppState, Connection, HttpSettings};
     ),
     modifiers(&Schemes),
     security(("bearer" = [])),
-    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem)
+    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem, oauth::paths::token, oauth::paths::introspect, oauth::paths::revoke, oauth::paths::device, oauth::paths::certs, oauth::paths::revocations, oauth::paths::openid_configuration, oauth::paths::authorization_server, oauth::paths::register, oauth::paths::client_show, oauth::paths::client_remove)
 )]
 struct Base;
 
@@ -124,6 +126,13 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_unlock))
         .routes(routes!(tokens::token_revoke))
         .routes(routes!(tokens::token_usage))
+        .routes(routes!(tokens::token_children))
+        .routes(routes!(tokens::token_blast_radius))
+        .routes(routes!(tokens::token_approve))
+        .routes(routes!(tokens::token_deny))
+        .routes(routes!(tokens::token_return_count))
+        .routes(routes!(enrol::enrol))
+        .routes(routes!(enrol::poll))
         .routes(routes!(events::token_event_list))
         .routes(routes!(events::event_list))
         .routes(routes!(verify::verify))
@@ -164,6 +173,9 @@ pub fn router(state: AppState) -> Router {
             .route("/authz/{service}", any(authz::authz))
             .route("/authz/{service}/", any(authz::authz))
             .route("/authz/{service}/{*path}", any(authz::authz));
+    }
+    if state.settings.oauth {
+        router = router.merge(oauth::router());
     }
     if state.settings.docs {
         router = router

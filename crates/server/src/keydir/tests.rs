@@ -40,7 +40,8 @@ fn a_fresh_directory_is_private_and_reads_back() {
     let world = world(1);
     let found = world.dir.complete(&world.entropy).unwrap();
     let names: Vec<String> = found.iter().map(KeyFile::name).collect();
-    assert_eq!(names, ["pepper-1.key", "seal-1.key"]);
+    let own = ["pepper-1.key", "seal-1.key", "sign-eddsa-1.key", "sign-es256-1.key"];
+    assert_eq!(names, own);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(world.dir.path()), 0o700);
     assert_eq!(mode(&world.dir.path().join("pepper-1.key")), 0o600);
@@ -54,7 +55,12 @@ fn a_missing_directory_is_named_with_the_keys_it_should_hold() {
     let world = world(1);
     let known = world.known();
     fs::remove_dir_all(world.dir.path()).unwrap();
-    insta::assert_snapshot!(world.refusal(&known), @"the key directory DIR does not exist, but the database belongs to an installation with keys: pepper-1.key (fingerprint 6e0d491797d5892dea42aac30b28a567), seal-1.key (fingerprint 4161fca5c29f5ae4a561931fed0f2d3e); put the directory of this installation there, or restore a backup");
+    let refusal = world.refusal(&known);
+    let said = "the key directory DIR does not exist, but the database belongs to an installation \
+                with keys: pepper-1.key (fingerprint 6e0d491797d5892dea42aac30b28a567), seal-1.key \
+                (fingerprint 4161fca5c29f5ae4a561931fed0f2d3e), sign-eddsa-1.key (fingerprint ";
+    assert!(refusal.starts_with(said), "{refusal}");
+    assert!(refusal.ends_with("put the directory of this installation there, or restore a backup"));
     fs::create_dir(world.dir.path()).unwrap();
     assert!(world.refusal(&known).starts_with("the key directory DIR is empty, but"));
 }
@@ -64,7 +70,7 @@ fn a_missing_key_is_named() {
     let world = world(1);
     let known = world.known();
     fs::remove_file(world.dir.path().join("pepper-1.key")).unwrap();
-    insta::assert_snapshot!(world.refusal(&known), @"the key directory DIR lacks pepper-1.key (fingerprint 6e0d491797d5892dea42aac30b28a567); tokens hashed under a missing key could not be verified, so the server does not start");
+    insta::assert_snapshot!(world.refusal(&known), @"the key directory DIR lacks pepper-1.key (fingerprint 6e0d491797d5892dea42aac30b28a567); tokens made under a missing key could not be verified, so the server does not start");
 }
 
 #[test]
@@ -83,7 +89,7 @@ fn a_rotated_key_is_new_to_the_store_and_current_in_the_ring() {
     assert_eq!(made.key.id(), 2);
     let found = world.dir.read().unwrap();
     assert_eq!(reconcile(&world.dir, &found, &known).unwrap(), [&made]);
-    let ring = ring(&found).unwrap();
+    let ring = ring(&found, &known).unwrap();
     assert_eq!((ring.pepper().id(), ring.peppers().count()), (2, 2));
 }
 
@@ -105,7 +111,7 @@ fn a_damaged_key_is_refused_and_other_files_are_not_keys() {
     world.known();
     fs::write(world.dir.path().join("README"), "do not delete").unwrap();
     fs::write(world.dir.path().join(".pepper-2.key.1.part"), "half").unwrap();
-    assert_eq!(world.dir.read().unwrap().len(), 2);
+    assert_eq!(world.dir.read().unwrap().len(), 4);
     for text in ["", "counterfoil-key 1 pepper-1\n", "counterfoil-key 1 pepper-1\nzz\n"] {
         fs::write(world.dir.path().join("pepper-1.key"), text).unwrap();
         assert!(matches!(world.dir.read(), Err(KeyError::Malformed(_))), "{text:?}");

@@ -89,8 +89,39 @@ fn issue_all(world: &World) -> Needles {
             "services": ["git"] });
         let made = admin.post("/clients", &body).expect(201);
         needles.add(made["secret"].as_str().unwrap());
+        draw(admin, round, &mut needles);
     }
     needles
+}
+
+/// Registration tokens, what is drawn from them at once and after approval, each twice.
+fn draw(admin: &Api, round: usize, needles: &mut Needles) {
+    for approval in ["automatic", "required"] {
+        let body = json!({ "kind": "registration_token", "count": 3, "approval": approval });
+        let token = Issued::of(&admin.post("/tokens", &body).expect(201));
+        needles.add(&token.secret);
+        let ask = || {
+            let request = Request::new("POST", below_main("/enrol")).bearer(&token.secret);
+            let request = request.json(&json!({ "subject": format!("device-{round}") }));
+            admin.raw(&request.header("Idempotency-Key", "once"))
+        };
+        let first = ask();
+        assert_eq!(ask().body, first.body, "a repetition answers the same");
+        let mut said = first.json();
+        if let Some(code) = said["device_code"].as_str() {
+            needles.add(code);
+            let children = admin.get(&token.path("/children")).expect(200);
+            let id = children["items"][0]["id"].as_str().unwrap();
+            admin.post(&format!("/tokens/{id}/approve"), &json!({})).expect(200);
+            let poll = Request::new("POST", below_main("/enrol/poll")).bearer(code);
+            let once = admin.raw(&poll.clone().json(&json!({}))).expect(201);
+            said = admin.raw(&poll.json(&json!({}))).expect(201);
+            assert_eq!(said["refresh_token"], once["refresh_token"]);
+        }
+        needles.add(said["refresh_token"].as_str().unwrap());
+        let signature = said["access_token"].as_str().unwrap().rsplit('.').next().unwrap();
+        needles.known.insert(*signature.as_bytes().first_chunk().unwrap(), signature.to_owned());
+    }
 }
 
 /// Rotates, with and without repetition, and uses what came out.

@@ -129,6 +129,7 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let answers = state.answers.len();
     state.answers.retain(|_, answer| answer.expires_at > now);
     let answers = answers - state.answers.len();
+    let access = state.purge_access(now);
 
     let cutoff = now.plus_seconds(-LOG_RETENTION_SECONDS);
     let last = state.log.len().saturating_sub(1);
@@ -152,7 +153,7 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     for change in changes {
         state.changed(change, now);
     }
-    (answers + log + secrets) as u64
+    (answers + log + secrets + access) as u64
 }
 
 #[async_trait]

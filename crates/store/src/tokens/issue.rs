@@ -12,7 +12,7 @@ use counterfoil_authority::store::{ActiveLimit, Issued, TokenIssue};
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::Token;
 
-use super::{revoke, rows, secrets, usage};
+use super::{enrolment, revoke, rows, secrets, usage};
 use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
 use crate::{events, people};
@@ -131,6 +131,7 @@ async fn store(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option<To
         return Ok(None);
     }
     rows::add_services_and_labels(tx, token).await?;
+    enrolment::tell_end(tx, token).await?;
     usage::store(tx, token.id, &token.usage).await?;
     Ok(Some(Token { secrets: vec![secret.facts.clone()], revocation: None, ..token.clone() }))
 }

@@ -16,6 +16,7 @@ pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::realms::missing;
+use super::registration::{checked_stamp, completed};
 use crate::cache::ServiceCell;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -140,6 +141,7 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let now = self.now();
+        let mut request = completed(request)?;
         let scope = match request.kind {
             Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
             _ => ApiScope::TokensWrite,
@@ -161,6 +163,10 @@ impl Authority {
         }
         check_issuer(&judged, caller, own)?;
         check_wishes(&judged, &request)?;
+        if request.kind == Kind::RegistrationToken {
+            let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged)?;
+            request.sentinel.stamp = Some(stamp);
+        }
         let validity = validity_of(&judged, caller, &reach, &request, now)?;
         let pending = judged.iter().any(|policy| policy.approval);
         let draft = Draft { owner, services: services.0, validity, pending };
@@ -321,6 +327,7 @@ impl Authority {
             sentinel: request.sentinel.clone(),
             unit: request.unit.clone(),
             parent: None,
+            device: None,
             version: 1,
             secrets: Vec::new(),
         };

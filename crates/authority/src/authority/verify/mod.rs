@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+mod access;
 mod answer;
 mod judge;
 mod slowly;
@@ -119,6 +120,25 @@ impl Authority {
         }
     }
 
+    /// The services of a verifier whose door has no field to name one (introspection): a token
+    /// that is good for at least one of them is good. `None`: no service is checked.
+    pub fn verifiable(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+    ) -> Result<Option<Vec<ServiceLabel>>, Refusal> {
+        let (mut any, mut labels) = (false, Vec::new());
+        for power in caller.powers_in(realm, ApiScope::Verify)? {
+            any = true;
+            match (&power.unit, &power.services) {
+                (Some(_), _) => {}
+                (None, Some(services)) => labels.extend_from_slice(services),
+                (None, None) => return Ok(None),
+            }
+        }
+        if any { Ok(Some(labels)) } else { Err(Refusal::Forbidden(ApiScope::Verify)) }
+    }
+
     /// Whether the presented secret is good. The only errors are [`Refusal::Unavailable`],
     /// [`Refusal::Overloaded`] and [`Refusal::NoEntropy`]: none of them is a denial.
     pub async fn verify(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {
@@ -157,11 +177,17 @@ impl Authority {
         let surroundings = Surroundings { request, services, realm, keys: &keys, now };
         if let Some((kind, entry)) = found {
             let decision = decide(entry, Some(kind), request.presented, &surroundings);
-            return self.conclude(&surroundings, entry.id, decision).await;
+            return match kind {
+                Kind::AccessToken => self.conclude_access(&surroundings, entry.id, decision).await,
+                _ => self.conclude(&surroundings, entry.id, decision).await,
+            };
         }
         match self.shape(request.presented) {
             Shape::Impossible | Shape::BadChecksum => {
                 self.refused(&request, Reason::Unknown, None, now)
+            }
+            Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. } => {
+                self.verify_access(&surroundings).await
             }
             Shape::Prefixed { kind, id } => {
                 self.verify_by_id(&surroundings, kind, id, request.presented).await

@@ -9,11 +9,23 @@ use crate::cli::remote::{PageArgs, RemoteArgs};
 use crate::cli::resource::object_from;
 use crate::cli::when::{self, When};
 
+pub(crate) use super::registration::{
+    ChildrenArgs, RegistrationArgs, ReturnCountArgs, WaitingArgs,
+};
+
 /// Tokens
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Issue a token and show its secret, this once
     Issue(Box<IssueArgs>),
+    /// Show who drew from a registration token, when, from where, and who was refused
+    Children(ChildrenArgs),
+    /// Approve what waits, by its id or by the code that the device shows
+    Approve(WaitingArgs),
+    /// Deny what waits, by its id or by the code that the device shows
+    Deny(WaitingArgs),
+    /// Give draws of a registration token back
+    ReturnCount(ReturnCountArgs),
     /// List tokens, newest first
     List(Box<ListArgs>),
     /// Show a token
@@ -125,6 +137,8 @@ pub(crate) struct IssueArgs {
     /// The unit it belongs to
     #[arg(long, value_name = "ID")]
     pub(super) unit: Option<String>,
+    #[command(flatten)]
+    pub(super) registration: RegistrationArgs,
     /// File with the secret itself, or `-` for standard input, where the policy allows one
     #[arg(long, value_name = "FILE")]
     pub(super) secret_file: Option<String>,
@@ -192,6 +206,8 @@ pub(crate) struct ShowArgs {
 pub(crate) struct UpdateArgs {
     #[command(flatten)]
     pub(super) details: DetailArgs,
+    #[command(flatten)]
+    pub(super) registration: RegistrationArgs,
     #[command(flatten)]
     pub(super) one: OneArgs,
 }
@@ -297,7 +313,7 @@ fn kind(text: &str) -> Result<Kind, String> {
     })
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a label is written KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }

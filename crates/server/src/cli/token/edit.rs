@@ -16,6 +16,7 @@ fn body(args: &UpdateArgs) -> Result<Map<String, Value>, Failure> {
     if !details.services.is_empty() {
         body.insert("services".into(), without_empty(&details.services));
     }
+    args.registration.put(&mut body)?;
     if let Some(expires) = &details.expires {
         body.insert("expires_at".into(), expires.ahead(OsClock.now()).into());
     }

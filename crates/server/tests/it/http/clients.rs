@@ -20,6 +20,7 @@ async fn a_client_is_created_with_a_key_that_works_and_ends_with_it() {
       "enabled": true,
       "limits": {},
       "name": "door",
+      "oauth": {},
       "roles": [
         "verifier"
       ],

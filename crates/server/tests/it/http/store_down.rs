@@ -133,6 +133,25 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     for switch in ["rotate", "disable", "enable", "lock", "unlock", "revoke"] {
         act("POST", &format!("{token}/{switch}"), Value::Null, 200).await;
     }
+    let fleet = json!({ "kind": "registration_token", "count": 900, "approval": "after-200" });
+    let fleet = act("POST", "tokens", fleet, 201).await;
+    let path = format!("tokens/{}", fleet["token"]["id"].as_str().unwrap());
+    let device = json!({ "subject": "device" });
+    let secret = fleet["secret"].as_str().unwrap();
+    let draw = request("POST", "enrol", device.clone(), 201);
+    drill(&world, &store, secret, &draw).await;
+    act("PATCH", &path, json!({ "approval": "required", "count": 500 }), 200).await;
+    let waits = world.call(secret, "POST", &format!("{R}/enrol"), device).await.expect(202);
+    let code = waits["user_code"].as_str().unwrap();
+    let found = act("GET", &format!("tokens?user_code={code}"), Value::Null, 200).await;
+    let waiting = format!("tokens/{}", found["items"][0]["id"].as_str().unwrap());
+    act("POST", &format!("{waiting}/approve"), Value::Null, 200).await;
+    let poll = request("POST", "enrol/poll", json!({}), 201);
+    drill(&world, &store, waits["device_code"].as_str().unwrap(), &poll).await;
+    act("POST", &format!("{path}/return-count"), json!({ "n": 1 }), 200).await;
+    act("GET", &format!("{path}/children"), Value::Null, 200).await;
+    act("GET", &format!("{path}/blast-radius"), Value::Null, 200).await;
+    act("POST", &format!("{path}/revoke"), json!({ "cascade": true }), 200).await;
     act("DELETE", "users/bob", Value::Null, 204).await;
     let events = world.get(&format!("{R}/events?kind=token.issued&subject=user:bob")).await;
     assert_eq!(events.expect(200)["items"].as_array().unwrap().len(), 1);

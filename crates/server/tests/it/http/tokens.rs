@@ -34,6 +34,7 @@ async fn a_token_is_issued_with_every_field_of_the_contract() {
       "delivery_date": null,
       "denied_total": 0,
       "description": null,
+      "device": null,
       "doors": [
         "api",
         "forward-auth"
@@ -90,6 +91,7 @@ async fn a_token_is_issued_with_every_field_of_the_contract() {
       "services": [
         "git"
       ],
+      "stamp": null,
       "state": "active",
       "tracking_id": null,
       "unit": null,

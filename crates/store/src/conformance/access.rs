@@ -1,0 +1,114 @@
+//! Promises about access tokens: what is kept of them, and that each proof counts once.
+
+use counterfoil_authority::access::{AccessFacts, AccessRecord, Confirmation};
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::{Mac256, SecretHash};
+use counterfoil_authority::store::{AccessRevoke, Change};
+use counterfoil_authority::testing::SeededEntropy;
+use sha2::{Digest as _, Sha256};
+
+use super::World;
+use super::changes::since;
+use super::world::race;
+
+/// Ids and digests belong to the installation, so each promise draws from its own name.
+fn bytes(world: &World, what: &str) -> [u8; 32] {
+    Sha256::digest(format!("{}.{what}", world.realm)).into()
+}
+
+fn id(world: &World, what: &str) -> TokenId {
+    let [a, b, c, d, e, f, g, h, ..] = bytes(world, what);
+    let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    TokenId::generate(&SeededEntropy::new(seed)).unwrap()
+}
+
+fn record(world: &World, what: &str, ends: i64) -> AccessRecord {
+    let facts = AccessFacts {
+        parent: id(world, "parent"),
+        subject: "alice".into(),
+        client_id: "robot".into(),
+        scope: "repo:read".into(),
+        audience: vec!["git".into()],
+        confirmation: Confirmation::of_key("a thumbprint"),
+        issued_at: World::at(0),
+        expires_at: World::at(ends),
+    };
+    let hash = SecretHash::Keyed { pepper: 1, mac: Mac256::from_bytes(bytes(world, what)) };
+    AccessRecord { realm: world.realm.clone(), id: id(world, what), hash, facts }
+}
+
+fn revoke(world: &World, what: &str, ends: i64) -> AccessRevoke {
+    AccessRevoke {
+        realm: world.realm.clone(),
+        id: id(world, what),
+        expires_at: World::at(ends),
+        at: World::at(1),
+        event: world.event("access-token.revoked"),
+    }
+}
+
+/// Found with every field until it is purged, which it is when it has ended and not before.
+pub(super) async fn an_access_token_comes_back_until_it_has_ended(world: World) {
+    let kept = record(&world, "kept", 300);
+    world.store.access_add(kept.clone()).await.unwrap();
+    assert!(world.store.access_add(kept.clone()).await.is_err(), "the id is taken");
+    assert_eq!(world.store.access_find(kept.id).await.unwrap(), Some(kept.clone()));
+    assert_eq!(world.store.access_find(id(&world, "none")).await.unwrap(), None);
+    while world.store.purge(World::at(299), None).await.unwrap().rows > 0 {}
+    assert_eq!(world.store.access_find(kept.id).await.unwrap(), Some(kept.clone()));
+    while world.store.purge(World::at(300), None).await.unwrap().rows > 0 {}
+    assert_eq!(world.store.access_find(kept.id).await.unwrap(), None);
+}
+
+/// Of either form: a JWT that was never stored is revoked too, once, and every node hears of it.
+pub(super) async fn an_access_token_is_revoked_once(world: World) {
+    let start = world.store.changes_end().await.unwrap();
+    let outcomes = race(40, |_| {
+        let world = world.clone();
+        async move { world.store.access_revoke(revoke(&world, "jwt", 300)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(outcomes.into_iter().filter(|first| *first).count(), 1);
+    assert_eq!(since(&world, &start).await, [Change::Token(id(&world, "jwt"))]);
+    assert!(world.store.access_revoked(id(&world, "jwt")).await.unwrap());
+    assert!(!world.store.access_revoked(id(&world, "other")).await.unwrap());
+}
+
+/// The feed names what could still be believed in, of this realm.
+pub(super) async fn the_feed_names_what_has_not_ended(world: World) {
+    for (what, ends) in [("first", 100), ("second", 200)] {
+        world.store.access_revoke(revoke(&world, what, ends)).await.unwrap();
+    }
+    let feed = |now: i64, limit| {
+        let (store, realm) = (&world.store, &world.realm);
+        async move {
+            let read = store.access_revocations(realm, World::at(now), World::at(0), limit).await;
+            read.unwrap().access_tokens.into_iter().map(|line| line.id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(feed(0, 10).await, [id(&world, "second"), id(&world, "first")]);
+    assert_eq!(feed(0, 1).await, [id(&world, "second")]);
+    assert_eq!(feed(100, 10).await, [id(&world, "second")]);
+    let alice = world.user("alice").await;
+    let token = world.issued(world.issue_to(&alice)).await;
+    world.revoke(token.id).await;
+    let all = world.store.access_revocations(&world.realm, World::at(0), World::at(-10), 10);
+    let parents = all.await.unwrap().parents;
+    assert_eq!(parents.iter().map(|line| line.id).collect::<Vec<_>>(), [token.id]);
+}
+
+/// However many send the same proof at the same moment; and its digest may come again when the
+/// proof itself is too old to be accepted.
+pub(super) async fn a_proof_is_used_once(world: World) {
+    let once = bytes(&world, "proof");
+    let used = race(40, |_| {
+        let world = world.clone();
+        async move { world.store.proof_use(once, World::at(60), World::at(0)).await.unwrap() }
+    })
+    .await;
+    assert_eq!(used.into_iter().filter(|fresh| *fresh).count(), 1);
+    assert!(!world.store.proof_use(once, World::at(90), World::at(59)).await.unwrap());
+    assert!(world.store.proof_use(once, World::at(120), World::at(60)).await.unwrap());
+    let other = bytes(&world, "another proof");
+    assert!(world.store.proof_use(other, World::at(60), World::at(0)).await.unwrap());
+}
