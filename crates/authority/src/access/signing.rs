@@ -171,7 +171,7 @@ impl SigningKeys {
     pub(crate) fn current(&self, alg: SigningAlg, now: Timestamp) -> Option<&Signer> {
         let own = || self.signers.iter().filter(move |signer| signer.alg == alg);
         let active = |signer: &&Signer| signer.added_at.plus_seconds(ACTIVATION_SECONDS) <= now;
-        own().filter(active).next_back().or_else(|| own().next())
+        own().rfind(active).or_else(|| own().next())
     }
 
     /// The keys whose signatures count at `now`: a former one until `overlap_seconds` after its

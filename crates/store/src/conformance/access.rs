@@ -17,9 +17,8 @@ fn bytes(world: &World, what: &str) -> [u8; 32] {
 }
 
 fn id(world: &World, what: &str) -> TokenId {
-    let [a, b, c, d, e, f, g, h, ..] = bytes(world, what);
-    let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
-    TokenId::generate(&SeededEntropy::new(seed)).unwrap()
+    let (head, _) = bytes(world, what).split_first_chunk().map(|(h, t)| (*h, t.len())).unwrap();
+    TokenId::generate(&SeededEntropy::new(u64::from_le_bytes(head))).unwrap()
 }
 
 fn record(world: &World, what: &str, ends: i64) -> AccessRecord {
