@@ -22,6 +22,7 @@ pub fn settings(config: &Config) -> Settings {
         slow_workers: config.hashing.workers(),
         slow_queue_max: config.hashing.queue,
         throttle: config.abuse.throttle,
+        link_lifetime_seconds: config.tokens.link_lifetime_seconds,
     }
 }
 

@@ -140,6 +140,8 @@ pub struct Tokens {
     /// Prefixes that are still accepted.
     #[serde(deserialize_with = "prefixes")]
     pub retired_prefixes: Vec<Prefix>,
+    /// How long a one-time link can be opened.
+    pub link_lifetime_seconds: i64,
 }
 
 impl Tokens {

@@ -16,6 +16,7 @@ mod failing;
 mod idempotency;
 mod installation;
 mod leases;
+mod links;
 mod memory;
 mod migrate;
 mod people;

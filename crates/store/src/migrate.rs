@@ -17,10 +17,11 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
+    Migration { version: 6, sql: include_str!("../migrations/0006_links.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

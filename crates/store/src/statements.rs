@@ -1,7 +1,7 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    changes, clients, events, idempotency, installation, leases, people, services, tokens,
+    changes, clients, events, idempotency, installation, leases, links, people, services, tokens,
 };
 
 /// All of them.
@@ -13,6 +13,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         idempotency::STATEMENTS,
         installation::STATEMENTS,
         leases::STATEMENTS,
+        links::STATEMENTS,
     ]
     .concat();
     all.extend(people::statements());

@@ -14,6 +14,7 @@ mod clients;
 mod events;
 mod installation;
 mod leases;
+mod links;
 mod people;
 mod services;
 mod tokens;
@@ -27,6 +28,9 @@ pub use installation::{
     NewInstallation, Pulse, Purged,
 };
 pub use leases::{Lease, LeaseStore};
+pub use links::{
+    LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
+};
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
@@ -137,6 +141,7 @@ pub trait Store:
     + ServiceStore
     + ClientStore
     + TokenStore
+    + LinkStore
     + EventStore
     + Send
     + Sync
@@ -151,6 +156,7 @@ impl<T> Store for T where
         + ServiceStore
         + ClientStore
         + TokenStore
+        + LinkStore
         + EventStore
         + Send
         + Sync

@@ -6,6 +6,7 @@
 mod editing;
 mod following;
 mod issuing;
+mod links;
 mod rank;
 mod rotating;
 mod slow_secrets;

@@ -53,7 +53,12 @@ fn issue_body(args: &IssueArgs) -> Result<Map<String, Value>, Failure> {
     let mut body = details.fields()?;
     let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     put("kind", args.kind.name().into());
-    let texts = [("user", &args.user), ("not_before", &args.not_before), ("unit", &args.unit)];
+    let texts = [
+        ("user", &args.user),
+        ("not_before", &args.not_before),
+        ("unit", &args.unit),
+        ("delivery", &args.delivery),
+    ];
     for (name, text) in texts {
         if let Some(text) = text {
             put(name, text.as_str().into());
@@ -96,8 +101,13 @@ fn show_secret(api: &Api, answer: &Value, quiet: bool) {
     if !quiet {
         let field = |name| answer.pointer(name).and_then(Value::as_str).unwrap_or_default();
         let ends = answer.pointer("/token/expires_at").and_then(Value::as_str);
+        let link = answer.pointer("/link_expires_at").and_then(Value::as_str);
+        let shown = match link {
+            Some(end) => format!("This link makes its secret once, until {end}"),
+            None => "Its secret is shown once and cannot be read again".to_owned(),
+        };
         print::note(&format!(
-            "{} {} ends {}. Its secret is shown once and cannot be read again:",
+            "{} {} ends {}. {shown}:",
             field("/token/kind"),
             field("/token/id"),
             ends.unwrap_or("never"),

@@ -98,7 +98,7 @@ pub const SECTIONS: [(&str, &str); 11] = [
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
     ("data", "Where everything is kept."),
-    ("tokens", "How token strings look."),
+    ("tokens", "How token strings look, and how they reach people."),
     ("cache", "The memory of verify."),
     ("hashing", "Argon2id, for secrets that people chose or that were imported."),
     ("abuse", "Failed attempts."),
@@ -235,6 +235,13 @@ pub const KEYS: &[Key] = &[
         Sort::Prefixes,
         "[]",
         "Former prefixes, whose tokens are still accepted.",
+    ),
+    Key::new(
+        "tokens.link_lifetime_seconds",
+        Sort::Count { min: 60, max: 30 * 86_400 },
+        "86400",
+        "How long a one-time link can be opened. The secret behind it is made when it is opened; a \
+         second opening is refused and raises an alarm.",
     ),
     Key::new(
         "cache.budget_bytes",

@@ -8,7 +8,7 @@ mod look;
 mod shape;
 
 pub use edit::{TokenPatch, token_edit};
-pub use issue::{TokenCreate, TokenIssued, token_issue};
+pub use issue::{TokenCreate, TokenHanded, TokenIssued, TokenLinked, token_issue};
 pub use lifecycle::{
     RevokePreview, RotateRequest, token_disable, token_enable, token_lock, token_revoke,
     token_rotate, token_unlock,

@@ -9,13 +9,14 @@ use crate::world::{Issued, UNTHROTTLED, World, client, pat};
 use operation::{Operation, operations};
 
 /// What is served to everybody. A route that joins these joins this list.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 7] = [
     "GET /healthz/live",
     "GET /healthz/ready",
     "GET /openapi.json",
     "GET /api/docs",
     "GET /problems/{slug}",
     "POST /api/v1/credentials/revoke",
+    "POST /api/v1/links/open",
 ];
 
 /// Routes by possession: whoever presents a token may use them for this token.

@@ -68,7 +68,7 @@ fn issue_all(world: &World) -> Needles {
         json!({ "kind": "service_token", "user": "alice", "name": "phone", "service": "mail" }),
         json!({ "kind": "service_token", "user": "alice", "name": "bot", "service": "wiki" }),
     ];
-    let rounds = if long() { 1000 } else { 120 };
+    let rounds: u32 = if long() { 1000 } else { 120 };
     for round in 0..rounds {
         for (number, body) in kinds.iter().enumerate() {
             let body = merged(body.clone(), &json!({ "name": format!("t-{round}-{number}") }));
@@ -85,12 +85,28 @@ fn issue_all(world: &World) -> Needles {
             needles.add(&token.secret);
             rotate(admin, &token, &key, &mut needles);
         }
+        deliver_by_link(world, round, &mut needles);
         let body = json!({ "name": format!("client-{round}"), "roles": ["verifier"],
             "services": ["git"] });
         let made = admin.post("/clients", &body).expect(201);
         needles.add(made["secret"].as_str().unwrap());
     }
     needles
+}
+
+/// Issues by a link, opens it, and presents it again: the link and the secret behind it.
+fn deliver_by_link(world: &World, round: u32, needles: &mut Needles) {
+    let body = json!({ "kind": "service_token", "user": "alice", "service": "mail",
+        "name": format!("l-{round}"), "delivery": "link" });
+    let issued = world.admin.post("/tokens", &body).expect(201);
+    let link = issued["link"].as_str().unwrap();
+    needles.add(link.rsplit_once('#').unwrap().1);
+    if round % 2 == 0 {
+        let open = Request::new("POST", "/api/v1/links/open").json(&json!({ "link": link }));
+        let opened = world.admin.raw(&open).expect(200);
+        needles.add(opened["secret"].as_str().unwrap());
+        assert_eq!(world.admin.raw(&open).status, 410);
+    }
 }
 
 /// Rotates, with and without repetition, and uses what came out.

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 21] = [
+const TABLES: [Table; 22] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -134,6 +134,12 @@ const TABLES: [Table; 21] = [
         key_columns: 1,
         numbered: false,
         columns: "name holder fence expires_at",
+    },
+    Table {
+        name: "link",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm token created_at expires_at pepper hash opened_at",
     },
 ];
 

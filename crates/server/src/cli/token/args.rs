@@ -128,6 +128,9 @@ pub(crate) struct IssueArgs {
     /// File with the secret itself, or `-` for standard input, where the policy allows one
     #[arg(long, value_name = "FILE")]
     pub(super) secret_file: Option<String>,
+    /// `response` shows the secret, `link` a one-time link that makes it when it is opened [default: a link for people who issue for somebody else]
+    #[arg(long, value_parser = ["response", "link"])]
+    pub(super) delivery: Option<String>,
     #[command(flatten)]
     pub(super) secret: SecretArgs,
     #[command(flatten)]

@@ -6,6 +6,7 @@ mod document;
 mod events;
 mod grants;
 mod groups;
+mod links;
 mod operation;
 mod possession;
 mod realms;
