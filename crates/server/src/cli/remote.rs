@@ -178,6 +178,11 @@ impl Api {
         Ok(Self { client, base, realm: args.realm.clone(), token: token(args)?, json: args.json })
     }
 
+    /// The server's address.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// A path below the realm: `R/...` of the API's description.
     pub(crate) fn in_realm(&self, rest: &str) -> String {
         format!("/api/v1/realms/{}/{rest}", segment(&self.realm))

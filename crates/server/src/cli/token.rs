@@ -2,6 +2,7 @@
 
 mod args;
 mod edit;
+mod mint;
 
 use counterfoil_authority::clock::Clock as _;
 use counterfoil_authority::kind::Kind;
@@ -33,6 +34,8 @@ fn put_expiry(body: &mut Map<String, Value>, expires: &When) {
 pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
     match command {
         TokenCommand::Issue(args) => issue(args).await,
+        TokenCommand::Mint(args) => mint::run(args).await,
+        TokenCommand::Sheet(args) => mint::sheet(args).await,
         TokenCommand::List(args) => list(args).await,
         TokenCommand::Show(args) => show(args).await,
         TokenCommand::Update(args) => edit::update(args).await,

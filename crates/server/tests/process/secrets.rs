@@ -79,7 +79,7 @@ fn issue_all(world: &World) -> Needles {
             };
             let first = ask();
             let token = Issued::of(&first.expect(201));
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 assert_eq!(ask().body, first.body, "a repetition answers the same");
             }
             needles.add(&token.secret);
@@ -101,7 +101,7 @@ fn deliver_by_link(world: &World, round: u32, needles: &mut Needles) {
     let issued = world.admin.post("/tokens", &body).expect(201);
     let link = issued["link"].as_str().unwrap();
     needles.add(link.rsplit_once('#').unwrap().1);
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         let open = Request::new("POST", "/api/v1/links/open").json(&json!({ "link": link }));
         let opened = world.admin.raw(&open).expect(200);
         needles.add(opened["secret"].as_str().unwrap());
