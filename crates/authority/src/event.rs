@@ -175,7 +175,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 39] = [
+pub const EVENT_KINDS: [&str; 55] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -212,6 +212,22 @@ pub const EVENT_KINDS: [&str; 39] = [
     "link.opened",
     "link.reopened",
     "link.refused",
+    "token.enrolled",
+    "token.enrolment-requested",
+    "token.approved",
+    "token.denied",
+    "token.request-timed-out",
+    "token.enrolment-returned",
+    "token.count-nearly-used",
+    "token.count-used-up",
+    "token.count-exceeded",
+    "token.count-returned",
+    "token.ends-soon",
+    "token.idle-ended",
+    "token.refresh-reused",
+    "enrol.constraint-warned",
+    "enrol.refused",
+    "refresh.refused",
     "verify.refused",
     "api.refused",
     "store.restored",

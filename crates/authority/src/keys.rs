@@ -1,4 +1,4 @@
-//! The key ring: peppers and sealing keys, current and retired.
+//! The key ring: peppers, sealing keys and signing keys, current and retired.
 //!
 //! The keys live outside the database, so that a stolen database alone
 //! verifies and opens nothing. The store keeps a fingerprint of each, so that a
@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::access::signing::SigningKeys;
 use crate::clock::{Entropy, NoEntropy};
 use crate::secret_hash::{HmacSha256, hmac256, keyed};
 
@@ -24,10 +26,22 @@ pub enum KeyPurpose {
     Pepper,
     /// Seals what must be readable again.
     Seal,
+    /// Signs access tokens with Ed25519.
+    SignEdDsa,
+    /// Signs access tokens with ECDSA on P-256.
+    SignEs256,
+    /// Signs access tokens with RSA. There is none until an operator makes one.
+    SignRs256,
 }
 
 /// Every purpose.
-pub const KEY_PURPOSES: [KeyPurpose; 2] = [KeyPurpose::Pepper, KeyPurpose::Seal];
+pub const KEY_PURPOSES: [KeyPurpose; 5] = [
+    KeyPurpose::Pepper,
+    KeyPurpose::Seal,
+    KeyPurpose::SignEdDsa,
+    KeyPurpose::SignEs256,
+    KeyPurpose::SignRs256,
+];
 
 impl KeyPurpose {
     /// The name in file names and in the store.
@@ -35,7 +49,16 @@ impl KeyPurpose {
         match self {
             Self::Pepper => "pepper",
             Self::Seal => "seal",
+            Self::SignEdDsa => "sign-eddsa",
+            Self::SignEs256 => "sign-es256",
+            Self::SignRs256 => "sign-rs256",
         }
+    }
+
+    /// Whether every installation has such a key from its first start on. Most verifiers never
+    /// need RSA, and making such a key takes longer than all the rest of the start.
+    pub const fn is_made_at_once(self) -> bool {
+        !matches!(self, Self::SignRs256)
     }
 
     /// The purpose of a name.
@@ -50,12 +73,15 @@ impl fmt::Display for KeyPurpose {
     }
 }
 
-/// 256 bits of key material. Wiped when dropped; shows nothing of itself.
+/// 256 bits of key material, or a private key of RSA. Wiped when dropped; shows nothing of
+/// itself.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Key {
     #[zeroize(skip)]
     id: KeyId,
     bytes: [u8; 32],
+    /// PKCS #8, for a key that does not fit; `bytes` is its digest then.
+    long: Option<Vec<u8>>,
     /// HMAC with the key already in it, which wipes itself: half of what a code of a short text
     /// costs is taking up the key.
     #[zeroize(skip)]
@@ -64,7 +90,7 @@ pub struct Key {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        (self.id, self.bytes) == (other.id, other.bytes)
+        (self.id, self.bytes, &self.long) == (other.id, other.bytes, &other.long)
     }
 }
 
@@ -76,7 +102,13 @@ pub type Pepper = Key;
 impl Key {
     /// A key with a number.
     pub fn new(id: KeyId, bytes: [u8; 32]) -> Self {
-        Self { id, bytes, keyed: keyed(&bytes) }
+        Self { id, bytes, long: None, keyed: keyed(&bytes) }
+    }
+
+    /// A key that does not fit into 256 bits: RSA in PKCS #8.
+    pub fn of_document(id: KeyId, document: Vec<u8>) -> Self {
+        let digest: [u8; 32] = Sha256::digest(&document).into();
+        Self { id, bytes: digest, long: Some(document), keyed: keyed(&digest) }
     }
 
     /// A fresh random key.
@@ -91,9 +123,14 @@ impl Key {
         self.id
     }
 
-    /// The material, for hashing and for the key file.
+    /// The material, for hashing; the digest of it, if it is longer.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.bytes
+    }
+
+    /// The whole material, for the key file.
+    pub fn material(&self) -> &[u8] {
+        self.long.as_deref().unwrap_or(&self.bytes)
     }
 
     /// HMAC-SHA-256 that waits for its message.
@@ -122,6 +159,7 @@ impl fmt::Debug for Key {
 pub struct KeyRing {
     peppers: Arc<[Key]>,
     seals: Arc<[Key]>,
+    signing: Arc<SigningKeys>,
 }
 
 /// A key ring without a key for some purpose.
@@ -144,14 +182,22 @@ impl KeyRing {
             }
             keys.sort_by_key(Key::id);
         }
-        Ok(Self { peppers: peppers.into(), seals: seals.into() })
+        let signing = Arc::default();
+        Ok(Self { peppers: peppers.into(), seals: seals.into(), signing })
+    }
+
+    /// The same ring with these keys to sign with.
+    #[must_use]
+    pub fn with_signing(self, signing: SigningKeys) -> Self {
+        Self { signing: Arc::new(signing), ..self }
     }
 
     /// A fresh ring with one key per purpose.
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
         let pepper = Key::generate(1, entropy)?;
         let seal = Key::generate(1, entropy)?;
-        Ok(Self { peppers: [pepper].into(), seals: [seal].into() })
+        let signing = SigningKeys::generate(entropy)?.into();
+        Ok(Self { peppers: [pepper].into(), seals: [seal].into(), signing })
     }
 
     /// The keys of a purpose, oldest first.
@@ -159,7 +205,15 @@ impl KeyRing {
         match purpose {
             KeyPurpose::Pepper => &self.peppers,
             KeyPurpose::Seal => &self.seals,
+            KeyPurpose::SignEdDsa | KeyPurpose::SignEs256 | KeyPurpose::SignRs256 => {
+                self.signing.keys(purpose)
+            }
         }
+    }
+
+    /// The keys that sign access tokens.
+    pub fn signing(&self) -> &SigningKeys {
+        &self.signing
     }
 
     /// The pepper for new secrets.

@@ -19,10 +19,12 @@ pub enum Kind {
     Generic,
     /// A one-time delivery or set-up link.
     Link,
+    /// A short-lived token made from another one, which it dies with (RFC 6749 section 1.4).
+    AccessToken,
 }
 
 /// Every kind, in the order of the documentation.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 9] = [
     Kind::PersonalAccessToken,
     Kind::ServiceToken,
     Kind::RegistrationToken,
@@ -31,6 +33,7 @@ pub const KINDS: [Kind; 8] = [
     Kind::ClientKey,
     Kind::Generic,
     Kind::Link,
+    Kind::AccessToken,
 ];
 
 impl Kind {
@@ -45,6 +48,7 @@ impl Kind {
             Self::ClientKey => 'k',
             Self::Generic => 'g',
             Self::Link => 'b',
+            Self::AccessToken => 'a',
         }
     }
 
@@ -64,6 +68,7 @@ impl Kind {
             Self::ClientKey => "client_key",
             Self::Generic => "generic",
             Self::Link => "link",
+            Self::AccessToken => "access_token",
         }
     }
 

@@ -12,10 +12,12 @@
 //! randomness: it cannot, because it depends on nothing that could.
 
 mod abuse;
+pub mod access;
 pub mod authority;
 pub mod cache;
 pub mod caller;
 pub mod clock;
+pub mod enrolment;
 pub mod event;
 pub mod keys;
 pub mod kind;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::access::claims;
 use crate::clock::{Entropy, NoEntropy};
 use crate::kind::Kind;
 
@@ -138,6 +139,9 @@ pub enum Shape {
     },
     /// 24 characters of the grouped alphabet, dashes and case already taken out.
     Grouped(Zeroizing<String>),
+    /// Three parts of base64url, the first of them a JSON object: perhaps an access token of ours,
+    /// under this `jti`. Nothing of it is believed yet.
+    Jwt(Option<TokenId>),
     /// Looks like one of ours, but the checksum is wrong: mistyped, never looked up.
     BadChecksum,
     /// Anything else, at most [`PRESENTED_LEN_MAX`] bytes long: perhaps a self-chosen secret.
@@ -148,6 +152,9 @@ pub enum Shape {
 
 /// Reads the shape of `presented` (shape and checksum, the first two steps of verify).
 pub fn shape_of(presented: &str, prefixes: &[Prefix]) -> Shape {
+    if claims::looks_like_jwt(presented) {
+        return Shape::Jwt(claims::jti_hint(presented));
+    }
     if presented.is_empty() || presented.len() > PRESENTED_LEN_MAX {
         return Shape::Impossible;
     }
@@ -278,6 +285,28 @@ pub fn generate_grouped(entropy: &dyn Entropy) -> Result<ClearSecret, NoEntropy>
         text.push(char::from(character));
     }
     Ok(ClearSecret::new(text))
+}
+
+/// Letters of a code that one person reads to another: no vowels, so that no word comes out, and
+/// none that look alike (RFC 8628 section 6.1).
+const CODE: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+
+/// Makes a user code, `XXXX-XXXX`: 34 random bits for a day, and only administrators may use it.
+pub fn generate_user_code(entropy: &dyn Entropy) -> Result<String, NoEntropy> {
+    let mut letters = [0; 8];
+    fill_from(CODE, entropy, &mut letters)?;
+    let (head, tail) = letters.split_at(4);
+    let half = |letters: &[u8]| letters.iter().map(|&b| char::from(b)).collect::<String>();
+    Ok(format!("{}-{}", half(head), half(tail)))
+}
+
+/// The normal form of a user code as somebody typed it: capital letters, one dash.
+pub fn user_code_of(typed: &str) -> Option<String> {
+    let letters: String =
+        typed.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_uppercase()).collect();
+    let known = letters.bytes().all(|b| CODE.contains(&b));
+    let (head, tail) = (letters.get(..4)?, letters.get(4..)?);
+    (known && tail.len() == 4).then(|| format!("{head}-{tail}"))
 }
 
 /// Fills `out` with uniformly drawn characters of `alphabet`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::access::AccessSettings;
 use crate::clock::Timestamp;
 use crate::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use crate::scope::{ApiScope, ApiScopes};
@@ -281,6 +282,8 @@ pub struct Client {
     pub unit: Option<String>,
     /// Further bounds on what it may hand out.
     pub limits: Limits,
+    /// How its access tokens are to be, where that is not the installation's choice.
+    pub access: AccessSettings,
     /// Whether its keys count.
     pub enabled: bool,
     /// When it was made.

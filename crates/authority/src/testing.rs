@@ -16,6 +16,11 @@ impl FrozenClock {
         Self(AtomicI64::new(at.micros()))
     }
 
+    /// Puts the clock to an instant.
+    pub fn set(&self, at: Timestamp) {
+        self.0.store(at.micros(), Ordering::SeqCst);
+    }
+
     /// Moves the clock by `seconds`, backwards if negative.
     pub fn advance_seconds(&self, seconds: i64) {
         self.0.fetch_add(seconds * crate::clock::MICROS_PER_SECOND, Ordering::SeqCst);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::clock::Timestamp;
+use crate::enrolment::Device;
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::scope::Scope;
@@ -79,6 +80,8 @@ pub struct Token {
     pub unit: Option<String>,
     /// The token it was derived from, and dies with.
     pub parent: Option<TokenId>,
+    /// Who drew it, if it is an auth token.
+    pub device: Option<Box<Device>>,
     /// Rises by one with each change; the `ETag`.
     pub version: i64,
     /// Its secrets: current first, then next, then former ones, newest first.
@@ -111,6 +114,8 @@ pub struct SentinelAttributes {
     pub reserved: u64,
     /// Draws an administrator gave back.
     pub returned: u64,
+    /// Which thresholds have been told of, each once.
+    pub told: Told,
     /// The identifier on the wire.
     pub identifier: Option<String>,
     /// First reference id.
@@ -125,6 +130,24 @@ pub struct SentinelAttributes {
     pub approval: Option<String>,
     /// The registration token it was drawn from.
     pub registration_token: Option<TokenId>,
+}
+
+/// Which thresholds of a registration token's count have been told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told(pub u32);
+
+impl Told {
+    /// Most of the count is taken.
+    pub const NEARLY: u32 = 1;
+    /// All of the count is taken.
+    pub const EXHAUSTED: u32 = 2;
+    /// Somebody was refused after that.
+    pub const REFUSED: u32 = 4;
+
+    /// Whether this one has been told of.
+    pub const fn has(self, bit: u32) -> bool {
+        self.0 & bit != 0
+    }
 }
 
 /// Revocation is final and says by whom and why.

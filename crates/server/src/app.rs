@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use counterfoil_authority::access::AccessSettings;
 use counterfoil_authority::authority::Settings;
 use counterfoil_authority::secret_hash::SlowCost;
 
@@ -23,6 +24,12 @@ pub fn settings(config: &Config) -> Settings {
         slow_queue_max: config.hashing.queue,
         throttle: config.abuse.throttle,
         link_lifetime_seconds: config.tokens.link_lifetime_seconds,
+        access: AccessSettings {
+            access_token_format: Some(config.oauth.access_token_format),
+            access_token_signing_alg: Some(config.oauth.access_token_signing_alg),
+            access_token_lifetime_seconds: Some(config.oauth.access_token_lifetime_seconds),
+        },
+        key_overlap_seconds: config.oauth.key_overlap_seconds,
     }
 }
 
@@ -34,6 +41,8 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         public_url: config.public_url(bound),
         api: config.doors.api,
         forward_auth: config.doors.forward_auth,
+        oauth: config.doors.oauth,
+        password_grant: config.oauth.password_grant,
         docs: config.doors.docs,
         api_key_headers: config.doors.api_key_headers.clone(),
         body_bytes_max: config.server.body_bytes_max,

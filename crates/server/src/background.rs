@@ -35,6 +35,9 @@ const CHANGES_EVERY: Duration = Duration::from_millis(50);
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Certificates are renewed weeks before they end.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(10);
+/// A request that nobody decided, or an auth token that was idle too long, ends within a few
+/// seconds; at use it has ended at once.
+const ENROLMENT_EVERY: Duration = Duration::from_secs(2);
 /// Retention is counted in days.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 /// Often enough to be noticed, rarely enough to be read.
@@ -78,6 +81,16 @@ impl Steps {
         running.spawn(each("purge", PURGE_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
             async move { purge(&authority).await }
+        }));
+        let authority = shared();
+        running.spawn(each("enrolment", ENROLMENT_EVERY, stop.clone(), move || {
+            let authority = Arc::clone(&authority);
+            async move {
+                while authority.enrolment_due().await? {
+                    tokio::task::yield_now().await;
+                }
+                Ok::<_, counterfoil_authority::store::Unavailable>(())
+            }
         }));
         let (authority, keys) = (shared(), installation.keys.clone());
         running.spawn(each("keys", KEYS_EVERY, stop.clone(), move || {

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use counterfoil_authority::access::{AccessFormat, SigningAlg};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::{ClearSecret, Prefix};
 use counterfoil_store::DatabaseUrl;
@@ -39,6 +40,8 @@ pub struct Config {
     pub hashing: Hashing,
     /// Failed attempts.
     pub abuse: Abuse,
+    /// The OAuth door.
+    pub oauth: Oauth,
     /// The log.
     pub log: Log,
     /// Prometheus metrics.
@@ -98,6 +101,8 @@ pub struct Doors {
     pub api: bool,
     /// Forward-auth.
     pub forward_auth: bool,
+    /// OAuth 2.0.
+    pub oauth: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -188,6 +193,22 @@ impl Hashing {
 pub struct Abuse {
     /// Whether refusals are delayed for who fails often.
     pub throttle: bool,
+}
+
+/// The OAuth door.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Oauth {
+    /// How access tokens look.
+    pub access_token_format: AccessFormat,
+    /// What signs them.
+    pub access_token_signing_alg: SigningAlg,
+    /// How long they live, in seconds.
+    pub access_token_lifetime_seconds: i64,
+    /// How long a former signing key verifies, in seconds.
+    pub key_overlap_seconds: i64,
+    /// Whether the token endpoint takes a personal access token as somebody's password.
+    pub password_grant: bool,
 }
 
 /// The form of the log.

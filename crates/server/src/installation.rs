@@ -246,10 +246,13 @@ pub async fn open(config: &Config, if_empty: IfEmpty) -> Result<Installation, In
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let known = store.installation().await?;
     let ring = match (&known, &if_empty) {
-        (Some(_), _) => keydir::reload(&keys, &*store, &*clock, &*entropy).await?,
+        (Some(_), _) => {
+            keys.add_signing(&store.key_list().await?, &*entropy)?;
+            keydir::reload(&keys, &*store, &*clock, &*entropy).await?
+        }
         (None, IfEmpty::Initialise(_)) => {
             // Keys before the database: whoever dies in between finds keys and goes on with them.
-            keydir::ring(&keys.complete(&*entropy)?).map_err(KeyError::from)?
+            keydir::ring(&keys.complete(&*entropy)?, &[])?
         }
         (None, IfEmpty::Refuse) => {
             return Err(InstallationError::Uninitialised(config.data.dir.clone()));

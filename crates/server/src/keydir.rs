@@ -1,4 +1,4 @@
-//! The key directory: peppers and sealing keys as files, outside the database.
+//! The key directory: peppers, sealing keys and signing keys as files, outside the database.
 //!
 //! One file per key, `pepper-1.key`, written once and never changed. The store
 //! knows a fingerprint of each; [`reconcile`] compares the two, so that a server
@@ -9,7 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use counterfoil_authority::clock::{Clock, Entropy, NoEntropy};
+use counterfoil_authority::access::SigningAlg;
+use counterfoil_authority::access::signing::{BadSigningKey, Signer, SigningKeys, generate_rsa};
+use counterfoil_authority::clock::{Clock, Entropy, NoEntropy, Timestamp};
 use counterfoil_authority::event::{Event, Origin};
 use counterfoil_authority::keys::{KEY_PURPOSES, Key, KeyId, KeyPurpose, KeyRing, NoKey};
 use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName};
@@ -21,8 +23,9 @@ use crate::private_file;
 
 pub mod export;
 
-/// A key file has two short lines; anything longer is something else.
-const FILE_BYTES_MAX: u64 = 512;
+/// A key file has two lines, of which a private key of RSA is the longest; anything longer is
+/// something else.
+const FILE_BYTES_MAX: u64 = 8192;
 /// Keys per purpose at most: one rotation a day for over ten years.
 const KEYS_MAX: usize = 4096;
 
@@ -40,6 +43,28 @@ impl KeyFile {
         file_name(self.purpose, self.key.id())
     }
 
+    /// A fresh key.
+    fn generate(purpose: KeyPurpose, id: KeyId, entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
+        let key = match purpose {
+            KeyPurpose::SignRs256 => Key::of_document(id, generate_rsa().ok_or(NoEntropy)?),
+            _ => Key::generate(id, entropy)?,
+        };
+        Ok(Self { purpose, key })
+    }
+
+    /// Whether the material is a key of its purpose.
+    fn is_usable(&self) -> bool {
+        SigningAlg::of_purpose(self.purpose).is_none() || self.signer(&[]).is_ok()
+    }
+
+    /// The key pair, if it signs; one that the store does not know yet counts from the beginning.
+    fn signer(&self, known: &[KeyRecord]) -> Result<Signer, BadSigningKey> {
+        let record =
+            known.iter().find(|known| (known.purpose, known.id) == (self.purpose, self.key.id()));
+        let added_at = record.map_or(Timestamp::EPOCH, |record| record.created_at);
+        Signer::new(self.purpose, self.key.clone(), added_at)
+    }
+
     /// What the store is told of it.
     fn record(&self, clock: &dyn Clock) -> KeyRecord {
         KeyRecord {
@@ -52,10 +77,10 @@ impl KeyFile {
 
     /// The text of its file.
     pub(crate) fn text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(128));
+        let mut text = Zeroizing::new(String::with_capacity(2 * self.key.material().len() + 64));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "counterfoil-key 1 {}-{}", self.purpose, self.key.id());
-        for byte in self.key.bytes() {
+        for byte in self.key.material() {
             let _ = write!(text, "{byte:02x}");
         }
         text.push('\n');
@@ -75,21 +100,22 @@ impl KeyFile {
         let bytes = material(lines.next()?)?;
         let id = id.parse::<KeyId>().ok().filter(|&id| id > 0)?;
         let purpose = KeyPurpose::from_name(purpose)?;
-        lines.next().is_none().then(|| Self { purpose, key: Key::new(id, *bytes) })
+        let key = match purpose {
+            KeyPurpose::SignRs256 => Key::of_document(id, bytes.to_vec()),
+            _ => Key::new(id, bytes.as_slice().try_into().ok()?),
+        };
+        let file = lines.next().is_none().then_some(Self { purpose, key })?;
+        file.is_usable().then_some(file)
     }
 }
 
-/// 32 bytes from 64 hexadecimal digits.
-fn material(hex: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    let pairs = hex.as_bytes().chunks(2);
-    if hex.len() != 2 * bytes.len() || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+/// Bytes from hexadecimal digits.
+fn material(hex: &str) -> Option<Zeroizing<Vec<u8>>> {
+    if !hex.len().is_multiple_of(2) || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
-    for (slot, pair) in bytes.iter_mut().zip(pairs) {
-        *slot = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    hex.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>().map(Zeroizing::new)
 }
 
 /// `pepper-1.key`.
@@ -115,7 +141,7 @@ pub enum KeyError {
     },
     /// A key that the store needs is not there.
     #[error(
-        "the key directory {dir} lacks {missing}; tokens hashed under a missing key could not be \
+        "the key directory {dir} lacks {missing}; tokens made under a missing key could not be \
          verified, so the server does not start"
     )]
     Missing {
@@ -153,6 +179,9 @@ pub enum KeyError {
         /// Why.
         source: io::Error,
     },
+    /// A signing key is none.
+    #[error(transparent)]
+    Signing(#[from] BadSigningKey),
     /// There is no key for some purpose.
     #[error(transparent)]
     NoKey(#[from] NoKey),
@@ -232,25 +261,57 @@ impl KeyDirectory {
     pub fn rotate(&self, purpose: KeyPurpose, entropy: &dyn Entropy) -> Result<KeyFile, KeyError> {
         let keys = self.read()?;
         let newest = keys.iter().filter(|file| file.purpose == purpose).map(|file| file.key.id());
-        let key = Key::generate(newest.max().unwrap_or(0) + 1, entropy)?;
-        let file = KeyFile { purpose, key };
+        let file = KeyFile::generate(purpose, newest.max().unwrap_or(0) + 1, entropy)?;
         self.add(&file)?;
         Ok(file)
     }
 
-    /// Makes a first key for each purpose that has none.
+    /// Makes a first key for each purpose that every installation has and this one does not.
     ///
     /// # Errors
     ///
     /// As [`KeyDirectory::add`].
     pub fn complete(&self, entropy: &dyn Entropy) -> Result<Vec<KeyFile>, KeyError> {
+        self.add_missing(&[], |_| true, entropy)?;
+        self.read()
+    }
+
+    /// Makes the first signing keys of an installation that was made before there were any.
+    ///
+    /// Only where the store does not know of such a key: one that was lost is missed, not
+    /// replaced. Another node that shares the directory may do the same at the same time.
+    ///
+    /// # Errors
+    ///
+    /// As [`KeyDirectory::add`].
+    pub fn add_signing(&self, known: &[KeyRecord], entropy: &dyn Entropy) -> Result<(), KeyError> {
+        // Nor in a directory that is not this installation's.
+        if self.read()?.is_empty() {
+            return Ok(());
+        }
+        self.add_missing(known, |purpose| SigningAlg::of_purpose(purpose).is_some(), entropy)
+    }
+
+    fn add_missing(
+        &self,
+        known: &[KeyRecord],
+        wanted: impl Fn(KeyPurpose) -> bool,
+        entropy: &dyn Entropy,
+    ) -> Result<(), KeyError> {
         let present = self.read()?;
-        for purpose in KEY_PURPOSES {
-            if !present.iter().any(|file| file.purpose == purpose) {
-                self.rotate(purpose, entropy)?;
+        for purpose in KEY_PURPOSES.into_iter().filter(|purpose| purpose.is_made_at_once()) {
+            let is_there = present.iter().any(|file| file.purpose == purpose)
+                || known.iter().any(|record| record.purpose == purpose);
+            if is_there || !wanted(purpose) {
+                continue;
+            }
+            match self.rotate(purpose, entropy) {
+                Err(KeyError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::AlreadyExists => {}
+                made => drop(made?),
             }
         }
-        self.read()
+        Ok(())
     }
 }
 
@@ -273,17 +334,20 @@ fn io_error(path: &Path, source: io::Error) -> KeyError {
     KeyError::Io { path: path.to_owned(), source }
 }
 
-/// The ring of `found` keys.
+/// The ring of `found` keys, of which the store knows some.
 ///
 /// # Errors
 ///
 /// When a purpose has none.
-pub fn ring(found: &[KeyFile]) -> Result<KeyRing, NoKey> {
+pub fn ring(found: &[KeyFile], known: &[KeyRecord]) -> Result<KeyRing, KeyError> {
     let of = |purpose| {
         let keys = found.iter().filter(move |file| file.purpose == purpose);
         keys.map(|file| file.key.clone()).collect()
     };
-    KeyRing::new(of(KeyPurpose::Pepper), of(KeyPurpose::Seal))
+    let signs = |file: &&KeyFile| SigningAlg::of_purpose(file.purpose).is_some();
+    let signers = found.iter().filter(signs).map(|file| file.signer(known));
+    let signing = SigningKeys::new(signers.collect::<Result<_, _>>()?);
+    Ok(KeyRing::new(of(KeyPurpose::Pepper), of(KeyPurpose::Seal))?.with_signing(signing))
 }
 
 /// Compares the keys found in `dir` with those that the store knows; returns the new ones.
@@ -352,10 +416,12 @@ pub async fn reload(
     let known = store.key_list().await?;
     let new: Vec<KeyRecord> =
         reconcile(dir, &found, &known)?.into_iter().map(|file| file.record(clock)).collect();
+    let mut known = known;
     for record in new {
         store.key_add(record.clone(), key_added(&record, clock, entropy)?).await?;
+        known.push(record);
     }
-    Ok(ring(&found)?)
+    ring(&found, &known)
 }
 
 /// The records of a fresh installation's keys.

@@ -1,6 +1,7 @@
 //! Machine clients in SQL, and the keys that are made with them.
 
 use async_trait::async_trait;
+use counterfoil_authority::access::AccessSettings;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, RealmName, ServiceLabel};
@@ -18,16 +19,16 @@ use crate::{SqlStore, codec, events, people, tokens};
 const INSERT: &str = "
 insert into client (
     realm, name, description, roles, scopes, services, unit, limits, enabled,
-    created_at, updated_at, version
+    created_at, updated_at, version, access
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 on conflict do nothing";
 
 macro_rules! columns {
     () => {
         "
 select realm, name, description, roles, scopes, services, unit, limits, enabled,
-       created_at, updated_at, version
+       created_at, updated_at, version, access
 from   client
 where  realm = $1
 "
@@ -41,7 +42,7 @@ const WITH_SERVICES: &str = concat!(columns!(), "and services is not null {for_c
 const UPDATE: &str = "
 update client
 set    description = $3, roles = $4, scopes = $5, services = $6, unit = $7, limits = $8,
-       enabled = $9, updated_at = $10, version = version + 1
+       enabled = $9, updated_at = $10, access = $12, version = version + 1
 where  realm = $1
 and    name = $2
 and    version = $11";
@@ -157,7 +158,8 @@ async fn update(
         codec::json(&client.limits),
         client.enabled,
         client.updated_at,
-        client.version
+        client.version,
+        access_json(&client.access)
     ];
     if tx.execute(UPDATE, &values).await? == 0 {
         return Err(Failure::interleaved());
@@ -233,7 +235,7 @@ fn scope_words(scopes: ApiScopes) -> String {
     codec::words(scopes.iter().map(ApiScope::name))
 }
 
-fn row_of(client: &Client) -> [Value<'_>; 12] {
+fn row_of(client: &Client) -> [Value<'_>; 13] {
     values![
         &client.realm,
         &client.name,
@@ -246,11 +248,17 @@ fn row_of(client: &Client) -> [Value<'_>; 12] {
         client.enabled,
         client.created_at,
         client.updated_at,
-        client.version
+        client.version,
+        access_json(&client.access)
     ]
 }
 
-/// Reads the twelve columns of a client.
+/// A client that says nothing of its access tokens keeps a null, as older ones have it.
+fn access_json(access: &AccessSettings) -> Option<String> {
+    (!access.is_empty()).then(|| codec::json(access))
+}
+
+/// Reads the thirteen columns of a client.
 pub(crate) fn client_of(row: &mut Row) -> Result<Client, Inconsistent> {
     Ok(Client {
         realm: codec::realm(row, "realm")?,
@@ -265,6 +273,7 @@ pub(crate) fn client_of(row: &mut Row) -> Result<Client, Inconsistent> {
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         version: row.int("version")?,
+        access: row.json_or_null("access")?.unwrap_or_default(),
     })
 }
 

@@ -229,6 +229,7 @@ pub(crate) fn sentinel(row: &mut Row) -> Result<SentinelAttributes, Inconsistent
         constraints: text(&json, "constraints"),
         stamp: text(&json, "stamp"),
         approval: text(&json, "approval"),
+        told: counterfoil_authority::token::Told::default(),
         registration_token: json["registration_token"].as_str().and_then(TokenId::parse),
     })
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use counterfoil_authority::access::AccessRecord;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
@@ -13,13 +14,14 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, EventFilter, EventStore,
+    AccessRevoke, AccessStore, BlastRadius, ChangeListener, ChangesRead, ClientCreated,
+    ClientStore, Consumed, CountReturn, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
     Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
     LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange,
-    NewClient, NewInstallation, Page, PageRequest, PeopleStore, Pulse, Purged, Record, Rehash,
-    Rotated, ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter, TokenIssue,
-    TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
-    UserFilter,
+    NewClient, NewInstallation, Page, PageRequest, PeopleStore, Pulse, Purged, Record, Refresh,
+    Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Store,
+    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
+    Unavailable, Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -513,6 +515,79 @@ impl LinkStore for FailingStore {
     }
     async fn link_open(&self, open: LinkOpen) -> Result<LinkOpened, Unavailable> {
         pass!(self.link_open(open))
+    }
+}
+
+#[async_trait]
+impl EnrolmentStore for FailingStore {
+    async fn enrol(&self, enrol: Enrol) -> Result<Enrolled, Unavailable> {
+        pass!(self.enrol(enrol))
+    }
+    async fn enrolled_device(
+        &self,
+        realm: &RealmName,
+        registration: TokenId,
+        device_key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Token>, Unavailable> {
+        pass!(self.enrolled_device(realm, registration, device_key, now))
+    }
+    async fn refresh(&self, refresh: Refresh) -> Result<Refreshed, Unavailable> {
+        pass!(self.refresh(refresh))
+    }
+    async fn enrolment_waiting(
+        &self,
+        realm: &RealmName,
+        user_code: &str,
+    ) -> Result<Option<Token>, Unavailable> {
+        pass!(self.enrolment_waiting(realm, user_code))
+    }
+    async fn count_return(&self, back: CountReturn) -> Result<Returned, Unavailable> {
+        pass!(self.count_return(back))
+    }
+    async fn blast_radius(&self, id: TokenId, now: Timestamp) -> Result<BlastRadius, Unavailable> {
+        pass!(self.blast_radius(id, now))
+    }
+    async fn enrolment_due(
+        &self,
+        now: Timestamp,
+        limit: u32,
+        cause: Event,
+    ) -> Result<u64, Unavailable> {
+        pass!(self.enrolment_due(now, limit, cause))
+    }
+}
+
+#[async_trait]
+impl AccessStore for FailingStore {
+    async fn access_add(&self, record: AccessRecord) -> Result<(), Unavailable> {
+        pass!(self.access_add(record))
+    }
+    async fn access_find(&self, id: TokenId) -> Result<Option<AccessRecord>, Unavailable> {
+        pass!(self.access_find(id))
+    }
+    async fn access_revoke(&self, revoke: AccessRevoke) -> Result<bool, Unavailable> {
+        pass!(self.access_revoke(revoke))
+    }
+    async fn access_revoked(&self, id: TokenId) -> Result<bool, Unavailable> {
+        pass!(self.access_revoked(id))
+    }
+    async fn access_revocations(
+        &self,
+        realm: &RealmName,
+        now: Timestamp,
+        parents_since: Timestamp,
+        limit: u32,
+    ) -> Result<Revocations, Unavailable> {
+        pass!(self.access_revocations(realm, now, parents_since, limit))
+    }
+    async fn proof_use(
+        &self,
+        once: [u8; 32],
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.proof_use(once, expires_at, now))
     }
 }
 

@@ -52,9 +52,20 @@ pub(crate) async fn earlier(
     now: Timestamp,
 ) -> Result<Earlier, Failure> {
     let Some(asked) = idempotency else { return Ok(Earlier::None) };
-    let row = tx.row(FIND, &values![&asked.caller, &asked.key, now]).await?;
+    earlier_of(tx, &asked.caller, &asked.key, asked.fingerprint, now).await
+}
+
+/// The same, of a key and its request.
+pub(crate) async fn earlier_of(
+    tx: &mut Transaction<'_>,
+    caller: &str,
+    key: &str,
+    fingerprint: [u8; 32],
+    now: Timestamp,
+) -> Result<Earlier, Failure> {
+    let row = tx.row(FIND, &values![caller, key, now]).await?;
     let Some(mut row) = row else { return Ok(Earlier::None) };
-    if row.bytes32("fingerprint")? == asked.fingerprint {
+    if row.bytes32("fingerprint")? == fingerprint {
         Ok(Earlier::Answered(row.bytes("answer")?))
     } else {
         Ok(Earlier::Other)
@@ -70,14 +81,20 @@ pub(crate) async fn keep(
 ) -> Result<(), Failure> {
     let Some(asked) = idempotency else { return Ok(()) };
     let answer = (asked.answer)(token);
-    let values = values![
-        &asked.caller,
-        &asked.key,
-        &asked.fingerprint,
-        answer.as_slice(),
-        asked.expires_at,
-        now
-    ];
+    let kept = (&asked.fingerprint, answer.as_slice());
+    keep_for(tx, &asked.caller, &asked.key, kept, asked.expires_at, now).await
+}
+
+/// Keeps an answer that is sealed already, with the fingerprint of its request.
+pub(crate) async fn keep_for(
+    tx: &mut Transaction<'_>,
+    caller: &str,
+    key: &str,
+    (fingerprint, answer): (&[u8; 32], &[u8]),
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let values = values![caller, key, fingerprint, answer, expires_at, now];
     match tx.execute(KEEP, &values).await? {
         0 => Err(Failure::interleaved()),
         _ => Ok(()),

@@ -13,7 +13,9 @@ use counterfoil_authority::store::{
 };
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
-use crate::{SqlStore, changes, clients, events, idempotency, leases, links, services, tokens};
+use crate::{
+    SqlStore, access, changes, clients, events, idempotency, leases, links, services, tokens,
+};
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
 const PURGE_ROWS_MAX: u32 = 1_000;
@@ -161,7 +163,8 @@ async fn purge(
     let log = changes::purge(tx, now, PURGE_ROWS_MAX).await?;
     let secrets = tokens::purge_retired(tx, now, PURGE_ROWS_MAX).await?;
     let links = links::purge(tx, now, PURGE_ROWS_MAX).await?;
-    Ok(Purged { rows: answers + log + secrets + links })
+    let access = access::purge(tx, now, PURGE_ROWS_MAX).await?;
+    Ok(Purged { rows: answers + log + secrets + access + links })
 }
 
 fn key_of(mut row: Row) -> Result<KeyRecord, Inconsistent> {

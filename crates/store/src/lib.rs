@@ -5,6 +5,7 @@
 //! without a disk, [`FailingStore`] breaks them on purpose, and
 //! [`conformance`] tells whether a store keeps them.
 
+mod access;
 mod changes;
 mod clients;
 mod codec;

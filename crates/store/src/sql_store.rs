@@ -1,8 +1,8 @@
 //! The store on a database: every operation of the traits, run by an engine.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use counterfoil_authority::store::{TokenIssue, Unavailable};
 
@@ -93,7 +93,13 @@ pub(crate) async fn open_expecting(
             Arc::new(Postgres::open(connecting, told).await?)
         }
     };
-    Ok(Arc::new(SqlStore { engine, listeners, record_reads: AtomicU64::new(0) }))
+    Ok(Arc::new_cyclic(|own| SqlStore {
+        engine,
+        listeners,
+        record_reads: AtomicU64::new(0),
+        draws: tokens::Draws::default(),
+        own: Weak::clone(own),
+    }))
 }
 
 /// A store on a database.
@@ -104,9 +110,21 @@ pub struct SqlStore {
     engine: Arc<dyn Engine>,
     pub(crate) listeners: Listeners,
     record_reads: AtomicU64,
+    pub(crate) draws: tokens::Draws,
+    own: Weak<SqlStore>,
 }
 
 impl SqlStore {
+    /// This store, for work that goes on when who asked for it has gone.
+    pub(crate) fn handle(&self) -> Option<Arc<Self>> {
+        self.own.upgrade()
+    }
+
+    /// Whether the engine puts writes that wait into one transaction by itself.
+    pub(crate) fn gathers_writes(&self) -> bool {
+        self.engine.gathers_writes()
+    }
+
     /// Runs an operation that writes.
     pub(crate) async fn write<P, T>(
         &self,

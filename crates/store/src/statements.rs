@@ -1,12 +1,14 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    changes, clients, events, idempotency, installation, leases, links, people, services, tokens,
+    access, changes, clients, events, idempotency, installation, leases, links, people, services,
+    tokens,
 };
 
 /// All of them.
 pub(crate) fn all() -> Vec<&'static str> {
     let mut all = [
+        access::STATEMENTS,
         changes::STATEMENTS,
         clients::STATEMENTS,
         events::STATEMENTS,

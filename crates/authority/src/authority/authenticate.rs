@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Active, Authority, Binding, Verdict, VerifyRequest};
+use crate::access::Confirmation;
 use crate::cache::Entry;
 use crate::caller::{Caller, Powers, ReplayKey, RequestContext, Standing};
 use crate::event::Origin;
@@ -35,7 +36,8 @@ struct Found {
 
 impl Found {
     fn of(entry: &Entry) -> Self {
-        let for_api = entry.profile.services.includes(COUNTERFOIL);
+        // A refresh token asks for access tokens; with itself it may only look at itself.
+        let for_api = entry.profile.services.includes(COUNTERFOIL) && entry.kind != Kind::AuthToken;
         Self { realm: entry.owner.realm.clone(), for_api, entry: None }
     }
 }
@@ -45,10 +47,22 @@ impl Authority {
     ///
     /// Any kind of token is recognised; what it may do there follows from whether it was
     /// issued for `counterfoil`, and from its scopes.
+    ///
+    /// A token that is bound to a key is not recognised: see [`Self::authenticate_sender`].
     pub async fn authenticate(
         &self,
         presented: &str,
         context: RequestContext,
+    ) -> Result<Caller, AuthRefusal> {
+        self.authenticate_sender(presented, context, &Confirmation::default()).await
+    }
+
+    /// The same for a sender who has proved to hold some keys.
+    pub async fn authenticate_sender(
+        &self,
+        presented: &str,
+        context: RequestContext,
+        proved: &Confirmation,
     ) -> Result<Caller, AuthRefusal> {
         let anonymous = Origin::anonymous(context);
         let Some(found) = self.found(presented).await? else {
@@ -62,6 +76,12 @@ impl Authority {
         let binding = if for_api { Binding::Service(&self.api_service) } else { Binding::Unbound };
         let entry = entry.as_ref().map(|(kind, entry)| (*kind, &**entry));
         match self.probe(presented, &realm, binding, &anonymous, entry).await? {
+            Verdict::Active(active)
+                if active.confirmation().is_some_and(|key| !key.is_met_by(proved)) =>
+            {
+                self.refused_sender(&active, &realm, &anonymous)?;
+                Err(AuthRefusal::Denied)
+            }
             Verdict::Active(active) => {
                 Ok(self.caller_of(&active, realm, for_api, presented, anonymous).await?)
             }
@@ -93,9 +113,29 @@ impl Authority {
         self.verify_found(request, entry).await
     }
 
+    /// A bound token without its key: lost or stolen, and its owner should know.
+    fn refused_sender(
+        &self,
+        active: &Active,
+        realm: &RealmName,
+        origin: &Origin,
+    ) -> Result<(), Refusal> {
+        let event = self.event("verify.refused", realm, origin, self.now())?;
+        let event = event.with_token(active.root()).with_reason("wrong_sender");
+        self.record_refusal(event.refused());
+        Ok(())
+    }
+
     /// The presented token's realm, for doors whose paths name none.
     async fn found(&self, presented: &str) -> Result<Option<Found>, Refusal> {
         match self.shape(presented) {
+            Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. } => {
+                let entry = self.access_entry(presented, self.now()).await?;
+                Ok(entry.map(|entry| Found {
+                    entry: Some((Kind::AccessToken, Arc::clone(&entry))),
+                    ..Found::of(&entry)
+                }))
+            }
             Shape::Prefixed { kind, id } => {
                 let entry = self.entry(id).await?;
                 Ok(entry.map(|entry| Found {
@@ -121,7 +161,8 @@ impl Authority {
         }
     }
 
-    async fn entry(&self, id: TokenId) -> Result<Option<Arc<Entry>>, Refusal> {
+    /// What verify needs of a token, from the cache or the store.
+    pub(super) async fn entry(&self, id: TokenId) -> Result<Option<Arc<Entry>>, Refusal> {
         let now = self.now();
         let known = self.cache.token(now, id);
         if known.is_some() {
@@ -152,11 +193,11 @@ impl Authority {
             _ => Some(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str))),
         };
         let actor = Arc::clone(&standing.actor);
-        let origin = Origin { actor, actor_token: Some(active.token()), ..anonymous };
+        let origin = Origin { actor, actor_token: Some(active.root()), ..anonymous };
         Ok(Caller {
             standing,
             token: active.token(),
-            token_expires_at: active.expires_at(),
+            token_expires_at: active.issues_until(),
             former_secret: active.former_secret(),
             for_api,
             token_scopes,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::rank::may_give;
 use super::realms::{EDIT_ATTEMPTS_MAX, expect_version, missing};
 use super::{Answered, Authority, Replay};
+use crate::access::{AccessSettings, LIFETIME_SECONDS_MAX as ACCESS_SECONDS_MAX};
 use crate::caller::{Caller, Powers};
 use crate::names::{ClientName, RealmName, ServiceLabel};
 use crate::policy::LIFETIME_SECONDS_MAX;
@@ -32,6 +33,8 @@ pub struct ClientDraft {
     pub unit: Option<String>,
     /// Further bounds.
     pub limits: Limits,
+    /// How its access tokens are to be.
+    pub access: AccessSettings,
 }
 
 /// What to change of a client; `None` leaves a field as it is.
@@ -49,6 +52,8 @@ pub struct ClientEdit {
     pub unit: Option<Option<String>>,
     /// Further bounds.
     pub limits: Option<Limits>,
+    /// How its access tokens are to be.
+    pub access: Option<AccessSettings>,
     /// Whether its keys count.
     pub enabled: Option<bool>,
 }
@@ -126,6 +131,7 @@ impl Authority {
             services: draft.services,
             unit: draft.unit,
             limits: draft.limits,
+            access: draft.access,
             enabled: true,
             created_at: at,
             updated_at: at,
@@ -258,6 +264,7 @@ fn apply(client: Client, edit: &ClientEdit) -> Client {
         services: edit.services.clone().unwrap_or(client.services),
         unit: edit.unit.clone().unwrap_or(client.unit),
         limits: edit.limits.clone().unwrap_or(client.limits),
+        access: edit.access.clone().unwrap_or(client.access),
         enabled: edit.enabled.unwrap_or(client.enabled),
         ..client
     }
@@ -270,7 +277,17 @@ fn check_client(client: &Client) -> Result<(), Refusal> {
     if client.roles.contains(&Role::ServiceManager) && client.services.is_none() {
         return Err(Refusal::invalid("services", "the role service-manager needs services"));
     }
+    check_access(&client.access)?;
     check_limits(&client.limits)
+}
+
+fn check_access(access: &AccessSettings) -> Result<(), Refusal> {
+    let lifetime = access.access_token_lifetime_seconds;
+    if lifetime.is_some_and(|seconds| !(1..=ACCESS_SECONDS_MAX).contains(&seconds)) {
+        let why = format!("must be from 1 to {ACCESS_SECONDS_MAX} seconds");
+        return Err(Refusal::invalid("oauth.access_token_lifetime_seconds", why));
+    }
+    Ok(())
 }
 
 /// The largest count that every JSON reader understands (RFC 8259 section 6).

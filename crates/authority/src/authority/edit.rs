@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::issue::{check_issuer, check_offer, limits_of, no_such_service, unit_within};
 use super::realms::missing;
+use super::registration::{
+    checked_approval, checked_constraints, checked_stamp, count_within, widens,
+};
 use super::{Authority, Expiry};
 use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
@@ -13,7 +16,7 @@ use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
-use crate::scope::{ApiScope, Scope};
+use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
@@ -62,6 +65,14 @@ pub struct TokenEdit {
     pub ref_id_2: Option<Option<String>>,
     /// Uses allowed in all.
     pub max_usages: Option<Option<u64>>,
+    /// Auth tokens that may be drawn; never fewer than are taken.
+    pub count: Option<Option<u64>>,
+    /// Conditions on who may draw, as JSON text.
+    pub constraints: Option<Option<String>>,
+    /// What every child receives, as JSON text.
+    pub stamp: Option<Option<String>>,
+    /// How drawing is approved.
+    pub approval: Option<Option<String>>,
 }
 
 impl Authority {
@@ -74,7 +85,7 @@ impl Authority {
         edit: TokenEdit,
         if_match: Option<i64>,
     ) -> Result<Token, Refusal> {
-        let reach = caller.reach(realm, ApiScope::TokensWrite)?;
+        let (reach, _) = Self::reach_to_write(caller, realm)?;
         for _ in 0..EDIT_ATTEMPTS {
             let now = self.now();
             let token = self.reachable(caller, realm, id).await?;
@@ -84,7 +95,8 @@ impl Authority {
             if token.revocation.is_some() {
                 return Err(Refusal::Ended(crate::token::State::Revoked));
             }
-            let after = self.edited(&token, &edit, now)?;
+            let mut after = self.edited(&token, &edit, now)?;
+            self.edit_registration(&mut after, &edit).await?;
             if let Some(Some(unit)) = &edit.unit {
                 self.check_unit(realm, Some(unit)).await?;
                 unit_within(&reach, caller, Some(unit))?;
@@ -113,6 +125,10 @@ impl Authority {
                     return Err(no_such_service("services", &label));
                 }
                 TokenUpdated::AtLimit(max) => return Err(Refusal::AtLimit(max)),
+                TokenUpdated::CountTaken(draws) => {
+                    let why = format!("must be at least {draws}: so many are taken");
+                    return Err(Refusal::invalid("count", why));
+                }
             }
         }
         Err(Refusal::VersionMismatch)
@@ -161,6 +177,44 @@ impl Authority {
         Ok(after)
     }
 
+    /// What an edit says of a registration token alone.
+    async fn edit_registration(&self, after: &mut Token, edit: &TokenEdit) -> Result<(), Refusal> {
+        let TokenEdit { count, constraints, stamp, approval, .. } = edit;
+        for (field, given) in [
+            ("count", count.is_some()),
+            ("constraints", constraints.is_some()),
+            ("stamp", stamp.is_some()),
+            ("approval", approval.is_some()),
+        ] {
+            if given && after.kind != Kind::RegistrationToken {
+                return Err(Refusal::invalid(field, "belongs to registration tokens"));
+            }
+        }
+        if let Some(count) = *count {
+            if count == Some(0) {
+                return Err(Refusal::invalid("count", "must be at least 1; null is unlimited"));
+            }
+            after.sentinel.count = count;
+        }
+        if let Some(constraints) = constraints {
+            after.sentinel.constraints = checked_constraints(constraints.clone())?;
+        }
+        if let Some(approval) = approval {
+            after.sentinel.approval = checked_approval(approval.clone())?;
+        }
+        if let Some(stamp) = stamp {
+            let cells = self.cells_of(after).await?;
+            let realm = self.realm_facts(&after.realm).await?;
+            let mut policies: Vec<&EffectivePolicy> =
+                cells.iter().map(|cell| &cell.policy).collect();
+            if policies.is_empty() {
+                policies.push(&realm.policy);
+            }
+            after.sentinel.stamp = Some(checked_stamp(stamp.as_deref(), &policies)?);
+        }
+        Ok(())
+    }
+
     /// The limits that a token keeps that can do nothing new: none, unless it names services
     /// instead of all, and so begins to count at each. `None` where one of these never agreed to
     /// tokens for everything: to be good there is new.
@@ -193,11 +247,18 @@ impl Authority {
         let own = caller.is(&after.owner, &after.realm);
         let owner_unit = self.unit_of_owner(&after.realm, &after.owner).await?;
         let by_unit = owner_unit.is_some_and(|unit| reach.units.contains(&unit));
-        let administrates = reach.whole || by_unit || reach.covers_services(&after.services);
+        let registers = matches!(after.kind, Kind::RegistrationToken | Kind::AuthToken)
+            && before.unit.as_ref().is_some_and(|unit| reach.units.contains(unit));
+        let administrates =
+            reach.whole || by_unit || registers || reach.covers_services(&after.services);
         let issued = own && *before.created_by == *caller.origin.actor;
         if !administrates && !issued {
             let why = "what somebody else issued may only be narrowed";
             return Err(Refusal::BeyondGrant(why));
+        }
+        let counted = after.kind == Kind::RegistrationToken;
+        if counted && !count_within(&reach.limits, after.sentinel.count) {
+            return Err(Refusal::BeyondGrant("this exceeds the limits of the caller's grant"));
         }
         self.require_api_rank(caller, after).await?;
         let cells = self.cells_of(after).await?;
@@ -273,7 +334,8 @@ fn narrows(before: &Token, after: &Token) -> bool {
         .validity
         .expires_at()
         .is_none_or(|end| after.validity.expires_at().is_some_and(|other| other <= end));
-    services && scopes && permissions && networks && doors && usages && ends
+    let registration = !widens(before, after);
+    services && scopes && permissions && networks && doors && usages && ends && registration
 }
 
 /// A later end obeys policy, the caller's grant, and the life of the presented token.

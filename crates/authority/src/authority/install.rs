@@ -1,6 +1,7 @@
 //! The beginning of an installation, and the way back in for whoever lost the last key.
 
 use super::Authority;
+use crate::access::AccessSettings;
 use crate::clock::Timestamp;
 use crate::event::{Origin, time_ordered_id};
 use crate::keys::{KEY_PURPOSES, KeyRing};
@@ -142,6 +143,7 @@ fn operator(realm: &RealmName, name: &ClientName, at: Timestamp) -> Client {
         services: None,
         unit: None,
         limits: Limits::default(),
+        access: AccessSettings::default(),
         enabled: true,
         created_at: at,
         updated_at: at,

@@ -8,7 +8,6 @@ use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::policy::{DEFAULT_ROTATION_OVERLAP_SECONDS, SecretForm};
 use crate::refusal::{Refusal, Thing};
-use crate::scope::ApiScope;
 use crate::secret::TokenId;
 use crate::service::Services;
 use crate::store::{
@@ -37,6 +36,11 @@ pub enum Act {
         /// Why.
         reason: Option<String>,
     },
+    /// The same, with every auth token that was drawn from it.
+    RevokeWithChildren {
+        /// Why.
+        reason: Option<String>,
+    },
 }
 
 impl Act {
@@ -47,9 +51,16 @@ impl Act {
             Self::Disable => "token.disabled",
             Self::Lock => "token.locked",
             Self::Unlock => "token.unlocked",
-            Self::Revoke { .. } => "token.revoked",
+            Self::Revoke { .. } | Self::RevokeWithChildren { .. } => "token.revoked",
         }
     }
+}
+
+/// Registration tokens and what is drawn from them are administrated by the unit they are in,
+/// whoever issued them.
+fn administrates_by_unit(reach: &crate::caller::Reach, token: &Token) -> bool {
+    matches!(token.kind, Kind::RegistrationToken | Kind::AuthToken)
+        && token.unit.as_ref().is_some_and(|unit| reach.units.contains(unit))
 }
 
 impl Authority {
@@ -158,11 +169,12 @@ impl Authority {
     ) -> Result<Token, Refusal> {
         let token = match act {
             Act::Enable | Act::Unlock => self.reachable(caller, realm, id).await?,
-            Act::Disable | Act::Lock | Act::Revoke { .. } => {
+            Act::Disable | Act::Lock | Act::Revoke { .. } | Act::RevokeWithChildren { .. } => {
                 self.endable(caller, realm, id).await?
             }
         };
-        if let Act::Revoke { reason: Some(reason) } = &act
+        if let Act::Revoke { reason: Some(reason) }
+        | Act::RevokeWithChildren { reason: Some(reason) } = &act
             && self.holds_token(reason)
         {
             return Err(Refusal::invalid(
@@ -170,11 +182,12 @@ impl Authority {
                 "holds a token; a secret is never part of a text",
             ));
         }
-        let reach = caller.reach(realm, ApiScope::TokensWrite)?;
+        let (reach, _) = Self::reach_to_write(caller, realm)?;
         let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
         let administrates = reach.whole
             || reach.covers_services(&token.services)
-            || owner_unit.is_some_and(|unit| reach.units.contains(&unit));
+            || owner_unit.is_some_and(|unit| reach.units.contains(&unit))
+            || administrates_by_unit(&reach, &token);
         if act == Act::Unlock && !administrates {
             return Err(Refusal::BeyondGrant("only an administrator unlocks a token"));
         }
@@ -212,7 +225,8 @@ impl Authority {
             .event(act.event(), &token.realm, origin, now)?
             .with_token(token.id)
             .with_subject(token.owner.actor());
-        let ended = token.revocation.is_some() && !matches!(act, Act::Revoke { .. });
+        let ends = matches!(act, Act::Revoke { .. } | Act::RevokeWithChildren { .. });
+        let ended = token.revocation.is_some() && !ends;
         if ended {
             return Err(Refusal::Ended(State::Revoked));
         }
@@ -227,6 +241,12 @@ impl Authority {
                 }
                 TokenAct::Revoke { by: origin.actor.to_string(), reason }
             }
+            Act::RevokeWithChildren { reason } => {
+                if let Some(reason) = &reason {
+                    event = event.with_reason(reason.clone());
+                }
+                TokenAct::RevokeWithChildren { by: origin.actor.to_string(), reason }
+            }
         };
         let change = TokenChange {
             realm: token.realm.clone(),
@@ -239,14 +259,23 @@ impl Authority {
         Refusal::unless_updated(self.store.token_change(change).await?, Thing::Token)
     }
 
-    /// What a revocation would end: the token, and everything derived from it.
+    /// What a revocation would end: the token, and everything derived from it; with `cascade`
+    /// also what was drawn from it, the newest thousand of it.
     pub async fn preview_revoke(
         &self,
         caller: &Caller,
         realm: &RealmName,
         id: TokenId,
+        cascade: bool,
     ) -> Result<Vec<Token>, Refusal> {
         let token = self.reachable(caller, realm, id).await?;
+        let mut drawn = Vec::new();
+        if cascade {
+            let filter = TokenFilter { registration: Some(id), ..TokenFilter::default() };
+            let page = PageRequest::first(PREVIEW_MAX);
+            let listed = self.store.token_list(realm, filter, self.now(), page).await?.items;
+            drawn.extend(listed.into_iter().filter(|token| token.revocation.is_none()));
+        }
         let filter = TokenFilter {
             owner: Some(token.owner.clone()),
             kind: Some(Kind::DerivedToken),
@@ -255,6 +284,7 @@ impl Authority {
         let page = PageRequest::first(PREVIEW_MAX);
         let derived = self.store.token_list(realm, filter, self.now(), page).await?.items;
         let mut ended = vec![token];
+        ended.extend(drawn);
         // Children of children: each round adds those whose parent is already in the list.
         loop {
             let fresh: Vec<Token> = derived
@@ -274,6 +304,9 @@ impl Authority {
     /// The presented token itself, for its holder.
     pub async fn self_token(&self, caller: &Caller) -> Result<Token, Refusal> {
         let found = self.store.token_find(&caller.realm, caller.token).await?;
+        if found.is_none() && caller.origin.actor_token != Some(caller.token) {
+            return Err(Refusal::BeyondGrant("an access token is ended where it was made"));
+        }
         let token = found.ok_or(Refusal::NotFound(Thing::Token))?;
         if token.kind.may_use_self() {
             Ok(token)

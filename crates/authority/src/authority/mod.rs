@@ -1,9 +1,11 @@
 //! What the authority does: one file per act, all on the one struct that knows the rules.
 
+mod access;
 mod authenticate;
 mod background;
 mod clients;
 mod edit;
+mod enrol;
 mod events;
 mod install;
 mod issue;
@@ -14,6 +16,8 @@ mod possession;
 mod rank;
 mod readiness;
 mod realms;
+mod refresh;
+mod registration;
 mod services;
 mod tokens;
 mod verify;
@@ -24,19 +28,23 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+pub use access::{AccessRefusal, ExchangeRequest};
 pub use authenticate::AuthRefusal;
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
 pub use edit::TokenEdit;
+pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
+pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
 pub use services::{ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 
 use crate::abuse::Throttle;
+use crate::access::{AccessSettings, KEY_OVERLAP_SECONDS};
 use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
 use crate::event::{Event, Origin};
@@ -71,6 +79,10 @@ pub struct Settings {
     pub throttle: bool,
     /// How long a one-time link can be opened.
     pub link_lifetime_seconds: i64,
+    /// Access tokens, where neither client nor stamp say anything.
+    pub access: AccessSettings,
+    /// How long a former signing key verifies after a rotation, in seconds.
+    pub key_overlap_seconds: i64,
 }
 
 impl Default for Settings {
@@ -84,6 +96,8 @@ impl Default for Settings {
             slow_queue_max: 64,
             throttle: true,
             link_lifetime_seconds: DEFAULT_LINK_LIFETIME_SECONDS,
+            access: AccessSettings::default(),
+            key_overlap_seconds: KEY_OVERLAP_SECONDS,
         }
     }
 }
@@ -109,6 +123,8 @@ pub struct Authority {
     keys: ArcSwap<KeyRing>,
     /// The service that the API is.
     api_service: ServiceLabel,
+    /// How the server is reached from outside: what issuers begin with.
+    public_url: ArcSwap<String>,
     settings: Settings,
     prefixes: Vec<Prefix>,
     cache: Arc<Cache>,
@@ -173,6 +189,7 @@ impl Authority {
             entropy,
             keys: ArcSwap::from_pointee(keys),
             api_service: ServiceLabel::parse(COUNTERFOIL)?,
+            public_url: ArcSwap::from_pointee("http://127.0.0.1:8780".to_owned()),
             settings,
             prefixes,
             cache,

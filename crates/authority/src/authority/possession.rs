@@ -62,6 +62,14 @@ impl Authority {
         Ok(guessed)
     }
 
+    /// The record of the token whose secret this is; `None` if it proves nothing.
+    pub(super) async fn proved(&self, credential: &ClearSecret) -> Result<Option<Record>, Refusal> {
+        Ok(match self.possessed(credential).await? {
+            Possession::Proved(record) => Some(*record),
+            Possession::Nothing | Possession::Guess => None,
+        })
+    }
+
     /// The record of the token that this secret belongs to, in whatever state it is.
     async fn possessed(&self, credential: &ClearSecret) -> Result<Possession, Refusal> {
         let Shape::Prefixed { kind, id } = self.shape(credential.reveal()) else {

@@ -3,6 +3,7 @@
 use super::Authority;
 use crate::caller::{Caller, Reach};
 use crate::event::Event;
+use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
@@ -18,8 +19,34 @@ impl Authority {
         realm: &RealmName,
         id: TokenId,
     ) -> Result<Token, Refusal> {
-        let reach = caller.reach(realm, ApiScope::TokensRead)?;
-        self.token_within(&reach, realm, id).await
+        let (reach, only_registration) = match caller.reach(realm, ApiScope::TokensRead) {
+            Ok(reach) => (reach, false),
+            // Who may issue registration tokens may see what became of them.
+            Err(Refusal::Forbidden(_)) => {
+                (caller.reach(realm, ApiScope::RegistrationTokensWrite)?, true)
+            }
+            Err(refusal) => return Err(refusal),
+        };
+        let token = self.token_within(&reach, realm, id).await?;
+        if only_registration && !is_enrolment(&token) {
+            return Err(Refusal::NotFound(Thing::Token));
+        }
+        Ok(token)
+    }
+
+    /// How far the caller may change tokens, and whether only registration tokens and what was
+    /// drawn from them.
+    pub(super) fn reach_to_write(
+        caller: &Caller,
+        realm: &RealmName,
+    ) -> Result<(Reach, bool), Refusal> {
+        match caller.reach(realm, ApiScope::TokensWrite) {
+            Err(Refusal::Forbidden(scope)) => {
+                let reach = caller.reach(realm, ApiScope::RegistrationTokensWrite);
+                reach.map(|reach| (reach, true)).map_err(|_| Refusal::Forbidden(scope))
+            }
+            said => said.map(|reach| (reach, false)),
+        }
     }
 
     /// A token that the caller may end: revoke, disable or lock.
@@ -29,9 +56,13 @@ impl Authority {
         realm: &RealmName,
         id: TokenId,
     ) -> Result<Token, Refusal> {
-        let reach = caller.reach(realm, ApiScope::TokensWrite)?;
+        let (reach, only_registration) = Self::reach_to_write(caller, realm)?;
         let token = self.token_within(&reach, realm, id).await?;
-        if token.owner.user().is_none() && !caller.is(&token.owner, realm) {
+        if only_registration && !is_enrolment(&token) {
+            return Err(Refusal::NotFound(Thing::Token));
+        }
+        let of_client = token.owner.user().is_none() && !caller.is(&token.owner, realm);
+        if of_client && !is_enrolment(&token) {
             caller.require_whole(realm, ApiScope::ClientsWrite)?;
         }
         // What is one's own may always be ended, by any token of one's own that reaches it.
@@ -104,6 +135,11 @@ impl Authority {
         let filter = EventFilter { token: Some(token.id), ..filter };
         Ok(self.store.event_list(realm, filter, page).await?)
     }
+}
+
+/// Whether a token is a registration token or was drawn from one.
+fn is_enrolment(token: &Token) -> bool {
+    matches!(token.kind, Kind::RegistrationToken | Kind::AuthToken)
 }
 
 /// Cuts a list down to one reach. A caller with several kinds of reach must say which they

@@ -22,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use self::changes::Position;
 use self::changes::RecentChanges;
-pub(crate) use self::tokens::{Entry, Matched, Profile, Tokens, matched};
+pub(crate) use self::tokens::{Access, Entry, Matched, Profile, Tokens, matched};
 use self::trust::Trust;
 use crate::caller::Standing;
 use crate::clock::Timestamp;
@@ -258,6 +258,24 @@ impl Cache {
                 index.extend(hashes.into_iter().map(|mac| (mac, id)));
             }
         } else {
+            self.dropped_fills.fetch_add(1, Ordering::Relaxed);
+        }
+        entry
+    }
+
+    /// Makes an entry of an access token and keeps it unless it was revoked since `tag`. Its
+    /// parent's owner is its own: if that one changed, both entries are misses.
+    pub(crate) fn fill_access(&self, access: Access, parent: &Entry, tag: Position) -> Arc<Entry> {
+        let id = access.id;
+        let entry = Arc::new(Entry::of_access(access, parent, &self.profiles));
+        let moved = || {
+            self.recent.moved_past(tag, |change| match change {
+                Change::Token(changed) => *changed == id,
+                Change::Everything => true,
+                _ => false,
+            })
+        };
+        if tag.keeps() && !self.tokens.insert_unless(&entry, moved) {
             self.dropped_fills.fetch_add(1, Ordering::Relaxed);
         }
         entry

@@ -12,6 +12,7 @@ use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 
 use super::OwnerCell;
+use crate::access::AccessFacts;
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
 use crate::kind::Kind;
@@ -89,6 +90,21 @@ pub(crate) struct Rest {
     /// A keyed code of a slow secret that verified, so that the next time is fast. Dies with
     /// the entry, which dies with any change of the token.
     pub(crate) remembered: Mutex<Option<Mac256>>,
+    /// What an access token says of itself.
+    pub(crate) access: Option<Arc<AccessFacts>>,
+}
+
+/// An access token to be remembered.
+pub(crate) struct Access {
+    pub(crate) id: TokenId,
+    /// The keyed hash of the whole string, of a JWT too: what is remembered is that this very
+    /// string was good.
+    pub(crate) current: (KeyId, Mac256),
+    pub(crate) facts: Arc<AccessFacts>,
+    pub(crate) validity: Validity,
+    pub(crate) services: Services,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) revoked: bool,
 }
 
 /// Which secret of a token was presented.
@@ -136,6 +152,7 @@ impl Entry {
                 parent_revoked: record.parent_revoked,
                 secrets,
                 remembered: Mutex::new(None),
+                access: None,
             })
         });
         Self {
@@ -156,6 +173,38 @@ impl Entry {
             current,
             rest,
         }
+    }
+
+    /// An access token: its own facts, and of the token it was made from what counts for it too.
+    /// Whether that one is still good is asked each time.
+    pub(super) fn of_access(access: Access, parent: &Self, profiles: &Profiles) -> Self {
+        let Access { id, current, facts, validity, services, scopes, revoked } = access;
+        let gone = if revoked { Switches::REVOKED } else { 0 };
+        let switches = Switches(Switches::ENABLED | gone);
+        let rest = Rest { access: Some(Arc::clone(&facts)), ..Rest::default() };
+        Self {
+            id,
+            kind: Kind::AccessToken,
+            switches,
+            used: AtomicBool::new(false),
+            validity,
+            created_at: facts.issued_at,
+            owner: Arc::clone(&parent.owner),
+            profile: profiles.shared(Profile {
+                services,
+                scopes,
+                permissions: None,
+                networks: parent.profile.networks.clone(),
+                doors: parent.profile.doors.clone(),
+            }),
+            current: Some(current),
+            rest: Some(Box::new(rest)),
+        }
+    }
+
+    /// What it says of itself, if it is an access token.
+    pub(crate) fn access(&self) -> Option<&Arc<AccessFacts>> {
+        self.rest.as_ref()?.access.as_ref()
     }
 
     /// The facts of its state; whether uses are left is the store's to say.

@@ -17,6 +17,7 @@ fn client(roles: Vec<Role>) -> Client {
         services: Some(vec![ServiceLabel::parse("git").unwrap()]),
         unit: Some("u1".into()),
         limits: Limits::default(),
+        access: crate::access::AccessSettings::default(),
         enabled: true,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,

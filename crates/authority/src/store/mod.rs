@@ -10,7 +10,9 @@
 //! been told what changed. That order is what makes a revocation hold for the
 //! very next verify.
 
+mod access;
 mod clients;
+mod enrolment;
 mod events;
 mod installation;
 mod leases;
@@ -21,7 +23,12 @@ mod tokens;
 
 use std::sync::Arc;
 
+pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use clients::{ClientCreated, ClientStore, NewClient};
+pub use enrolment::{
+    BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
+    Refresh, Refreshed, Returned, SealEnrolment,
+};
 pub use events::{EventFilter, EventStore};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
@@ -142,6 +149,8 @@ pub trait Store:
     + ClientStore
     + TokenStore
     + LinkStore
+    + EnrolmentStore
+    + AccessStore
     + EventStore
     + Send
     + Sync
@@ -157,6 +166,8 @@ impl<T> Store for T where
         + ClientStore
         + TokenStore
         + LinkStore
+        + EnrolmentStore
+        + AccessStore
         + EventStore
         + Send
         + Sync

@@ -173,6 +173,8 @@ pub enum TokenUpdated {
     ServiceGone(ServiceLabel),
     /// The owner holds as many as allowed.
     AtLimit(u32),
+    /// The count would be less than what is taken already, which is so many.
+    CountTaken(u64),
 }
 
 /// A new secret for a token.
@@ -233,6 +235,16 @@ pub enum TokenAct {
         /// Why.
         reason: Option<String>,
     },
+    /// The same, and with it every auth token that was drawn from it.
+    RevokeWithChildren {
+        /// By whom, as an actor name.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Make active what waits. The draw of an auth token is counted; one whose request's time is
+    /// over ends instead.
+    Approve,
 }
 
 /// A switch of state of one token.
@@ -315,6 +327,24 @@ pub struct TokenFilter {
     pub unused_since: Option<Timestamp>,
     /// Only tokens that name no service outside these.
     pub only_services: Option<Vec<ServiceLabel>>,
+    /// Drawn from this registration token.
+    pub registration: Option<TokenId>,
+    /// Derived from this token.
+    pub parent: Option<TokenId>,
+    /// With this identifier.
+    pub identifier: Option<String>,
+    /// With this first reference id.
+    pub ref_id_1: Option<String>,
+    /// With this second reference id.
+    pub ref_id_2: Option<String>,
+    /// Auth tokens of this subject.
+    pub subject: Option<String>,
+    /// Auth tokens of a device of this name.
+    pub hostname: Option<String>,
+    /// Auth tokens of this system user.
+    pub system_user: Option<String>,
+    /// Auth tokens of a device with this hardware address.
+    pub mac_address: Option<String>,
 }
 
 /// Tokens of every realm.
@@ -337,8 +367,8 @@ pub trait TokenStore {
         page: PageRequest,
     ) -> Result<Page<Token>, Unavailable>;
     /// Replaces the editable fields (name, description, labels, end, services, scopes,
-    /// permissions, networks, doors, unit and attributes) if the token still has
-    /// `token.version`, and raises the version.
+    /// permissions, networks, doors, unit, count and attributes) if the token still has
+    /// `token.version`, and raises the version. A count is never less than what is taken.
     async fn token_update(&self, update: TokenUpdate) -> Result<TokenUpdated, Unavailable>;
     /// Makes a new secret current and the former one `previous`.
     async fn token_rotate(&self, rotate: TokenRotate) -> Result<Rotated, Unavailable>;

@@ -40,6 +40,7 @@ impl World {
             services: None,
             unit: None,
             limits: Limits::default(),
+            access: counterfoil_authority::access::AccessSettings::default(),
             enabled: true,
             created_at: now,
             updated_at: now,

@@ -56,6 +56,10 @@ fn describe(presented: &str, prefix: &Prefix) -> (Value, Option<&'static str>) {
             let text = "a secret in the grouped form; it has no checksum and carries no id";
             (json!({ "valid": true, "form": "grouped", "text": text }), None)
         }
+        Shape::Jwt(_) => {
+            let text = "the form of a signed access token; only a server can check the signature";
+            (json!({ "valid": true, "form": "jwt", "text": text }), None)
+        }
         Shape::BadChecksum => {
             let why = "it begins like a token string, but its length, kind or checksum is wrong";
             (json!({ "valid": false, "form": "prefixed", "text": why }), Some(why))

@@ -19,7 +19,7 @@ use crate::installation::{InstallationError, open_store};
 use crate::keydir::{self, KeyDirectory, KeyFile, export};
 use crate::private_file::NewFile;
 
-/// Peppers and sealing keys
+/// Peppers, sealing keys and signing keys
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum KeysCommand {
     /// List the keys, whether the database knows them, and how many rows need each
@@ -50,7 +50,7 @@ pub(crate) struct RotateArgs {
     #[command(flatten)]
     local: LocalArgs,
     /// What the key is for
-    #[arg(value_parser = ["pepper", "seal"])]
+    #[arg(value_parser = ["pepper", "seal", "sign-eddsa", "sign-es256", "sign-rs256"])]
     purpose: String,
     /// Print JSON
     #[arg(long)]
@@ -157,7 +157,7 @@ fn write_export(args: &SealedFileArgs) -> Result<(), Failure> {
     let config = args.local.load()?;
     let keys = directory(&config);
     let found = keys.read()?;
-    for purpose in KEY_PURPOSES {
+    for purpose in KEY_PURPOSES.into_iter().filter(|purpose| purpose.is_made_at_once()) {
         if !found.iter().any(|file| file.purpose == purpose) {
             return Err(Failure::about(keys.path().display(), format!("holds no {purpose} key")));
         }

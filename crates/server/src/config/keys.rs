@@ -93,7 +93,7 @@ impl Key {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 11] = [
+pub const SECTIONS: [(&str, &str); 12] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -102,6 +102,7 @@ pub const SECTIONS: [(&str, &str); 11] = [
     ("cache", "The memory of verify."),
     ("hashing", "Argon2id, for secrets that people chose or that were imported."),
     ("abuse", "Failed attempts."),
+    ("oauth", "Access tokens, and the token endpoint."),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
     ("ldap", "The LDAP listener, which comes with a later release."),
@@ -192,6 +193,12 @@ pub const KEYS: &[Key] = &[
     Key::new("doors.api", Sort::Flag, "true", "The native API, /api/v1."),
     Key::new("doors.forward_auth", Sort::Flag, "true", "Forward-auth, /authz/{service}."),
     Key::new(
+        "doors.oauth",
+        Sort::Flag,
+        "true",
+        "OAuth 2.0: /realms/{realm}/protocol/openid-connect, /oauth2 and their metadata.",
+    ),
+    Key::new(
         "doors.docs",
         Sort::Flag,
         "true",
@@ -280,6 +287,40 @@ pub const KEYS: &[Key] = &[
         "true",
         "Whether refusals come later and later for who fails often. A right secret never waits, but \
          for one that was chosen by a person: it waits before it is compared.",
+    ),
+    Key::new(
+        "oauth.access_token_format",
+        Sort::Choice(&["jwt", "opaque"]),
+        "\"jwt\"",
+        "How access tokens look, where a client or a registration token says nothing else. A JWT \
+         can be read without asking and lives out its time; an opaque one ends at once.",
+    ),
+    Key::new(
+        "oauth.access_token_signing_alg",
+        Sort::Choice(&["EdDSA", "ES256", "RS256"]),
+        "\"EdDSA\"",
+        "What signs them. RS256 needs a key that `counterfoil keys rotate sign-rs256` makes.",
+    ),
+    Key::new(
+        "oauth.access_token_lifetime_seconds",
+        Sort::Count { min: 1, max: 3600 },
+        "300",
+        "How long an access token lives, and so how long a revoked JWT is believed by whoever \
+         never asks.",
+    ),
+    Key::new(
+        "oauth.key_overlap_seconds",
+        Sort::Count { min: 0, max: 31_536_000 },
+        "900",
+        "How long a former signing key verifies after a rotation. Shorter than the life of an \
+         access token, it ends tokens before their time.",
+    ),
+    Key::new(
+        "oauth.password_grant",
+        Sort::Flag,
+        "false",
+        "Whether the token endpoint takes `grant_type=password` with a personal access token as \
+         the password. For old clients only; RFC 9700 section 2.4 forbids the grant.",
     ),
     Key::new(
         "log.format",

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use counterfoil_authority::access::AccessSettings;
 use counterfoil_authority::authority::{ClientAnswered, ClientDraft, ClientEdit, ClientReplay};
 use counterfoil_authority::names::{ClientName, RealmName, ServiceLabel};
 use counterfoil_authority::scope::{ApiScope, ApiScopes};
@@ -47,6 +48,10 @@ pub struct ClientBody {
     /// Further bounds on what it may hand out.
     #[schema(value_type = LimitsBody)]
     limits: Limits,
+    /// How its access tokens are to be: `access_token_format`, `access_token_signing_alg`,
+    /// `access_token_lifetime_seconds`; what is left out is the installation's.
+    #[schema(value_type = Object)]
+    oauth: AccessSettings,
     /// Whether its keys count.
     enabled: bool,
     /// When it was made.
@@ -67,6 +72,7 @@ impl From<&Client> for ClientBody {
             services: client.services.as_ref().map(labels),
             unit: client.unit.clone(),
             limits: client.limits.clone(),
+            oauth: client.access.clone(),
             enabled: client.enabled,
             created_at: time(client.created_at),
             updated_at: time(client.updated_at),
@@ -98,6 +104,9 @@ pub struct ClientCreate {
     unit: Option<LineWord>,
     #[schema(value_type = Option<LimitsBody>)]
     limits: Option<Limits>,
+    /// How its access tokens are to be.
+    #[schema(value_type = Option<Object>)]
+    oauth: Option<AccessSettings>,
 }
 
 /// What to change of a client; `null` clears.
@@ -123,6 +132,10 @@ pub struct ClientPatch {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = LimitsBody, required = false)]
     limits: Option<Limits>,
+    /// Replaces how its access tokens are to be.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = Object, required = false)]
+    oauth: Option<AccessSettings>,
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     enabled: Option<bool>,
@@ -191,6 +204,7 @@ pub async fn client_create(
         services: value.services.map(services),
         unit: value.unit.map(|unit| unit.0.0),
         limits: value.limits.unwrap_or_default(),
+        access: value.oauth.unwrap_or_default(),
     };
     let replay = idempotency.over(&bytes).map(|(key, fingerprint)| ClientReplay {
         key,
@@ -249,6 +263,7 @@ pub async fn client_edit(
         services: value.services.map(|list| list.map(services)),
         unit: value.unit.map(|unit| unit.map(|unit| unit.0.0)),
         limits: value.limits,
+        access: value.oauth,
         enabled: value.enabled,
     };
     let client = state.authority.edit_client(&caller, &realm, &name, edit, version).await?;

@@ -8,6 +8,7 @@ pub mod body;
 pub mod caller;
 pub mod clients;
 pub mod docs;
+pub mod enrol;
 pub mod envelope;
 pub mod events;
 pub mod front;
@@ -125,6 +126,13 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_unlock))
         .routes(routes!(tokens::token_revoke))
         .routes(routes!(tokens::token_usage))
+        .routes(routes!(tokens::token_children))
+        .routes(routes!(tokens::token_blast_radius))
+        .routes(routes!(tokens::token_approve))
+        .routes(routes!(tokens::token_deny))
+        .routes(routes!(tokens::token_return_count))
+        .routes(routes!(enrol::enrol))
+        .routes(routes!(enrol::poll))
         .routes(routes!(events::token_event_list))
         .routes(routes!(events::event_list))
         .routes(routes!(verify::verify))

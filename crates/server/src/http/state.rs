@@ -34,6 +34,10 @@ pub struct HttpSettings {
     pub api: bool,
     /// Whether `/authz` is served.
     pub forward_auth: bool,
+    /// Whether the OAuth endpoints are served.
+    pub oauth: bool,
+    /// Whether the token endpoint takes the password grant.
+    pub password_grant: bool,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -52,6 +56,8 @@ impl Default for HttpSettings {
             public_url: "http://127.0.0.1:8780".to_owned(),
             api: true,
             forward_auth: true,
+            oauth: true,
+            password_grant: false,
             docs: true,
             api_key_headers: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,
@@ -105,6 +111,7 @@ impl AppState {
     ///
     /// Fails when the generator of randomness does.
     pub fn new(authority: Arc<Authority>, settings: HttpSettings) -> Result<Self, StateError> {
+        authority.issue_as(&settings.public_url);
         Ok(Self(Arc::new(Shared {
             request_ids: RequestIds::new(authority.entropy())?,
             metrics: Metrics::new(Arc::clone(&authority)),

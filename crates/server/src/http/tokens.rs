@@ -1,6 +1,7 @@
 //! `R/tokens`: issuing, looking, editing, and what happens to a token afterwards.
 
 mod edit;
+mod family;
 mod fields;
 mod issue;
 mod lifecycle;
@@ -8,6 +9,10 @@ mod look;
 mod shape;
 
 pub use edit::{TokenPatch, token_edit};
+pub use family::{
+    BlastRadiusBody, ChildrenQuery, ReturnCount, token_approve, token_blast_radius, token_children,
+    token_deny, token_return_count,
+};
 pub use issue::{TokenCreate, TokenHanded, TokenIssued, TokenLinked, token_issue};
 pub use lifecycle::{
     RevokePreview, RotateRequest, token_disable, token_enable, token_lock, token_revoke,
@@ -15,10 +20,14 @@ pub use lifecycle::{
 };
 pub(super) use lifecycle::{answer, replay};
 pub use look::{TokenQuery, UsageBody, token_list, token_show, token_usage};
-pub use shape::{SecretBody, TokenBody};
+pub use shape::{DeviceBody, SecretBody, TokenBody};
 
 // The derive of handlers puts hidden items beside each of them; the route table names both.
 pub use edit::__path_token_edit;
+pub use family::{
+    __path_token_approve, __path_token_blast_radius, __path_token_children, __path_token_deny,
+    __path_token_return_count,
+};
 pub use issue::__path_token_issue;
 pub use lifecycle::{
     __path_token_disable, __path_token_enable, __path_token_lock, __path_token_revoke,

@@ -10,7 +10,7 @@ use super::{KEYS_MAX, KeyFile};
 use crate::sealed_file::{Content, SealedReader, SealedWriter};
 
 /// Bytes of the clear list at most.
-const LIST_BYTES_MAX: u64 = 256 * KEYS_MAX as u64;
+const LIST_BYTES_MAX: u64 = 4096 * KEYS_MAX as u64;
 
 /// Writes `keys` to `out` under `passphrase`.
 ///

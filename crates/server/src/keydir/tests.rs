@@ -83,7 +83,7 @@ fn a_rotated_key_is_new_to_the_store_and_current_in_the_ring() {
     assert_eq!(made.key.id(), 2);
     let found = world.dir.read().unwrap();
     assert_eq!(reconcile(&world.dir, &found, &known).unwrap(), [&made]);
-    let ring = ring(&found).unwrap();
+    let ring = ring(&found, &known).unwrap();
     assert_eq!((ring.pepper().id(), ring.peppers().count()), (2, 2));
 }
 

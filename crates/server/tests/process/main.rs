@@ -22,6 +22,7 @@ mod bad_input;
 mod counting;
 mod crash;
 mod disk;
+mod enrolment;
 mod fixtures;
 mod forward_auth;
 mod keys;

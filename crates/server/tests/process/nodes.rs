@@ -21,16 +21,16 @@ const DATABASE: &str = "cf";
 const CLIENTS: usize = 200;
 
 /// A node: its process, its callers, its place.
-struct Node {
-    server: Server,
-    admin: Api,
+pub(crate) struct Node {
+    pub(crate) server: Server,
+    pub(crate) admin: Api,
     verifier: Api,
     site: Site,
 }
 
 /// An installation of three nodes.
-struct Nodes {
-    nodes: Vec<Node>,
+pub(crate) struct Nodes {
+    pub(crate) nodes: Vec<Node>,
     // Last, so that nobody asks it any more when it ends.
     cluster: Cluster,
 }
@@ -60,7 +60,7 @@ fn share_keys(from: &Site, to: &Site) {
 
 impl Nodes {
     /// Three nodes side by side.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cluster = Cluster::start();
         let straight = straight(&cluster);
         Self::on(cluster, [&straight, &straight, &straight])

@@ -1,5 +1,6 @@
 //! Promises about clients.
 
+use counterfoil_authority::access::{AccessFormat, AccessSettings};
 use counterfoil_authority::names::ClientName;
 use counterfoil_authority::scope::{ApiScope, ApiScopes};
 use counterfoil_authority::store::{ClientCreated, NewClient, PageRequest, Updated};
@@ -17,6 +18,10 @@ async fn whole_client(world: &World) -> Client {
         services: Some(vec![service.label]),
         unit: Some(world.unit("research").await),
         limits: Limits { count_max: Some(3), ..Limits::default() },
+        access: AccessSettings {
+            access_token_format: Some(AccessFormat::Opaque),
+            ..AccessSettings::default()
+        },
         enabled: false,
         ..world.client_named("gate")
     }

@@ -11,7 +11,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{Issued, PageRequest, TokenFilter, TokenIssue};
 use counterfoil_authority::subject::Owner;
-use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes, Slot, Token, Usage};
+use counterfoil_authority::token::{
+    AirlockAttributes, SentinelAttributes, Slot, Token, Told, Usage,
+};
 use counterfoil_authority::validity::Validity;
 use counterfoil_authority::verdict::Door;
 
@@ -62,6 +64,7 @@ pub(super) async fn whole_issue(world: &World) -> TokenIssue {
             delivery_date: Some(World::at(30)),
         },
         sentinel: SentinelAttributes {
+            told: Told::default(),
             count: Some(50),
             reserved: 2,
             returned: 1,

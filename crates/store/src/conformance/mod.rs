@@ -12,7 +12,9 @@
 
 mod changes;
 mod clients;
+mod enrolment;
 mod events;
+mod families;
 mod grants;
 mod groups;
 mod installation;
@@ -59,6 +61,7 @@ pub async fn all(store: Arc<dyn Store>) -> usize {
     installation::of_forty_initialisations_one_wins(&store).await;
     let kept = of_the_installation_and_its_people(&store, 1).await;
     let kept = of_tokens(&store, kept).await;
+    let kept = of_enrolment(&store, kept).await;
     usize::from(of_counting_and_listing(&store, kept).await)
 }
 
@@ -191,6 +194,39 @@ async fn of_tokens(store: &Arc<dyn Store>, kept: u8) -> u8 {
             revocation_reaches_what_was_derived_and_nothing_else,
             a_switch_of_an_unknown_token_is_not_found,
             of_forty_revocations_one_is_recorded,
+        }
+    )
+}
+
+#[rustfmt::skip]
+async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
+    keep!(store, kept;
+        enrolment::{
+            an_auth_token_comes_back_as_it_was_drawn,
+            of_forty_draws_as_many_succeed_as_are_counted,
+            nothing_is_drawn_from_what_is_not_active,
+            a_draw_counts_for_the_version_it_was_judged_by,
+            of_forty_equal_draws_one_is_counted,
+            each_threshold_is_told_of_once,
+            a_count_is_never_less_than_what_is_taken,
+            a_request_holds_a_draw_until_it_is_decided,
+            of_forty_decisions_about_a_request_one_counts,
+            a_request_that_nobody_decides_is_let_go,
+            the_first_draws_are_counted_and_the_others_wait,
+            rules_about_other_draws_hold_in_the_same_transaction,
+            a_device_that_draws_again_is_treated_as_the_rule_says,
+            draws_are_given_back_in_a_column_of_their_own,
+            what_was_drawn_outlives_its_registration_token,
+            what_falls_due_is_done_once,
+            auth_tokens_are_found_by_their_devices,
+        }
+        families::{
+            a_refresh_makes_the_successor_current,
+            a_retry_gets_the_same_successor_and_a_reuse_ends_the_family,
+            of_forty_equal_refreshes_one_makes_the_successor,
+            retries_beyond_their_limit_are_refused,
+            a_refresh_needs_the_key_that_is_pinned,
+            what_is_not_active_is_not_refreshed,
         }
     )
 }

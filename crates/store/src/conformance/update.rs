@@ -83,6 +83,7 @@ pub(super) async fn what_may_not_be_edited_stays(world: World) {
         activated_at: None,
         used: 0,
         parent: None,
+        device: None,
         secrets: Vec::new(),
         ..token.clone()
     };

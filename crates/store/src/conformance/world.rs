@@ -271,6 +271,7 @@ impl World {
             services: None,
             unit: None,
             limits: Limits::default(),
+            access: counterfoil_authority::access::AccessSettings::default(),
             enabled: true,
             created_at: Self::at(0),
             updated_at: Self::at(0),
@@ -359,6 +360,7 @@ impl World {
             sentinel: SentinelAttributes::default(),
             unit: None,
             parent: None,
+            device: None,
             version: 1,
             secrets: Vec::new(),
         };

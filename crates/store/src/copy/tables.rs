@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 22] = [
+const TABLES: [Table; 28] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -72,7 +72,7 @@ const TABLES: [Table; 22] = [
         key_columns: 2,
         numbered: false,
         columns: "realm name description roles scopes services unit limits enabled created_at \
-              updated_at version",
+              updated_at version access",
     },
     Table {
         name: "role_grant",
@@ -88,8 +88,24 @@ const TABLES: [Table; 22] = [
               permissions networks doors enabled locked pending not_before expires_at \
               revoked_at revoked_by revoked_reason created_at created_by activated_at \
               max_usages used labels airlock sentinel draw_limit reserved returned unit parent \
-              version",
+              version told",
     },
+    Table {
+        name: "auth_token",
+        key_columns: 1,
+        numbered: false,
+        columns: "token realm sort_key registration device_key subject hostname system_user \
+              mac_address identifier ref_id_1 ref_id_2 source confirmation access_format client \
+              ephemeral idle_seconds idle_ends_at refreshed_at user_code request_ends_at \
+              poll_seconds polled_at",
+    },
+    Table {
+        name: "refresh_successor",
+        key_columns: 2,
+        numbered: false,
+        columns: "token secret sealed retries expires_at",
+    },
+    Table { name: "notice", key_columns: 2, numbered: false, columns: "token kind realm due_at" },
     Table {
         name: "token_service",
         key_columns: 3,
@@ -141,6 +157,19 @@ const TABLES: [Table; 22] = [
         numbered: false,
         columns: "id realm token created_at expires_at pepper hash opened_at",
     },
+    Table {
+        name: "access_token",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm pepper hash facts expires_at",
+    },
+    Table {
+        name: "access_revocation",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm revoked_at expires_at",
+    },
+    Table { name: "proof", key_columns: 1, numbered: false, columns: "once expires_at" },
 ];
 
 /// A table and the statements that copy it.

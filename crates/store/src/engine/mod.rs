@@ -157,6 +157,8 @@ pub(crate) trait Engine: Send + Sync {
     async fn close(&self);
     /// What the engine counts.
     fn figures(&self) -> Figures;
+    /// Whether writes that wait share a transaction without being asked to.
+    fn gathers_writes(&self) -> bool;
 }
 
 /// What an engine counts, for metrics and tests.

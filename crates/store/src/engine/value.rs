@@ -270,6 +270,23 @@ impl Row {
         }
     }
 
+    /// Bytes or nothing.
+    pub(crate) fn bytes_or_null(
+        &mut self,
+        column: &'static str,
+    ) -> Result<Option<Vec<u8>>, Inconsistent> {
+        match self.0.next() {
+            Some(Value::Bytes(bytes)) => Ok(Some(bytes.into_owned())),
+            Some(Value::Null) => Ok(None),
+            _ => Err(Inconsistent { column }),
+        }
+    }
+
+    /// Passes over columns that nobody reads.
+    pub(crate) fn skip(&mut self, columns: usize) {
+        self.0.by_ref().take(columns).for_each(drop);
+    }
+
     /// Exactly 32 bytes.
     pub(crate) fn bytes32(&mut self, column: &'static str) -> Result<[u8; 32], Inconsistent> {
         self.bytes(column)?.try_into().map_err(|_| Inconsistent { column })

@@ -135,6 +135,7 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let answers = state.answers.len();
     state.answers.retain(|_, answer| answer.expires_at > now);
     let answers = answers - state.answers.len();
+    let access = state.purge_access(now);
 
     let cutoff = now.plus_seconds(-LOG_RETENTION_SECONDS);
     let last = state.log.len().saturating_sub(1);
@@ -162,7 +163,7 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let end = now.plus_seconds(-LINK_RETENTION_SECONDS);
     state.links.retain(|_, link| link.expires_at > end);
     let links = links - state.links.len();
-    (answers + log + secrets + links) as u64
+    (answers + log + secrets + access + links) as u64
 }
 
 #[async_trait]

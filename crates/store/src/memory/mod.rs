@@ -4,6 +4,7 @@
 //! independent readings of the contract. One lock; every method looks first
 //! and writes last, so a refusal has nothing to take back.
 
+mod access;
 mod clients;
 mod installation;
 mod leases;
@@ -16,6 +17,7 @@ mod tokens;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use counterfoil_authority::access::AccessRecord;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::{KeyId, KeyPurpose};
@@ -73,6 +75,10 @@ struct State {
     position: i64,
     answers: HashMap<(String, String), Answer>,
     leases: HashMap<String, leases::Held>,
+    families: tokens::Families,
+    access: HashMap<TokenId, AccessRecord>,
+    access_ended: HashMap<TokenId, access::Ended>,
+    proofs: HashMap<[u8; 32], Timestamp>,
     /// The time of the database's clock, if a test has one.
     clock: Option<Timestamp>,
     /// Changes of the method that runs.

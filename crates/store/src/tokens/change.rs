@@ -4,7 +4,7 @@ use counterfoil_authority::store::{Change, TokenAct, TokenChange, Updated};
 use counterfoil_authority::token::Token;
 
 use super::revoke::{self, Sentence};
-use super::rows;
+use super::{enrolment, rows};
 use crate::engine::{Failure, Transaction, values};
 use crate::events;
 
@@ -36,10 +36,21 @@ pub(super) async fn change(
         TokenAct::Disable => (false, token.locked),
         TokenAct::Lock => (token.enabled, true),
         TokenAct::Unlock => (token.enabled, false),
-        TokenAct::Revoke { by, reason } => {
+        TokenAct::Revoke { by, reason } | TokenAct::RevokeWithChildren { by, reason } => {
             let sentence = Sentence { at: change.at, by, reason: reason.as_deref() };
+            enrolment::due::release(tx, token.id).await?;
             revoke::revoke(tx, token.id, &sentence, &change.event).await?;
+            if matches!(change.act, TokenAct::RevokeWithChildren { .. }) {
+                revoke::revoke_drawn(tx, token.id, &sentence, &change.event).await?;
+            }
             events::append(tx, &change.event).await?;
+            return reread(tx, change).await;
+        }
+        TokenAct::Approve => {
+            if enrolment::decide::approve(tx, &token, change).await? {
+                events::append(tx, &change.event).await?;
+                tx.changed(Change::Token(token.id), change.event.at).await?;
+            }
             return reread(tx, change).await;
         }
     };
@@ -54,14 +65,17 @@ pub(super) async fn change(
 
 /// `revoked` is final: whatever else is asked of such a token changes nothing.
 const fn changes_anything(token: &Token, act: &TokenAct) -> bool {
-    token.revocation.is_none()
-        && match act {
-            TokenAct::Enable => !token.enabled,
-            TokenAct::Disable => token.enabled,
-            TokenAct::Lock => !token.locked,
-            TokenAct::Unlock => token.locked,
-            TokenAct::Revoke { .. } => true,
-        }
+    // A registration token that has ended may still end what was drawn from it.
+    matches!(act, TokenAct::RevokeWithChildren { .. })
+        || token.revocation.is_none()
+            && match act {
+                TokenAct::Enable => !token.enabled,
+                TokenAct::Disable => token.enabled,
+                TokenAct::Lock => !token.locked,
+                TokenAct::Unlock => token.locked,
+                TokenAct::Revoke { .. } | TokenAct::RevokeWithChildren { .. } => true,
+                TokenAct::Approve => token.pending,
+            }
 }
 
 async fn reread(tx: &mut Transaction<'_>, change: &TokenChange) -> Result<Updated<Token>, Failure> {

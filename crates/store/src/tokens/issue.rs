@@ -13,7 +13,7 @@ use counterfoil_authority::store::{ActiveLimit, Idempotency, Issued, Link, LinkI
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
 
-use super::{revoke, rows, secrets, usage};
+use super::{enrolment, revoke, rows, secrets, usage};
 use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
 use crate::{events, links, people};
@@ -182,6 +182,7 @@ async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<T
         return Ok(None);
     }
     rows::add_services_and_labels(tx, token).await?;
+    enrolment::tell_end(tx, token).await?;
     usage::store(tx, token.id, &token.usage).await?;
     Ok(Some(Token { secrets: facts, revocation: None, ..token.clone() }))
 }

@@ -7,6 +7,7 @@ use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{Page, PageRequest, TokenFilter};
 use counterfoil_authority::token::{State, Token};
 
+use super::enrolment::device::device_columns;
 use super::rows::{self, facts_columns, token_columns};
 use super::usage::state;
 use crate::codec;
@@ -26,6 +27,8 @@ macro_rules! list {
             "
 select ",
             token_columns!(),
+            ",",
+            device_columns!(),
             ",
        ",
             facts_columns!(),
@@ -56,6 +59,7 @@ from   (
     limit  $4
 ) t
 left   join token_usage u on u.token = t.id
+left   join auth_token a on a.token = t.id
 left   join token_secret s on s.token = t.id
 order  by t.sort_key desc"
         )
@@ -79,8 +83,28 @@ const OF_LABEL: &str = list!(
 );
 const OF_UNIT: &str = list!("from token t", "and t.unit = $11", "t.sort_key");
 
+const OF_REGISTRATION: &str = list!(
+    "from auth_token d cross join token t",
+    "and d.registration = $11 and d.sort_key < $3 and t.id = d.token",
+    "d.sort_key"
+);
+/// Reads the narrow rows of all auth tokens, not the wide ones of all tokens.
+const OF_DEVICE: &str = list!(
+    "from auth_token d cross join token t",
+    "and d.realm = $1 and d.sort_key < $3 and t.id = d.token
+    and (d.subject = $11 or $11 is null)
+    and (d.hostname = $12 or $12 is null)
+    and (d.system_user = $13 or $13 is null)
+    and (d.mac_address = $14 or $14 is null)
+    and (d.identifier = $15 or $15 is null)
+    and (d.ref_id_1 = $16 or $16 is null)
+    and (d.ref_id_2 = $17 or $17 is null)",
+    "d.sort_key"
+);
+
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[OF_REALM, OF_OWNER, OF_SERVICE, OF_LABEL, OF_UNIT];
+pub(super) const STATEMENTS: &[&str] =
+    &[OF_REALM, OF_OWNER, OF_SERVICE, OF_LABEL, OF_UNIT, OF_REGISTRATION, OF_DEVICE];
 
 /// Lists tokens of a realm.
 pub(super) async fn list(
@@ -135,7 +159,24 @@ async fn some(
     ]
     .into();
     // The one that leaves the fewest rows goes to an index; `matches` looks at the others.
-    let statement = if let Some(owner) = &filter.owner {
+    let statement = if let Some(registration) = &filter.registration {
+        values.extend(values![registration]);
+        OF_REGISTRATION
+    } else if of_devices(filter) {
+        values.extend(values![
+            filter.subject.as_ref(),
+            filter.hostname.as_ref(),
+            filter.system_user.as_ref(),
+            filter.mac_address.as_ref(),
+            filter.identifier.as_ref(),
+            filter.ref_id_1.as_ref(),
+            filter.ref_id_2.as_ref()
+        ]);
+        OF_DEVICE
+    } else if let Some((name, value)) = of_registrations(filter) {
+        values.extend(values![name, value]);
+        OF_LABEL
+    } else if let Some(owner) = &filter.owner {
         values.extend(values![codec::owner_kind(owner), owner.name()]);
         OF_OWNER
     } else if let Some((name, value)) = filter.labels.first() {
@@ -153,6 +194,26 @@ async fn some(
     Ok(rows::tokens_of(tx.query(statement, &values).await?)?)
 }
 
+/// Whether only auth tokens can match.
+fn of_devices(filter: &TokenFilter) -> bool {
+    let facts = [&filter.subject, &filter.hostname, &filter.system_user, &filter.mac_address];
+    let references = [&filter.identifier, &filter.ref_id_1, &filter.ref_id_2];
+    let of_kind = filter.kind == Some(Kind::AuthToken);
+    facts.into_iter().any(Option::is_some)
+        || (of_kind && references.into_iter().any(Option::is_some))
+}
+
+/// What registration tokens are found by, if it is they who are looked for.
+fn of_registrations(filter: &TokenFilter) -> Option<(&'static str, &String)> {
+    let references = [
+        (rows::IDENTIFIER, &filter.identifier),
+        (rows::REF_ID_1, &filter.ref_id_1),
+        (rows::REF_ID_2, &filter.ref_id_2),
+    ];
+    let named = references.into_iter().find_map(|(name, value)| Some((name, value.as_ref()?)));
+    named.filter(|_| filter.kind == Some(Kind::RegistrationToken))
+}
+
 /// What no single index of ours can tell.
 fn matches(token: &Token, filter: &TokenFilter) -> bool {
     let of_service = |label: &ServiceLabel| token.service_labels().contains(&label.as_str());
@@ -163,6 +224,26 @@ fn matches(token: &Token, filter: &TokenFilter) -> bool {
     filter.service.as_ref().is_none_or(of_service)
         && filter.labels.iter().all(|(name, value)| token.labels.get(name) == Some(value))
         && filter.only_services.as_deref().is_none_or(within)
+        && filter.owner.as_ref().is_none_or(|owner| token.owner == *owner)
+        && filter.parent.is_none_or(|parent| token.parent == Some(parent))
+        && matches_device(token, filter)
+}
+
+/// Whether a token is, or was drawn by, what is asked for.
+pub(crate) fn matches_device(token: &Token, filter: &TokenFilter) -> bool {
+    let sentinel = &token.sentinel;
+    let facts = token.device.as_ref().map(|device| &device.facts);
+    let is = |wanted: &Option<String>, fact: Option<&String>| {
+        wanted.as_ref().is_none_or(|wanted| fact == Some(wanted))
+    };
+    filter.registration.is_none_or(|id| sentinel.registration_token == Some(id))
+        && is(&filter.identifier, sentinel.identifier.as_ref())
+        && is(&filter.ref_id_1, sentinel.ref_id_1.as_ref())
+        && is(&filter.ref_id_2, sentinel.ref_id_2.as_ref())
+        && is(&filter.subject, facts.map(|facts| &facts.subject))
+        && is(&filter.hostname, facts.and_then(|facts| facts.hostname.as_ref()))
+        && is(&filter.system_user, facts.and_then(|facts| facts.system_user.as_ref()))
+        && is(&filter.mac_address, facts.and_then(|facts| facts.mac_address.as_ref()))
 }
 
 fn place(token: &Token) -> String {

@@ -1,6 +1,7 @@
 //! Tokens in SQL.
 
 mod change;
+mod enrolment;
 mod issue;
 mod journal;
 mod list;
@@ -29,7 +30,10 @@ use counterfoil_authority::token::Token;
 
 use crate::SqlStore;
 
+pub(crate) use enrolment::Draws;
+pub(crate) use enrolment::decide::still_told;
 pub(crate) use issue::{Arrival, admit, once, seed};
+pub(crate) use list::matches_device;
 pub(crate) use revoke::revoke_all_of;
 pub(crate) use rows::find_to_change;
 pub(crate) use secrets::{insert, purge_retired};
@@ -37,7 +41,7 @@ pub(crate) use update::takes_place;
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {
-    [
+    let mut all = [
         change::STATEMENTS,
         issue::STATEMENTS,
         journal::STATEMENTS,
@@ -50,7 +54,9 @@ pub(crate) fn statements() -> Vec<&'static str> {
         update::STATEMENTS,
         usage::STATEMENTS,
     ]
-    .concat()
+    .concat();
+    all.extend(enrolment::statements());
+    all
 }
 
 #[async_trait]

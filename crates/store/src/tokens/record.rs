@@ -26,7 +26,7 @@ select t.id, s.id, s.slot, s.created_at, s.not_before, s.expires_at, s.pepper, s
        p.username, p.display_name, p.emails, p.status, p.unit, p.group_names,
        case when c.name is null then 0 else 1 end,
        c.realm, c.name, c.description, c.roles, c.scopes, c.services, c.unit, c.limits,
-       c.enabled, c.created_at, c.updated_at, c.version
+       c.enabled, c.created_at, c.updated_at, c.version, c.access
 from   token t
 left   join token q on q.id = t.parent
 left   join person p on t.owner_kind = 'u' and p.realm = t.realm and p.username = t.owner

@@ -43,8 +43,29 @@ where  id in (select id from family)
 and    revoked_at is null
 returning id";
 
+/// Auth tokens outlive their registration token unless somebody says otherwise.
+const REVOKE_DRAWN: &str = "
+update token
+set    revoked_at = $2, revoked_by = $3, revoked_reason = $4, version = version + 1
+where  id in (select token from auth_token where registration = $1)
+and    revoked_at is null
+returning id";
+
+/// Requests that end with their registration token hold no draw any more.
+const DECIDE_DRAWN: &str = "
+update auth_token
+set    request_ends_at = null
+where  registration = $1
+and    request_ends_at is not null";
+
+const RELEASE_ALL: &str = "
+update token
+set    reserved = 0
+where  id = $1";
+
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[REVOKE, REVOKE_OF_OWNER, REVOKE_DERIVED];
+pub(super) const STATEMENTS: &[&str] =
+    &[REVOKE, REVOKE_OF_OWNER, REVOKE_DERIVED, REVOKE_DRAWN, DECIDE_DRAWN, RELEASE_ALL];
 
 /// Who ends a token, when and why.
 pub(super) struct Sentence<'a> {
@@ -68,6 +89,27 @@ pub(super) async fn revoke(
     let derived = end_derived(tx, &[id], at, by).await?;
     record(tx, &derived, "token.revoked", "parent revoked", event).await?;
     let ended = [id].into_iter().chain(derived);
+    tx.all_changed(ended.map(Change::Token).collect(), event.at).await
+}
+
+/// Ends every auth token that was drawn from a registration token, each with its own event.
+pub(super) async fn revoke_drawn(
+    tx: &mut Transaction<'_>,
+    id: TokenId,
+    sentence: &Sentence<'_>,
+    event: &Event,
+) -> Result<(), Failure> {
+    let Sentence { at, by, reason } = *sentence;
+    let mut drawn = Vec::new();
+    for mut row in tx.query(REVOKE_DRAWN, &values![&id, at, by, reason]).await? {
+        drawn.push(row.token("id")?);
+    }
+    tx.push(DECIDE_DRAWN, &values![&id]).await?;
+    tx.push(RELEASE_ALL, &values![&id]).await?;
+    let derived = end_derived(tx, &drawn, at, by).await?;
+    record(tx, &drawn, "token.revoked", "registration token revoked", event).await?;
+    record(tx, &derived, "token.revoked", "parent revoked", event).await?;
+    let ended = drawn.into_iter().chain(derived);
     tx.all_changed(ended.map(Change::Token).collect(), event.at).await
 }
 

@@ -3,13 +3,16 @@
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
-use counterfoil_authority::token::{Revocation, SecretFacts, Slot, StoredSecret, Token, Usage};
+use counterfoil_authority::token::{
+    Revocation, SecretFacts, Slot, StoredSecret, Token, Told, Usage,
+};
 use counterfoil_authority::validity::Validity;
 
+use super::enrolment::device::{device_columns, device_of};
 use crate::codec;
 use crate::engine::{Asked, Failure, Inconsistent, Row, Transaction, Value, values};
 
-/// The columns that [`token_of`] reads, of `t` and `u`.
+/// The columns that [`token_of`] reads first, of `t` and `u`; those of `a` follow.
 macro_rules! token_columns {
     () => {
         "
@@ -19,7 +22,7 @@ macro_rules! token_columns {
        t.created_at, t.created_by, t.activated_at, t.max_usages, t.used, t.labels,
        t.airlock, t.sentinel, t.draw_limit, t.reserved, t.returned, t.unit, t.parent,
        t.version, u.first_at, u.last_at, u.last_ip, coalesce(u.total, 0),
-       coalesce(u.denied, 0)"
+       coalesce(u.denied, 0), coalesce(t.told, 0)"
     };
 }
 pub(super) use token_columns;
@@ -36,12 +39,15 @@ const FIND: &str = concat!(
     "
 select ",
     token_columns!(),
+    ",",
+    device_columns!(),
     ",
        ",
     facts_columns!(),
     "
 from   token t
 left   join token_usage u on u.token = t.id
+left   join auth_token a on a.token = t.id
 left   join token_secret s on s.token = t.id
 where  t.id = $1
 and    t.realm = $2"
@@ -167,6 +173,9 @@ pub(super) async fn add_services_and_labels(
     for (name, value) in &token.labels {
         tx.push(ADD_LABEL, &values![&token.realm, name, value, &key]).await?;
     }
+    for (name, value) in references(token) {
+        tx.push(ADD_LABEL, &values![&token.realm, name, value, &key]).await?;
+    }
     Ok(())
 }
 
@@ -182,7 +191,32 @@ pub(super) async fn drop_services_and_labels(
     for (name, value) in &token.labels {
         tx.push(DROP_LABEL, &values![&token.realm, name, value, &key]).await?;
     }
+    for (name, value) in references(token) {
+        tx.push(DROP_LABEL, &values![&token.realm, name, value, &key]).await?;
+    }
     Ok(())
+}
+
+/// In the index of labels, the names of what a registration token is found by. No label can have
+/// such a name, because labels hold no control characters.
+pub(super) const IDENTIFIER: &str = "\u{1}identifier";
+/// The same, of the first reference id.
+pub(super) const REF_ID_1: &str = "\u{1}ref_id_1";
+/// The same, of the second reference id.
+pub(super) const REF_ID_2: &str = "\u{1}ref_id_2";
+
+/// What a registration token is found by; an auth token has columns for it.
+fn references(token: &Token) -> impl Iterator<Item = (&'static str, &String)> {
+    let sentinel = &token.sentinel;
+    let named = [
+        (IDENTIFIER, &sentinel.identifier),
+        (REF_ID_1, &sentinel.ref_id_1),
+        (REF_ID_2, &sentinel.ref_id_2),
+    ];
+    let counts = token.kind == Kind::RegistrationToken;
+    named
+        .into_iter()
+        .filter_map(move |(name, value)| Some((name, value.as_ref().filter(|_| counts)?)))
 }
 
 /// The column `services`.
@@ -270,6 +304,13 @@ fn revocation(row: &mut Row) -> Result<Option<Revocation>, Inconsistent> {
 }
 
 fn token_of(row: &mut Row) -> Result<Token, Inconsistent> {
+    let mut token = plain_token_of(row)?;
+    token.sentinel.told = Told(row.small("told")?);
+    token.device = device_of(row)?;
+    Ok(token)
+}
+
+fn plain_token_of(row: &mut Row) -> Result<Token, Inconsistent> {
     Ok(Token {
         id: row.token("id")?,
         realm: codec::realm(row, "realm")?,
@@ -305,6 +346,7 @@ fn token_of(row: &mut Row) -> Result<Token, Inconsistent> {
             total: row.count("total")?,
             denied_total: row.count("denied")?,
         },
+        device: None,
         secrets: Vec::new(),
     })
 }

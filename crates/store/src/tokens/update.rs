@@ -1,11 +1,13 @@
 //! Editing a token.
 
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::enrolment::Counts;
 use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::store::{ActiveLimit, Change, TokenUpdate, TokenUpdated};
-use counterfoil_authority::token::Token;
+use counterfoil_authority::token::{SentinelAttributes, Token};
 
-use super::{issue, rows};
+use super::enrolment::decide::still_told;
+use super::{enrolment, issue, rows};
 use crate::engine::{Failure, Transaction, values};
 use crate::{codec, events, people};
 
@@ -14,9 +16,11 @@ update token
 set    name = $3, description = $4, services = $5, scopes = $6, permissions = $7,
        networks = $8, doors = $9, not_before = $10, expires_at = $11, max_usages = $12,
        labels = $13, airlock = $14, sentinel = $15, draw_limit = $16, unit = $17,
-       version = version + 1
+       told = $18, version = version + 1
 where  id = $1
-and    version = $2";
+and    version = $2
+and    (kind <> 'registration_token' or cast($16 as {int}) is null
+       or $16 >= used + reserved - returned)";
 
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] = &[UPDATE];
@@ -48,8 +52,23 @@ pub(super) async fn update(
             return Ok(TokenUpdated::AtLimit(limit.max));
         }
     }
-    if tx.execute(UPDATE, &edited(token)).await? == 0 {
-        return Err(Failure::interleaved());
+    let counted = Token {
+        used: found.used,
+        sentinel: SentinelAttributes {
+            reserved: found.sentinel.reserved,
+            returned: found.sentinel.returned,
+            told: found.sentinel.told,
+            ..token.sentinel.clone()
+        },
+        ..token.clone()
+    };
+    if tx.execute(UPDATE, &edited(&counted)).await? == 0 {
+        // The version was right, so it is the count that the statement refused.
+        return Ok(TokenUpdated::CountTaken(Counts::of(&counted).taken()));
+    }
+    if found.validity.expires_at() != token.validity.expires_at() {
+        enrolment::forget_end(tx, &found).await?;
+        enrolment::tell_end(tx, &Token { kind: found.kind, ..token.clone() }).await?;
     }
     rows::drop_services_and_labels(tx, &found).await?;
     // With the instant of issue that the side tables know, whatever the caller sent.
@@ -63,7 +82,7 @@ pub(super) async fn update(
     }
 }
 
-fn edited(token: &Token) -> [crate::engine::Value<'_>; 17] {
+fn edited(token: &Token) -> [crate::engine::Value<'_>; 18] {
     values![
         &token.id,
         token.version,
@@ -81,7 +100,8 @@ fn edited(token: &Token) -> [crate::engine::Value<'_>; 17] {
         codec::airlock_json(&token.airlock),
         codec::sentinel_json(&token.sentinel),
         token.sentinel.count,
-        token.unit.as_ref()
+        token.unit.as_ref(),
+        still_told(token).0
     ]
 }
 

@@ -17,6 +17,7 @@ use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
 use super::realms::missing;
+use super::registration::{checked_stamp, completed};
 use crate::cache::ServiceCell;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -156,6 +157,7 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let now = self.now();
+        let mut request = completed(request)?;
         let scope = match request.kind {
             Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
             _ => ApiScope::TokensWrite,
@@ -177,6 +179,10 @@ impl Authority {
         }
         check_issuer(&judged, caller, own)?;
         check_wishes(&judged, &request)?;
+        if request.kind == Kind::RegistrationToken {
+            let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged)?;
+            request.sentinel.stamp = Some(stamp);
+        }
         let validity = validity_of(&judged, caller, &reach, &request, now)?;
         let pending = judged.iter().any(|policy| policy.approval);
         let by_link = is_by_link(&judged, caller, &request, own)?;
@@ -338,6 +344,7 @@ impl Authority {
             sentinel: request.sentinel.clone(),
             unit: request.unit.clone(),
             parent: None,
+            device: None,
             version: 1,
             secrets: Vec::new(),
         };

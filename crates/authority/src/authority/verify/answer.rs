@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::access::{AccessFacts, Confirmation};
 use crate::cache::{OwnerCell, Profile, ServiceCell};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::GroupName;
 use crate::scope::Scope;
 use crate::secret::TokenId;
+use crate::service::Services;
 use crate::subject::OwnerFacts;
 use crate::verdict::Reason;
 
@@ -36,6 +38,9 @@ pub struct Active {
     pub(super) expires_at: Option<Timestamp>,
     pub(super) remaining: Option<u64>,
     pub(super) former_secret: bool,
+    pub(super) access: Option<Arc<AccessFacts>>,
+    /// When what it issues must end at the latest.
+    pub(super) issues_until: Option<Timestamp>,
 }
 
 impl Active {
@@ -122,6 +127,36 @@ impl Active {
     /// Whether a former secret was presented, inside its overlap.
     pub const fn former_secret(&self) -> bool {
         self.former_secret
+    }
+
+    /// What it says of itself, if it is an access token.
+    pub fn access(&self) -> Option<&AccessFacts> {
+        self.access.as_deref()
+    }
+
+    /// The key that its sender must prove to hold, if there is one.
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.access().map(|access| &access.confirmation).filter(|key| !key.is_bearer())
+    }
+
+    /// Whether whoever holds it may use it without more.
+    pub fn is_bearer(&self) -> bool {
+        self.confirmation().is_none()
+    }
+
+    /// The services that it was issued for.
+    pub fn services(&self) -> &Services {
+        &self.profile.services
+    }
+
+    /// The token it stands for in the audit: itself, or what an access token was made from.
+    pub fn root(&self) -> TokenId {
+        self.access().map_or(self.id, |access| access.parent)
+    }
+
+    /// When what it issues must end at the latest; an access token issues for its parent.
+    pub const fn issues_until(&self) -> Option<Timestamp> {
+        self.issues_until
     }
 
     pub(in crate::authority) const fn owner(&self) -> &Arc<OwnerCell> {

@@ -15,7 +15,7 @@ use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::{ServiceStatus, Services};
 use crate::store::Rehash;
 use crate::subject::{OwnerFacts, UserStatus};
-use crate::verdict::Reason;
+use crate::verdict::{Door, Reason};
 
 /// Compares the secret, then judges the token.
 pub(super) fn decide(
@@ -71,6 +71,8 @@ pub(super) fn decide_matched(
         expires_at: entry.validity.expires_at(),
         remaining: None,
         former_secret: matched == Matched::Former,
+        access: entry.access().map(Arc::clone),
+        issues_until: entry.validity.expires_at(),
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }
@@ -80,6 +82,11 @@ fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceC
     let request = &around.request;
     // Redeemed for other tokens, never presented in place of one.
     if matches!(entry.kind, Kind::RegistrationToken | Kind::Link) {
+        return Err(Reason::WrongDoor);
+    }
+    // Exchanged for access tokens (RFC 6749 section 1.5), never good for a service by itself.
+    let exchanged = request.binding == Binding::Unbound || request.origin.door == Door::Oauth;
+    if entry.kind == Kind::AuthToken && !exchanged {
         return Err(Reason::WrongDoor);
     }
     judge_owner_name(entry, request)?;
@@ -171,7 +178,8 @@ fn judge_policy(
 ) -> Result<(), Reason> {
     // Client keys are bounded by their role; a policy about people's tokens must not be able
     // to lock the last administrator out.
-    if entry.kind == Kind::ClientKey {
+    let of_client = matches!(entry.owner.facts, OwnerFacts::Client(_));
+    if entry.kind == Kind::ClientKey || (entry.kind == Kind::AccessToken && of_client) {
         return Ok(());
     }
     let created = entry.created_at.micros();
@@ -194,7 +202,7 @@ fn judge_policy(
     Ok(())
 }
 
-fn door_allowed(doors: Option<&Vec<crate::verdict::Door>>, request: &VerifyRequest<'_>) -> bool {
+fn door_allowed(doors: Option<&Vec<Door>>, request: &VerifyRequest<'_>) -> bool {
     doors.is_none_or(|doors| doors.contains(&request.origin.door))
 }
 

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+mod access;
 mod answer;
 mod judge;
 mod slowly;
@@ -157,11 +158,17 @@ impl Authority {
         let surroundings = Surroundings { request, services, realm, keys: &keys, now };
         if let Some((kind, entry)) = found {
             let decision = decide(entry, Some(kind), request.presented, &surroundings);
-            return self.conclude(&surroundings, entry.id, decision).await;
+            return match kind {
+                Kind::AccessToken => self.conclude_access(&surroundings, entry.id, decision).await,
+                _ => self.conclude(&surroundings, entry.id, decision).await,
+            };
         }
         match self.shape(request.presented) {
             Shape::Impossible | Shape::BadChecksum => {
                 self.refused(&request, Reason::Unknown, None, now)
+            }
+            Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. } => {
+                self.verify_access(&surroundings).await
             }
             Shape::Prefixed { kind, id } => {
                 self.verify_by_id(&surroundings, kind, id, request.presented).await

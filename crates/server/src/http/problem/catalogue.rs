@@ -51,6 +51,22 @@ pub enum Sort {
     KeyReused,
     /// This release does not do it.
     NotAvailable,
+    /// The registration token is switched off.
+    RegistrationDisabled,
+    /// The registration token's time is over.
+    RegistrationExpired,
+    /// All draws of the registration token are taken.
+    RegistrationExhausted,
+    /// The registration token is not active for another reason.
+    RegistrationInactive,
+    /// A condition of the registration token is not met.
+    Constraint,
+    /// The device has an auth token already.
+    DuplicateDevice,
+    /// Somebody said no.
+    AccessDenied,
+    /// Nobody decided in time.
+    RequestExpired,
     /// Too many requests.
     RateLimited,
     /// The store or the hashing queue cannot answer now.
@@ -83,7 +99,7 @@ const fn entry(
 }
 
 /// Every problem that the API answers, by status.
-pub const PROBLEMS: [Entry; 24] = [
+pub const PROBLEMS: [Entry; 32] = [
     entry(
         Sort::Malformed,
         StatusCode::BAD_REQUEST,
@@ -114,6 +130,60 @@ pub const PROBLEMS: [Entry; 24] = [
         "Beyond the caller's grant",
         "The caller may do this sort of thing, but not to this extent: nobody gives more than \
          they have.",
+    ),
+    entry(
+        Sort::RegistrationDisabled,
+        StatusCode::FORBIDDEN,
+        "registration-disabled",
+        "Registration token disabled",
+        "The secret is right, but the registration token is switched off or locked. \
+         Nothing was counted.",
+    ),
+    entry(
+        Sort::RegistrationExpired,
+        StatusCode::FORBIDDEN,
+        "registration-expired",
+        "Registration token expired",
+        "The secret is right, but the registration token has expired. Ask for a new one; \
+         what was drawn from it lives on.",
+    ),
+    entry(
+        Sort::RegistrationExhausted,
+        StatusCode::FORBIDDEN,
+        "registration-exhausted",
+        "Registration token used up",
+        "The secret is right, but all of the registration token's count is taken or held for \
+         requests that wait. An administrator may raise the count or give draws back.",
+    ),
+    entry(
+        Sort::RegistrationInactive,
+        StatusCode::FORBIDDEN,
+        "registration-inactive",
+        "Registration token not active",
+        "The secret is right, but the registration token is revoked, not valid yet, not meant \
+         for this door, or whoever issued it is not active.",
+    ),
+    entry(
+        Sort::Constraint,
+        StatusCode::FORBIDDEN,
+        "constraint",
+        "Condition not met",
+        "The secret is right, but a condition of the registration token is not met; `field` \
+         names it. Nothing was counted.",
+    ),
+    entry(
+        Sort::AccessDenied,
+        StatusCode::FORBIDDEN,
+        "access-denied",
+        "Request denied",
+        "Somebody decided against the request.",
+    ),
+    entry(
+        Sort::RequestExpired,
+        StatusCode::FORBIDDEN,
+        "request-expired",
+        "Request expired",
+        "Nobody decided about the request in time. Its draw is free again.",
     ),
     entry(
         Sort::NotFound,
@@ -158,6 +228,13 @@ pub const PROBLEMS: [Entry; 24] = [
         "Token limit reached",
         "The person holds as many active tokens as the service's policy allows. \
          Revoke one first.",
+    ),
+    entry(
+        Sort::DuplicateDevice,
+        StatusCode::CONFLICT,
+        "duplicate-device",
+        "Device has an auth token",
+        "The registration token gives each device one auth token, and this one has it already.",
     ),
     entry(
         Sort::Ended,

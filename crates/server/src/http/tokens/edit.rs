@@ -12,7 +12,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::TokenBody;
-use super::fields::{GenericData, ServiceChoices, check_count, chosen, text};
+use super::fields::{Document, GenericData, ServiceChoices, check_count, chosen, text};
 use crate::http::body::Payload;
 use crate::http::caller::Authenticated;
 use crate::http::precondition::IfMatch;
@@ -81,12 +81,30 @@ pub struct TokenPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u64>)]
     max_usages: Change<u64>,
+    /// Auth tokens that may be drawn from a registration token; never fewer than are taken.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u64>)]
+    count: Change<u64>,
+    /// Conditions on who may draw.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
+    constraints: Change<Document>,
+    /// How drawing is approved.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<LineWord>)]
+    approval: Change<LineWord>,
+    /// What every token receives that is drawn from now on.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
+    stamp: Change<Document>,
 }
 
 impl TokenPatch {
     async fn read(self, state: &AppState, realm: &RealmName) -> Result<TokenEdit, Problem> {
         let line = |value: Change<LineWord>| value.map(text);
+        let document = |value: Change<Document>| value.map(|document| document.map(|d| d.0));
         check_count("max_usages", self.max_usages.flatten())?;
+        check_count("count", self.count.flatten())?;
         let expires = match &self.expires_at {
             None => None,
             Some(None) => Some(Expiry::Never),
@@ -113,6 +131,10 @@ impl TokenPatch {
             ref_id_1: line(self.ref_id_1),
             ref_id_2: line(self.ref_id_2),
             max_usages: self.max_usages,
+            count: self.count,
+            constraints: document(self.constraints),
+            stamp: document(self.stamp),
+            approval: line(self.approval),
         })
     }
 }

@@ -189,14 +189,17 @@ pub async fn token_revoke(
     OptionalPayload { value, .. }: OptionalPayload<RevokeRequest>,
 ) -> Result<Response, Problem> {
     if value.dry_run == Some(true) {
-        let ended = state.authority.preview_revoke(&caller, &realm, id).await?;
+        let cascade = value.cascade == Some(true);
+        let ended = state.authority.preview_revoke(&caller, &realm, id, cascade).await?;
         let now = state.authority.now();
         let revoked = ended.iter().map(|token| TokenBody::of(token, now)).collect();
         return Ok(Json(RevokePreview { dry_run: true, revoked }).into_response());
     }
-    // No token of this release has anything to cascade to that would not end anyway.
-    let _ = value.cascade;
-    let act = Act::Revoke { reason: value.reason.map(|reason| reason.0.0) };
+    let reason = value.reason.map(|reason| reason.0.0);
+    let act = match value.cascade {
+        Some(true) => Act::RevokeWithChildren { reason },
+        _ => Act::Revoke { reason },
+    };
     change(&state, &caller, &realm, id, act, version).await
 }
 

@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::clock::DayEdge;
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::secret::TokenId;
-use counterfoil_authority::store::TokenFilter;
+use counterfoil_authority::store::{Page, TokenFilter};
 use counterfoil_authority::subject::Owner;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -60,6 +61,24 @@ pub struct TokenQuery {
     /// Not used since this time, or since the start of this day, or never.
     #[param(value_type = Option<String>)]
     unused_since: Option<WhenWord>,
+    /// Drawn from this registration token.
+    registration_token: Option<String>,
+    /// With this identifier.
+    identifier: Option<String>,
+    /// With this first reference id.
+    ref_id_1: Option<String>,
+    /// With this second reference id.
+    ref_id_2: Option<String>,
+    /// Auth tokens of this subject.
+    subject: Option<String>,
+    /// Auth tokens of a device of this name.
+    hostname: Option<String>,
+    /// Auth tokens of this system user.
+    system_user: Option<String>,
+    /// Auth tokens of a device with this hardware address.
+    mac_address: Option<String>,
+    /// The auth token that waits for approval under this code.
+    user_code: Option<String>,
     /// With these labels, written `label.NAME=VALUE`.
     #[serde(default)]
     #[param(style = Form, explode, value_type = Option<Object>, required = false)]
@@ -78,6 +97,21 @@ pub async fn token_list(
     At(realm): At<RealmName>,
     StrictQuery(query): StrictQuery<TokenQuery>,
 ) -> Result<Json<PageBody<TokenBody>>, Problem> {
+    if let Some(code) = &query.user_code {
+        let found = match state.authority.waiting(&caller, &realm, code).await {
+            Err(Refusal::NotFound(Thing::Token)) => None,
+            said => Some(said?),
+        };
+        let page = Page { items: found.into_iter().collect(), next: None };
+        let now = state.authority.now();
+        return Ok(Json(PageBody::of(page, |token| TokenBody::of(&token, now))));
+    }
+    // What cannot be an id names nothing, and nothing was drawn from it.
+    let registration = query.registration_token.as_deref().map(TokenId::parse);
+    if registration == Some(None) {
+        return Ok(Json(PageBody { items: Vec::new(), next_cursor: None }));
+    }
+    let registration = registration.flatten();
     let owner = match (query.user, query.client) {
         (Some(user), None) => Some(Owner::User(user.0)),
         (None, Some(client)) => Some(Owner::Client(client.0)),
@@ -103,6 +137,15 @@ pub async fn token_list(
         expires_before,
         unused_since,
         only_services: None,
+        registration,
+        parent: None,
+        identifier: query.identifier,
+        ref_id_1: query.ref_id_1,
+        ref_id_2: query.ref_id_2,
+        subject: query.subject,
+        hostname: query.hostname,
+        system_user: query.system_user,
+        mac_address: query.mac_address,
     };
     let page = page(query.limit.as_ref(), query.cursor)?;
     let page = state.authority.tokens(&caller, &realm, filter, page).await?;

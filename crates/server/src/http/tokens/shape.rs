@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::enrolment::Device;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::scope::Scope;
@@ -107,8 +108,13 @@ pub struct TokenBody {
     /// Conditions on who may draw.
     #[schema(value_type = Option<Object>)]
     constraints: Option<Value>,
-    /// How drawing is approved.
+    /// How drawing is approved; `null`: at once.
     approval: Option<String>,
+    /// What every drawn token receives beside the services and scopes.
+    #[schema(value_type = Option<Object>)]
+    stamp: Option<Value>,
+    /// Who drew an auth token, and how it stands as a grant.
+    device: Option<DeviceBody>,
     /// The token it was derived from.
     parent: Option<String>,
     /// The registration token it was drawn from.
@@ -121,6 +127,59 @@ pub struct TokenBody {
     revoked_reason: Option<String>,
     /// What may be known of its secrets.
     secrets: Vec<SecretBody>,
+}
+
+/// Who drew an auth token, in its own words, and how it stands as a grant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Device)]
+pub struct DeviceBody {
+    /// Who or what it speaks for.
+    subject: String,
+    /// Its full name in the network.
+    hostname: Option<String>,
+    /// The account that the program runs as.
+    system_user: Option<String>,
+    /// Its hardware address.
+    mac_address: Option<String>,
+    /// The address that it came from.
+    source: Option<String>,
+    /// The key that it must prove at every use.
+    key_thumbprint: Option<String>,
+    /// The form of its access tokens.
+    access_token: &'static str,
+    /// Whether it vanishes when it has been idle.
+    ephemeral: bool,
+    /// Seconds that it may go without a refresh; `null`: as long as it lives.
+    idle_seconds: Option<i64>,
+    /// When it ends unless it is refreshed.
+    idle_ends_at: Option<String>,
+    /// When it was last refreshed.
+    refreshed_at: Option<String>,
+    /// The code under which it waited for approval, or waits.
+    user_code: Option<String>,
+    /// Until when it waits for approval; `null`: that is decided.
+    request_ends_at: Option<String>,
+}
+
+impl From<&Device> for DeviceBody {
+    fn from(device: &Device) -> Self {
+        let facts = device.facts.clone();
+        Self {
+            subject: facts.subject,
+            hostname: facts.hostname,
+            system_user: facts.system_user,
+            mac_address: facts.mac_address,
+            source: device.source.map(|source| source.to_string()),
+            key_thumbprint: device.confirmation.as_ref().map(|key| key.thumbprint().to_owned()),
+            access_token: device.access.name(),
+            ephemeral: device.ephemeral,
+            idle_seconds: device.idle_seconds,
+            idle_ends_at: device.idle_ends_at.map(time),
+            refreshed_at: device.refreshed_at.map(time),
+            user_code: device.user_code.clone(),
+            request_ends_at: device.request_ends_at.map(time),
+        }
+    }
 }
 
 /// What may be known of a secret.
@@ -209,6 +268,8 @@ impl TokenBody {
             unit: token.unit.clone(),
             constraints: stored_json(sentinel.constraints.as_ref()),
             approval: sentinel.approval.clone(),
+            stamp: stored_json(sentinel.stamp.as_ref()),
+            device: token.device.as_deref().map(DeviceBody::from),
             parent: token.parent.map(|id| id.to_string()),
             registration_token: sentinel.registration_token.map(|id| id.to_string()),
             revoked_at: revocation.map(|revocation| time(revocation.at)),

@@ -306,4 +306,8 @@ impl Engine for Postgres {
             ..Figures::default()
         }
     }
+
+    fn gathers_writes(&self) -> bool {
+        false
+    }
 }

@@ -214,4 +214,8 @@ impl Engine for Sqlite {
             ..Figures::default()
         }
     }
+
+    fn gathers_writes(&self) -> bool {
+        true
+    }
 }

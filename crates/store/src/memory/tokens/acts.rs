@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::enrolment::Counts;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
@@ -13,12 +14,13 @@ use counterfoil_authority::store::{
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{
-    Revocation, SECRETS_PER_TOKEN_MAX, Slot, State as TokenState, StoredSecret, Token,
+    Revocation, SECRETS_PER_TOKEN_MAX, SentinelAttributes, Slot, State as TokenState, StoredSecret,
+    Token,
 };
 
 use super::super::{Earlier, Held, State};
 use crate::events;
-use crate::tokens::takes_place;
+use crate::tokens::{still_told, takes_place};
 
 impl State {
     fn of_realm(&mut self, realm: &RealmName, id: TokenId) -> Option<&mut Held> {
@@ -40,15 +42,32 @@ impl State {
         if let Some(label) = self.service_gone(token) {
             return TokenUpdated::ServiceGone(label);
         }
+        let counted = Token {
+            used: old.used,
+            sentinel: SentinelAttributes {
+                reserved: old.sentinel.reserved,
+                returned: old.sentinel.returned,
+                told: old.sentinel.told,
+                ..token.sentinel.clone()
+            },
+            ..token.clone()
+        };
         for limit in limits.iter().filter(|limit| takes_place(limit, &old, token, event.at)) {
             if self.held(&old, limit, event.at).len() >= limit.max as usize {
                 return TokenUpdated::AtLimit(limit.max);
             }
         }
+        let taken = Counts::of(&counted).taken();
+        let counts = old.kind == Kind::RegistrationToken;
+        if counts && counted.sentinel.count.is_some_and(|count| count < taken) {
+            return TokenUpdated::CountTaken(taken);
+        }
+        let told = still_told(&counted);
         let Some(held) = self.of_realm(&token.realm, token.id) else {
             return TokenUpdated::NotFound;
         };
         let (reserved, returned) = (old.sentinel.reserved, old.sentinel.returned);
+        let ends = old.validity.expires_at();
         let new = token.clone();
         held.token = Token {
             name: new.name,
@@ -62,16 +81,16 @@ impl State {
             max_usages: new.max_usages,
             labels: new.labels,
             airlock: new.airlock,
-            sentinel: counterfoil_authority::token::SentinelAttributes {
-                reserved,
-                returned,
-                ..new.sentinel
-            },
+            sentinel: SentinelAttributes { reserved, returned, told, ..new.sentinel },
             unit: new.unit,
             version: old.version + 1,
             ..old
         };
         let updated = held.shown();
+        if ends != updated.validity.expires_at() {
+            self.families.forget_end(updated.id);
+            self.tell_end(&updated);
+        }
         self.record(event);
         self.changed(Change::Token(token.id), event.at);
         TokenUpdated::Done(updated)
@@ -123,29 +142,47 @@ impl State {
         if change.expected_version.is_some_and(|expected| expected != token.version) {
             return Updated::VersionMismatch;
         }
-        let unchanged = token.revocation.is_some()
-            || match change.act {
-                TokenAct::Enable => token.enabled,
-                TokenAct::Disable => !token.enabled,
-                TokenAct::Lock => token.locked,
-                TokenAct::Unlock => !token.locked,
-                TokenAct::Revoke { .. } => false,
-            };
+        let cascades = matches!(change.act, TokenAct::RevokeWithChildren { .. });
+        let was_revoked = token.revocation.is_some();
+        let unchanged = !cascades
+            && (was_revoked
+                || match change.act {
+                    TokenAct::Enable => token.enabled,
+                    TokenAct::Disable => !token.enabled,
+                    TokenAct::Lock => token.locked,
+                    TokenAct::Unlock => !token.locked,
+                    TokenAct::Revoke { .. } | TokenAct::RevokeWithChildren { .. } => false,
+                    TokenAct::Approve => !token.pending,
+                });
         if unchanged {
             return Updated::Done(held.shown());
         }
         match &change.act {
             TokenAct::Enable | TokenAct::Disable => token.enabled = !token.enabled,
             TokenAct::Lock | TokenAct::Unlock => token.locked = !token.locked,
-            TokenAct::Revoke { by, reason } => {
+            TokenAct::Revoke { by, reason } | TokenAct::RevokeWithChildren { by, reason } => {
                 let sentence = Revocation { at: change.at, by: by.clone(), reason: reason.clone() };
-                self.end(&[change.id], &sentence);
+                self.release(change.id);
+                if !was_revoked {
+                    self.end(&[change.id], &sentence);
+                }
                 self.end_derived(&[change.id], &sentence, &change.event);
+                if cascades {
+                    self.end_drawn(change.id, &sentence, &change.event);
+                }
+            }
+            TokenAct::Approve => {
+                if !self.approve(change.id, change.at, &change.event) {
+                    let ended = self.tokens.get(&change.id).map(Held::shown);
+                    return ended.map_or(Updated::NotFound, Updated::Done);
+                }
             }
         }
-        if !matches!(change.act, TokenAct::Revoke { .. })
-            && let Some(held) = self.tokens.get_mut(&change.id)
-        {
+        let ends = matches!(
+            change.act,
+            TokenAct::Revoke { .. } | TokenAct::RevokeWithChildren { .. } | TokenAct::Approve
+        );
+        if !ends && let Some(held) = self.tokens.get_mut(&change.id) {
             held.token.version += 1;
         }
         self.record(&change.event);
@@ -183,7 +220,7 @@ impl State {
         self.end_derived(&ids, &sentence, event);
     }
 
-    fn end(&mut self, ids: &[TokenId], sentence: &Revocation) {
+    pub(super) fn end(&mut self, ids: &[TokenId], sentence: &Revocation) {
         for id in ids {
             if let Some(held) = self.tokens.get_mut(id) {
                 held.token.revocation = Some(sentence.clone());
@@ -192,7 +229,12 @@ impl State {
         }
     }
 
-    fn end_derived(&mut self, parents: &[TokenId], sentence: &Revocation, event: &Event) {
+    pub(super) fn end_derived(
+        &mut self,
+        parents: &[TokenId],
+        sentence: &Revocation,
+        event: &Event,
+    ) {
         let reason = Some("parent revoked".to_owned());
         let sentence = Revocation { reason, ..sentence.clone() };
         let mut parents = parents.to_vec();
@@ -210,7 +252,13 @@ impl State {
         }
     }
 
-    fn tell(&mut self, ids: &[TokenId], kind: &'static str, reason: &str, cause: &Event) {
+    pub(super) fn tell(
+        &mut self,
+        ids: &[TokenId],
+        kind: &'static str,
+        reason: &str,
+        cause: &Event,
+    ) {
         for id in ids {
             self.record(&events::consequence(cause, kind, *id, reason));
             self.changed(Change::Token(*id), cause.at);

@@ -1,6 +1,8 @@
 //! Tokens, in memory.
 
 mod acts;
+mod enrolment;
+mod families;
 mod records;
 
 use std::collections::BTreeSet;
@@ -24,6 +26,9 @@ use counterfoil_authority::token::{StoredSecret, Token};
 
 use super::{Earlier, Held, MemoryStore, State, page_down};
 use crate::codec;
+use crate::tokens::matches_device;
+
+pub(super) use enrolment::Families;
 
 impl Held {
     /// The token as the contract shows it, with what may be known of its secrets.
@@ -107,6 +112,7 @@ impl State {
         };
         let shown = held.shown();
         self.tokens.insert(token.id, held);
+        self.tell_end(&shown);
         let replaced: Vec<TokenId> = victims.into_iter().map(|(_, id)| id).collect();
         self.replace(&replaced, token.created_at, event);
         self.keep(idempotency, &shown);
@@ -167,6 +173,8 @@ fn matches(token: &Token, filter: &TokenFilter, now: Timestamp) -> bool {
         && filter.expires_before.is_none_or(ends_before)
         && filter.unused_since.is_none_or(|since| token.usage.last_at.is_none_or(|at| at < since))
         && filter.only_services.as_ref().is_none_or(within)
+        && filter.parent.is_none_or(|parent| token.parent == Some(parent))
+        && matches_device(token, filter)
 }
 
 #[async_trait]

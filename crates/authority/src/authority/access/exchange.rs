@@ -1,0 +1,180 @@
+//! From a long-lived token to an access token that may do no more than it (RFC 8693, and RFC 6749
+//! section 4.4).
+
+use super::super::{Authority, Binding, Verdict, VerifyRequest};
+use crate::access::{AccessGrant, AccessSettings, Confirmation, MintedAccess};
+use crate::authority::Active;
+use crate::caller::{Caller, RequestContext};
+use crate::event::Origin;
+use crate::kind::Kind;
+use crate::names::{RealmName, ServiceLabel};
+use crate::refusal::Refusal;
+use crate::scope::{ApiScope, Scope};
+use crate::service::Services;
+use crate::subject::{Owner, OwnerFacts};
+
+/// What is asked for at the token endpoint.
+#[derive(Debug, Clone, Default)]
+pub struct ExchangeRequest {
+    /// Scopes; `None`: all that the token has.
+    pub scopes: Option<Vec<Scope>>,
+    /// Services; empty: those that the token names.
+    pub audience: Vec<ServiceLabel>,
+    /// The key that the sender has proved to hold: the access token is bound to it.
+    pub confirmation: Confirmation,
+    /// The user name that came with the token; the owner must be this one.
+    pub username: Option<String>,
+    /// The client that asks, if one did; the owner of the token otherwise.
+    pub client_id: Option<String>,
+}
+
+/// Why there is no access token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AccessRefusal {
+    /// The presented token is not good for this; the presenter learns no more.
+    #[error("the presented token is not good")]
+    Token,
+    /// It has not all the scopes that are asked for.
+    #[error("the token does not have every scope that is asked for")]
+    Scope,
+    /// It is not good for a service that is asked for, or names none.
+    #[error("the token is not good for the audience that is asked for")]
+    Target,
+    /// It could not be looked at or made. Not a denial.
+    #[error(transparent)]
+    Other(#[from] Refusal),
+}
+
+/// Kinds that a short-lived token may be made from here.
+const fn is_exchanged(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::PersonalAccessToken | Kind::ServiceToken | Kind::DerivedToken | Kind::ClientKey
+    )
+}
+
+impl Authority {
+    /// Exchanges a person's or a machine's token for an access token with a part of its scopes.
+    pub async fn exchange_token(
+        &self,
+        realm: &RealmName,
+        presented: &str,
+        request: ExchangeRequest,
+        context: RequestContext,
+    ) -> Result<MintedAccess, AccessRefusal> {
+        let origin = Origin::anonymous(context);
+        let binding = match request.audience.as_slice() {
+            [one] => Binding::Service(one),
+            _ => Binding::Unbound,
+        };
+        let question = VerifyRequest {
+            realm,
+            presented,
+            username: request.username.as_deref(),
+            binding,
+            scopes: &[],
+            resource: None,
+            action: None,
+            client_ip: origin.source,
+            consume: true,
+            throttled: true,
+            origin: &origin,
+        };
+        let active = match self.verify(question).await? {
+            Verdict::Active(active) if is_exchanged(active.kind()) => active,
+            Verdict::Inactive { reason: crate::verdict::Reason::WrongService, .. } => {
+                return Err(AccessRefusal::Target);
+            }
+            Verdict::Active(_) | Verdict::Inactive { .. } => return Err(AccessRefusal::Token),
+        };
+        let audience = audience_of(&active, &request.audience)?;
+        let scopes = match request.scopes {
+            None => active.scopes().to_vec(),
+            Some(asked) if asked.iter().all(|scope| active.scopes().contains(scope)) => asked,
+            Some(_) => return Err(AccessRefusal::Scope),
+        };
+        let subject = subject_of(&active);
+        let grant = AccessGrant {
+            realm,
+            subject: &subject,
+            client_id: request.client_id.as_deref().unwrap_or(&subject),
+            scopes: &scopes,
+            audience: &audience,
+            confirmation: request.confirmation,
+            parent: active.token(),
+            parent_expires_at: active.expires_at(),
+            settings: &settings_of(&active.owner().facts),
+        };
+        Ok(self.issue_access(&grant, self.now()).await?)
+    }
+
+    /// An access token for the API, for a client that has presented its key. It carries the
+    /// client's scopes, or those of them that are asked for.
+    pub async fn client_token(
+        &self,
+        caller: &Caller,
+        request: ExchangeRequest,
+    ) -> Result<MintedAccess, AccessRefusal> {
+        let Owner::Client(name) = &caller.subject else { return Err(AccessRefusal::Token) };
+        let api = std::slice::from_ref(&self.api_service);
+        if !request.audience.iter().all(|label| api.contains(label)) {
+            return Err(AccessRefusal::Target);
+        }
+        let own: Vec<Scope> = caller
+            .scopes_in(&caller.realm)
+            .iter()
+            .filter_map(|scope| Scope::parse(ApiScope::name(scope)).ok())
+            .collect();
+        let scopes = match request.scopes {
+            None => own,
+            Some(asked) if asked.iter().all(|scope| own.contains(scope)) => asked,
+            Some(_) => return Err(AccessRefusal::Scope),
+        };
+        let client = self.store.client_find(&caller.realm, name).await.map_err(Refusal::from)?;
+        let settings = client.map(|client| client.access).unwrap_or_default();
+        let grant = AccessGrant {
+            realm: &caller.realm,
+            subject: &caller.subject.actor(),
+            client_id: name.as_str(),
+            scopes: &scopes,
+            audience: api,
+            confirmation: request.confirmation,
+            parent: caller.token,
+            parent_expires_at: caller.token_expires_at,
+            settings: &settings,
+        };
+        Ok(self.issue_access(&grant, self.now()).await?)
+    }
+}
+
+/// The services that the access token is for. A token for every service must say for which one
+/// this time: an audience of "all" would be good at any of them, and one could use it at the next.
+fn audience_of(
+    active: &Active,
+    asked: &[ServiceLabel],
+) -> Result<Vec<ServiceLabel>, AccessRefusal> {
+    if asked.iter().any(|label| !active.services().includes(label.as_str())) {
+        return Err(AccessRefusal::Target);
+    }
+    match active.services() {
+        _ if !asked.is_empty() => Ok(asked.to_vec()),
+        Services::Named(labels) if !labels.is_empty() => Ok(labels.clone()),
+        Services::Named(_) | Services::All => Err(AccessRefusal::Target),
+    }
+}
+
+/// Who the token speaks for: no person's name can begin with `client:`.
+fn subject_of(active: &Active) -> String {
+    match (active.username(), active.client()) {
+        (Some(user), _) => user.to_owned(),
+        (None, Some(client)) => format!("client:{client}"),
+        (None, None) => String::new(),
+    }
+}
+
+fn settings_of(owner: &OwnerFacts) -> AccessSettings {
+    match owner {
+        OwnerFacts::Client(client) => client.access.clone(),
+        OwnerFacts::User(_) | OwnerFacts::Gone => AccessSettings::default(),
+    }
+}

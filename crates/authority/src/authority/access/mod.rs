@@ -1,0 +1,175 @@
+//! Making access tokens, and ending them before their time.
+
+mod exchange;
+mod revoke;
+
+use std::sync::Arc;
+
+pub use exchange::{AccessRefusal, ExchangeRequest};
+
+use super::Authority;
+use crate::access::proof::{self, Proof, ProofFault, ProofFor};
+use crate::access::{
+    AccessFacts, AccessFormat, AccessGrant, AccessRecord, AccessSettings, MintedAccess, SigningAlg,
+    claims,
+};
+use crate::clock::Timestamp;
+use crate::kind::Kind;
+use crate::names::{RealmName, ServiceLabel};
+use crate::refusal::Refusal;
+use crate::scope::Scope;
+use crate::secret::{ClearSecret, TokenId, generate_prefixed};
+use crate::secret_hash::{SecretHash, keyed_hash};
+use crate::store::Revocations;
+
+/// Lines of the feed of revocations at most, of each sort: who needs more introspects.
+const FEED_LEN_MAX: u32 = 10_000;
+
+impl Authority {
+    /// Says how the server is reached from outside. Every node must be told the same, or one
+    /// does not know what another has signed.
+    pub fn issue_as(&self, public_url: &str) {
+        self.public_url.store(Arc::new(public_url.to_owned()));
+    }
+
+    /// The issuer of a realm: `{public_url}/realms/{realm}`, everywhere.
+    pub fn issuer(&self, realm: &RealmName) -> String {
+        format!("{}/realms/{realm}", self.public_url.load())
+    }
+
+    /// Makes an access token. Stores nothing: an opaque one counts only after
+    /// [`Self::keep_access`], which has to come before its string is shown.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoEntropy`]; [`Refusal::Policy`] if the parent has ended, or the installation
+    /// has no key of the algorithm that is asked for.
+    pub fn mint_access(
+        &self,
+        grant: &AccessGrant<'_>,
+        now: Timestamp,
+    ) -> Result<MintedAccess, Refusal> {
+        let settings = grant.settings.or(&self.settings.access);
+        let asked = now.plus_seconds(settings.lifetime_seconds());
+        let end = grant.parent_expires_at.map_or(asked, |end| end.min(asked));
+        let expires_in = end.seconds() - now.seconds();
+        if expires_in <= 0 {
+            return Err(Refusal::Policy("the token it is made from has ended".to_owned()));
+        }
+        let scope = joined(grant.scopes);
+        let facts = AccessFacts {
+            parent: grant.parent,
+            subject: grant.subject.to_owned(),
+            client_id: grant.client_id.to_owned(),
+            scope: scope.clone(),
+            audience: grant.audience.iter().map(ServiceLabel::to_string).collect(),
+            confirmation: grant.confirmation.clone(),
+            issued_at: now,
+            expires_at: end,
+        };
+        let id = TokenId::generate(self.entropy())?;
+        let token_type = facts.confirmation.token_type();
+        let (secret, record) = match settings.access_token_format.unwrap_or_default() {
+            AccessFormat::Jwt => (self.signed(&settings, grant.realm, id, &facts)?, None),
+            AccessFormat::Opaque => {
+                let (secret, record) = self.referred(grant.realm, id, facts)?;
+                (secret, Some(record))
+            }
+        };
+        Ok(MintedAccess { id, secret, token_type, expires_in, scope, record })
+    }
+
+    /// Stores what an opaque access token needs; nothing for a JWT.
+    pub async fn keep_access(&self, minted: &MintedAccess) -> Result<(), Refusal> {
+        if let Some(record) = &minted.record {
+            self.store.access_add(record.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes an access token that counts.
+    pub async fn issue_access(
+        &self,
+        grant: &AccessGrant<'_>,
+        now: Timestamp,
+    ) -> Result<MintedAccess, Refusal> {
+        let minted = self.mint_access(grant, now)?;
+        self.keep_access(&minted).await?;
+        Ok(minted)
+    }
+
+    fn signed(
+        &self,
+        settings: &AccessSettings,
+        realm: &RealmName,
+        id: TokenId,
+        facts: &AccessFacts,
+    ) -> Result<ClearSecret, Refusal> {
+        let alg = settings.access_token_signing_alg.unwrap_or_default();
+        let keys = self.keys();
+        let signer = keys.signing().current(alg, facts.issued_at);
+        let jwt = signer.and_then(|signer| claims::sign(signer, id, &self.issuer(realm), facts));
+        let none =
+            || Refusal::Policy(format!("the installation has no signing key of {}", alg.name()));
+        jwt.map(ClearSecret::new).ok_or_else(none)
+    }
+
+    fn referred(
+        &self,
+        realm: &RealmName,
+        id: TokenId,
+        facts: AccessFacts,
+    ) -> Result<(ClearSecret, AccessRecord), Refusal> {
+        let prefix = &self.settings.prefix;
+        let secret = generate_prefixed(prefix, Kind::AccessToken, id, self.entropy())?;
+        let keys = self.keys();
+        let pepper = keys.pepper();
+        let mac = keyed_hash(pepper, secret.reveal());
+        let hash = SecretHash::Keyed { pepper: pepper.id(), mac };
+        Ok((secret, AccessRecord { realm: realm.clone(), id, hash, facts }))
+    }
+
+    /// Checks a DPoP proof, and that it was not used before.
+    ///
+    /// # Errors
+    ///
+    /// Only that the store could not be asked; a proof that does not hold is an answer.
+    pub async fn prove(
+        &self,
+        proof: &str,
+        wanted: ProofFor<'_>,
+    ) -> Result<Result<Proof, ProofFault>, Refusal> {
+        let now = self.now();
+        let proof = match proof::check(proof, wanted, now) {
+            Ok(proof) => proof,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let fresh = self.store.proof_use(proof.once, proof.expires_at, now).await?;
+        Ok(if fresh { Ok(proof) } else { Err(ProofFault::Replayed) })
+    }
+
+    /// What was revoked in a realm and could still be believed in by who reads JWTs.
+    pub async fn revocations(&self, realm: &RealmName) -> Result<Revocations, Refusal> {
+        let now = self.now();
+        self.realm_facts(realm).await?;
+        let since = now.plus_seconds(-crate::access::LIFETIME_SECONDS_MAX);
+        Ok(self.store.access_revocations(realm, now, since, FEED_LEN_MAX).await?)
+    }
+
+    /// The public keys whose signatures count now, for the key set, newest of each kind last.
+    pub fn public_keys(&self) -> Vec<jsonwebtoken::jwk::Jwk> {
+        let keys = self.keys();
+        let counting = keys.signing().counting(self.now(), self.settings.key_overlap_seconds);
+        counting.map(|signer| signer.public().clone()).collect()
+    }
+
+    /// The algorithms that this installation can sign with.
+    pub fn signing_algs(&self) -> Vec<SigningAlg> {
+        self.keys().signing().algs().collect()
+    }
+}
+
+/// Scopes as one text (RFC 6749 section 3.3).
+pub(super) fn joined(scopes: &[Scope]) -> String {
+    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,180 @@
+//! Access tokens among the presented secrets: read once, remembered until they end or change.
+
+use std::sync::Arc;
+
+use super::judge::decide;
+use super::{Active, Authority, Decision, Surroundings, Verdict};
+use crate::access::{AccessFacts, claims};
+use crate::cache::{Access, Entry};
+use crate::clock::Timestamp;
+use crate::keys::KeyId;
+use crate::kind::Kind;
+use crate::refusal::Refusal;
+use crate::secret::{Shape, TokenId};
+use crate::secret_hash::{Mac256, keyed_hash};
+use crate::token::State;
+use crate::verdict::Reason;
+
+impl Authority {
+    pub(super) async fn verify_access(
+        &self,
+        around: &Surroundings<'_>,
+    ) -> Result<Verdict, Refusal> {
+        let presented = around.request.presented;
+        let look =
+            |entry: &Entry| (entry.id, decide(entry, Some(Kind::AccessToken), presented, around));
+        let hint = self.access_id(presented);
+        let known = hint.and_then(|id| self.cache.with_token(around.now, id, look));
+        let (id, decision) = match known {
+            Some(known) => known,
+            None => match self.access_entry(presented, around.now).await? {
+                Some(entry) => look(&entry),
+                None => {
+                    return self.refused(&around.request, Reason::Unknown, None, around.now);
+                }
+            },
+        };
+        self.conclude_access(around, id, decision).await
+    }
+
+    /// What the string says its id is.
+    fn access_id(&self, presented: &str) -> Option<TokenId> {
+        match self.shape(presented) {
+            Shape::Jwt(hint) => hint,
+            Shape::Prefixed { kind: Kind::AccessToken, id } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// What is known of a presented access token, from memory if it was seen before. Its secret
+    /// is not compared yet. `None` if it is none of ours, or its parent does not exist.
+    pub(in crate::authority) async fn access_entry(
+        &self,
+        presented: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Entry>>, Refusal> {
+        let hint = self.access_id(presented);
+        if let Some(entry) = hint.and_then(|id| self.cache.token(now, id)) {
+            return Ok(Some(entry));
+        }
+        match self.shape(presented) {
+            Shape::Jwt(_) => self.jwt_entry(presented, now).await,
+            Shape::Prefixed { kind: Kind::AccessToken, id } => self.opaque_entry(id, now).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Verifies a JWT's signature, and asks the store whether it was revoked.
+    async fn jwt_entry(
+        &self,
+        presented: &str,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Entry>>, Refusal> {
+        let keys = self.keys();
+        let signers = keys.signing().counting(now, self.settings.key_overlap_seconds);
+        let Some(decoded) = claims::read(presented, signers) else { return Ok(None) };
+        // Long after its end nobody has to read a row to say no.
+        if decoded.facts.expires_at <= now {
+            return Ok(None);
+        }
+        let tag = self.cache.position(now);
+        let revoked = self.store.access_revoked(decoded.id).await?;
+        let Some(parent) = self.entry(decoded.facts.parent).await? else { return Ok(None) };
+        if decoded.issuer != self.issuer(&parent.owner.realm) {
+            return Ok(None);
+        }
+        let pepper = keys.pepper();
+        let current = (pepper.id(), keyed_hash(pepper, presented));
+        let access = access_of(decoded.id, current, decoded.facts, revoked);
+        Ok(access.map(|access| self.cache.fill_access(access, &parent, tag)))
+    }
+
+    async fn opaque_entry(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Entry>>, Refusal> {
+        let tag = self.cache.position(now);
+        let Some(record) = self.store.access_find(id).await? else { return Ok(None) };
+        let revoked = self.store.access_revoked(id).await?;
+        let Some(parent) = self.entry(record.facts.parent).await? else { return Ok(None) };
+        if record.realm != parent.owner.realm {
+            return Ok(None);
+        }
+        let access = record.keyed().and_then(|keyed| access_of(id, keyed, record.facts, revoked));
+        Ok(access.map(|access| self.cache.fill_access(access, &parent, tag)))
+    }
+
+    /// The parent decides with every use, not only when the token was made: what it was made
+    /// from may have been revoked, switched off or locked since.
+    pub(super) async fn conclude_access(
+        &self,
+        around: &Surroundings<'_>,
+        id: TokenId,
+        decision: Decision,
+    ) -> Result<Verdict, Refusal> {
+        let request = &around.request;
+        let active = match decision {
+            Decision::Good { active, .. } => active,
+            Decision::Bad { reason, right_secret, .. } => {
+                return self.refused(request, reason, right_secret.then_some(id), around.now);
+            }
+        };
+        let Some(parent) = active.access().map(|access| access.parent) else {
+            return self.refused(request, Reason::Unknown, None, around.now);
+        };
+        match self.parent_standing(parent, around.now).await? {
+            Ok(issues_until) => {
+                if request.consume {
+                    // A use of the token that its owner knows.
+                    self.ledger.accepted(parent, around.now, request.client_ip);
+                }
+                Ok(Verdict::Active(Active { issues_until, ..active }))
+            }
+            Err(reason) => self.refused(request, reason, Some(id), around.now),
+        }
+    }
+
+    /// When the token that an access token was made from ends, or why it is no longer good.
+    async fn parent_standing(
+        &self,
+        parent: TokenId,
+        now: Timestamp,
+    ) -> Result<Result<Option<Timestamp>, Reason>, Refusal> {
+        if let Some(standing) = self.cache.with_token(now, parent, |entry| standing(entry, now)) {
+            return Ok(standing);
+        }
+        let entry = self.entry(parent).await?;
+        Ok(entry.map_or(Err(Reason::ParentRevoked), |entry| standing(&entry, now)))
+    }
+}
+
+fn standing(entry: &Entry, now: Timestamp) -> Result<Option<Timestamp>, Reason> {
+    if entry.rest.as_ref().is_some_and(|rest| rest.parent_revoked) {
+        return Err(Reason::ParentRevoked);
+    }
+    match entry.state_facts().state(now) {
+        // That its uses are all taken ends a counted token, not what was made from it.
+        State::Active | State::Exhausted => Ok(entry.validity.expires_at()),
+        State::Revoked => Err(Reason::ParentRevoked),
+        other => Err(other.refusal().unwrap_or(Reason::ParentRevoked)),
+    }
+}
+
+/// `None` if the facts cannot be those of a token.
+fn access_of(
+    id: TokenId,
+    current: (KeyId, Mac256),
+    facts: AccessFacts,
+    revoked: bool,
+) -> Option<Access> {
+    Some(Access {
+        id,
+        current,
+        validity: facts.validity()?,
+        services: facts.services()?,
+        scopes: facts.scopes()?,
+        facts: Arc::new(facts),
+        revoked,
+    })
+}
