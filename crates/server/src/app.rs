@@ -43,9 +43,12 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         forward_auth: config.doors.forward_auth,
         oauth: config.doors.oauth,
         password_grant: config.oauth.password_grant,
+        sentinel: config.doors.sentinel,
+        sentinel_validity_days_max: config.sentinel.max_validity_days,
         docs: config.doors.docs,
         api_key_headers: config.doors.api_key_headers.clone(),
         body_bytes_max: config.server.body_bytes_max,
         metrics_bearer: config.metrics.bearer.clone(),
+        ..HttpSettings::default()
     }
 }

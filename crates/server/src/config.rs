@@ -47,6 +47,8 @@ pub struct Config {
     /// Prometheus metrics.
     #[serde(default)]
     pub metrics: Metrics,
+    /// The Sentinel EMS door.
+    pub sentinel: Sentinel,
     /// The LDAP listener.
     pub ldap: Ldap,
 }
@@ -103,6 +105,8 @@ pub struct Doors {
     pub forward_auth: bool,
     /// OAuth 2.0.
     pub oauth: bool,
+    /// The Sentinel EMS door.
+    pub sentinel: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -242,6 +246,14 @@ pub struct Metrics {
     /// The credential on the HTTP listener.
     #[serde(deserialize_with = "secret")]
     pub bearer: Option<ClearSecret>,
+}
+
+/// The Sentinel EMS door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sentinel {
+    /// Days ahead that a registration token may end there.
+    pub max_validity_days: u32,
 }
 
 /// The LDAP listener.

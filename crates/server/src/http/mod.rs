@@ -179,6 +179,9 @@ pub fn router(state: AppState) -> Router {
             .route("/authz/{service}/", any(authz::authz))
             .route("/authz/{service}/{*path}", any(authz::authz));
     }
+    if state.settings.sentinel {
+        router = router.merge(crate::compat::sentinel::routes());
+    }
     if state.settings.docs {
         router = router
             .route("/openapi.json", get(docs::openapi_json))
