@@ -59,15 +59,15 @@ pub fn routes() -> Router<AppState> {
 }
 
 /// What every handler reads of a request before its body.
-pub(super) struct Asked {
-    pub(super) state: AppState,
-    pub(super) arrived: Arrived,
-    pub(super) realm: RealmName,
-    pub(super) format: Format,
-    pub(super) query: BTreeMap<String, String>,
+struct Asked {
+    state: AppState,
+    arrived: Arrived,
+    realm: RealmName,
+    format: Format,
+    query: BTreeMap<String, String>,
     /// The variable segment of the path.
-    pub(super) id: String,
-    pub(super) parts: Parts,
+    id: String,
+    parts: Parts,
 }
 
 impl FromRequestParts<AppState> for Asked {
@@ -93,7 +93,7 @@ impl FromRequestParts<AppState> for Asked {
 
 impl Asked {
     /// The authenticated administrator.
-    pub(super) async fn caller(&self) -> Result<Caller, Fault> {
+    async fn caller(&self) -> Result<Caller, Fault> {
         let Bearer::Token(presented) = bearer(&self.parts.headers) else {
             return Err(Fault::nobody());
         };
@@ -108,7 +108,7 @@ impl Asked {
     }
 
     /// Waits, if failures often come from there.
-    pub(super) async fn hold_back(&self) {
+    async fn hold_back(&self) {
         let source = self.arrived.0.source;
         let delay = self.state.authority.refusal_delay(source, None, None);
         if !delay.is_zero() {
@@ -118,7 +118,7 @@ impl Asked {
 
     /// The registration token in `Authorization`: raw after `Basic` or `Bearer`, or as either half
     /// of proper Basic credentials.
-    pub(super) fn redeemer(&self) -> Result<ClearSecret, Fault> {
+    fn redeemer(&self) -> Result<ClearSecret, Fault> {
         let mut lines = self.parts.headers.get_all(header::AUTHORIZATION).iter();
         let line = lines.next().ok_or_else(Fault::no_token)?;
         if lines.next().is_some_and(|other| other != line) {
@@ -152,7 +152,7 @@ impl Asked {
     }
 
     /// The registration token that this is the right secret of, in whatever state, without a use.
-    pub(super) async fn proved(&self, presented: &str) -> Result<Option<Record>, Fault> {
+    async fn proved(&self, presented: &str) -> Result<Option<Record>, Fault> {
         let authority = &self.state.authority;
         let shape = authority.shape(presented);
         let Shape::Prefixed { kind: Kind::RegistrationToken, id } = shape else { return Ok(None) };
@@ -176,32 +176,32 @@ impl Asked {
     }
 
     /// An answer with one root.
-    pub(super) fn answer(&self, status: StatusCode, root: &'static str, node: &Node) -> Response {
+    fn answer(&self, status: StatusCode, root: &'static str, node: &Node) -> Response {
         self.bytes(status, self.format.write(root, node))
     }
 
     /// An answer that is written already.
-    pub(super) fn bytes(&self, status: StatusCode, bytes: Vec<u8>) -> Response {
+    fn bytes(&self, status: StatusCode, bytes: Vec<u8>) -> Response {
         (status, [(header::CONTENT_TYPE, self.format.content_type())], bytes).into_response()
     }
 
     /// What came of the request.
-    pub(super) fn said(&self, answered: Result<Response, Fault>) -> Response {
+    fn said(&self, answered: Result<Response, Fault>) -> Response {
         answered.unwrap_or_else(|fault| fault.answer(self.format))
     }
 
     /// The id in the path; what has another shape does not exist.
-    pub(super) fn token_id(&self) -> Result<TokenId, Fault> {
+    fn token_id(&self) -> Result<TokenId, Fault> {
         TokenId::parse(&self.id).ok_or_else(Fault::not_found)
     }
 
     /// The fields of a body.
-    pub(super) fn fields(root: &str, body: &[u8]) -> Result<Fields, Fault> {
+    fn fields(root: &str, body: &[u8]) -> Result<Fields, Fault> {
         Fields::read(root, body).map_err(Fault::invalid)
     }
 
     /// The idempotency key of the request, if it has one.
-    pub(super) async fn idempotency(&self) -> Result<IdempotencyKey, Fault> {
+    async fn idempotency(&self) -> Result<IdempotencyKey, Fault> {
         let mut parts = self.parts.clone();
         Ok(IdempotencyKey::from_request_parts(&mut parts, &self.state).await?)
     }
