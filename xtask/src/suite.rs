@@ -190,6 +190,13 @@ fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> 
         run.args(excluded.iter().flat_map(|word| ["--skip", word]));
         run.args(&wish.filter);
     }
+    match python::environment("oauth-client", deadline) {
+        // A client library that nobody here wrote, for the tests of the OAuth door.
+        Ok(bin) => {
+            run.env("COUNTERFOIL_OAUTH_PYTHON", bin.join("python"));
+        }
+        Err(error) => println!("no OAuth client library: {error:#}"),
+    }
     if wish.long {
         // Tests with more rounds in them read the variable; tests that are too
         // long for every run are ignored with that reason.

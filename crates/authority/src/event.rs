@@ -175,7 +175,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 55] = [
+pub const EVENT_KINDS: [&str; 56] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -228,6 +228,7 @@ pub const EVENT_KINDS: [&str; 55] = [
     "enrol.constraint-warned",
     "enrol.refused",
     "refresh.refused",
+    "access-token.revoked",
     "verify.refused",
     "api.refused",
     "store.restored",

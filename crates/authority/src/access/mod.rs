@@ -167,6 +167,10 @@ impl Confirmation {
     }
 }
 
+/// How the subject of an enrolled device begins. What a device says of itself is its own claim:
+/// without the prefix one could call itself by a person's name.
+pub const DEVICE_PREFIX: &str = "device:";
+
 /// What an access token is to be.
 #[derive(Debug, Clone)]
 pub struct AccessGrant<'a> {
@@ -216,6 +220,11 @@ pub struct AccessFacts {
 }
 
 impl AccessFacts {
+    /// Whether it speaks for an enrolled device, and not for the owner of its parent.
+    pub fn is_of_device(&self) -> bool {
+        self.subject.starts_with(DEVICE_PREFIX)
+    }
+
     /// When it counts; `None` if never. It has no beginning of its own: another node's clock may
     /// be a little behind that of the one that made it.
     pub(crate) fn validity(&self) -> Option<Validity> {

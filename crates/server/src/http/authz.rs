@@ -173,8 +173,13 @@ async fn decide(
         .await?;
     state.metrics.verified(Door::ForwardAuth, &verdict);
     match verdict {
+        // A proxy passes the token on, not the proof of its key: whoever copied it could send it.
+        Verdict::Active(active) if !active.is_bearer() => {
+            record_refused(state, &asked, &active, "wrong_sender")?;
+            Ok(denied(asked.label.as_str(), true))
+        }
         Verdict::Active(active) if !readable => {
-            record_unreadable(state, &asked, &active)?;
+            record_refused(state, &asked, &active, "unreadable_origin")?;
             Ok(StatusCode::FORBIDDEN.into_response())
         }
         Verdict::Active(active) => Ok(allowed(&active)),
@@ -192,14 +197,19 @@ async fn decide(
     }
 }
 
-/// A good token was refused because nobody trustworthy said what it is for: the operator must
-/// be able to find out why.
-fn record_unreadable(state: &AppState, asked: &Asked<'_>, active: &Active) -> Result<(), Refusal> {
+/// A good token was refused, because nobody trustworthy said what it is for or who sends it: the
+/// operator must be able to find out why.
+fn record_refused(
+    state: &AppState,
+    asked: &Asked<'_>,
+    active: &Active,
+    reason: &'static str,
+) -> Result<(), Refusal> {
     let authority = &state.authority;
     let origin = asked.arrival.anonymous(Door::ForwardAuth);
     let event = authority.event("verify.refused", asked.realm, &origin, authority.now())?;
-    let event = event.with_token(active.token()).with_service(asked.label.as_str());
-    authority.record_refusal(event.with_reason("unreadable_origin").refused());
+    let event = event.with_token(active.root()).with_service(asked.label.as_str());
+    authority.record_refusal(event.with_reason(reason).refused());
     Ok(())
 }
 
@@ -240,10 +250,11 @@ fn insufficient(label: &ServiceLabel, scopes: &[Scope], reason: Reason) -> Respo
 fn allowed(active: &Active) -> Response {
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
-    let user = match (active.username(), active.client()) {
-        (Some(user), _) => user.to_owned(),
-        (None, Some(client)) => format!("client:{client}"),
-        (None, None) => String::new(),
+    let user = match (active.username(), active.client(), active.access()) {
+        (Some(user), ..) => user.to_owned(),
+        (None, Some(client), _) => format!("client:{client}"),
+        (None, None, Some(device)) => device.subject.clone(),
+        (None, None, None) => String::new(),
     };
     let groups: Vec<String> = active.groups().iter().map(|group| ascii(group.as_str())).collect();
     let scopes: Vec<&str> = active.scopes().iter().map(Scope::as_str).collect();

@@ -113,6 +113,15 @@ pub async fn json_bytes_of(
     read(body, state.settings.body_bytes_max).await
 }
 
+/// Reads the form of a request (RFC 6749 appendix B), whatever a client calls its type: some send
+/// none.
+pub async fn form_bytes_of(
+    state: &AppState,
+    body: impl HttpBody<Data = Bytes>,
+) -> Result<Bytes, Problem> {
+    read(body, state.settings.body_bytes_max).await
+}
+
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = declared.and_then(|text| text.split(';').next()).map(str::trim);

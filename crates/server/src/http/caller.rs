@@ -5,11 +5,14 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use counterfoil_authority::access::Confirmation;
 use counterfoil_authority::authority::AuthRefusal;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::verdict::Door;
 
 use super::envelope::Arrival;
+use super::oauth::error::ErrorCode;
+use super::oauth::form;
 use super::problem::{Problem, Sort};
 use super::state::AppState;
 
@@ -34,7 +37,20 @@ impl FromRequestParts<AppState> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let Arrived(arrival) = Arrived::from_request_parts(parts, state).await?;
-        let caller = authenticated(state, &arrival, &parts.headers).await?;
+        let caller = match with_proof(&parts.headers) {
+            None => authenticated(state, &arrival, &parts.headers).await?,
+            Some(token) => {
+                let proved = form::proved(state, parts, Some(token)).await;
+                // Here too nobody learns more than that it is not good.
+                let proved = proved.map_err(|error| match error.code {
+                    ErrorCode::TemporarilyUnavailable => {
+                        Problem::new(Sort::Unavailable, "the store is not reachable, try again")
+                    }
+                    _ => Problem::unauthenticated(true),
+                })?;
+                authenticated_sender(state, &arrival, token, &proved).await?
+            }
+        };
         arrival.recognise(&caller.realm, &caller.origin);
         Ok(Self(caller))
     }
@@ -51,8 +67,18 @@ pub async fn authenticated(
         Bearer::Absent => return Err(Problem::unauthenticated(false)),
         Bearer::Unreadable => return Err(Problem::unauthenticated(true)),
     };
+    authenticated_sender(state, arrival, presented, &Confirmation::default()).await
+}
+
+/// The caller who presents this token and has proved to hold these keys.
+async fn authenticated_sender(
+    state: &AppState,
+    arrival: &Arrival,
+    presented: &str,
+    proved: &Confirmation,
+) -> Result<Caller, Problem> {
     let authority = &state.authority;
-    match authority.authenticate(presented, arrival.context(Door::Api)).await {
+    match authority.authenticate_sender(presented, arrival.context(Door::Api), proved).await {
         Ok(caller) => Ok(caller),
         Err(AuthRefusal::Denied) => {
             let delay = authority.refusal_delay(arrival.source, None, None);
@@ -63,6 +89,14 @@ pub async fn authenticated(
         }
         Err(unavailable) => Err(unavailable.into()),
     }
+}
+
+/// The token of `Authorization: DPoP` (RFC 9449 section 7.1), if that is what the request has.
+fn with_proof(headers: &HeaderMap) -> Option<&str> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let (line, more) = (lines.next()?, lines.next());
+    let (scheme, token) = line.to_str().ok()?.split_once(' ')?;
+    (more.is_none() && scheme.eq_ignore_ascii_case("dpop")).then(|| token.trim())
 }
 
 /// What the `Authorization` header holds.

@@ -137,7 +137,10 @@ impl Served<'_> {
 
 /// Whether a request is worth a line in an ordinary log: looks are not.
 fn changes_something(method: &Method, template: &str) -> bool {
-    !method.is_safe() && !template.contains("/verify") && !template.starts_with("/authz")
+    !method.is_safe()
+        && !template.contains("/verify")
+        && !template.contains("/introspect")
+        && !template.starts_with("/authz")
 }
 
 /// What is wrong with the `Host` of a request (RFC 9112 section 3.2): with none or two of them, a

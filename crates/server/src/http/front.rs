@@ -17,13 +17,13 @@ use bytes::Bytes;
 use counterfoil_authority::names::RealmName;
 use tower::Service as _;
 
-use super::body::json_bytes_of;
+use super::body::{form_bytes_of, json_bytes_of};
 use super::caller::authenticated;
 use super::envelope::{Arrival, Served, host_fault};
 use super::problem::Problem;
 use super::query::Segment as _;
 use super::state::{AppState, Connection};
-use super::{authz, router, verify};
+use super::{authz, oauth, router, verify};
 use crate::clock::Stopwatch;
 
 /// What a request is, if it may take the short way.
@@ -35,10 +35,12 @@ pub enum Way {
     ForwardAuth,
     /// `/authz/{service}/{*path}`.
     ForwardAuthBelow,
+    /// `POST /realms/{realm}/protocol/openid-connect/token/introspect`.
+    Introspect,
 }
 
 /// Ways, in the order in which their metrics are kept.
-pub const WAYS: usize = 3;
+pub const WAYS: usize = 4;
 
 impl Way {
     /// The route, as the router calls it.
@@ -47,6 +49,7 @@ impl Way {
             Self::Verify => "/api/v1/realms/{realm}/verify",
             Self::ForwardAuth => "/authz/{service}",
             Self::ForwardAuthBelow => "/authz/{service}/{*path}",
+            Self::Introspect => "/realms/{realm}/protocol/openid-connect/token/introspect",
         }
     }
 }
@@ -101,7 +104,18 @@ fn way_of(state: &AppState, method: &Method, uri: &Uri) -> Option<Way> {
     if state.settings.api && *method == Method::POST && realm_in(path).is_some() {
         return Some(Way::Verify);
     }
+    let introspects = || *method == Method::POST && introspected_in(path).is_some();
+    if state.settings.oauth && introspects() {
+        return Some(Way::Introspect);
+    }
     forward_auth_of(path).filter(|_| state.settings.forward_auth)
+}
+
+/// The realm in a path of introspection; none that has to be decoded first.
+fn introspected_in(path: &str) -> Option<&str> {
+    let realm = path.strip_prefix("/realms/")?;
+    let realm = realm.strip_suffix("/protocol/openid-connect/token/introspect")?;
+    (!realm.is_empty() && !realm.contains(['/', '%'])).then_some(realm)
 }
 
 fn forward_auth_of(path: &str) -> Option<Way> {
@@ -139,6 +153,7 @@ where
             let answered = verified(state, &arrival, &parts, body).await;
             answered.unwrap_or_else(IntoResponse::into_response)
         }
+        (None, Way::Introspect) => introspected(state, &arrival, &parts, body).await,
         (None, Way::ForwardAuth | Way::ForwardAuthBelow) => {
             authz::answer(state, &arrival, &parts).await
         }
@@ -157,6 +172,19 @@ fn headless(response: Response) -> Response {
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(parts, Body::empty())
+}
+
+async fn introspected<B>(state: &AppState, arrival: &Arrival, parts: &Parts, body: B) -> Response
+where
+    B: HttpBody<Data = Bytes>,
+{
+    let answered = async {
+        let bytes = form_bytes_of(state, body).await?;
+        let name = introspected_in(parts.uri.path()).unwrap_or_default();
+        let realm = oauth::form::realm(state, name).await?;
+        oauth::introspect::answer(state, arrival, parts, &realm, &bytes).await
+    };
+    answered.await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// In the order of the handler's extractors, so that a request with several faults is told the

@@ -123,12 +123,7 @@ pub(super) async fn page() -> Response {
     Page { secret: None, name: "", refusal: None }.answer(StatusCode::OK)
 }
 
-/// What the form sends.
-#[derive(Deserialize)]
-struct Form {
-    link: String,
-}
-
+/// The link that the form sends.
 /// The page with the secret, or why there is none.
 pub(super) async fn page_open(
     State(state): State<AppState>,
@@ -159,8 +154,8 @@ pub(super) async fn page_open(
 }
 
 fn form(body: &[u8]) -> Option<ClearSecret> {
-    let form: Form = serde_urlencoded::from_bytes(body).ok()?;
-    Some(presented(&form.link))
+    let mut pairs = form_urlencoded::parse(body);
+    pairs.find(|(name, _)| name == "link").map(|(_, link)| presented(&link))
 }
 
 /// The script of the page.

@@ -117,7 +117,9 @@ impl Metrics {
                 let labels = VerifyLabels { door: door.name(), outcome };
                 // Only doors that this release has show up before they are used.
                 verify.push(match door {
-                    Door::Api | Door::ForwardAuth => verified.get_or_create_owned(&labels),
+                    Door::Api | Door::ForwardAuth | Door::Oauth => {
+                        verified.get_or_create_owned(&labels)
+                    }
                     _ => Counter::default(),
                 });
             }

@@ -17,6 +17,7 @@ pub mod groups;
 pub mod health;
 pub mod links;
 pub mod metrics;
+pub mod oauth;
 pub mod policy;
 pub mod possession;
 pub mod precondition;
@@ -57,7 +58,7 @@ pub use state::{AppState, Connection, HttpSettings};
     ),
     modifiers(&Schemes),
     security(("bearer" = [])),
-    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem)
+    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem, oauth::paths::token, oauth::paths::introspect, oauth::paths::revoke, oauth::paths::device, oauth::paths::certs, oauth::paths::revocations, oauth::paths::openid_configuration, oauth::paths::authorization_server, oauth::paths::register, oauth::paths::client_show, oauth::paths::client_remove)
 )]
 struct Base;
 
@@ -181,6 +182,9 @@ pub fn router(state: AppState) -> Router {
     }
     if state.settings.sentinel {
         router = router.merge(crate::compat::sentinel::routes());
+    }
+    if state.settings.oauth {
+        router = router.merge(oauth::router());
     }
     if state.settings.docs {
         router = router

@@ -79,6 +79,12 @@ pub struct VerifyVerdict {
     expires_at: Option<String>,
     /// Uses left; `null`: unlimited.
     remaining: Option<u64>,
+    /// Who an access token speaks for; a device begins with `device:`.
+    #[schema(required = false)]
+    subject: Option<String>,
+    /// The key that the sender of the token must prove to hold (RFC 7800). Absent: none.
+    #[schema(required = false, value_type = Option<Object>)]
+    cnf: Option<serde_json::Value>,
 }
 
 /// Questions, at most 100.

@@ -240,9 +240,18 @@ fn write_active(active: &Active, out: &mut Vec<u8>) {
         None => write!(out, r#","expires_at":null"#),
     };
     let _ = match active.remaining() {
-        Some(remaining) => write!(out, r#","remaining":{remaining}}}"#),
-        None => write!(out, r#","remaining":null}}"#),
+        Some(remaining) => write!(out, r#","remaining":{remaining}"#),
+        None => write!(out, r#","remaining":null"#),
     };
+    if let Some(access) = active.access() {
+        out.extend_from_slice(br#","subject":"#);
+        write_text(Some(&access.subject), out);
+    }
+    if let Some(cnf) = active.confirmation() {
+        out.extend_from_slice(br#","cnf":"#);
+        drop(serde_json::to_writer(&mut *out, cnf));
+    }
+    out.push(b'}');
 }
 
 fn write_text(text: Option<&str>, out: &mut Vec<u8>) {

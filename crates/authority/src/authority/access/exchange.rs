@@ -5,6 +5,8 @@ use super::super::{Authority, Binding, Verdict, VerifyRequest};
 use crate::access::{AccessGrant, AccessSettings, Confirmation, MintedAccess};
 use crate::authority::Active;
 use crate::caller::{Caller, RequestContext};
+use crate::clock::Timestamp;
+use crate::enrolment::Grant;
 use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel};
@@ -106,6 +108,56 @@ impl Authority {
             settings: &settings_of(&active.owner().facts),
         };
         Ok(self.issue_access(&grant, self.now()).await?)
+    }
+
+    /// An access token of an enrolled device, with all its scopes or a part of them.
+    pub async fn device_token(
+        &self,
+        grant: &Grant,
+        scopes: Option<Vec<Scope>>,
+        now: Timestamp,
+    ) -> Result<MintedAccess, AccessRefusal> {
+        let scopes = match scopes {
+            None => grant.scopes.clone(),
+            Some(asked) if asked.iter().all(|scope| grant.scopes.contains(scope)) => asked,
+            Some(_) => return Err(AccessRefusal::Scope),
+        };
+        let narrowed = Grant { scopes, ..grant.clone() };
+        Ok(self.grant_access(&narrowed, now).await?)
+    }
+
+    /// The grant of an enrolled client that presents its secret without exchanging it (RFC 7591);
+    /// `None` if the secret is not good, or is another client's.
+    pub async fn grant_presented(
+        &self,
+        realm: &RealmName,
+        client_id: &str,
+        presented: &str,
+        context: RequestContext,
+    ) -> Result<Option<Grant>, Refusal> {
+        let origin = Origin::anonymous(context);
+        let question = VerifyRequest {
+            realm,
+            presented,
+            username: None,
+            binding: Binding::Unbound,
+            scopes: &[],
+            resource: None,
+            action: None,
+            client_ip: origin.source,
+            consume: true,
+            throttled: true,
+            origin: &origin,
+        };
+        match self.verify(question).await? {
+            Verdict::Active(active)
+                if active.kind() == Kind::AuthToken && active.token().as_str() == client_id =>
+            {
+                let token = self.store.token_find(realm, active.token()).await?;
+                Ok(token.as_ref().and_then(Grant::of))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// An access token for the API, for a client that has presented its key. It carries the

@@ -134,7 +134,7 @@ impl Authority {
     /// # Errors
     ///
     /// Only that the store could not be asked; a proof that does not hold is an answer.
-    pub async fn prove(
+    pub async fn prove_sender(
         &self,
         proof: &str,
         wanted: ProofFor<'_>,

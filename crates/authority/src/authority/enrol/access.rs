@@ -1,7 +1,7 @@
 //! Access tokens of auth tokens: what a grant says of them, in one place for every door.
 
 use super::Authority;
-use crate::access::{self, AccessGrant, AccessSettings, MintedAccess};
+use crate::access::{self, AccessGrant, AccessSettings, DEVICE_PREFIX, MintedAccess};
 use crate::clock::Timestamp;
 use crate::enrolment::{AccessFormat, Confirmation, Grant};
 use crate::refusal::Refusal;
@@ -41,7 +41,7 @@ impl Authority {
         // refresh that follows finds it.
         let wanted = AccessGrant {
             realm: &grant.realm,
-            subject: &grant.subject,
+            subject: &format!("{DEVICE_PREFIX}{}", grant.subject),
             client_id: grant.auth_token.as_str(),
             scopes: &grant.scopes,
             audience,

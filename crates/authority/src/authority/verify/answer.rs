@@ -54,42 +54,49 @@ impl Active {
         self.kind
     }
 
+    /// Who speaks through it, if that is its owner: an enrolled device speaks for itself, and the
+    /// owner of its token is only who let it in.
+    fn person(&self) -> Option<&OwnerFacts> {
+        let device = self.access().is_some_and(AccessFacts::is_of_device);
+        (!device).then_some(&self.owner.facts)
+    }
+
     /// The person it belongs to.
     pub fn username(&self) -> Option<&str> {
-        match &self.owner.facts {
-            OwnerFacts::User(user) => Some(user.username.as_str()),
+        match self.person() {
+            Some(OwnerFacts::User(user)) => Some(user.username.as_str()),
             _ => None,
         }
     }
 
     /// The client it belongs to.
     pub fn client(&self) -> Option<&str> {
-        match &self.owner.facts {
-            OwnerFacts::Client(client) => Some(client.name.as_str()),
+        match self.person() {
+            Some(OwnerFacts::Client(client)) => Some(client.name.as_str()),
             _ => None,
         }
     }
 
     /// What to call the person.
     pub fn display_name(&self) -> Option<&str> {
-        match &self.owner.facts {
-            OwnerFacts::User(user) => user.display_name.as_deref(),
+        match self.person() {
+            Some(OwnerFacts::User(user)) => user.display_name.as_deref(),
             _ => None,
         }
     }
 
     /// The person's first address.
     pub fn email(&self) -> Option<&str> {
-        match &self.owner.facts {
-            OwnerFacts::User(user) => user.email.as_deref(),
+        match self.person() {
+            Some(OwnerFacts::User(user)) => user.email.as_deref(),
             _ => None,
         }
     }
 
     /// The person's groups.
     pub fn groups(&self) -> &[GroupName] {
-        match &self.owner.facts {
-            OwnerFacts::User(user) => &user.groups,
+        match self.person() {
+            Some(OwnerFacts::User(user)) => &user.groups,
             _ => &[],
         }
     }

@@ -120,6 +120,25 @@ impl Authority {
         }
     }
 
+    /// The services of a verifier whose door has no field to name one (introspection): a token
+    /// that is good for at least one of them is good. `None`: no service is checked.
+    pub fn verifiable(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+    ) -> Result<Option<Vec<ServiceLabel>>, Refusal> {
+        let (mut any, mut labels) = (false, Vec::new());
+        for power in caller.powers_in(realm, ApiScope::Verify)? {
+            any = true;
+            match (&power.unit, &power.services) {
+                (Some(_), _) => {}
+                (None, Some(services)) => labels.extend_from_slice(services),
+                (None, None) => return Ok(None),
+            }
+        }
+        if any { Ok(Some(labels)) } else { Err(Refusal::Forbidden(ApiScope::Verify)) }
+    }
+
     /// Whether the presented secret is good. The only errors are [`Refusal::Unavailable`],
     /// [`Refusal::Overloaded`] and [`Refusal::NoEntropy`]: none of them is a denial.
     pub async fn verify(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {

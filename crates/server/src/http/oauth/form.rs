@@ -1,0 +1,207 @@
+//! What a client sends to the OAuth door: a form, its own name and key, and proofs.
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use counterfoil_authority::access::Confirmation;
+use counterfoil_authority::access::proof::ProofFor;
+use counterfoil_authority::caller::Caller;
+use counterfoil_authority::kind::Kind;
+use counterfoil_authority::names::{RealmName, ServiceLabel};
+use counterfoil_authority::scope::Scope;
+use counterfoil_authority::secret::{ClearSecret, Shape};
+use counterfoil_authority::verdict::Door;
+use zeroize::Zeroizing;
+
+use super::error::{ErrorCode, OauthError, invalid_client, invalid_request};
+use crate::http::caller::{Bearer, bearer};
+use crate::http::envelope::Arrival;
+use crate::http::state::AppState;
+
+/// Parameters of a form at most.
+const PARAMETERS_MAX: usize = 64;
+/// Scopes asked for at most.
+const SCOPES_MAX: usize = 64;
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// A form, its values wiped when they are no longer needed.
+pub(super) struct Form(Vec<(String, Zeroizing<String>)>);
+
+impl Form {
+    /// Reads a form. No parameter but `audience` and `resource` may come twice (RFC 6749 section
+    /// 3.2, RFC 8693 section 2.1); an empty one counts as left out (RFC 6749 section 3.1).
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, OauthError> {
+        let mut pairs: Vec<(String, Zeroizing<String>)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(bytes) {
+            if pairs.len() == PARAMETERS_MAX {
+                return Err(invalid_request(format!("at most {PARAMETERS_MAX} parameters")));
+            }
+            let again = pairs.iter().any(|(known, _)| *known == name);
+            if again && name != "audience" && name != "resource" {
+                return Err(invalid_request("a parameter is given twice"));
+            }
+            if !value.is_empty() {
+                pairs.push((name.into_owned(), Zeroizing::new(value.into_owned())));
+            }
+        }
+        Ok(Self(pairs))
+    }
+
+    /// A parameter, if it is there.
+    pub(super) fn find(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that must be there.
+    pub(super) fn require(&self, name: &str) -> Result<&str, OauthError> {
+        self.find(name).ok_or_else(|| invalid_request(format!("{name} is missing")))
+    }
+
+    /// The scopes that are asked for; `None` if none are named.
+    pub(super) fn scopes(&self) -> Result<Option<Vec<Scope>>, OauthError> {
+        let Some(text) = self.find("scope") else { return Ok(None) };
+        let words: Vec<&str> = text.split(' ').filter(|word| !word.is_empty()).collect();
+        if words.len() > SCOPES_MAX {
+            return Err(OauthError::new(ErrorCode::InvalidScope, "too many scopes"));
+        }
+        let bad = |_| OauthError::new(ErrorCode::InvalidScope, "a scope has another form");
+        words.into_iter().map(Scope::parse).collect::<Result<_, _>>().map(Some).map_err(bad)
+    }
+
+    /// The services that are asked for.
+    pub(super) fn audience(&self) -> Result<Vec<ServiceLabel>, OauthError> {
+        let bad = |_| OauthError::new(ErrorCode::InvalidTarget, "an audience is a service's label");
+        let named = self.0.iter().filter(|(name, _)| name == "audience" || name == "resource");
+        named.map(|(_, value)| ServiceLabel::parse(value).map_err(bad)).collect()
+    }
+}
+
+/// A client's name and key, as they were sent.
+pub(super) struct Credentials {
+    /// Its name.
+    pub(super) id: String,
+    /// Its key; `None`: a public client.
+    pub(super) secret: Option<ClearSecret>,
+}
+
+/// Reads the name and key of a client: `Basic`, or in the form, never both (RFC 6749 section 2.3).
+pub(super) fn credentials(
+    headers: &HeaderMap,
+    form: &Form,
+) -> Result<Option<Credentials>, OauthError> {
+    let in_form = form.find("client_id").map(|id| Credentials {
+        id: id.to_owned(),
+        secret: form.find("client_secret").map(|text| ClearSecret::new(text.to_owned())),
+    });
+    let Some(basic) = basic(headers)? else { return Ok(in_form) };
+    match in_form {
+        Some(Credentials { secret: Some(_), .. }) => {
+            Err(invalid_request("a client authenticates in one way at a time"))
+        }
+        Some(named) if named.id != basic.id => {
+            Err(invalid_request("client_id is not the client that authenticates"))
+        }
+        _ => Ok(Some(basic)),
+    }
+}
+
+/// `Basic`, both halves form-encoded (RFC 6749 section 2.3.1).
+fn basic(headers: &HeaderMap) -> Result<Option<Credentials>, OauthError> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(line), more) = (lines.next(), lines.next()) else { return Ok(None) };
+    if more.is_some() {
+        return Err(invalid_client());
+    }
+    let text = line.to_str().map_err(|_| invalid_client())?;
+    let Some((scheme, encoded)) = text.split_once(' ') else { return Err(invalid_client()) };
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Ok(None);
+    }
+    let decoded = STANDARD.decode(encoded.trim()).map(Zeroizing::new);
+    let decoded = decoded.map_err(|_| invalid_client())?;
+    let pair = std::str::from_utf8(&decoded).map_err(|_| invalid_client())?;
+    let (id, secret) = pair.split_once(':').ok_or_else(invalid_client)?;
+    let plain = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    Ok(Some(Credentials { id: plain(id), secret: Some(ClearSecret::new(plain(secret))) }))
+}
+
+/// Who calls: a client with its name and key, or anybody with a bearer token for the API.
+pub(super) async fn caller(
+    state: &AppState,
+    arrival: &Arrival,
+    parts: &Parts,
+    form: &Form,
+) -> Result<Caller, OauthError> {
+    let presented = match bearer(&parts.headers) {
+        Bearer::Token(token) => (None, ClearSecret::new(token.to_owned())),
+        Bearer::Unreadable => return Err(invalid_client()),
+        Bearer::Absent => match credentials(&parts.headers, form)? {
+            Some(Credentials { id, secret: Some(secret) }) => (Some(id), secret),
+            _ => return Err(invalid_client()),
+        },
+    };
+    let (name, secret) = presented;
+    match recognised(state, arrival, name.as_deref(), &secret).await {
+        Err(error) if error.code == ErrorCode::InvalidClient => {
+            delay(state, arrival).await;
+            Err(error)
+        }
+        other => other,
+    }
+}
+
+async fn recognised(
+    state: &AppState,
+    arrival: &Arrival,
+    name: Option<&str>,
+    secret: &ClearSecret,
+) -> Result<Caller, OauthError> {
+    // What is redeemed or exchanged authenticates nobody; its owner is not who presents it.
+    if let Shape::Prefixed { kind: Kind::AuthToken, .. } = state.authority.shape(secret.reveal()) {
+        return Err(invalid_client());
+    }
+    let context = arrival.context(Door::Oauth);
+    let caller = state.authority.authenticate(secret.reveal(), context).await?;
+    let own = name.is_none_or(|name| caller.subject.actor() == format!("client:{name}"));
+    if own { Ok(caller) } else { Err(invalid_client()) }
+}
+
+/// Holds a refusal back from whoever fails often.
+pub(super) async fn delay(state: &AppState, arrival: &Arrival) {
+    let delay = state.authority.refusal_delay(arrival.source, None, None);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// What the sender proves to hold beside a token (RFC 9449 section 4.1). Nothing is an answer;
+/// a proof that does not hold is an error.
+pub(in crate::http) async fn proved(
+    state: &AppState,
+    parts: &Parts,
+    access_token: Option<&str>,
+) -> Result<Confirmation, OauthError> {
+    let mut lines = parts.headers.get_all(DPOP).iter();
+    let Some(line) = lines.next() else { return Ok(Confirmation::default()) };
+    let text = line.to_str().ok().filter(|_| lines.next().is_none());
+    let text = text.ok_or_else(|| {
+        OauthError::new(ErrorCode::InvalidDpopProof, "a request has one DPoP proof at most")
+    })?;
+    let url = format!("{}{}", state.settings.public_url, parts.uri.path());
+    let wanted = ProofFor { method: parts.method.as_str(), url: &url, access_token };
+    let proof = state.authority.prove_sender(text, wanted).await??;
+    Ok(Confirmation::of_key(proof.jkt))
+}
+
+/// The realm in the path, which must exist.
+pub(in crate::http) async fn realm(state: &AppState, text: &str) -> Result<RealmName, OauthError> {
+    use crate::http::query::Segment as _;
+    let realm = RealmName::read(text)?;
+    state.authority.realm_facts(&realm).await?;
+    Ok(realm)
+}
