@@ -175,7 +175,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 53] = [
+pub const EVENT_KINDS: [&str; 56] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -209,6 +209,9 @@ pub const EVENT_KINDS: [&str; 53] = [
     "token.unlocked",
     "token.revoked",
     "token.retired-secret-used",
+    "link.opened",
+    "link.reopened",
+    "link.refused",
     "token.enrolled",
     "token.enrolment-requested",
     "token.approved",

@@ -129,6 +129,9 @@ pub struct TokenPolicy {
     /// Whether a new token waits for approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<bool>,
+    /// Whether a person who issues for somebody else is shown the secret instead of a link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub show_to_issuer: Option<bool>,
 }
 
 /// A field of a policy that makes no sense, with the reason.
@@ -212,6 +215,7 @@ impl TokenPolicy {
             doors: both(self.doors.as_ref(), realm.doors.as_ref()),
             issue_by: both(self.issue_by.as_ref(), realm.issue_by.as_ref()),
             approval: self.approval.unwrap_or(false) || realm.approval.unwrap_or(false),
+            show_to_issuer: tightened(self.show_to_issuer, realm.show_to_issuer).unwrap_or(false),
         }
     }
 }
@@ -253,6 +257,8 @@ pub struct EffectivePolicy {
     pub issue_by: Option<Vec<String>>,
     /// Whether a new token waits for approval.
     pub approval: bool,
+    /// Whether a person who issues for somebody else is shown the secret.
+    pub show_to_issuer: bool,
 }
 
 impl EffectivePolicy {

@@ -2,7 +2,7 @@
 
 use crate::clock::NoEntropy;
 use crate::scope::ApiScope;
-use crate::store::{Unavailable, Updated};
+use crate::store::{LinkEnd, Unavailable, Updated};
 use crate::token::State;
 
 /// What a refusal is about.
@@ -24,6 +24,8 @@ pub enum Thing {
     Client,
     /// A token.
     Token,
+    /// A one-time link.
+    Link,
 }
 
 impl Thing {
@@ -38,6 +40,7 @@ impl Thing {
             Self::Service => "service",
             Self::Client => "client",
             Self::Token => "token",
+            Self::Link => "link",
         }
     }
 }
@@ -89,6 +92,13 @@ pub enum Refusal {
     /// The token has ended for good.
     #[error("the token is {}", .0.name())]
     Ended(State),
+    /// The right one-time link, too late.
+    #[error("{}", match .0 {
+        LinkEnd::Opened => "this link was opened before; if not by you, tell who sent it",
+        LinkEnd::Expired => "this link has expired; ask for a new one",
+        LinkEnd::TokenEnded => "the token behind this link has ended; ask for a new one",
+    })]
+    LinkEnded(LinkEnd),
     /// Live tokens still name the service.
     #[error("{0} tokens that are not revoked still name this service")]
     InUse(u64),

@@ -23,6 +23,7 @@ pub fn settings(config: &Config) -> Settings {
         slow_workers: config.hashing.workers(),
         slow_queue_max: config.hashing.queue,
         throttle: config.abuse.throttle,
+        link_lifetime_seconds: config.tokens.link_lifetime_seconds,
         access: AccessSettings {
             access_token_format: Some(config.oauth.access_token_format),
             access_token_signing_alg: Some(config.oauth.access_token_signing_alg),
@@ -42,9 +43,12 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         forward_auth: config.doors.forward_auth,
         oauth: config.doors.oauth,
         password_grant: config.oauth.password_grant,
+        sentinel: config.doors.sentinel,
+        sentinel_validity_days_max: config.sentinel.max_validity_days,
         docs: config.doors.docs,
         api_key_headers: config.doors.api_key_headers.clone(),
         body_bytes_max: config.server.body_bytes_max,
         metrics_bearer: config.metrics.bearer.clone(),
+        ..HttpSettings::default()
     }
 }

@@ -47,6 +47,8 @@ pub struct Config {
     /// Prometheus metrics.
     #[serde(default)]
     pub metrics: Metrics,
+    /// The Sentinel EMS door.
+    pub sentinel: Sentinel,
     /// The LDAP listener.
     pub ldap: Ldap,
 }
@@ -103,6 +105,8 @@ pub struct Doors {
     pub forward_auth: bool,
     /// OAuth 2.0.
     pub oauth: bool,
+    /// The Sentinel EMS door.
+    pub sentinel: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -145,6 +149,8 @@ pub struct Tokens {
     /// Prefixes that are still accepted.
     #[serde(deserialize_with = "prefixes")]
     pub retired_prefixes: Vec<Prefix>,
+    /// How long a one-time link can be opened.
+    pub link_lifetime_seconds: i64,
 }
 
 impl Tokens {
@@ -240,6 +246,14 @@ pub struct Metrics {
     /// The credential on the HTTP listener.
     #[serde(deserialize_with = "secret")]
     pub bearer: Option<ClearSecret>,
+}
+
+/// The Sentinel EMS door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sentinel {
+    /// Days ahead that a registration token may end there.
+    pub max_validity_days: u32,
 }
 
 /// The LDAP listener.

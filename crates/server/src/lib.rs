@@ -7,6 +7,7 @@ pub mod background;
 pub mod backup;
 pub mod cli;
 pub mod clock;
+pub mod compat;
 pub mod config;
 pub mod doctor;
 pub mod http;

@@ -17,10 +17,11 @@ use counterfoil_authority::store::{
     AccessRevoke, AccessStore, BlastRadius, ChangeListener, ChangesRead, ClientCreated,
     ClientStore, Consumed, CountReturn, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
     Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
-    LeaseStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
-    Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned, Revocations, Rotated,
-    ServiceDeleted, ServiceStore, Store, TokenChange, TokenFilter, TokenIssue, TokenRotate,
-    TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta, UserFilter,
+    LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange,
+    NewClient, NewInstallation, Page, PageRequest, PeopleStore, Pulse, Purged, Record, Refresh,
+    Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Store,
+    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
+    Unavailable, Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -501,6 +502,19 @@ impl TokenStore for FailingStore {
     }
     async fn usage_settle(&self) -> Result<bool, Unavailable> {
         pass!(self.usage_settle())
+    }
+}
+
+#[async_trait]
+impl LinkStore for FailingStore {
+    async fn link_issue(&self, issue: LinkIssue) -> Result<Issued, Unavailable> {
+        pass!(self.link_issue(issue))
+    }
+    async fn link_find(&self, id: TokenId) -> Result<Option<Link>, Unavailable> {
+        pass!(self.link_find(id))
+    }
+    async fn link_open(&self, open: LinkOpen) -> Result<LinkOpened, Unavailable> {
+        pass!(self.link_open(open))
     }
 }
 

@@ -13,7 +13,9 @@ use counterfoil_authority::store::{
 };
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
-use crate::{SqlStore, access, changes, clients, events, idempotency, leases, services, tokens};
+use crate::{
+    SqlStore, access, changes, clients, events, idempotency, leases, links, services, tokens,
+};
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
 const PURGE_ROWS_MAX: u32 = 1_000;
@@ -49,11 +51,20 @@ where  purpose = $1
 and    id = $2
 and    fingerprint = $3";
 
+/// Secrets of tokens that are not revoked, and links that were not opened.
 const PEPPER_USE: &str = "
 select s.pepper, count(*)
-from   token_secret s
-join   token t on t.id = s.token
-where  t.revoked_at is null
+from   (
+    select h.pepper
+    from   token_secret h
+    join   token t on t.id = h.token
+    where  t.revoked_at is null
+    union  all
+    select l.pepper
+    from   link l
+    join   token t on t.id = l.token
+    where  l.opened_at is null and t.revoked_at is null
+) s
 group  by s.pepper
 order  by s.pepper";
 
@@ -151,8 +162,9 @@ async fn purge(
     let answers = idempotency::purge(tx, now, PURGE_ROWS_MAX).await?;
     let log = changes::purge(tx, now, PURGE_ROWS_MAX).await?;
     let secrets = tokens::purge_retired(tx, now, PURGE_ROWS_MAX).await?;
+    let links = links::purge(tx, now, PURGE_ROWS_MAX).await?;
     let access = access::purge(tx, now, PURGE_ROWS_MAX).await?;
-    Ok(Purged { rows: answers + log + secrets + access })
+    Ok(Purged { rows: answers + log + secrets + access + links })
 }
 
 fn key_of(mut row: Row) -> Result<KeyRecord, Inconsistent> {

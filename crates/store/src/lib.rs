@@ -17,6 +17,7 @@ mod failing;
 mod idempotency;
 mod installation;
 mod leases;
+mod links;
 mod memory;
 mod migrate;
 mod people;

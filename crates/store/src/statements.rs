@@ -1,7 +1,8 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, changes, clients, events, idempotency, installation, leases, people, services, tokens,
+    access, changes, clients, events, idempotency, installation, leases, links, people, services,
+    tokens,
 };
 
 /// All of them.
@@ -14,6 +15,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         idempotency::STATEMENTS,
         installation::STATEMENTS,
         leases::STATEMENTS,
+        links::STATEMENTS,
     ]
     .concat();
     all.extend(people::statements());

@@ -136,7 +136,10 @@ impl Authority {
     }
 
     /// The form of a token's secrets and the longest overlap, by its service's policy.
-    async fn rotation_policy(&self, token: &Token) -> Result<(SecretForm, i64), Refusal> {
+    pub(super) async fn rotation_policy(
+        &self,
+        token: &Token,
+    ) -> Result<(SecretForm, i64), Refusal> {
         let Services::Named(labels) = &token.services else {
             return Ok((SecretForm::Prefixed, DEFAULT_ROTATION_OVERLAP_SECONDS));
         };

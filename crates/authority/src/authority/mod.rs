@@ -10,6 +10,7 @@ mod events;
 mod install;
 mod issue;
 mod lifecycle;
+mod link;
 mod people;
 mod possession;
 mod rank;
@@ -33,7 +34,7 @@ pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientR
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
 pub use install::{FirstKey, Seed, key_records};
-pub use issue::{Answered, Expiry, IssueRequest, RenderAnswer, Replay};
+pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use readiness::NotReady;
@@ -56,6 +57,9 @@ use crate::slow::SlowHasher;
 use crate::store::{ChangeListener, Lease, LogPlace, Store};
 use crate::usage::Ledger;
 
+/// How long a one-time link can be opened, unless configured otherwise: over a working day.
+const DEFAULT_LINK_LIFETIME_SECONDS: i64 = 86_400;
+
 /// What an operator may set about the rules.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -73,6 +77,8 @@ pub struct Settings {
     pub slow_queue_max: usize,
     /// Whether refusals are delayed after many failures.
     pub throttle: bool,
+    /// How long a one-time link can be opened.
+    pub link_lifetime_seconds: i64,
     /// Access tokens, where neither client nor stamp say anything.
     pub access: AccessSettings,
     /// How long a former signing key verifies after a rotation, in seconds.
@@ -89,6 +95,7 @@ impl Default for Settings {
             slow_workers: 1,
             slow_queue_max: 64,
             throttle: true,
+            link_lifetime_seconds: DEFAULT_LINK_LIFETIME_SECONDS,
             access: AccessSettings::default(),
             key_overlap_seconds: KEY_OVERLAP_SECONDS,
         }

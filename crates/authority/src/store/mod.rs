@@ -16,6 +16,7 @@ mod enrolment;
 mod events;
 mod installation;
 mod leases;
+mod links;
 mod people;
 mod services;
 mod tokens;
@@ -34,6 +35,9 @@ pub use installation::{
     NewInstallation, Pulse, Purged,
 };
 pub use leases::{Lease, LeaseStore};
+pub use links::{
+    LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
+};
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
@@ -144,6 +148,7 @@ pub trait Store:
     + ServiceStore
     + ClientStore
     + TokenStore
+    + LinkStore
     + EnrolmentStore
     + AccessStore
     + EventStore
@@ -160,6 +165,7 @@ impl<T> Store for T where
         + ServiceStore
         + ClientStore
         + TokenStore
+        + LinkStore
         + EnrolmentStore
         + AccessStore
         + EventStore

@@ -7,6 +7,7 @@ mod editing;
 mod enrolling;
 mod following;
 mod issuing;
+mod links;
 mod rank;
 mod rotating;
 mod slow_secrets;

@@ -71,7 +71,7 @@ impl World {
         self.store.unit_insert(unit, event).await.unwrap();
     }
 
-    async fn grant(&self, user: &str, role: Role) {
+    pub(crate) async fn grant(&self, user: &str, role: Role) {
         let now = self.authority.now();
         let grant = Grant {
             realm: self.realm.clone(),

@@ -59,6 +59,7 @@ pub(crate) fn wish(kind: Kind, user: &str, services: &[&str]) -> IssueRequest {
         sentinel: SentinelAttributes::default(),
         unit: None,
         secret: None,
+        delivery: counterfoil_authority::authority::Delivery::Default,
     }
 }
 

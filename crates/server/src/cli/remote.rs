@@ -184,6 +184,11 @@ impl Api {
         Self { token, ..self }
     }
 
+    /// The server's address.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// A path below the realm: `R/...` of the API's description.
     pub(crate) fn in_realm(&self, rest: &str) -> String {
         format!("/api/v1/realms/{}/{rest}", segment(&self.realm))

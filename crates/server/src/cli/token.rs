@@ -2,6 +2,7 @@
 
 mod args;
 mod edit;
+mod mint;
 mod registration;
 
 use counterfoil_authority::clock::Clock as _;
@@ -38,6 +39,8 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::Approve(args) => registration::decide(args, "approve").await,
         TokenCommand::Deny(args) => registration::decide(args, "deny").await,
         TokenCommand::ReturnCount(args) => registration::return_count(args).await,
+        TokenCommand::Mint(args) => mint::run(args).await,
+        TokenCommand::Sheet(args) => mint::sheet(args).await,
         TokenCommand::List(args) => list(args).await,
         TokenCommand::Show(args) => show(args).await,
         TokenCommand::Update(args) => edit::update(args).await,
@@ -58,7 +61,12 @@ fn issue_body(args: &IssueArgs) -> Result<Map<String, Value>, Failure> {
     let mut body = details.fields()?;
     let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     put("kind", args.kind.name().into());
-    let texts = [("user", &args.user), ("not_before", &args.not_before), ("unit", &args.unit)];
+    let texts = [
+        ("user", &args.user),
+        ("not_before", &args.not_before),
+        ("unit", &args.unit),
+        ("delivery", &args.delivery),
+    ];
     for (name, text) in texts {
         if let Some(text) = text {
             put(name, text.as_str().into());
@@ -103,8 +111,13 @@ fn show_secret(api: &Api, answer: &Value, quiet: bool) {
     if !quiet {
         let field = |name| answer.pointer(name).and_then(Value::as_str).unwrap_or_default();
         let ends = answer.pointer("/token/expires_at").and_then(Value::as_str);
+        let link = answer.pointer("/link_expires_at").and_then(Value::as_str);
+        let shown = match link {
+            Some(end) => format!("This link makes its secret once, until {end}"),
+            None => "Its secret is shown once and cannot be read again".to_owned(),
+        };
         print::note(&format!(
-            "{} {} ends {}. Its secret is shown once and cannot be read again:",
+            "{} {} ends {}. {shown}:",
             field("/token/kind"),
             field("/token/id"),
             ends.unwrap_or("never"),

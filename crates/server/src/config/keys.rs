@@ -93,16 +93,17 @@ impl Key {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 12] = [
+pub const SECTIONS: [(&str, &str); 13] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
     ("data", "Where everything is kept."),
-    ("tokens", "How token strings look."),
+    ("tokens", "How token strings look, and how they reach people."),
     ("cache", "The memory of verify."),
     ("hashing", "Argon2id, for secrets that people chose or that were imported."),
     ("abuse", "Failed attempts."),
     ("oauth", "Access tokens, and the token endpoint."),
+    ("sentinel", "The Sentinel EMS door, /token/api/v5."),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
     ("ldap", "The LDAP listener, which comes with a later release."),
@@ -198,6 +199,7 @@ pub const KEYS: &[Key] = &[
         "true",
         "OAuth 2.0: /realms/{realm}/protocol/openid-connect, /oauth2 and their metadata.",
     ),
+    Key::new("doors.sentinel", Sort::Flag, "true", "The Sentinel EMS door, /token/api/v5."),
     Key::new(
         "doors.docs",
         Sort::Flag,
@@ -242,6 +244,13 @@ pub const KEYS: &[Key] = &[
         Sort::Prefixes,
         "[]",
         "Former prefixes, whose tokens are still accepted.",
+    ),
+    Key::new(
+        "tokens.link_lifetime_seconds",
+        Sort::Count { min: 60, max: 30 * 86_400 },
+        "86400",
+        "How long a one-time link can be opened. The secret behind it is made when it is opened; a \
+         second opening is refused and raises an alarm.",
     ),
     Key::new(
         "cache.budget_bytes",
@@ -314,6 +323,12 @@ pub const KEYS: &[Key] = &[
         "false",
         "Whether the token endpoint takes `grant_type=password` with a personal access token as \
          the password. For old clients only; RFC 9700 section 2.4 forbids the grant.",
+    ),
+    Key::new(
+        "sentinel.max_validity_days",
+        Sort::Count { min: 1, max: 36_500 },
+        "30",
+        "Days ahead of today that a registration token may end at this door. The product allows 30.",
     ),
     Key::new(
         "log.format",

@@ -117,7 +117,7 @@ fn credential_of(state: &AppState, request: &Parts) -> Credential {
 }
 
 /// The realm that the host name stands for. `X-Forwarded-Host` is not asked.
-fn realm_of(state: &AppState, request: &Parts) -> RealmName {
+pub fn realm_of(state: &AppState, request: &Parts) -> RealmName {
     if state.settings.realm_by_host.is_empty() {
         return state.main_realm.clone();
     }

@@ -49,6 +49,17 @@ pub struct JsonBytes(pub Bytes);
 /// The bytes of a JSON body that holds many items.
 pub struct BatchBytes(pub Bytes);
 
+/// The bytes of a body of ordinary size, whatever it says it is.
+pub struct AnyBytes(pub Bytes);
+
+impl FromRequest<AppState> for AnyBytes {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
+        Ok(Self(read(request.into_body(), state.settings.body_bytes_max).await?))
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest<AppState> for Payload<T> {
     type Rejection = Problem;
 

@@ -15,6 +15,7 @@ pub mod front;
 pub mod grants;
 pub mod groups;
 pub mod health;
+pub mod links;
 pub mod metrics;
 pub mod oauth;
 pub mod policy;
@@ -140,6 +141,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(possession::self_show, possession::self_revoke))
         .routes(routes!(possession::self_rotate))
         .routes(routes!(possession::credentials_revoke))
+        .routes(routes!(links::link_open))
 }
 
 /// Routes for those who run the server; never switched off.
@@ -166,13 +168,20 @@ pub fn router(state: AppState) -> Router {
     let (mut router, _) = operation().split_for_parts();
     if state.settings.api {
         let (api, _) = api().split_for_parts();
-        router = router.merge(api);
+        router = router
+            .merge(api)
+            .route(links::PAGE, get(links::page).post(links::page_open))
+            .route("/open/open.js", get(links::script))
+            .route("/open/style.css", get(links::style));
     }
     if state.settings.forward_auth {
         router = router
             .route("/authz/{service}", any(authz::authz))
             .route("/authz/{service}/", any(authz::authz))
             .route("/authz/{service}/{*path}", any(authz::authz));
+    }
+    if state.settings.sentinel {
+        router = router.merge(crate::compat::sentinel::routes());
     }
     if state.settings.oauth {
         router = router.merge(oauth::router());

@@ -61,6 +61,8 @@ pub struct PolicyBody {
     idle_expiry_seconds: Option<i64>,
     /// Whether a new token waits for approval.
     approval: Option<bool>,
+    /// Whether a person who issues for somebody else is shown the secret instead of a link.
+    show_to_issuer: Option<bool>,
 }
 
 /// Declares the words of a field, for the document alone.

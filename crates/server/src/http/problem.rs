@@ -174,6 +174,7 @@ impl From<Refusal> for Problem {
             Refusal::AtLimit(_) => Self::new(Sort::AtLimit, detail),
             Refusal::KeyReused => Self::new(Sort::KeyReused, detail),
             Refusal::Ended(_) => Self::new(Sort::Ended, detail),
+            Refusal::LinkEnded(_) => Self::new(Sort::LinkEnded, detail),
             Refusal::InUse(_) => Self::new(Sort::InUse, detail),
             Refusal::NotEmpty(_) => Self::new(Sort::NotEmpty, detail),
             Refusal::BuiltIn(_) => Self::new(Sort::BuiltIn, detail),

@@ -35,6 +35,8 @@ refusal! {
     RequestTimeout = "The body did not arrive in time.";
     /// 409.
     Conflict = "It stands against what is there.";
+    /// 410.
+    LinkEnded = "The one-time link was opened before, or has ended.";
     /// 412.
     VersionMismatch = "`If-Match` names another version.";
     /// 413.
@@ -73,6 +75,7 @@ fn collect(rows: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
         NotFound,
         RequestTimeout,
         Conflict,
+        LinkEnded,
         VersionMismatch,
         BodyTooLarge,
         UnsupportedMediaType,

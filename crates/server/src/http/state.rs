@@ -38,6 +38,12 @@ pub struct HttpSettings {
     pub oauth: bool,
     /// Whether the token endpoint takes the password grant.
     pub password_grant: bool,
+    /// Whether `/token/api/v5` is served.
+    pub sentinel: bool,
+    /// The public client that the Sentinel door names.
+    pub sentinel_client_id: String,
+    /// Days ahead that a registration token may end at the Sentinel door.
+    pub sentinel_validity_days_max: u32,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -58,6 +64,9 @@ impl Default for HttpSettings {
             forward_auth: true,
             oauth: true,
             password_grant: false,
+            sentinel: true,
+            sentinel_client_id: crate::compat::sentinel::CLIENT_ID_DEFAULT.to_owned(),
+            sentinel_validity_days_max: crate::compat::sentinel::VALIDITY_DAYS_MAX_DEFAULT,
             docs: true,
             api_key_headers: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,

@@ -13,7 +13,7 @@ pub use family::{
     BlastRadiusBody, ChildrenQuery, ReturnCount, token_approve, token_blast_radius, token_children,
     token_deny, token_return_count,
 };
-pub use issue::{TokenCreate, TokenIssued, token_issue};
+pub use issue::{TokenCreate, TokenHanded, TokenIssued, TokenLinked, token_issue};
 pub use lifecycle::{
     RevokePreview, RotateRequest, token_disable, token_enable, token_lock, token_revoke,
     token_rotate, token_unlock,

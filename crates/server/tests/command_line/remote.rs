@@ -5,15 +5,15 @@ use serde_json::Value;
 use crate::world::{Ran, Server, World};
 
 /// A server, where it is, and the key of its administrator.
-struct Site {
-    world: World,
+pub(crate) struct Site {
+    pub(crate) world: World,
     _server: Server,
     url: String,
     key: String,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let world = World::new();
         let key = world.initialised();
         let (server, printed) = Server::start(&world, &[]);
@@ -22,7 +22,7 @@ impl Site {
         Self { world, _server: server, url, key }
     }
 
-    fn ask(&self, words: &str, input: &str) -> Ran {
+    pub(crate) fn ask(&self, words: &str, input: &str) -> Ran {
         let arguments: Vec<&str> = words.split(' ').collect();
         self.world.run_with(
             &arguments,
@@ -32,17 +32,17 @@ impl Site {
     }
 
     /// What a command that must succeed prints.
-    fn done(&self, words: &str) -> String {
+    pub(crate) fn done(&self, words: &str) -> String {
         let ran = self.ask(words, "");
         assert_eq!(ran.status, 0, "{words}: {}", ran.stderr);
         ran.stdout
     }
 
-    fn json(&self, words: &str) -> Value {
+    pub(crate) fn json(&self, words: &str) -> Value {
         serde_json::from_str(&self.done(&format!("{words} --json"))).unwrap()
     }
 
-    fn status(&self, words: &str) -> i32 {
+    pub(crate) fn status(&self, words: &str) -> i32 {
         self.ask(words, "").status
     }
 }

@@ -6,4 +6,5 @@
 )]
 
 mod http;
+mod sentinel;
 mod world;

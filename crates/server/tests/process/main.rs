@@ -33,4 +33,5 @@ mod refusals;
 mod revocation;
 mod rotation;
 mod secrets;
+mod sentinel;
 mod two_commands;

@@ -9,13 +9,14 @@ use crate::world::{Issued, UNTHROTTLED, World, client, pat};
 use operation::{Operation, operations};
 
 /// What is served to everybody. A route that joins these joins this list.
-const OPEN: [&str; 12] = [
+const OPEN: [&str; 13] = [
     "GET /healthz/live",
     "GET /healthz/ready",
     "GET /openapi.json",
     "GET /api/docs",
     "GET /problems/{slug}",
     "POST /api/v1/credentials/revoke",
+    "POST /api/v1/links/open",
     // What is presented there authenticates nobody; the tests of the OAuth door look at each.
     "POST /realms/{realm}/protocol/openid-connect/token",
     "POST /realms/{realm}/protocol/openid-connect/revoke",

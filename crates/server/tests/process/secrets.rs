@@ -68,7 +68,7 @@ fn issue_all(world: &World) -> Needles {
         json!({ "kind": "service_token", "user": "alice", "name": "phone", "service": "mail" }),
         json!({ "kind": "service_token", "user": "alice", "name": "bot", "service": "wiki" }),
     ];
-    let rounds = if long() { 1000 } else { 120 };
+    let rounds: u32 = if long() { 1000 } else { 120 };
     for round in 0..rounds {
         for (number, body) in kinds.iter().enumerate() {
             let body = merged(body.clone(), &json!({ "name": format!("t-{round}-{number}") }));
@@ -79,12 +79,13 @@ fn issue_all(world: &World) -> Needles {
             };
             let first = ask();
             let token = Issued::of(&first.expect(201));
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 assert_eq!(ask().body, first.body, "a repetition answers the same");
             }
             needles.add(&token.secret);
             rotate(admin, &token, &key, &mut needles);
         }
+        deliver_by_link(world, round, &mut needles);
         let body = json!({ "name": format!("client-{round}"), "roles": ["verifier"],
             "services": ["git"] });
         let made = admin.post("/clients", &body).expect(201);
@@ -95,7 +96,7 @@ fn issue_all(world: &World) -> Needles {
 }
 
 /// Registration tokens, what is drawn from them at once and after approval, each twice.
-fn draw(admin: &Api, round: usize, needles: &mut Needles) {
+fn draw(admin: &Api, round: u32, needles: &mut Needles) {
     for approval in ["automatic", "required"] {
         let body = json!({ "kind": "registration_token", "count": 3, "approval": approval });
         let token = Issued::of(&admin.post("/tokens", &body).expect(201));
@@ -121,6 +122,21 @@ fn draw(admin: &Api, round: usize, needles: &mut Needles) {
         needles.add(said["refresh_token"].as_str().unwrap());
         let signature = said["access_token"].as_str().unwrap().rsplit('.').next().unwrap();
         needles.known.insert(*signature.as_bytes().first_chunk().unwrap(), signature.to_owned());
+    }
+}
+
+/// Issues by a link, opens it, and presents it again: the link and the secret behind it.
+fn deliver_by_link(world: &World, round: u32, needles: &mut Needles) {
+    let body = json!({ "kind": "service_token", "user": "alice", "service": "mail",
+        "name": format!("l-{round}"), "delivery": "link" });
+    let issued = world.admin.post("/tokens", &body).expect(201);
+    let link = issued["link"].as_str().unwrap();
+    needles.add(link.rsplit_once('#').unwrap().1);
+    if round.is_multiple_of(2) {
+        let open = Request::new("POST", "/api/v1/links/open").json(&json!({ "link": link }));
+        let opened = world.admin.raw(&open).expect(200);
+        needles.add(opened["secret"].as_str().unwrap());
+        assert_eq!(world.admin.raw(&open).status, 410);
     }
 }
 

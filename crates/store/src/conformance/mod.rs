@@ -22,6 +22,7 @@ mod installation;
 mod issue;
 mod leases;
 mod limits;
+mod links;
 mod list;
 mod records;
 mod rotate;
@@ -245,6 +246,15 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             usage_that_comes_in_masses_is_all_there_once_settled,
             a_rehash_replaces_the_same_secret_only,
             a_flush_stores_its_events,
+        }
+        links::{
+            a_token_waits_for_its_link_without_a_secret,
+            an_opening_gives_the_token_its_secret,
+            of_sixty_four_openings_one_wins,
+            a_link_that_has_ended_does_not_open,
+            a_link_whose_id_is_taken_is_refused_without_a_trace,
+            an_issue_by_link_obeys_what_every_issue_obeys,
+            a_purge_forgets_links_that_ended_long_ago,
         }
         list::{
             tokens_are_listed_newest_first_in_pages,

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 27] = [
+const TABLES: [Table; 28] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -150,6 +150,12 @@ const TABLES: [Table; 27] = [
         key_columns: 1,
         numbered: false,
         columns: "name holder fence expires_at",
+    },
+    Table {
+        name: "link",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm token created_at expires_at pepper hash opened_at",
     },
     Table {
         name: "access_token",

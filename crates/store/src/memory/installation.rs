@@ -1,5 +1,6 @@
 //! The installation and the events, in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,14 +8,15 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
     Change, ChangeListener, ChangesRead, ClientCreated, EventFilter, EventStore, Initialised,
-    Inserted, Installation, InstallationStore, KeyRecord, KeyUse, Lease, LogPlace, NewInstallation,
-    Page, PageRequest, Pulse, Purged, Unavailable,
+    Inserted, Installation, InstallationStore, KeyRecord, KeyUse, LINK_RETENTION_SECONDS, Lease,
+    Link, LogPlace, NewInstallation, Page, PageRequest, Pulse, Purged, Unavailable,
 };
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
-use super::{MemoryStore, State, listen_to, overtaken, page_down};
+use super::{Held, MemoryStore, State, listen_to, overtaken, page_down};
 use crate::changes::LOG_RETENTION_SECONDS;
 
 #[async_trait]
@@ -74,8 +76,12 @@ impl InstallationStore for MemoryStore {
             let none = known.map(|(purpose, id)| KeyUse { purpose: *purpose, id: *id, rows: 0 });
             let mut uses: Vec<KeyUse> = none.collect();
             let live = state.tokens.values().filter(|held| held.token.revocation.is_none());
-            for secret in live.flat_map(|held| &held.secrets) {
-                let (purpose, id) = (KeyPurpose::Pepper, secret.hash.pepper());
+            let live: BTreeMap<TokenId, &Held> = live.map(|held| (held.token.id, held)).collect();
+            let secrets = live.values().flat_map(|held| &held.secrets).map(|secret| &secret.hash);
+            let waits = |link: &&Link| link.opened_at.is_none() && live.contains_key(&link.token);
+            let links = state.links.values().filter(waits).map(|link| &link.hash);
+            for hash in secrets.chain(links) {
+                let (purpose, id) = (KeyPurpose::Pepper, hash.pepper());
                 match uses.iter_mut().find(|key| (key.purpose, key.id) == (purpose, id)) {
                     Some(key) => key.rows += 1,
                     None => uses.push(KeyUse { purpose, id, rows: 1 }),
@@ -153,7 +159,11 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     for change in changes {
         state.changed(change, now);
     }
-    (answers + log + secrets + access) as u64
+    let links = state.links.len();
+    let end = now.plus_seconds(-LINK_RETENTION_SECONDS);
+    state.links.retain(|_, link| link.expires_at > end);
+    let links = links - state.links.len();
+    (answers + log + secrets + access + links) as u64
 }
 
 #[async_trait]

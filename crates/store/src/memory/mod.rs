@@ -8,6 +8,7 @@ mod access;
 mod clients;
 mod installation;
 mod leases;
+mod links;
 mod people;
 mod places;
 mod services;
@@ -24,7 +25,7 @@ use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabe
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    Change, Idempotency, Installation, KeyRecord, Page, PageRequest, Unavailable,
+    Change, Idempotency, Installation, KeyRecord, Link, Page, PageRequest, Unavailable,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::{StoredSecret, Token};
@@ -67,6 +68,7 @@ struct State {
     units: BTreeMap<(RealmName, String), Unit>,
     grants: BTreeMap<(RealmName, String), Grant>,
     tokens: HashMap<TokenId, Held>,
+    links: HashMap<TokenId, Link>,
     events: BTreeMap<(RealmName, String), Event>,
     log: Vec<(i64, Timestamp, Change)>,
     /// The number of the latest change, also when the log has been purged.

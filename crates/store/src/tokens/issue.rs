@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::event::Event;
 use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
 use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{ActiveLimit, Issued, TokenIssue};
+use counterfoil_authority::store::{ActiveLimit, Idempotency, Issued, Link, LinkIssue, TokenIssue};
 use counterfoil_authority::subject::Owner;
-use counterfoil_authority::token::Token;
+use counterfoil_authority::token::{StoredSecret, Token};
 
 use super::{enrolment, revoke, rows, secrets, usage};
 use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
-use crate::{events, people};
+use crate::{events, links, people};
 
 /// Tokens of an owner that count towards a limit for one service, oldest first.
 const HELD: &str = "
@@ -43,10 +44,48 @@ pub(super) const STATEMENTS: &[&str] = &[HELD];
 
 /// Issues a token, or answers as before.
 pub(super) async fn issue(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Issued, Failure> {
+    once(tx, &Arrival::of(issue)).await
+}
+
+/// What arrives: a token, with the proof by which it can be used or will be.
+pub(crate) struct Arrival<'a> {
+    token: &'a Token,
+    proof: Proof<'a>,
+    limits: &'a [ActiveLimit],
+    idempotency: Option<&'a Idempotency>,
+    event: &'a Event,
+}
+
+/// How a token is proved.
+#[derive(Clone, Copy)]
+enum Proof<'a> {
+    /// By this secret.
+    Secret(&'a StoredSecret),
+    /// Not before this link is opened.
+    Link(&'a Link),
+}
+
+impl<'a> Arrival<'a> {
+    fn of(issue: &'a TokenIssue) -> Self {
+        let TokenIssue { token, secret, limits, idempotency, event } = issue;
+        let (proof, idempotency) = (Proof::Secret(secret), idempotency.as_ref());
+        Self { token, proof, limits, idempotency, event }
+    }
+
+    /// A token whose secret a link will deliver.
+    pub(crate) fn by_link(issue: &'a LinkIssue) -> Self {
+        let LinkIssue { token, link, limits, idempotency, event } = issue;
+        let (proof, idempotency) = (Proof::Link(link), idempotency.as_ref());
+        Self { token, proof, limits, idempotency, event }
+    }
+}
+
+/// Lets a token arrive, or answers as before.
+pub(crate) async fn once(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Issued, Failure> {
     if let Some(answered) = answered(tx, issue).await? {
         return Ok(answered);
     }
-    let issued = admit(tx, issue).await?;
+    let issued = arrive(tx, issue).await?;
     // The same request may have come at the same time, and be what this one has met.
     match issued {
         Issued::Done { .. } => Ok(issued),
@@ -55,9 +94,12 @@ pub(super) async fn issue(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Resul
 }
 
 /// What the same request, or another one with its key, was answered.
-async fn answered(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option<Issued>, Failure> {
+async fn answered(
+    tx: &mut Transaction<'_>,
+    issue: &Arrival<'_>,
+) -> Result<Option<Issued>, Failure> {
     let now = issue.token.created_at;
-    Ok(match idempotency::earlier(tx, issue.idempotency.as_ref(), now).await? {
+    Ok(match idempotency::earlier(tx, issue.idempotency, now).await? {
         Earlier::Answered(answer) => Some(Issued::Replayed(answer)),
         Earlier::Other => Some(Issued::KeyReused),
         Earlier::None => None,
@@ -66,21 +108,25 @@ async fn answered(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option
 
 /// Issues a token whose request is known to be new.
 pub(crate) async fn admit(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Issued, Failure> {
+    arrive(tx, &Arrival::of(issue)).await
+}
+
+async fn arrive(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Issued, Failure> {
     let now = issue.token.created_at;
     if !issue.limits.is_empty() {
         // What is counted below must still be so when the new one is added.
-        turn_at_owner(tx, &issue.token).await?;
+        turn_at_owner(tx, issue.token).await?;
     }
     let limits: Vec<&ActiveLimit> = issue.limits.iter().filter(|l| concerns(l, issue)).collect();
     let mut asked = vec![people::ask_owner(&issue.token.realm, &issue.token.owner)];
-    asked.extend(labels(&issue.token).map(|l| people::ask_service(&issue.token.realm, l)));
-    asked.extend(limits.iter().map(|limit| ask_held(&issue.token, limit, now)));
+    asked.extend(labels(issue.token).map(|l| people::ask_service(&issue.token.realm, l)));
+    asked.extend(limits.iter().map(|limit| ask_held(issue.token, limit, now)));
     let mut answers = tx.query_all(&asked).await?.into_iter();
     let mut answer = || answers.next().unwrap_or_default();
     if answer().is_empty() {
         return Ok(Issued::OwnerGone);
     }
-    for label in labels(&issue.token) {
+    for label in labels(issue.token) {
         if answer().is_empty() {
             return Ok(Issued::ServiceGone(label.clone()));
         }
@@ -100,9 +146,9 @@ pub(crate) async fn admit(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Resul
         return Ok(Issued::Collision);
     };
     let replaced: Vec<TokenId> = victims.into_iter().map(|(_, id)| id).collect();
-    revoke::replace(tx, &replaced, now, &issue.event).await?;
-    idempotency::keep(tx, issue.idempotency.as_ref(), &token, now).await?;
-    events::append(tx, &issue.event).await?;
+    revoke::replace(tx, &replaced, now, issue.event).await?;
+    idempotency::keep(tx, issue.idempotency, &token, now).await?;
+    events::append(tx, issue.event).await?;
     Ok(Issued::Done { token, replaced })
 }
 
@@ -115,7 +161,7 @@ pub(crate) async fn seed(tx: &mut Transaction<'_>, issues: &[TokenIssue]) -> Res
         if service_gone(tx, &issue.token).await?.is_some() {
             return Err(Failure::Overtaken("a service does not exist"));
         }
-        if store(tx, issue).await?.is_none() {
+        if store(tx, &Arrival::of(issue)).await?.is_none() {
             return Err(Failure::Overtaken("the id or the hash is taken"));
         }
         events::append(tx, &issue.event).await?;
@@ -124,16 +170,21 @@ pub(crate) async fn seed(tx: &mut Transaction<'_>, issues: &[TokenIssue]) -> Res
 }
 
 /// The rows of a new token; `None` if its id or its hash is taken.
-async fn store(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Option<Token>, Failure> {
-    let TokenIssue { token, secret, .. } = issue;
-    let (row, hash) = (rows::ask_insert(token), secrets::ask_insert(&token.id, secret));
-    if tx.execute_both(row, hash).await?.contains(&0) {
+async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<Token>, Failure> {
+    let token = issue.token;
+    let (proof, facts) = match issue.proof {
+        Proof::Secret(secret) => {
+            (secrets::ask_insert(&token.id, secret), vec![secret.facts.clone()])
+        }
+        Proof::Link(link) => (links::ask_insert(link), Vec::new()),
+    };
+    if tx.execute_both(rows::ask_insert(token), proof).await?.contains(&0) {
         return Ok(None);
     }
     rows::add_services_and_labels(tx, token).await?;
     enrolment::tell_end(tx, token).await?;
     usage::store(tx, token.id, &token.usage).await?;
-    Ok(Some(Token { secrets: vec![secret.facts.clone()], revocation: None, ..token.clone() }))
+    Ok(Some(Token { secrets: facts, revocation: None, ..token.clone() }))
 }
 
 /// Others who count the tokens of the same owner wait until this one is done.
@@ -174,8 +225,13 @@ fn labels(token: &Token) -> impl Iterator<Item = &ServiceLabel> {
 }
 
 /// A limit on slow hashes has nothing to say about a keyed one.
-fn concerns(limit: &ActiveLimit, issue: &TokenIssue) -> bool {
-    !(limit.slow_only && matches!(issue.secret.hash, SecretHash::Keyed { .. }))
+fn concerns(limit: &ActiveLimit, issue: &Arrival<'_>) -> bool {
+    let slow = match issue.proof {
+        Proof::Secret(secret) => matches!(secret.hash, SecretHash::Slow { .. }),
+        // What a link delivers is generated.
+        Proof::Link(_) => false,
+    };
+    slow || !limit.slow_only
 }
 
 /// Which tokens of this one's owner and kind count towards a limit at `now`, oldest first.

@@ -32,10 +32,11 @@ use crate::SqlStore;
 
 pub(crate) use enrolment::Draws;
 pub(crate) use enrolment::decide::still_told;
-pub(crate) use issue::{admit, seed};
+pub(crate) use issue::{Arrival, admit, once, seed};
 pub(crate) use list::matches_device;
 pub(crate) use revoke::revoke_all_of;
-pub(crate) use secrets::purge_retired;
+pub(crate) use rows::find_to_change;
+pub(crate) use secrets::{insert, purge_retired};
 pub(crate) use update::takes_place;
 
 /// The statements of these files.

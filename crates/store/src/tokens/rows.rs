@@ -112,7 +112,7 @@ pub(super) async fn find(
 }
 
 /// Finds a token that is about to be changed, once it is this one's turn to change it.
-pub(super) async fn find_to_change(
+pub(crate) async fn find_to_change(
     tx: &mut Transaction<'_>,
     realm: &RealmName,
     id: TokenId,

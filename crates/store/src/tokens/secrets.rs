@@ -71,7 +71,7 @@ pub(super) fn ask_insert<'a>(token: &'a TokenId, secret: &'a StoredSecret) -> As
 }
 
 /// Stores a secret; 0 if its id or its hash is taken.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     tx: &mut Transaction<'_>,
     token: TokenId,
     secret: &StoredSecret,

@@ -15,6 +15,7 @@ pub(super) use self::secrets::{Drafted, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use self::wishes::{check_reach, check_wishes};
 use super::Authority;
+use super::link::is_by_link;
 use super::realms::missing;
 use super::registration::{checked_stamp, completed};
 use crate::cache::ServiceCell;
@@ -48,6 +49,18 @@ pub enum Expiry {
     At(Timestamp),
     /// So many seconds after its beginning.
     After(i64),
+}
+
+/// How a new secret reaches its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// In the answer to who issues for themselves, and to clients; by a link otherwise.
+    #[default]
+    Default,
+    /// In the answer, where that is allowed.
+    Response,
+    /// By a one-time link; the secret is made when it is opened.
+    Link,
 }
 
 /// A token somebody asks for.
@@ -87,6 +100,8 @@ pub struct IssueRequest {
     pub unit: Option<String>,
     /// A secret of the person's own choice, where the policy takes one.
     pub secret: Option<ClearSecret>,
+    /// How its secret reaches its owner.
+    pub delivery: Delivery,
 }
 
 /// An `Idempotency-Key`, and how the answer is written that a repetition gets again.
@@ -112,11 +127,11 @@ impl fmt::Debug for Replay {
 /// An answer that shows a secret: fresh, or the same as before.
 #[derive(Debug)]
 pub enum Answered {
-    /// A token with its secret, this once.
+    /// A token with its secret, this once; or with the clear text of its one-time link.
     Fresh {
         /// The token.
         token: Token,
-        /// Its secret.
+        /// Its secret, or its link's: [`Authority::is_link`] tells.
         secret: ClearSecret,
     },
     /// The rendered answer of the first time.
@@ -129,6 +144,7 @@ struct Draft {
     services: Services,
     validity: Validity,
     pending: bool,
+    by_link: bool,
 }
 
 impl Authority {
@@ -169,7 +185,8 @@ impl Authority {
         }
         let validity = validity_of(&judged, caller, &reach, &request, now)?;
         let pending = judged.iter().any(|policy| policy.approval);
-        let draft = Draft { owner, services: services.0, validity, pending };
+        let by_link = is_by_link(&judged, caller, &request, own)?;
+        let draft = Draft { owner, services: services.0, validity, pending, by_link };
         for _ in 0..ID_ATTEMPTS {
             let (token, secret) = self.draft(caller, realm, &request, &draft, &judged, now).await?;
             self.require_api_rank(caller, &token).await?;
@@ -177,7 +194,7 @@ impl Authority {
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
             let limits = limits_of(&services.1, &realm_cell.policy, slow);
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
-            match self.store.token_issue(issue).await? {
+            match self.store_issue(issue, &secret.0).await? {
                 Issued::Done { token, .. } => {
                     return Ok(Answered::Fresh { token, secret: secret.0 });
                 }

@@ -44,6 +44,10 @@ impl Authority {
         id: TokenId,
         now: Timestamp,
     ) -> Result<Drafted, Refusal> {
+        if draft.by_link {
+            let link = TokenId::generate(self.entropy())?;
+            return self.generated(SecretForm::Prefixed, Kind::Link, link, now);
+        }
         let Some(chosen) = &request.secret else {
             let form = match (request.kind, policies) {
                 (Kind::ServiceToken, [policy]) => policy.form,

@@ -1,5 +1,7 @@
 //! What the commands on tokens take.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use counterfoil_authority::kind::Kind;
 use serde_json::{Map, Value};
@@ -26,6 +28,10 @@ pub(crate) enum TokenCommand {
     Deny(WaitingArgs),
     /// Give draws of a registration token back
     ReturnCount(ReturnCountArgs),
+    /// Mint a single-use registration token for each name of a list; run it again to go on
+    Mint(Box<MintArgs>),
+    /// Show which tokens of a batch were drawn, by whom, and when, as CSV
+    Sheet(SheetArgs),
     /// List tokens, newest first
     List(Box<ListArgs>),
     /// Show a token
@@ -142,8 +148,54 @@ pub(crate) struct IssueArgs {
     /// File with the secret itself, or `-` for standard input, where the policy allows one
     #[arg(long, value_name = "FILE")]
     pub(super) secret_file: Option<String>,
+    /// `response` shows the secret, `link` a one-time link that makes it when it is opened [default: a link for people who issue for somebody else]
+    #[arg(long, value_parser = ["response", "link"])]
+    pub(super) delivery: Option<String>,
     #[command(flatten)]
     pub(super) secret: SecretArgs,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// For whom tokens are minted, and where they are written
+#[derive(Debug, clap::Args)]
+pub(crate) struct MintArgs {
+    /// CSV file whose first line names its columns: `name`, and if wanted `description`, `identifier`, `ref_id_1`, `ref_id_2`, `unit`
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: PathBuf,
+    /// What the batch is called [default: the name of the file]
+    #[arg(long, value_name = "NAME")]
+    pub(super) batch: Option<String>,
+    /// When the tokens end: 12h, 30d, 2026-12-31, an RFC 3339 time, or never [default: the policy's]
+    #[arg(long, value_name = "WHEN", value_parser = when::end)]
+    pub(super) expires: Option<When>,
+    /// A service that what is drawn is good for; repeat for more
+    #[arg(long = "service", value_name = "LABEL")]
+    pub(super) services: Vec<String>,
+    /// The unit they belong to, unless the list says another
+    #[arg(long, value_name = "ID")]
+    pub(super) unit: Option<String>,
+    /// `response` for the secrets themselves, `link` for one-time links that make them
+    #[arg(long, value_parser = ["response", "link"], default_value = "response")]
+    pub(super) delivery: String,
+    /// Write each to DIR/NAME.env (mode 0600) instead of standard output
+    #[arg(long, value_name = "DIR")]
+    pub(super) env_dir: Option<PathBuf>,
+    /// Write a QR code of each to DIR/NAME.svg (mode 0600)
+    #[arg(long, value_name = "DIR")]
+    pub(super) qr_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// Whose sheet is shown
+#[derive(Debug, clap::Args)]
+pub(crate) struct SheetArgs {
+    /// The batch
+    pub(super) batch: String,
+    /// Write it to a new file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
 }

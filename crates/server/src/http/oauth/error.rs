@@ -154,9 +154,10 @@ impl From<Refusal> for OauthError {
             | Refusal::NotFound(_) => Problem::from(refusal).into(),
             Refusal::Forbidden(_) => Self::new(ErrorCode::InsufficientScope, text),
             Refusal::BeyondGrant(_) => Self::new(ErrorCode::UnauthorizedClient, text),
-            Refusal::Policy(_) | Refusal::AtLimit(_) | Refusal::Ended(_) => {
-                Self::new(ErrorCode::InvalidGrant, text)
-            }
+            Refusal::Policy(_)
+            | Refusal::AtLimit(_)
+            | Refusal::Ended(_)
+            | Refusal::LinkEnded(_) => Self::new(ErrorCode::InvalidGrant, text),
             Refusal::Exists(_)
             | Refusal::VersionMismatch
             | Refusal::Invalid { .. }

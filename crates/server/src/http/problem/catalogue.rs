@@ -35,6 +35,8 @@ pub enum Sort {
     NotEmpty,
     /// The installation depends on it.
     BuiltIn,
+    /// A one-time link was opened before, or has ended.
+    LinkEnded,
     /// `If-Match` names another version.
     VersionMismatch,
     /// The body is too large.
@@ -97,7 +99,7 @@ const fn entry(
 }
 
 /// Every problem that the API answers, by status.
-pub const PROBLEMS: [Entry; 31] = [
+pub const PROBLEMS: [Entry; 32] = [
     entry(
         Sort::Malformed,
         StatusCode::BAD_REQUEST,
@@ -261,6 +263,14 @@ pub const PROBLEMS: [Entry; 31] = [
         "built-in",
         "Built in",
         "The installation depends on it, so it cannot be changed like this.",
+    ),
+    entry(
+        Sort::LinkEnded,
+        StatusCode::GONE,
+        "link-ended",
+        "Link ended",
+        "The one-time link was opened before, has expired, or its token has ended. Who meets this \
+         at the first opening tells the sender: somebody else has read the secret.",
     ),
     entry(
         Sort::VersionMismatch,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use counterfoil_authority::authority::Delivery;
 use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::service::Services;
 use serde::{Deserialize, Deserializer};
@@ -74,15 +75,6 @@ impl<'de> Deserialize<'de> for Document {
 
 /// How the secret reaches its owner.
 pub(super) type DeliveryWord = Parsed<Delivery>;
-
-/// How the secret reaches its owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// In the answer.
-    Response,
-    /// By a one-time link.
-    Link,
-}
 
 impl Word for Delivery {
     const NAME: &'static str = "Delivery";

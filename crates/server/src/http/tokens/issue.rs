@@ -1,33 +1,37 @@
 //! Issuing: what may be said of a new token, read into what the authority decides on.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use counterfoil_authority::authority::{Expiry, IssueRequest};
+use counterfoil_authority::authority::{Answered, Delivery, Expiry, IssueRequest, Replay};
 use counterfoil_authority::clock::DayEdge;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::policy::LIFETIME_SECONDS_MAX;
+use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::service::Services;
-use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes};
+use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes, Token};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::TokenBody;
 use super::fields::{
-    Delivery, DeliveryWord, Document, GenericData, ServiceChoices, check_count, chosen, text,
+    DeliveryWord, Document, GenericData, ServiceChoices, check_count, chosen, text,
 };
-use super::{TokenBody, answer, replay};
 use crate::http::body::Payload;
 use crate::http::caller::Authenticated;
+use crate::http::links::link_url;
 use crate::http::precondition::IdempotencyKey;
-use crate::http::problem::{Problem, Sort};
+use crate::http::problem::Problem;
 use crate::http::query::{At, instant};
 use crate::http::responses::Acts;
 use crate::http::state::AppState;
 use crate::http::wire::{
     Change, DoorList, KindWord, Labels, LineWord, NetworkList, ParagraphsWord, ScopeList,
-    SecretWord, ServiceWord, UserWord, WhenWord, present,
+    SecretWord, ServiceWord, UserWord, WhenWord, json_bytes, present, time,
 };
 
 /// A token with its secret, shown this once.
@@ -37,6 +41,48 @@ pub struct TokenIssued {
     pub token: TokenBody,
     /// Its secret in clear.
     pub secret: String,
+}
+
+/// A token whose secret a one-time link delivers.
+#[derive(Serialize, ToSchema)]
+pub struct TokenLinked {
+    /// The token. It has no secret before the link is opened.
+    pub token: TokenBody,
+    /// The link, for the person whose token it is: the secret stands behind the `#`, so that no
+    /// server and no scanner sees it before the person acts.
+    pub link: String,
+    /// Until when it can be opened.
+    pub link_expires_at: String,
+}
+
+/// What issuing answers: the secret, or a link to it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum TokenHanded {
+    /// With the secret.
+    Issued(TokenIssued),
+    /// With a link.
+    Linked(TokenLinked),
+}
+
+impl TokenHanded {
+    fn of(state: &AppState, token: &Token, secret: &ClearSecret) -> Self {
+        let body = TokenBody::of(token, token.created_at);
+        if !state.authority.is_link(secret) {
+            return Self::Issued(TokenIssued { token: body, secret: secret.reveal().to_owned() });
+        }
+        let lifetime = state.authority.settings().link_lifetime_seconds;
+        Self::Linked(TokenLinked {
+            token: body,
+            link: link_url(&state.settings.public_url, secret),
+            link_expires_at: time(token.created_at.plus_seconds(lifetime)),
+        })
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        // Strings, numbers and JSON values cannot fail to be written.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
 }
 
 /// A token to issue.
@@ -89,7 +135,9 @@ pub struct TokenCreate {
     /// What every drawn token receives.
     #[schema(value_type = Option<Object>)]
     stamp: Option<Document>,
-    /// `response`; `link` is not available in this release.
+    /// `response`: the secret is in the answer. `link`: the answer holds a one-time link, and
+    /// the secret is made when it is opened. Unless given, a person who issues for somebody else
+    /// gets a link, and everybody else a secret.
     delivery: Option<DeliveryWord>,
     /// A self-chosen secret, where the service's policy allows one.
     secret: Option<SecretWord>,
@@ -124,10 +172,6 @@ impl TokenCreate {
     }
 
     async fn read(mut self, state: &AppState, realm: &RealmName) -> Result<IssueRequest, Problem> {
-        if self.delivery.as_ref().is_some_and(|delivery| delivery.0 == Delivery::Link) {
-            let why = "delivery: links come with a later release; use response";
-            return Err(Problem::new(Sort::NotAvailable, why).about("delivery"));
-        }
         let counts = self.kind.0 == Kind::RegistrationToken;
         for (name, given) in [("count", self.count.is_some()), ("stamp", self.stamp.is_some())] {
             if given && !counts {
@@ -174,11 +218,13 @@ impl TokenCreate {
             },
             unit: text(self.unit),
             secret: self.secret.map(|secret| secret.0),
+            delivery: self.delivery.map_or(Delivery::Default, |delivery| delivery.0),
         })
     }
 }
 
-/// Issues a token. Its secret is shown in this answer and never again.
+/// Issues a token. Its secret, or the link that delivers it, is shown in this answer and never
+/// again.
 #[utoipa::path(
     post, path = "/api/v1/realms/{realm}/tokens", tag = "tokens",
     params(
@@ -187,7 +233,10 @@ impl TokenCreate {
          description = "The same key and body give the same answer again"),
     ),
     request_body = TokenCreate,
-    responses((status = 201, description = "Issued", body = TokenIssued), Acts)
+    responses(
+        (status = 201, description = "Issued, with the secret or a link to it", body = TokenHanded),
+        Acts
+    )
 )]
 pub async fn token_issue(
     State(state): State<AppState>,
@@ -196,8 +245,17 @@ pub async fn token_issue(
     idempotency: IdempotencyKey,
     Payload { value, bytes }: Payload<TokenCreate>,
 ) -> Result<Response, Problem> {
-    let replay = replay(idempotency, &bytes);
+    let (key, rendering) = (idempotency.over(&bytes), state.clone());
+    let replay = key.map(|(key, fingerprint)| Replay {
+        key,
+        fingerprint,
+        render: Arc::new(move |token, secret| TokenHanded::of(&rendering, token, secret).bytes()),
+    });
     let request = value.read(&state, &realm).await?;
     let answered = state.authority.issue(&caller, &realm, request, replay).await?;
-    Ok(answer(StatusCode::CREATED, answered))
+    let bytes = match answered {
+        Answered::Fresh { token, secret } => TokenHanded::of(&state, &token, &secret).bytes(),
+        Answered::Replayed(bytes) => bytes,
+    };
+    Ok(json_bytes(StatusCode::CREATED, bytes))
 }

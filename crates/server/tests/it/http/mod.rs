@@ -6,6 +6,7 @@ mod document;
 mod events;
 mod grants;
 mod groups;
+mod links;
 mod oauth_down;
 mod operation;
 mod possession;

@@ -130,6 +130,11 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     let issued = act("POST", "tokens", issue, 201).await;
     let token = format!("tokens/{}", issued["token"]["id"].as_str().unwrap());
     act("PATCH", &token, json!({ "name": "phone" }), 200).await;
+    let by_link = json!({ "kind": "service_token", "user": "bob", "service": "git",
+        "delivery": "link" });
+    let linked = act("POST", "tokens", by_link, 201).await;
+    let open = json!({ "link": linked["link"] });
+    act("POST", "/api/v1/links/open", open, 200).await;
     for switch in ["rotate", "disable", "enable", "lock", "unlock", "revoke"] {
         act("POST", &format!("{token}/{switch}"), Value::Null, 200).await;
     }
@@ -154,7 +159,7 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     act("POST", &format!("{path}/revoke"), json!({ "cascade": true }), 200).await;
     act("DELETE", "users/bob", Value::Null, 204).await;
     let events = world.get(&format!("{R}/events?kind=token.issued&subject=user:bob")).await;
-    assert_eq!(events.expect(200)["items"].as_array().unwrap().len(), 1);
+    assert_eq!(events.expect(200)["items"].as_array().unwrap().len(), 2);
     let question = json!({ "token": alice.secret });
     drill(&world, &store, &alice.gate, &request("POST", "verify", question, 200)).await;
     let questions = json!({ "requests": [{ "token": alice.secret }] });

@@ -142,7 +142,6 @@ async fn an_end_is_given_as_instant_date_lifetime_never_or_by_policy() {
     ] {
         assert_eq!(issue(more.clone()).await.refused(422, "invalid")["field"], field, "{more}");
     }
-    issue(json!({ "delivery": "link" })).await.refused(422, "not-available");
 }
 
 #[tokio::test]

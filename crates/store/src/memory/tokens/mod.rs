@@ -17,9 +17,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
-    ActiveLimit, Consumed, Issued, Page, PageRequest, Record, Rehash, Rotated, TokenChange,
-    TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
-    Updated, UsageDelta,
+    ActiveLimit, Consumed, Idempotency, Issued, Page, PageRequest, Record, Rehash, Rotated,
+    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
+    Unavailable, Updated, UsageDelta,
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
@@ -32,7 +32,7 @@ pub(super) use enrolment::Families;
 
 impl Held {
     /// The token as the contract shows it, with what may be known of its secrets.
-    fn shown(&self) -> Token {
+    pub(super) fn shown(&self) -> Token {
         let mut facts: Vec<_> = self.secrets.iter().map(|secret| secret.facts.clone()).collect();
         facts.sort_by_key(|facts| (facts.slot, std::cmp::Reverse(facts.created_at)));
         Token { secrets: facts, ..self.token.clone() }
@@ -45,7 +45,7 @@ impl Held {
 
 impl State {
     /// Whether the id, the row or the hash of a secret is taken.
-    fn secret_is_taken(&self, secret: &StoredSecret) -> bool {
+    pub(super) fn secret_is_taken(&self, secret: &StoredSecret) -> bool {
         let bytes = codec::hash_bytes(&secret.hash);
         let same = |other: &StoredSecret| {
             other.found_by_hash && secret.found_by_hash && codec::hash_bytes(&other.hash) == bytes
@@ -70,7 +70,20 @@ impl State {
 
     /// Issues a token whose request is known to be new.
     pub(super) fn admit(&mut self, issue: &TokenIssue) -> Issued {
-        let TokenIssue { token, secret, limits, .. } = issue;
+        let TokenIssue { token, secret, limits, idempotency, event } = issue;
+        self.arrive(token, Some(secret), limits, idempotency.as_ref(), event)
+    }
+
+    /// Stores a new token with its secret, if it has one yet.
+    pub(super) fn arrive(
+        &mut self,
+        token: &Token,
+        secret: Option<&StoredSecret>,
+        limits: &[ActiveLimit],
+        idempotency: Option<&Idempotency>,
+        event: &Event,
+    ) -> Issued {
+        let slow = secret.is_some_and(|secret| matches!(secret.hash, SecretHash::Slow { .. }));
         if !self.owner_exists(token) {
             return Issued::OwnerGone;
         }
@@ -79,7 +92,7 @@ impl State {
         }
         let mut victims = BTreeSet::new();
         for limit in limits {
-            if limit.slow_only && matches!(secret.hash, SecretHash::Keyed { .. }) {
+            if limit.slow_only && !slow {
                 continue;
             }
             let held = self.held(token, limit, token.created_at);
@@ -89,20 +102,21 @@ impl State {
             }
             victims.extend(held.into_iter().take(excess));
         }
-        if self.tokens.contains_key(&token.id) || self.secret_is_taken(secret) {
+        let known = secret.is_some_and(|secret| self.secret_is_taken(secret));
+        if known || self.tokens.contains_key(&token.id) {
             return Issued::Collision;
         }
         let held = Held {
             token: Token { revocation: None, secrets: Vec::new(), ..token.clone() },
-            secrets: vec![secret.clone()],
+            secrets: secret.cloned().into_iter().collect(),
         };
         let shown = held.shown();
         self.tokens.insert(token.id, held);
         self.tell_end(&shown);
         let replaced: Vec<TokenId> = victims.into_iter().map(|(_, id)| id).collect();
-        self.replace(&replaced, token.created_at, &issue.event);
-        self.keep(issue.idempotency.as_ref(), &shown);
-        self.record(&issue.event);
+        self.replace(&replaced, token.created_at, event);
+        self.keep(idempotency, &shown);
+        self.record(event);
         Issued::Done { token: shown, replaced }
     }
 

@@ -1,0 +1,170 @@
+//! One-time links: who gets one instead of a secret, and what opening it does.
+//!
+//! Invariant: the secret behind a link does not exist before it is opened. What an issuer, a
+//! mail server or a backup could keep of it is the link, and whoever opens it first is seen.
+
+use super::issue::Drafted;
+use super::{Answered, Authority, Delivery, IssueRequest};
+use crate::caller::{Caller, RequestContext};
+use crate::clock::{NoEntropy, Timestamp};
+use crate::event::Origin;
+use crate::kind::Kind;
+use crate::policy::EffectivePolicy;
+use crate::refusal::{Refusal, Thing};
+use crate::secret::{ClearSecret, Shape};
+use crate::secret_hash::{SecretHash, keyed_hash};
+use crate::store::{
+    Issued, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, TokenIssue, Unavailable,
+};
+use crate::token::Token;
+
+/// Draws of a new secret before giving up: a collision of 120 random bits is a broken generator.
+const SECRET_ATTEMPTS: usize = 3;
+
+/// Whether a new token's secret is delivered by a link.
+pub(super) fn is_by_link(
+    policies: &[&EffectivePolicy],
+    caller: &Caller,
+    request: &IssueRequest,
+    own: bool,
+) -> Result<bool, Refusal> {
+    let chosen = request.secret.is_some();
+    let for_another = caller.subject.user().is_some() && !own;
+    let shown = policies.iter().all(|policy| policy.show_to_issuer);
+    match request.delivery {
+        Delivery::Link if chosen => {
+            Err(Refusal::invalid("delivery", "a secret that was chosen needs no link"))
+        }
+        Delivery::Link => Ok(true),
+        Delivery::Response if for_another && !shown => Err(Refusal::Policy(
+            "who issues for somebody else gets a link for that person (show_to_issuer)".into(),
+        )),
+        Delivery::Response => Ok(false),
+        Delivery::Default => Ok(for_another && !shown && !chosen),
+    }
+}
+
+impl Authority {
+    /// Whether a text is the clear text of a one-time link.
+    pub fn is_link(&self, secret: &ClearSecret) -> bool {
+        matches!(self.shape(secret.reveal()), Shape::Prefixed { kind: Kind::Link, .. })
+    }
+
+    /// Stores a token with its secret or, if that is a link's, with the link.
+    pub(super) async fn store_issue(
+        &self,
+        issue: TokenIssue,
+        secret: &ClearSecret,
+    ) -> Result<Issued, Refusal> {
+        let Shape::Prefixed { kind: Kind::Link, id } = self.shape(secret.reveal()) else {
+            return Ok(self.store.token_issue(issue).await?);
+        };
+        let TokenIssue { token, secret, limits, idempotency, event } = issue;
+        let link = Link {
+            id,
+            realm: token.realm.clone(),
+            token: token.id,
+            created_at: token.created_at,
+            expires_at: token.created_at.plus_seconds(self.settings.link_lifetime_seconds),
+            hash: secret.hash,
+            opened_at: None,
+        };
+        let event = event.with_detail(serde_json::json!({ "delivery": "link" }));
+        let issue = LinkIssue { token, link, limits, idempotency, event };
+        Ok(self.store.link_issue(issue).await?)
+    }
+
+    /// Opens a one-time link: makes the secret of its token, this once.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`] for whatever was never a link of ours; [`Refusal::LinkEnded`] to
+    /// who holds the right one too late. The second opening raises the event `link.reopened`:
+    /// somebody has read what was meant for another.
+    pub async fn open_link(
+        &self,
+        presented: &ClearSecret,
+        context: RequestContext,
+    ) -> Result<Answered, Refusal> {
+        let now = self.now();
+        let origin = Origin { actor: "holder".into(), ..Origin::anonymous(context) };
+        let Some(link) = self.proved_link(presented).await? else {
+            if let Some(source) = origin.source {
+                self.throttle.failed(source, None, None, now);
+            }
+            return Err(Refusal::NotFound(Thing::Link));
+        };
+        let Some(token) = self.store.token_find(&link.realm, link.token).await? else {
+            return self.refuse_link(&link, LinkEnd::TokenEnded, &origin, now);
+        };
+        if link.opened_at.is_some() {
+            return self.refuse_link(&link, LinkEnd::Opened, &origin, now);
+        }
+        for _ in 0..SECRET_ATTEMPTS {
+            let (form, _) = self.rotation_policy(&token).await?;
+            let Drafted(clear, secret) = self.generated(form, token.kind, token.id, now)?;
+            let event = self.opening_event("link.opened", &link, &token, &origin, now)?;
+            let open = LinkOpen {
+                id: link.id,
+                token: token.id,
+                realm: link.realm.clone(),
+                secret,
+                at: now,
+                event,
+            };
+            match self.store.link_open(open).await? {
+                LinkOpened::Done(token) => return Ok(Answered::Fresh { token, secret: clear }),
+                LinkOpened::Refused(end) => return self.refuse_link(&link, end, &origin, now),
+                LinkOpened::Collision => {}
+            }
+        }
+        Err(Refusal::NoEntropy(NoEntropy))
+    }
+
+    /// The link whose clear text this is.
+    async fn proved_link(&self, presented: &ClearSecret) -> Result<Option<Link>, Unavailable> {
+        let Shape::Prefixed { kind: Kind::Link, id } = self.shape(presented.reveal()) else {
+            return Ok(None);
+        };
+        let keys = self.keys();
+        let proves = |link: &Link| match &link.hash {
+            SecretHash::Keyed { pepper, mac } => keys
+                .pepper_by_id(*pepper)
+                .is_some_and(|key| keyed_hash(key, presented.reveal()) == *mac),
+            SecretHash::Slow { .. } => false,
+        };
+        Ok(self.store.link_find(id).await?.filter(proves))
+    }
+
+    fn opening_event(
+        &self,
+        kind: &'static str,
+        link: &Link,
+        token: &Token,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<crate::event::Event, NoEntropy> {
+        let event = self.event(kind, &link.realm, origin, now)?.with_token(token.id);
+        let detail = serde_json::json!({ "link": link.id.as_str() });
+        Ok(event.with_subject(token.owner.actor()).with_detail(detail))
+    }
+
+    /// Records who came too late, and says why to them: they hold the right link.
+    fn refuse_link(
+        &self,
+        link: &Link,
+        end: LinkEnd,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Answered, Refusal> {
+        let kind = match end {
+            LinkEnd::Opened => "link.reopened",
+            LinkEnd::Expired | LinkEnd::TokenEnded => "link.refused",
+        };
+        let detail = serde_json::json!({ "link": link.id.as_str() });
+        let event = self.event(kind, &link.realm, origin, now)?;
+        let event = event.with_token(link.token).with_reason(end.name()).with_detail(detail);
+        self.record_refusal(event.refused());
+        Err(Refusal::LinkEnded(end))
+    }
+}

@@ -1,0 +1,3 @@
+//! Doors that speak as other products do, each in a file of its own, over the same authority.
+
+pub mod sentinel;
