@@ -83,7 +83,7 @@ pub struct OauthError {
     description: String,
     more: Map<String, Value>,
     /// Already written elsewhere: a realm that does not exist, a body that is too large.
-    problem: Option<Problem>,
+    problem: Option<Box<Problem>>,
 }
 
 impl OauthError {
@@ -109,7 +109,7 @@ impl OauthError {
 impl IntoResponse for OauthError {
     fn into_response(self) -> Response {
         if let Some(problem) = self.problem {
-            return problem.into_response();
+            return (*problem).into_response();
         }
         let (word, status) = self.code.parts();
         let mut document = self.more;
@@ -139,7 +139,7 @@ impl From<Problem> for OauthError {
             _ => ErrorCode::InvalidRequest,
         };
         let kept = code != ErrorCode::TemporarilyUnavailable;
-        Self { problem: kept.then_some(problem), ..Self::new(code, "try again") }
+        Self { problem: kept.then(|| Box::new(problem)), ..Self::new(code, "try again") }
     }
 }
 

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::authority::{Drawn, EnrolAnswer, EnrolRequest, RenderEnrolment};
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::enrolment::DeviceFacts;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::Refusal;
@@ -184,7 +185,7 @@ fn client(
         if method == "none" {
             body.insert("refresh_token".to_owned(), json!(secret.reveal()));
         } else {
-            let ends = token.validity.expires_at().map_or(0, |end| end.seconds());
+            let ends = token.validity.expires_at().map_or(0, Timestamp::seconds);
             body.insert("client_secret".to_owned(), json!(secret.reveal()));
             body.insert("client_secret_expires_at".to_owned(), json!(ends));
         }
