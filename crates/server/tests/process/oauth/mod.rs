@@ -16,7 +16,7 @@ const DOOR: &str = "/realms/main/protocol/openid-connect";
 
 /// A text as a form has it.
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// A form with these parameters.
