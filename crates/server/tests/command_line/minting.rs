@@ -32,13 +32,13 @@ fn a_hundred_names_get_a_hundred_tokens_and_a_second_run_changes_nothing() {
 
     let again = site.ask(words, "");
     assert!(again.stderr.contains("0 minted, 100 were there already"), "{}", again.stderr);
-    // A file that was lost is written again from the same answer.
-    let lost = site.world.path("env").join("ws-007.env");
-    let before = fs::read_to_string(&lost).unwrap();
-    fs::remove_file(&lost).unwrap();
+    // A file that was gone is written again from the same answer.
+    let gone = site.world.path("env").join("ws-007.env");
+    let before = fs::read_to_string(&gone).unwrap();
+    fs::remove_file(&gone).unwrap();
     let third = site.ask(words, "");
     assert!(third.stderr.contains("1 minted, 99 were there already"), "{}", third.stderr);
-    assert_eq!(fs::read_to_string(&lost).unwrap(), before);
+    assert_eq!(fs::read_to_string(&gone).unwrap(), before);
 
     let sheet = site.done("token sheet fleet");
     assert_eq!(sheet.lines().count(), 101);

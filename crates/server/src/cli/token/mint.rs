@@ -9,6 +9,7 @@ mod sheet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use indicatif::{ProgressBar, ProgressStyle};
 use qrcode::QrCode;
 use qrcode::render::svg;
@@ -108,8 +109,8 @@ fn key_of(batch: &str, body: &Value) -> String {
     digest.update(b"\n");
     digest.update(body.to_string().as_bytes());
     let bytes: [u8; 32] = digest.finalize().into();
-    let text = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("mint-{text}")
+    let (head, _) = bytes.split_at(16);
+    format!("mint-{}", HEXLOWER.encode(head))
 }
 
 fn body_of(args: &MintArgs, batch: &str, named: &Named) -> Value {
@@ -161,7 +162,7 @@ pub(super) async fn run(args: &MintArgs) -> Result<(), Failure> {
             done += 1;
         } else {
             let fresh = mint(&api, args, &batch, named, &known).await;
-            let fresh = fresh.map_err(|failure| so_far(failure, &named.name, minted.len()))?;
+            let fresh = fresh.map_err(|failure| so_far(&failure, &named.name, minted.len()))?;
             places.write(&fresh, api.base())?;
             minted.push(fresh);
         }
@@ -215,7 +216,7 @@ async fn mint(
 }
 
 /// A failure in the middle, and what can be done about it.
-fn so_far(failure: Failure, name: &str, minted: usize) -> Failure {
+fn so_far(failure: &Failure, name: &str, minted: usize) -> Failure {
     let text =
         format!("{name}: {failure}\n  {minted} were minted; run it again to go on from here");
     match failure {

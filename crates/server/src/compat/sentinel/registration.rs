@@ -184,12 +184,11 @@ const fn status(state: State) -> &'static str {
 /// What is to be issued.
 async fn draft(asked: &Asked, caller: &Caller, fields: &Fields) -> Result<IssueRequest, Fault> {
     let now = asked.state.authority.now();
-    let ends = match end(asked, fields, now).await? {
-        Some(end) => end,
-        None => {
-            let days = asked.state.settings.sentinel_validity_days_max;
-            dates::end_of_day(now, days, &zone(asked).await?)?
-        }
+    let ends = if let Some(end) = end(asked, fields, now).await? {
+        end
+    } else {
+        let days = asked.state.settings.sentinel_validity_days_max;
+        dates::end_of_day(now, days, &zone(asked).await?)?
     };
     let named = identifier(fields)?;
     let unit = unit_of(asked, fields).await?.or_else(|| implied(caller, asked));

@@ -117,7 +117,9 @@ impl Serialize for Rooted<'_> {
 
 fn element(out: &mut String, name: &str, node: &Node) {
     if let Node::List(items) = node {
-        items.iter().for_each(|item| element(out, name, item));
+        for item in items {
+            element(out, name, item);
+        }
         return;
     }
     // Writing to a string cannot fail.
@@ -127,7 +129,9 @@ fn element(out: &mut String, name: &str, node: &Node) {
         Node::Number(number) => write!(out, "{number}"),
         Node::Flag(flag) => write!(out, "{flag}"),
         Node::Object(fields) => {
-            fields.iter().for_each(|(name, node)| element(out, name, node));
+            for (name, node) in fields {
+                element(out, name, node);
+            }
             Ok(())
         }
         Node::List(_) => Ok(()),

@@ -38,15 +38,15 @@ pub(super) fn read(shown: &str, bytes: &[u8]) -> Result<Vec<Named>, Failure> {
         let record = record.map_err(|error| unreadable(shown, &error))?;
         let line = record.position().map_or(0, |position| line_of(bytes, position));
         let at = |why: &str| Failure::about(format!("{shown}: line {line}"), why);
-        let named = named(&columns, &record).map_err(|why| at(&why))?;
+        let read = named(&columns, &record).map_err(|why| at(&why))?;
         // Two files that differ by case alone are one on many disks.
-        if let Some(first) = lines.insert(named.name.to_lowercase(), line) {
-            return Err(at(&format!("the name `{}` stands in line {first} already", named.name)));
+        if let Some(first) = lines.insert(read.name.to_lowercase(), line) {
+            return Err(at(&format!("the name `{}` stands in line {first} already", read.name)));
         }
         if names.len() == NAMES_MAX {
             return Err(at(&format!("at most {NAMES_MAX} names at once")));
         }
-        names.push(named);
+        names.push(read);
     }
     if names.is_empty() {
         return Err(Failure::about(shown, "holds no names"));

@@ -99,13 +99,11 @@ pub(in crate::cli::token) async fn run(args: &SheetArgs) -> Result<(), Failure> 
         return Ok(());
     }
     let bytes = written(&lines)?;
-    match &args.out {
-        Some(path) => store(path, &bytes),
-        None => {
-            print::raw(&String::from_utf8_lossy(&bytes));
-            Ok(())
-        }
+    if let Some(path) = &args.out {
+        return store(path, &bytes);
     }
+    print::raw(&String::from_utf8_lossy(&bytes));
+    Ok(())
 }
 
 /// Writes a file that is not there yet.
