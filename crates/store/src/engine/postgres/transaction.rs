@@ -58,6 +58,11 @@ impl<'s> Open<'s> {
         Self::begun(session, BEGIN_READ)
     }
 
+    /// Runs statements inside a transaction that somebody else has begun and will end.
+    pub(super) fn within(session: &'s Session) -> Self {
+        Self { session, ahead: VecDeque::new(), beginning: None, id: None }
+    }
+
     fn begun(session: &'s Session, sql: &'static str) -> Self {
         let mut beginning: Sent<'s, _> = Box::pin(session.client.simple_query(sql));
         let beginning = match send(&mut beginning) {
@@ -124,7 +129,8 @@ impl<'s> Open<'s> {
         }
     }
 
-    async fn begun_for_certain(&mut self) -> Result<(), Failure> {
+    /// Waits until the transaction has begun and its number is known.
+    pub(super) async fn begun_for_certain(&mut self) -> Result<(), Failure> {
         let Some(beginning) = self.beginning.take() else { return Ok(()) };
         let said = beginning.await.map_err(failure)?;
         self.id = said.iter().find_map(|message| match message {
@@ -135,7 +141,7 @@ impl<'s> Open<'s> {
     }
 
     /// Waits for the answers to all that was sent ahead.
-    async fn catch_up(&mut self) -> Result<(), Failure> {
+    pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
         self.begun_for_certain().await?;
         while let Some(sent) = self.ahead.pop_front() {
             sent.await.map_err(failure)?;
