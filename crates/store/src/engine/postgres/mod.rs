@@ -11,6 +11,7 @@
 mod address;
 mod failure;
 mod hosts;
+mod kept;
 mod migrating;
 mod pool;
 mod session;

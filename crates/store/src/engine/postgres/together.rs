@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
+use super::kept::Kept;
 use super::session::Session;
 use super::transaction::Open;
 use super::writing::{Run, before, patience};
@@ -184,7 +185,8 @@ async fn side_by_side(
     session: &Session,
     works: &[Arc<dyn Work>],
 ) -> Result<Vec<Change>, Failure> {
-    let running = works.iter().map(|work| Box::pin(share(session, &**work)) as _).collect();
+    let kept = Kept::default();
+    let running = works.iter().map(|work| Box::pin(share(session, &kept, &**work)) as _).collect();
     let (begun, ended) = tokio::join!(open.begun_for_certain(), all(running));
     begun?;
     let mut changes = Vec::new();
@@ -201,8 +203,8 @@ async fn side_by_side(
 }
 
 /// One operation's share of a transaction, until all of it is answered.
-async fn share(session: &Session, work: &dyn Work) -> Result<Vec<Change>, Failure> {
-    let mut open = Open::within(session);
+async fn share(session: &Session, kept: &Kept, work: &dyn Work) -> Result<Vec<Change>, Failure> {
+    let mut open = Open::within(session, kept);
     let mut tx = Transaction::new(&mut open);
     work.run(&mut tx).await?;
     if tx.is_undone() {

@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use tokio_postgres::{Error, SimpleQueryMessage, Statement};
 
 use super::failure::{failure, is_lost_connection};
+use super::kept::Kept;
 use super::session::Session;
 use crate::engine::{Asked, Connection, Failure, Row, Value};
 
@@ -45,6 +46,8 @@ pub(super) struct Open<'s> {
     beginning: Option<Sent<'s, Vec<SimpleQueryMessage>>>,
     /// The number of the transaction, once the server has told it.
     id: Option<String>,
+    /// What others in the same transaction hold in place.
+    kept: Option<&'s Kept>,
 }
 
 impl<'s> Open<'s> {
@@ -59,8 +62,8 @@ impl<'s> Open<'s> {
     }
 
     /// Runs statements inside a transaction that somebody else has begun and will end.
-    pub(super) fn within(session: &'s Session) -> Self {
-        Self { session, ahead: VecDeque::new(), beginning: None, id: None }
+    pub(super) fn within(session: &'s Session, kept: &'s Kept) -> Self {
+        Self { session, ahead: VecDeque::new(), beginning: None, id: None, kept: Some(kept) }
     }
 
     fn begun(session: &'s Session, sql: &'static str) -> Self {
@@ -69,7 +72,7 @@ impl<'s> Open<'s> {
             None => beginning,
             Some(said) => Box::pin(std::future::ready(said)),
         };
-        Self { session, ahead: VecDeque::new(), beginning: Some(beginning), id: None }
+        Self { session, ahead: VecDeque::new(), beginning: Some(beginning), id: None, kept: None }
     }
 
     /// The number of the transaction, if it has one that is known.
@@ -222,7 +225,11 @@ impl Connection for Open<'_> {
         session.counters.round_trip();
         let mut sent = Vec::with_capacity(asked.len());
         for (one, statement) in asked.iter().zip(&statements) {
-            let mut query = Box::pin(session.query(statement, &one.values));
+            let query = session.query(statement, &one.values);
+            let mut query = match self.kept {
+                Some(kept) => kept.ask(one, query),
+                None => Box::pin(query),
+            };
             let said = send(&mut query);
             sent.push((query, said));
         }

@@ -16,8 +16,8 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::Inner;
 use super::failure::is_demoted;
-use super::session::Session;
 use super::pool::Taken;
+use super::session::Session;
 use super::transaction::{Ending, Open};
 use crate::engine::{Failure, Source, Transaction, Work};
 
