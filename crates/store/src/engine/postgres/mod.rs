@@ -3,6 +3,8 @@
 //! - A transaction that writes has a session to itself, runs at READ COMMITTED
 //!   and takes its turn at the rows it decides on (docs/decisions/0015). It is
 //!   repeated as a whole when the database asks for it.
+//! - Operations that meet no others share transactions when they come at the
+//!   same time, and so a commit.
 //! - A point read is one statement and one round trip, on a session that many
 //!   share. A scan sees one state of the database and has a session to itself.
 //! - Every wait has an end: a database that is blocked or frozen is unavailable
