@@ -140,6 +140,21 @@ impl SqlStore {
         task.outcome()
     }
 
+    /// Runs an operation that writes and meets no others; see [`Engine::write_together`].
+    pub(crate) async fn write_together<P, T>(
+        &self,
+        parameters: P,
+        operation: Operation<P, T>,
+    ) -> Result<T, Unavailable>
+    where
+        P: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let task = Task::new(parameters, operation);
+        self.engine.write_together(Arc::clone(&task) as _).await?;
+        task.outcome()
+    }
+
     async fn read<P, T>(
         &self,
         reach: Reach,

@@ -141,6 +141,12 @@ pub(crate) trait Engine: Send + Sync {
     /// Runs `work` in a transaction that may write, and returns when it is durable and the
     /// listeners know of its changes.
     async fn write(&self, work: Arc<dyn Work>) -> Result<(), Unavailable>;
+    /// The same for `work` that meets no others: it inserts rows whose keys nobody else draws, and
+    /// locks rows in a way that keeps out only their removal. An engine may let such operations
+    /// share a transaction; none of them takes another one along.
+    async fn write_together(&self, work: Arc<dyn Work>) -> Result<(), Unavailable> {
+        self.write(work).await
+    }
     /// Runs `work` on one consistent state of the database.
     async fn read(&self, work: Arc<dyn Work>, reach: Reach) -> Result<(), Unavailable>;
     /// Prepares each text without running it; the first that is refused is the error.

@@ -151,7 +151,7 @@ pub(crate) struct Inconsistent {
 /// One row, read from left to right.
 ///
 /// Each getter takes the next column; its name serves only to say where a row is wrong.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Row(std::vec::IntoIter<Value<'static>>);
 
 impl Row {

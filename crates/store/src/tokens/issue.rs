@@ -42,6 +42,12 @@ and    ($7 = 0 or exists (
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] = &[HELD];
 
+/// Whether no other operation can decide on, or wait for, what this one reads and writes: nothing
+/// is counted, its keys are drawn at random, and no caller can have chosen the same one twice.
+pub(super) fn meets_nobody(issue: &TokenIssue) -> bool {
+    issue.limits.is_empty() && issue.idempotency.is_none()
+}
+
 /// Issues a token, or answers as before.
 pub(super) async fn issue(tx: &mut Transaction<'_>, issue: &TokenIssue) -> Result<Issued, Failure> {
     once(tx, &Arrival::of(issue)).await

@@ -62,7 +62,11 @@ pub(crate) fn statements() -> Vec<&'static str> {
 #[async_trait]
 impl TokenStore for SqlStore {
     async fn token_issue(&self, issue: TokenIssue) -> Result<Issued, Unavailable> {
-        self.write(issue, |tx, issue| Box::pin(issue::issue(tx, issue))).await
+        if issue::meets_nobody(&issue) {
+            self.write_together(issue, |tx, issue| Box::pin(issue::issue(tx, issue))).await
+        } else {
+            self.write(issue, |tx, issue| Box::pin(issue::issue(tx, issue))).await
+        }
     }
 
     async fn token_find(

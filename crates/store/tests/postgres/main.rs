@@ -23,3 +23,4 @@ mod promises;
 mod proxy;
 mod schema;
 mod tls;
+mod together;

@@ -3,6 +3,8 @@
 //! - A transaction that writes has a session to itself, runs at READ COMMITTED
 //!   and takes its turn at the rows it decides on (docs/decisions/0015). It is
 //!   repeated as a whole when the database asks for it.
+//! - Operations that meet no others share transactions when they come at the
+//!   same time, and so a commit.
 //! - A point read is one statement and one round trip, on a session that many
 //!   share. A scan sees one state of the database and has a session to itself.
 //! - Every wait has an end: a database that is blocked or frozen is unavailable
@@ -11,10 +13,12 @@
 mod address;
 mod failure;
 mod hosts;
+mod kept;
 mod migrating;
 mod pool;
 mod session;
 mod tls;
+mod together;
 mod transaction;
 mod value;
 mod words;
@@ -22,6 +26,7 @@ mod writing;
 
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -35,8 +40,9 @@ use tokio::time::timeout;
 use self::failure::failure as failure_of;
 use self::hosts::Hosts;
 use self::pool::{Lanes, Pool};
+use self::together::Company;
 use self::transaction::{Open, Shared};
-use self::writing::Late;
+use self::writing::{Late, patience};
 use super::{Engine, Failure, Figures, Listeners, Reach, Transaction, Work};
 use crate::migrate::Expected;
 use crate::{BackupProgress, OpenError};
@@ -76,6 +82,8 @@ pub(crate) struct Connecting<'a> {
 pub(crate) struct Counters {
     waiting: AtomicU64,
     commits: AtomicU64,
+    operations: AtomicU64,
+    batch_max: AtomicU64,
     failed_commits: AtomicU64,
     round_trips: AtomicU64,
     connections: AtomicU64,
@@ -86,8 +94,10 @@ impl Counters {
         self.round_trips.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn committed(&self) {
+    fn committed(&self, operations: usize) {
         self.commits.fetch_add(1, Ordering::Relaxed);
+        self.operations.fetch_add(operations as u64, Ordering::Relaxed);
+        self.batch_max.fetch_max(operations as u64, Ordering::Relaxed);
     }
 
     fn failed_commit(&self) {
@@ -111,6 +121,7 @@ struct Inner {
     /// For the change log alone: it is read in time however busy the others are.
     feed: Lanes,
     scans: Semaphore,
+    company: Company,
     listeners: Listeners,
     jitter: AtomicU64,
     counters: Arc<Counters>,
@@ -139,6 +150,7 @@ impl Postgres {
             feed: Lanes::new(Arc::clone(&hosts), 1),
             hosts,
             scans: Semaphore::new(SCANS_MAX),
+            company: Company::default(),
             listeners,
             jitter: AtomicU64::new(connecting.jitter),
             counters,
@@ -243,11 +255,15 @@ impl Engine for Postgres {
         // A task of its own: a caller who goes away must not leave a commit that nobody looks at.
         let task = tokio::spawn(async move {
             inner.counters.waiting.fetch_add(1, Ordering::Relaxed);
-            let outcome = inner.write(&*work).await;
+            let outcome = inner.write(&*work, pin!(patience())).await;
             inner.counters.waiting.fetch_sub(1, Ordering::Relaxed);
             outcome
         });
         task.await.map_err(Unavailable::new)?
+    }
+
+    async fn write_together(&self, work: Arc<dyn Work>) -> Result<(), Unavailable> {
+        self.0.write_in_company(work).await
     }
 
     async fn read(&self, work: Arc<dyn Work>, reach: Reach) -> Result<(), Unavailable> {
@@ -299,8 +315,8 @@ impl Engine for Postgres {
         Figures {
             waiting: read(&counters.waiting),
             commits: read(&counters.commits),
-            operations: read(&counters.commits),
-            batch_max: u64::from(read(&counters.commits) > 0),
+            operations: read(&counters.operations),
+            batch_max: read(&counters.batch_max),
             failed_commits: read(&counters.failed_commits),
             round_trips: read(&counters.round_trips),
             connections: read(&counters.connections),

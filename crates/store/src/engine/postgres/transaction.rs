@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use tokio_postgres::{Error, SimpleQueryMessage, Statement};
 
 use super::failure::{failure, is_lost_connection};
+use super::kept::Kept;
 use super::session::Session;
 use crate::engine::{Asked, Connection, Failure, Row, Value};
 
@@ -45,6 +46,8 @@ pub(super) struct Open<'s> {
     beginning: Option<Sent<'s, Vec<SimpleQueryMessage>>>,
     /// The number of the transaction, once the server has told it.
     id: Option<String>,
+    /// What others in the same transaction hold in place.
+    kept: Option<&'s Kept>,
 }
 
 impl<'s> Open<'s> {
@@ -58,13 +61,18 @@ impl<'s> Open<'s> {
         Self::begun(session, BEGIN_READ)
     }
 
+    /// Runs statements inside a transaction that somebody else has begun and will end.
+    pub(super) fn within(session: &'s Session, kept: &'s Kept) -> Self {
+        Self { session, ahead: VecDeque::new(), beginning: None, id: None, kept: Some(kept) }
+    }
+
     fn begun(session: &'s Session, sql: &'static str) -> Self {
         let mut beginning: Sent<'s, _> = Box::pin(session.client.simple_query(sql));
         let beginning = match send(&mut beginning) {
             None => beginning,
             Some(said) => Box::pin(std::future::ready(said)),
         };
-        Self { session, ahead: VecDeque::new(), beginning: Some(beginning), id: None }
+        Self { session, ahead: VecDeque::new(), beginning: Some(beginning), id: None, kept: None }
     }
 
     /// The number of the transaction, if it has one that is known.
@@ -124,7 +132,8 @@ impl<'s> Open<'s> {
         }
     }
 
-    async fn begun_for_certain(&mut self) -> Result<(), Failure> {
+    /// Waits until the transaction has begun and its number is known.
+    pub(super) async fn begun_for_certain(&mut self) -> Result<(), Failure> {
         let Some(beginning) = self.beginning.take() else { return Ok(()) };
         let said = beginning.await.map_err(failure)?;
         self.id = said.iter().find_map(|message| match message {
@@ -135,7 +144,7 @@ impl<'s> Open<'s> {
     }
 
     /// Waits for the answers to all that was sent ahead.
-    async fn catch_up(&mut self) -> Result<(), Failure> {
+    pub(super) async fn catch_up(&mut self) -> Result<(), Failure> {
         self.begun_for_certain().await?;
         while let Some(sent) = self.ahead.pop_front() {
             sent.await.map_err(failure)?;
@@ -216,7 +225,11 @@ impl Connection for Open<'_> {
         session.counters.round_trip();
         let mut sent = Vec::with_capacity(asked.len());
         for (one, statement) in asked.iter().zip(&statements) {
-            let mut query = Box::pin(session.query(statement, &one.values));
+            let query = session.query(statement, &one.values);
+            let mut query = match self.kept {
+                Some(kept) => kept.ask(one, query),
+                None => Box::pin(query),
+            };
             let said = send(&mut query);
             sent.push((query, said));
         }

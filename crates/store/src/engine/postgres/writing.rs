@@ -6,7 +6,7 @@
 //! transaction's number, on another connection, and only if it cannot tell either
 //! the caller hears that the outcome is unknown.
 
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::Inner;
 use super::failure::is_demoted;
+use super::pool::Taken;
 use super::session::Session;
 use super::transaction::{Ending, Open};
 use crate::engine::{Failure, Source, Transaction, Work};
@@ -51,7 +52,7 @@ struct Unconfirmed;
 pub(super) struct Late;
 
 /// What came of one run.
-enum Run {
+pub(super) enum Run {
     /// Durable, or taken back as the operation wished; this is what it changed.
     Done(Vec<Change>),
     /// The answer to the commit of this transaction did not come.
@@ -61,7 +62,7 @@ enum Run {
 }
 
 /// A transaction whose answer did not come, and the server it was put to.
-struct Lost {
+pub(super) struct Lost {
     id: String,
     timeline: String,
     life: String,
@@ -76,12 +77,15 @@ enum Fate {
 
 impl Inner {
     /// Runs an operation until it is durable, refused, or out of time.
-    pub(super) async fn write(&self, work: &dyn Work) -> Result<(), Unavailable> {
-        let mut patience = pin!(sleep(WRITE_WAIT));
+    pub(super) async fn write(
+        &self,
+        work: &dyn Work,
+        mut patience: Pin<&mut Sleep>,
+    ) -> Result<(), Unavailable> {
         let (mut runs, mut broken) = (0, 0);
         loop {
             let failure = match self.run(work, patience.as_mut()).await {
-                Ok(run) => match self.settle(run).await? {
+                Ok(run) => match self.settle(run, 1).await? {
                     None => return Ok(()),
                     Some(failure) => failure,
                 },
@@ -108,31 +112,51 @@ impl Inner {
         let mut tx = Transaction::new(&mut open);
         let said = before(patience, work.run(&mut tx)).await;
         let (undone, changes) = (tx.is_undone(), tx.into_changes());
-        let outcome = match said {
+        let said = said.map(|()| (!undone).then_some(changes));
+        let outcome = self.end(open, &taken.session, said).await;
+        self.let_go(taken, &outcome);
+        outcome
+    }
+
+    /// Ends a transaction as its operations wish: with their changes, or none if nothing of them
+    /// is to stay.
+    pub(super) async fn end(
+        &self,
+        mut open: Open<'_>,
+        session: &Session,
+        said: Result<Option<Vec<Change>>, Failure>,
+    ) -> Result<Run, Failure> {
+        match said {
             Err(Failure::Broken(why)) => Err(Failure::Broken(why)),
-            said if undone || said.is_err() => {
+            Ok(Some(changes)) => committed(&mut open, session, changes).await,
+            said => {
                 let ended = timeout(COMMIT_WAIT, open.rollback()).await;
                 let ended = ended.unwrap_or_else(|_| Err(Failure::Broken(Box::new(Late))));
                 // The error of the operation is the one that tells something.
                 said.and(ended).map(|()| Run::Done(Vec::new()))
             }
-            _ => committed(&mut open, &taken.session, changes).await,
-        };
-        drop(open);
-        match &outcome {
+        }
+    }
+
+    /// Keeps a session for the next one, unless what came of this run speaks against it.
+    pub(super) fn let_go(&self, taken: Taken, outcome: &Result<Run, Failure>) {
+        match outcome {
             Err(failure @ Failure::Broken(_)) => self.suspect(&taken.session, failure),
             Ok(Run::Lost { .. }) => self.pool.clear(),
             _ => self.pool.put_back(taken),
         }
-        outcome
     }
 
     /// Tells the listeners, or finds out whether there is anything to tell. A failure that
-    /// comes back is one after which nothing of the operation has happened.
-    async fn settle(&self, run: Run) -> Result<Option<Failure>, Unavailable> {
+    /// comes back is one after which nothing of the `operations` has happened.
+    pub(super) async fn settle(
+        &self,
+        run: Run,
+        operations: usize,
+    ) -> Result<Option<Failure>, Unavailable> {
         match run {
             Run::Done(changes) => {
-                self.counters.committed();
+                self.counters.committed(operations);
                 self.listeners.tell(&changes);
                 Ok(None)
             }
@@ -146,7 +170,7 @@ impl Inner {
                     Fate::Aborted => Ok(Some(why)),
                     Fate::Committed => {
                         tracing::info!("a commit whose answer was lost took place");
-                        self.counters.committed();
+                        self.counters.committed(operations);
                         self.listeners.tell(&changes);
                         Ok(None)
                     }
@@ -208,7 +232,12 @@ impl Inner {
     }
 }
 
-/// Commits what the operation has done.
+/// How long an operation that begins now may take.
+pub(super) fn patience() -> Sleep {
+    sleep(WRITE_WAIT)
+}
+
+/// Commits what was done.
 async fn committed(
     open: &mut Open<'_>,
     session: &Session,
@@ -236,7 +265,7 @@ async fn committed(
 }
 
 /// The outcome of `work`, unless the caller's patience ends before.
-async fn before<T>(
+pub(super) async fn before<T>(
     patience: Pin<&mut Sleep>,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
