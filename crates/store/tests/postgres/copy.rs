@@ -64,9 +64,15 @@ async fn an_installation_moves_to_postgresql_and_back_and_nothing_differs() {
     let kept = "insert into idempotency values ('user:root', 'key', x'00ff', x'0a', 1)";
     let raw = rusqlite::Connection::open(dir.path().join("from.db")).unwrap();
     raw.execute(kept, []).unwrap();
-    // The promise about purges left none.
-    let link = "insert into link values ('0123456789AB', 'realm-1', 'BA9876543210', 1, 2, 1, x'00ff', null)";
-    raw.execute(link, []).unwrap();
+    // The promises about purges left none.
+    for row in [
+        "link values ('0123456789AB', 'realm-1', 'BA9876543210', 1, 2, 1, x'00ff', null)",
+        "access_token values ('0123456789AB', 'realm-1', 1, x'00ff', '{}', 1)",
+        "access_revocation values ('0123456789AB', 'realm-1', 1, 2)",
+        "proof values ('once', 1)",
+    ] {
+        raw.execute(&format!("insert into {row}"), []).unwrap();
+    }
     let before = dump(&dir.path().join("from.db"));
     let empty: Vec<_> = before.iter().filter(|(_, rows)| rows.is_empty()).collect();
     assert!(empty.is_empty(), "nothing to copy in {empty:?}");

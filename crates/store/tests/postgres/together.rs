@@ -47,6 +47,16 @@ impl Scene {
         (0..count).map(|_| self.world.issue_to(&self.alice)).collect()
     }
 
+    /// Waits until as many callers wait for the store.
+    async fn wait_for(&self, enough: impl Fn(u64) -> bool) {
+        let come = async {
+            while !enough(self.store.figures().waiting) {
+                yield_now().await;
+            }
+        };
+        timeout(PATIENCE, come).await.unwrap();
+    }
+
     fn ask(&self, issue: TokenIssue) -> JoinHandle<Told> {
         let store = Arc::clone(&self.store);
         tokio::spawn(async move { store.token_issue(issue).await })
@@ -74,13 +84,12 @@ impl Scene {
             let mut issue = self.world.issue_to(&self.alice);
             issue.token.id = known.id;
             ahead.push(self.ask(issue));
-            while self.blocked().await < waiting {}
+            let blocked = async { while self.blocked().await < waiting {} };
+            timeout(PATIENCE, blocked).await.unwrap();
         }
         let all = issues.len() as u64 + 2;
         let asked = issues.into_iter().map(|issue| self.ask(issue)).collect();
-        while self.store.figures().waiting < all {
-            yield_now().await;
-        }
+        self.wait_for(|waiting| waiting >= all).await;
         step();
         self.holder.batch_execute("rollback").await.unwrap();
         for task in ahead {
@@ -229,9 +238,7 @@ async fn a_group_whose_callers_went_away_is_committed_and_leaves_its_place() {
     for task in scene.asked_at_once(issues).await {
         task.abort();
     }
-    while scene.store.figures().waiting > 0 {
-        yield_now().await;
-    }
+    scene.wait_for(|waiting| waiting == 0).await;
     for id in ids {
         assert!(scene.has(id).await);
     }
@@ -263,9 +270,12 @@ async fn no_issue_that_was_answered_is_lost_when_the_server_dies() {
             })
         })
         .collect();
-    while done.load(Ordering::Relaxed) < 500 {
-        yield_now().await;
-    }
+    let answered_some = async {
+        while done.load(Ordering::Relaxed) < 500 {
+            yield_now().await;
+        }
+    };
+    timeout(PATIENCE, answered_some).await.unwrap();
     cluster.end("immediate");
     let mut answered = BTreeSet::new();
     for client in clients {
