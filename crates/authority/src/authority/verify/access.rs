@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::judge::decide;
 use super::{Active, Authority, Decision, Surroundings, Verdict};
-use crate::access::{AccessFacts, claims};
+use crate::access::{AccessFacts, SigningAlg, claims};
 use crate::cache::{Access, Entry};
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
@@ -12,6 +12,7 @@ use crate::kind::Kind;
 use crate::refusal::Refusal;
 use crate::secret::{Shape, TokenId};
 use crate::secret_hash::{Mac256, keyed_hash};
+use crate::store::Unavailable;
 use crate::token::State;
 use crate::verdict::Reason;
 
@@ -30,6 +31,9 @@ impl Authority {
             None => match self.access_entry(presented, around.now).await? {
                 Some(entry) => look(&entry),
                 None => {
+                    // A signature of a key that is not here cannot be told from a forged one.
+                    let signs = |of| SigningAlg::of_purpose(of).is_some();
+                    around.keys.require_all(signs).map_err(Unavailable::from)?;
                     return self.refused(&around.request, Reason::Unknown, None, around.now);
                 }
             },
@@ -116,6 +120,7 @@ impl Authority {
         let request = &around.request;
         let active = match decision {
             Decision::Good { active, .. } => active,
+            Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, right_secret, .. } => {
                 return self.refused(request, reason, right_secret.then_some(id), around.now);
             }
