@@ -82,6 +82,10 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
 fn closed(error: &OpenError) -> Finding {
     let advice = match error {
         OpenError::Older { .. } => "take a copy of the files, then run `counterfoil migrate`",
+        OpenError::Moved { .. } => "name the database that is served now",
+        OpenError::Away { .. } | OpenError::Unavailable(_) | OpenError::Address(_) => {
+            "see that the database runs, and that data.database and the network lead to it"
+        }
         OpenError::UnfinishedCopy => "run the copy again, or serve the database it came from",
         OpenError::Newer { .. } => "run the version that last served it, or a later one",
         _ => "check --data and --database; `counterfoil serve` or `init` makes a new installation",

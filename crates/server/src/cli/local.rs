@@ -34,7 +34,7 @@ pub(crate) struct LocalArgs {
 pub(crate) struct SealedFileArgs {
     #[command(flatten)]
     pub(crate) local: LocalArgs,
-    /// The encrypted file; one that exists is never overwritten
+    /// The encrypted file: one that exists is read where the command reads it, and never overwritten
     pub(crate) file: PathBuf,
     /// File with the passphrase, or `-` for standard input [default: a prompt]
     #[arg(long, value_name = "FILE")]
@@ -99,6 +99,7 @@ impl From<OpenError> for Failure {
             OpenError::Newer { .. }
             | OpenError::Older { .. }
             | OpenError::UnfinishedCopy
+            | OpenError::Moved { .. }
             | OpenError::Empty => Self::Refused(text),
             _ => Self::Unavailable(text),
         }
