@@ -250,7 +250,8 @@ async fn rows(store: &SqlStore) -> Vec<Finding> {
             let (purpose, id) = (key.purpose, key.id);
             let newest =
                 usage.iter().filter(|other| other.purpose == purpose).all(|other| other.id <= id);
-            let found = format!("{purpose}-{id} holds {} rows", key.rows);
+            let rows = if key.rows == 1 { "row" } else { "rows" };
+            let found = format!("{purpose}-{id} holds {} {rows}", key.rows);
             if newest || key.rows == 0 {
                 return Finding::ok("rows per key", found);
             }

@@ -37,7 +37,7 @@ pub enum InstallationError {
     Locked(PathBuf),
     /// There is nothing yet.
     #[error(
-        "{0} holds no installation yet; give --data if it is elsewhere, \
+        "{0} holds no installation yet; give --data or --database if it is elsewhere, \
          `counterfoil serve` or `counterfoil init` makes one"
     )]
     Uninitialised(PathBuf),

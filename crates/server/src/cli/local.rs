@@ -93,7 +93,7 @@ impl From<OpenError> for Failure {
         if let OpenError::File { source, .. } = &error
             && source.kind() == ErrorKind::NotFound
         {
-            text.push_str("; give --data, the data directory of the installation");
+            text.push_str("; give --data, the data directory of the installation, or --database where it is elsewhere");
         }
         match error {
             OpenError::Newer { .. }
