@@ -26,17 +26,15 @@ impl Authority {
             |entry: &Entry| (entry.id, decide(entry, Some(Kind::AccessToken), presented, around));
         let hint = self.access_id(presented);
         let known = hint.and_then(|id| self.cache.with_token(around.now, id, look));
-        let (id, decision) = match known {
-            Some(known) => known,
-            None => match self.access_entry(presented, around.now).await? {
-                Some(entry) => look(&entry),
-                None => {
-                    // A signature of a key that is not here cannot be told from a forged one.
-                    let signs = |of| SigningAlg::of_purpose(of).is_some();
-                    around.keys.require_all(signs).map_err(Unavailable::from)?;
-                    return self.refused(&around.request, Reason::Unknown, None, around.now);
-                }
-            },
+        let found = match known {
+            Some(known) => Some(known),
+            None => self.access_entry(presented, around.now).await?.map(|entry| look(&entry)),
+        };
+        let Some((id, decision)) = found else {
+            // A signature of a key that is not here cannot be told from a forged one.
+            let signs = |of| SigningAlg::of_purpose(of).is_some();
+            around.keys.require_all(signs).map_err(Unavailable::from)?;
+            return self.refused(&around.request, Reason::Unknown, None, around.now);
         };
         self.conclude_access(around, id, decision).await
     }
