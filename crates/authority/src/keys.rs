@@ -15,6 +15,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::access::signing::SigningKeys;
 use crate::clock::{Entropy, NoEntropy};
 use crate::secret_hash::{HmacSha256, hmac256, keyed};
+use crate::store::Unavailable;
 
 /// A key's number within its purpose. The highest one is current.
 pub type KeyId = u32;
@@ -160,6 +161,26 @@ pub struct KeyRing {
     peppers: Arc<[Key]>,
     seals: Arc<[Key]>,
     signing: Arc<SigningKeys>,
+    /// The pepper for new secrets, if that is not the newest one.
+    current: Option<KeyId>,
+    /// Keys that the store knows and this node does not have.
+    lacking: Arc<[(KeyPurpose, KeyId)]>,
+}
+
+/// A key that the installation has and this node does not: it cannot tell right from wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this node lacks the key {purpose}-{id} of the installation")]
+pub struct KeyNotHere {
+    /// What it is for.
+    pub purpose: KeyPurpose,
+    /// Its number.
+    pub id: KeyId,
+}
+
+impl From<KeyNotHere> for Unavailable {
+    fn from(error: KeyNotHere) -> Self {
+        Self::new(error)
+    }
 }
 
 /// A key ring without a key for some purpose.
@@ -183,7 +204,50 @@ impl KeyRing {
             keys.sort_by_key(Key::id);
         }
         let signing = Arc::default();
-        Ok(Self { peppers: peppers.into(), seals: seals.into(), signing })
+        let (peppers, seals, lacking) = (peppers.into(), seals.into(), [].into());
+        Ok(Self { peppers, seals, signing, current: None, lacking })
+    }
+
+    /// The same ring with this pepper for new secrets: a newer one only verifies as yet.
+    #[must_use]
+    pub fn with_current_pepper(self, id: KeyId) -> Self {
+        Self { current: Some(id), ..self }
+    }
+
+    /// The same ring, with the keys that the store knows and this node lacks.
+    #[must_use]
+    pub fn with_lacking(self, lacking: Vec<(KeyPurpose, KeyId)>) -> Self {
+        Self { lacking: lacking.into(), ..self }
+    }
+
+    /// The keys that the store knows and this node lacks, as far as it has heard.
+    pub fn lacking(&self) -> &[(KeyPurpose, KeyId)] {
+        &self.lacking
+    }
+
+    /// Whether the ring holds this key.
+    pub fn holds(&self, purpose: KeyPurpose, id: KeyId) -> bool {
+        self.keys(purpose).iter().any(|key| key.id == id)
+    }
+
+    /// Refuses to judge what is hashed under a pepper that is not here.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyNotHere`] with the first such pepper.
+    pub fn require_peppers(&self, ids: impl IntoIterator<Item = KeyId>) -> Result<(), KeyNotHere> {
+        let lost = ids.into_iter().find(|&id| self.pepper_by_id(id).is_none());
+        lost.map_or(Ok(()), |id| Err(KeyNotHere { purpose: KeyPurpose::Pepper, id }))
+    }
+
+    /// Refuses to say that something is unknown which a key could prove that is not here.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyNotHere`] with the first key of such a purpose that this node lacks.
+    pub fn require_all(&self, of: impl Fn(KeyPurpose) -> bool) -> Result<(), KeyNotHere> {
+        let lost = self.lacking.iter().find(|(purpose, _)| of(*purpose));
+        lost.map_or(Ok(()), |&(purpose, id)| Err(KeyNotHere { purpose, id }))
     }
 
     /// The same ring with these keys to sign with.
@@ -197,7 +261,8 @@ impl KeyRing {
         let pepper = Key::generate(1, entropy)?;
         let seal = Key::generate(1, entropy)?;
         let signing = SigningKeys::generate(entropy)?.into();
-        Ok(Self { peppers: [pepper].into(), seals: [seal].into(), signing })
+        let (peppers, seals, lacking) = ([pepper].into(), [seal].into(), [].into());
+        Ok(Self { peppers, seals, signing, current: None, lacking })
     }
 
     /// The keys of a purpose, oldest first.
@@ -218,7 +283,8 @@ impl KeyRing {
 
     /// The pepper for new secrets.
     pub fn pepper(&self) -> &Pepper {
-        newest(&self.peppers)
+        let chosen = self.current.and_then(|id| self.pepper_by_id(id));
+        chosen.unwrap_or_else(|| newest(&self.peppers))
     }
 
     /// The pepper with this number, current or retired.
@@ -226,7 +292,7 @@ impl KeyRing {
         self.peppers.iter().find(|key| key.id == id)
     }
 
-    /// Every pepper, the current one first.
+    /// Every pepper, the newest one first.
     pub fn peppers(&self) -> impl Iterator<Item = &Pepper> {
         self.peppers.iter().rev()
     }

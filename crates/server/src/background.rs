@@ -190,13 +190,31 @@ async fn purge(authority: &Authority) -> Result<(), counterfoil_authority::store
     Ok(())
 }
 
-/// Takes up keys that were added to the directory.
+/// Takes up keys that were added to the directory. While one is missing there that the store knows
+/// the ring says so, and the keys at hand stay in use.
 async fn take_up_keys(authority: &Authority, keys: &KeyDirectory) -> Result<(), KeyError> {
     let store = authority.store();
-    let ring = keydir::reload(keys, &**store, &OsClock, &OsEntropy).await?;
-    if numbers(&ring) != numbers(&authority.keys()) {
+    let held = authority.keys();
+    let ring = match keydir::reload(keys, &**store, &OsClock, &OsEntropy).await {
+        Ok(ring) => ring,
+        Err(error @ (KeyError::Missing { .. } | KeyError::NoKeys { .. })) => {
+            let lacking = keydir::lacking(&held, &**store).await?;
+            if lacking != held.lacking() {
+                authority.set_keys(KeyRing::clone(&held).with_lacking(lacking));
+            }
+            return Err(error);
+        }
+        Err(error) => return Err(error),
+    };
+    let current = ring.pepper().id();
+    let changed = numbers(&ring) != numbers(&held);
+    if changed || current != held.pepper().id() || !held.lacking().is_empty() {
         authority.set_keys(ring);
-        info!(pepper = authority.keys().pepper().id(), "the key ring has changed");
+    }
+    if changed {
+        info!(pepper = current, "the key ring has changed");
+    } else if current != held.pepper().id() {
+        info!(pepper = current, "new secrets are hashed under another pepper");
     }
     Ok(())
 }

@@ -82,6 +82,10 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
 fn closed(error: &OpenError) -> Finding {
     let advice = match error {
         OpenError::Older { .. } => "take a copy of the files, then run `counterfoil migrate`",
+        OpenError::Moved { .. } => "name the database that is served now",
+        OpenError::Away { .. } | OpenError::Unavailable(_) | OpenError::Address(_) => {
+            "see that the database runs, and that data.database and the network lead to it"
+        }
         OpenError::UnfinishedCopy => "run the copy again, or serve the database it came from",
         OpenError::Newer { .. } => "run the version that last served it, or a later one",
         _ => "check --data and --database; `counterfoil serve` or `init` makes a new installation",
@@ -246,7 +250,8 @@ async fn rows(store: &SqlStore) -> Vec<Finding> {
             let (purpose, id) = (key.purpose, key.id);
             let newest =
                 usage.iter().filter(|other| other.purpose == purpose).all(|other| other.id <= id);
-            let found = format!("{purpose}-{id} holds {} rows", key.rows);
+            let rows = if key.rows == 1 { "row" } else { "rows" };
+            let found = format!("{purpose}-{id} holds {} {rows}", key.rows);
             if newest || key.rows == 0 {
                 return Finding::ok("rows per key", found);
             }

@@ -19,6 +19,8 @@ use crate::config::Config;
 use crate::keydir::{self, KeyDirectory, KeyError};
 use crate::private_file;
 
+pub mod moved;
+
 /// The file in the data directory by which servers keep each other out.
 const LOCK_FILE: &str = "counterfoil.lock";
 /// The file that holds the first administrator's key, if nobody was there to read it.
@@ -35,7 +37,7 @@ pub enum InstallationError {
     Locked(PathBuf),
     /// There is nothing yet.
     #[error(
-        "{0} holds no installation yet; give --data if it is elsewhere, \
+        "{0} holds no installation yet; give --data or --database if it is elsewhere, \
          `counterfoil serve` or `counterfoil init` makes one"
     )]
     Uninitialised(PathBuf),
@@ -143,6 +145,7 @@ pub struct Installation {
 /// [`InstallationError::Foreign`] with the first such file, or that the directory cannot be read.
 pub fn refuse_foreign(config: &Config) -> Result<(), InstallationError> {
     let DatabaseUrl::Sqlite(database) = config.data.url() else { return Ok(()) };
+    moved::refuse(&config.data.url())?;
     if database.exists() {
         return Ok(());
     }
@@ -187,7 +190,18 @@ pub async fn open_store(config: &Config, serve: bool) -> Result<Arc<SqlStore>, O
         jitter: jitter(),
         ..OpenOptions::default()
     };
-    counterfoil_store::open(&config.data.url(), options).await
+    open_whole(&config.data.url(), options).await
+}
+
+/// Opens a database that was not moved away from, and says which one does not answer.
+async fn open_whole(url: &DatabaseUrl, options: OpenOptions) -> Result<Arc<SqlStore>, OpenError> {
+    moved::refuse(url)?;
+    counterfoil_store::open(url, options).await.map_err(|error| match (error, url) {
+        (OpenError::Unavailable(source), DatabaseUrl::Postgres(_)) => {
+            OpenError::Away { url: url.to_string(), source }
+        }
+        (error, _) => error,
+    })
 }
 
 /// What the waits of this process between repetitions of a transaction are drawn from.
@@ -222,7 +236,7 @@ pub async fn migrate_store(config: &Config) -> Result<Migrated, OpenError> {
         Err(error) => return Err(error),
     };
     let options = OpenOptions { create: false, older: Older::Migrate, ..OpenOptions::default() };
-    let store = counterfoil_store::open(&config.data.url(), options).await?;
+    let store = open_whole(&config.data.url(), options).await?;
     store.close().await;
     Ok(Migrated { from, to: store.schema_version() })
 }

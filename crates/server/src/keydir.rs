@@ -26,6 +26,9 @@ pub mod export;
 /// A key file has two lines, of which a private key of RSA is the longest; anything longer is
 /// something else.
 const FILE_BYTES_MAX: u64 = 8192;
+/// How long a new pepper only verifies: by then every node has heard of it, and one that lacks its
+/// file answers that it cannot tell, instead of refusing.
+const PEPPER_GRACE_SECONDS: i64 = 5;
 /// Keys per purpose at most: one rotation a day for over ten years.
 const KEYS_MAX: usize = 4096;
 
@@ -141,8 +144,9 @@ pub enum KeyError {
     },
     /// A key that the store needs is not there.
     #[error(
-        "the key directory {dir} lacks {missing}; tokens made under a missing key could not be \
-         verified, so the server does not start"
+        "the key directory {dir} lacks {missing}; tokens made under a missing key cannot be \
+         verified, so no server starts like this, and one that runs is not ready: copy the file \
+         from the node where the key was made"
     )]
     Missing {
         /// The directory.
@@ -421,7 +425,31 @@ pub async fn reload(
         store.key_add(record.clone(), key_added(&record, clock, entropy)?).await?;
         known.push(record);
     }
-    ring(&found, &known)
+    let ring = ring(&found, &known)?;
+    let heard_of = |record: &&KeyRecord| {
+        record.purpose == KeyPurpose::Pepper
+            && record.created_at.plus_seconds(PEPPER_GRACE_SECONDS) <= clock.now()
+    };
+    let current = known.iter().filter(heard_of).map(|record| record.id).max();
+    let first = ring.keys(KeyPurpose::Pepper).first().map(Key::id);
+    Ok(match current.or(first) {
+        Some(id) => ring.with_current_pepper(id),
+        None => ring,
+    })
+}
+
+/// The keys that the store knows and `ring` lacks.
+///
+/// # Errors
+///
+/// When the store does not answer.
+pub async fn lacking(
+    ring: &KeyRing,
+    store: &(dyn InstallationStore + Send + Sync),
+) -> Result<Vec<(KeyPurpose, KeyId)>, Unavailable> {
+    let known = store.key_list().await?.into_iter();
+    let lost = known.filter(|record| !ring.holds(record.purpose, record.id));
+    Ok(lost.map(|record| (record.purpose, record.id)).collect())
 }
 
 /// The records of a fresh installation's keys.

@@ -80,6 +80,18 @@ pub enum OpenError {
          with the same databases again, and it goes on where it ended"
     )]
     UnfinishedCopy,
+    /// Its installation was copied to another database, where it goes on.
+    #[error(
+        "{what}; set data.database in the configuration, or give --database. To go back, \
+         `counterfoil store copy` it back; if it is to go on here and nowhere else, remove {}",
+        mark.display()
+    )]
+    Moved {
+        /// Where it was moved to, and when.
+        what: String,
+        /// The file that says so.
+        mark: PathBuf,
+    },
     /// There are no tables of this program, and none were to be made.
     #[error("the database holds no installation; `counterfoil init` makes one")]
     Empty,
@@ -92,6 +104,15 @@ pub enum OpenError {
     /// The database answered with an error.
     #[error("the database cannot be used")]
     Unavailable(#[from] Unavailable),
+    /// The server of the database answered with an error, or did not answer.
+    #[error("the database {url} cannot be used")]
+    Away {
+        /// Its host, port and name.
+        url: String,
+        /// What it said.
+        #[source]
+        source: Unavailable,
+    },
 }
 
 impl From<Failure> for OpenError {

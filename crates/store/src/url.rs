@@ -22,6 +22,18 @@ impl PostgresUrl {
     pub(crate) fn text(&self) -> &str {
         &self.0
     }
+
+    /// `HOST:PORT/NAME`, without the user and the parameters; `..` where it cannot be told what
+    /// is a password.
+    fn place(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        // The last `@`, because a password may hold one that is not escaped.
+        match rest.rsplit_once('@') {
+            Some((before, _)) if before.contains('?') => "..",
+            Some((_, after)) => after.split('?').next().unwrap_or(".."),
+            None => rest.split('?').next().unwrap_or(".."),
+        }
+    }
 }
 
 impl fmt::Debug for PostgresUrl {
@@ -61,12 +73,12 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// For logs: a server's address is left out, because a password may stand in it.
+/// For logs: of a server its host, port and name, never what could be a password.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(_) => f.write_str("postgres://.."),
+            Self::Postgres(url) => write!(f, "postgres://{}", url.place()),
         }
     }
 }
@@ -86,6 +98,14 @@ mod tests {
         assert_eq!(path("sqlite:///srv/store.db"), Path::new("/srv/store.db"));
         let server = DatabaseUrl::parse("postgres://me:hunter2@db/cf").unwrap();
         assert!(!format!("{server} {server:?}").contains("hunter2"));
+        for (text, shown) in [
+            ("postgres://me:hunter2@db:5433/cf?sslmode=require", "postgres://db:5433/cf"),
+            ("postgres://me:hunt@er2/x@db1,db2/cf", "postgres://db1,db2/cf"),
+            ("postgres://db/cf?user=me&password=hunter2", "postgres://db/cf"),
+            ("postgres://db/cf?password=hunt@er2", "postgres://.."),
+        ] {
+            assert_eq!(DatabaseUrl::parse(text).unwrap().to_string(), shown);
+        }
         for bad in ["", "sqlite:", "store.db", "mysql://x"] {
             assert_eq!(DatabaseUrl::parse(bad), Err(BadDatabaseUrl), "{bad}");
         }

@@ -7,11 +7,13 @@ use crate::access::Confirmation;
 use crate::cache::Entry;
 use crate::caller::{Caller, Powers, ReplayKey, RequestContext, Standing};
 use crate::event::Origin;
+use crate::keys::KeyPurpose;
 use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScopes, Scope};
 use crate::secret::{Shape, TokenId};
+use crate::store::Unavailable;
 use crate::subject::{Owner, OwnerFacts};
 
 /// Why nobody is authenticated.
@@ -155,6 +157,7 @@ impl Authority {
                         return Ok(Some(Found { realm: record.realm, for_api, entry: None }));
                     }
                 }
+                keys.require_all(|of| of == KeyPurpose::Pepper).map_err(Unavailable::from)?;
                 Ok(None)
             }
             Shape::BadChecksum | Shape::Other | Shape::Impossible => Ok(None),

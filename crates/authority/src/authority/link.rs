@@ -133,7 +133,9 @@ impl Authority {
                 .is_some_and(|key| keyed_hash(key, presented.reveal()) == *mac),
             SecretHash::Slow { .. } => false,
         };
-        Ok(self.store.link_find(id).await?.filter(proves))
+        let Some(link) = self.store.link_find(id).await? else { return Ok(None) };
+        keys.require_peppers([link.hash.pepper()])?;
+        Ok(Some(link).filter(proves))
     }
 
     fn opening_event(

@@ -8,7 +8,7 @@ use crate::event::Origin;
 use crate::refusal::Refusal;
 use crate::secret::{ClearSecret, Shape};
 use crate::secret_hash::{SecretHash, keyed_hash};
-use crate::store::Record;
+use crate::store::{Record, Unavailable};
 
 /// What a presented string proves.
 enum Possession {
@@ -93,7 +93,11 @@ impl Authority {
                 Possession::Nothing
             }
             Some(_) => Possession::Proved(Box::new(record)),
-            None => Possession::Guess,
+            None => {
+                let peppers = record.secrets.iter().map(|secret| secret.hash.pepper());
+                keys.require_peppers(peppers).map_err(Unavailable::from)?;
+                Possession::Guess
+            }
         })
     }
 }

@@ -16,6 +16,10 @@ pub enum NotReady {
     /// The store does not answer, or takes no writes.
     #[error("the store does not answer")]
     Unavailable(#[from] Unavailable),
+    /// The installation has keys that this node lacks: what is hashed, sealed or signed under
+    /// them it can neither accept nor refuse.
+    #[error("keys: this node lacks {0}; copy the file from the key directory of another node")]
+    Keys(String),
     /// The clocks disagree by more than two seconds.
     #[error("the clock of this node is {} s {} the database's", seconds(*micros), side(*micros))]
     Clock {
@@ -34,7 +38,7 @@ const fn side(micros: i64) -> &'static str {
 }
 
 impl Authority {
-    /// Asks the store for a sign of life, and compares the clocks.
+    /// Asks the store for a sign of life, and compares the clocks and the keys.
     pub async fn readiness(&self) -> Result<(), NotReady> {
         let asked = self.now();
         let pulse = self.store.ping().await?;
@@ -42,6 +46,13 @@ impl Authority {
         let apart = pulse.clock.map_or(0, |clock| ahead(asked, told, clock));
         if apart.abs() > CLOCKS_APART_MAX {
             return Err(NotReady::Clock { micros: apart });
+        }
+        let (known, keys) = (self.store.key_list().await?, self.keys());
+        let lost = known.iter().filter(|record| !keys.holds(record.purpose, record.id));
+        let lost: Vec<String> =
+            lost.map(|record| format!("{}-{}.key", record.purpose, record.id)).collect();
+        if !lost.is_empty() {
+            return Err(NotReady::Keys(lost.join(", ")));
         }
         Ok(())
     }

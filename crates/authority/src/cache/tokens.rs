@@ -224,6 +224,13 @@ impl Entry {
         self.rest.as_ref().and_then(|rest| rest.max_usages)
     }
 
+    /// The peppers under which its keyed secrets are hashed.
+    pub(crate) fn peppers(&self) -> impl Iterator<Item = KeyId> {
+        let current = self.current.iter().map(|(pepper, _)| *pepper);
+        let others = self.rest.iter().flat_map(|rest| rest.secrets.iter());
+        current.chain(others.map(|secret| secret.hash.pepper()))
+    }
+
     /// Compares with every keyed secret. `mac_under` computes the presented secret's code.
     ///
     /// Returns the pepper it matched under, so that a retired one can be replaced.

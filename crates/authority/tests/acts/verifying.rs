@@ -1,6 +1,7 @@
 //! Verify: who is let in, who is not, and what each refusal is called.
 
-use counterfoil_authority::authority::{Act, Binding, Verdict};
+use counterfoil_authority::authority::{Act, Binding, Verdict, VerifyRequest};
+use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::policy::TokenPolicy;
 use counterfoil_authority::scope::Scope;
@@ -175,4 +176,54 @@ async fn a_token_that_verified_under_a_retired_pepper_is_rehashed_with_the_next_
     peppers.remove(0);
     world.authority.set_keys(KeyRing::new(peppers, seals).unwrap());
     assert_eq!(reason(&world.verify(&secret, None, "git").await), None);
+}
+
+#[tokio::test]
+async fn a_token_under_a_pepper_that_this_node_lacks_is_not_refused_but_cannot_be_judged() {
+    use counterfoil_authority::authority::NotReady;
+    use counterfoil_authority::keys::{Key, KeyPurpose, KeyRing};
+    use counterfoil_authority::refusal::Refusal;
+    let world = World::new().await;
+    let poor = world.authority.keys();
+    let rich = {
+        let mut peppers = poor.keys(KeyPurpose::Pepper).to_vec();
+        peppers.push(Key::generate(2, world.authority.entropy()).unwrap());
+        KeyRing::new(peppers, poor.keys(KeyPurpose::Seal).to_vec()).unwrap()
+    };
+    let (_, before) = world.issue(wish(PAT, "alice", &["git"])).await;
+    world.authority.set_keys(rich.clone());
+    let (_, after) = world.issue(wish(PAT, "alice", &["git"])).await;
+    // Now as a node to which the new file was not copied.
+    let unheld = vec![(KeyPurpose::Pepper, 2)];
+    world.authority.set_keys(KeyRing::clone(&poor).with_lacking(unheld));
+    assert_eq!(reason(&world.verify(&before, None, "git").await), None);
+    let origin = Origin::system(Door::Api);
+    let git = label("git");
+    let request = VerifyRequest {
+        realm: &world.realm,
+        presented: &after,
+        username: None,
+        binding: Binding::Service(&git),
+        scopes: &[],
+        resource: None,
+        action: None,
+        client_ip: None,
+        consume: true,
+        throttled: true,
+        origin: &origin,
+    };
+    for _ in 0..2 {
+        let answer = world.authority.verify(request).await;
+        assert!(matches!(answer, Err(Refusal::Unavailable(_))), "neither good nor bad");
+    }
+    // The installation knows only the keys that it was made with, so the ring decides here.
+    world.authority.set_keys(rich);
+    assert_eq!(reason(&world.verify(&after, None, "git").await), None);
+    let other = Key::generate(9, world.authority.entropy()).unwrap();
+    let seals = poor.keys(KeyPurpose::Seal).to_vec();
+    world.authority.set_keys(KeyRing::new(vec![other], seals).unwrap());
+    match world.authority.readiness().await {
+        Err(NotReady::Keys(lost)) => assert!(lost.contains("pepper-1.key"), "{lost}"),
+        ready => panic!("{ready:?}"),
+    }
 }

@@ -34,7 +34,7 @@ pub(crate) struct LocalArgs {
 pub(crate) struct SealedFileArgs {
     #[command(flatten)]
     pub(crate) local: LocalArgs,
-    /// The encrypted file; one that exists is never overwritten
+    /// The encrypted file: one that exists is read where the command reads it, and never overwritten
     pub(crate) file: PathBuf,
     /// File with the passphrase, or `-` for standard input [default: a prompt]
     #[arg(long, value_name = "FILE")]
@@ -93,12 +93,13 @@ impl From<OpenError> for Failure {
         if let OpenError::File { source, .. } = &error
             && source.kind() == ErrorKind::NotFound
         {
-            text.push_str("; give --data, the data directory of the installation");
+            text.push_str("; give --data, the data directory of the installation, or --database where it is elsewhere");
         }
         match error {
             OpenError::Newer { .. }
             | OpenError::Older { .. }
             | OpenError::UnfinishedCopy
+            | OpenError::Moved { .. }
             | OpenError::Empty => Self::Refused(text),
             _ => Self::Unavailable(text),
         }

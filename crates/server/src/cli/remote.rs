@@ -335,6 +335,9 @@ fn readable(status: StatusCode, problem: &Value) -> String {
     if let Some(detail) = field("detail") {
         text = format!("{text}: {detail}");
     }
+    if let Some(flag) = field("field").and_then(|field| flag_of(&field)) {
+        text = format!("{text} ({flag})");
+    }
     // What somebody needs who looks for the cause in the server's log.
     if let Some(id) = field("request_id").filter(|_| status.is_server_error()) {
         text = format!("{text} [request {id}]");
@@ -343,6 +346,18 @@ fn readable(status: StatusCode, problem: &Value) -> String {
         text = format!("{text}\n  (the key comes from {TOKEN_VARIABLE} or --token-file)");
     }
     text
+}
+
+/// The flag that gives a field of a request, where the two have other names.
+fn flag_of(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "expires_at" | "lifetime_seconds" => "--expires",
+        "overlap_seconds" => "--overlap",
+        "services" => "--service",
+        "scopes" => "--scope",
+        "networks" => "--network",
+        _ => return None,
+    })
 }
 
 fn token(args: &RemoteArgs) -> Result<ClearSecret, Failure> {
@@ -369,6 +384,10 @@ mod tests {
         assert_eq!(text, "Not found (404, not-found): there is no such user");
         let text = readable(StatusCode::SERVICE_UNAVAILABLE, &json!({ "request_id": "0001" }));
         assert_eq!(text, "Service Unavailable (503) [request 0001]");
+        let problem =
+            json!({ "title": "Invalid", "field": "overlap_seconds", "detail": "too long" });
+        let text = readable(StatusCode::UNPROCESSABLE_ENTITY, &problem);
+        assert_eq!(text, "Invalid (422): too long (--overlap)");
         assert_eq!(readable(StatusCode::BAD_GATEWAY, &Value::Null), "Bad Gateway (502)");
     }
 

@@ -102,11 +102,15 @@ async fn serve(config: &Config, started: Stopwatch) -> Result<(), Failure> {
     // Held to the very end: the next server must find everything written.
     let _lock = Lock::take(&config.data.dir)?;
     let admin = ClientName::parse(FIRST_ADMIN).map_err(|bad| Failure::Usage(bad.to_string()))?;
-    let installation = installation::open(config, IfEmpty::Initialise(admin)).await?;
+    // Whatever the machine can refuse comes before a new installation, whose first key is shown
+    // once.
     let certificates = Certificates::load(&config.server.tls)
         .map_err(|error| Failure::Refused(with_causes(&error)))?
         .map(Arc::new);
-    let outcome = serve_installation(config, &installation, certificates, started).await;
+    let signals = Signals::listen()?;
+    let bound = Bound::open(config, certificates).await?;
+    let installation = installation::open(config, IfEmpty::Initialise(admin)).await?;
+    let outcome = serve_installation(config, &installation, bound, signals, started).await;
     let closed = installation.close().await;
     if let Err(error) = &closed {
         warn!(error = %with_causes(error), "the last usage could not be stored");
@@ -115,16 +119,37 @@ async fn serve(config: &Config, started: Stopwatch) -> Result<(), Failure> {
     outcome.and(closed.map_err(Failure::from))
 }
 
+/// The listeners, before anything is served on them.
+struct Bound {
+    certificates: Option<Arc<Certificates>>,
+    main: Door,
+    metrics: Option<Door>,
+}
+
+impl Bound {
+    async fn open(
+        config: &Config,
+        certificates: Option<Arc<Certificates>>,
+    ) -> Result<Self, Failure> {
+        let limits = Limits::from(&config.server);
+        let main = bind(config.server.listen, certificates.clone(), limits.clone()).await?;
+        let metrics = match config.metrics.listen {
+            Some(listen) => Some(bind(listen, None, limits).await?),
+            None => None,
+        };
+        Ok(Self { certificates, main, metrics })
+    }
+}
+
 async fn serve_installation(
     config: &Config,
     installation: &Installation,
-    certificates: Option<Arc<Certificates>>,
+    bound: Bound,
+    signals: Signals,
     started: Stopwatch,
 ) -> Result<(), Failure> {
     show_first_key(config, installation)?;
-    let signals = Signals::listen()?;
-    let limits = Limits::from(&config.server);
-    let main = bind(config.server.listen, certificates.clone(), limits.clone()).await?;
+    let Bound { certificates, main, metrics: metrics_door } = bound;
     let bound = address(&main)?;
     let settings = app::http_settings(config, bound);
     let state = AppState::new(Arc::clone(&installation.authority), settings)
@@ -133,8 +158,7 @@ async fn serve_installation(
     installation.authority.follow();
     let mut doors = vec![(main, Front::new(state.clone()))];
     let mut metrics = None;
-    if let Some(listen) = config.metrics.listen {
-        let door = bind(listen, None, limits).await?;
+    if let Some(door) = metrics_door {
         metrics = Some(address(&door)?);
         doors.push((door, http::metrics_router(state.clone()).into()));
     }

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::local::{LocalArgs, with_causes};
 use super::print;
 use crate::clock::OsClock;
-use crate::installation::{self, Lock};
+use crate::installation::{self, Lock, moved};
 
 /// What the help says beyond the arguments.
 const MORE: &str = "No server may run on either database. An interrupted copy goes on where it \
@@ -105,7 +105,10 @@ async fn copy(args: &CopyArgs) -> Result<(), Failure> {
     let shown = Shown::new();
     let copied = copy::copy(&from, &to, options, |progress| shown.advance(progress)).await;
     shown.bar.finish_and_clear();
-    said(args.json, &copied?);
+    let copied = copied?;
+    let marked = moved::mark(&from, &to, options.now);
+    marked.map_err(|(path, error)| Failure::about(path.display(), error))?;
+    said(args.json, &copied);
     Ok(())
 }
 
@@ -196,7 +199,7 @@ fn said(json: bool, copied: &Copied) {
         "copied the installation {installation}: {rows} rows, the same on both sides"
     ));
     print::note(
-        "From now on only one of the two databases may be served: name the new one in the \
-         configuration, and put the old one away.",
+        "From now on only the new database may be served: name it in the configuration \
+         (data.database). A SQLite source is marked as moved, and refused.",
     );
 }

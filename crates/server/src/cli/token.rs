@@ -224,12 +224,30 @@ async fn rotate(args: &RotateArgs) -> Result<(), Failure> {
         body.insert("overlap_seconds".into(), overlap.into());
     }
     let RotateArgs { secret, one, .. } = args;
+    let ends_now = body.get("overlap_seconds").and_then(Value::as_u64) == Some(0);
     let api = Api::new(&one.remote)?;
     let ask = Ask::post(path(&api, &one.id, "/rotate"), Value::Object(body))
         .if_match(one.if_match.as_deref())
         .once(secret.idempotency_key.as_deref());
-    show_secret(&api, &api.send(ask).await?, secret.quiet);
+    let answer = api.send(ask).await?;
+    if !api.json && !secret.quiet {
+        print::note(&former_secret(&answer, ends_now));
+    }
+    show_secret(&api, &answer, secret.quiet);
     Ok(())
+}
+
+/// What becomes of the secret that was replaced.
+fn former_secret(answer: &Value, ends_now: bool) -> String {
+    let secrets = answer.pointer("/token/secrets").and_then(Value::as_array);
+    let former = secrets.into_iter().flatten().find(|secret| secret["slot"] == "previous");
+    let end = former.and_then(|secret| secret.get("expires_at")?.as_str());
+    match end.filter(|_| !ends_now) {
+        Some(end) => {
+            format!("The former secret works until {end}; with --overlap 0s it ends at once.")
+        }
+        None => "The former secret works no more.".to_owned(),
+    }
 }
 
 async fn switch(args: &OneArgs, act: &str) -> Result<(), Failure> {
@@ -307,6 +325,19 @@ mod tests {
         assert_eq!(body(When::Away(60)), json!({ "lifetime_seconds": 60 }));
         assert_eq!(body(When::At("2026-12-31".into())), json!({ "expires_at": "2026-12-31" }));
         assert_eq!(body(When::Never), json!({ "expires_at": null }));
+    }
+
+    #[test]
+    fn a_rotation_says_how_long_the_former_secret_works() {
+        let end = "2026-12-31T00:00:00Z";
+        let kept = json!({ "token": { "secrets": [
+            { "slot": "current", "expires_at": null }, { "slot": "previous", "expires_at": end },
+        ] } });
+        let said = former_secret(&kept, false);
+        assert!(said.contains(end) && said.contains("--overlap 0s"), "{said}");
+        assert_eq!(former_secret(&kept, true), "The former secret works no more.");
+        let ended = json!({ "token": { "secrets": [{ "slot": "current" }] } });
+        assert_eq!(former_secret(&ended, false), "The former secret works no more.");
     }
 
     #[test]

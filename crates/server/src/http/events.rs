@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use counterfoil_authority::clock::DayEdge;
-use counterfoil_authority::event::Event;
+use counterfoil_authority::event::{EVENT_KINDS, Event};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{EventFilter, PageRequest};
@@ -123,6 +123,11 @@ impl EventQuery {
             Some(when) => Some(instant(state, realm, "to", &when.0, DayEdge::End).await?),
             None => None,
         };
+        // A misspelt kind would look like one that never happened.
+        if self.kind.as_ref().is_some_and(|kind| !EVENT_KINDS.contains(&kind.as_str())) {
+            let why = format!("is none of {}", EVENT_KINDS.join(", "));
+            return Err(Problem::invalid("kind", why));
+        }
         let token = self.token.map(|text| TokenId::parse(&text).ok_or_else(no_token));
         let filter = EventFilter {
             token: token.transpose()?,

@@ -32,12 +32,13 @@ pub async fn live() -> Json<Health> {
     Json(Health::OK)
 }
 
-/// The store answers and can be written to, and its clock and this node's agree.
+/// The store answers and can be written to, its clock and this node's agree, and no key of the
+/// installation is missing here.
 #[utoipa::path(
     get, path = "/healthz/ready", tag = "operation", operation_id = "ready", security(()),
     responses(
         (status = 200, description = "It can do its work", body = Health),
-        (status = 503, description = "The store does not answer, or the clock is more than 2 s off the database's", body = Health),
+        (status = 503, description = "The store does not answer, the clock is more than 2 s off the database's, or a key of the installation is missing here", body = Health),
     )
 )]
 pub async fn ready(State(state): State<AppState>) -> (StatusCode, Json<Health>) {

@@ -91,6 +91,11 @@ impl Problem {
         Self { field: Some(field.to_owned()), ..self }
     }
 
+    /// The same in other words.
+    pub(in crate::http) fn saying(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
     pub(in crate::http) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use counterfoil_authority::authority::{Active, Authority, Verdict, VerifyRequest};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
+use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::Scope;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -148,7 +149,14 @@ impl Inquiry<'_> {
         let scopes: Vec<Scope> = asked
             .collect::<Result<_, _>>()
             .map_err(|bad| Problem::invalid(named("scopes"), bad))?;
-        let binding = self.authority.binding(self.caller, self.realm, service.as_ref())?;
+        let binding = self.authority.binding(self.caller, self.realm, service.as_ref());
+        let binding = binding.map_err(|refusal| match (&refusal, &service) {
+            (Refusal::Forbidden(_), Some(label)) => {
+                let detail = format!("{refusal} for the service {label}");
+                Problem::from(refusal).saying(detail)
+            }
+            _ => refusal.into(),
+        })?;
         let origin = &self.caller.origin;
         let verdict = self
             .authority

@@ -70,7 +70,7 @@ fn a_missing_key_is_named() {
     let world = world(1);
     let known = world.known();
     fs::remove_file(world.dir.path().join("pepper-1.key")).unwrap();
-    insta::assert_snapshot!(world.refusal(&known), @"the key directory DIR lacks pepper-1.key (fingerprint 6e0d491797d5892dea42aac30b28a567); tokens made under a missing key could not be verified, so the server does not start");
+    insta::assert_snapshot!(world.refusal(&known), @"the key directory DIR lacks pepper-1.key (fingerprint 6e0d491797d5892dea42aac30b28a567); tokens made under a missing key cannot be verified, so no server starts like this, and one that runs is not ready: copy the file from the node where the key was made");
 }
 
 #[test]

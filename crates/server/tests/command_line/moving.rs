@@ -44,7 +44,7 @@ fn a_copy_says_what_it_has_done_and_serves_the_same_secrets() {
         );
     }
 
-    let (server, printed) = Server::start(&world, &["--database", TO]);
+    let (server, printed) = Server::start(&world, &["--database", "sqlite:back.db"]);
     assert!(!printed.contains("new installation"), "{printed}");
     let api = printed.lines().find_map(|line| line.strip_prefix("  API")).unwrap();
     let url = api.trim().strip_suffix("/api/v1").unwrap();
@@ -121,4 +121,39 @@ fn a_copy_that_is_killed_is_not_served_and_goes_on() {
     let done = ran.status == 0 || ran.stderr.contains("the target is not empty");
     assert!(done, "{}", ran.stderr);
     assert_eq!(world.run(&["doctor", "--data", "data", "--database", TO]).status, 0);
+}
+
+#[test]
+fn a_database_that_was_moved_away_from_is_refused_until_it_is_copied_back() {
+    let world = World::new();
+    world.initialised();
+    let ran = world.run(&["store", "copy", FROM, TO]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    for command in [
+        &["serve"][..],
+        &["admin", "recover"],
+        &["keys", "list"],
+        &["keys", "rotate", "pepper"],
+        &["doctor"],
+        &["migrate"],
+        &["backup", "saved.cfb", "--passphrase-file", "-"],
+    ] {
+        let refused =
+            world.run_with_input(&[command, &["--data", "data"]].concat(), "long enough it is\n");
+        let said = refused.stdout + &refused.stderr;
+        assert_eq!(refused.status, 1, "{command:?}: {said}");
+        assert!(said.contains("was moved to sqlite:moved/counterfoil.db on 20"), "{said}");
+        assert!(said.contains("--database"), "{said}");
+    }
+    assert_eq!(world.run(&["doctor", "--data", "data", "--database", TO]).status, 0);
+    // Put away it is not replaced by an empty one either.
+    std::fs::rename(world.path("data/counterfoil.db"), world.path("old.db")).unwrap();
+    let refused = world.run(&["serve", "--data", "data"]);
+    assert!(refused.stderr.contains("was moved to"), "{}", refused.stderr);
+    assert!(!world.path("data/counterfoil.db").exists());
+
+    let ran = world.run(&["store", "copy", TO, FROM]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(world.run(&["doctor", "--data", "data"]).status, 0);
+    assert_eq!(world.run(&["doctor", "--data", "data", "--database", TO]).status, 1);
 }

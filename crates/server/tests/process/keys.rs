@@ -147,3 +147,22 @@ fn rotate_twice(world: &World, uses: &AtomicU64) -> Vec<Issued> {
     }
     issued
 }
+
+#[test]
+fn a_first_start_that_fails_makes_no_installation_and_loses_no_key() {
+    let site = Site::new();
+    for broken in [
+        "[server.tls]\ncert = \"none.pem\"\nkey = \"none.key\"",
+        // An address that is not of this machine (RFC 5737).
+        "metrics.listen = \"192.0.2.1:9\"",
+    ] {
+        let mut server = site.spawn(broken);
+        assert!(!server.until_ended().success(), "{}", server.log());
+        assert!(!site.data().join("counterfoil.db").exists(), "{}", server.log());
+    }
+    let server = site.serve("");
+    assert_eq!(
+        site.admin(&server).get("/tokens").expect(200)["items"].as_array().map(Vec::len),
+        Some(1)
+    );
+}

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use self::feed_proxy::FeedProxy;
 use crate::cluster::Cluster;
-use crate::harness::{PATIENCE, Server, Site, await_true};
+use crate::harness::{PATIENCE, Server, Site, await_some, await_true};
 use crate::wire::{Answer, Api, Request};
 use crate::world::{Issued, UNTHROTTLED, active, pat, pat_body, service, user, verifier, verify};
 
@@ -261,4 +261,32 @@ fn a_node_with_other_keys_than_the_installations_refuses_to_start() {
     let mut server = other.spawn(&settings);
     assert_eq!(server.until_ended().code(), Some(1));
     assert!(server.log().contains("belongs to another installation"), "{}", server.log());
+}
+
+#[test]
+fn a_pepper_that_one_node_lacks_makes_it_unready_and_refuses_nobody() {
+    let nodes = Nodes::new();
+    let token = nodes.pat();
+    let [first, second, _] = nodes.nodes.as_slice() else { panic!("three nodes") };
+    let ready = || second.admin.send(Request::new("GET", "/healthz/ready"));
+    assert_eq!(ready().status, 200);
+    let rotated = first.site.run(&["keys", "rotate", "pepper"]);
+    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+    let told = await_some("the node misses the key", PATIENCE, || {
+        Some(ready()).filter(|answer| answer.status == 503)
+    });
+    assert!(told.text().contains("pepper-2.key"), "{}", told.text());
+    await_true("the token moves to the new pepper", PATIENCE, || {
+        assert!(active(&verify(&first.verifier, &token.secret)));
+        let answer = verify(&second.verifier, &token.secret);
+        assert!(answer.status == 503 || active(&answer), "no denial: {}", answer.text());
+        answer.status == 503
+    });
+    let file = "keys/pepper-2.key";
+    fs::copy(first.site.data().join(file), second.site.data().join(file)).unwrap();
+    await_true("the node takes the key up", PATIENCE, || {
+        let answer = verify(&second.verifier, &token.secret);
+        assert!(answer.status == 503 || active(&answer), "no denial: {}", answer.text());
+        answer.status == 200 && ready().status == 200
+    });
 }

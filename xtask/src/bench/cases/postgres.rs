@@ -73,6 +73,8 @@ fn copy(world: &World, store: &Store, tokens: u64, into: &mut Record) -> Result<
     copying.args(["store", "copy", &from, &single.url]);
     stdout_of(&mut copying)?;
     let seconds = start.elapsed().as_secs_f64();
+    // The benchmark serves both, which nobody else should.
+    std::fs::remove_file(store.directory.data().join("counterfoil.db.moved"))?;
     let million = 1e6 / count(tokens) * seconds;
     into.figure("a million tokens copied from SQLite to PostgreSQL, checked", million, "s", None);
     sql::run(&place, single.address, sql::NODES, "vacuum analyze")?;

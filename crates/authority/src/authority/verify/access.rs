@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::judge::decide;
 use super::{Active, Authority, Decision, Surroundings, Verdict};
-use crate::access::{AccessFacts, claims};
+use crate::access::{AccessFacts, SigningAlg, claims};
 use crate::cache::{Access, Entry};
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
@@ -12,6 +12,7 @@ use crate::kind::Kind;
 use crate::refusal::Refusal;
 use crate::secret::{Shape, TokenId};
 use crate::secret_hash::{Mac256, keyed_hash};
+use crate::store::Unavailable;
 use crate::token::State;
 use crate::verdict::Reason;
 
@@ -25,14 +26,15 @@ impl Authority {
             |entry: &Entry| (entry.id, decide(entry, Some(Kind::AccessToken), presented, around));
         let hint = self.access_id(presented);
         let known = hint.and_then(|id| self.cache.with_token(around.now, id, look));
-        let (id, decision) = match known {
-            Some(known) => known,
-            None => match self.access_entry(presented, around.now).await? {
-                Some(entry) => look(&entry),
-                None => {
-                    return self.refused(&around.request, Reason::Unknown, None, around.now);
-                }
-            },
+        let found = match known {
+            Some(known) => Some(known),
+            None => self.access_entry(presented, around.now).await?.map(|entry| look(&entry)),
+        };
+        let Some((id, decision)) = found else {
+            // A signature of a key that is not here cannot be told from a forged one.
+            let signs = |of| SigningAlg::of_purpose(of).is_some();
+            around.keys.require_all(signs).map_err(Unavailable::from)?;
+            return self.refused(&around.request, Reason::Unknown, None, around.now);
         };
         self.conclude_access(around, id, decision).await
     }
@@ -116,6 +118,7 @@ impl Authority {
         let request = &around.request;
         let active = match decision {
             Decision::Good { active, .. } => active,
+            Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, right_secret, .. } => {
                 return self.refused(request, reason, right_secret.then_some(id), around.now);
             }

@@ -28,6 +28,10 @@ pub(super) fn decide(
     let matched = entry.matches(around.now, &mac_under);
     let foreign = entry.owner.realm != *around.request.realm;
     let Some((matched, pepper, old)) = matched else {
+        // It may be the right secret, under a key that only other nodes have yet.
+        if !foreign && let Err(lost) = around.keys.require_peppers(entry.peppers()) {
+            return Decision::Keyless(lost);
+        }
         return Decision::Bad { reason: Reason::Unknown, right_secret: false, retired: false };
     };
     // A foreign realm's token answers exactly as an unknown one, and so does a wrong letter.

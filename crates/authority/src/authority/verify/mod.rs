@@ -19,14 +19,14 @@ use crate::cache::{Entry, RealmCell, ServiceCell};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::event::Origin;
-use crate::keys::KeyRing;
+use crate::keys::{KeyNotHere, KeyPurpose, KeyRing};
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScope, Scope};
 use crate::secret::{Shape, TokenId};
 use crate::secret_hash::keyed_hash;
-use crate::store::{Consumed, Rehash};
+use crate::store::{Consumed, Rehash, Unavailable};
 use crate::token::State;
 use crate::verdict::Reason;
 
@@ -71,8 +71,18 @@ pub struct VerifyRequest<'a> {
 
 /// What the cache can say without the store.
 enum Decision {
-    Good { active: Active, limit: Option<u64>, rehash: Option<Rehash> },
-    Bad { reason: Reason, right_secret: bool, retired: bool },
+    Good {
+        active: Active,
+        limit: Option<u64>,
+        rehash: Option<Rehash>,
+    },
+    Bad {
+        reason: Reason,
+        right_secret: bool,
+        retired: bool,
+    },
+    /// Cannot be told here.
+    Keyless(KeyNotHere),
 }
 
 /// What a decision needs beside the token: services, realm, time.
@@ -270,6 +280,8 @@ impl Authority {
                 return self.conclude(around, id, look(&entry)).await;
             }
         }
+        // Hashed under a pepper that is not here, it could not be found.
+        around.keys.require_all(|of| of == KeyPurpose::Pepper).map_err(Unavailable::from)?;
         self.refused(&around.request, Reason::Unknown, None, around.now)
     }
 
@@ -283,6 +295,7 @@ impl Authority {
         let request = &around.request;
         let (active, limit, rehash) = match decision {
             Decision::Good { active, limit, rehash } => (active, limit, rehash),
+            Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, right_secret, retired } => {
                 if right_secret {
                     self.ledger.denied(id);

@@ -14,6 +14,7 @@ use crate::refusal::Refusal;
 use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash};
 use crate::slow::{Holder, Place};
+use crate::store::Unavailable;
 use crate::token::StoredSecret;
 use crate::verdict::Reason;
 
@@ -74,6 +75,9 @@ impl Authority {
                 return self.conclude_slowly(request, *id, &is_right, remembered_as).await;
             }
         }
+        let all = entries.iter().flat_map(|(_, record)| &record.secrets);
+        let peppers = all.map(|secret| secret.hash.pepper());
+        around.keys.require_peppers(peppers).map_err(Unavailable::from)?;
         self.refused(request, Reason::Unknown, None, around.now)
     }
 

@@ -293,7 +293,8 @@ pub(crate) struct EventsArgs {
 /// How it is rotated
 #[derive(Debug, clap::Args)]
 pub(crate) struct RotateArgs {
-    /// How long the former secret still works, 24h say [default: the policy's]
+    /// How long the former secret still works; 0s ends it now [default: the policy's, which is 24h
+    /// unless set]
     #[arg(long, value_name = "TIME")]
     pub(super) overlap: Option<String>,
     #[command(flatten)]

@@ -22,9 +22,10 @@ use base64::engine::general_purpose::STANDARD;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::{ClearSecret, Shape, TokenId};
 use counterfoil_authority::secret_hash::{SecretHash, keyed_hash};
-use counterfoil_authority::store::Record;
+use counterfoil_authority::store::{Record, Unavailable};
 use counterfoil_authority::verdict::Door;
 
 use self::fault::Fault;
@@ -157,9 +158,7 @@ impl Asked {
         let shape = authority.shape(presented);
         let Shape::Prefixed { kind: Kind::RegistrationToken, id } = shape else { return Ok(None) };
         let found = authority.store().token_record(id).await;
-        let Some(record) = found
-            .map_err(|down| Fault::from(counterfoil_authority::refusal::Refusal::from(down)))?
-        else {
+        let Some(record) = found.map_err(|down| Fault::from(Refusal::from(down)))? else {
             return Ok(None);
         };
         let (keys, now) = (authority.keys(), authority.now());
@@ -172,6 +171,10 @@ impl Asked {
             }
             SecretHash::Slow { .. } => false,
         });
+        if !right {
+            let peppers = record.secrets.iter().map(|secret| secret.hash.pepper());
+            keys.require_peppers(peppers).map_err(Unavailable::from).map_err(Refusal::from)?;
+        }
         Ok(Some(record).filter(|record| right && record.realm == self.realm))
     }
 

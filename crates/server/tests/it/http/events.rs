@@ -64,6 +64,14 @@ fn kinds_in(directory: &std::path::Path, found: &mut std::collections::BTreeSet<
     }
 }
 
+#[tokio::test]
+async fn a_misspelt_kind_of_event_is_refused_with_those_there_are() {
+    let world = World::new().await;
+    let refused = world.get(&format!("{R}/events?kind=token.isued")).await.refused(422, "invalid");
+    assert_eq!(refused["field"], "kind");
+    assert!(refused["detail"].as_str().unwrap().contains("token.issued"), "{refused}");
+}
+
 #[test]
 fn every_kind_that_the_code_raises_is_listed_and_documented() {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -49,10 +49,9 @@ async fn a_verifier_asks_about_its_own_services_only() {
     world.service("mail").await;
     let path = format!("{R}/verify");
     let foreign = json!({ "token": alice.secret, "service": "mail" });
-    world
-        .call(&alice.gate, "POST", &path, foreign.clone())
-        .await
-        .refused(403, "insufficient-scope");
+    let refused = world.call(&alice.gate, "POST", &path, foreign.clone()).await;
+    let refused = refused.refused(403, "insufficient-scope");
+    assert_eq!(refused["detail"], "this needs the scope verify for the service mail");
     let both = json!({ "roles": ["verifier"], "services": ["git", "mail"] });
     let both = world.client("both", both).await;
     let unnamed = world.call(&both, "POST", &path, json!({ "token": alice.secret })).await;
