@@ -193,7 +193,7 @@ impl Entry {
             profile: profiles.shared(Profile {
                 services,
                 scopes,
-                permissions: None,
+                permissions: parent.profile.permissions.clone(),
                 networks: parent.profile.networks.clone(),
                 doors: parent.profile.doors.clone(),
             }),

@@ -132,6 +132,8 @@ pub struct Grant {
     pub services: Services,
     /// The key that every use must prove: `cnf`.
     pub confirmation: Option<Confirmation>,
+    /// Whether it has permissions: its access tokens are opaque then, whatever is stamped.
+    pub has_permissions: bool,
     /// The form of its access tokens.
     pub access: AccessFormat,
     /// When it ends for good; an access token ends no later.
@@ -157,6 +159,7 @@ impl Grant {
             scopes: token.scopes.clone(),
             services: token.services.clone(),
             confirmation: device.confirmation.clone(),
+            has_permissions: token.permissions.is_some(),
             access: device.access,
             expires_at: token.validity.expires_at(),
             idle_ends_at: device.idle_ends_at,

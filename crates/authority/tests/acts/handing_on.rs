@@ -1,14 +1,19 @@
 //! What is drawn, exchanged or downscoped does no more than what it came from.
 
 use counterfoil_authority::access::MintedAccess;
-use counterfoil_authority::authority::{ExchangeRequest, IssueRequest, TokenEdit};
+use counterfoil_authority::authority::{
+    AccessRefusal, Binding, ExchangeRequest, IssueRequest, TokenEdit, VerifyRequest,
+};
 use counterfoil_authority::caller::Caller;
+use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::subject::Role;
 
-use crate::world::{World, context, fresh, wish};
+use counterfoil_authority::verdict::{Door, Reason};
+
+use crate::world::{World, context, fresh, label, reason, wish};
 
 fn scopes(names: &[&str]) -> Vec<Scope> {
     names.iter().map(|name| Scope::parse(name).unwrap()).collect()
@@ -22,6 +27,35 @@ fn registration(services: &[&str], names: &[&str]) -> IssueRequest {
 }
 
 impl World {
+    /// What a token is exchanged for, with all its scopes.
+    async fn exchanged(
+        &self,
+        secret: &str,
+        audience: &[&str],
+    ) -> Result<MintedAccess, AccessRefusal> {
+        let audience = audience.iter().map(|service| label(service)).collect();
+        let request = ExchangeRequest { audience, ..ExchangeRequest::default() };
+        self.authority.exchange_token(&self.realm, secret, request, context()).await
+    }
+
+    async fn may(&self, secret: &str, resource: &str, action: &str) -> Option<Reason> {
+        let (origin, git) = (Origin::system(Door::Api), label("git"));
+        let request = VerifyRequest {
+            realm: &self.realm,
+            presented: secret,
+            username: None,
+            binding: Binding::Service(&git),
+            scopes: &[],
+            resource: Some(resource),
+            action: Some(action),
+            client_ip: None,
+            consume: false,
+            throttled: true,
+            origin: &origin,
+        };
+        reason(&self.authority.verify(request).await.unwrap())
+    }
+
     /// The caller that a client becomes with an access token of fewer scopes.
     async fn downscoped(&self, client: &Caller, names: &[&str]) -> Caller {
         let request = ExchangeRequest { scopes: Some(scopes(names)), ..ExchangeRequest::default() };
@@ -62,4 +96,23 @@ async fn a_downscoped_client_takes_over_neither_its_own_key_nor_what_carries_mor
         assert!(matches!(act, Err(Refusal::BeyondGrant(_))), "{act:?}");
     }
     world.authority.rotate(&full, &world.realm, full.token, None, None, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn permissions_hold_for_access_tokens_which_are_opaque_then() {
+    let world = World::new().await;
+    let mut wanted = wish(Kind::PersonalAccessToken, "alice", &["git"]);
+    wanted.permissions = Some(serde_json::json!({ "repo/a": ["read"] }));
+    let (_, secret) = world.issue(wanted).await;
+    let minted = world.exchanged(&secret, &[]).await.unwrap();
+    let access = minted.secret.reveal();
+    assert!(minted.record.is_some(), "a JWT would not show the permissions");
+    for presented in [&secret[..], access] {
+        assert_eq!(world.may(presented, "repo/a", "read").await, None);
+        let said = world.may(presented, "repo/b", "write").await;
+        assert_eq!(said, Some(Reason::PermissionDenied));
+    }
+    // Without permissions the form is as ever.
+    let (_, plain) = world.issue(wish(Kind::PersonalAccessToken, "alice", &["git"])).await;
+    assert!(world.exchanged(&plain, &[]).await.unwrap().record.is_none());
 }

@@ -105,6 +105,7 @@ impl Authority {
             confirmation: request.confirmation,
             parent: active.token(),
             parent_expires_at: active.expires_at(),
+            has_permissions: active.permissions().is_some(),
             settings: &settings_of(&active.owner().facts),
         };
         Ok(self.issue_access(&grant, self.now()).await?)
@@ -193,6 +194,7 @@ impl Authority {
             confirmation: request.confirmation,
             parent: caller.token,
             parent_expires_at: caller.token_expires_at,
+            has_permissions: false,
             settings: &settings,
         };
         Ok(self.issue_access(&grant, self.now()).await?)

@@ -48,6 +48,7 @@ impl Authority {
             confirmation,
             parent: grant.auth_token,
             parent_expires_at: grant.expires_at,
+            has_permissions: grant.has_permissions,
             settings: &settings,
         };
         self.issue_access(&wanted, now).await

@@ -34,6 +34,7 @@ impl Drawn {
             scopes: token.scopes.clone(),
             services: token.services.clone(),
             confirmation: None,
+            has_permissions: token.permissions.is_some(),
             access: crate::enrolment::AccessFormat::default(),
             expires_at: token.validity.expires_at(),
             idle_ends_at: None,
