@@ -2,17 +2,19 @@
 
 use counterfoil_authority::access::MintedAccess;
 use counterfoil_authority::authority::{
-    AccessRefusal, Binding, ExchangeRequest, IssueRequest, TokenEdit, VerifyRequest,
+    AccessRefusal, Binding, ExchangeRequest, IssueRequest, TokenEdit, Verdict, VerifyRequest,
 };
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::Scope;
+use counterfoil_authority::service::{Service, ServiceStatus};
 use counterfoil_authority::subject::Role;
 
 use counterfoil_authority::verdict::{Door, Reason};
 
+use crate::enrolling::Devices;
 use crate::world::{World, context, fresh, label, reason, wish};
 
 fn scopes(names: &[&str]) -> Vec<Scope> {
@@ -27,6 +29,16 @@ fn registration(services: &[&str], names: &[&str]) -> IssueRequest {
 }
 
 impl World {
+    /// Changes a service as its administrator would.
+    async fn change_service(&self, name: &str, change: impl FnOnce(&mut Service)) {
+        let service = self.store.service_find(&self.realm, &label(name)).await.unwrap();
+        let mut service = service.unwrap();
+        change(&mut service);
+        let (origin, now) = (Origin::system(Door::Cli), self.authority.now());
+        let event = self.authority.event("service.updated", &self.realm, &origin, now).unwrap();
+        self.store.service_update(service, event).await.unwrap();
+    }
+
     /// What a token is exchanged for, with all its scopes.
     async fn exchanged(
         &self,
@@ -115,4 +127,33 @@ async fn permissions_hold_for_access_tokens_which_are_opaque_then() {
     // Without permissions the form is as ever.
     let (_, plain) = world.issue(wish(Kind::PersonalAccessToken, "alice", &["git"])).await;
     assert!(world.exchanged(&plain, &[]).await.unwrap().record.is_none());
+}
+
+#[tokio::test]
+async fn the_policy_of_a_service_holds_for_devices_that_a_client_enrolled() {
+    let devices = Devices::new().await;
+    let (_, secret) = devices.0.issue(registration(&["git"], &[])).await;
+    let (_, refresh) = devices.draw(&secret, "one").await;
+    let grant = devices.refresh_with(&refresh, None).await.unwrap().grant;
+    let world = &devices.0;
+    let access = world.authority.grant_access(&grant, world.authority.now()).await.unwrap();
+    let access = access.secret.reveal();
+    assert_eq!(reason(&world.verify(access, None, "git").await), None);
+    world.change_service("git", |git| git.token_policy.enabled = Some(false)).await;
+    let said = reason(&world.verify(access, None, "git").await);
+    assert_eq!(said, Some(Reason::PolicyBlocked));
+}
+
+#[tokio::test]
+async fn a_verifier_of_two_services_is_told_of_the_one_that_is_active() {
+    let world = World::new().await;
+    let (_, secret) = world.issue(wish(Kind::PersonalAccessToken, "alice", &["git", "mail"])).await;
+    let both = [label("git"), label("mail")];
+    world.change_service("git", |git| git.status = ServiceStatus::Suspended).await;
+    let verdict = world.ask(&secret, None, Binding::AnyOf(&both), &[]).await;
+    let Verdict::Active(active) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(active.service(), Some("mail"));
+    world.change_service("mail", |mail| mail.status = ServiceStatus::Suspended).await;
+    let verdict = world.ask(&secret, None, Binding::AnyOf(&both), &[]).await;
+    assert_eq!(reason(&verdict), Some(Reason::ServiceInactive));
 }
