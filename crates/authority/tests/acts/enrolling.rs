@@ -91,7 +91,8 @@ impl Devices {
         confirmation: Option<Confirmation>,
     ) -> Result<Refreshment, RefreshRefusal> {
         let realm = &self.0.realm;
-        let request = RefreshRequest { realm, presented: secret, confirmation, context: context() };
+        let (scopes, context) = (None, context());
+        let request = RefreshRequest { realm, presented: secret, confirmation, scopes, context };
         self.0.authority.refresh(request).await
     }
 
@@ -100,7 +101,7 @@ impl Devices {
         Ok(refreshed.secret.reveal().to_owned())
     }
 
-    fn advance(&self, seconds: i64) {
+    pub(crate) fn advance(&self, seconds: i64) {
         self.0.clock.advance_seconds(seconds);
     }
 

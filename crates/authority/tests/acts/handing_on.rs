@@ -2,14 +2,15 @@
 
 use counterfoil_authority::access::MintedAccess;
 use counterfoil_authority::authority::{
-    AccessRefusal, Binding, ExchangeRequest, IssueRequest, TokenEdit, Verdict, VerifyRequest,
+    AccessRefusal, Binding, EnrolRefusal, ExchangeRequest, IssueRequest, RefreshRefusal,
+    RefreshRequest, TokenEdit, Verdict, VerifyRequest,
 };
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::Scope;
-use counterfoil_authority::service::{Service, ServiceStatus};
+use counterfoil_authority::service::{Service, ServiceStatus, Services};
 use counterfoil_authority::subject::Role;
 
 use counterfoil_authority::verdict::{Door, Reason};
@@ -48,6 +49,14 @@ impl World {
         let audience = audience.iter().map(|service| label(service)).collect();
         let request = ExchangeRequest { audience, ..ExchangeRequest::default() };
         self.authority.exchange_token(&self.realm, secret, request, context()).await
+    }
+
+    /// The same of a token with permissions, whose access tokens are opaque.
+    async fn opaquely_exchanged(&self, user: &str, services: &[&str]) -> MintedAccess {
+        let mut wanted = wish(Kind::PersonalAccessToken, user, services);
+        wanted.permissions = Some(serde_json::json!({ "*": ["*"] }));
+        let (_, secret) = self.issue(wanted).await;
+        self.exchanged(&secret, &[]).await.unwrap()
     }
 
     async fn may(&self, secret: &str, resource: &str, action: &str) -> Option<Reason> {
@@ -156,4 +165,70 @@ async fn a_verifier_of_two_services_is_told_of_the_one_that_is_active() {
     world.change_service("mail", |mail| mail.status = ServiceStatus::Suspended).await;
     let verdict = world.ask(&secret, None, Binding::AnyOf(&both), &[]).await;
     assert_eq!(reason(&verdict), Some(Reason::ServiceInactive));
+}
+
+#[tokio::test]
+async fn an_exchange_names_no_service_that_would_refuse_the_token() {
+    let world = World::new().await;
+    let (_, secret) = world.issue(wish(Kind::PersonalAccessToken, "alice", &["git", "mail"])).await;
+    let audience = |minted: MintedAccess| minted.record.unwrap().facts.audience;
+    for name in ["git", "mail"] {
+        world.change_service(name, |service| service.status = ServiceStatus::Suspended).await;
+    }
+    for asked in [&[][..], &["git", "mail"], &["git", "git"]] {
+        let said = world.exchanged(&secret, asked).await;
+        assert!(matches!(said, Err(AccessRefusal::Target)), "{said:?}");
+    }
+    world.change_service("mail", |mail| mail.status = ServiceStatus::Active).await;
+    let minted = world.opaquely_exchanged("alice", &["git", "mail"]).await;
+    assert_eq!(audience(minted), ["mail"]);
+    // The policy is asked as well as the status.
+    let elsewhere = vec!["10.9.9.0/24".parse().unwrap()];
+    world.change_service("mail", |mail| mail.token_policy.networks = Some(elsewhere)).await;
+    let said = world.exchanged(&secret, &[]).await;
+    assert!(matches!(said, Err(AccessRefusal::Target)), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_device_gets_nothing_for_services_that_are_suspended_and_keeps_its_secret() {
+    let devices = Devices::new().await;
+    let world = &devices.0;
+    let (token, secret) = world.issue(registration(&["git", "mail"], &[])).await;
+    let (_, first) = devices.draw(&secret, "one").await;
+    world.change_service("git", |git| git.status = ServiceStatus::Suspended).await;
+    let refreshed = devices.refresh_with(&first, None).await.unwrap();
+    assert_eq!(refreshed.grant.services, Services::Named(vec![label("mail")]));
+    world.change_service("mail", |mail| mail.status = ServiceStatus::Suspended).await;
+    let second = refreshed.secret.reveal();
+    let said = devices.refresh(second).await.unwrap_err();
+    assert!(matches!(said, RefreshRefusal::NoService), "{said:?}");
+    let now = world.authority.now();
+    assert!(world.authority.device_token(&refreshed.grant, None, now).await.is_err());
+    let said = devices.draw_with(&secret, "two", None, None).await.unwrap_err();
+    assert!(matches!(said, EnrolRefusal::NoService), "{said:?}");
+    assert_eq!(devices.shown(token.id).await.used, 1);
+    world.change_service("mail", |mail| mail.status = ServiceStatus::Active).await;
+    devices.advance(31);
+    devices.refresh(second).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refresh_with_too_wide_a_scope_changes_nothing() {
+    let devices = Devices::new().await;
+    let world = &devices.0;
+    let (_, secret) = world.issue(registration(&["git"], &["read", "write"])).await;
+    let (_, first) = devices.draw(&secret, "one").await;
+    let refresh = async |scopes: Option<Vec<Scope>>| {
+        let (realm, presented) = (&world.realm, &first[..]);
+        let (confirmation, context) = (None, context());
+        let request = RefreshRequest { realm, presented, confirmation, scopes, context };
+        world.authority.refresh(request).await
+    };
+    let said = refresh(Some(scopes(&["read", "admin"]))).await.unwrap_err();
+    assert!(matches!(said, RefreshRefusal::Scope), "{said:?}");
+    devices.advance(31);
+    let refreshed = refresh(Some(scopes(&["read"]))).await.unwrap();
+    assert_eq!(refreshed.grant.scopes, scopes(&["read"]));
+    assert!(!refreshed.again);
+    assert_eq!(refreshed.token.scopes, scopes(&["read", "write"]));
 }

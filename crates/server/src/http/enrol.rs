@@ -243,6 +243,7 @@ pub async fn poll(
         realm: &realm,
         presented: secret.reveal(),
         confirmation: None,
+        scopes: None,
         context: arrival.context(Door::Api),
     };
     let now = state.authority.now();
@@ -300,7 +301,7 @@ async fn refused(state: &AppState, arrival: &Arrival, refusal: EnrolRefusal) -> 
             Problem::new(Sort::Constraint, detail).about(constraint.name())
         }
         EnrolRefusal::Scope(_) => Problem::new(Sort::BeyondGrant, detail).about("scopes"),
-        EnrolRefusal::OwnerInactive | EnrolRefusal::WrongDoor => {
+        EnrolRefusal::OwnerInactive | EnrolRefusal::WrongDoor | EnrolRefusal::NoService => {
             Problem::new(Sort::RegistrationInactive, detail)
         }
         EnrolRefusal::State(state) => Problem::new(

@@ -227,6 +227,7 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
             of_forty_equal_refreshes_one_makes_the_successor,
             retries_beyond_their_limit_are_refused,
             a_refresh_needs_the_key_that_is_pinned,
+            a_refresh_that_leads_to_nothing_rotates_nothing,
             what_is_not_active_is_not_refreshed,
         }
     )

@@ -228,7 +228,10 @@ fn door_allowed(doors: Option<&Vec<Door>>, request: &VerifyRequest<'_>) -> bool 
 }
 
 /// An unknown address is inside no network: a token that is bound to one is refused then.
-fn network_allowed(networks: &[ipnet::IpNet], client: Option<IpAddr>) -> bool {
+pub(in crate::authority) fn network_allowed(
+    networks: &[ipnet::IpNet],
+    client: Option<IpAddr>,
+) -> bool {
     networks.is_empty()
         || client.is_some_and(|address| {
             let address = address.to_canonical();

@@ -49,6 +49,9 @@ impl State {
             return Refreshed::Idle;
         }
         let over = secret.facts.expires_at.is_some_and(|end| end <= refresh.at);
+        if !over && let Some(fault) = refresh.fault(&token) {
+            return fault;
+        }
         match (secret.facts.slot, over) {
             (Slot::Current, false) => self.exchange(refresh, &secret.id),
             (Slot::Previous, false) => self.again(&token, &secret.id, refresh.at),

@@ -119,6 +119,9 @@ pub(super) async fn refresh(
         return Ok(Refreshed::Idle);
     }
     let over = presented.expires_at.is_some_and(|end| end <= refresh.at);
+    if !over && let Some(fault) = refresh.fault(&token) {
+        return Ok(fault);
+    }
     match (presented.slot, over) {
         (Slot::Current, false) => rotate(tx, refresh, token, &presented).await,
         (Slot::Previous, false) => again(tx, token, presented).await,
