@@ -146,6 +146,12 @@ pub struct Grant {
     pub client: Option<String>,
 }
 
+/// The end of a refresh secret that was replaced without having been exchanged: its holder did
+/// nothing wrong, and to present it is no reuse.
+pub fn replaced() -> Timestamp {
+    Timestamp::from_micros(0)
+}
+
 impl Grant {
     /// The grant that an auth token is; `None` of any other token.
     pub fn of(token: &Token) -> Option<Self> {

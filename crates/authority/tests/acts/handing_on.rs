@@ -2,16 +2,17 @@
 
 use counterfoil_authority::access::MintedAccess;
 use counterfoil_authority::authority::{
-    AccessRefusal, Binding, EnrolRefusal, ExchangeRequest, IssueRequest, RefreshRefusal,
-    RefreshRequest, TokenEdit, Verdict, VerifyRequest,
+    AccessRefusal, Binding, EnrolAnswered, EnrolRefusal, ExchangeRequest, IssueRequest,
+    RefreshRefusal, RefreshRequest, TokenEdit, Verdict, VerifyRequest,
 };
 use counterfoil_authority::caller::Caller;
+use counterfoil_authority::enrolment::{Confirmation, Constraint};
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::service::{Service, ServiceStatus, Services};
-use counterfoil_authority::subject::Role;
+use counterfoil_authority::subject::{Client, Limits, Role};
 
 use counterfoil_authority::verdict::{Door, Reason};
 
@@ -231,4 +232,79 @@ async fn a_refresh_with_too_wide_a_scope_changes_nothing() {
     assert_eq!(refreshed.grant.scopes, scopes(&["read"]));
     assert!(!refreshed.again);
     assert_eq!(refreshed.token.scopes, scopes(&["read", "write"]));
+}
+
+#[tokio::test]
+async fn a_stamp_hands_on_no_longer_life_than_the_givers_grant() {
+    let world = World::new().await;
+    let limits = Limits { lifetime_seconds_max: Some(3_600), ..Limits::default() };
+    let admin = world.client("lim", vec![Role::RealmAdmin], |c| c.limits = limits).await;
+    let stamped = |stamp: Option<&str>| {
+        let mut request = registration(&["git"], &[]);
+        request.sentinel.stamp = stamp.map(str::to_owned);
+        request
+    };
+    for stamp in [r#"{"lifetime_seconds":3601}"#, r#"{"lifetime_seconds":null}"#] {
+        let refusal = world.refusal(&admin, stamped(Some(stamp))).await;
+        assert!(matches!(refusal, Refusal::BeyondGrant(_)), "{refusal:?}");
+    }
+    let issued = world.authority.issue(&admin, &world.realm, stamped(None), None).await.unwrap();
+    let (token, _) = fresh(issued);
+    let stamp: serde_json::Value = serde_json::from_str(&token.sentinel.stamp.unwrap()).unwrap();
+    assert_eq!(stamp["lifetime_seconds"], 3_600);
+    let stamp = Some(Some(r#"{"lifetime_seconds":null}"#.to_owned()));
+    let edit = TokenEdit { stamp, ..TokenEdit::default() };
+    let edited = world.authority.edit_token(&admin, &world.realm, token.id, edit, None).await;
+    assert!(matches!(edited, Err(Refusal::BeyondGrant(_))), "{edited:?}");
+}
+
+#[tokio::test]
+async fn a_token_is_moved_to_no_unit_beyond_the_givers_grant() {
+    let world = World::new().await;
+    world.unit("u1").await;
+    world.unit("u2").await;
+    let limits = Limits { units: Some(vec!["u1".into()]), ..Limits::default() };
+    let limited = world.client("lim", vec![Role::RealmAdmin], |c| c.limits = limits).await;
+    let of_unit = |c: &mut Client| c.unit = Some("u1".into());
+    let unit_admin = world.client("ua", vec![Role::UnitAdmin], of_unit).await;
+    for caller in [limited, unit_admin] {
+        let mut request = registration(&["git"], &[]);
+        request.unit = Some("u1".into());
+        let issued = world.authority.issue(&caller, &world.realm, request, None).await.unwrap();
+        let (token, _) = fresh(issued);
+        for unit in [Some("u2".to_owned()), None] {
+            let edit = TokenEdit { unit: Some(unit), ..TokenEdit::default() };
+            let edited = world.authority.edit_token(&caller, &world.realm, token.id, edit, None);
+            assert!(edited.await.is_err());
+        }
+        let edit = TokenEdit { name: Some(Some("moved".into())), ..TokenEdit::default() };
+        world.authority.edit_token(&caller, &world.realm, token.id, edit, None).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_existing_device_is_handed_out_again_to_its_key_only() {
+    let devices = Devices::new().await;
+    let mut request = registration(&["git"], &[]);
+    let rule = r#"{"on_duplicate_device":"return_existing"}"#;
+    request.sentinel.constraints = Some(rule.into());
+    let (_, secret) = devices.0.issue(request).await;
+    let (named, first) = devices.draw(&secret, "one").await;
+    let said = devices.draw_with(&secret, "one", None, None).await.unwrap_err();
+    let duplicate = EnrolRefusal::Constraint(Constraint::DuplicateDevice);
+    assert_eq!(said.to_string(), duplicate.to_string());
+    devices.refresh(&first).await.unwrap();
+    assert_eq!(devices.shown(named.id).await.revocation, None);
+    let key = Some(Confirmation::Jkt("thumbprint".into()));
+    let draw = async || match devices.draw_with(&secret, "two", key.clone(), None).await.unwrap() {
+        EnrolAnswered::Fresh { token, secret, .. } => (token.id, secret.reveal().to_owned()),
+        other @ EnrolAnswered::Replayed { .. } => panic!("{other:?}"),
+    };
+    let (bound, former) = draw().await;
+    let (again, current) = draw().await;
+    assert_eq!(bound, again);
+    // The former secret is good for nothing, and no theft.
+    let said = devices.refresh_with(&former, key.clone()).await.unwrap_err();
+    assert!(matches!(said, RefreshRefusal::Denied), "{said:?}");
+    devices.refresh_with(&current, key.clone()).await.unwrap();
 }

@@ -18,7 +18,9 @@ use super::audience::Holder;
 use crate::cache::{Entry, Matched};
 use crate::caller::{ReplayKey, RequestContext};
 use crate::clock::Timestamp;
-use crate::enrolment::{Approval, Confirmation, Constraint, Constraints, DeviceFacts, Mode};
+use crate::enrolment::{
+    Approval, Confirmation, Constraint, Constraints, DeviceFacts, Mode, replaced,
+};
 use crate::event::{Event, Origin};
 use crate::keys::KeyId;
 use crate::kind::Kind;
@@ -362,7 +364,9 @@ impl Authority {
         let found = self.store.token_find(request.realm, id).await.map_err(Refusal::from)?;
         let Some(token) = found else { return Ok(None) };
         let pinned = token.device.as_ref().and_then(|device| device.confirmation.clone());
-        if token.state(*now) != State::Active || pinned != request.confirmation {
+        // A name is no proof: what is handed out again goes to the key that it was given to.
+        if token.state(*now) != State::Active || pinned.is_none() || pinned != request.confirmation
+        {
             return Err(EnrolRefusal::Constraint(Constraint::DuplicateDevice));
         }
         let secret = self.refresh_secret(id, *now)?;
@@ -382,7 +386,7 @@ impl Authority {
             realm: request.realm.clone(),
             id,
             secret: secret.1,
-            previous_until: *now,
+            previous_until: replaced(),
             expected_version: None,
             at: *now,
             idempotency,

@@ -1,7 +1,7 @@
 //! Families of refresh secrets, in memory.
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{POLL_SECONDS, REFRESH_RETRIES_MAX};
+use counterfoil_authority::enrolment::{POLL_SECONDS, REFRESH_RETRIES_MAX, replaced};
 use counterfoil_authority::store::{Change, Refresh, Refreshed};
 use counterfoil_authority::subject::{Owner, UserStatus};
 use counterfoil_authority::token::{
@@ -47,6 +47,9 @@ impl State {
         if device.idle_ends_at.is_some_and(|end| end <= refresh.at) {
             self.end_by_itself(token.id, "token.idle-ended", "idle", &refresh.event);
             return Refreshed::Idle;
+        }
+        if secret.facts.expires_at == Some(replaced()) {
+            return Refreshed::Unknown;
         }
         let over = secret.facts.expires_at.is_some_and(|end| end <= refresh.at);
         if !over && let Some(fault) = refresh.fault(&token) {
