@@ -190,6 +190,9 @@ pub struct AccessGrant<'a> {
     pub parent: TokenId,
     /// When that one ends; the access token ends no later.
     pub parent_expires_at: Option<Timestamp>,
+    /// Whether the token it was made from has permissions: a JWT would not show them to whoever
+    /// reads it, so that the access token has the opaque form, whatever the settings say.
+    pub has_permissions: bool,
     /// Form, algorithm and lifetime, as far as client or stamp say.
     pub settings: &'a AccessSettings,
 }

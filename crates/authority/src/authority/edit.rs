@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::issue::{check_issuer, check_offer, limits_of, no_such_service, unit_within};
 use super::realms::missing;
 use super::registration::{
-    checked_approval, checked_constraints, checked_stamp, count_within, widens,
+    checked_approval, checked_constraints, checked_stamp, count_within, unit_given, widens,
 };
 use super::{Authority, Expiry};
 use crate::cache::ServiceCell;
@@ -96,10 +96,13 @@ impl Authority {
                 return Err(Refusal::Ended(crate::token::State::Revoked));
             }
             let mut after = self.edited(&token, &edit, now)?;
-            self.edit_registration(&mut after, &edit).await?;
+            self.edit_registration(&mut after, &edit, &reach).await?;
             if let Some(Some(unit)) = &edit.unit {
                 self.check_unit(realm, Some(unit)).await?;
                 unit_within(&reach, caller, Some(unit))?;
+            }
+            if after.unit != token.unit && !unit_given(&reach, &token, after.unit.as_ref()) {
+                return Err(Refusal::BeyondGrant("the unit lies beyond the caller's grant"));
             }
             let narrower = if narrows(&token, &after) {
                 self.limits_of_narrower(&token, &after).await?
@@ -178,7 +181,12 @@ impl Authority {
     }
 
     /// What an edit says of a registration token alone.
-    async fn edit_registration(&self, after: &mut Token, edit: &TokenEdit) -> Result<(), Refusal> {
+    async fn edit_registration(
+        &self,
+        after: &mut Token,
+        edit: &TokenEdit,
+        reach: &Reach,
+    ) -> Result<(), Refusal> {
         let TokenEdit { count, constraints, stamp, approval, .. } = edit;
         for (field, given) in [
             ("count", count.is_some()),
@@ -210,7 +218,7 @@ impl Authority {
             if policies.is_empty() {
                 policies.push(&realm.policy);
             }
-            after.sentinel.stamp = Some(checked_stamp(stamp.as_deref(), &policies)?);
+            after.sentinel.stamp = Some(checked_stamp(stamp.as_deref(), &policies, &reach.limits)?);
         }
         Ok(())
     }

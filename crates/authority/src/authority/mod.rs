@@ -1,6 +1,7 @@
 //! What the authority does: one file per act, all on the one struct that knows the rules.
 
 mod access;
+mod audience;
 mod authenticate;
 mod background;
 mod clients;

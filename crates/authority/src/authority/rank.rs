@@ -7,6 +7,7 @@
 
 use super::Authority;
 use crate::caller::{Caller, Power, Powers};
+use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScopes, Scope};
@@ -67,15 +68,22 @@ impl Authority {
         if !token.services.includes(COUNTERFOIL) {
             return Ok(());
         }
-        let Owner::User(_) = &token.owner else {
-            return self.require_above(caller, &token.realm, &token.owner).await;
-        };
+        // What a key can do stands in its client's roles, not in the token; of everything else,
+        // whoever owns it, the scopes are what it hands on to its holder or to what is drawn.
+        if token.kind == Kind::ClientKey {
+            let powers = self.powers_of_owner(&token.realm, &token.owner).await?;
+            let above = outranks(caller, &powers, ApiScopes::ALL);
+            return if above { Ok(()) } else { Err(Refusal::BeyondGrant(ABOVE)) };
+        }
         let carried = ApiScopes::from_names(token.scopes.iter().map(Scope::as_str));
         if !carried.is_subset_of(caller.scopes_in(&token.realm)) {
             return Err(Refusal::BeyondGrant("the token carries API scopes that the caller lacks"));
         }
         if caller.is(&token.owner, &token.realm) {
             return Ok(());
+        }
+        if let Owner::Client(_) = &token.owner {
+            return self.require_above(caller, &token.realm, &token.owner).await;
         }
         let powers = self.powers_of_owner(&token.realm, &token.owner).await?;
         if outranks(caller, &powers, carried) { Ok(()) } else { Err(Refusal::BeyondGrant(ABOVE)) }

@@ -5,6 +5,7 @@
 //! of the same registration token live on (RFC 9700 section 4.14.2).
 
 use super::Authority;
+use super::audience::Holder;
 use crate::caller::{ReplayKey, RequestContext};
 use crate::clock::Timestamp;
 use crate::enrolment::{Confirmation, Grant, REFRESH_GRACE_SECONDS};
@@ -12,8 +13,10 @@ use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::secret::{ClearSecret, Shape, TokenId};
 use crate::secret_hash::{SecretHash, keyed_hash};
+use crate::service::Services;
 use crate::store::{Refresh, Refreshed};
 use crate::token::{State, Token};
 
@@ -29,6 +32,8 @@ pub struct RefreshRequest<'a> {
     pub presented: &'a str,
     /// The key that was proved with it.
     pub confirmation: Option<Confirmation>,
+    /// Scopes that the access token is to have; `None`: all that the auth token has.
+    pub scopes: Option<Vec<Scope>>,
     /// Where the request came from.
     pub context: RequestContext,
 }
@@ -68,6 +73,12 @@ pub enum RefreshRefusal {
     /// Retried too often inside the grace.
     #[error("the refresh token was retried too often")]
     TooOften,
+    /// More was asked for than it has: `invalid_scope`.
+    #[error("the auth token does not have every scope that is asked for")]
+    Scope,
+    /// None of its services takes tokens: `invalid_target`.
+    #[error("no service of the auth token takes tokens now")]
+    NoService,
     /// The key that is pinned was not proved: `invalid_dpop_proof`.
     #[error("the key of the auth token was not proved")]
     WrongKey,
@@ -99,6 +110,8 @@ impl RefreshRefusal {
             Self::OwnerInactive => "owner_inactive",
             Self::Idle => "idle",
             Self::TooOften => "retried_too_often",
+            Self::Scope => "insufficient_scope",
+            Self::NoService => "no_service",
             Self::WrongKey => "wrong_key",
             Self::Declined => "denied",
             Self::TimedOut => "timed_out",
@@ -164,11 +177,14 @@ impl Authority {
         let clear = next.0.reveal().as_bytes();
         let sealed = crate::keys::seal_under(&key, &row, clear, self.entropy());
         let event = self.event("token.refresh-reused", request.realm, origin, now);
+        let services = self.services_of_auth_token(request, id).await?;
         let refresh = Refresh {
             realm: request.realm.clone(),
             id,
             presented: keys.peppers().map(hash).collect(),
             confirmation: request.confirmation.clone(),
+            scopes: request.scopes.clone(),
+            no_service: services.is_none(),
             secret: next.1,
             sealed: sealed.map_err(Refusal::from)?,
             grace_seconds: REFRESH_GRACE_SECONDS,
@@ -185,6 +201,8 @@ impl Authority {
                     (token, ClearSecret::new(clear.map_err(|_| RefreshRefusal::TooOften)?), true)
                 }
                 Refreshed::Unknown => return Err(RefreshRefusal::Denied),
+                Refreshed::Scope => return Err(RefreshRefusal::Scope),
+                Refreshed::NoService => return Err(RefreshRefusal::NoService),
                 Refreshed::WrongKey => return Err(RefreshRefusal::WrongKey),
                 Refreshed::Waiting { too_soon, interval_seconds } => {
                     return Err(RefreshRefusal::Waiting { too_soon, interval_seconds });
@@ -203,8 +221,21 @@ impl Authority {
                 Refreshed::TooOften => return Err(RefreshRefusal::TooOften),
                 Refreshed::Collision => return Ok(None),
             };
-        let grant = Grant::of(&token).ok_or(RefreshRefusal::Denied)?;
+        let mut grant = Grant::of(&token).ok_or(RefreshRefusal::Denied)?;
+        grant.services = services.unwrap_or(grant.services);
+        grant.scopes = request.scopes.clone().unwrap_or(grant.scopes);
         Ok(Some(Refreshment { token, grant, secret, again }))
+    }
+
+    /// The services of an auth token that take tokens now; `None` if not one of them does.
+    async fn services_of_auth_token(
+        &self,
+        request: &RefreshRequest<'_>,
+        id: TokenId,
+    ) -> Result<Option<Services>, Refusal> {
+        let Some(entry) = self.entry(id).await? else { return Ok(None) };
+        let holder = Holder::of(&entry, Some(&request.context));
+        self.living_services(request.realm, &entry.profile.services, &holder).await
     }
 
     /// Records a refusal, and passes it on.

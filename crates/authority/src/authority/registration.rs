@@ -2,7 +2,7 @@
 
 use super::lifecycle::Act;
 use super::{Authority, IssueRequest};
-use crate::caller::Caller;
+use crate::caller::{Caller, Reach};
 use crate::enrolment::{Approval, Constraints, Stamp};
 use crate::event::Origin;
 use crate::kind::Kind;
@@ -16,6 +16,7 @@ use crate::store::{
     BlastRadius, CountReturn, Page, PageRequest, Returned, TokenAct, TokenChange, TokenFilter,
     Unavailable,
 };
+use crate::subject::Limits;
 use crate::token::{State, Token};
 use crate::verdict::Door;
 
@@ -285,16 +286,19 @@ pub(super) fn checked_constraints(text: Option<String>) -> Result<Option<String>
 pub(super) fn checked_stamp(
     text: Option<&str>,
     policies: &[&EffectivePolicy],
+    limits: &[Limits],
 ) -> Result<String, Refusal> {
     let text = text.unwrap_or("{}");
     let given: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let mut stamp = Stamp::parse(text).map_err(|(field, why)| Refusal::invalid(field, why))?;
     let longest = policies.iter().filter_map(|policy| policy.max_lifetime_seconds).min();
+    let granted = lifetime_granted(limits);
     let must_end = longest.is_some() || policies.iter().any(|policy| policy.must_expire);
     if given.get("lifetime_seconds").is_none() {
         let stated = policies.iter().filter_map(|policy| policy.default_lifetime_seconds).min();
         let wanted = stated.unwrap_or(DEFAULT_LIFETIME_SECONDS);
-        stamp.lifetime_seconds = Some(longest.map_or(wanted, |longest| wanted.min(longest)));
+        let bounds = [longest, granted].into_iter().flatten();
+        stamp.lifetime_seconds = Some(bounds.fold(wanted, i64::min));
     }
     match (stamp.lifetime_seconds, longest) {
         (None, _) if must_end => {
@@ -303,7 +307,13 @@ pub(super) fn checked_stamp(
         (Some(seconds), Some(longest)) if seconds > longest => {
             Err(Refusal::Policy(format!("the longest lifetime is {longest} seconds")))
         }
-        _ => Ok(stamp.stored()),
+        _ => match (stamp.lifetime_seconds, granted) {
+            // Who may hand out a week hands out no device for a year.
+            (wanted, Some(most)) if wanted.is_none_or(|seconds| seconds > most) => {
+                Err(Refusal::BeyondGrant("what is drawn would outlive the caller's grant"))
+            }
+            _ => Ok(stamp.stored()),
+        },
     }
 }
 
@@ -338,8 +348,27 @@ pub(super) fn widens(before: &Token, after: &Token) -> bool {
         || old.approval != new.approval
 }
 
+/// The longest lifetime that grants allow: the most generous one counts, and one without bound is
+/// the most generous.
+pub(super) fn lifetime_granted(limits: &[Limits]) -> Option<i64> {
+    let granted = limits.iter().map(|limits| limits.lifetime_seconds_max);
+    granted.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten()
+}
+
+/// Whether a token may be moved to a unit: one that the caller's grants reach. Who administrates
+/// a token by its unit moves it to no other one, and out of none.
+pub(super) fn unit_given(reach: &Reach, token: &Token, unit: Option<&String>) -> bool {
+    let within = |limits: &Limits| {
+        let units = limits.units.as_ref();
+        units.is_none_or(|units| unit.is_some_and(|unit| units.contains(unit)))
+    };
+    let known = reach.limits.is_empty() || reach.limits.iter().any(within);
+    let by_unit = token.unit.as_ref().is_some_and(|unit| reach.units.contains(unit));
+    known && (reach.whole || !by_unit || unit.is_some_and(|unit| reach.units.contains(unit)))
+}
+
 /// Whether a count lies within what the caller may hand out.
-pub(super) fn count_within(limits: &[crate::subject::Limits], count: Option<u64>) -> bool {
+pub(super) fn count_within(limits: &[Limits], count: Option<u64>) -> bool {
     limits.is_empty()
         || limits.iter().any(|limits| {
             limits.count_max.is_none_or(|max| count.is_some_and(|count| count <= max))

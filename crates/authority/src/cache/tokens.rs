@@ -90,6 +90,8 @@ pub(crate) struct Rest {
     /// A keyed code of a slow secret that verified, so that the next time is fast. Dies with
     /// the entry, which dies with any change of the token.
     pub(crate) remembered: Mutex<Option<Mac256>>,
+    /// Whether an access token was made with a client's key, and is bounded as the key is.
+    pub(crate) of_key: bool,
     /// What an access token says of itself.
     pub(crate) access: Option<Arc<AccessFacts>>,
 }
@@ -152,6 +154,7 @@ impl Entry {
                 parent_revoked: record.parent_revoked,
                 secrets,
                 remembered: Mutex::new(None),
+                of_key: false,
                 access: None,
             })
         });
@@ -181,7 +184,8 @@ impl Entry {
         let Access { id, current, facts, validity, services, scopes, revoked } = access;
         let gone = if revoked { Switches::REVOKED } else { 0 };
         let switches = Switches(Switches::ENABLED | gone);
-        let rest = Rest { access: Some(Arc::clone(&facts)), ..Rest::default() };
+        let of_key = parent.kind == Kind::ClientKey;
+        let rest = Rest { of_key, access: Some(Arc::clone(&facts)), ..Rest::default() };
         Self {
             id,
             kind: Kind::AccessToken,
@@ -193,7 +197,7 @@ impl Entry {
             profile: profiles.shared(Profile {
                 services,
                 scopes,
-                permissions: None,
+                permissions: parent.profile.permissions.clone(),
                 networks: parent.profile.networks.clone(),
                 doors: parent.profile.doors.clone(),
             }),
@@ -205,6 +209,11 @@ impl Entry {
     /// What it says of itself, if it is an access token.
     pub(crate) fn access(&self) -> Option<&Arc<AccessFacts>> {
         self.rest.as_ref()?.access.as_ref()
+    }
+
+    /// Whether it is a client's key, or an access token that was made with one.
+    pub(crate) fn is_of_key(&self) -> bool {
+        self.kind == Kind::ClientKey || self.rest.as_ref().is_some_and(|rest| rest.of_key)
     }
 
     /// The facts of its state; whether uses are left is the store's to say.

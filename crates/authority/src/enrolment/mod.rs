@@ -132,6 +132,8 @@ pub struct Grant {
     pub services: Services,
     /// The key that every use must prove: `cnf`.
     pub confirmation: Option<Confirmation>,
+    /// Whether it has permissions: its access tokens are opaque then, whatever is stamped.
+    pub has_permissions: bool,
     /// The form of its access tokens.
     pub access: AccessFormat,
     /// When it ends for good; an access token ends no later.
@@ -142,6 +144,12 @@ pub struct Grant {
     pub unit: Option<String>,
     /// What a door keeps with it, as JSON text: RFC 7591 metadata, say.
     pub client: Option<String>,
+}
+
+/// The end of a refresh secret that was replaced without having been exchanged: its holder did
+/// nothing wrong, and to present it is no reuse.
+pub fn replaced() -> Timestamp {
+    Timestamp::from_micros(0)
 }
 
 impl Grant {
@@ -157,6 +165,7 @@ impl Grant {
             scopes: token.scopes.clone(),
             services: token.services.clone(),
             confirmation: device.confirmation.clone(),
+            has_permissions: token.permissions.is_some(),
             access: device.access,
             expires_at: token.validity.expires_at(),
             idle_ends_at: device.idle_ends_at,

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::enrolment::{Confirmation, Constraint, Counts, Mode, OnDuplicate};
 use crate::event::Event;
 use crate::names::RealmName;
+use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::secret_hash::SecretHash;
 use crate::token::{State, StoredSecret, Token};
@@ -128,6 +129,10 @@ pub struct Refresh {
     pub presented: Vec<SecretHash>,
     /// The key that was proved with it.
     pub confirmation: Option<Confirmation>,
+    /// The scopes that the access token is to have; `None`: all.
+    pub scopes: Option<Vec<Scope>>,
+    /// Whether none of its services takes tokens now.
+    pub no_service: bool,
     /// The successor.
     pub secret: StoredSecret,
     /// The successor in clear, sealed under what only the presented secret yields.
@@ -139,6 +144,19 @@ pub struct Refresh {
     /// What is recorded if a family ends because of this: `token.refresh-reused`, to be marked
     /// as what it turns out to be.
     pub event: Event,
+}
+
+impl Refresh {
+    /// Why a right secret is not exchanged, if there would be no access token for it. Judged
+    /// before anything is rotated: whoever asks for too much keeps what they have.
+    pub fn fault(&self, token: &Token) -> Option<Refreshed> {
+        let wide = |scopes: &Vec<Scope>| scopes.iter().any(|scope| !token.scopes.contains(scope));
+        if self.scopes.as_ref().is_some_and(wide) {
+            Some(Refreshed::Scope)
+        } else {
+            self.no_service.then_some(Refreshed::NoService)
+        }
+    }
 }
 
 /// What came of a refresh.
@@ -157,6 +175,10 @@ pub enum Refreshed {
     Unknown,
     /// Its key was not proved; nothing happened.
     WrongKey,
+    /// It has not every scope that was asked for; nothing happened.
+    Scope,
+    /// No service of it takes tokens; nothing happened.
+    NoService,
     /// The auth token waits for approval.
     Waiting {
         /// Whether it asks too often.

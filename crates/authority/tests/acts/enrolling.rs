@@ -43,14 +43,14 @@ fn facts(name: &str) -> DeviceFacts {
     DeviceFacts { subject: name.to_owned(), ..DeviceFacts::default() }
 }
 
-struct Devices(World);
+pub(crate) struct Devices(pub(crate) World);
 
 impl Devices {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self(World::new().await)
     }
 
-    async fn draw_with(
+    pub(crate) async fn draw_with(
         &self,
         secret: &str,
         name: &str,
@@ -71,7 +71,7 @@ impl Devices {
         self.0.authority.enrol(request, &Door).await
     }
 
-    async fn draw(&self, secret: &str, name: &str) -> (Token, String) {
+    pub(crate) async fn draw(&self, secret: &str, name: &str) -> (Token, String) {
         match self.draw_with(secret, name, None, None).await.unwrap() {
             EnrolAnswered::Fresh { token, secret, .. } => (*token, secret.reveal().to_owned()),
             other @ EnrolAnswered::Replayed { .. } => panic!("{other:?}"),
@@ -85,26 +85,27 @@ impl Devices {
         }
     }
 
-    async fn refresh_with(
+    pub(crate) async fn refresh_with(
         &self,
         secret: &str,
         confirmation: Option<Confirmation>,
     ) -> Result<Refreshment, RefreshRefusal> {
         let realm = &self.0.realm;
-        let request = RefreshRequest { realm, presented: secret, confirmation, context: context() };
+        let (scopes, context) = (None, context());
+        let request = RefreshRequest { realm, presented: secret, confirmation, scopes, context };
         self.0.authority.refresh(request).await
     }
 
-    async fn refresh(&self, secret: &str) -> Result<String, RefreshRefusal> {
+    pub(crate) async fn refresh(&self, secret: &str) -> Result<String, RefreshRefusal> {
         let refreshed = self.refresh_with(secret, None).await?;
         Ok(refreshed.secret.reveal().to_owned())
     }
 
-    fn advance(&self, seconds: i64) {
+    pub(crate) fn advance(&self, seconds: i64) {
         self.0.clock.advance_seconds(seconds);
     }
 
-    async fn shown(&self, id: TokenId) -> Token {
+    pub(crate) async fn shown(&self, id: TokenId) -> Token {
         self.0.store.token_find(&self.0.realm, id).await.unwrap().unwrap()
     }
 

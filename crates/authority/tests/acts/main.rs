@@ -6,6 +6,7 @@
 mod editing;
 mod enrolling;
 mod following;
+mod handing_on;
 mod issuing;
 mod links;
 mod rank;

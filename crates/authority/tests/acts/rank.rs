@@ -20,7 +20,7 @@ use crate::world::{World, context, fresh, label, reason, wish};
 const PAT: Kind = Kind::PersonalAccessToken;
 
 impl World {
-    async fn client(
+    pub(crate) async fn client(
         &self,
         name: &str,
         roles: Vec<Role>,
@@ -53,7 +53,7 @@ impl World {
         self.authority.authenticate(secret.reveal(), context()).await.unwrap()
     }
 
-    async fn unit(&self, id: &str) {
+    pub(crate) async fn unit(&self, id: &str) {
         let now = self.authority.now();
         let unit = Unit {
             realm: self.realm.clone(),

@@ -13,7 +13,7 @@ use counterfoil_authority::authority::{
     Drawn, EnrolAnswer, EnrolRefusal, EnrolRequest, RefreshRefusal, RefreshRequest, RenderEnrolment,
 };
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{Constraint, DeviceFacts, POLL_SECONDS};
+use counterfoil_authority::enrolment::{Confirmation, Constraint, DeviceFacts, POLL_SECONDS};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
@@ -25,6 +25,8 @@ use utoipa::ToSchema;
 use super::body::{OptionalPayload, Payload};
 use super::caller::{Arrived, Bearer, bearer};
 use super::envelope::Arrival;
+use super::oauth::error::ErrorCode;
+use super::oauth::form;
 use super::precondition::IdempotencyKey;
 use super::problem::{Problem, Sort};
 use super::query::At;
@@ -106,6 +108,23 @@ impl FromRequestParts<AppState> for Presented {
             Bearer::Absent => Err(Problem::unauthenticated(false)),
             Bearer::Unreadable => Err(Problem::unauthenticated(true)),
         }
+    }
+}
+
+/// The key that a `DPoP` header proves (RFC 9449), or none: it is pinned to what is drawn.
+pub struct Proved(Option<Confirmation>);
+
+impl FromRequestParts<AppState> for Proved {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let proved = form::proved(state, parts, None).await.map_err(|error| match error.code {
+            ErrorCode::TemporarilyUnavailable => {
+                Problem::new(Sort::Unavailable, "the store is not reachable, try again")
+            }
+            _ => Problem::unauthenticated(true),
+        })?;
+        Ok(Self(proved.jkt.map(Confirmation::Jkt)))
     }
 }
 
@@ -195,6 +214,7 @@ pub async fn enrol(
     Arrived(arrival): Arrived,
     At(realm): At<RealmName>,
     Presented(secret): Presented,
+    Proved(confirmation): Proved,
     idempotency: IdempotencyKey,
     Payload { value, bytes }: Payload<EnrolBody>,
 ) -> Result<Response, Problem> {
@@ -204,7 +224,7 @@ pub async fn enrol(
         presented: secret.reveal(),
         facts,
         labels: labels.0,
-        confirmation: None,
+        confirmation,
         scopes: None,
         client: None,
         replay: idempotency.over(&bytes),
@@ -237,12 +257,14 @@ pub async fn poll(
     Arrived(arrival): Arrived,
     At(realm): At<RealmName>,
     Presented(secret): Presented,
+    Proved(confirmation): Proved,
     OptionalPayload { .. }: OptionalPayload<PollBody>,
 ) -> Result<Response, Problem> {
     let request = RefreshRequest {
         realm: &realm,
         presented: secret.reveal(),
-        confirmation: None,
+        confirmation,
+        scopes: None,
         context: arrival.context(Door::Api),
     };
     let now = state.authority.now();
@@ -300,7 +322,7 @@ async fn refused(state: &AppState, arrival: &Arrival, refusal: EnrolRefusal) -> 
             Problem::new(Sort::Constraint, detail).about(constraint.name())
         }
         EnrolRefusal::Scope(_) => Problem::new(Sort::BeyondGrant, detail).about("scopes"),
-        EnrolRefusal::OwnerInactive | EnrolRefusal::WrongDoor => {
+        EnrolRefusal::OwnerInactive | EnrolRefusal::WrongDoor | EnrolRefusal::NoService => {
             Problem::new(Sort::RegistrationInactive, detail)
         }
         EnrolRefusal::State(state) => Problem::new(

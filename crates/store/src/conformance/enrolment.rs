@@ -338,6 +338,18 @@ pub(super) async fn a_request_that_nobody_decides_is_let_go(world: World) {
     assert_eq!((ended.by.as_str(), ended.reason.as_deref()), ("system", Some("timed out")));
 }
 
+/// Whoever takes it is no exception.
+pub(super) async fn a_draw_that_is_freed_is_judged_by_the_rules_too(world: World) {
+    let from = registration(&world, Some(1)).await;
+    drawn(&world, request(&world, &from, 0, 30)).await;
+    let rules = DrawRules { per_hour: Some((1, Mode::Strict)), ..DrawRules::default() };
+    let mut enrol = Enrol { rules, ..draw(&world, &from, 5) };
+    enrol.child.created_at = World::at(30);
+    let said = refused(&world, enrol).await;
+    assert_eq!(said, Enrolled::Broken(Constraint::PerHour));
+    assert_eq!(counts(&world, &from).await.0, 0);
+}
+
 async fn due(world: &World, at: i64) {
     let cause = world.event("token.idle-ended");
     world.store.enrolment_due(World::at(at), 100, cause).await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use counterfoil_authority::enrolment::{Confirmation, REFRESH_RETRIES_MAX};
+use counterfoil_authority::scope::Scope;
 use counterfoil_authority::store::{Refresh, Refreshed, TokenAct};
 use counterfoil_authority::subject::{User, UserStatus};
 use counterfoil_authority::token::{Slot, State, StoredSecret, Token};
@@ -27,6 +28,8 @@ fn exchange(world: &World, token: &Token, presented: &StoredSecret, at: i64) -> 
         id: token.id,
         presented: vec![presented.hash.clone()],
         confirmation: Some(Confirmation::Jkt("thumb".into())),
+        scopes: None,
+        no_service: false,
         sealed: secret.id.clone().into_bytes(),
         secret,
         grace_seconds: 30,
@@ -154,4 +157,17 @@ pub(super) async fn what_is_not_active_is_not_refreshed(world: World) {
     assert_eq!(idle, Refreshed::Idle);
     assert_eq!(world.token(token.id).await.revocation.unwrap().reason.as_deref(), Some("idle"));
     assert_eq!(world.count_events("token.idle-ended").await, 1);
+}
+
+/// Who asks for too much, or finds no service that takes tokens, keeps the secret they have.
+pub(super) async fn a_refresh_that_leads_to_nothing_rotates_nothing(world: World) {
+    let (token, first) = family(&world).await;
+    let wide = Some(vec![Scope::parse("never:given").unwrap()]);
+    let refresh = Refresh { scopes: wide, ..exchange(&world, &token, &first, 10) };
+    assert_eq!(said(&world, refresh).await, Refreshed::Scope);
+    let refresh = Refresh { no_service: true, ..exchange(&world, &token, &first, 10) };
+    assert_eq!(said(&world, refresh).await, Refreshed::NoService);
+    assert_eq!(world.token(token.id).await.secrets.len(), 1);
+    let own = Some(token.scopes.clone());
+    rotated(&world, Refresh { scopes: own, ..exchange(&world, &token, &first, 40) }).await;
 }

@@ -213,6 +213,7 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_request_holds_a_draw_until_it_is_decided,
             of_forty_decisions_about_a_request_one_counts,
             a_request_that_nobody_decides_is_let_go,
+            a_draw_that_is_freed_is_judged_by_the_rules_too,
             the_first_draws_are_counted_and_the_others_wait,
             rules_about_other_draws_hold_in_the_same_transaction,
             a_device_that_draws_again_is_treated_as_the_rule_says,
@@ -227,6 +228,7 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
             of_forty_equal_refreshes_one_makes_the_successor,
             retries_beyond_their_limit_are_refused,
             a_refresh_needs_the_key_that_is_pinned,
+            a_refresh_that_leads_to_nothing_rotates_nothing,
             what_is_not_active_is_not_refreshed,
         }
     )

@@ -1,6 +1,7 @@
 //! From a long-lived token to an access token that may do no more than it (RFC 8693, and RFC 6749
 //! section 4.4).
 
+use super::super::audience::Holder;
 use super::super::{Authority, Binding, Verdict, VerifyRequest};
 use crate::access::{AccessGrant, AccessSettings, Confirmation, MintedAccess};
 use crate::authority::Active;
@@ -90,6 +91,7 @@ impl Authority {
             Verdict::Active(_) | Verdict::Inactive { .. } => return Err(AccessRefusal::Token),
         };
         let audience = audience_of(&active, &request.audience)?;
+        let audience = self.living_audience(realm, &active, audience, &origin).await?;
         let scopes = match request.scopes {
             None => active.scopes().to_vec(),
             Some(asked) if asked.iter().all(|scope| active.scopes().contains(scope)) => asked,
@@ -105,9 +107,31 @@ impl Authority {
             confirmation: request.confirmation,
             parent: active.token(),
             parent_expires_at: active.expires_at(),
+            has_permissions: active.permissions().is_some(),
             settings: &settings_of(&active.owner().facts),
         };
         Ok(self.issue_access(&grant, self.now()).await?)
+    }
+
+    /// The services of an audience that take the token now. Those that do not are left out.
+    async fn living_audience(
+        &self,
+        realm: &RealmName,
+        active: &Active,
+        audience: Vec<ServiceLabel>,
+        origin: &Origin,
+    ) -> Result<Vec<ServiceLabel>, AccessRefusal> {
+        let entry = self.entry(active.token()).await?.ok_or(AccessRefusal::Token)?;
+        let context = RequestContext {
+            door: origin.door,
+            source: origin.source,
+            request_id: origin.request_id.clone(),
+        };
+        let holder = Holder::of(&entry, Some(&context));
+        match self.living_services(realm, &Services::Named(audience), &holder).await? {
+            Some(Services::Named(living)) => Ok(living),
+            Some(Services::All) | None => Err(AccessRefusal::Target),
+        }
     }
 
     /// An access token of an enrolled device, with all its scopes or a part of them.
@@ -122,7 +146,8 @@ impl Authority {
             Some(asked) if asked.iter().all(|scope| grant.scopes.contains(scope)) => asked,
             Some(_) => return Err(AccessRefusal::Scope),
         };
-        let narrowed = Grant { scopes, ..grant.clone() };
+        let services = self.services_of_grant(grant).await?.ok_or(AccessRefusal::Target)?;
+        let narrowed = Grant { scopes, services, ..grant.clone() };
         Ok(self.grant_access(&narrowed, now).await?)
     }
 
@@ -193,6 +218,7 @@ impl Authority {
             confirmation: request.confirmation,
             parent: caller.token,
             parent_expires_at: caller.token_expires_at,
+            has_permissions: false,
             settings: &settings,
         };
         Ok(self.issue_access(&grant, self.now()).await?)

@@ -69,7 +69,12 @@ impl Authority {
         };
         let id = TokenId::generate(self.entropy())?;
         let token_type = facts.confirmation.token_type();
-        let (secret, record) = match settings.access_token_format.unwrap_or_default() {
+        let format = match settings.access_token_format.unwrap_or_default() {
+            // Who reads a JWT by itself would take the token for one that may do everything.
+            _ if grant.has_permissions => AccessFormat::Opaque,
+            format => format,
+        };
+        let (secret, record) = match format {
             AccessFormat::Jwt => (self.signed(&settings, grant.realm, id, &facts)?, None),
             AccessFormat::Opaque => {
                 let (secret, record) = self.referred(grant.realm, id, facts)?;

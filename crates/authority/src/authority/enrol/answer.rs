@@ -34,6 +34,7 @@ impl Drawn {
             scopes: token.scopes.clone(),
             services: token.services.clone(),
             confirmation: None,
+            has_permissions: token.permissions.is_some(),
             access: crate::enrolment::AccessFormat::default(),
             expires_at: token.validity.expires_at(),
             idle_ends_at: None,
@@ -112,6 +113,9 @@ pub enum EnrolRefusal {
     /// It may not be presented at this door.
     #[error("the registration token is not meant for this door")]
     WrongDoor,
+    /// None of its services takes tokens.
+    #[error("no service of the registration token takes tokens now")]
+    NoService,
     /// A condition of it is broken.
     #[error("the condition {} of the registration token is not met", .0.name())]
     Constraint(Constraint),
@@ -130,6 +134,7 @@ impl EnrolRefusal {
             Self::Denied | Self::Other(_) => None,
             Self::State(state) => Some(state.name().to_owned()),
             Self::OwnerInactive => Some("owner_inactive".to_owned()),
+            Self::NoService => Some("no_service".to_owned()),
             Self::WrongDoor => Some("wrong_door".to_owned()),
             Self::Constraint(constraint) => Some(format!("constraint:{}", constraint.name())),
             Self::Scope(_) => Some("insufficient_scope".to_owned()),

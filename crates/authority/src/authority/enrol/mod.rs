@@ -14,10 +14,13 @@ use self::child::Drafted;
 pub use answer::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, RenderEnrolment};
 
 use super::Authority;
+use super::audience::Holder;
 use crate::cache::{Entry, Matched};
 use crate::caller::{ReplayKey, RequestContext};
 use crate::clock::Timestamp;
-use crate::enrolment::{Approval, Confirmation, Constraint, Constraints, DeviceFacts, Mode};
+use crate::enrolment::{
+    Approval, Confirmation, Constraint, Constraints, DeviceFacts, Mode, replaced,
+};
 use crate::event::{Event, Origin};
 use crate::keys::KeyId;
 use crate::kind::Kind;
@@ -26,6 +29,7 @@ use crate::refusal::Refusal;
 use crate::scope::Scope;
 use crate::secret::{Shape, TokenId};
 use crate::secret_hash::{SecretHash, keyed_hash};
+use crate::service::Services;
 use crate::store::{
     Draw, DrawRules, Enrol, EnrolReplay, Enrolled, Idempotency, Rehash, Rotated, TokenRotate,
 };
@@ -70,6 +74,8 @@ struct Attempt<'a> {
     origin: Origin,
     now: Timestamp,
     registration: Token,
+    /// Those of its services that take tokens now.
+    services: Services,
 }
 
 impl Authority {
@@ -94,8 +100,10 @@ impl Authority {
             let found = self.store.token_find(request.realm, entry.id).await;
             let found = found.map_err(Refusal::from)?;
             let Some(registration) = found else { return Err(EnrolRefusal::Denied) };
-            let attempt = Attempt { request: &request, origin: origin.clone(), now, registration };
-            let said = match self.admit(&attempt, &entry).await {
+            let services = registration.services.clone();
+            let origin = origin.clone();
+            let mut attempt = Attempt { request: &request, origin, now, registration, services };
+            let said = match self.admit(&mut attempt, &entry).await {
                 Ok(()) => self.draw(&attempt, answer).await,
                 Err(refusal) => Err(refusal),
             };
@@ -205,8 +213,8 @@ impl Authority {
 
     /// Everything that is judged before the store is asked to count. The store judges the state
     /// again; this spares it a storm of those who come too late.
-    async fn admit(&self, attempt: &Attempt<'_>, entry: &Entry) -> Result<(), EnrolRefusal> {
-        let Attempt { request, now, registration, .. } = attempt;
+    async fn admit(&self, attempt: &mut Attempt<'_>, entry: &Entry) -> Result<(), EnrolRefusal> {
+        let Attempt { request, now, registration, services, .. } = attempt;
         let state = registration.state(*now);
         let sentinel = &registration.sentinel;
         let told = sentinel.told.has(Told::REFUSED) && sentinel.reserved == 0;
@@ -230,11 +238,14 @@ impl Authority {
         if registration.doors.as_ref().is_some_and(|doors| !doors.contains(&door)) {
             return Err(EnrolRefusal::WrongDoor);
         }
+        let holder = Holder::of(entry, Some(&request.context));
+        let living = self.living_services(request.realm, services, &holder).await?;
+        *services = living.ok_or(EnrolRefusal::NoService)?;
         self.judge_constraints(attempt, state)
     }
 
     fn judge_constraints(&self, attempt: &Attempt<'_>, state: State) -> Result<(), EnrolRefusal> {
-        let Attempt { request, origin, now, registration } = attempt;
+        let Attempt { request, origin, now, registration, .. } = attempt;
         let source = request.context.source;
         let networks = &registration.networks;
         let outside = !networks.is_empty()
@@ -274,9 +285,10 @@ impl Authority {
         attempt: &Attempt<'_>,
         answer: &dyn EnrolAnswer,
     ) -> Result<Option<EnrolAnswered>, EnrolRefusal> {
-        let Attempt { request, origin, now, registration } = attempt;
+        let Attempt { request, origin, now, registration, .. } = attempt;
         let Drafted { child, secret } = self.draft_child(attempt)?;
-        let drawn = Drawn::of(child, registration.clone(), secret.0.clone());
+        let mut drawn = Drawn::of(child, registration.clone(), secret.0.clone());
+        drawn.grant.services.clone_from(&attempt.services);
         let render = answer.prepare(&drawn).await?;
         let event = self.event("token.enrolled", request.realm, origin, *now);
         let event = event.map_err(Refusal::from)?.with_token(registration.id);
@@ -348,11 +360,13 @@ impl Authority {
         answer: &dyn EnrolAnswer,
         key: &ReplayKey,
     ) -> Result<Option<EnrolAnswered>, EnrolRefusal> {
-        let Attempt { request, origin, now, registration } = attempt;
+        let Attempt { request, origin, now, registration, .. } = attempt;
         let found = self.store.token_find(request.realm, id).await.map_err(Refusal::from)?;
         let Some(token) = found else { return Ok(None) };
         let pinned = token.device.as_ref().and_then(|device| device.confirmation.clone());
-        if token.state(*now) != State::Active || pinned != request.confirmation {
+        // A name is no proof: what is handed out again goes to the key that it was given to.
+        if token.state(*now) != State::Active || pinned.is_none() || pinned != request.confirmation
+        {
             return Err(EnrolRefusal::Constraint(Constraint::DuplicateDevice));
         }
         let secret = self.refresh_secret(id, *now)?;
@@ -372,7 +386,7 @@ impl Authority {
             realm: request.realm.clone(),
             id,
             secret: secret.1,
-            previous_until: *now,
+            previous_until: replaced(),
             expected_version: None,
             at: *now,
             idempotency,
@@ -397,7 +411,7 @@ impl Authority {
         refusal: EnrolRefusal,
     ) -> Result<EnrolRefusal, Refusal> {
         let Some(reason) = refusal.reason() else { return Ok(refusal) };
-        let Attempt { request, origin, now, registration } = attempt;
+        let Attempt { request, origin, now, registration, .. } = attempt;
         self.ledger.denied(registration.id);
         let event = self.event("enrol.refused", request.realm, origin, *now)?;
         let event = event.with_token(registration.id).with_reason(reason);

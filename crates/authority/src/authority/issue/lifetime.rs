@@ -1,6 +1,7 @@
 //! When a new token counts: as asked, or by default; within policy, issuer and grant.
 
 use super::{Expiry, IssueRequest};
+use crate::authority::registration::lifetime_granted;
 use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
@@ -20,9 +21,7 @@ pub(super) fn validity_of(
 ) -> Result<Validity, Refusal> {
     let begins = request.not_before.unwrap_or(now);
     let longest = policies.iter().filter_map(|policy| policy.max_lifetime_seconds).min();
-    let granted = reach.limits.iter().map(|limits| limits.lifetime_seconds_max);
-    // The most generous grant counts; one without bound is the most generous.
-    let granted = granted.reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b))).flatten();
+    let granted = lifetime_granted(&reach.limits);
     let ends = match request.expires {
         Expiry::Never => {
             if policies.iter().any(|policy| policy.must_expire) {

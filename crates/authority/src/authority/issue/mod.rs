@@ -180,7 +180,7 @@ impl Authority {
         check_issuer(&judged, caller, own)?;
         check_wishes(&judged, &request)?;
         if request.kind == Kind::RegistrationToken {
-            let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged)?;
+            let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged, &reach.limits)?;
             request.sentinel.stamp = Some(stamp);
         }
         let validity = validity_of(&judged, caller, &reach, &request, now)?;

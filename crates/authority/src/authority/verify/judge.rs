@@ -94,7 +94,7 @@ fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceC
         return Err(Reason::WrongDoor);
     }
     judge_owner_name(entry, request)?;
-    let service = judge_service(entry, around)?;
+    judge_reach(entry, around)?;
     if !door_allowed(entry.profile.doors.as_ref(), request) {
         return Err(Reason::WrongDoor);
     }
@@ -112,11 +112,7 @@ fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceC
         OwnerFacts::Client(client) if client.enabled => {}
         _ => return Err(Reason::OwnerInactive),
     }
-    if let Some(cell) = &service {
-        judge_service_state(entry, cell, around)?;
-    } else {
-        judge_policy(entry, &around.realm.policy, around)?;
-    }
+    let service = judge_services(entry, around)?;
     if !network_allowed(&entry.profile.networks, request.client_ip) {
         return Err(Reason::NetworkDenied);
     }
@@ -145,16 +141,41 @@ fn judge_owner_name(entry: &Entry, request: &VerifyRequest<'_>) -> Result<(), Re
     if same { Ok(()) } else { Err(Reason::WrongUser) }
 }
 
-fn judge_service(
+/// The services of the binding that the token names.
+fn named<'a>(
+    entry: &Entry,
+    around: &'a Surroundings<'_>,
+) -> impl Iterator<Item = &'a Arc<ServiceCell>> {
+    let services = &entry.profile.services;
+    around.services.iter().filter(|cell| services.includes(cell.service.label.as_str()))
+}
+
+fn judge_reach(entry: &Entry, around: &Surroundings<'_>) -> Result<(), Reason> {
+    let unbound = around.request.binding == Binding::Unbound;
+    if unbound || named(entry, around).next().is_some() {
+        Ok(())
+    } else {
+        Err(Reason::WrongService)
+    }
+}
+
+/// The first service of the binding that takes the token; the reason of the first one, if none
+/// does. Whoever asks for several must not be told no because one of them is suspended.
+fn judge_services(
     entry: &Entry,
     around: &Surroundings<'_>,
 ) -> Result<Option<Arc<ServiceCell>>, Reason> {
     if around.request.binding == Binding::Unbound {
-        return Ok(None);
+        return judge_policy(entry, &around.realm.policy, around).map(|()| None);
     }
-    let good_for =
-        |cell: &&Arc<ServiceCell>| entry.profile.services.includes(cell.service.label.as_str());
-    around.services.iter().find(good_for).cloned().map(Some).ok_or(Reason::WrongService)
+    let mut first = None;
+    for cell in named(entry, around) {
+        match judge_service_state(entry, cell, around) {
+            Ok(()) => return Ok(Some(Arc::clone(cell))),
+            Err(reason) => first = first.or(Some(reason)),
+        }
+    }
+    Err(first.unwrap_or(Reason::WrongService))
 }
 
 /// The service's own conditions: its status, its group, its policy.
@@ -181,9 +202,9 @@ fn judge_policy(
     around: &Surroundings<'_>,
 ) -> Result<(), Reason> {
     // Client keys are bounded by their role; a policy about people's tokens must not be able
-    // to lock the last administrator out.
-    let of_client = matches!(entry.owner.facts, OwnerFacts::Client(_));
-    if entry.kind == Kind::ClientKey || (entry.kind == Kind::AccessToken && of_client) {
+    // to lock the last administrator out. What a client merely owns, a device's tokens say, is
+    // under the policy like anybody's.
+    if entry.is_of_key() {
         return Ok(());
     }
     let created = entry.created_at.micros();
@@ -211,7 +232,10 @@ fn door_allowed(doors: Option<&Vec<Door>>, request: &VerifyRequest<'_>) -> bool 
 }
 
 /// An unknown address is inside no network: a token that is bound to one is refused then.
-fn network_allowed(networks: &[ipnet::IpNet], client: Option<IpAddr>) -> bool {
+pub(in crate::authority) fn network_allowed(
+    networks: &[ipnet::IpNet],
+    client: Option<IpAddr>,
+) -> bool {
     networks.is_empty()
         || client.is_some_and(|address| {
             let address = address.to_canonical();

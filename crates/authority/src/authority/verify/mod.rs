@@ -14,6 +14,7 @@ mod slowly;
 
 pub use self::answer::{Active, Verdict};
 use self::judge::decide;
+pub(super) use self::judge::network_allowed;
 use super::Authority;
 use crate::cache::{Entry, RealmCell, ServiceCell};
 use crate::caller::Caller;

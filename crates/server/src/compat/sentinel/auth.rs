@@ -216,6 +216,7 @@ async fn renewed(asked: &Asked, body: &[u8]) -> Result<Response, Fault> {
         realm: &asked.realm,
         presented: refresh,
         confirmation: None,
+        scopes: None,
         context: asked.arrived.0.context(Door::Oauth),
     };
     let refreshment = authority.refresh(request).await?;

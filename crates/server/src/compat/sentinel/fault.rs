@@ -170,6 +170,7 @@ impl From<EnrolRefusal> for Fault {
             EnrolRefusal::State(State::Revoked | State::Active)
             | EnrolRefusal::OwnerInactive
             | EnrolRefusal::WrongDoor
+            | EnrolRefusal::NoService
             | EnrolRefusal::Constraint(_)
             | EnrolRefusal::Scope(_) => {
                 let description = "The registration token may not be used like this.";

@@ -200,6 +200,8 @@ impl From<RefreshRefusal> for OauthError {
             | RefreshRefusal::Idle
             | RefreshRefusal::Reused
             | RefreshRefusal::TooOften => Self::new(ErrorCode::InvalidGrant, text),
+            RefreshRefusal::Scope => Self::new(ErrorCode::InvalidScope, text),
+            RefreshRefusal::NoService => Self::new(ErrorCode::InvalidTarget, text),
             RefreshRefusal::WrongKey => Self::new(ErrorCode::InvalidDpopProof, text),
             RefreshRefusal::Waiting { too_soon, interval_seconds } => {
                 let code =
@@ -222,6 +224,7 @@ impl From<EnrolRefusal> for OauthError {
             | EnrolRefusal::OwnerInactive
             | EnrolRefusal::WrongDoor
             | EnrolRefusal::Constraint(_) => Self::new(ErrorCode::InvalidGrant, text),
+            EnrolRefusal::NoService => Self::new(ErrorCode::InvalidTarget, text),
             EnrolRefusal::Scope(_) => Self::new(ErrorCode::InvalidScope, text),
             EnrolRefusal::Other(refusal) => refusal.into(),
         }

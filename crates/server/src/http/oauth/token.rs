@@ -117,10 +117,11 @@ async fn refresh(asked: &Asked<'_>, parameter: &str) -> Result<Response, OauthEr
         realm: asked.realm,
         presented,
         confirmation: pinned(&confirmation),
+        scopes,
         context: asked.arrival.context(Door::Oauth),
     };
     let refreshed = authority.refresh(request).await?;
-    let minted = authority.device_token(&refreshed.grant, scopes, authority.now()).await?;
+    let minted = authority.device_token(&refreshed.grant, None, authority.now()).await?;
     Ok(tokens(with_refresh(asked.state, document(&minted), &refreshed.grant, &refreshed.secret)))
 }
 

@@ -1,7 +1,7 @@
 //! Families of refresh secrets, in memory.
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{POLL_SECONDS, REFRESH_RETRIES_MAX};
+use counterfoil_authority::enrolment::{POLL_SECONDS, REFRESH_RETRIES_MAX, replaced};
 use counterfoil_authority::store::{Change, Refresh, Refreshed};
 use counterfoil_authority::subject::{Owner, UserStatus};
 use counterfoil_authority::token::{
@@ -48,7 +48,13 @@ impl State {
             self.end_by_itself(token.id, "token.idle-ended", "idle", &refresh.event);
             return Refreshed::Idle;
         }
+        if secret.facts.expires_at == Some(replaced()) {
+            return Refreshed::Unknown;
+        }
         let over = secret.facts.expires_at.is_some_and(|end| end <= refresh.at);
+        if !over && let Some(fault) = refresh.fault(&token) {
+            return fault;
+        }
         match (secret.facts.slot, over) {
             (Slot::Current, false) => self.exchange(refresh, &secret.id),
             (Slot::Previous, false) => self.again(&token, &secret.id, refresh.at),

@@ -331,10 +331,15 @@ async fn refused(tx: &mut Transaction<'_>, enrol: &Enrol) -> Result<Enrolled, Fa
             let token = row.token("token")?;
             let_go += due::time_out(tx, token, now, &enrol.event).await?;
         }
-        if let_go > 0
-            && let Some(drawn) = count(tx, enrol).await?
-        {
-            return store(tx, enrol, drawn, &[], None).await;
+        if let_go > 0 {
+            // The rules hold for whoever takes a freed draw as for everybody else.
+            let (warned, replaced) = match judge(tx, enrol).await? {
+                Judged::Good { warnings, instead_of } => (warnings, instead_of),
+                Judged::Bad(enrolled) => return Ok(enrolled),
+            };
+            if let Some(drawn) = count(tx, enrol).await? {
+                return store(tx, enrol, drawn, &warned, replaced).await;
+            }
         }
     }
     if found.state == State::Exhausted && !found.told.has(Told::REFUSED) {

@@ -1,7 +1,7 @@
 //! Families of refresh secrets: one successor for each, and an alarm for whoever comes too late.
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{Confirmation, POLL_SECONDS, REFRESH_RETRIES_MAX};
+use counterfoil_authority::enrolment::{Confirmation, POLL_SECONDS, REFRESH_RETRIES_MAX, replaced};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::store::{Change, Refresh, Refreshed};
 use counterfoil_authority::token::{SecretFacts, Slot, State, StoredSecret, Token};
@@ -118,7 +118,13 @@ pub(super) async fn refresh(
         due::end_idle(tx, token.id, refresh.at, &refresh.event).await?;
         return Ok(Refreshed::Idle);
     }
+    if presented.expires_at == Some(replaced()) {
+        return Ok(Refreshed::Unknown);
+    }
     let over = presented.expires_at.is_some_and(|end| end <= refresh.at);
+    if !over && let Some(fault) = refresh.fault(&token) {
+        return Ok(fault);
+    }
     match (presented.slot, over) {
         (Slot::Current, false) => rotate(tx, refresh, token, &presented).await,
         (Slot::Previous, false) => again(tx, token, presented).await,
