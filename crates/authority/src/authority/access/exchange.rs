@@ -168,6 +168,11 @@ impl Authority {
         request: ExchangeRequest,
     ) -> Result<MintedAccess, AccessRefusal> {
         let Owner::Client(name) = &caller.subject else { return Err(AccessRefusal::Token) };
+        // Only a key carries all that its client may: whatever else speaks for the client was
+        // made from a key, and what is made here must end with that key.
+        if caller.token_scopes.is_some() || caller.origin.actor_token != Some(caller.token) {
+            return Err(AccessRefusal::Token);
+        }
         let api = std::slice::from_ref(&self.api_service);
         if !request.audience.iter().all(|label| api.contains(label)) {
             return Err(AccessRefusal::Target);

@@ -130,6 +130,31 @@ fn basic(headers: &HeaderMap) -> Result<Option<Credentials>, OauthError> {
     Ok(Some(Credentials { id: plain(id), secret: Some(ClearSecret::new(plain(secret))) }))
 }
 
+/// The client that authenticates with its name and its key, and in no other way: where a client
+/// gets its tokens no token counts as the client.
+pub(super) async fn client(
+    state: &AppState,
+    arrival: &Arrival,
+    credentials: &Credentials,
+    realm: &RealmName,
+) -> Result<Caller, OauthError> {
+    let Credentials { id, secret: Some(secret) } = credentials else {
+        return Err(invalid_client());
+    };
+    let caller = recognised(state, arrival, Some(id), secret).await?;
+    if caller.realm == *realm { Ok(caller) } else { Err(invalid_client()) }
+}
+
+/// Whether a token of the sender's stands in `Authorization`.
+pub(super) fn has_token(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let basic = |line: &axum::http::HeaderValue| {
+        let text = line.to_str().unwrap_or_default();
+        text.split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+    };
+    lines.any(|line| !basic(line))
+}
+
 /// Who calls: a client with its name and key, or anybody with a bearer token for the API.
 pub(super) async fn caller(
     state: &AppState,
@@ -161,8 +186,16 @@ async fn recognised(
     name: Option<&str>,
     secret: &ClearSecret,
 ) -> Result<Caller, OauthError> {
-    // What is redeemed or exchanged authenticates nobody; its owner is not who presents it.
-    if let Shape::Prefixed { kind: Kind::AuthToken, .. } = state.authority.shape(secret.reveal()) {
+    let shape = state.authority.shape(secret.reveal());
+    let fits = match name {
+        // The secret of a client is its key and nothing else: what was made with the key would
+        // outlive it, if it could take its place.
+        Some(_) => matches!(shape, Shape::Prefixed { kind: Kind::ClientKey, .. }),
+        // What is redeemed or exchanged authenticates nobody; its owner is not who presents it.
+        None => !matches!(shape, Shape::Prefixed { kind: Kind::AuthToken, .. }),
+    };
+    if !fits {
+        state.authority.reject(arrival.source);
         return Err(invalid_client());
     }
     let context = arrival.context(Door::Oauth);

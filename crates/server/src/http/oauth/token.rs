@@ -71,15 +71,18 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Result<Response, OauthError> {
 /// client's (RFC 7591).
 async fn client_credentials(asked: &Asked<'_>) -> Result<Response, OauthError> {
     let authority = &asked.state.authority;
-    let Some(Credentials { id, secret: Some(secret) }) =
-        form::credentials(&asked.parts.headers, asked.form)?
-    else {
+    if form::has_token(&asked.parts.headers) {
+        return Err(invalid_client());
+    }
+    let credentials = form::credentials(&asked.parts.headers, asked.form)?;
+    let credentials = credentials.ok_or_else(invalid_client)?;
+    let Credentials { id, secret: Some(secret) } = &credentials else {
         return Err(invalid_client());
     };
     let confirmation = form::proved(asked.state, asked.parts, None).await?;
     if let Shape::Prefixed { kind: Kind::AuthToken, .. } = authority.shape(secret.reveal()) {
         let context = asked.arrival.context(Door::Oauth);
-        let found = authority.grant_presented(asked.realm, &id, secret.reveal(), context).await?;
+        let found = authority.grant_presented(asked.realm, id, secret.reveal(), context).await?;
         let grant = found.ok_or_else(invalid_client)?;
         if grant.confirmation.is_some() && grant.confirmation != pinned(&confirmation) {
             return Err(wrong_key());
@@ -88,10 +91,7 @@ async fn client_credentials(asked: &Asked<'_>) -> Result<Response, OauthError> {
         let minted = authority.device_token(&grant, asked.form.scopes()?, now).await?;
         return Ok(tokens(document(&minted)));
     }
-    let caller = form::caller(asked.state, asked.arrival, asked.parts, asked.form).await?;
-    if caller.realm != *asked.realm {
-        return Err(invalid_client());
-    }
+    let caller = form::client(asked.state, asked.arrival, &credentials, asked.realm).await?;
     let request = ExchangeRequest {
         scopes: asked.form.scopes()?,
         audience: asked.form.audience()?,
