@@ -91,6 +91,10 @@ pub(super) fn credentials(
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<Option<Credentials>, OauthError> {
+    // A token in the head beside a key in the form: the name would be nobody's who was asked.
+    if has_token(headers) && form.find("client_secret").is_some() {
+        return Err(invalid_request("a client authenticates in one way at a time"));
+    }
     let in_form = form.find("client_id").map(|id| Credentials {
         id: id.to_owned(),
         secret: form.find("client_secret").map(|text| ClearSecret::new(text.to_owned())),
@@ -162,10 +166,11 @@ pub(super) async fn caller(
     parts: &Parts,
     form: &Form,
 ) -> Result<Caller, OauthError> {
+    let named = credentials(&parts.headers, form)?;
     let presented = match bearer(&parts.headers) {
         Bearer::Token(token) => (None, ClearSecret::new(token.to_owned())),
         Bearer::Unreadable => return Err(invalid_client()),
-        Bearer::Absent => match credentials(&parts.headers, form)? {
+        Bearer::Absent => match named {
             Some(Credentials { id, secret: Some(secret) }) => (Some(id), secret),
             _ => return Err(invalid_client()),
         },

@@ -16,6 +16,7 @@ use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::{ClearSecret, Shape};
+use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::Token;
 use counterfoil_authority::verdict::Door;
 use serde_json::{Map, Value, json};
@@ -163,9 +164,13 @@ async fn exchange(asked: &Asked<'_>) -> Result<Response, OauthError> {
 /// The client that asks, which must be who it says; none need ask.
 async fn exchanging_client(asked: &Asked<'_>) -> Result<Option<String>, OauthError> {
     match form::credentials(&asked.parts.headers, asked.form)? {
-        Some(Credentials { id, secret: Some(_) }) => {
-            form::caller(asked.state, asked.arrival, asked.parts, asked.form).await?;
-            Ok(Some(id))
+        Some(credentials @ Credentials { secret: Some(_), .. }) => {
+            let caller =
+                form::client(asked.state, asked.arrival, &credentials, asked.realm).await?;
+            Ok(match &caller.subject {
+                Owner::Client(name) => Some(name.to_string()),
+                Owner::User(_) => None,
+            })
         }
         // A name that nobody proved is not worth writing into a token.
         Some(Credentials { secret: None, .. }) | None => Ok(None),

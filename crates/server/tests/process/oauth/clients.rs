@@ -65,3 +65,41 @@ fn a_registered_client_gets_tokens_with_its_own_secret() {
     let again = [pairs[0], pairs[1], ("client_secret", access.as_str())];
     assert_eq!(error(&ask(&world.admin, &again)), (401, "invalid_client".into()));
 }
+
+#[test]
+fn a_client_authenticates_in_one_way_at_a_time_and_only_a_proved_name_is_written_down() {
+    let world = World::new(UNTHROTTLED);
+    let robot = machine(&world, &json!({}));
+    let pat = world.pat();
+    let exchange = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", pat.secret.as_str()),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+    ];
+    let as_client = |secret| [("client_id", "robot"), ("client_secret", secret)];
+    let both = [&exchange[..], &as_client("garbage")].concat();
+    let token = posted(&format!("{DOOR}/token"), &both).bearer(&world.verifier.key);
+    assert_eq!(error(&world.admin.raw(&token)), (400, "invalid_request".into()));
+    let question = [&[("token", pat.secret.as_str())][..], &as_client(&robot.key)].concat();
+    let question = posted(&format!("{DOOR}/token/introspect"), &question);
+    let question = question.bearer(&world.verifier.key);
+    assert_eq!(error(&world.admin.raw(&question)), (400, "invalid_request".into()));
+    assert_eq!(error(&ask(&world.admin, &both)), (401, "invalid_client".into()));
+
+    let named = [&exchange[..], &as_client(&robot.key)].concat();
+    let made = text(&ask(&world.admin, &named).expect(200), "access_token");
+    let said = introspect(&world.verifier, &made).expect(200);
+    assert_eq!((&said["client_id"], &said["sub"]), (&json!("robot"), &json!("alice")));
+    // A realm's clients are its own.
+    world
+        .admin
+        .raw(
+            &crate::wire::Request::new("POST", "/api/v1/realms")
+                .json(&json!({ "name": "other" }))
+                .bearer(&world.admin.key),
+        )
+        .expect(201);
+    let elsewhere = "/realms/other/protocol/openid-connect/token";
+    let refused = world.admin.raw(&posted(elsewhere, &named));
+    assert_eq!(error(&refused), (401, "invalid_client".into()));
+}
