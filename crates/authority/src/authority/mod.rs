@@ -270,6 +270,13 @@ impl Authority {
         self.ledger.refused(event);
     }
 
+    /// Counts a credential that a door refuses by its form as a failed attempt of its source.
+    pub fn reject(&self, source: Option<std::net::IpAddr>) {
+        if let Some(source) = source {
+            self.throttle.failed(source, None, None, self.now());
+        }
+    }
+
     /// How long a door holds back a refusal to this presenter: zero unless they failed often.
     pub fn refusal_delay(
         &self,

@@ -5,10 +5,13 @@ use super::lifecycle::Act;
 use crate::cache::Matched;
 use crate::caller::RequestContext;
 use crate::event::Origin;
+use crate::kind::Kind;
+use crate::names::RealmName;
 use crate::refusal::Refusal;
 use crate::secret::{ClearSecret, Shape};
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::store::{Record, Unavailable};
+use crate::token::StoredSecret;
 
 /// What a presented string proves.
 enum Possession {
@@ -70,6 +73,31 @@ impl Authority {
         })
     }
 
+    /// Whether a string is the secret of an auth token of this realm, or was: who presents it is
+    /// no stranger, and a refresh may look at the proof beside it.
+    pub async fn was_refresh_secret(
+        &self,
+        realm: &RealmName,
+        presented: &str,
+    ) -> Result<bool, Refusal> {
+        let Shape::Prefixed { kind: Kind::AuthToken, id } = self.shape(presented) else {
+            return Ok(false);
+        };
+        let record = self.store.token_record(id).await?;
+        let record = record.filter(|found| found.realm == *realm && found.kind == Kind::AuthToken);
+        Ok(record.is_some_and(|record| self.matching_secret(&record, presented).is_some()))
+    }
+
+    fn matching_secret<'a>(&self, record: &'a Record, presented: &str) -> Option<&'a StoredSecret> {
+        let keys = self.keys();
+        record.secrets.iter().find(|secret| match &secret.hash {
+            SecretHash::Keyed { pepper, mac } => {
+                keys.pepper_by_id(*pepper).is_some_and(|key| keyed_hash(key, presented) == *mac)
+            }
+            SecretHash::Slow { .. } => false,
+        })
+    }
+
     /// The record of the token that this secret belongs to, in whatever state it is.
     async fn possessed(&self, credential: &ClearSecret) -> Result<Possession, Refusal> {
         let Shape::Prefixed { kind, id } = self.shape(credential.reveal()) else {
@@ -78,15 +106,8 @@ impl Authority {
         let Some(record) = self.store.token_record(id).await? else {
             return Ok(Possession::Guess);
         };
-        let keys = self.keys();
         let now = self.now();
-        let right = record.secrets.iter().find(|secret| match &secret.hash {
-            SecretHash::Keyed { pepper, mac } => keys
-                .pepper_by_id(*pepper)
-                .is_some_and(|key| keyed_hash(key, credential.reveal()) == *mac),
-            SecretHash::Slow { .. } => false,
-        });
-        Ok(match right {
+        Ok(match self.matching_secret(&record, credential.reveal()) {
             Some(_) if record.kind != kind => Possession::Guess,
             // A retired secret proves nothing any more, not even the right to end the token.
             Some(secret) if crate::cache::matched(secret, now) == Matched::Retired => {
@@ -95,7 +116,7 @@ impl Authority {
             Some(_) => Possession::Proved(Box::new(record)),
             None => {
                 let peppers = record.secrets.iter().map(|secret| secret.hash.pepper());
-                keys.require_peppers(peppers).map_err(Unavailable::from)?;
+                self.keys().require_peppers(peppers).map_err(Unavailable::from)?;
                 Possession::Guess
             }
         })

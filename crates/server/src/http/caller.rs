@@ -11,7 +11,7 @@ use counterfoil_authority::caller::Caller;
 use counterfoil_authority::verdict::Door;
 
 use super::envelope::Arrival;
-use super::oauth::error::ErrorCode;
+use super::oauth::error::{ErrorCode, OauthError};
 use super::oauth::form;
 use super::problem::{Problem, Sort};
 use super::state::AppState;
@@ -37,32 +37,33 @@ impl FromRequestParts<AppState> for Authenticated {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let Arrived(arrival) = Arrived::from_request_parts(parts, state).await?;
-        let caller = match with_proof(&parts.headers) {
-            None => authenticated(state, &arrival, &parts.headers).await?,
-            Some(token) => {
-                let proved = form::proved(state, parts, Some(token)).await;
-                // Here too nobody learns more than that it is not good.
-                let proved = proved.map_err(|error| match error.code {
-                    ErrorCode::TemporarilyUnavailable => {
-                        Problem::new(Sort::Unavailable, "the store is not reachable, try again")
-                    }
-                    _ => Problem::unauthenticated(true),
-                })?;
-                authenticated_sender(state, &arrival, token, &proved).await?
-            }
-        };
+        let caller = authenticated(state, &arrival, parts).await?;
         arrival.recognise(&caller.realm, &caller.origin);
         Ok(Self(caller))
     }
 }
 
-/// The caller whose token stands in these headers.
+/// The caller whose token stands in this head, with a proof of its key where it is bound to one.
 pub async fn authenticated(
     state: &AppState,
     arrival: &Arrival,
-    headers: &HeaderMap,
+    parts: &Parts,
 ) -> Result<Caller, Problem> {
-    let presented = match bearer(headers) {
+    if let Some(token) = with_proof(&parts.headers) {
+        // Here too nobody learns more than that it is not good.
+        let hidden = |error: OauthError| match error.code {
+            ErrorCode::TemporarilyUnavailable => {
+                Problem::new(Sort::Unavailable, "the store is not reachable, try again")
+            }
+            _ => Problem::unauthenticated(true),
+        };
+        let proof = form::proof_in(state, parts, Some(token)).map_err(hidden)?;
+        let proved = form::confirmed(proof.as_ref());
+        let caller = authenticated_sender(state, arrival, token, &proved).await?;
+        form::used(state, proof.as_ref()).await.map_err(hidden)?;
+        return Ok(caller);
+    }
+    let presented = match bearer(&parts.headers) {
         Bearer::Token(presented) => presented,
         Bearer::Absent => return Err(Problem::unauthenticated(false)),
         Bearer::Unreadable => return Err(Problem::unauthenticated(true)),
@@ -92,7 +93,7 @@ async fn authenticated_sender(
 }
 
 /// The token of `Authorization: DPoP` (RFC 9449 section 7.1), if that is what the request has.
-fn with_proof(headers: &HeaderMap) -> Option<&str> {
+pub fn with_proof(headers: &HeaderMap) -> Option<&str> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let (line, more) = (lines.next()?, lines.next());
     let (scheme, token) = line.to_str().ok()?.split_once(' ')?;

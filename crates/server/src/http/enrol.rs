@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use counterfoil_authority::access::MintedAccess;
+use counterfoil_authority::access::proof::Proof;
 use counterfoil_authority::authority::{
     Drawn, EnrolAnswer, EnrolRefusal, EnrolRequest, RefreshRefusal, RefreshRequest, RenderEnrolment,
 };
@@ -25,8 +26,8 @@ use utoipa::ToSchema;
 use super::body::{OptionalPayload, Payload};
 use super::caller::{Arrived, Bearer, bearer};
 use super::envelope::Arrival;
-use super::oauth::error::ErrorCode;
-use super::oauth::form;
+use super::oauth::error::{ErrorCode, OauthError};
+use super::oauth::form::{self, ProofOfDraw};
 use super::precondition::IdempotencyKey;
 use super::problem::{Problem, Sort};
 use super::query::At;
@@ -111,20 +112,31 @@ impl FromRequestParts<AppState> for Presented {
     }
 }
 
-/// The key that a `DPoP` header proves (RFC 9449), or none: it is pinned to what is drawn.
-pub struct Proved(Option<Confirmation>);
+/// What a `DPoP` header proves (RFC 9449), or nothing: its key is pinned to what is drawn. It is
+/// used when the secret beside it has been proved, so that a stranger's proofs are not kept.
+pub struct Proved(Option<Proof>);
+
+impl Proved {
+    fn confirmation(&self) -> Option<Confirmation> {
+        self.0.as_ref().map(|proof| Confirmation::Jkt(proof.jkt.clone()))
+    }
+}
+
+/// What is wrong with a proof, in the words of this door.
+fn unproved(error: &OauthError) -> Problem {
+    match error.code {
+        ErrorCode::TemporarilyUnavailable => {
+            Problem::new(Sort::Unavailable, "the store is not reachable, try again")
+        }
+        _ => Problem::unauthenticated(true),
+    }
+}
 
 impl FromRequestParts<AppState> for Proved {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let proved = form::proved(state, parts, None).await.map_err(|error| match error.code {
-            ErrorCode::TemporarilyUnavailable => {
-                Problem::new(Sort::Unavailable, "the store is not reachable, try again")
-            }
-            _ => Problem::unauthenticated(true),
-        })?;
-        Ok(Self(proved.jkt.map(Confirmation::Jkt)))
+        form::proof_in(state, parts, None).map(Self).map_err(|error| unproved(&error))
     }
 }
 
@@ -159,15 +171,19 @@ fn waiting(token: &Token, device_code: &ClearSecret, public_url: &str) -> Vec<u8
 }
 
 /// How this door answers a draw.
-struct Native<'a>(&'a AppState);
+struct Native<'a> {
+    state: &'a AppState,
+    proof: ProofOfDraw<'a>,
+}
 
 #[async_trait]
 impl EnrolAnswer for Native<'_> {
     async fn prepare(&self, drawn: &Drawn) -> Result<RenderEnrolment, Refusal> {
+        self.proof.take().await?;
         let now = drawn.token.created_at;
-        let access = self.0.authority.grant_access(&drawn.grant, now).await?;
+        let access = self.state.authority.grant_access(&drawn.grant, now).await?;
         let secret = drawn.secret.clone();
-        let public_url = self.0.settings.public_url.clone();
+        let public_url = self.state.settings.public_url.clone();
         Ok(Arc::new(move |token: &Token, _| {
             if token.pending {
                 waiting(token, &secret, &public_url)
@@ -214,7 +230,7 @@ pub async fn enrol(
     Arrived(arrival): Arrived,
     At(realm): At<RealmName>,
     Presented(secret): Presented,
-    Proved(confirmation): Proved,
+    proved: Proved,
     idempotency: IdempotencyKey,
     Payload { value, bytes }: Payload<EnrolBody>,
 ) -> Result<Response, Problem> {
@@ -224,13 +240,14 @@ pub async fn enrol(
         presented: secret.reveal(),
         facts,
         labels: labels.0,
-        confirmation,
+        confirmation: proved.confirmation(),
         scopes: None,
         client: None,
         replay: idempotency.over(&bytes),
         context: arrival.context(Door::Api),
     };
-    match state.authority.enrol(request, &Native(&state)).await {
+    let proof = ProofOfDraw::with(&state, proved.0);
+    match state.authority.enrol(request, &Native { state: &state, proof }).await {
         Ok(answered) => {
             let status =
                 if answered.is_waiting() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
@@ -257,9 +274,14 @@ pub async fn poll(
     Arrived(arrival): Arrived,
     At(realm): At<RealmName>,
     Presented(secret): Presented,
-    Proved(confirmation): Proved,
+    proved: Proved,
     OptionalPayload { .. }: OptionalPayload<PollBody>,
 ) -> Result<Response, Problem> {
+    let mut confirmation = None;
+    if proved.0.is_some() && state.authority.was_refresh_secret(&realm, secret.reveal()).await? {
+        form::used(&state, proved.0.as_ref()).await.map_err(|error| unproved(&error))?;
+        confirmation = proved.confirmation();
+    }
     let request = RefreshRequest {
         realm: &realm,
         presented: secret.reveal(),

@@ -198,7 +198,7 @@ async fn verified<B>(
 where
     B: HttpBody<Data = Bytes>,
 {
-    let caller = authenticated(state, arrival, &parts.headers).await?;
+    let caller = authenticated(state, arrival, parts).await?;
     let answered = async {
         let realm = RealmName::read(realm_in(parts.uri.path()).unwrap_or_default())?;
         let bytes = json_bytes_of(state, &parts.headers, body).await?;

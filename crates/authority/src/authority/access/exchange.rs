@@ -3,6 +3,7 @@
 
 use super::super::audience::Holder;
 use super::super::{Authority, Binding, Verdict, VerifyRequest};
+use crate::access::proof::{Proof, ProofFault};
 use crate::access::{AccessGrant, AccessSettings, Confirmation, MintedAccess};
 use crate::authority::Active;
 use crate::caller::{Caller, RequestContext};
@@ -23,8 +24,9 @@ pub struct ExchangeRequest {
     pub scopes: Option<Vec<Scope>>,
     /// Services; empty: those that the token names.
     pub audience: Vec<ServiceLabel>,
-    /// The key that the sender has proved to hold: the access token is bound to it.
-    pub confirmation: Confirmation,
+    /// What the sender proves to hold: the access token is bound to its key. It is used only
+    /// when everything else is good.
+    pub proof: Option<Proof>,
     /// The user name that came with the token; the owner must be this one.
     pub username: Option<String>,
     /// The client that asks, if one did; the owner of the token otherwise.
@@ -43,6 +45,9 @@ pub enum AccessRefusal {
     /// It is not good for a service that is asked for, or names none.
     #[error("the token is not good for the audience that is asked for")]
     Target,
+    /// The proof was used before.
+    #[error(transparent)]
+    Proof(#[from] ProofFault),
     /// It could not be looked at or made. Not a denial.
     #[error(transparent)]
     Other(#[from] Refusal),
@@ -104,7 +109,7 @@ impl Authority {
             client_id: request.client_id.as_deref().unwrap_or(&subject),
             scopes: &scopes,
             audience: &audience,
-            confirmation: request.confirmation,
+            confirmation: self.bound_to(request.proof).await?,
             parent: active.token(),
             parent_expires_at: active.expires_at(),
             has_permissions: active.permissions().is_some(),
@@ -132,6 +137,13 @@ impl Authority {
             Some(Services::Named(living)) => Ok(living),
             Some(Services::All) | None => Err(AccessRefusal::Target),
         }
+    }
+
+    /// The key of a proof that is used herewith.
+    async fn bound_to(&self, proof: Option<Proof>) -> Result<Confirmation, AccessRefusal> {
+        let Some(proof) = proof else { return Ok(Confirmation::default()) };
+        self.use_proof(&proof).await??;
+        Ok(Confirmation::of_key(proof.jkt))
     }
 
     /// An access token of an enrolled device, with all its scopes or a part of them.
@@ -193,6 +205,11 @@ impl Authority {
         request: ExchangeRequest,
     ) -> Result<MintedAccess, AccessRefusal> {
         let Owner::Client(name) = &caller.subject else { return Err(AccessRefusal::Token) };
+        // Only a key carries all that its client may: whatever else speaks for the client was
+        // made from a key, and what is made here must end with that key.
+        if caller.token_scopes.is_some() || caller.origin.actor_token != Some(caller.token) {
+            return Err(AccessRefusal::Token);
+        }
         let api = std::slice::from_ref(&self.api_service);
         if !request.audience.iter().all(|label| api.contains(label)) {
             return Err(AccessRefusal::Target);
@@ -215,7 +232,7 @@ impl Authority {
             client_id: name.as_str(),
             scopes: &scopes,
             audience: api,
-            confirmation: request.confirmation,
+            confirmation: self.bound_to(request.proof).await?,
             parent: caller.token,
             parent_expires_at: caller.token_expires_at,
             has_permissions: false,

@@ -134,23 +134,21 @@ impl Authority {
         Ok((secret, AccessRecord { realm: realm.clone(), id, hash, facts }))
     }
 
-    /// Checks a DPoP proof, and that it was not used before.
+    /// Checks what a DPoP proof says. That it was not said before is asked by
+    /// [`Self::use_proof`], after the credential beside it has been proved: whoever has none
+    /// leaves nothing behind in the store.
+    pub fn check_proof(&self, proof: &str, wanted: ProofFor<'_>) -> Result<Proof, ProofFault> {
+        proof::check(proof, wanted, self.now())
+    }
+
+    /// Notes that a proof was used, unless it was used before.
     ///
     /// # Errors
     ///
-    /// Only that the store could not be asked; a proof that does not hold is an answer.
-    pub async fn prove_sender(
-        &self,
-        proof: &str,
-        wanted: ProofFor<'_>,
-    ) -> Result<Result<Proof, ProofFault>, Refusal> {
-        let now = self.now();
-        let proof = match proof::check(proof, wanted, now) {
-            Ok(proof) => proof,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let fresh = self.store.proof_use(proof.once, proof.expires_at, now).await?;
-        Ok(if fresh { Ok(proof) } else { Err(ProofFault::Replayed) })
+    /// Only that the store could not be asked; a proof that was used is an answer.
+    pub async fn use_proof(&self, proof: &Proof) -> Result<Result<(), ProofFault>, Refusal> {
+        let fresh = self.store.proof_use(proof.once, proof.expires_at, self.now()).await?;
+        Ok(if fresh { Ok(()) } else { Err(ProofFault::Replayed) })
     }
 
     /// What was revoked in a realm and could still be believed in by who reads JWTs.

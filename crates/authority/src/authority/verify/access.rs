@@ -81,7 +81,9 @@ impl Authority {
         }
         let tag = self.cache.position(now);
         let revoked = self.store.access_revoked(decoded.id).await?;
-        let Some(parent) = self.entry(decoded.facts.parent).await? else { return Ok(None) };
+        let Some(parent) = self.origin_of_access(decoded.facts.parent).await? else {
+            return Ok(None);
+        };
         if decoded.issuer != self.issuer(&parent.owner.realm) {
             return Ok(None);
         }
@@ -99,12 +101,20 @@ impl Authority {
         let tag = self.cache.position(now);
         let Some(record) = self.store.access_find(id).await? else { return Ok(None) };
         let revoked = self.store.access_revoked(id).await?;
-        let Some(parent) = self.entry(record.facts.parent).await? else { return Ok(None) };
+        let Some(parent) = self.origin_of_access(record.facts.parent).await? else {
+            return Ok(None);
+        };
         if record.realm != parent.owner.realm {
             return Ok(None);
         }
         let access = record.keyed().and_then(|keyed| access_of(id, keyed, record.facts, revoked));
         Ok(access.map(|access| self.cache.fill_access(access, &parent, tag)))
+    }
+
+    /// The token that an access token says it was made from; never another access token, whose
+    /// own parent nobody would ask.
+    async fn origin_of_access(&self, parent: TokenId) -> Result<Option<Arc<Entry>>, Refusal> {
+        Ok(self.entry(parent).await?.filter(|entry| entry.kind != Kind::AccessToken))
     }
 
     /// The parent decides with every use, not only when the token was made: what it was made
@@ -153,7 +163,9 @@ impl Authority {
 }
 
 fn standing(entry: &Entry, now: Timestamp) -> Result<Option<Timestamp>, Reason> {
-    if entry.rest.as_ref().is_some_and(|rest| rest.parent_revoked) {
+    if entry.kind == Kind::AccessToken
+        || entry.rest.as_ref().is_some_and(|rest| rest.parent_revoked)
+    {
         return Err(Reason::ParentRevoked);
     }
     match entry.state_facts().state(now) {

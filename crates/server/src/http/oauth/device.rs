@@ -16,7 +16,7 @@ use counterfoil_authority::token::Token;
 use counterfoil_authority::verdict::Door;
 
 use super::error::{OauthError, invalid_client};
-use super::form::{self, Credentials, Form};
+use super::form::{self, Credentials, Form, ProofOfDraw};
 use super::token::{pinned, waiting};
 use crate::http::caller::{Bearer, bearer};
 use crate::http::envelope::Arrival;
@@ -42,7 +42,7 @@ pub(super) async fn authorize(
     };
     let fact = |name: &str| form.find(name).map(ToOwned::to_owned);
     let subject = fact("subject").or(named).or_else(|| fact("client_id"));
-    let confirmation = form::proved(state, parts, None).await?;
+    let proof = ProofOfDraw::of(state, parts)?;
     let request = EnrolRequest {
         realm,
         presented: secret.reveal(),
@@ -56,16 +56,16 @@ pub(super) async fn authorize(
             ref_id_2: fact("ref_id_2"),
         },
         labels: std::collections::BTreeMap::new(),
-        confirmation: pinned(&confirmation),
+        confirmation: pinned(&proof.confirmation()),
         scopes: form.scopes()?,
         client: None,
         replay: None,
         context: arrival.context(Door::Oauth),
     };
-    match state.authority.enrol(request, &Waits(state)).await {
+    match state.authority.enrol(request, &Waits { state, proof: &proof }).await {
         Ok(answered) => Ok(json_bytes(StatusCode::OK, answered.into_body())),
         Err(refusal) => {
-            let error = OauthError::from(refusal);
+            let error = proof.refused(refusal);
             form::delay(state, arrival).await;
             Err(error)
         }
@@ -73,13 +73,17 @@ pub(super) async fn authorize(
 }
 
 /// Where no approval is needed the first question is answered with tokens.
-struct Waits<'a>(&'a AppState);
+struct Waits<'a> {
+    state: &'a AppState,
+    proof: &'a ProofOfDraw<'a>,
+}
 
 #[async_trait]
 impl EnrolAnswer for Waits<'_> {
     async fn prepare(&self, drawn: &Drawn) -> Result<RenderEnrolment, Refusal> {
+        self.proof.take().await?;
         let secret = drawn.secret.clone();
-        let public_url = self.0.settings.public_url.clone();
+        let public_url = self.state.settings.public_url.clone();
         Ok(Arc::new(move |token: &Token, _| {
             let body = waiting(token, &secret, &public_url);
             serde_json::to_vec(&body).unwrap_or_default()

@@ -185,6 +185,7 @@ impl From<AccessRefusal> for OauthError {
             AccessRefusal::Token => Self::new(ErrorCode::InvalidGrant, text),
             AccessRefusal::Scope => Self::new(ErrorCode::InvalidScope, text),
             AccessRefusal::Target => Self::new(ErrorCode::InvalidTarget, text),
+            AccessRefusal::Proof(fault) => fault.into(),
             AccessRefusal::Other(refusal) => refusal.into(),
         }
     }

@@ -1,21 +1,25 @@
 //! What a client sends to the OAuth door: a form, its own name and key, and proofs.
 
+use std::sync::OnceLock;
+
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use counterfoil_authority::access::Confirmation;
-use counterfoil_authority::access::proof::ProofFor;
+use counterfoil_authority::access::proof::{Proof, ProofFault, ProofFor};
+use counterfoil_authority::authority::EnrolRefusal;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
+use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::secret::{ClearSecret, Shape};
 use counterfoil_authority::verdict::Door;
 use zeroize::Zeroizing;
 
 use super::error::{ErrorCode, OauthError, invalid_client, invalid_request};
-use crate::http::caller::{Bearer, bearer};
+use crate::http::caller::{Bearer, bearer, with_proof};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
 
@@ -91,6 +95,10 @@ pub(super) fn credentials(
     headers: &HeaderMap,
     form: &Form,
 ) -> Result<Option<Credentials>, OauthError> {
+    // A token in the head beside a key in the form: the name would be nobody's who was asked.
+    if has_token(headers) && form.find("client_secret").is_some() {
+        return Err(invalid_request("a client authenticates in one way at a time"));
+    }
     let in_form = form.find("client_id").map(|id| Credentials {
         id: id.to_owned(),
         secret: form.find("client_secret").map(|text| ClearSecret::new(text.to_owned())),
@@ -130,29 +138,66 @@ fn basic(headers: &HeaderMap) -> Result<Option<Credentials>, OauthError> {
     Ok(Some(Credentials { id: plain(id), secret: Some(ClearSecret::new(plain(secret))) }))
 }
 
-/// Who calls: a client with its name and key, or anybody with a bearer token for the API.
+/// The client that authenticates with its name and its key, and in no other way: where a client
+/// gets its tokens no token counts as the client.
+pub(super) async fn client(
+    state: &AppState,
+    arrival: &Arrival,
+    credentials: &Credentials,
+    realm: &RealmName,
+) -> Result<Caller, OauthError> {
+    let Credentials { id, secret: Some(secret) } = credentials else {
+        return Err(invalid_client());
+    };
+    let caller = recognised(state, arrival, Some(id), secret, &Confirmation::default()).await?;
+    if caller.realm == *realm { Ok(caller) } else { Err(invalid_client()) }
+}
+
+/// Whether a token of the sender's stands in `Authorization`.
+pub(super) fn has_token(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let basic = |line: &axum::http::HeaderValue| {
+        let text = line.to_str().unwrap_or_default();
+        text.split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic"))
+    };
+    lines.any(|line| !basic(line))
+}
+
+/// Who calls: a client with its name and key, or anybody with a token for the API, be it a bearer
+/// token or one that comes with a proof of its key.
 pub(super) async fn caller(
     state: &AppState,
     arrival: &Arrival,
     parts: &Parts,
     form: &Form,
 ) -> Result<Caller, OauthError> {
-    let presented = match bearer(&parts.headers) {
-        Bearer::Token(token) => (None, ClearSecret::new(token.to_owned())),
-        Bearer::Unreadable => return Err(invalid_client()),
-        Bearer::Absent => match credentials(&parts.headers, form)? {
+    let named = credentials(&parts.headers, form)?;
+    let token = with_proof(&parts.headers);
+    let proof = match token {
+        Some(token) => proof_in(state, parts, Some(token))?,
+        None => None,
+    };
+    let presented = match (token, bearer(&parts.headers)) {
+        (Some(token), _) | (None, Bearer::Token(token)) => {
+            (None, ClearSecret::new(token.to_owned()))
+        }
+        (None, Bearer::Unreadable) => return Err(invalid_client()),
+        (None, Bearer::Absent) => match named {
             Some(Credentials { id, secret: Some(secret) }) => (Some(id), secret),
             _ => return Err(invalid_client()),
         },
     };
     let (name, secret) = presented;
-    match recognised(state, arrival, name.as_deref(), &secret).await {
+    let confirmation = confirmed(proof.as_ref());
+    let caller = match recognised(state, arrival, name.as_deref(), &secret, &confirmation).await {
         Err(error) if error.code == ErrorCode::InvalidClient => {
             delay(state, arrival).await;
-            Err(error)
+            return Err(error);
         }
-        other => other,
-    }
+        other => other?,
+    };
+    used(state, proof.as_ref()).await?;
+    Ok(caller)
 }
 
 async fn recognised(
@@ -160,13 +205,22 @@ async fn recognised(
     arrival: &Arrival,
     name: Option<&str>,
     secret: &ClearSecret,
+    proved: &Confirmation,
 ) -> Result<Caller, OauthError> {
-    // What is redeemed or exchanged authenticates nobody; its owner is not who presents it.
-    if let Shape::Prefixed { kind: Kind::AuthToken, .. } = state.authority.shape(secret.reveal()) {
+    let shape = state.authority.shape(secret.reveal());
+    let fits = match name {
+        // The secret of a client is its key and nothing else: what was made with the key would
+        // outlive it, if it could take its place.
+        Some(_) => matches!(shape, Shape::Prefixed { kind: Kind::ClientKey, .. }),
+        // What is redeemed or exchanged authenticates nobody; its owner is not who presents it.
+        None => !matches!(shape, Shape::Prefixed { kind: Kind::AuthToken, .. }),
+    };
+    if !fits {
+        state.authority.reject(arrival.source);
         return Err(invalid_client());
     }
     let context = arrival.context(Door::Oauth);
-    let caller = state.authority.authenticate(secret.reveal(), context).await?;
+    let caller = state.authority.authenticate_sender(secret.reveal(), context, proved).await?;
     let own = name.is_none_or(|name| caller.subject.actor() == format!("client:{name}"));
     if own { Ok(caller) } else { Err(invalid_client()) }
 }
@@ -180,22 +234,82 @@ pub(super) async fn delay(state: &AppState, arrival: &Arrival) {
 }
 
 /// What the sender proves to hold beside a token (RFC 9449 section 4.1). Nothing is an answer;
-/// a proof that does not hold is an error.
-pub(in crate::http) async fn proved(
+/// a proof that does not hold is an error. It still has to be [`used`].
+pub(in crate::http) fn proof_in(
     state: &AppState,
     parts: &Parts,
     access_token: Option<&str>,
-) -> Result<Confirmation, OauthError> {
+) -> Result<Option<Proof>, OauthError> {
     let mut lines = parts.headers.get_all(DPOP).iter();
-    let Some(line) = lines.next() else { return Ok(Confirmation::default()) };
+    let Some(line) = lines.next() else { return Ok(None) };
     let text = line.to_str().ok().filter(|_| lines.next().is_none());
     let text = text.ok_or_else(|| {
         OauthError::new(ErrorCode::InvalidDpopProof, "a request has one DPoP proof at most")
     })?;
     let url = format!("{}{}", state.settings.public_url, parts.uri.path());
     let wanted = ProofFor { method: parts.method.as_str(), url: &url, access_token };
-    let proof = state.authority.prove_sender(text, wanted).await??;
-    Ok(Confirmation::of_key(proof.jkt))
+    Ok(Some(state.authority.check_proof(text, wanted)?))
+}
+
+/// Uses a proof, after the credential beside it was proved.
+pub(in crate::http) async fn used(
+    state: &AppState,
+    proof: Option<&Proof>,
+) -> Result<(), OauthError> {
+    if let Some(proof) = proof {
+        state.authority.use_proof(proof).await??;
+    }
+    Ok(())
+}
+
+/// The key of a proof.
+pub(in crate::http) fn confirmed(proof: Option<&Proof>) -> Confirmation {
+    proof.map(|proof| Confirmation::of_key(proof.jkt.clone())).unwrap_or_default()
+}
+
+/// The proof beside a registration token: used once, when the draw is about to be counted.
+pub(in crate::http) struct ProofOfDraw<'a> {
+    state: &'a AppState,
+    proof: Option<Proof>,
+    /// What came of it.
+    fault: OnceLock<Option<ProofFault>>,
+}
+
+impl<'a> ProofOfDraw<'a> {
+    /// The proof of a request.
+    pub(super) fn of(state: &'a AppState, parts: &Parts) -> Result<Self, OauthError> {
+        Ok(Self::with(state, proof_in(state, parts, None)?))
+    }
+
+    /// A proof whose signature has been looked at.
+    pub(in crate::http) fn with(state: &'a AppState, proof: Option<Proof>) -> Self {
+        Self { state, proof, fault: OnceLock::new() }
+    }
+
+    /// The key that it is about.
+    pub(super) fn confirmation(&self) -> Confirmation {
+        confirmed(self.proof.as_ref())
+    }
+
+    /// Uses it, at the first of several attempts.
+    pub(in crate::http) async fn take(&self) -> Result<(), Refusal> {
+        let Some(proof) = &self.proof else { return Ok(()) };
+        let fault = if let Some(known) = self.fault.get() {
+            *known
+        } else {
+            let fault = self.state.authority.use_proof(proof).await?.err();
+            *self.fault.get_or_init(|| fault)
+        };
+        fault.map_or(Ok(()), |fault| Err(Refusal::invalid("DPoP", fault.to_string())))
+    }
+
+    /// Why nothing was drawn, in the words of this door.
+    pub(super) fn refused(&self, refusal: EnrolRefusal) -> OauthError {
+        match self.fault.get() {
+            Some(Some(fault)) => (*fault).into(),
+            _ => refusal.into(),
+        }
+    }
 }
 
 /// The realm in the path, which must exist.

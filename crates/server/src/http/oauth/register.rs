@@ -22,7 +22,7 @@ use counterfoil_authority::verdict::Door;
 use serde_json::{Map, Value, json};
 
 use super::error::{ErrorCode, OauthError};
-use super::form;
+use super::form::{self, ProofOfDraw};
 use super::token::{pinned, waiting};
 use crate::http::caller::{Bearer, bearer};
 use crate::http::envelope::Arrival;
@@ -105,7 +105,7 @@ pub(super) async fn register(
     });
     let scopes = scopes.transpose().map_err(|_| invalid("a scope has another form"))?;
     let subject = text("client_name").or_else(|| text("software_id"));
-    let confirmation = form::proved(state, parts, None).await?;
+    let proof = ProofOfDraw::of(state, parts)?;
     let request = EnrolRequest {
         realm,
         presented: secret.reveal(),
@@ -115,13 +115,13 @@ pub(super) async fn register(
             ..DeviceFacts::default()
         },
         labels: std::collections::BTreeMap::new(),
-        confirmation: pinned(&confirmation),
+        confirmation: pinned(&proof.confirmation()),
         scopes,
         client: Some(Value::Object(kept.clone()).to_string()),
         replay: None,
         context: arrival.context(Door::Oauth),
     };
-    let render = Registered { state, kept };
+    let render = Registered { state, kept, proof: &proof };
     match state.authority.enrol(request, &render).await {
         Ok(answered) => {
             let status =
@@ -129,7 +129,7 @@ pub(super) async fn register(
             Ok(json_bytes(status, answered.into_body()))
         }
         Err(refusal) => {
-            let error = OauthError::from(refusal);
+            let error = proof.refused(refusal);
             if error.code == ErrorCode::InvalidGrant {
                 form::delay(state, arrival).await;
                 // Here the grant is the bearer of the request (RFC 7591 section 3).
@@ -143,11 +143,13 @@ pub(super) async fn register(
 struct Registered<'a> {
     state: &'a AppState,
     kept: Map<String, Value>,
+    proof: &'a ProofOfDraw<'a>,
 }
 
 #[async_trait]
 impl EnrolAnswer for Registered<'_> {
     async fn prepare(&self, drawn: &Drawn) -> Result<RenderEnrolment, Refusal> {
+        self.proof.take().await?;
         let base = base_of(self.state, &drawn.grant.realm);
         let (kept, secret) = (self.kept.clone(), drawn.secret.clone());
         let public_url = self.state.settings.public_url.clone();

@@ -16,12 +16,13 @@ use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::{ClearSecret, Shape};
+use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::Token;
 use counterfoil_authority::verdict::Door;
 use serde_json::{Map, Value, json};
 
 use super::error::{ErrorCode, OauthError, invalid_client, invalid_request};
-use super::form::{self, Credentials, Form};
+use super::form::{self, Credentials, Form, ProofOfDraw};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
 
@@ -71,31 +72,34 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Result<Response, OauthError> {
 /// client's (RFC 7591).
 async fn client_credentials(asked: &Asked<'_>) -> Result<Response, OauthError> {
     let authority = &asked.state.authority;
-    let Some(Credentials { id, secret: Some(secret) }) =
-        form::credentials(&asked.parts.headers, asked.form)?
-    else {
+    if form::has_token(&asked.parts.headers) {
+        return Err(invalid_client());
+    }
+    let credentials = form::credentials(&asked.parts.headers, asked.form)?;
+    let credentials = credentials.ok_or_else(invalid_client)?;
+    let Credentials { id, secret: Some(secret) } = &credentials else {
         return Err(invalid_client());
     };
-    let confirmation = form::proved(asked.state, asked.parts, None).await?;
+    let proof = form::proof_in(asked.state, asked.parts, None)?;
     if let Shape::Prefixed { kind: Kind::AuthToken, .. } = authority.shape(secret.reveal()) {
         let context = asked.arrival.context(Door::Oauth);
-        let found = authority.grant_presented(asked.realm, &id, secret.reveal(), context).await?;
+        let found = authority.grant_presented(asked.realm, id, secret.reveal(), context).await?;
         let grant = found.ok_or_else(invalid_client)?;
-        if grant.confirmation.is_some() && grant.confirmation != pinned(&confirmation) {
+        if grant.confirmation.is_some()
+            && grant.confirmation != pinned(&form::confirmed(proof.as_ref()))
+        {
             return Err(wrong_key());
         }
+        form::used(asked.state, proof.as_ref()).await?;
         let now = authority.now();
         let minted = authority.device_token(&grant, asked.form.scopes()?, now).await?;
         return Ok(tokens(document(&minted)));
     }
-    let caller = form::caller(asked.state, asked.arrival, asked.parts, asked.form).await?;
-    if caller.realm != *asked.realm {
-        return Err(invalid_client());
-    }
+    let caller = form::client(asked.state, asked.arrival, &credentials, asked.realm).await?;
     let request = ExchangeRequest {
         scopes: asked.form.scopes()?,
         audience: asked.form.audience()?,
-        confirmation,
+        proof,
         ..ExchangeRequest::default()
     };
     let minted =
@@ -111,12 +115,19 @@ async fn client_credentials(asked: &Asked<'_>) -> Result<Response, OauthError> {
 async fn refresh(asked: &Asked<'_>, parameter: &str) -> Result<Response, OauthError> {
     let presented = asked.form.require(parameter)?;
     let scopes = asked.form.scopes()?;
-    let confirmation = form::proved(asked.state, asked.parts, None).await?;
+    let proof = form::proof_in(asked.state, asked.parts, None)?;
     let authority = &asked.state.authority;
+    let mut confirmation = None;
+    // A stranger's proof is not kept, and one that was used before must not rotate anything. To
+    // whom the secret was never given the refresh below says so.
+    if proof.is_some() && authority.was_refresh_secret(asked.realm, presented).await? {
+        form::used(asked.state, proof.as_ref()).await?;
+        confirmation = pinned(&form::confirmed(proof.as_ref()));
+    }
     let request = RefreshRequest {
         realm: asked.realm,
         presented,
-        confirmation: pinned(&confirmation),
+        confirmation,
         scopes,
         context: asked.arrival.context(Door::Oauth),
     };
@@ -134,13 +145,12 @@ async fn exchange(asked: &Asked<'_>) -> Result<Response, OauthError> {
     if form.find("actor_token").is_some() {
         return Err(invalid_request("actor_token is not supported"));
     }
-    let confirmation = form::proved(asked.state, asked.parts, None).await?;
     let client = exchanging_client(asked).await?;
     let shape = asked.state.authority.shape(presented);
     if declared == TYPE_REGISTRATION
         || matches!(shape, Shape::Prefixed { kind: Kind::RegistrationToken, .. })
     {
-        return draw(asked, presented, &confirmation, client).await;
+        return draw(asked, presented, client).await;
     }
     let wanted = form.find("requested_token_type").unwrap_or(TYPE_ACCESS);
     if declared != TYPE_ACCESS || wanted != TYPE_ACCESS {
@@ -149,7 +159,7 @@ async fn exchange(asked: &Asked<'_>) -> Result<Response, OauthError> {
     let request = ExchangeRequest {
         scopes: form.scopes()?,
         audience: form.audience()?,
-        confirmation,
+        proof: form::proof_in(asked.state, asked.parts, None)?,
         username: None,
         client_id: client,
     };
@@ -164,9 +174,13 @@ async fn exchange(asked: &Asked<'_>) -> Result<Response, OauthError> {
 /// The client that asks, which must be who it says; none need ask.
 async fn exchanging_client(asked: &Asked<'_>) -> Result<Option<String>, OauthError> {
     match form::credentials(&asked.parts.headers, asked.form)? {
-        Some(Credentials { id, secret: Some(_) }) => {
-            form::caller(asked.state, asked.arrival, asked.parts, asked.form).await?;
-            Ok(Some(id))
+        Some(credentials @ Credentials { secret: Some(_), .. }) => {
+            let caller =
+                form::client(asked.state, asked.arrival, &credentials, asked.realm).await?;
+            Ok(match &caller.subject {
+                Owner::Client(name) => Some(name.to_string()),
+                Owner::User(_) => None,
+            })
         }
         // A name that nobody proved is not worth writing into a token.
         Some(Credentials { secret: None, .. }) | None => Ok(None),
@@ -176,10 +190,10 @@ async fn exchanging_client(asked: &Asked<'_>) -> Result<Option<String>, OauthErr
 async fn draw(
     asked: &Asked<'_>,
     presented: &str,
-    confirmation: &Confirmation,
     client: Option<String>,
 ) -> Result<Response, OauthError> {
     let form = asked.form;
+    let proof = ProofOfDraw::of(asked.state, asked.parts)?;
     let fact = |name: &str| form.find(name).map(ToOwned::to_owned);
     let named = fact("subject").or(client).or_else(|| fact("client_id"));
     let facts = DeviceFacts {
@@ -196,13 +210,15 @@ async fn draw(
         presented,
         facts,
         labels: std::collections::BTreeMap::new(),
-        confirmation: pinned(confirmation),
+        confirmation: pinned(&proof.confirmation()),
         scopes: form.scopes()?,
         client: None,
         replay: None,
         context: asked.arrival.context(Door::Oauth),
     };
-    let answered = asked.state.authority.enrol(request, &Exchanged(asked.state)).await?;
+    let answer = Exchanged { state: asked.state, proof: &proof };
+    let answered = asked.state.authority.enrol(request, &answer).await;
+    let answered = answered.map_err(|refusal| proof.refused(refusal))?;
     let waiting = answered.is_waiting();
     let body = answered.into_body();
     if waiting {
@@ -217,16 +233,20 @@ async fn draw(
 }
 
 /// How a draw is answered at this endpoint.
-struct Exchanged<'a>(&'a AppState);
+struct Exchanged<'a> {
+    state: &'a AppState,
+    proof: &'a ProofOfDraw<'a>,
+}
 
 #[async_trait]
 impl EnrolAnswer for Exchanged<'_> {
     async fn prepare(&self, drawn: &Drawn) -> Result<RenderEnrolment, Refusal> {
-        let minted = minted_for(self.0, drawn).await?;
-        let mut ready = with_refresh(self.0, document(&minted), &drawn.grant, &drawn.secret);
+        self.proof.take().await?;
+        let minted = minted_for(self.state, drawn).await?;
+        let mut ready = with_refresh(self.state, document(&minted), &drawn.grant, &drawn.secret);
         ready.insert("issued_token_type".to_owned(), json!(TYPE_REFRESH));
         let secret = drawn.secret.clone();
-        let public_url = self.0.settings.public_url.clone();
+        let public_url = self.state.settings.public_url.clone();
         Ok(Arc::new(move |token: &Token, _| {
             let body =
                 if token.pending { waiting(token, &secret, &public_url) } else { ready.clone() };
@@ -269,7 +289,7 @@ pub(super) fn waiting(
 async fn password(asked: &Asked<'_>) -> Result<Response, OauthError> {
     let request = ExchangeRequest {
         scopes: asked.form.scopes()?,
-        confirmation: form::proved(asked.state, asked.parts, None).await?,
+        proof: form::proof_in(asked.state, asked.parts, None)?,
         username: Some(asked.form.require("username")?.to_owned()),
         ..ExchangeRequest::default()
     };
