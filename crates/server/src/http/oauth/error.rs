@@ -1,6 +1,6 @@
 //! Every refusal of the OAuth door as its error document (RFC 6749 section 5.2).
 //!
-//! The table is [`OauthError::status`]; which refusal of the authority is which error stands in
+//! The table is [`ErrorCode::parts`]; which refusal of the authority is which error stands in
 //! the exhaustive matches below. `error_description` is for the developer of the client.
 
 use axum::http::{HeaderValue, StatusCode, header};
