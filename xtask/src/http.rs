@@ -107,9 +107,14 @@ fn send(
 ) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
+    // Nothing is not the same as a credential that nobody understands.
+    let authorization = match authorization {
+        "" => String::new(),
+        credential => format!("Authorization: {credential}\r\n"),
+    };
     let head = format!(
         "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Authorization: {authorization}\r\nContent-Type: {kind}\r\n\
+         {authorization}Content-Type: {kind}\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

@@ -79,7 +79,7 @@ fn our_introspection(directory: &DataDir, api: &Api, name: &str, format: &str) -
 /// Lets a client have access tokens by its own credentials.
 fn access_tokens(api: &Api, path: &str, client: &str) -> Result<Vec<String>> {
     let body = format!("grant_type=client_credentials&{client}");
-    let token = |_| text_at(&form(api.address, path, "none", &body)?.json()?, "/access_token");
+    let token = |_| text_at(&form(api.address, path, "", &body)?.json()?, "/access_token");
     (0..ACCESS_TOKENS).map(token).collect()
 }
 
@@ -88,7 +88,10 @@ fn introspection(directory: &Path, name: &str, asked: &Introspection) -> Result<
     let length = asked.tokens.first().context("no access token")?.len();
     let lines = directory.join(format!("{name}.txt"));
     std::fs::write(&lines, asked.tokens.join("\n") + "\n")?;
-    let head = format!("POST {} HTTP/1.1\r\nAuthorization: {}", asked.path, asked.authorization);
+    let mut head = format!("POST {} HTTP/1.1", asked.path);
+    if !asked.authorization.is_empty() {
+        head = format!("{head}\r\nAuthorization: {}", asked.authorization);
+    }
     let path = directory.join(format!("{name}.http"));
     let template =
         load::form_template(&path, &head, &format!("{}token=@LINE@", asked.form), length)?;
@@ -108,7 +111,7 @@ fn beside_oidc_provider(
     let tokens = access_tokens(&there, "/token", RIVAL_CLIENT)?;
     let asked = Introspection {
         path: "/token/introspection",
-        authorization: "none".to_owned(),
+        authorization: String::new(),
         form: format!("{RIVAL_CLIENT}&"),
         tokens,
     };
@@ -176,7 +179,7 @@ fn durable(
     api: &Api,
     into: &mut Record,
 ) -> Result<()> {
-    let registration = json!({ "kind": "registration_token", "user": "u00000", "name": "bench",
+    let registration = json!({ "kind": "registration_token", "name": "bench",
                                "services": [SERVICE], "count": 100_000_000 });
     let made = api.json("POST", &format!("{REALM}/tokens"), &registration)?;
     let registration = text_at(&made, "/secret")?;
