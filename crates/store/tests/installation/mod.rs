@@ -10,6 +10,7 @@ use counterfoil_authority::caller::RequestContext;
 use counterfoil_authority::clock::{Clock, Entropy, Timestamp};
 use counterfoil_authority::keys::KeyRing;
 use counterfoil_authority::names::ClientName;
+use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::secret_hash::SlowCost;
 use counterfoil_authority::store::{InstallationStore, Store};
 use counterfoil_authority::testing::{FrozenClock, SeededEntropy};
@@ -37,14 +38,18 @@ pub(crate) fn options() -> CopyOptions {
 /// For who does not look at the progress.
 pub(crate) fn quiet(_: CopyProgress) {}
 
+/// The keys that every test shares.
+pub(crate) fn keys() -> KeyRing {
+    KeyRing::generate(&SeededEntropy::new(1)).unwrap()
+}
+
 /// The rules over a store, with the keys that every test shares, and chance of `seed`.
 pub(crate) fn authority(store: &Arc<SqlStore>, seed: u64) -> Authority {
-    let keys = KeyRing::generate(&SeededEntropy::new(1)).unwrap();
     let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
     let slow_cost = SlowCost { memory_kib: 64, passes: 1, lanes: 1 };
     let settings = Settings { slow_cost, ..Settings::default() };
     let clock: Arc<dyn Clock> = Arc::new(FrozenClock::at(now()));
-    Authority::new(Arc::clone(store) as _, clock, entropy, keys, settings).unwrap()
+    Authority::new(Arc::clone(store) as _, clock, entropy, keys(), settings).unwrap()
 }
 
 /// Makes a small installation with rows in most tables; the key of its administrator.
@@ -69,10 +74,18 @@ pub(crate) async fn installation(url: &DatabaseUrl, admin: &str) -> FirstKey {
 
 /// Whether an administrator's key is good.
 pub(crate) async fn is_good(url: &DatabaseUrl, key: &FirstKey) -> bool {
+    good(url, std::slice::from_ref(&key.secret)).await == 1
+}
+
+/// How many secrets are good.
+pub(crate) async fn good(url: &DatabaseUrl, secrets: &[ClearSecret]) -> usize {
     let store = open(url, OpenOptions::default()).await.unwrap();
-    let context = RequestContext { door: Door::Api, source: None, request_id: None };
     let authority = authority(&store, 2);
-    let good = authority.authenticate(key.secret.reveal(), context).await.is_ok();
+    let mut good = 0;
+    for secret in secrets {
+        let context = RequestContext { door: Door::Api, source: None, request_id: None };
+        good += usize::from(authority.authenticate(secret.reveal(), context).await.is_ok());
+    }
     store.close().await;
     good
 }

@@ -5,16 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::ClientName;
+use counterfoil_authority::secret::{ClearSecret, Prefix, TokenId, generate_prefixed};
+use counterfoil_authority::secret_hash::{SecretHash, keyed_hash};
 use counterfoil_authority::store::{InstallationStore, LeaseStore, Store, TokenStore, UsageDelta};
+use counterfoil_authority::testing::SeededEntropy;
 use counterfoil_store::conformance::{self, World};
-use counterfoil_store::copy::{self, CopyError, CopyOptions, CopyPhase, CopyProgress};
+use counterfoil_store::copy::{self, Copied, CopyError, CopyOptions, CopyPhase, CopyProgress};
 use counterfoil_store::{DatabaseUrl, OpenError, OpenOptions, SqlStore, open};
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::cluster::Cluster;
-use super::installation::{authority, cut_off, dump, installation, is_good, now, options, quiet};
+use super::installation::{
+    authority, cut_off, dump, good, installation, is_good, keys, now, options, quiet,
+};
 
 /// Tokens that move: more in the long run.
 fn tokens() -> usize {
@@ -25,12 +32,23 @@ fn at(path: &Path, name: &str) -> DatabaseUrl {
     DatabaseUrl::sqlite(&path.join(name))
 }
 
-/// Issues `count` tokens, some of which have been used.
-async fn issue(store: &Arc<SqlStore>, world: &World, count: usize) {
+/// Issues `count` tokens, which have been used; the secrets of some, spread evenly over all.
+async fn issue(store: &Arc<SqlStore>, world: &World, count: usize) -> Vec<ClearSecret> {
     let owner = world.user("many").await;
+    let keys = keys();
+    let entropy = SeededEntropy::new(count as u64);
+    let mut secrets = Vec::new();
     let mut left = count;
     while left > 0 {
-        let issues: Vec<_> = (0..left.min(1_000)).map(|_| world.issue_to(&owner)).collect();
+        let mut issues: Vec<_> = (0..left.min(1_000)).map(|_| world.issue_to(&owner)).collect();
+        let first = &mut issues[0];
+        let (kind, id) = (first.token.kind, first.token.id);
+        let clear = generate_prefixed(&Prefix::default(), kind, id, &entropy).unwrap();
+        first.secret.hash = SecretHash::Keyed {
+            pepper: keys.pepper().id(),
+            mac: keyed_hash(keys.pepper(), clear.reveal()),
+        };
+        secrets.push(clear);
         left -= issues.len();
         let used = issues.iter().map(|issue| UsageDelta {
             token: issue.token.id,
@@ -44,17 +62,47 @@ async fn issue(store: &Arc<SqlStore>, world: &World, count: usize) {
         store.token_seed(issues).await.unwrap();
         store.usage_flush(used, Vec::new(), Vec::new()).await.unwrap();
     }
+    secrets
+}
+
+/// Secrets in due form that nobody was ever issued.
+fn strangers() -> Vec<ClearSecret> {
+    let entropy = SeededEntropy::new(99);
+    let id = TokenId::generate(&entropy).unwrap();
+    let kind = Kind::PersonalAccessToken;
+    vec![generate_prefixed(&Prefix::default(), kind, id, &entropy).unwrap()]
+}
+
+/// Copies the first half, is cut off, and goes on with the rest.
+async fn copy_in_two(from: &DatabaseUrl, to: &DatabaseUrl) -> Copied {
+    let half = Notify::new();
+    let told = |progress: CopyProgress| {
+        if progress.phase == CopyPhase::Copying && progress.rows_done * 2 >= progress.rows_total {
+            half.notify_one();
+        }
+    };
+    tokio::select! {
+        biased;
+        () = half.notified() => {}
+        done = copy::copy(from, to, options(), told) => panic!("it was not cut off: {done:?}"),
+    }
+    let done = copy::copy(from, to, options(), quiet).await.unwrap();
+    let rows: u64 = done.tables.iter().map(|table| table.rows).sum();
+    // A batch that was on its way when the first run ended may be there or not.
+    let half = rows / 2..rows * 3 / 4;
+    assert!(half.contains(&done.rows_resumed), "{} of {rows} resumed", done.rows_resumed);
+    done
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_installation_moves_to_postgresql_and_back_and_nothing_differs() {
+async fn an_installation_moves_to_postgresql_and_back_cut_off_half_way_and_nothing_differs() {
     let dir = tempfile::tempdir().unwrap();
     let (from, back) = (at(dir.path(), "from.db"), at(dir.path(), "back.db"));
     let store = open(&from, OpenOptions::default()).await.unwrap();
     // Whatever a promise is about leaves rows behind, of every sort there is.
     conformance::all(Arc::clone(&store) as _).await;
     let shared: Arc<dyn Store> = Arc::clone(&store) as _;
-    issue(&store, &World::new(&shared, 250).await, tokens()).await;
+    let secrets = issue(&store, &World::new(&shared, 250).await, tokens()).await;
     let admin = ClientName::parse("mover").unwrap();
     let key = authority(&store, 3).recover_admin(&admin).await.unwrap();
     store.lease_take("purge", "node", now(), now()).await.unwrap();
@@ -79,15 +127,25 @@ async fn an_installation_moves_to_postgresql_and_back_and_nothing_differs() {
 
     let cluster = Cluster::start();
     let middle = cluster.database("middle").await;
-    let there = copy::copy(&from, &middle, options(), quiet).await.unwrap();
+    let there = copy_in_two(&from, &middle).await;
     assert!(is_good(&middle, &key).await, "the key is good on PostgreSQL");
-    let again = copy::copy(&middle, &back, options(), quiet).await.unwrap();
+    assert_eq!(good(&middle, &secrets).await, secrets.len(), "secrets on PostgreSQL");
+    let again = copy_in_two(&middle, &back).await;
     assert!(is_good(&back, &key).await, "the key is good on SQLite");
+    assert_eq!(good(&back, &secrets).await, secrets.len(), "secrets on SQLite");
+    assert_eq!(good(&back, &strangers()).await, 0);
 
     assert_eq!(dump(&dir.path().join("back.db")), before);
-    assert_eq!(there, again, "counts and checksums do not depend on the engine");
+    let of_both = (&there.tables, &again.tables);
+    assert_eq!(of_both.0, of_both.1, "counts and checksums do not depend on the engine");
     let rows: u64 = there.tables.iter().map(|table| table.rows).sum();
-    println!("{} tables, {rows} rows", there.tables.len());
+    println!(
+        "{} tables, {rows} rows, of them {} and {} before each copy was cut off; {} secrets",
+        there.tables.len(),
+        there.rows_resumed,
+        again.rows_resumed,
+        secrets.len()
+    );
     assert_eq!(dump(&dir.path().join("from.db")), before, "the source was only read");
 
     // Everything that a server does works on the copy, numbers included.
