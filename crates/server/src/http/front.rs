@@ -37,10 +37,14 @@ pub enum Way {
     ForwardAuthBelow,
     /// `POST /realms/{realm}/protocol/openid-connect/token/introspect`.
     Introspect,
+    /// The same below `/auth`.
+    IntrospectBelowAuth,
+    /// `POST /oauth2/introspect`: the same for the realm `main`.
+    IntrospectMain,
 }
 
 /// Ways, in the order in which their metrics are kept.
-pub const WAYS: usize = 4;
+pub const WAYS: usize = 6;
 
 impl Way {
     /// The route, as the router calls it.
@@ -50,9 +54,16 @@ impl Way {
             Self::ForwardAuth => "/authz/{service}",
             Self::ForwardAuthBelow => "/authz/{service}/{*path}",
             Self::Introspect => "/realms/{realm}/protocol/openid-connect/token/introspect",
+            Self::IntrospectBelowAuth => {
+                "/auth/realms/{realm}/protocol/openid-connect/token/introspect"
+            }
+            Self::IntrospectMain => INTROSPECT_MAIN,
         }
     }
 }
+
+/// The path of introspection that names no realm.
+const INTROSPECT_MAIN: &str = "/oauth2/introspect";
 
 /// Every HTTP door.
 #[derive(Clone)]
@@ -104,18 +115,27 @@ fn way_of(state: &AppState, method: &Method, uri: &Uri) -> Option<Way> {
     if state.settings.api && *method == Method::POST && realm_in(path).is_some() {
         return Some(Way::Verify);
     }
-    let introspects = || *method == Method::POST && introspected_in(path).is_some();
-    if state.settings.oauth && introspects() {
-        return Some(Way::Introspect);
+    if state.settings.oauth
+        && *method == Method::POST
+        && let Some((way, _)) = introspection_of(path)
+    {
+        return Some(way);
     }
     forward_auth_of(path).filter(|_| state.settings.forward_auth)
 }
 
-/// The realm in a path of introspection; none that has to be decoded first.
-fn introspected_in(path: &str) -> Option<&str> {
+/// The way of a path of introspection, and the realm in it; none that has to be decoded first.
+fn introspection_of(path: &str) -> Option<(Way, Option<&str>)> {
+    if path == INTROSPECT_MAIN {
+        return Some((Way::IntrospectMain, None));
+    }
+    let (way, path) = match path.strip_prefix("/auth") {
+        Some(rest) => (Way::IntrospectBelowAuth, rest),
+        None => (Way::Introspect, path),
+    };
     let realm = path.strip_prefix("/realms/")?;
     let realm = realm.strip_suffix("/protocol/openid-connect/token/introspect")?;
-    (!realm.is_empty() && !realm.contains(['/', '%'])).then_some(realm)
+    (!realm.is_empty() && !realm.contains(['/', '%'])).then_some((way, Some(realm)))
 }
 
 fn forward_auth_of(path: &str) -> Option<Way> {
@@ -153,7 +173,9 @@ where
             let answered = verified(state, &arrival, &parts, body).await;
             answered.unwrap_or_else(IntoResponse::into_response)
         }
-        (None, Way::Introspect) => introspected(state, &arrival, &parts, body).await,
+        (None, Way::Introspect | Way::IntrospectBelowAuth | Way::IntrospectMain) => {
+            introspected(state, &arrival, &parts, body).await
+        }
         (None, Way::ForwardAuth | Way::ForwardAuthBelow) => {
             authz::answer(state, &arrival, &parts).await
         }
@@ -180,9 +202,15 @@ where
 {
     let answered = async {
         let bytes = form_bytes_of(state, body).await?;
-        let name = introspected_in(parts.uri.path()).unwrap_or_default();
-        let realm = oauth::form::realm(state, name).await?;
-        oauth::introspect::answer(state, arrival, parts, &realm, &bytes).await
+        let read;
+        let realm = match introspection_of(parts.uri.path()) {
+            Some((_, Some(name))) => {
+                read = oauth::form::realm(state, name).await?;
+                &read
+            }
+            _ => &state.main_realm,
+        };
+        oauth::introspect::answer(state, arrival, parts, realm, &bytes).await
     };
     answered.await.unwrap_or_else(IntoResponse::into_response)
 }
@@ -231,6 +259,32 @@ mod tests {
             "/api/v1/realms/verify",
         ] {
             assert_eq!(realm_in(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn introspection_takes_the_short_way_by_each_of_its_paths() {
+        for (path, way, realm) in [
+            ("/oauth2/introspect", Way::IntrospectMain, None),
+            ("/realms/a/protocol/openid-connect/token/introspect", Way::Introspect, Some("a")),
+            (
+                "/auth/realms/a/protocol/openid-connect/token/introspect",
+                Way::IntrospectBelowAuth,
+                Some("a"),
+            ),
+        ] {
+            assert_eq!(introspection_of(path), Some((way, realm)), "{path}");
+            assert!(way.template().ends_with(path.rsplit('/').next().unwrap()), "{path}");
+        }
+        for other in [
+            "/oauth2/introspect/",
+            "/auth/oauth2/introspect",
+            "/authrealms/a/protocol/openid-connect/token/introspect",
+            "/realms//protocol/openid-connect/token/introspect",
+            "/realms/a%62/protocol/openid-connect/token/introspect",
+            "/realms/a/b/protocol/openid-connect/token/introspect",
+        ] {
+            assert_eq!(introspection_of(other), None, "{other}");
         }
     }
 
