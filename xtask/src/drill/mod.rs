@@ -60,6 +60,15 @@ pub(crate) fn proof(deadline: Deadline) -> Result<Outcome> {
     run(|_| true, deadline)
 }
 
+/// The drills of a run that lets a change in or not: they need no second version to be built.
+///
+/// # Errors
+///
+/// As [`proof`].
+pub(crate) fn once(deadline: Deadline) -> Result<Outcome> {
+    run(|name| name != "upgrade", deadline)
+}
+
 fn run(wanted: impl Fn(&str) -> bool, deadline: Deadline) -> Result<Outcome> {
     if let Err(missing) = cluster::provide() {
         return Ok(Outcome::LeftOut(format!("{missing:#}")));
