@@ -131,8 +131,8 @@ impl Authority {
     /// The presented token's realm, for doors whose paths name none.
     async fn found(&self, presented: &str) -> Result<Option<Found>, Refusal> {
         match self.shape(presented) {
-            Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. } => {
-                let entry = self.access_entry(presented, self.now()).await?;
+            shape @ (Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. }) => {
+                let entry = self.access_entry(presented, &shape, self.now()).await?;
                 Ok(entry.map(|entry| Found {
                     entry: Some((Kind::AccessToken, Arc::clone(&entry))),
                     ..Found::of(&entry)

@@ -45,7 +45,8 @@ impl Authority {
         origin: &Origin,
     ) -> Result<(), Refusal> {
         let now = self.now();
-        let Some(entry) = self.access_entry(presented, now).await? else { return Ok(()) };
+        let shape = self.shape(presented);
+        let Some(entry) = self.access_entry(presented, &shape, now).await? else { return Ok(()) };
         let keys = self.keys();
         let mac_under =
             |id| keys.pepper_by_id(id).map(|key| crate::secret_hash::keyed_hash(key, presented));

@@ -20,15 +20,17 @@ impl Authority {
     pub(super) async fn verify_access(
         &self,
         around: &Surroundings<'_>,
+        shape: &Shape,
     ) -> Result<Verdict, Refusal> {
         let presented = around.request.presented;
         let look =
             |entry: &Entry| (entry.id, decide(entry, Some(Kind::AccessToken), presented, around));
-        let hint = self.access_id(presented);
-        let known = hint.and_then(|id| self.cache.with_token(around.now, id, look));
-        let found = match known {
-            Some(known) => Some(known),
-            None => self.access_entry(presented, around.now).await?.map(|entry| look(&entry)),
+        let known = access_id(shape).and_then(|id| self.cache.with_token(around.now, id, look));
+        let found = if known.is_some() {
+            known
+        } else {
+            let entry = self.access_entry(presented, shape, around.now).await?;
+            entry.map(|entry| look(&entry))
         };
         let Some((id, decision)) = found else {
             // A signature of a key that is not here cannot be told from a forged one.
@@ -39,29 +41,20 @@ impl Authority {
         self.conclude_access(around, id, decision).await
     }
 
-    /// What the string says its id is.
-    fn access_id(&self, presented: &str) -> Option<TokenId> {
-        match self.shape(presented) {
-            Shape::Jwt(hint) => hint,
-            Shape::Prefixed { kind: Kind::AccessToken, id } => Some(id),
-            _ => None,
-        }
-    }
-
     /// What is known of a presented access token, from memory if it was seen before. Its secret
     /// is not compared yet. `None` if it is none of ours, or its parent does not exist.
     pub(in crate::authority) async fn access_entry(
         &self,
         presented: &str,
+        shape: &Shape,
         now: Timestamp,
     ) -> Result<Option<Arc<Entry>>, Refusal> {
-        let hint = self.access_id(presented);
-        if let Some(entry) = hint.and_then(|id| self.cache.token(now, id)) {
+        if let Some(entry) = access_id(shape).and_then(|id| self.cache.token(now, id)) {
             return Ok(Some(entry));
         }
-        match self.shape(presented) {
+        match shape {
             Shape::Jwt(_) => self.jwt_entry(presented, now).await,
-            Shape::Prefixed { kind: Kind::AccessToken, id } => self.opaque_entry(id, now).await,
+            Shape::Prefixed { kind: Kind::AccessToken, id } => self.opaque_entry(*id, now).await,
             _ => Ok(None),
         }
     }
@@ -159,6 +152,15 @@ impl Authority {
         }
         let entry = self.entry(parent).await?;
         Ok(entry.map_or(Err(Reason::ParentRevoked), |entry| standing(&entry, now)))
+    }
+}
+
+/// What the string says its id is.
+fn access_id(shape: &Shape) -> Option<TokenId> {
+    match shape {
+        Shape::Jwt(hint) => *hint,
+        Shape::Prefixed { kind: Kind::AccessToken, id } => Some(*id),
+        _ => None,
     }
 }
 

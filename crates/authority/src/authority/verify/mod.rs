@@ -197,8 +197,8 @@ impl Authority {
             Shape::Impossible | Shape::BadChecksum => {
                 self.refused(&request, Reason::Unknown, None, now)
             }
-            Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. } => {
-                self.verify_access(&surroundings).await
+            shape @ (Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. }) => {
+                self.verify_access(&surroundings, &shape).await
             }
             Shape::Prefixed { kind, id } => {
                 self.verify_by_id(&surroundings, kind, id, request.presented).await

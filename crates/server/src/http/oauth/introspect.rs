@@ -7,11 +7,12 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use counterfoil_authority::authority::{Active, Binding, Verdict, VerifyRequest};
+use counterfoil_authority::caller::Caller;
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::verdict::Door;
-use serde::Serialize;
 
 use super::error::OauthError;
 use super::form::{self, Form};
@@ -24,33 +25,6 @@ const INACTIVE: &[u8] = br#"{"active":false}"#;
 /// Room for an answer of usual size.
 const ANSWER_BYTES: usize = 512;
 
-/// What is said of a good token.
-#[derive(Serialize)]
-struct Answer<'a> {
-    active: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    username: Option<&'a str>,
-    token_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exp: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iat: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sub: Option<&'a str>,
-    aud: Vec<&'a str>,
-    iss: &'a str,
-    jti: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cnf: Option<&'a counterfoil_authority::access::Confirmation>,
-    /// The token that its owner knows: itself, or what it was made from.
-    cfl_token: &'a str,
-    cfl_kind: &'static str,
-}
-
 /// Answers one question.
 pub async fn answer(
     state: &AppState,
@@ -61,8 +35,18 @@ pub async fn answer(
 ) -> Result<Response, OauthError> {
     let form = Form::parse(body)?;
     let caller = form::caller(state, arrival, parts, &form).await?;
-    arrival.recognise(&caller.realm, &caller.origin);
-    let services = state.authority.verifiable(&caller, realm)?;
+    let answered = answer_to(state, &caller, realm, &form).await;
+    // Only the record of a refusal asks who called.
+    answered.inspect_err(|_| arrival.recognise(&caller.realm, &caller.origin))
+}
+
+async fn answer_to(
+    state: &AppState,
+    caller: &Caller,
+    realm: &RealmName,
+    form: &Form,
+) -> Result<Response, OauthError> {
+    let services = state.authority.verifiable(caller, realm)?;
     let presented = form.require("token")?;
     let binding = match services.as_deref() {
         None => Binding::Unbound,
@@ -93,43 +77,72 @@ pub async fn answer(
     })
 }
 
+/// Writes what is said of a good token. By hand, because this is the answer that is given most
+/// often.
 fn described(active: &Active, issuer: &str) -> Vec<u8> {
     let access = active.access();
-    let joined;
-    let scope = if let Some(access) = access {
-        access.scope.as_str()
-    } else {
-        joined = active.scopes().iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
-        &joined
+    let mut out = Vec::with_capacity(ANSWER_BYTES);
+    // Ids, kinds and types are plain ASCII by their types and need no escaping.
+    out.extend_from_slice(br#"{"active":true,"#);
+    match access {
+        Some(access) if access.scope.is_empty() => {}
+        Some(access) => member(&mut out, "scope", Some(&access.scope)),
+        None if active.scopes().is_empty() => {}
+        None => {
+            let joined = active.scopes().iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
+            member(&mut out, "scope", Some(&joined));
+        }
+    }
+    let client = access.map(|access| access.client_id.as_str()).or(active.client());
+    member(&mut out, "client_id", client);
+    member(&mut out, "username", active.username());
+    out.extend_from_slice(br#""token_type":""#);
+    let token_type = match (active.kind(), access) {
+        (_, Some(access)) => access.confirmation.token_type(),
+        (Kind::AuthToken, None) => "refresh_token",
+        (_, None) => "Bearer",
     };
-    let token = active.token();
-    let root = active.root();
-    let answer = Answer {
-        active: true,
-        scope: (!scope.is_empty()).then_some(scope),
-        client_id: access.map(|access| access.client_id.as_str()).or(active.client()),
-        username: active.username(),
-        token_type: match (active.kind(), access) {
-            (_, Some(access)) => access.confirmation.token_type(),
-            (Kind::AuthToken, None) => "refresh_token",
-            (_, None) => "Bearer",
-        },
-        exp: active.expires_at().map(counterfoil_authority::clock::Timestamp::seconds),
-        iat: access.map(|access| access.issued_at.seconds()),
-        sub: access.map(|access| access.subject.as_str()).or(active.username()),
-        aud: match access {
-            Some(access) => access.audience.iter().map(String::as_str).collect(),
-            None => active.services().labels(),
-        },
-        iss: issuer,
-        jti: token.as_str(),
-        cnf: active.confirmation(),
-        cfl_token: root.as_str(),
-        cfl_kind: active.kind().name(),
-    };
-    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    out.extend_from_slice(token_type.as_bytes());
+    out.extend_from_slice(br#"","#);
+    instant(&mut out, "exp", active.expires_at());
+    instant(&mut out, "iat", access.map(|access| access.issued_at));
+    member(&mut out, "sub", access.map(|access| access.subject.as_str()).or(active.username()));
+    out.extend_from_slice(br#""aud":"#);
     // Strings and numbers cannot fail to be written into a vector.
-    drop(serde_json::to_writer(&mut body, &answer));
-    let _ = body.flush();
-    body
+    drop(match access {
+        Some(access) => serde_json::to_writer(&mut out, &access.audience),
+        None => serde_json::to_writer(&mut out, &active.services().labels()),
+    });
+    out.push(b',');
+    member(&mut out, "iss", Some(issuer));
+    out.extend_from_slice(br#""jti":""#);
+    out.extend_from_slice(active.token().as_bytes());
+    out.push(b'"');
+    if let Some(confirmation) = active.confirmation() {
+        out.extend_from_slice(br#","cnf":"#);
+        drop(serde_json::to_writer(&mut out, confirmation));
+    }
+    // The token that its owner knows: itself, or what it was made from.
+    out.extend_from_slice(br#","cfl_token":""#);
+    out.extend_from_slice(active.root().as_bytes());
+    out.extend_from_slice(br#"","cfl_kind":""#);
+    out.extend_from_slice(active.kind().name().as_bytes());
+    out.extend_from_slice(br#""}"#);
+    out
+}
+
+/// A text that is there, and the comma behind it.
+fn member(out: &mut Vec<u8>, name: &str, text: Option<&str>) {
+    let Some(text) = text else { return };
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(br#"":"#);
+    drop(serde_json::to_writer(&mut *out, text));
+    out.push(b',');
+}
+
+/// Seconds since 1970, if any, and the comma behind them.
+fn instant(out: &mut Vec<u8>, name: &str, at: Option<Timestamp>) {
+    let Some(at) = at else { return };
+    let _ = write!(out, r#""{name}":{},"#, at.seconds());
 }
