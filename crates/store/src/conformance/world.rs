@@ -397,7 +397,7 @@ impl World {
     }
 
     /// A rotation of a token, now.
-    pub(super) fn rotate(&self, token: &Token) -> TokenRotate {
+    pub fn rotate(&self, token: &Token) -> TokenRotate {
         let at = self.now();
         TokenRotate {
             realm: self.realm.clone(),

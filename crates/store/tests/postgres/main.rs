@@ -21,6 +21,7 @@ mod past_the_store;
 mod plans;
 mod promises;
 mod proxy;
+mod repeated;
 mod schema;
 mod tls;
 mod together;
