@@ -1,12 +1,13 @@
 //! Rotate, enable, disable, lock, unlock, revoke: what happens to a token after it is issued.
 
-use super::issue::Drafted;
+use super::issue::{Drafted, Whose};
 use super::{Answered, Authority, Replay};
 use crate::caller::Caller;
+use crate::clock::Timestamp;
 use crate::event::{Event, Origin};
 use crate::kind::Kind;
 use crate::names::RealmName;
-use crate::policy::{DEFAULT_ROTATION_OVERLAP_SECONDS, SecretForm};
+use crate::policy::{AG_LENGTH, DEFAULT_ROTATION_OVERLAP_SECONDS, SecretForm};
 use crate::refusal::{Refusal, Thing};
 use crate::secret::TokenId;
 use crate::service::Services;
@@ -56,6 +57,14 @@ impl Act {
     }
 }
 
+/// What the next secret of a token is like.
+pub(super) struct Rotation {
+    /// Its form, and the length of the form `ag`.
+    pub(super) form: (SecretForm, u32),
+    /// The longest overlap with the one before.
+    pub(super) overlap_seconds: i64,
+}
+
 /// Registration tokens and what is drawn from them are administrated by the unit they are in,
 /// whoever issued them.
 fn administrates_by_unit(reach: &crate::caller::Reach, token: &Token) -> bool {
@@ -99,7 +108,7 @@ impl Authority {
         if token.locked {
             return Err(Refusal::Ended(State::Locked));
         }
-        let (form, allowed) = self.rotation_policy(&token).await?;
+        let Rotation { form, overlap_seconds: allowed } = self.rotation_policy(&token).await?;
         let overlap = overlap_seconds.unwrap_or(allowed);
         if !(0..=OVERLAP_SECONDS_MAX).contains(&overlap) {
             return Err(Refusal::invalid("overlap_seconds", "must be between 0 and a year"));
@@ -107,7 +116,7 @@ impl Authority {
         if overlap > allowed {
             return Err(Refusal::Policy(format!("the longest overlap is {allowed} seconds")));
         }
-        let Drafted(clear, secret) = self.generated(form, token.kind, token.id, now)?;
+        let Drafted(clear, secret) = self.next_secret(&token, form, now).await?;
         let event = self
             .event("token.rotated", &token.realm, &caller.origin, now)?
             .with_token(token.id)
@@ -135,27 +144,36 @@ impl Authority {
         }
     }
 
-    /// The form of a token's secrets and the longest overlap, by its service's policy.
-    pub(super) async fn rotation_policy(
+    /// A further secret of a token.
+    pub(super) async fn next_secret(
         &self,
         token: &Token,
-    ) -> Result<(SecretForm, i64), Refusal> {
+        form: (SecretForm, u32),
+        now: Timestamp,
+    ) -> Result<Drafted, Refusal> {
+        let Token { realm, owner, services, .. } = token;
+        let whose = Whose { realm, owner, services };
+        self.made(form, &whose, token.kind, token.id, now).await
+    }
+
+    /// The form of a token's secrets and the longest overlap, by its service's policy.
+    pub(super) async fn rotation_policy(&self, token: &Token) -> Result<Rotation, Refusal> {
+        let mut form = (SecretForm::Prefixed, AG_LENGTH);
+        let mut overlap_seconds = DEFAULT_ROTATION_OVERLAP_SECONDS;
         let Services::Named(labels) = &token.services else {
-            return Ok((SecretForm::Prefixed, DEFAULT_ROTATION_OVERLAP_SECONDS));
+            return Ok(Rotation { form, overlap_seconds });
         };
-        let mut form = SecretForm::Prefixed;
-        let mut overlap = DEFAULT_ROTATION_OVERLAP_SECONDS;
         for (number, label) in labels.iter().enumerate() {
             let Some(cell) = self.service_facts(&token.realm, label).await? else {
                 continue;
             };
             let stated = cell.policy.rotation_overlap_seconds;
-            overlap = if number == 0 { stated } else { overlap.min(stated) };
+            overlap_seconds = if number == 0 { stated } else { overlap_seconds.min(stated) };
             if token.kind == Kind::ServiceToken {
-                form = cell.policy.form;
+                form = (cell.policy.form, cell.policy.length);
             }
         }
-        Ok((form, overlap))
+        Ok(Rotation { form, overlap_seconds })
     }
 
     /// Switches state. Idempotent.

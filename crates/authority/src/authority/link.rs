@@ -101,8 +101,8 @@ impl Authority {
             return self.refuse_link(&link, LinkEnd::Opened, &origin, now);
         }
         for _ in 0..SECRET_ATTEMPTS {
-            let (form, _) = self.rotation_policy(&token).await?;
-            let Drafted(clear, secret) = self.generated(form, token.kind, token.id, now)?;
+            let form = self.rotation_policy(&token).await?.form;
+            let Drafted(clear, secret) = self.next_secret(&token, form, now).await?;
             let event = self.opening_event("link.opened", &link, &token, &origin, now)?;
             let open = LinkOpen {
                 id: link.id,

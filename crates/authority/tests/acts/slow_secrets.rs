@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use counterfoil_authority::authority::{Act, Binding, Verdict, VerifyRequest};
+use counterfoil_authority::authority::{Act, Answered, Binding, Verdict, VerifyRequest};
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
-use counterfoil_authority::policy::{SecretSource, SelfSelect, TokenPolicy};
+use counterfoil_authority::policy::{SecretForm, SecretSource, SelfSelect, TokenPolicy};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::verdict::{Door, Reason};
@@ -166,4 +166,86 @@ async fn a_secret_revoked_while_it_was_compared_is_refused() {
     let act = Act::Revoke { reason: None };
     world.authority.change(&world.admin, &world.realm, token.id, act, None).await.unwrap();
     assert_eq!(reason(&verifying.await.unwrap()), Some(Reason::Revoked));
+}
+
+/// A service whose tokens have one of COmanage's forms.
+async fn world_with_form(form: SecretForm, length: Option<u32>) -> World {
+    let world = World::new().await;
+    let policy = TokenPolicy { form: Some(form), length, ..TokenPolicy::default() };
+    world.add_service("hpc", policy).await;
+    world
+}
+
+/// Whether a text is `count` characters of an alphabet, in groups of four where there are any.
+fn is_of(text: &str, count: usize, alphabet: &str) -> bool {
+    let plain: String = text.split('-').collect();
+    let groups: Vec<&str> = text.split('-').collect();
+    let whole = groups.iter().rev().skip(1).all(|group| group.len() == 4);
+    plain.len() == count && whole && plain.chars().all(|c| alphabet.contains(c))
+}
+
+const ALPHANUMERIC: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const AG: &str = "abcdefghijkmnopqrstuvwxyz0123456789";
+
+#[tokio::test]
+async fn a1_each_short_form_is_exactly_what_comanage_calls_it() {
+    for (form, length, count, alphabet) in [
+        (SecretForm::Plain15, None, 15, ALPHANUMERIC),
+        (SecretForm::Plain08, None, 8, ALPHANUMERIC),
+        (SecretForm::Ag, None, 16, AG),
+        (SecretForm::Ag, Some(8), 8, AG),
+        (SecretForm::Ag, Some(21), 21, AG),
+        (SecretForm::Ag, Some(22), 22, AG),
+        (SecretForm::Ag, Some(24), 24, AG),
+        (SecretForm::Ag, Some(64), 64, AG),
+    ] {
+        let world = world_with_form(form, length).await;
+        let (token, first) = world.issue(wish(Kind::ServiceToken, "alice", &["hpc"])).await;
+        assert!(is_of(&first, count, alphabet), "{form:?} {length:?}: {first}");
+        let rotate =
+            world.authority.rotate(&world.admin, &world.realm, token.id, Some(60), None, None);
+        let Answered::Fresh { secret, .. } = rotate.await.unwrap() else { panic!("replayed") };
+        let second = secret.reveal().to_owned();
+        assert!(is_of(&second, count, alphabet) && second != first, "{form:?}: {second}");
+        for secret in [&first, &second] {
+            let right = world.verify(secret, Some("alice"), "hpc").await;
+            assert_eq!(reason(&right), None, "{form:?} {length:?}");
+            for (user, service) in [("bob", "hpc"), ("alice", "git")] {
+                let wrong = world.verify(secret, Some(user), service).await;
+                assert!(reason(&wrong).is_some(), "{form:?} {length:?}: {user} {service}");
+            }
+        }
+    }
+}
+
+/// 22 characters of COmanage's alphabet have 112 bits: nobody has to be named with them.
+#[tokio::test]
+async fn a_long_form_needs_no_name_and_a_short_one_does() {
+    for (length, named) in [(21, false), (22, true), (24, true), (64, true)] {
+        let world = world_with_form(SecretForm::Ag, Some(length)).await;
+        let service = label("hpc");
+        let hpc = Binding::Service(&service);
+        for _ in 0..4 {
+            // Four are allowed where each attempt costs next to nothing.
+            let wanted = wish(Kind::ServiceToken, "alice", &["hpc"]);
+            let issued = world.authority.issue(&world.admin, &world.realm, wanted, None).await;
+            let Ok(Answered::Fresh { secret, .. }) = issued else {
+                assert!(!named, "{length}: {issued:?}");
+                continue;
+            };
+            let said = world.ask(secret.reveal(), None, hpc, &[]).await;
+            assert_eq!(reason(&said).is_none(), named, "{length}: {said:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn four_tokens_of_a_short_form_are_one_too_many() {
+    let world = world_with_form(SecretForm::Plain15, None).await;
+    for _ in 0..3 {
+        world.issue(wish(Kind::ServiceToken, "alice", &["hpc"])).await;
+    }
+    let wanted = wish(Kind::ServiceToken, "alice", &["hpc"]);
+    let fourth = world.refusal(&world.admin, wanted).await;
+    assert!(matches!(fourth, Refusal::AtLimit(3)), "{fourth:?}");
 }

@@ -7,7 +7,6 @@ use crate::authority::issue::Drafted as Secret;
 use crate::clock::Timestamp;
 use crate::enrolment::{APPROVAL_SECONDS, Approval, Device, Stamp, device_key};
 use crate::kind::Kind;
-use crate::policy::SecretForm;
 use crate::refusal::Refusal;
 use crate::scope::Scope;
 use crate::secret::{TokenId, generate_user_code};
@@ -99,7 +98,7 @@ impl Authority {
         id: TokenId,
         now: Timestamp,
     ) -> Result<Secret, Refusal> {
-        self.generated(SecretForm::Prefixed, Kind::AuthToken, id, now)
+        self.generated(Kind::AuthToken, id, now)
     }
 }
 

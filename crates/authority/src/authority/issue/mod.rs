@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use self::lifetime::validity_of;
 pub(super) use self::limits::limits_of;
-pub(super) use self::secrets::{Drafted, replayed};
+pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use self::wishes::{check_reach, check_wishes};
 use super::Authority;

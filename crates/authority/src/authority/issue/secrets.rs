@@ -11,9 +11,11 @@ use crate::clock::Timestamp;
 use crate::event::{Origin, time_ordered_id};
 use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, ClientName, RealmName, ServiceLabel};
-use crate::policy::{EffectivePolicy, SecretForm};
+use crate::policy::{AG_LENGTH, EffectivePolicy, SecretForm};
 use crate::refusal::Refusal;
-use crate::secret::{ClearSecret, Shape, TokenId, generate_grouped, generate_prefixed};
+use crate::secret::{
+    ClearSecret, Shape, TokenId, generate_ag, generate_grouped, generate_plain, generate_prefixed,
+};
 use crate::secret_hash::{SecretHash, keyed_hash, slow_salt};
 use crate::service::Services;
 use crate::slow::Holder;
@@ -33,6 +35,13 @@ pub(in crate::authority) struct Drafted(
     pub(in crate::authority) StoredSecret,
 );
 
+/// Whom a secret is for: it has to be named with a secret of few bits.
+pub(in crate::authority) struct Whose<'a> {
+    pub(in crate::authority) realm: &'a RealmName,
+    pub(in crate::authority) owner: &'a Owner,
+    pub(in crate::authority) services: &'a Services,
+}
+
 impl Authority {
     /// Makes or takes the secret, and hashes it by its entropy.
     pub(super) async fn secret_of(
@@ -46,60 +55,85 @@ impl Authority {
     ) -> Result<Drafted, Refusal> {
         if draft.by_link {
             let link = TokenId::generate(self.entropy())?;
-            return self.generated(SecretForm::Prefixed, Kind::Link, link, now);
+            return self.generated(Kind::Link, link, now);
         }
+        let whose = Whose { realm, owner: &draft.owner, services: &draft.services };
         let Some(chosen) = &request.secret else {
             let form = match (request.kind, policies) {
-                (Kind::ServiceToken, [policy]) => policy.form,
-                _ => SecretForm::Prefixed,
+                (Kind::ServiceToken, [policy]) => (policy.form, policy.length),
+                _ => (SecretForm::Prefixed, AG_LENGTH),
             };
-            return self.generated(form, request.kind, id, now);
+            return self.made(form, &whose, request.kind, id, now).await;
         };
         check_chosen(self, chosen, policies)?;
-        let Services::Named(labels) = &draft.services else {
+        if request.kind != Kind::ServiceToken {
             return Err(Refusal::invalid("secret", "only a service token takes a chosen secret"));
-        };
-        let Some(label) = labels.first().filter(|_| request.kind == Kind::ServiceToken) else {
-            return Err(Refusal::invalid("secret", "only a service token takes a chosen secret"));
-        };
-        let keys = self.keys();
-        let pepper = keys.pepper();
-        let salt = slow_salt(pepper, realm.as_str(), draft.owner.name(), label.as_str());
-        let cost = self.settings.slow_cost;
-        let place = self.slow.admit(vec![Holder::Caller(draft.owner.actor().into())])?;
-        let digest = self.slow.digest(&place, pepper, salt, chosen.reveal(), cost).await?;
-        let hash = SecretHash::Slow { pepper: pepper.id(), digest, cost };
+        }
+        let hash = self.slow_hash(&whose, chosen).await?;
         Ok(Drafted(chosen.clone(), self.stored(hash, false, now)?))
     }
 
-    /// A generated secret in the wanted form, hashed.
+    /// A generated secret of any form, of which `ag` has a length, hashed by its entropy.
+    pub(in crate::authority) async fn made(
+        &self,
+        (form, length): (SecretForm, u32),
+        whose: &Whose<'_>,
+        kind: Kind,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Drafted, Refusal> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let clear = match form {
+            SecretForm::Plain15 => generate_plain(15, self.entropy())?,
+            SecretForm::Plain08 => generate_plain(8, self.entropy())?,
+            SecretForm::Ag => generate_ag(length, self.entropy())?,
+            SecretForm::Grouped => generate_grouped(self.entropy())?,
+            SecretForm::Prefixed => return self.generated(kind, id, now),
+        };
+        if let Shape::Grouped(normal) = self.shape(clear.reveal()) {
+            let keys = self.keys();
+            let (pepper, mac) = (keys.pepper().id(), keyed_hash(keys.pepper(), &normal));
+            return Ok(Drafted(clear, self.stored(SecretHash::Keyed { pepper, mac }, true, now)?));
+        }
+        let hash = self.slow_hash(whose, &clear).await?;
+        Ok(Drafted(clear, self.stored(hash, false, now)?))
+    }
+
+    /// Argon2id over a secret of few bits, for its person and service.
+    async fn slow_hash(
+        &self,
+        whose: &Whose<'_>,
+        clear: &ClearSecret,
+    ) -> Result<SecretHash, Refusal> {
+        let label = match whose.services {
+            Services::Named(labels) if labels.len() == 1 => labels.first(),
+            _ => None,
+        };
+        let label = label.ok_or_else(|| {
+            Refusal::invalid("services", "a secret of few bits is for exactly one service")
+        })?;
+        let keys = self.keys();
+        let pepper = keys.pepper();
+        let salt = slow_salt(pepper, whose.realm.as_str(), whose.owner.name(), label.as_str());
+        let cost = self.settings.slow_cost;
+        let place = self.slow.admit(vec![Holder::Caller(whose.owner.actor().into())])?;
+        let digest = self.slow.digest(&place, pepper, salt, clear.reveal(), cost).await?;
+        Ok(SecretHash::Slow { pepper: pepper.id(), digest, cost })
+    }
+
+    /// A generated secret in the `cfl` form, hashed.
     pub(in crate::authority) fn generated(
         &self,
-        form: SecretForm,
         kind: Kind,
         id: TokenId,
         now: Timestamp,
     ) -> Result<Drafted, Refusal> {
         let keys = self.keys();
         let pepper = keys.pepper();
-        let (clear, found_by_hash) = match form {
-            SecretForm::Prefixed => {
-                (generate_prefixed(&self.settings.prefix, kind, id, self.entropy())?, false)
-            }
-            SecretForm::Grouped => (generate_grouped(self.entropy())?, true),
-            SecretForm::Plain15 | SecretForm::Plain08 | SecretForm::Ag => {
-                return Err(Refusal::Policy(
-                    "the short forms plain15, plain08 and ag are not available in this release"
-                        .into(),
-                ));
-            }
-        };
-        let mac = match self.shape(clear.reveal()) {
-            Shape::Grouped(normal) => keyed_hash(pepper, &normal),
-            _ => keyed_hash(pepper, clear.reveal()),
-        };
+        let clear = generate_prefixed(&self.settings.prefix, kind, id, self.entropy())?;
+        let mac = keyed_hash(pepper, clear.reveal());
         let hash = SecretHash::Keyed { pepper: pepper.id(), mac };
-        Ok(Drafted(clear, self.stored(hash, found_by_hash, now)?))
+        Ok(Drafted(clear, self.stored(hash, false, now)?))
     }
 
     fn stored(
@@ -153,7 +187,7 @@ impl Authority {
         replay: Option<(&Replay, &Caller)>,
     ) -> Result<(TokenIssue, ClearSecret), Refusal> {
         let id = TokenId::generate(self.entropy())?;
-        let secret = self.generated(SecretForm::Prefixed, Kind::ClientKey, id, now)?;
+        let secret = self.generated(Kind::ClientKey, id, now)?;
         let token = client_key_token(id, realm, name, origin, now)?;
         let event = self
             .event("token.issued", realm, origin, now)?

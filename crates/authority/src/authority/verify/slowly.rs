@@ -9,7 +9,6 @@ use crate::authority::Authority;
 use crate::cache::Matched;
 use crate::clock::Timestamp;
 use crate::names::{RealmName, ServiceLabel, Username};
-use crate::policy::SecretSource;
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash};
@@ -29,9 +28,10 @@ impl Authority {
         let (Some(username), Some(cell)) = (request.username, around.services.first()) else {
             return self.refused(request, Reason::Unknown, None, around.now);
         };
-        // A service that takes no chosen secrets has none to compare with: nobody can make its
-        // server spend Argon2 time by guessing. This depends on the service, never on the user.
-        if cell.policy.source == SecretSource::Generated {
+        // A service whose secrets all have bits enough has none to compare with: nobody can make
+        // its server spend Argon2 time by guessing. This depends on the service, never on the
+        // user.
+        if !cell.policy.has_secrets_of_few_bits() {
             return self.refused(request, Reason::Unknown, None, around.now);
         }
         let Ok(user) = Username::parse(username) else {
