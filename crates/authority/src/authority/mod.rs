@@ -4,6 +4,7 @@ mod access;
 mod audience;
 mod authenticate;
 mod background;
+mod bulk;
 mod clients;
 mod edit;
 mod enrol;
@@ -31,6 +32,7 @@ use arc_swap::ArcSwap;
 
 pub use access::{AccessRefusal, ExchangeRequest};
 pub use authenticate::AuthRefusal;
+pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};

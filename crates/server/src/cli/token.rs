@@ -1,6 +1,7 @@
 //! `counterfoil token`: issue, look at, rotate, switch and verify tokens through the API.
 
 mod args;
+mod bulk;
 mod edit;
 mod mint;
 mod registration;
@@ -51,6 +52,7 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::Lock(args) => switch(args, "lock").await,
         TokenCommand::Unlock(args) => switch(args, "unlock").await,
         TokenCommand::Revoke(args) => revoke(args).await,
+        TokenCommand::Bulk(args) => bulk::run(args).await,
         TokenCommand::Verify(args) => verify(args).await,
     }
 }

@@ -1,5 +1,6 @@
 //! `R/tokens`: issuing, looking, editing, and what happens to a token afterwards.
 
+mod bulk;
 mod edit;
 mod family;
 mod fields;
@@ -8,6 +9,7 @@ mod lifecycle;
 mod look;
 mod shape;
 
+pub use bulk::{BulkAct, BulkBody, BulkRequest, token_bulk};
 pub use edit::{TokenPatch, token_edit};
 pub use family::{
     BlastRadiusBody, ChildrenQuery, ReturnCount, token_approve, token_blast_radius, token_children,
@@ -23,6 +25,7 @@ pub use look::{TokenQuery, UsageBody, token_list, token_show, token_usage};
 pub use shape::{DeviceBody, SecretBody, TokenBody};
 
 // The derive of handlers puts hidden items beside each of them; the route table names both.
+pub use bulk::__path_token_bulk;
 pub use edit::__path_token_edit;
 pub use family::{
     __path_token_approve, __path_token_blast_radius, __path_token_children, __path_token_deny,

@@ -11,6 +11,7 @@ use crate::cli::remote::{PageArgs, RemoteArgs};
 use crate::cli::resource::object_from;
 use crate::cli::when::{self, When};
 
+pub(crate) use super::bulk::BulkArgs;
 pub(crate) use super::registration::{
     ChildrenArgs, RegistrationArgs, ReturnCountArgs, WaitingArgs,
 };
@@ -52,6 +53,8 @@ pub(crate) enum TokenCommand {
     Unlock(OneArgs),
     /// Revoke a token for good
     Revoke(RevokeArgs),
+    /// Lock, disable or revoke all tokens of a person, a service, or a person for a service
+    Bulk(Box<BulkArgs>),
     /// Ask whether a token is good; exit status 0 if it is, 1 if not
     Verify(Box<VerifyArgs>),
 }
@@ -352,7 +355,7 @@ pub(crate) struct VerifyArgs {
 }
 
 /// A kind by its name on the wire or by its short one.
-fn kind(text: &str) -> Result<Kind, String> {
+pub(super) fn kind(text: &str) -> Result<Kind, String> {
     let known = match text {
         "pat" => Some(Kind::PersonalAccessToken),
         "service" => Some(Kind::ServiceToken),

@@ -1,6 +1,7 @@
 //! The native API, forward-auth, and what surrounds them.
 
 mod authz;
+mod bulk;
 mod clients;
 mod document;
 mod events;

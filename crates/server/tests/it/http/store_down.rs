@@ -138,6 +138,8 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     for switch in ["rotate", "disable", "enable", "lock", "unlock", "revoke"] {
         act("POST", &format!("{token}/{switch}"), Value::Null, 200).await;
     }
+    let all = json!({ "act": "disable", "user": "bob" });
+    act("POST", "tokens/bulk", all, 200).await;
     let fleet = json!({ "kind": "registration_token", "count": 900, "approval": "after-200" });
     let fleet = act("POST", "tokens", fleet, 201).await;
     let path = format!("tokens/{}", fleet["token"]["id"].as_str().unwrap());
