@@ -153,6 +153,16 @@ pub fn replaced() -> Timestamp {
 }
 
 impl Grant {
+    /// Whether it is a client that registered to authenticate with a secret of its own (RFC 7591
+    /// section 2): a device that only enrolled is a public client, and so is one that says so.
+    pub fn is_confidential(&self) -> bool {
+        let told = self.client.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        told.is_some_and(|told: serde_json::Value| {
+            told.get("token_endpoint_auth_method").and_then(serde_json::Value::as_str)
+                != Some("none")
+        })
+    }
+
     /// The grant that an auth token is; `None` of any other token.
     pub fn of(token: &Token) -> Option<Self> {
         let device = token.device.as_deref()?;

@@ -81,9 +81,9 @@ async fn authenticated_sender(
     let authority = &state.authority;
     match authority.authenticate_sender(presented, arrival.context(Door::Api), proved).await {
         Ok(caller) => Ok(caller),
-        Err(AuthRefusal::Denied) => {
+        Err(AuthRefusal::Denied { guessed }) => {
             let delay = authority.refusal_delay(arrival.source, None, None);
-            if !delay.is_zero() {
+            if guessed && !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
             Err(Problem::unauthenticated(true))

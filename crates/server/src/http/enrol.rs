@@ -313,7 +313,9 @@ pub async fn poll(
             Err(Problem::new(Sort::RequestExpired, "nobody decided about the request in time"))
         }
         Err(RefreshRefusal::Other(refusal)) => Err(refusal.into()),
-        Err(_) => Err(denied(&state, &arrival).await),
+        Err(RefreshRefusal::Denied) => Err(denied(&state, &arrival).await),
+        // The secret was right: nobody is guessing.
+        Err(_) => Err(Problem::unauthenticated(true)),
     }
 }
 

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use counterfoil_authority::names::RealmName;
 use tower::Service as _;
 
-use super::body::{form_bytes_of, json_bytes_of};
+use super::body::json_bytes_of;
 use super::caller::authenticated;
 use super::envelope::{Arrival, Served, host_fault};
 use super::problem::Problem;
@@ -179,12 +179,12 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let answered = async {
-        let bytes = form_bytes_of(state, body).await?;
+        let bytes = oauth::form::bytes_of(state, &parts.headers, body).await?;
         let name = introspected_in(parts.uri.path()).unwrap_or_default();
         let realm = oauth::form::realm(state, name).await?;
         oauth::introspect::answer(state, arrival, parts, &realm, &bytes).await
     };
-    answered.await.unwrap_or_else(IntoResponse::into_response)
+    oauth::written(state, arrival, answered.await).await
 }
 
 /// In the order of the handler's extractors, so that a request with several faults is told the

@@ -12,6 +12,7 @@ use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName};
 use counterfoil_authority::secret::ClearSecret;
 use ipnet::IpNet;
 
+use super::docs::Documents;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
 
@@ -100,6 +101,8 @@ pub struct Shared {
     pub main_realm: RealmName,
     /// Numbers requests.
     pub request_ids: RequestIds,
+    /// The API's description.
+    pub documents: Documents,
 }
 
 /// Why the doors cannot be set up.
@@ -125,6 +128,7 @@ impl AppState {
             request_ids: RequestIds::new(authority.entropy())?,
             metrics: Metrics::new(Arc::clone(&authority)),
             main_realm: RealmName::parse(MAIN_REALM)?,
+            documents: Documents::default(),
             authority,
             settings,
         })))

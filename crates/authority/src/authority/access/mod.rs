@@ -1,11 +1,12 @@
 //! Making access tokens, and ending them before their time.
 
+mod describe;
 mod exchange;
 mod revoke;
 
 use std::sync::Arc;
 
-pub use exchange::{AccessRefusal, ExchangeRequest};
+pub use exchange::{AccessRefusal, ExchangeRequest, Presented};
 
 use super::Authority;
 use crate::access::proof::{self, Proof, ProofFault, ProofFor};

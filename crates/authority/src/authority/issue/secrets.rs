@@ -13,7 +13,7 @@ use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, ClientName, RealmName, ServiceLabel};
 use crate::policy::{EffectivePolicy, SecretForm};
 use crate::refusal::Refusal;
-use crate::secret::{ClearSecret, Shape, TokenId, generate_grouped, generate_prefixed};
+use crate::secret::{ClearSecret, Shape, TokenId, generate_grouped, generate_prefixed, mark};
 use crate::secret_hash::{SecretHash, keyed_hash, slow_salt};
 use crate::service::Services;
 use crate::slow::Holder;
@@ -83,6 +83,9 @@ impl Authority {
         let keys = self.keys();
         let pepper = keys.pepper();
         let (clear, found_by_hash) = match form {
+            SecretForm::Prefixed if kind == Kind::AuthToken => {
+                (mark::generate(pepper, &self.settings.prefix, id, self.entropy())?, false)
+            }
             SecretForm::Prefixed => {
                 (generate_prefixed(&self.settings.prefix, kind, id, self.entropy())?, false)
             }

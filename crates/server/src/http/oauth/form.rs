@@ -2,10 +2,12 @@
 
 use std::sync::OnceLock;
 
+use axum::body::HttpBody;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use counterfoil_authority::access::Confirmation;
 use counterfoil_authority::access::proof::{Proof, ProofFault, ProofFor};
 use counterfoil_authority::authority::EnrolRefusal;
@@ -19,6 +21,7 @@ use counterfoil_authority::verdict::Door;
 use zeroize::Zeroizing;
 
 use super::error::{ErrorCode, OauthError, invalid_client, invalid_request};
+use crate::http::body::{any_bytes_of, media_type};
 use crate::http::caller::{Bearer, bearer, with_proof};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
@@ -27,6 +30,9 @@ use crate::http::state::AppState;
 const PARAMETERS_MAX: usize = 64;
 /// Scopes asked for at most.
 const SCOPES_MAX: usize = 64;
+
+/// The one type of body that the endpoints for forms take.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 
@@ -46,16 +52,15 @@ impl Form {
             if again && name != "audience" && name != "resource" {
                 return Err(invalid_request("a parameter is given twice"));
             }
-            if !value.is_empty() {
-                pairs.push((name.into_owned(), Zeroizing::new(value.into_owned())));
-            }
+            pairs.push((name.into_owned(), Zeroizing::new(value.into_owned())));
         }
         Ok(Self(pairs))
     }
 
     /// A parameter, if it is there.
     pub(super) fn find(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        let found = self.0.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
     }
 
     /// A parameter that must be there.
@@ -77,9 +82,26 @@ impl Form {
     /// The services that are asked for.
     pub(super) fn audience(&self) -> Result<Vec<ServiceLabel>, OauthError> {
         let bad = |_| OauthError::new(ErrorCode::InvalidTarget, "an audience is a service's label");
-        let named = self.0.iter().filter(|(name, _)| name == "audience" || name == "resource");
+        let named = self.0.iter().filter(|(name, value)| {
+            !value.is_empty() && (name == "audience" || name == "resource")
+        });
         named.map(|(_, value)| ServiceLabel::parse(value).map_err(bad)).collect()
     }
+}
+
+/// Reads the form of a request, which must say that it is one (RFC 6749 appendix B): a browser
+/// can be made to send other types without asking the server first.
+pub(in crate::http) async fn bytes_of(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: impl HttpBody<Data = Bytes>,
+) -> Result<Bytes, OauthError> {
+    let bytes = any_bytes_of(state, body).await?;
+    let is_form = media_type(headers).is_some_and(|name| name.eq_ignore_ascii_case(FORM));
+    if is_form || bytes.is_empty() {
+        return Ok(bytes);
+    }
+    Err(OauthError::new(ErrorCode::NoForm, format!("send Content-Type: {FORM}")))
 }
 
 /// A client's name and key, as they were sent.
@@ -189,13 +211,7 @@ pub(super) async fn caller(
     };
     let (name, secret) = presented;
     let confirmation = confirmed(proof.as_ref());
-    let caller = match recognised(state, arrival, name.as_deref(), &secret, &confirmation).await {
-        Err(error) if error.code == ErrorCode::InvalidClient => {
-            delay(state, arrival).await;
-            return Err(error);
-        }
-        other => other?,
-    };
+    let caller = recognised(state, arrival, name.as_deref(), &secret, &confirmation).await?;
     used(state, proof.as_ref()).await?;
     Ok(caller)
 }
@@ -217,7 +233,7 @@ async fn recognised(
     };
     if !fits {
         state.authority.reject(arrival.source);
-        return Err(invalid_client());
+        return Err(invalid_client().guess(true));
     }
     let context = arrival.context(Door::Oauth);
     let caller = state.authority.authenticate_sender(secret.reveal(), context, proved).await?;
@@ -226,7 +242,7 @@ async fn recognised(
 }
 
 /// Holds a refusal back from whoever fails often.
-pub(super) async fn delay(state: &AppState, arrival: &Arrival) {
+pub(in crate::http) async fn delay(state: &AppState, arrival: &Arrival) {
     let delay = state.authority.refusal_delay(arrival.source, None, None);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;

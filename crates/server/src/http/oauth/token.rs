@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::access::{Confirmation, MintedAccess};
 use counterfoil_authority::authority::{
-    AccessRefusal, Drawn, EnrolAnswer, EnrolRequest, ExchangeRequest, RefreshRequest,
+    AccessRefusal, Drawn, EnrolAnswer, EnrolRequest, ExchangeRequest, Presented, RefreshRequest,
     RenderEnrolment,
 };
 use counterfoil_authority::enrolment::{self, DeviceFacts, Grant, POLL_SECONDS};
@@ -49,7 +49,7 @@ pub(super) struct Asked<'a> {
 
 /// Answers one request.
 pub(super) async fn answer(asked: &Asked<'_>) -> Result<Response, OauthError> {
-    let answered = match asked.form.require("grant_type")? {
+    match asked.form.require("grant_type")? {
         "client_credentials" => client_credentials(asked).await,
         "refresh_token" => refresh(asked, "refresh_token").await,
         DEVICE_CODE => refresh(asked, "device_code").await,
@@ -59,13 +59,7 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Result<Response, OauthError> {
             ErrorCode::UnsupportedGrantType,
             "the metadata of this server lists what it grants",
         )),
-    };
-    if let Err(error) = &answered
-        && matches!(error.code, ErrorCode::InvalidGrant | ErrorCode::InvalidClient)
-    {
-        form::delay(asked.state, asked.arrival).await;
     }
-    answered
 }
 
 /// RFC 6749 section 4.4. The name is a client's and the secret its key, or both are an enrolled
@@ -83,8 +77,10 @@ async fn client_credentials(asked: &Asked<'_>) -> Result<Response, OauthError> {
     let proof = form::proof_in(asked.state, asked.parts, None)?;
     if let Shape::Prefixed { kind: Kind::AuthToken, .. } = authority.shape(secret.reveal()) {
         let context = asked.arrival.context(Door::Oauth);
-        let found = authority.grant_presented(asked.realm, id, secret.reveal(), context).await?;
-        let grant = found.ok_or_else(invalid_client)?;
+        let proved = pinned(&form::confirmed(proof.as_ref()));
+        let presented = Presented { client_id: id, secret: secret.reveal(), proved };
+        let grant = authority.client_grant(asked.realm, presented, context).await;
+        let grant = grant.map_err(no_client)?;
         if grant.confirmation.is_some()
             && grant.confirmation != pinned(&form::confirmed(proof.as_ref()))
         {
@@ -102,12 +98,16 @@ async fn client_credentials(asked: &Asked<'_>) -> Result<Response, OauthError> {
         proof,
         ..ExchangeRequest::default()
     };
-    let minted =
-        authority.client_token(&caller, request).await.map_err(|refusal| match refusal {
-            AccessRefusal::Token => invalid_client(),
-            other => other.into(),
-        })?;
+    let minted = authority.client_token(&caller, request).await.map_err(no_client)?;
     Ok(tokens(document(&minted)))
+}
+
+/// Where the credentials are the grant, what is wrong with them is wrong with the client.
+fn no_client(refusal: AccessRefusal) -> OauthError {
+    match refusal {
+        AccessRefusal::Token { guessed } => invalid_client().guess(guessed),
+        other => other.into(),
+    }
 }
 
 /// RFC 6749 section 6, and the polling of RFC 8628 section 3.4: a device code is the secret that
