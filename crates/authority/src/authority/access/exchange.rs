@@ -30,6 +30,9 @@ pub struct ExchangeRequest {
     /// What the sender proves to hold: the access token is bound to its key. It is used only
     /// when everything else is good.
     pub proof: Option<Proof>,
+    /// The thumbprint of the certificate that the sender has proved to hold: the access token is
+    /// bound to it.
+    pub certificate: Option<String>,
     /// The user name that came with the token; the owner must be this one.
     pub username: Option<String>,
     /// The client that asks, if one did; the owner of the token otherwise.
@@ -132,7 +135,7 @@ impl Authority {
             client_id: request.client_id.as_deref().unwrap_or(&subject),
             scopes: &scopes,
             audience: &audience,
-            confirmation: self.bound_to(request.proof).await?,
+            confirmation: self.bound_to(request.proof, request.certificate).await?,
             parent: active.token(),
             parent_expires_at: active.expires_at(),
             has_permissions: active.permissions().is_some(),
@@ -163,11 +166,15 @@ impl Authority {
         }
     }
 
-    /// The key of a proof that is used herewith.
-    async fn bound_to(&self, proof: Option<Proof>) -> Result<Confirmation, AccessRefusal> {
-        let Some(proof) = proof else { return Ok(Confirmation::default()) };
+    /// The key of a proof that is used herewith, and of a certificate.
+    async fn bound_to(
+        &self,
+        proof: Option<Proof>,
+        x5t_s256: Option<String>,
+    ) -> Result<Confirmation, AccessRefusal> {
+        let Some(proof) = proof else { return Ok(Confirmation { jkt: None, x5t_s256 }) };
         self.use_proof(&proof).await??;
-        Ok(Confirmation::of_key(proof.jkt))
+        Ok(Confirmation { jkt: Some(proof.jkt), x5t_s256 })
     }
 
     /// An access token of an enrolled device, with all its scopes or a part of them.
@@ -318,7 +325,7 @@ impl Authority {
             client_id: name.as_str(),
             scopes: &scopes,
             audience: api,
-            confirmation: self.bound_to(request.proof).await?,
+            confirmation: self.bound_to(request.proof, request.certificate).await?,
             parent: caller.token,
             parent_expires_at: caller.token_expires_at,
             has_permissions: false,

@@ -42,7 +42,7 @@ pub(super) async fn authorize(
     };
     let fact = |name: &str| form.find(name).map(ToOwned::to_owned);
     let subject = fact("subject").or(named).or_else(|| fact("client_id"));
-    let proof = ProofOfDraw::of(state, parts)?;
+    let proof = ProofOfDraw::of(state, arrival, parts)?;
     let request = EnrolRequest {
         realm,
         presented: secret.reveal(),

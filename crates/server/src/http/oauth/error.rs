@@ -3,7 +3,7 @@
 //! The table is [`ErrorCode::parts`]; which refusal of the authority is which error stands in
 //! the exhaustive matches below. `error_description` is for the developer of the client.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::access::proof::ProofFault;
 use counterfoil_authority::authority::{AccessRefusal, AuthRefusal, EnrolRefusal, RefreshRefusal};
@@ -33,6 +33,8 @@ pub enum ErrorCode {
     InvalidTarget,
     /// RFC 9449: no proof, or not this one.
     InvalidDpopProof,
+    /// RFC 9449 section 8: say it again with this nonce.
+    UseDpopNonce,
     /// RFC 8628: nobody has decided yet.
     AuthorizationPending,
     /// RFC 8628: ask less often.
@@ -64,6 +66,7 @@ impl ErrorCode {
             Self::InvalidScope => ("invalid_scope", StatusCode::BAD_REQUEST),
             Self::InvalidTarget => ("invalid_target", StatusCode::BAD_REQUEST),
             Self::InvalidDpopProof => ("invalid_dpop_proof", StatusCode::BAD_REQUEST),
+            Self::UseDpopNonce => ("use_dpop_nonce", StatusCode::BAD_REQUEST),
             Self::AuthorizationPending => ("authorization_pending", StatusCode::BAD_REQUEST),
             Self::SlowDown => ("slow_down", StatusCode::BAD_REQUEST),
             Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),
@@ -77,6 +80,8 @@ impl ErrorCode {
         }
     }
 }
+
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// For who comes with a token that is bound to a key; the algorithms are those of
 /// [`counterfoil_authority::access::proof::PROOF_ALGS`].
@@ -92,6 +97,8 @@ pub struct OauthError {
     pub guessed: bool,
     description: String,
     more: Map<String, Value>,
+    /// What the next proof has to hold.
+    nonce: Option<String>,
     /// Already written elsewhere: a realm that does not exist, a body that is too large.
     problem: Option<Box<Problem>>,
 }
@@ -100,13 +107,29 @@ impl OauthError {
     /// An error with a text for the developer of the client.
     pub fn new(code: ErrorCode, description: impl Into<String>) -> Self {
         let description = description.into();
-        Self { code, guessed: false, description, more: Map::new(), problem: None }
+        Self { code, guessed: false, description, more: Map::new(), nonce: None, problem: None }
     }
 
     /// The same, as an answer to a guess or to none.
     #[must_use]
     pub fn guess(self, guessed: bool) -> Self {
         Self { guessed, ..self }
+    }
+
+    /// The same, with the nonce that the next proof has to hold.
+    #[must_use]
+    pub fn with_nonce(self, nonce: String) -> Self {
+        Self { nonce: Some(nonce), ..self }
+    }
+
+    /// The same wish in the words of a door for access tokens (RFC 9449 section 9).
+    pub fn nonce_wanted(&self, problem: Problem) -> Problem {
+        let challenge = HeaderValue::from_static(r#"DPoP error="use_dpop_nonce""#);
+        let problem = problem.with_header(header::WWW_AUTHENTICATE, challenge);
+        match self.nonce.as_deref().map(HeaderValue::from_str) {
+            Some(Ok(nonce)) => problem.with_header(DPOP_NONCE, nonce),
+            _ => problem,
+        }
     }
 
     /// The same in another word.
@@ -145,6 +168,9 @@ impl IntoResponse for OauthError {
                 // RFC 9449 section 7.1.
                 headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(DPOP_CHALLENGE));
             }
+        }
+        if let Some(Ok(nonce)) = self.nonce.as_deref().map(HeaderValue::from_str) {
+            headers.insert(DPOP_NONCE, nonce);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -258,7 +284,11 @@ impl From<EnrolRefusal> for OauthError {
 
 impl From<ProofFault> for OauthError {
     fn from(fault: ProofFault) -> Self {
-        Self::new(ErrorCode::InvalidDpopProof, fault.to_string())
+        let code = match fault {
+            ProofFault::Nonce => ErrorCode::UseDpopNonce,
+            _ => ErrorCode::InvalidDpopProof,
+        };
+        Self::new(code, fault.to_string())
     }
 }
 

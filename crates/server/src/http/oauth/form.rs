@@ -25,6 +25,7 @@ use crate::http::body::{any_bytes_of, media_type};
 use crate::http::caller::{Bearer, bearer, with_proof};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
+use crate::tls::Thumbprint;
 
 /// Parameters of a form at most.
 const PARAMETERS_MAX: usize = 64;
@@ -171,7 +172,8 @@ pub(super) async fn client(
     let Credentials { id, secret: Some(secret) } = credentials else {
         return Err(invalid_client());
     };
-    let caller = recognised(state, arrival, Some(id), secret, &Confirmation::default()).await?;
+    let proved = confirmed(arrival, None);
+    let caller = recognised(state, arrival, Some(id), secret, &proved).await?;
     if caller.realm == *realm { Ok(caller) } else { Err(invalid_client()) }
 }
 
@@ -210,7 +212,7 @@ pub(super) async fn caller(
         },
     };
     let (name, secret) = presented;
-    let confirmation = confirmed(proof.as_ref());
+    let confirmation = confirmed(arrival, proof.as_ref());
     let caller = recognised(state, arrival, name.as_deref(), &secret, &confirmation).await?;
     used(state, proof.as_ref()).await?;
     Ok(caller)
@@ -263,8 +265,13 @@ pub(in crate::http) fn proof_in(
         OauthError::new(ErrorCode::InvalidDpopProof, "a request has one DPoP proof at most")
     })?;
     let url = format!("{}{}", state.settings.public_url, parts.uri.path());
-    let wanted = ProofFor { method: parts.method.as_str(), url: &url, access_token };
-    Ok(Some(state.authority.check_proof(text, wanted)?))
+    let nonce = state.settings.dpop_nonce;
+    let wanted = ProofFor { method: parts.method.as_str(), url: &url, access_token, nonce };
+    let checked = state.authority.check_proof(text, wanted);
+    Ok(Some(checked.map_err(|fault| match fault {
+        ProofFault::Nonce => OauthError::from(fault).with_nonce(state.authority.dpop_nonce()),
+        other => other.into(),
+    })?))
 }
 
 /// Uses a proof, after the credential beside it was proved.
@@ -278,14 +285,18 @@ pub(in crate::http) async fn used(
     Ok(())
 }
 
-/// The key of a proof.
-pub(in crate::http) fn confirmed(proof: Option<&Proof>) -> Confirmation {
-    proof.map(|proof| Confirmation::of_key(proof.jkt.clone())).unwrap_or_default()
+/// What the sender has proved to hold: the key of a proof, and the key of a certificate.
+pub(in crate::http) fn confirmed(arrival: &Arrival, proof: Option<&Proof>) -> Confirmation {
+    Confirmation {
+        jkt: proof.map(|proof| proof.jkt.clone()),
+        x5t_s256: arrival.certificate.map(Thumbprint::text),
+    }
 }
 
 /// The proof beside a registration token: used once, when the draw is about to be counted.
 pub(in crate::http) struct ProofOfDraw<'a> {
     state: &'a AppState,
+    arrival: &'a Arrival,
     proof: Option<Proof>,
     /// What came of it.
     fault: OnceLock<Option<ProofFault>>,
@@ -293,18 +304,26 @@ pub(in crate::http) struct ProofOfDraw<'a> {
 
 impl<'a> ProofOfDraw<'a> {
     /// The proof of a request.
-    pub(super) fn of(state: &'a AppState, parts: &Parts) -> Result<Self, OauthError> {
-        Ok(Self::with(state, proof_in(state, parts, None)?))
+    pub(super) fn of(
+        state: &'a AppState,
+        arrival: &'a Arrival,
+        parts: &Parts,
+    ) -> Result<Self, OauthError> {
+        Ok(Self::with(state, arrival, proof_in(state, parts, None)?))
     }
 
     /// A proof whose signature has been looked at.
-    pub(in crate::http) fn with(state: &'a AppState, proof: Option<Proof>) -> Self {
-        Self { state, proof, fault: OnceLock::new() }
+    pub(in crate::http) fn with(
+        state: &'a AppState,
+        arrival: &'a Arrival,
+        proof: Option<Proof>,
+    ) -> Self {
+        Self { state, arrival, proof, fault: OnceLock::new() }
     }
 
-    /// The key that it is about.
-    pub(super) fn confirmation(&self) -> Confirmation {
-        confirmed(self.proof.as_ref())
+    /// The key that it is about, or that of the sender's certificate.
+    pub(in crate::http) fn confirmation(&self) -> Confirmation {
+        confirmed(self.arrival, self.proof.as_ref())
     }
 
     /// Uses it, at the first of several attempts.

@@ -12,7 +12,7 @@ mod metadata;
 pub mod paths;
 mod register;
 mod revoke;
-mod token;
+pub(super) mod token;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -18,7 +18,7 @@ use counterfoil_authority::authority::{
     AccessRefusal, Drawn, EnrolAnswer, EnrolRequest, Presented, RenderEnrolment,
 };
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::DeviceFacts;
+use counterfoil_authority::enrolment::{DeviceFacts, SELF_SIGNED_TLS};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
@@ -34,9 +34,6 @@ use crate::http::caller::{Bearer, bearer, with_proof};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
 use crate::http::wire::json_bytes;
-
-/// A client that authenticates with a certificate of its own making (RFC 8705 section 2.2).
-pub(super) const SELF_SIGNED_TLS: &str = "self_signed_tls_client_auth";
 
 fn invalid_token() -> OauthError {
     OauthError::new(ErrorCode::InvalidToken, "the presented token is not good")
@@ -75,8 +72,17 @@ pub(super) async fn register(
     let kept = description::read(&state.authority, body)?;
     let text = |name: &str| kept.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
     let scopes = description::scopes(&kept)?;
+    if description::method(&kept) == SELF_SIGNED_TLS && arrival.certificate.is_none() {
+        return Err(description::invalid(
+            "a client that authenticates by certificate registers with it",
+        ));
+    }
     let subject = text("client_name").or_else(|| text("software_id"));
-    let proof = ProofOfDraw::of(state, parts)?;
+    let proof = ProofOfDraw::of(state, arrival, parts)?;
+    if description::method(&kept) == SELF_SIGNED_TLS && proof.confirmation().jkt.is_some() {
+        let why = "a client is bound to its certificate or to a DPoP key, not to both";
+        return Err(description::invalid(why));
+    }
     let request = EnrolRequest {
         realm,
         presented: secret.reveal(),
@@ -154,7 +160,7 @@ fn client(
         body.insert("registration_access_token".to_owned(), json!(secret.reveal()));
         if method == "none" {
             body.insert("refresh_token".to_owned(), json!(secret.reveal()));
-        } else {
+        } else if method != SELF_SIGNED_TLS {
             let ends = token.validity.expires_at().map_or(0, Timestamp::seconds);
             body.insert("client_secret".to_owned(), json!(secret.reveal()));
             body.insert("client_secret_expires_at".to_owned(), json!(ends));
@@ -252,7 +258,7 @@ async fn managed(
         None => (presented(parts)?, None),
     };
     let context = arrival.context(Door::Oauth);
-    let proved = pinned(&form::confirmed(proof.as_ref()));
+    let proved = pinned(&form::confirmed(arrival, proof.as_ref()));
     let presented = Presented { client_id: id, secret: secret.reveal(), proved: proved.clone() };
     let found = state.authority.grant_presented(realm, presented, context).await;
     let grant = found.map_err(|refusal| match refusal {

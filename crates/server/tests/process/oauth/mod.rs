@@ -1,6 +1,7 @@
 //! The OAuth door as machines use it. Tests with a letter are named by their numbers in the
 //! reference on Sentinel EMS.
 
+mod certificates;
 mod clients;
 mod doors;
 mod library;

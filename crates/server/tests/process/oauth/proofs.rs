@@ -50,6 +50,19 @@ impl Sender {
         jti: &str,
         token: Option<&str>,
     ) -> String {
+        self.proof_of(world, method, path, jti, token, None)
+    }
+
+    /// The same with a nonce of the server.
+    pub(super) fn proof_of(
+        &self,
+        world: &World,
+        method: &str,
+        path: &str,
+        jti: &str,
+        token: Option<&str>,
+        nonce: Option<&str>,
+    ) -> String {
         let mut public = Jwk::from_encoding_key(&self.key, Algorithm::EdDSA).unwrap();
         public.common = jsonwebtoken::jwk::CommonParameters::default();
         let mut header = Header::new(Algorithm::EdDSA);
@@ -61,6 +74,9 @@ impl Sender {
         if let Some(token) = token {
             let hash = digest(&SHA256, token.as_bytes());
             claims["ath"] = json!(URL_SAFE_NO_PAD.encode(hash.as_ref()));
+        }
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
         }
         encode(&header, &claims, &self.key).unwrap()
     }

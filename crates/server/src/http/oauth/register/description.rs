@@ -2,6 +2,7 @@
 //! what must not stand in it.
 
 use counterfoil_authority::authority::Authority;
+use counterfoil_authority::enrolment::SELF_SIGNED_TLS;
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::secret::ClearSecret;
 use serde::Deserialize;
@@ -36,8 +37,7 @@ const TEXTS: [&str; 7] = [
 /// Those that are lists of texts.
 const LISTS: [&str; 2] = ["contacts", "grant_types"];
 /// Ways to authenticate at the token endpoint that anybody may register.
-const METHODS: [&str; 4] =
-    ["client_secret_basic", "client_secret_post", "none", super::SELF_SIGNED_TLS];
+const METHODS: [&str; 4] = ["client_secret_basic", "client_secret_post", "none", SELF_SIGNED_TLS];
 /// How a client authenticates that does not say so (RFC 7591 section 2).
 const METHOD_DEFAULT: &str = "client_secret_basic";
 /// Members of a JWK that only its owner may have (RFC 7518 sections 6.2.2, 6.3.2 and 6.4).
