@@ -3,6 +3,8 @@
 //! A clear secret exists only in the request that issues or presents it. The
 //! only bridge to what is stored is [`crate::secret_hash`].
 
+pub(crate) mod mark;
+
 use std::fmt;
 
 use zeroize::Zeroizing;

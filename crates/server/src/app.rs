@@ -6,6 +6,7 @@ use counterfoil_authority::access::AccessSettings;
 use counterfoil_authority::authority::Settings;
 use counterfoil_authority::secret_hash::SlowCost;
 
+use crate::config::ClientCertificates;
 use crate::config::Config;
 use crate::http::HttpSettings;
 
@@ -43,6 +44,9 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         forward_auth: config.doors.forward_auth,
         oauth: config.doors.oauth,
         password_grant: config.oauth.password_grant,
+        dpop_nonce: config.oauth.dpop_nonce,
+        client_certificates: config.server.tls.client_certificates != ClientCertificates::Off,
+        client_certificate_headers: config.server.client_certificate_headers.clone(),
         sentinel: config.doors.sentinel,
         sentinel_validity_days_max: config.sentinel.max_validity_days,
         docs: config.doors.docs,

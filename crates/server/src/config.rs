@@ -65,6 +65,9 @@ pub struct Server {
     /// Whose forwarding headers are believed.
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// Headers in which trusted proxies pass on the certificate of a TLS client.
+    #[serde(deserialize_with = "header_names")]
+    pub client_certificate_headers: Vec<HeaderName>,
     /// Realms of host names, in lower case.
     #[serde(deserialize_with = "host_realms")]
     pub realm_by_host: BTreeMap<String, RealmName>,
@@ -93,6 +96,23 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// PEM file with the key.
     pub key: Option<PathBuf>,
+    /// Whether clients are asked for a certificate.
+    pub client_certificates: ClientCertificates,
+    /// PEM file with the certificates of those who sign clients' ones.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Which certificates of clients are taken. Nobody needs one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// Nobody is asked.
+    #[default]
+    Off,
+    /// Any, known by its thumbprint.
+    Any,
+    /// Those that were signed by a known authority.
+    Trusted,
 }
 
 /// Which doors are open.
@@ -213,6 +233,8 @@ pub struct Oauth {
     pub key_overlap_seconds: i64,
     /// Whether the token endpoint takes a personal access token as somebody's password.
     pub password_grant: bool,
+    /// Whether a DPoP proof must hold a nonce of the server.
+    pub dpop_nonce: bool,
 }
 
 /// The form of the log.

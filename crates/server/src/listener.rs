@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 use crate::config::Server;
 use crate::http::Front;
 use crate::http::state::Connection;
-use crate::tls::Certificates;
+use crate::tls::{Certificates, Thumbprint};
 use idle::Activity;
 use sources::{Share, Sources};
 
@@ -173,14 +173,17 @@ impl Door {
         tokio::spawn(async move {
             match tls {
                 None => {
-                    let facts = Connection { peer, tls: false };
+                    let facts = Connection { peer, tls: false, certificate: None };
                     converse(http, stream, facts, front, stop, patience).await;
                 }
                 Some(config) => {
                     let handshake = tokio_rustls::TlsAcceptor::from(config).accept(stream);
                     match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
                         Ok(Ok(stream)) => {
-                            let facts = Connection { peer, tls: true };
+                            let chain = stream.get_ref().1.peer_certificates();
+                            let own = chain.and_then(|chain| chain.first());
+                            let certificate = own.map(|own| Thumbprint::of(own));
+                            let facts = Connection { peer, tls: true, certificate };
                             converse(http, stream, facts, front, stop, patience).await;
                         }
                         Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),

@@ -1,5 +1,7 @@
 //! TLS by certificate files, read again when they change.
 
+mod clients;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::Tls;
+pub use clients::Thumbprint;
 
 /// Protocols offered, the better one first (RFC 7301).
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -37,6 +40,12 @@ pub enum TlsError {
         /// Why.
         source: rustls_pki_types::pem::Error,
     },
+    /// Certificates of clients are to be checked, and nobody says against what.
+    #[error("server.tls.client_certificates is \"trusted\": set server.tls.client_ca")]
+    NoClientCa,
+    /// The certificates of who signs them cannot be used.
+    #[error("server.tls.client_ca cannot be used: {0}")]
+    ClientCa(String),
     /// The two do not belong together, or the key is of an unknown sort.
     #[error("certificate and key cannot be used: {0}")]
     Rustls(#[from] rustls::Error),
@@ -46,6 +55,7 @@ pub enum TlsError {
 pub struct Certificates {
     cert: PathBuf,
     key: PathBuf,
+    clients: Tls,
     current: ArcSwap<Loaded>,
 }
 
@@ -62,9 +72,10 @@ impl Certificates {
     /// When they cannot be used.
     pub fn load(tls: &Tls) -> Result<Option<Self>, TlsError> {
         let (Some(cert), Some(key)) = (&tls.cert, &tls.key) else { return Ok(None) };
-        let loaded = read(cert, key)?;
+        let loaded = read(tls, cert, key)?;
         let current = ArcSwap::from_pointee(loaded);
-        Ok(Some(Self { cert: cert.clone(), key: key.clone(), current }))
+        let clients = tls.clone();
+        Ok(Some(Self { cert: cert.clone(), key: key.clone(), clients, current }))
     }
 
     /// The configuration for a new connection.
@@ -81,12 +92,13 @@ impl Certificates {
         if stamp(&self.cert, &self.key) == self.current.load().stamp {
             return Ok(false);
         }
-        self.current.store(Arc::new(read(&self.cert, &self.key)?));
+        let loaded = read(&self.clients, &self.cert, &self.key)?;
+        self.current.store(Arc::new(loaded));
         Ok(true)
     }
 }
 
-fn read(cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
+fn read(tls: &Tls, cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
     // Before reading: a change in between is then seen as one the next time.
     let stamp = stamp(cert, key);
     let chain = CertificateDer::pem_slice_iter(&content(cert)?)
@@ -95,10 +107,14 @@ fn read(cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
     let key = PrivateKeyDer::from_pem_slice(&content(key)?)
         .map_err(|source| TlsError::Pem { path: key.to_owned(), source })?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+    let clients = clients::verifier(tls, &provider)?;
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
     Ok(Loaded { config: Arc::new(config), stamp })
 }

@@ -91,6 +91,21 @@ pub enum AccessFormat {
     Opaque,
 }
 
+impl AccessFormat {
+    /// The name on the wire and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Opaque => "opaque",
+        }
+    }
+
+    /// The form of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Jwt, Self::Opaque].into_iter().find(|form| form.name() == name)
+    }
+}
+
 /// What a client or a stamp says about access tokens; what it leaves out is the installation's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -30,6 +30,8 @@ pub struct ProofFor<'a> {
     pub url: &'a str,
     /// The access token that comes with it, if one does.
     pub access_token: Option<&'a str>,
+    /// Whether it must hold a nonce of the server.
+    pub nonce: bool,
 }
 
 /// A proof that holds, unless it was said before.
@@ -37,6 +39,8 @@ pub struct ProofFor<'a> {
 pub struct Proof {
     /// The thumbprint of its key (RFC 7638).
     pub jkt: String,
+    /// The nonce of a server that it holds.
+    pub nonce: Option<String>,
     /// What tells it from every other proof: a digest of key and `jti`.
     pub once: [u8; 32],
     /// When it is too old to be said again.
@@ -70,6 +74,9 @@ pub enum ProofFault {
     /// `ath` is missing or of another token.
     #[error("ath of the DPoP proof is not of this access token")]
     AccessToken,
+    /// It holds no nonce of the server, or a former one (RFC 9449 section 8).
+    #[error("the DPoP proof has to hold the nonce of the header DPoP-Nonce")]
+    Nonce,
     /// It was said before.
     #[error("the DPoP proof was used before")]
     Replayed,
@@ -83,6 +90,8 @@ struct Claims {
     iat: f64,
     #[serde(default)]
     ath: Option<String>,
+    #[serde(default)]
+    nonce: Option<String>,
 }
 
 /// The key of a proof, and nothing of a private half.
@@ -125,6 +134,7 @@ pub fn check(proof: &str, wanted: ProofFor<'_>, now: Timestamp) -> Result<Proof,
     once.update(claims.jti.as_bytes());
     Ok(Proof {
         jkt,
+        nonce: claims.nonce,
         once: once.finalize().into(),
         expires_at: now.plus_seconds(PROOF_AGE_SECONDS_MAX + PROOF_AHEAD_SECONDS_MAX),
     })
@@ -239,7 +249,7 @@ mod tests {
     }
 
     fn judge(proof: &str) -> Result<Proof, ProofFault> {
-        let wanted = ProofFor { method: "POST", url: URL, access_token: None };
+        let wanted = ProofFor { method: "POST", url: URL, access_token: None, nonce: false };
         check(proof, wanted, Timestamp::from_seconds(NOW))
     }
 
@@ -297,7 +307,8 @@ mod tests {
     fn at_a_resource_the_proof_names_the_access_token() {
         let sender = Sender::new(SigningAlg::EdDsa);
         let at = Timestamp::from_seconds(NOW);
-        let wanted = ProofFor { method: "POST", url: URL, access_token: Some("cfla_token") };
+        let wanted =
+            ProofFor { method: "POST", url: URL, access_token: Some("cfla_token"), nonce: false };
         let bare = sender.proof(&claims(), |_| {});
         assert_eq!(check(&bare, wanted, at).map(drop), Err(ProofFault::AccessToken));
         let mut named = claims();

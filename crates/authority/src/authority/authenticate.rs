@@ -21,7 +21,10 @@ use crate::subject::{Owner, OwnerFacts};
 pub enum AuthRefusal {
     /// The credential is not good; the presenter learns no more.
     #[error("the credential is not good")]
-    Denied,
+    Denied {
+        /// Whether no right secret was presented: only such an answer is held back.
+        guessed: bool,
+    },
     /// It could not be looked at. Never a denial.
     #[error(transparent)]
     Unavailable(#[from] Refusal),
@@ -69,9 +72,10 @@ impl Authority {
         let anonymous = Origin::anonymous(context);
         let Some(found) = self.found(presented).await? else {
             // Recorded under the main realm: a credential that is nobody's belongs to none.
-            let realm = main_realm().ok_or(AuthRefusal::Denied)?;
+            let guessed = AuthRefusal::Denied { guessed: true };
+            let Some(realm) = main_realm() else { return Err(guessed) };
             self.probe(presented, &realm, Binding::Unbound, &anonymous, None).await?;
-            return Err(AuthRefusal::Denied);
+            return Err(guessed);
         };
         // A token for the API obeys the policy of the service that the API is.
         let Found { realm, for_api, entry } = found;
@@ -82,12 +86,14 @@ impl Authority {
                 if active.confirmation().is_some_and(|key| !key.is_met_by(proved)) =>
             {
                 self.refused_sender(&active, &realm, &anonymous)?;
-                Err(AuthRefusal::Denied)
+                Err(AuthRefusal::Denied { guessed: false })
             }
             Verdict::Active(active) => {
                 Ok(self.caller_of(&active, realm, for_api, presented, anonymous).await?)
             }
-            Verdict::Inactive { .. } => Err(AuthRefusal::Denied),
+            Verdict::Inactive { token, .. } => {
+                Err(AuthRefusal::Denied { guessed: token.is_none() })
+            }
         }
     }
 

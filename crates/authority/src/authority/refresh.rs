@@ -10,14 +10,15 @@ use crate::caller::{ReplayKey, RequestContext};
 use crate::clock::Timestamp;
 use crate::enrolment::{Confirmation, Grant, REFRESH_GRACE_SECONDS};
 use crate::event::Origin;
+use crate::keys::KeyPurpose;
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::refusal::Refusal;
 use crate::scope::Scope;
-use crate::secret::{ClearSecret, Shape, TokenId};
+use crate::secret::{ClearSecret, Shape, TokenId, mark};
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
-use crate::store::{Refresh, Refreshed};
+use crate::store::{Refresh, Refreshed, Unavailable};
 use crate::token::{State, Token};
 
 /// Draws of a successor before giving up.
@@ -182,6 +183,7 @@ impl Authority {
             realm: request.realm.clone(),
             id,
             presented: keys.peppers().map(hash).collect(),
+            made_here: mark::is_ours(keys.peppers(), request.presented),
             confirmation: request.confirmation.clone(),
             scopes: request.scopes.clone(),
             no_service: services.is_none(),
@@ -200,7 +202,12 @@ impl Authority {
                     let clear = String::from_utf8(opened.to_vec());
                     (token, ClearSecret::new(clear.map_err(|_| RefreshRefusal::TooOften)?), true)
                 }
-                Refreshed::Unknown => return Err(RefreshRefusal::Denied),
+                Refreshed::Unknown => {
+                    // It may be the right secret, under a pepper that only other nodes have yet.
+                    let lost = keys.require_all(|of| of == KeyPurpose::Pepper);
+                    lost.map_err(|lost| Refusal::from(Unavailable::from(lost)))?;
+                    return Err(RefreshRefusal::Denied);
+                }
                 Refreshed::Scope => return Err(RefreshRefusal::Scope),
                 Refreshed::NoService => return Err(RefreshRefusal::NoService),
                 Refreshed::WrongKey => return Err(RefreshRefusal::WrongKey),

@@ -10,6 +10,7 @@
 //! read then is used once and not kept.
 
 mod changes;
+mod near;
 mod tokens;
 mod trust;
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
-use super::AccessFormat;
+use crate::access::{self, AccessFormat};
 use crate::clock::Timestamp;
 
 /// What a device tells of itself. Claims, not proofs: they find it again, they open nothing.
@@ -37,6 +37,23 @@ pub enum Confirmation {
 }
 
 impl Confirmation {
+    /// The one of several proved keys that is pinned: that of a proof, which is about this very
+    /// request, before that of the connection.
+    pub fn of(proved: &access::Confirmation) -> Option<Self> {
+        let jkt = proved.jkt.clone().map(Self::Jkt);
+        jkt.or_else(|| proved.x5t_s256.clone().map(Self::X5tS256))
+    }
+
+    /// As access tokens name it.
+    pub fn of_access(&self) -> access::Confirmation {
+        match self.clone() {
+            Self::Jkt(key) => access::Confirmation::of_key(key),
+            Self::X5tS256(certificate) => {
+                access::Confirmation { jkt: None, x5t_s256: Some(certificate) }
+            }
+        }
+    }
+
     /// As the store keeps it.
     pub fn stored(&self) -> String {
         match self {

@@ -11,8 +11,9 @@ mod stamp;
 pub use constraints::{CONSTRAINTS, Constraint, Constraints, Mode, OnDuplicate, Rule};
 pub use device::{Confirmation, Device, DeviceFacts, device_key};
 pub use glob::matches_glob;
-pub use stamp::{AccessFormat, Stamp};
+pub use stamp::Stamp;
 
+use crate::access::AccessFormat;
 use crate::clock::Timestamp;
 use crate::names::RealmName;
 use crate::scope::Scope;
@@ -146,6 +147,10 @@ pub struct Grant {
     pub client: Option<String>,
 }
 
+/// How a client says that it authenticates with a certificate of its own making (RFC 8705
+/// section 2.2).
+pub const SELF_SIGNED_TLS: &str = "self_signed_tls_client_auth";
+
 /// The end of a refresh secret that was replaced without having been exchanged: its holder did
 /// nothing wrong, and to present it is no reuse.
 pub fn replaced() -> Timestamp {
@@ -153,6 +158,25 @@ pub fn replaced() -> Timestamp {
 }
 
 impl Grant {
+    /// How it registered to authenticate (RFC 7591 section 2); `None` of a device that did not
+    /// register as a client.
+    fn method(&self) -> Option<String> {
+        let told: serde_json::Value = serde_json::from_str(self.client.as_deref()?).ok()?;
+        let named = told.get("token_endpoint_auth_method").and_then(serde_json::Value::as_str);
+        Some(named.unwrap_or("client_secret_basic").to_owned())
+    }
+
+    /// Whether it is a client that registered to authenticate with something of its own: a device
+    /// that only enrolled is a public client, and so is one that says so.
+    pub fn is_confidential(&self) -> bool {
+        self.method().is_some_and(|method| method != "none")
+    }
+
+    /// Whether the certificate that it enrolled with is its credential (RFC 8705 section 2.2).
+    pub fn authenticates_by_certificate(&self) -> bool {
+        self.method().is_some_and(|method| method == SELF_SIGNED_TLS)
+    }
+
     /// The grant that an auth token is; `None` of any other token.
     pub fn of(token: &Token) -> Option<Self> {
         let device = token.device.as_deref()?;

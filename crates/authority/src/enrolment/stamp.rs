@@ -4,38 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::AccessFormat;
 use crate::policy::LIFETIME_SECONDS_MAX;
 
 /// How long an ephemeral auth token may be idle unless its stamp says otherwise: an hour.
 const EPHEMERAL_IDLE_SECONDS: i64 = 3_600;
 /// Idle lifetimes are at least this long, so that a client can refresh in time at all.
 const IDLE_SECONDS_MIN: i64 = 10;
-
-/// The form of access tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AccessFormat {
-    /// A signed statement that verifiers read themselves (RFC 9068).
-    #[default]
-    Jwt,
-    /// A string that says nothing; verifiers ask.
-    Opaque,
-}
-
-impl AccessFormat {
-    /// The name on the wire and in the store.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Jwt => "jwt",
-            Self::Opaque => "opaque",
-        }
-    }
-
-    /// The form of a name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Jwt, Self::Opaque].into_iter().find(|form| form.name() == name)
-    }
-}
 
 /// What every child receives beside the registration token's own services and scopes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -127,6 +127,9 @@ pub struct Refresh {
     pub id: TokenId,
     /// The presented secret as it would be stored, under each pepper.
     pub presented: Vec<SecretHash>,
+    /// Whether it carries the mark of a secret that was made for this auth token: if it is none
+    /// of those that are kept, it was exchanged longer ago than they reach back.
+    pub made_here: bool,
     /// The key that was proved with it.
     pub confirmation: Option<Confirmation>,
     /// The scopes that the access token is to have; `None`: all.

@@ -19,10 +19,10 @@ use counterfoil_authority::token::{State, Token};
 use crate::world::{World, context, wish};
 
 /// A door that says whose auth token it is.
-struct Door;
+pub(crate) struct Says;
 
 #[async_trait]
-impl EnrolAnswer for Door {
+impl EnrolAnswer for Says {
     async fn prepare(&self, drawn: &Drawn) -> Result<RenderEnrolment, Refusal> {
         let secret = drawn.secret.reveal().to_owned();
         Ok(Arc::new(move |token: &Token, counts| {
@@ -68,7 +68,7 @@ impl Devices {
             replay: key.map(|key| (key.to_owned(), [7; 32])),
             context: context(),
         };
-        self.0.authority.enrol(request, &Door).await
+        self.0.authority.enrol(request, &Says).await
     }
 
     pub(crate) async fn draw(&self, secret: &str, name: &str) -> (Token, String) {

@@ -9,6 +9,7 @@ mod following;
 mod handing_on;
 mod issuing;
 mod links;
+mod possessing;
 mod rank;
 mod rotating;
 mod slow_secrets;

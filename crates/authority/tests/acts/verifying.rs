@@ -227,3 +227,21 @@ async fn a_token_under_a_pepper_that_this_node_lacks_is_not_refused_but_cannot_b
         ready => panic!("{ready:?}"),
     }
 }
+
+#[tokio::test]
+async fn a_mistyped_service_is_named_in_the_event_and_a_pasted_secret_is_not() {
+    use counterfoil_authority::store::{EventFilter, PageRequest};
+    let world = World::new().await;
+    let (_, secret) = world.issue(wish(PAT, "alice", &["git"])).await;
+    assert_eq!(reason(&world.verify(&secret, None, "git").await), None);
+    for asked in ["gti", "abcd-efgh-jkmn-pqrs-tvwx-yz01"] {
+        let said = reason(&world.verify(&secret, None, asked).await);
+        assert_eq!(said, Some(Reason::WrongService), "{asked}");
+    }
+    world.authority.flush_usage().await.unwrap();
+    let filter = EventFilter { kind: Some("verify.refused".into()), ..EventFilter::default() };
+    let events = world.store.event_list(&world.realm, filter, PageRequest::first(10)).await;
+    let told: Vec<_> = events.unwrap().items.into_iter().map(|event| event.detail).collect();
+    assert!(told.contains(&Some(serde_json::json!({ "no_such_service": "gti" }))), "{told:?}");
+    assert!(!format!("{told:?}").contains("abcd-efgh"), "{told:?}");
+}

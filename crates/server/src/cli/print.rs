@@ -170,6 +170,11 @@ fn is_plain(value: &Value) -> bool {
     !value.is_object() && !value.is_array()
 }
 
+/// A time of the API as people read it.
+pub(crate) fn time(text: &str) -> String {
+    without_fraction(text).unwrap_or_else(|| clean(text))
+}
+
 /// An RFC 3339 time in UTC to the second: nobody reads the microseconds in a table.
 fn without_fraction(text: &str) -> Option<String> {
     let (seconds, fraction) = text.strip_suffix('Z')?.split_once('.')?;

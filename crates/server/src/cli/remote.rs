@@ -228,6 +228,19 @@ impl Api {
         if status.is_success() { Ok(value) } else { Err(self.refusal(status, &value)) }
     }
 
+    /// Whether the server says that there is no such thing; a caller who may not look learns
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// That it cannot be reached.
+    pub(crate) async fn is_missing(&self, path: &str) -> Result<bool, Failure> {
+        let url = format!("{}{path}", self.base);
+        let asked = self.client.get(url).bearer_auth(self.token.reveal()).send().await;
+        let status = asked.map_err(|error| self.unreachable(&error))?.status();
+        Ok(status == reqwest::StatusCode::NOT_FOUND)
+    }
+
     /// The part of a list that was asked for, in as many requests as it takes.
     ///
     /// # Errors

@@ -115,14 +115,14 @@ fn show_secret(api: &Api, answer: &Value, quiet: bool) {
         let ends = answer.pointer("/token/expires_at").and_then(Value::as_str);
         let link = answer.pointer("/link_expires_at").and_then(Value::as_str);
         let shown = match link {
-            Some(end) => format!("This link makes its secret once, until {end}"),
+            Some(end) => format!("This link makes its secret once, until {}", print::time(end)),
             None => "Its secret is shown once and cannot be read again".to_owned(),
         };
         print::note(&format!(
             "{} {} ends {}. {shown}:",
             field("/token/kind"),
             field("/token/id"),
-            ends.unwrap_or("never"),
+            ends.map_or_else(|| "never".to_owned(), print::time),
         ));
     }
     print::line(secret);
@@ -160,6 +160,14 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
         filters.iter().filter_map(|(name, value)| Some((*name, (*value).clone()?))).collect();
     query.extend(labels.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let page = api.list(&api.in_realm("tokens"), &query, &args.page).await?;
+    let none = page.get("items").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    if let (true, Some(user)) = (none, &args.user) {
+        // Nobody of that name has no tokens either; who may not look at people is told no more.
+        let path = api.in_realm(&format!("users/{}", segment(user)));
+        if api.is_missing(&path).await? {
+            return Err(Failure::Refused(format!("there is no user {}", print::clean(user))));
+        }
+    }
     page_out(&api, TOKEN_COLUMNS, &page);
     Ok(())
 }

@@ -134,6 +134,14 @@ pub const KEYS: &[Key] = &[
         "Networks whose X-Forwarded-* and X-Original-* headers are believed. Nobody's by default.",
     ),
     Key::new(
+        "server.client_certificate_headers",
+        Sort::Headers,
+        "[]",
+        "Headers in which trusted proxies pass on the certificate of a TLS client (RFC 8705), as \
+         percent-encoded PEM or as RFC 9440 has it. The proxy must take them out of what clients \
+         send.",
+    ),
+    Key::new(
         "server.realm_by_host",
         Sort::HostRealms,
         "{}",
@@ -190,6 +198,20 @@ pub const KEYS: &[Key] = &[
         Sort::Path,
         "\"/etc/counterfoil/tls.key\"",
         "PEM file with the private key.",
+    ),
+    Key::new(
+        "server.tls.client_certificates",
+        Sort::Choice(&["off", "any", "trusted"]),
+        "\"off\"",
+        "Whether clients are asked for a certificate, to which their tokens are bound then (RFC \
+         8705): any that they hold the key of, or those that `client_ca` signed. Nobody needs one.",
+    ),
+    Key::optional(
+        "server.tls.client_ca",
+        Sort::Path,
+        "\"/etc/counterfoil/clients-ca.crt\"",
+        "PEM file with the certificates of those who sign clients' certificates. Read again when \
+         the server's own certificate changes.",
     ),
     Key::new("doors.api", Sort::Flag, "true", "The native API, /api/v1."),
     Key::new("doors.forward_auth", Sort::Flag, "true", "Forward-auth, /authz/{service}."),
@@ -323,6 +345,13 @@ pub const KEYS: &[Key] = &[
         "false",
         "Whether the token endpoint takes `grant_type=password` with a personal access token as \
          the password. For old clients only; RFC 9700 section 2.4 forbids the grant.",
+    ),
+    Key::new(
+        "oauth.dpop_nonce",
+        Sort::Flag,
+        "false",
+        "Whether a DPoP proof must hold a nonce of this server (RFC 9449 section 8). Costs a client \
+         one more request now and then, and makes proofs that were prepared ahead worthless.",
     ),
     Key::new(
         "sentinel.max_validity_days",

@@ -273,31 +273,11 @@ fn unknown(path: &str, what: &str) -> String {
     let known = KEYS.iter().map(|key| key.path).chain(SECTIONS.iter().map(|(name, _)| *name));
     // A third of the letters may be wrong: `listne` for `listen`, but no guess at random.
     let nearest = known
-        .map(|known| (distance(path, known), known))
+        .map(|known| (counterfoil_authority::text::distance(path, known), known))
         .min()
         .filter(|(far, known)| far * 3 <= known.len());
     match nearest {
         Some((_, known)) => format!("unknown {what} `{path}`, did you mean `{known}`?"),
         None => format!("unknown {what} `{path}`; `counterfoil config default` lists all"),
     }
-}
-
-/// Insertions, deletions and replacements that turn `a` into `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (slot, y) in row.iter_mut().skip(1).zip(&b) {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = *slot;
-            left = replaced.min(left + 1).min(*slot + 1);
-            *slot = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

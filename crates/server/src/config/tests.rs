@@ -45,8 +45,15 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 6] =
-    ["public_url ", "cert ", "key ", "database ", "listen = \"127.0.0.1:8781\"", "bearer "];
+const KEYS_WITHOUT_DEFAULT: [&str; 7] = [
+    "public_url ",
+    "cert ",
+    "key ",
+    "client_ca ",
+    "database ",
+    "listen = \"127.0.0.1:8781\"",
+    "bearer ",
+];
 
 #[test]
 fn every_key_has_a_section_a_good_example_and_a_sentence() {
@@ -76,15 +83,15 @@ x = 1
 [log]
 level = "loud"
 "#;
-    assert_snapshot!(faults(text), @"
+    assert_snapshot!(faults(text), @r#"
     counterfoil.toml:3: `server.listen` must be an address and a port such as 127.0.0.1:8780 or [::1]:8780, not `localhost`
     counterfoil.toml:4: unknown key `server.listne`, did you mean `server.listen`?
     counterfoil.toml:5: `server.connections_max` must be between 1 and 1000000, not 0
     counterfoil.toml:6: `server.trusted_proxies` must hold networks such as 10.0.0.0/8 or fd00::/8, not `everybody`
-    counterfoil.toml:9: `hashing.passes` must be a whole number
+    counterfoil.toml:9: `hashing.passes` must be a whole number, not `"two"`
     counterfoil.toml:11: unknown key `servre`, did you mean `server`?
     counterfoil.toml:15: `log.level` must be one of error, warn, info, debug, trace, not `loud`
-    ");
+    "#);
 }
 
 #[test]

@@ -9,6 +9,9 @@ use toml::Value;
 
 use super::keys::Sort;
 
+/// Characters of a wrong value that are shown.
+const SHOWN_CHARS_MAX: usize = 60;
+
 impl Sort {
     /// Reads the text of an environment variable or flag.
     ///
@@ -48,25 +51,28 @@ impl Sort {
     pub(super) fn check(self, value: &Value) -> Result<(), String> {
         match (self, value) {
             (Self::Flag, Value::Boolean(_)) => Ok(()),
-            (Self::Flag, _) => Err("must be true or false".into()),
+            (Self::Flag, _) => Err(found("must be true or false", value)),
             (Self::Count { min, max }, Value::Integer(number)) => check_bounds(*number, min, max),
-            (Self::Count { .. }, _) => Err("must be a whole number".into()),
+            (Self::Count { .. }, _) => Err(found("must be a whole number", value)),
             (Self::Networks, Value::Array(items)) => each(items, check_network),
             (Self::Networks, _) => {
-                Err("must be a list of networks such as [\"10.0.0.0/8\"]".into())
+                Err(found("must be a list of networks such as [\"10.0.0.0/8\"]", value))
             }
             (Self::Prefixes, Value::Array(items)) => each(items, check_prefix),
-            (Self::Prefixes, _) => Err("must be a list of prefixes such as [\"cfl\"]".into()),
+            (Self::Prefixes, _) => {
+                Err(found("must be a list of prefixes such as [\"cfl\"]", value))
+            }
             (Self::Headers, Value::Array(items)) => each(items, check_header),
             (Self::Headers, _) => {
-                Err("must be a list of header names such as [\"X-API-Key\"]".into())
+                Err(found("must be a list of header names such as [\"X-API-Key\"]", value))
             }
             (Self::HostRealms, Value::Table(table)) => check_host_realms(table),
             (Self::HostRealms, _) => {
-                Err("must be a table such as { \"tokens.example.org\" = \"main\" }".into())
+                Err(found("must be a table such as { \"tokens.example.org\" = \"main\" }", value))
             }
             (_, Value::String(text)) => self.check_text(text),
-            _ => Err("must be a text in quotation marks".into()),
+            (Self::Secret | Self::Database, _) => Err("must be a text in quotation marks".into()),
+            _ => Err(found("must be a text in quotation marks", value)),
         }
     }
 
@@ -89,6 +95,12 @@ impl Sort {
             _ => Ok(()),
         }
     }
+}
+
+/// What would have been right, and what was there instead.
+fn found(wanted: &str, value: &Value) -> String {
+    let text: String = value.to_string().chars().take(SHOWN_CHARS_MAX).collect();
+    format!("{wanted}, not `{text}`")
 }
 
 fn parts(text: &str) -> impl Iterator<Item = &str> {

@@ -63,7 +63,8 @@ struct Asked<'a> {
 /// and an empty password, or a configured API-key header; never the query. Identity headers are
 /// all present on 200, empty where there is nothing to say. Their values are ASCII: other
 /// characters, and `%` itself, are percent-encoded UTF-8. A client's own key is
-/// `Remote-User: client:<name>`, which no person's name can be.
+/// `Remote-User: client:<name>`, which no person's name can be. An access token that is bound to
+/// a key is refused: nobody can prove to hold the key here.
 #[utoipa::path(
     get, path = "/authz/{service}", tag = "forward-auth", operation_id = "authz",
     params(("service" = String, Path, description = "The service's label")),

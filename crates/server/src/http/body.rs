@@ -113,19 +113,27 @@ pub async fn json_bytes_of(
     read(body, state.settings.body_bytes_max).await
 }
 
-/// Reads the form of a request (RFC 6749 appendix B), whatever a client calls its type: some send
-/// none.
-pub async fn form_bytes_of(
+/// Reads a body of ordinary size, whatever it says it is.
+pub async fn any_bytes_of(
     state: &AppState,
     body: impl HttpBody<Data = Bytes>,
 ) -> Result<Bytes, Problem> {
     read(body, state.settings.body_bytes_max).await
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+/// The media type that a request declares, without its parameters.
+pub fn media_type(headers: &HeaderMap) -> Option<&str> {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = declared.and_then(|text| text.split(';').next()).map(str::trim);
-    let is_json = essence.is_some_and(|essence| {
+    declared.and_then(|text| text.split(';').next()).map(str::trim)
+}
+
+/// The path of the first entry of a JSON text that is named twice in its object.
+pub fn named_twice(bytes: &[u8]) -> Option<String> {
+    unique::named_twice(bytes)
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_json = media_type(headers).is_some_and(|essence| {
         essence.eq_ignore_ascii_case("application/json")
             || essence.eq_ignore_ascii_case("application/merge-patch+json")
     });

@@ -55,10 +55,11 @@ pub async fn authenticated(
             ErrorCode::TemporarilyUnavailable => {
                 Problem::new(Sort::Unavailable, "the store is not reachable, try again")
             }
+            ErrorCode::UseDpopNonce => error.nonce_wanted(Problem::unauthenticated(true)),
             _ => Problem::unauthenticated(true),
         };
         let proof = form::proof_in(state, parts, Some(token)).map_err(hidden)?;
-        let proved = form::confirmed(proof.as_ref());
+        let proved = form::confirmed(arrival, proof.as_ref());
         let caller = authenticated_sender(state, arrival, token, &proved).await?;
         form::used(state, proof.as_ref()).await.map_err(hidden)?;
         return Ok(caller);
@@ -68,7 +69,7 @@ pub async fn authenticated(
         Bearer::Absent => return Err(Problem::unauthenticated(false)),
         Bearer::Unreadable => return Err(Problem::unauthenticated(true)),
     };
-    authenticated_sender(state, arrival, presented, &Confirmation::default()).await
+    authenticated_sender(state, arrival, presented, &form::confirmed(arrival, None)).await
 }
 
 /// The caller who presents this token and has proved to hold these keys.
@@ -81,9 +82,9 @@ async fn authenticated_sender(
     let authority = &state.authority;
     match authority.authenticate_sender(presented, arrival.context(Door::Api), proved).await {
         Ok(caller) => Ok(caller),
-        Err(AuthRefusal::Denied) => {
+        Err(AuthRefusal::Denied { guessed }) => {
             let delay = authority.refusal_delay(arrival.source, None, None);
-            if !delay.is_zero() {
+            if guessed && !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
             Err(Problem::unauthenticated(true))

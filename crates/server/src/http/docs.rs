@@ -7,27 +7,36 @@ use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::problem::{PROBLEMS, Problem, Sort};
+use super::state::AppState;
 
 /// Nothing is loaded but the one stylesheet, and nobody may frame the page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'";
 const STYLE: &str = include_str!("../../templates/api-docs.css");
 
-/// The document, written once: it does not change while the process runs.
-fn document() -> &'static str {
-    static DOCUMENT: OnceLock<String> = OnceLock::new();
-    DOCUMENT.get_or_init(|| super::openapi().to_json().unwrap_or_default())
+/// The document and its page, each written once: they do not change while the doors are served.
+#[derive(Debug, Default)]
+pub struct Documents {
+    document: OnceLock<Bytes>,
+    page: OnceLock<String>,
+}
+
+/// A door that is off is not listed.
+fn document(state: &AppState) -> &Bytes {
+    let write = || super::served(&state.settings).to_json().unwrap_or_default().into();
+    state.documents.document.get_or_init(write)
 }
 
 /// The OpenAPI document.
-pub(super) async fn openapi_json() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], document()).into_response()
+pub(super) async fn openapi_json(State(state): State<AppState>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document(&state).clone()).into_response()
 }
 
 /// The stylesheet of the reference page.
@@ -36,13 +45,12 @@ pub(super) async fn style() -> Response {
 }
 
 /// The reference page.
-pub(super) async fn page() -> Response {
-    static PAGE: OnceLock<String> = OnceLock::new();
-    let page = PAGE.get_or_init(|| {
-        let document: Value = serde_json::from_str(document()).unwrap_or_default();
+pub(super) async fn page(State(state): State<AppState>) -> Response {
+    let page = state.documents.page.get_or_init(|| {
+        let document: Value = serde_json::from_slice(document(&state)).unwrap_or_default();
         Reference::of(&document).render().unwrap_or_default()
     });
-    let mut response = Html(page.as_str()).into_response();
+    let mut response = Html(page.clone()).into_response();
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response

@@ -14,7 +14,7 @@ use counterfoil_authority::authority::{
     Drawn, EnrolAnswer, EnrolRefusal, EnrolRequest, RefreshRefusal, RefreshRequest, RenderEnrolment,
 };
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{Confirmation, Constraint, DeviceFacts, POLL_SECONDS};
+use counterfoil_authority::enrolment::{Constraint, DeviceFacts, POLL_SECONDS};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
@@ -28,6 +28,7 @@ use super::caller::{Arrived, Bearer, bearer};
 use super::envelope::Arrival;
 use super::oauth::error::{ErrorCode, OauthError};
 use super::oauth::form::{self, ProofOfDraw};
+use super::oauth::token::pinned;
 use super::precondition::IdempotencyKey;
 use super::problem::{Problem, Sort};
 use super::query::At;
@@ -115,12 +116,6 @@ impl FromRequestParts<AppState> for Presented {
 /// What a `DPoP` header proves (RFC 9449), or nothing: its key is pinned to what is drawn. It is
 /// used when the secret beside it has been proved, so that a stranger's proofs are not kept.
 pub struct Proved(Option<Proof>);
-
-impl Proved {
-    fn confirmation(&self) -> Option<Confirmation> {
-        self.0.as_ref().map(|proof| Confirmation::Jkt(proof.jkt.clone()))
-    }
-}
 
 /// What is wrong with a proof, in the words of this door.
 fn unproved(error: &OauthError) -> Problem {
@@ -235,18 +230,18 @@ pub async fn enrol(
     Payload { value, bytes }: Payload<EnrolBody>,
 ) -> Result<Response, Problem> {
     let (facts, labels) = value.facts();
+    let proof = ProofOfDraw::with(&state, &arrival, proved.0);
     let request = EnrolRequest {
         realm: &realm,
         presented: secret.reveal(),
         facts,
         labels: labels.0,
-        confirmation: proved.confirmation(),
+        confirmation: pinned(&proof.confirmation()),
         scopes: None,
         client: None,
         replay: idempotency.over(&bytes),
         context: arrival.context(Door::Api),
     };
-    let proof = ProofOfDraw::with(&state, proved.0);
     match state.authority.enrol(request, &Native { state: &state, proof }).await {
         Ok(answered) => {
             let status =
@@ -277,10 +272,10 @@ pub async fn poll(
     proved: Proved,
     OptionalPayload { .. }: OptionalPayload<PollBody>,
 ) -> Result<Response, Problem> {
-    let mut confirmation = None;
+    let mut confirmation = pinned(&form::confirmed(&arrival, None));
     if proved.0.is_some() && state.authority.was_refresh_secret(&realm, secret.reveal()).await? {
         form::used(&state, proved.0.as_ref()).await.map_err(|error| unproved(&error))?;
-        confirmation = proved.confirmation();
+        confirmation = pinned(&form::confirmed(&arrival, proved.0.as_ref()));
     }
     let request = RefreshRequest {
         realm: &realm,
@@ -313,7 +308,9 @@ pub async fn poll(
             Err(Problem::new(Sort::RequestExpired, "nobody decided about the request in time"))
         }
         Err(RefreshRefusal::Other(refusal)) => Err(refusal.into()),
-        Err(_) => Err(denied(&state, &arrival).await),
+        Err(RefreshRefusal::Denied) => Err(denied(&state, &arrival).await),
+        // The secret was right: nobody is guessing.
+        Err(_) => Err(Problem::unauthenticated(true)),
     }
 }
 

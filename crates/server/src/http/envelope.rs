@@ -19,6 +19,7 @@ use super::metrics::Metrics;
 use super::problem::{Problem, Sort};
 use super::state::{AppState, Connection, Shared};
 use crate::clock::Stopwatch;
+use crate::tls::Thumbprint;
 
 /// The header that names the request in answers, logs and events.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -31,6 +32,8 @@ pub struct Arrival {
     pub peer_is_trusted: bool,
     /// Whether the peer speaks TLS to us.
     tls: bool,
+    /// The certificate that the client has proved to hold, to us or to a trusted proxy.
+    pub certificate: Option<Thumbprint>,
     /// The client's address, after trusted proxies are taken away.
     pub source: Option<IpAddr>,
     /// Names the request everywhere.
@@ -51,6 +54,11 @@ impl Arrival {
         };
         Self {
             peer_is_trusted,
+            certificate: match connection.and_then(|connection| connection.certificate) {
+                // A proxy's own certificate is not that of the client behind it.
+                _ if peer_is_trusted => passed_on(state, headers),
+                own => own,
+            },
             tls: connection.is_some_and(|connection| connection.tls),
             source,
             request_id: state.request_ids.issue(state.authority.now()),
@@ -73,6 +81,15 @@ impl Arrival {
         // A second note would be the same caller; the first one stands.
         let _ = self.caller.set((realm.clone(), origin.clone()));
     }
+}
+
+/// The certificate of a client that a trusted proxy passes on. Two of them are none: nobody can
+/// say which one the proxy wrote.
+fn passed_on(state: &Shared, headers: &HeaderMap) -> Option<Thumbprint> {
+    let names = state.settings.client_certificate_headers.iter();
+    let mut lines = names.flat_map(|name| headers.get_all(name));
+    let (line, more) = (lines.next()?, lines.next());
+    line.to_str().ok().filter(|_| more.is_none()).and_then(Thumbprint::of_header)
 }
 
 /// Wraps every route of the router.

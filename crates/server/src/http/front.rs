@@ -17,7 +17,7 @@ use bytes::Bytes;
 use counterfoil_authority::names::RealmName;
 use tower::Service as _;
 
-use super::body::{form_bytes_of, json_bytes_of};
+use super::body::json_bytes_of;
 use super::caller::authenticated;
 use super::envelope::{Arrival, Served, host_fault};
 use super::problem::Problem;
@@ -201,7 +201,7 @@ where
     B: HttpBody<Data = Bytes>,
 {
     let answered = async {
-        let bytes = form_bytes_of(state, body).await?;
+        let bytes = oauth::form::bytes_of(state, &parts.headers, body).await?;
         let read;
         let realm = match introspection_of(parts.uri.path()) {
             Some((_, Some(name))) => {
@@ -212,7 +212,7 @@ where
         };
         oauth::introspect::answer(state, arrival, parts, realm, &bytes).await
     };
-    answered.await.unwrap_or_else(IntoResponse::into_response)
+    oauth::written(state, arrival, answered.await).await
 }
 
 /// In the order of the handler's extractors, so that a request with several faults is told the

@@ -58,7 +58,7 @@ pub use state::{AppState, Connection, HttpSettings};
     ),
     modifiers(&Schemes),
     security(("bearer" = [])),
-    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem, oauth::paths::token, oauth::paths::introspect, oauth::paths::revoke, oauth::paths::device, oauth::paths::certs, oauth::paths::revocations, oauth::paths::openid_configuration, oauth::paths::authorization_server, oauth::paths::register, oauth::paths::client_show, oauth::paths::client_remove)
+    paths(authz::authz, docs_paths::openapi_json, docs_paths::problem, oauth::paths::token, oauth::paths::introspect, oauth::paths::revoke, oauth::paths::device, oauth::paths::certs, oauth::paths::revocations, oauth::paths::openid_configuration, oauth::paths::authorization_server, oauth::paths::register, oauth::paths::client_show, oauth::paths::client_replace, oauth::paths::client_remove)
 )]
 struct Base;
 
@@ -161,6 +161,19 @@ pub fn openapi() -> OpenApi {
         document.merge(part);
     }
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
+    document
+}
+
+/// The document of the routes whose doors are on.
+fn served(settings: &HttpSettings) -> OpenApi {
+    let mut document = openapi();
+    document.paths.paths.retain(|path, _| match path.as_str() {
+        "/openapi.json" => settings.docs,
+        path if path.starts_with("/api/v1/") => settings.api,
+        path if path.starts_with(authz::PREFIX) => settings.forward_auth,
+        path if path.starts_with("/realms/") || path.starts_with("/.well-known/") => settings.oauth,
+        _ => true,
+    });
     document
 }
 

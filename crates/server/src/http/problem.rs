@@ -190,7 +190,7 @@ impl From<Refusal> for Problem {
 impl From<AuthRefusal> for Problem {
     fn from(refusal: AuthRefusal) -> Self {
         match refusal {
-            AuthRefusal::Denied => Self::unauthenticated(true),
+            AuthRefusal::Denied { .. } => Self::unauthenticated(true),
             AuthRefusal::Unavailable(refusal) => refusal.into(),
         }
     }

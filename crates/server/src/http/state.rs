@@ -12,8 +12,10 @@ use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName};
 use counterfoil_authority::secret::ClearSecret;
 use ipnet::IpNet;
 
+use super::docs::Documents;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
+use crate::tls::Thumbprint;
 
 /// Body limit for everything but batches, unless configured otherwise: no single record of the
 /// API comes near it.
@@ -38,6 +40,12 @@ pub struct HttpSettings {
     pub oauth: bool,
     /// Whether the token endpoint takes the password grant.
     pub password_grant: bool,
+    /// Whether a DPoP proof must hold a nonce of ours.
+    pub dpop_nonce: bool,
+    /// Whether the listener asks TLS clients for certificates.
+    pub client_certificates: bool,
+    /// Headers in which trusted proxies pass on the certificate of a TLS client.
+    pub client_certificate_headers: Vec<HeaderName>,
     /// Whether `/token/api/v5` is served.
     pub sentinel: bool,
     /// The public client that the Sentinel door names.
@@ -64,6 +72,9 @@ impl Default for HttpSettings {
             forward_auth: true,
             oauth: true,
             password_grant: false,
+            dpop_nonce: false,
+            client_certificates: false,
+            client_certificate_headers: Vec::new(),
             sentinel: true,
             sentinel_client_id: crate::compat::sentinel::CLIENT_ID_DEFAULT.to_owned(),
             sentinel_validity_days_max: crate::compat::sentinel::VALIDITY_DAYS_MAX_DEFAULT,
@@ -82,6 +93,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// Whether it speaks TLS to us.
     pub tls: bool,
+    /// The certificate that it has proved to hold.
+    pub certificate: Option<Thumbprint>,
 }
 
 /// What every handler shares. Cloning it is one reference count.
@@ -100,6 +113,8 @@ pub struct Shared {
     pub main_realm: RealmName,
     /// Numbers requests.
     pub request_ids: RequestIds,
+    /// The API's description.
+    pub documents: Documents,
 }
 
 /// Why the doors cannot be set up.
@@ -125,6 +140,7 @@ impl AppState {
             request_ids: RequestIds::new(authority.entropy())?,
             metrics: Metrics::new(Arc::clone(&authority)),
             main_realm: RealmName::parse(MAIN_REALM)?,
+            documents: Documents::default(),
             authority,
             settings,
         })))

@@ -6,12 +6,12 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::config::Tls;
+use crate::config::{ClientCertificates, Tls};
 
 const LIMITS: Limits = Limits {
     connections_max: 2,
@@ -48,7 +48,8 @@ async fn running_within(
 
 fn greeter() -> Router {
     let greet = |Extension(peer): Extension<Connection>| async move {
-        format!("{} {}", peer.peer.ip(), if peer.tls { "tls" } else { "plain" })
+        let own = peer.certificate.map(|own| format!(" {}", own.text())).unwrap_or_default();
+        format!("{} {}{own}", peer.peer.ip(), if peer.tls { "tls" } else { "plain" })
     };
     Router::new().route("/", get(greet))
 }
@@ -69,27 +70,74 @@ async fn a_handler_knows_its_peer() {
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1 plain"), "{answer}");
 }
 
-#[tokio::test]
-async fn tls_is_served_by_the_certificate_files() {
-    let file = |name| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls")).join(name);
-    let tls = Tls { cert: Some(file("cert.pem")), key: Some(file("key.pem")) };
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls")).join(name)
+}
+
+/// Asks once over TLS, as a client with this certificate or with none.
+async fn over_tls(tls: Tls, own: Option<&str>) -> std::io::Result<String> {
+    let tls = Tls { cert: Some(file("cert.pem")), key: Some(file("key.pem")), ..tls };
     let certificates = Certificates::load(&tls).unwrap().map(Arc::new);
     let running = running(greeter(), certificates).await;
-
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(file("cert.pem")).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let client = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let client = match own {
+        None => client.with_no_client_auth(),
+        Some(name) => {
+            let own = CertificateDer::from_pem_file(file(name)).unwrap();
+            let key = PrivateKeyDer::from_pem_file(file("key.pem")).unwrap();
+            client.with_client_auth_cert(vec![own], key).unwrap()
+        }
+    };
     let stream = TcpStream::connect(running.address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
-    let stream = connector.connect(name, stream).await.unwrap();
-    let answer = answer(stream, LAST_REQUEST).await;
+    let mut stream = connector.connect(name, stream).await?;
+    stream.write_all(LAST_REQUEST.as_bytes()).await?;
+    let mut text = Vec::new();
+    stream.read_to_end(&mut text).await?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[tokio::test]
+async fn tls_is_served_by_the_certificate_files() {
+    let answer = over_tls(Tls::default(), None).await.unwrap();
     assert!(answer.ends_with("127.0.0.1 tls"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_asked_proves_its_certificate_and_needs_none() {
+    let der = CertificateDer::from_pem_file(file("cert.pem")).unwrap();
+    let known = Thumbprint::of(&der).text();
+    let any = Tls { client_certificates: ClientCertificates::Any, ..Tls::default() };
+    let answer = over_tls(any.clone(), Some("cert.pem")).await.unwrap();
+    assert!(answer.ends_with(&format!("127.0.0.1 tls {known}")), "{answer}");
+    let answer = over_tls(any, None).await.unwrap();
+    assert!(answer.ends_with("127.0.0.1 tls"), "{answer}");
+    let answer = over_tls(Tls::default(), Some("cert.pem")).await.unwrap();
+    assert!(answer.ends_with("127.0.0.1 tls"), "nobody asked: {answer}");
+    // Signed by nobody who is known here: the handshake fails, and not the request behind it.
+    let trusted = Tls {
+        client_certificates: ClientCertificates::Trusted,
+        client_ca: Some(file("other.pem")),
+        ..Tls::default()
+    };
+    assert!(over_tls(trusted.clone(), Some("cert.pem")).await.is_err());
+    let answer = over_tls(trusted.clone(), None).await.unwrap();
+    assert!(answer.ends_with("127.0.0.1 tls"), "{answer}");
+    let nowhere = Tls {
+        cert: Some(file("cert.pem")),
+        key: Some(file("key.pem")),
+        client_ca: None,
+        ..trusted
+    };
+    let said = Certificates::load(&nowhere).err().map(|error| error.to_string());
+    assert!(said.is_some_and(|said| said.contains("server.tls.client_ca")));
 }
 
 #[tokio::test]

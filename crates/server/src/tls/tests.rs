@@ -12,7 +12,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn tls(cert: PathBuf, key: PathBuf) -> Tls {
-    Tls { cert: Some(cert), key: Some(key) }
+    Tls { cert: Some(cert), key: Some(key), ..Tls::default() }
 }
 
 #[test]

@@ -87,8 +87,14 @@ fn a_token_is_changed_only_in_the_version_that_was_seen() {
     site.done("token issue --user alice --service git --expires never -q");
     let listed = site.done("token list --expires-before 30d");
     assert_eq!(listed, "", "it never ends");
+    let nobody = site.ask("token list --user nobody", "");
+    assert_eq!(nobody.status, 1);
+    assert!(nobody.stderr.contains("there is no user nobody"), "{}", nobody.stderr);
+    let told = site.ask("token issue --user alice --service git --name told --expires 30d", "");
+    let ends = told.stderr.split(" ends ").nth(1).and_then(|rest| rest.split(". ").next());
+    assert_eq!(ends.map(str::len), Some("2026-11-21T23:08:04Z".len()), "{}", told.stderr);
     assert!(site.done("token list --unused-since 30d").contains("never"));
-    let id = site.json("token list")["items"][0]["id"].as_str().unwrap().to_owned();
+    let id = site.json("token list")["items"][1]["id"].as_str().unwrap().to_owned();
 
     let seen = site.json(&format!("token show {id}"))["version"].as_i64().unwrap();
     let shown = site.done(&format!("token show {id}"));

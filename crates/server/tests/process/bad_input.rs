@@ -283,3 +283,72 @@ fn strange_preconditions_and_idempotency_keys_are_refused() {
     }
     alive(&world);
 }
+
+/// Bodies that no endpoint of the OAuth door can mean anything by.
+fn strange_forms() -> Vec<Vec<u8>> {
+    let many = (0..65).map(|number| format!("p{number}=x")).collect::<Vec<_>>().join("&");
+    vec![
+        Vec::new(),
+        b"&&&=&=x".to_vec(),
+        b"%".to_vec(),
+        b"grant_type=%zz&token=%ff%fe".to_vec(),
+        b"grant_type=refresh_token&grant_type=refresh_token".to_vec(),
+        b"grant_type=refresh_token&refresh_token=\x00\xff".to_vec(),
+        b"grant_type=client_credentials&client_id=%00&client_secret=%00".to_vec(),
+        b"{\"grant_type\":\"client_credentials\"}".to_vec(),
+        many.into_bytes(),
+        [b"token=".to_vec(), b"x".repeat(300 * 1024)].concat(),
+    ]
+}
+
+#[test]
+fn strange_requests_to_the_oauth_door_are_refused_in_its_own_words() {
+    let world = World::new(UNTHROTTLED);
+    let door = crate::oauth::DOOR;
+    let basic = crate::oauth::basic("admin", "x");
+    for path in ["/token", "/token/introspect", "/revoke", "/auth/device"] {
+        for body in strange_forms() {
+            for credential in [format!("Bearer {}", world.admin.key), basic.clone()] {
+                let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+                let request = Request::new("POST", format!("{door}{path}"))
+                    .header("Content-Type", "application/x-www-form-urlencoded")
+                    .header("Authorization", credential)
+                    .body(body.clone());
+                let answer = world.admin.raw(&request);
+                let said = answer.text();
+                // Nonsense is a token too there: one that is not good, or that has ended.
+                let judged = path.ends_with("introspect") && said == r#"{"active":false}"#;
+                if judged || (path == "/revoke" && (answer.status, said.as_str()) == (200, "")) {
+                    assert!(shown.contains("token="), "{path} {shown}: {said}");
+                    continue;
+                }
+                assert!((400..500).contains(&answer.status), "{path} {shown}: {said}");
+                let code = &answer.json()["error"];
+                assert!(code.is_string() || answer.status == 413, "{path} {shown}: {said}");
+            }
+        }
+    }
+    let register = "/realms/main/clients-registrations/openid-connect";
+    let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+    for body in [b"".to_vec(), b"{".to_vec(), b"[]".to_vec(), b"{\"jwks\":7}".to_vec(), deep] {
+        let request = Request::new("POST", register).bearer("cflr_nonsense").raw_json(body);
+        let answer = world.admin.raw(&request);
+        assert_eq!((answer.status, answer.json()["error"].is_string()), (400, true));
+    }
+    for path in [
+        "/realms/%00/protocol/openid-connect/certs",
+        "/realms/NO%20NE/.well-known/openid-configuration",
+        "/oauth2/token",
+        "/realms/main/clients-registrations/openid-connect/%ff",
+    ] {
+        let answer = world.admin.raw(&Request::new("GET", path));
+        assert!((400..500).contains(&answer.status), "{path}: {}", answer.text());
+    }
+    for proof in ["x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."] {
+        let request = Request::new("POST", format!("{door}/token")).header("DPoP", proof);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        let answer = world.admin.raw(&request.body("grant_type=refresh_token&refresh_token=x"));
+        assert_eq!(answer.json()["error"], "invalid_dpop_proof", "{}", answer.text());
+    }
+    alive(&world);
+}

@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::harness::{Site, long};
+use crate::oauth::{DOOR, posted};
 use crate::wire::{Api, MAIN, Request, below_main};
 use crate::world::{Issued, World, authz, merged, pat_body, service, verify};
 
@@ -36,6 +37,12 @@ impl Needles {
             let start = form.as_bytes().first_chunk::<NEEDLE_LEN>().unwrap();
             self.known.insert(*start, secret.to_owned());
         }
+    }
+
+    /// Remembers an access token: of a JWT its signature, without which it is nothing.
+    fn add_access(&mut self, token: &str) {
+        let Some((_, signature)) = token.rsplit_once('.') else { return self.add(token) };
+        self.known.insert(*signature.as_bytes().first_chunk().unwrap(), signature.to_owned());
     }
 
     /// Where in `bytes` a secret stands, with which one it is.
@@ -91,8 +98,60 @@ fn issue_all(world: &World) -> Needles {
         let made = admin.post("/clients", &body).expect(201);
         needles.add(made["secret"].as_str().unwrap());
         draw(admin, round, &mut needles);
+        grant(admin, round, &token_of(&made), &mut needles);
     }
     needles
+}
+
+fn token_of(made: &Value) -> String {
+    made["secret"].as_str().unwrap().to_owned()
+}
+
+/// What the OAuth door makes: access tokens of both forms, registered clients, refreshes, and
+/// links between them; each is then presented where it does not belong.
+fn grant(admin: &Api, round: u32, key: &str, needles: &mut Needles) {
+    let token = |pairs: &[(&str, &str)]| admin.raw(&posted(&format!("{DOOR}/token"), pairs));
+    let name = format!("client-{round}");
+    let own = [("grant_type", "client_credentials"), ("client_id", &name), ("client_secret", key)];
+    let access = token(&own).expect(200)["access_token"].as_str().unwrap().to_owned();
+    needles.add_access(&access);
+    let body = json!({ "kind": "registration_token", "services": ["git"], "count": 1,
+        "stamp": { "access_token": "opaque" } });
+    let issued = Issued::of(&admin.post("/tokens", &body).expect(201));
+    needles.add(&issued.secret);
+    let register = "/realms/main/clients-registrations/openid-connect";
+    let register = Request::new("POST", register).bearer(&issued.secret);
+    let made = admin.raw(&register.json(&json!({ "client_name": "till" }))).expect(201);
+    let secret = made["client_secret"].as_str().unwrap();
+    needles.add(secret);
+    let refresh = [("grant_type", "refresh_token"), ("refresh_token", secret)];
+    let fresh = token(&refresh).expect(200);
+    needles.add(fresh["refresh_token"].as_str().unwrap());
+    let opaque = fresh["access_token"].as_str().unwrap();
+    needles.add_access(opaque);
+    if !round.is_multiple_of(20) {
+        return;
+    }
+    for secret in [key, &access, secret, opaque, &issued.secret] {
+        let wrong: [&[(&str, &str)]; 6] = [
+            &[("grant_type", secret)],
+            &[("grant_type", "client_credentials"), ("client_id", secret), ("scope", secret)],
+            &[("grant_type", "refresh_token"), ("refresh_token", secret), ("scope", secret)],
+            &[("grant_type", "password"), ("username", secret), ("password", secret)],
+            &[(secret, secret), (secret, secret)],
+            &[own[0], own[1], own[2], ("audience", secret)],
+        ];
+        for pairs in wrong {
+            token(pairs);
+        }
+        admin.raw(&posted(&format!("{DOOR}/token/introspect"), &[("token", secret)]));
+        admin.raw(&posted(&format!("{DOOR}/revoke?token={secret}"), &[("tokn", secret)]));
+        let metadata = format!("/realms/{secret}/.well-known/openid-configuration");
+        admin.raw(&Request::new("GET", metadata));
+        let proof = Request::new("GET", "/api/v1/self");
+        let proof = proof.header("Authorization", format!("DPoP {secret}"));
+        admin.raw(&proof.header("DPoP", secret.as_bytes()));
+    }
 }
 
 /// Registration tokens, what is drawn from them at once and after approval, each twice.

@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use counterfoil_authority::access::AccessFormat;
 use counterfoil_authority::enrolment::{
-    AccessFormat, Confirmation, Constraint, Counts, Device, DeviceFacts, Mode, OnDuplicate,
+    Confirmation, Constraint, Counts, Device, DeviceFacts, Mode, OnDuplicate,
 };
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::secret::TokenId;

@@ -27,6 +27,7 @@ fn exchange(world: &World, token: &Token, presented: &StoredSecret, at: i64) -> 
         realm: world.realm.clone(),
         id: token.id,
         presented: vec![presented.hash.clone()],
+        made_here: false,
         confirmation: Some(Confirmation::Jkt("thumb".into())),
         scopes: None,
         no_service: false,
@@ -170,4 +171,44 @@ pub(super) async fn a_refresh_that_leads_to_nothing_rotates_nothing(world: World
     assert_eq!(world.token(token.id).await.secrets.len(), 1);
     let own = Some(token.scopes.clone());
     rotated(&world, Refresh { scopes: own, ..exchange(&world, &token, &first, 40) }).await;
+}
+
+/// By its mark; a string without one ends nothing, and neither does one beside the wrong key.
+pub(super) async fn a_secret_whose_hash_is_gone_ends_the_family_if_it_was_made_here(world: World) {
+    let (token, first) = family(&world).await;
+    rotated(&world, exchange(&world, &token, &first, 10)).await;
+    let gone = world.secret();
+    let guess = || exchange(&world, &token, &gone, 20);
+    assert_eq!(said(&world, guess()).await, Refreshed::Unknown);
+    let other = Some(Confirmation::Jkt("other".into()));
+    let keyless = Refresh { made_here: true, confirmation: other, ..guess() };
+    assert_eq!(said(&world, keyless).await, Refreshed::WrongKey);
+    assert_eq!(world.token(token.id).await.revocation, None);
+    let made_here = Refresh { made_here: true, ..guess() };
+    assert_eq!(said(&world, made_here.clone()).await, Refreshed::Reused);
+    let ended = world.token(token.id).await.revocation.unwrap();
+    assert_eq!(ended.reason.as_deref(), Some("refresh reused"));
+    assert_eq!(world.count_events("token.refresh-reused").await, 1);
+    let reason = Some("refresh reused".to_owned());
+    let later = Refresh { at: World::at(21), ..made_here };
+    assert_eq!(said(&world, later).await, Refreshed::Refused { state: State::Revoked, reason });
+}
+
+/// And nothing else of its device; the former description is gone.
+pub(super) async fn an_edit_replaces_what_a_client_says_of_itself(world: World) {
+    let (token, _) = family(&world).await;
+    let mut described = world.token(token.id).await;
+    let device = described.device.as_mut().unwrap();
+    device.client = Some(r#"{"client_name":"till"}"#.to_owned());
+    let facts = device.facts.clone();
+    device.facts.hostname = Some("elsewhere".to_owned());
+    world.store.token_update(world.update(described)).await.unwrap();
+    let after = world.token(token.id).await;
+    let device = after.device.clone().unwrap();
+    assert_eq!(device.client.as_deref(), Some(r#"{"client_name":"till"}"#));
+    assert_eq!(device.facts, facts);
+    let mut plain = after;
+    plain.device.as_mut().unwrap().client = None;
+    world.store.token_update(world.update(plain)).await.unwrap();
+    assert_eq!(world.token(token.id).await.device.unwrap().client, None);
 }

@@ -229,6 +229,8 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
             retries_beyond_their_limit_are_refused,
             a_refresh_needs_the_key_that_is_pinned,
             a_refresh_that_leads_to_nothing_rotates_nothing,
+            an_edit_replaces_what_a_client_says_of_itself,
+            a_secret_whose_hash_is_gone_ends_the_family_if_it_was_made_here,
             what_is_not_active_is_not_refreshed,
         }
     )

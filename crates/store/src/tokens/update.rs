@@ -22,8 +22,14 @@ and    version = $2
 and    (kind <> 'registration_token' or cast($16 as {int}) is null
        or $16 >= used + reserved - returned)";
 
+/// What a client that registered says of itself stands beside its token.
+const DESCRIBE: &str = "
+update auth_token
+set    client = $2
+where  token = $1";
+
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[UPDATE];
+pub(super) const STATEMENTS: &[&str] = &[UPDATE, DESCRIBE];
 
 /// Replaces what may be edited.
 pub(super) async fn update(
@@ -69,6 +75,10 @@ pub(super) async fn update(
     if found.validity.expires_at() != token.validity.expires_at() {
         enrolment::forget_end(tx, &found).await?;
         enrolment::tell_end(tx, &Token { kind: found.kind, ..token.clone() }).await?;
+    }
+    let client = |token: &Token| token.device.as_ref().and_then(|device| device.client.clone());
+    if client(&found) != client(token) {
+        tx.push(DESCRIBE, &values![&token.id, client(token)]).await?;
     }
     rows::drop_services_and_labels(tx, &found).await?;
     // With the instant of issue that the side tables know, whatever the caller sent.

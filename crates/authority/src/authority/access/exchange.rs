@@ -5,15 +5,18 @@ use super::super::audience::Holder;
 use super::super::{Authority, Binding, Verdict, VerifyRequest};
 use crate::access::proof::{Proof, ProofFault};
 use crate::access::{AccessGrant, AccessSettings, Confirmation, MintedAccess};
-use crate::authority::Active;
+use crate::authority::{Active, RefreshRefusal, RefreshRequest};
+use crate::cache::Matched;
 use crate::caller::{Caller, RequestContext};
 use crate::clock::Timestamp;
-use crate::enrolment::Grant;
+use crate::enrolment::{self, Grant};
 use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScope, Scope};
+use crate::secret::{Shape, TokenId, mark};
+use crate::secret_hash::keyed_hash;
 use crate::service::Services;
 use crate::subject::{Owner, OwnerFacts};
 
@@ -27,10 +30,24 @@ pub struct ExchangeRequest {
     /// What the sender proves to hold: the access token is bound to its key. It is used only
     /// when everything else is good.
     pub proof: Option<Proof>,
+    /// The thumbprint of the certificate that the sender has proved to hold: the access token is
+    /// bound to it.
+    pub certificate: Option<String>,
     /// The user name that came with the token; the owner must be this one.
     pub username: Option<String>,
     /// The client that asks, if one did; the owner of the token otherwise.
     pub client_id: Option<String>,
+}
+
+/// A secret that an enrolled client authenticates with.
+#[derive(Debug, Clone)]
+pub struct Presented<'a> {
+    /// The client's id: that of its auth token.
+    pub client_id: &'a str,
+    /// The secret.
+    pub secret: &'a str,
+    /// The key that was proved with it.
+    pub proved: Option<enrolment::Confirmation>,
 }
 
 /// Why there is no access token.
@@ -38,7 +55,13 @@ pub struct ExchangeRequest {
 pub enum AccessRefusal {
     /// The presented token is not good for this; the presenter learns no more.
     #[error("the presented token is not good")]
-    Token,
+    Token {
+        /// Whether no right secret was presented: only such an answer is held back.
+        guessed: bool,
+    },
+    /// It is a public client's, which refreshes and nothing else.
+    #[error("a public client has no credentials of its own; use its refresh token")]
+    PublicClient,
     /// It has not all the scopes that are asked for.
     #[error("the token does not have every scope that is asked for")]
     Scope,
@@ -93,7 +116,10 @@ impl Authority {
             Verdict::Inactive { reason: crate::verdict::Reason::WrongService, .. } => {
                 return Err(AccessRefusal::Target);
             }
-            Verdict::Active(_) | Verdict::Inactive { .. } => return Err(AccessRefusal::Token),
+            Verdict::Active(_) => return Err(AccessRefusal::Token { guessed: false }),
+            Verdict::Inactive { token, .. } => {
+                return Err(AccessRefusal::Token { guessed: token.is_none() });
+            }
         };
         let audience = audience_of(&active, &request.audience)?;
         let audience = self.living_audience(realm, &active, audience, &origin).await?;
@@ -109,7 +135,7 @@ impl Authority {
             client_id: request.client_id.as_deref().unwrap_or(&subject),
             scopes: &scopes,
             audience: &audience,
-            confirmation: self.bound_to(request.proof).await?,
+            confirmation: self.bound_to(request.proof, request.certificate).await?,
             parent: active.token(),
             parent_expires_at: active.expires_at(),
             has_permissions: active.permissions().is_some(),
@@ -126,7 +152,8 @@ impl Authority {
         audience: Vec<ServiceLabel>,
         origin: &Origin,
     ) -> Result<Vec<ServiceLabel>, AccessRefusal> {
-        let entry = self.entry(active.token()).await?.ok_or(AccessRefusal::Token)?;
+        let gone = AccessRefusal::Token { guessed: false };
+        let entry = self.entry(active.token()).await?.ok_or(gone)?;
         let context = RequestContext {
             door: origin.door,
             source: origin.source,
@@ -139,11 +166,15 @@ impl Authority {
         }
     }
 
-    /// The key of a proof that is used herewith.
-    async fn bound_to(&self, proof: Option<Proof>) -> Result<Confirmation, AccessRefusal> {
-        let Some(proof) = proof else { return Ok(Confirmation::default()) };
+    /// The key of a proof that is used herewith, and of a certificate.
+    async fn bound_to(
+        &self,
+        proof: Option<Proof>,
+        x5t_s256: Option<String>,
+    ) -> Result<Confirmation, AccessRefusal> {
+        let Some(proof) = proof else { return Ok(Confirmation { jkt: None, x5t_s256 }) };
         self.use_proof(&proof).await??;
-        Ok(Confirmation::of_key(proof.jkt))
+        Ok(Confirmation { jkt: Some(proof.jkt), x5t_s256 })
     }
 
     /// An access token of an enrolled device, with all its scopes or a part of them.
@@ -163,38 +194,98 @@ impl Authority {
         Ok(self.grant_access(&narrowed, now).await?)
     }
 
-    /// The grant of an enrolled client that presents its secret without exchanging it (RFC 7591);
-    /// `None` if the secret is not good, or is another client's.
+    /// The grant of a registered client that authenticates with its secret at the token endpoint
+    /// (RFC 6749 section 4.4). A public client has nothing but its refresh secret, which is good
+    /// for an exchange and never without one.
+    pub async fn client_grant(
+        &self,
+        realm: &RealmName,
+        presented: Presented<'_>,
+        context: RequestContext,
+    ) -> Result<Grant, AccessRefusal> {
+        let grant = self.grant_presented(realm, presented, context).await?;
+        if !grant.is_confidential() {
+            return Err(AccessRefusal::PublicClient);
+        }
+        Ok(grant)
+    }
+
+    /// The grant of an enrolled client that presents its secret without exchanging it. Only the current secret is good for this:
+    /// who holds a former one has missed a rotation, or stole it, and one whose time is over ends
+    /// the family as it does at a refresh.
     pub async fn grant_presented(
         &self,
         realm: &RealmName,
-        client_id: &str,
-        presented: &str,
+        presented: Presented<'_>,
         context: RequestContext,
-    ) -> Result<Option<Grant>, Refusal> {
+    ) -> Result<Grant, AccessRefusal> {
+        let Presented { client_id, secret, proved } = presented;
+        let shape = self.shape(secret);
+        let Shape::Prefixed { kind: Kind::AuthToken, id } = shape else {
+            self.reject(context.source);
+            return Err(AccessRefusal::Token { guessed: true });
+        };
+        if self.is_former(realm, id, secret).await? {
+            let request = RefreshRequest {
+                realm,
+                presented: secret,
+                confirmation: proved,
+                scopes: None,
+                context,
+            };
+            return match self.refresh(request).await {
+                Err(RefreshRefusal::Other(refusal)) => Err(refusal.into()),
+                Ok(_) | Err(_) => Err(AccessRefusal::Token { guessed: false }),
+            };
+        }
         let origin = Origin::anonymous(context);
         let question = VerifyRequest {
             realm,
-            presented,
+            presented: secret,
             username: None,
             binding: Binding::Unbound,
             scopes: &[],
             resource: None,
             action: None,
             client_ip: origin.source,
-            consume: true,
+            consume: false,
             throttled: true,
             origin: &origin,
         };
-        match self.verify(question).await? {
-            Verdict::Active(active)
-                if active.kind() == Kind::AuthToken && active.token().as_str() == client_id =>
-            {
-                let token = self.store.token_find(realm, active.token()).await?;
-                Ok(token.as_ref().and_then(Grant::of))
+        let active = match self.verify(question).await? {
+            Verdict::Active(active) => active,
+            Verdict::Inactive { token, .. } => {
+                return Err(AccessRefusal::Token { guessed: token.is_none() });
             }
-            _ => Ok(None),
+        };
+        let refused = AccessRefusal::Token { guessed: false };
+        let current = active.kind() == Kind::AuthToken && !active.former_secret();
+        if !current || active.token().as_str() != client_id {
+            return Err(refused);
         }
+        let found = self.store.token_find(realm, active.token()).await.map_err(Refusal::from)?;
+        let grant = found.as_ref().and_then(Grant::of).ok_or(refused)?;
+        self.ledger.accepted(active.token(), self.now(), origin.source);
+        Ok(grant)
+    }
+
+    /// Whether a string was a secret of an auth token, and its time is over.
+    async fn is_former(
+        &self,
+        realm: &RealmName,
+        id: TokenId,
+        presented: &str,
+    ) -> Result<bool, Refusal> {
+        let Some(entry) = self.entry(id).await? else { return Ok(false) };
+        if entry.owner.realm != *realm {
+            return Ok(false);
+        }
+        let keys = self.keys();
+        let mac_under = |id| keys.pepper_by_id(id).map(|key| keyed_hash(key, presented));
+        Ok(match entry.matches(self.now(), &mac_under) {
+            Some((matched, ..)) => matched == Matched::Retired,
+            None => mark::is_ours(keys.peppers(), presented),
+        })
     }
 
     /// An access token for the API, for a client that has presented its key. It carries the
@@ -204,11 +295,13 @@ impl Authority {
         caller: &Caller,
         request: ExchangeRequest,
     ) -> Result<MintedAccess, AccessRefusal> {
-        let Owner::Client(name) = &caller.subject else { return Err(AccessRefusal::Token) };
+        let Owner::Client(name) = &caller.subject else {
+            return Err(AccessRefusal::Token { guessed: false });
+        };
         // Only a key carries all that its client may: whatever else speaks for the client was
         // made from a key, and what is made here must end with that key.
         if caller.token_scopes.is_some() || caller.origin.actor_token != Some(caller.token) {
-            return Err(AccessRefusal::Token);
+            return Err(AccessRefusal::Token { guessed: false });
         }
         let api = std::slice::from_ref(&self.api_service);
         if !request.audience.iter().all(|label| api.contains(label)) {
@@ -232,7 +325,7 @@ impl Authority {
             client_id: name.as_str(),
             scopes: &scopes,
             audience: api,
-            confirmation: self.bound_to(request.proof).await?,
+            confirmation: self.bound_to(request.proof, request.certificate).await?,
             parent: caller.token,
             parent_expires_at: caller.token_expires_at,
             has_permissions: false,

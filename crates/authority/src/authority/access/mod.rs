@@ -1,11 +1,14 @@
 //! Making access tokens, and ending them before their time.
 
+mod certificate;
+mod describe;
 mod exchange;
+mod nonce;
 mod revoke;
 
 use std::sync::Arc;
 
-pub use exchange::{AccessRefusal, ExchangeRequest};
+pub use exchange::{AccessRefusal, ExchangeRequest, Presented};
 
 use super::Authority;
 use crate::access::proof::{self, Proof, ProofFault, ProofFor};
@@ -138,7 +141,18 @@ impl Authority {
     /// [`Self::use_proof`], after the credential beside it has been proved: whoever has none
     /// leaves nothing behind in the store.
     pub fn check_proof(&self, proof: &str, wanted: ProofFor<'_>) -> Result<Proof, ProofFault> {
-        proof::check(proof, wanted, self.now())
+        let now = self.now();
+        let proof = proof::check(proof, wanted, now)?;
+        let known = |nonce: &String| nonce::is_ours(self.keys().peppers(), nonce, now);
+        if wanted.nonce && !proof.nonce.as_ref().is_some_and(known) {
+            return Err(ProofFault::Nonce);
+        }
+        Ok(proof)
+    }
+
+    /// What DPoP proofs have to hold now, where a nonce is asked for (RFC 9449 section 8).
+    pub fn dpop_nonce(&self) -> String {
+        nonce::of(self.keys().pepper(), self.now())
     }
 
     /// Notes that a proof was used, unless it was used before.

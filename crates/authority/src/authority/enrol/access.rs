@@ -1,10 +1,10 @@
 //! Access tokens of auth tokens: what a grant says of them, in one place for every door.
 
 use super::Authority;
-use crate::access::{self, AccessGrant, AccessSettings, DEVICE_PREFIX, MintedAccess};
+use crate::access::{AccessGrant, AccessSettings, DEVICE_PREFIX, MintedAccess};
 use crate::authority::audience::Holder;
 use crate::clock::Timestamp;
-use crate::enrolment::{AccessFormat, Confirmation, Grant};
+use crate::enrolment::{Confirmation, Grant};
 use crate::refusal::Refusal;
 use crate::service::Services;
 
@@ -45,20 +45,9 @@ impl Authority {
             Services::Named(labels) => labels.as_slice(),
             Services::All => &[],
         };
-        let form = match grant.access {
-            AccessFormat::Jwt => access::AccessFormat::Jwt,
-            AccessFormat::Opaque => access::AccessFormat::Opaque,
-        };
         let settings =
-            AccessSettings { access_token_format: Some(form), ..AccessSettings::default() };
-        let confirmation = match &grant.confirmation {
-            Some(Confirmation::Jkt(key)) => access::Confirmation::of_key(key.clone()),
-            Some(Confirmation::X5tS256(certificate)) => access::Confirmation {
-                x5t_s256: Some(certificate.clone()),
-                ..access::Confirmation::default()
-            },
-            None => access::Confirmation::default(),
-        };
+            AccessSettings { access_token_format: Some(grant.access), ..AccessSettings::default() };
+        let confirmation = grant.confirmation.as_ref().map(Confirmation::of_access);
         // A grant that is about to be idle too long still gets its whole access token: the
         // refresh that follows finds it.
         let wanted = AccessGrant {
@@ -67,7 +56,7 @@ impl Authority {
             client_id: grant.auth_token.as_str(),
             scopes: &grant.scopes,
             audience,
-            confirmation,
+            confirmation: confirmation.unwrap_or_default(),
             parent: grant.auth_token,
             parent_expires_at: grant.expires_at,
             has_permissions: grant.has_permissions,

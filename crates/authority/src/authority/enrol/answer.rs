@@ -35,7 +35,7 @@ impl Drawn {
             services: token.services.clone(),
             confirmation: None,
             has_permissions: token.permissions.is_some(),
-            access: crate::enrolment::AccessFormat::default(),
+            access: crate::access::AccessFormat::default(),
             expires_at: token.validity.expires_at(),
             idle_ends_at: None,
             unit: token.unit.clone(),

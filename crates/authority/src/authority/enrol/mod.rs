@@ -32,6 +32,7 @@ use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
 use crate::store::{
     Draw, DrawRules, Enrol, EnrolReplay, Enrolled, Idempotency, Rehash, Rotated, TokenRotate,
+    Unavailable,
 };
 use crate::subject::{OwnerFacts, UserStatus};
 use crate::token::{State, Token, Told};
@@ -179,7 +180,13 @@ impl Authority {
         let ours = |entry: &Arc<Entry>| {
             entry.kind == Kind::RegistrationToken && entry.owner.realm == *request.realm
         };
-        if let (Some(entry), Some((matched, pepper, old))) = (found.filter(ours), matched) {
+        let found = found.filter(ours);
+        if let (Some(entry), None) = (&found, &matched) {
+            // It may be the right secret, under a pepper that only other nodes have yet.
+            let lost = keys.require_peppers(entry.peppers());
+            lost.map_err(|lost| Refusal::from(Unavailable::from(lost)))?;
+        }
+        if let (Some(entry), Some((matched, pepper, old))) = (found, matched) {
             match matched {
                 Matched::Good | Matched::Former => {
                     let current = keys.pepper();

@@ -15,6 +15,7 @@ use crate::policy::{AG_LENGTH, EffectivePolicy, SecretForm};
 use crate::refusal::Refusal;
 use crate::secret::{
     ClearSecret, Shape, TokenId, generate_ag, generate_grouped, generate_plain, generate_prefixed,
+    mark,
 };
 use crate::secret_hash::{SecretHash, keyed_hash, slow_salt};
 use crate::service::Services;
@@ -130,7 +131,10 @@ impl Authority {
     ) -> Result<Drafted, Refusal> {
         let keys = self.keys();
         let pepper = keys.pepper();
-        let clear = generate_prefixed(&self.settings.prefix, kind, id, self.entropy())?;
+        let clear = match kind {
+            Kind::AuthToken => mark::generate(pepper, &self.settings.prefix, id, self.entropy())?,
+            _ => generate_prefixed(&self.settings.prefix, kind, id, self.entropy())?,
+        };
         let mac = keyed_hash(pepper, clear.reveal());
         let hash = SecretHash::Keyed { pepper: pepper.id(), mac };
         Ok(Drafted(clear, self.stored(hash, false, now)?))

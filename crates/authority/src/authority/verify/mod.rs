@@ -380,12 +380,14 @@ impl Authority {
         if let Some(username) = request.username {
             event = event.with_subject(self.named_in_events(request.realm, username));
         }
-        // Only a service that exists: a path of forward-auth can hold anything that somebody
-        // pasted there, a secret too.
-        if let Binding::Service(label) = request.binding
-            && self.cache.knows_service(request.realm, label.as_str())
-        {
-            event = event.with_service(label.as_str());
+        // Only a service that exists, or a mistyped one: a path of forward-auth can hold anything
+        // that somebody pasted there, a secret too.
+        if let Binding::Service(label) = request.binding {
+            if self.cache.knows_service(request.realm, label.as_str()) {
+                event = event.with_service(label.as_str());
+            } else if self.cache.nearly_knows_service(request.realm, label.as_str()) {
+                event = event.with_detail(serde_json::json!({ "no_such_service": label.as_str() }));
+            }
         }
         self.ledger.refused(event);
         Ok(Verdict::Inactive { reason, token })

@@ -133,7 +133,7 @@ impl From<Refusal> for Fault {
 impl From<AuthRefusal> for Fault {
     fn from(refusal: AuthRefusal) -> Self {
         match refusal {
-            AuthRefusal::Denied => Self::nobody(),
+            AuthRefusal::Denied { .. } => Self::nobody(),
             AuthRefusal::Unavailable(refusal) => refusal.into(),
         }
     }

@@ -15,7 +15,7 @@ use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::token::Token;
 use counterfoil_authority::verdict::Door;
 
-use super::error::{OauthError, invalid_client};
+use super::error::{ErrorCode, OauthError, invalid_client};
 use super::form::{self, Credentials, Form, ProofOfDraw};
 use super::token::{pinned, waiting};
 use crate::http::caller::{Bearer, bearer};
@@ -42,7 +42,7 @@ pub(super) async fn authorize(
     };
     let fact = |name: &str| form.find(name).map(ToOwned::to_owned);
     let subject = fact("subject").or(named).or_else(|| fact("client_id"));
-    let proof = ProofOfDraw::of(state, parts)?;
+    let proof = ProofOfDraw::of(state, arrival, parts)?;
     let request = EnrolRequest {
         realm,
         presented: secret.reveal(),
@@ -66,8 +66,8 @@ pub(super) async fn authorize(
         Ok(answered) => Ok(json_bytes(StatusCode::OK, answered.into_body())),
         Err(refusal) => {
             let error = proof.refused(refusal);
-            form::delay(state, arrival).await;
-            Err(error)
+            // The registration token is the client's secret here (RFC 8628 section 3.2).
+            Err(if error.guessed { error.coded(ErrorCode::InvalidClient) } else { error })
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The table is [`ErrorCode::parts`]; which refusal of the authority is which error stands in
 //! the exhaustive matches below. `error_description` is for the developer of the client.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::access::proof::ProofFault;
 use counterfoil_authority::authority::{AccessRefusal, AuthRefusal, EnrolRefusal, RefreshRefusal};
@@ -17,6 +17,8 @@ use crate::http::problem::{Problem, Sort};
 pub enum ErrorCode {
     /// RFC 6749: the request lacks something, or says it twice.
     InvalidRequest,
+    /// RFC 6749 section 3.2 and appendix B: the body is no form.
+    NoForm,
     /// RFC 6749: nobody is authenticated.
     InvalidClient,
     /// RFC 6749: the presented secret is not good.
@@ -31,6 +33,8 @@ pub enum ErrorCode {
     InvalidTarget,
     /// RFC 9449: no proof, or not this one.
     InvalidDpopProof,
+    /// RFC 9449 section 8: say it again with this nonce.
+    UseDpopNonce,
     /// RFC 8628: nobody has decided yet.
     AuthorizationPending,
     /// RFC 8628: ask less often.
@@ -54,6 +58,7 @@ impl ErrorCode {
     pub const fn parts(self) -> (&'static str, StatusCode) {
         match self {
             Self::InvalidRequest => ("invalid_request", StatusCode::BAD_REQUEST),
+            Self::NoForm => ("invalid_request", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::InvalidClient => ("invalid_client", StatusCode::UNAUTHORIZED),
             Self::InvalidGrant => ("invalid_grant", StatusCode::BAD_REQUEST),
             Self::UnauthorizedClient => ("unauthorized_client", StatusCode::BAD_REQUEST),
@@ -61,6 +66,7 @@ impl ErrorCode {
             Self::InvalidScope => ("invalid_scope", StatusCode::BAD_REQUEST),
             Self::InvalidTarget => ("invalid_target", StatusCode::BAD_REQUEST),
             Self::InvalidDpopProof => ("invalid_dpop_proof", StatusCode::BAD_REQUEST),
+            Self::UseDpopNonce => ("use_dpop_nonce", StatusCode::BAD_REQUEST),
             Self::AuthorizationPending => ("authorization_pending", StatusCode::BAD_REQUEST),
             Self::SlowDown => ("slow_down", StatusCode::BAD_REQUEST),
             Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),
@@ -75,13 +81,24 @@ impl ErrorCode {
     }
 }
 
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// For who comes with a token that is bound to a key; the algorithms are those of
+/// [`counterfoil_authority::access::proof::PROOF_ALGS`].
+const DPOP_CHALLENGE: &str = r#"DPoP error="invalid_token", algs="EdDSA ES256 RS256""#;
+
 /// A refusal of this door.
 #[derive(Debug, Clone)]
 pub struct OauthError {
     /// What went wrong.
     pub code: ErrorCode,
+    /// Whether no right secret was presented: such an answer is held back from whoever guesses
+    /// often, and no other.
+    pub guessed: bool,
     description: String,
     more: Map<String, Value>,
+    /// What the next proof has to hold.
+    nonce: Option<String>,
     /// Already written elsewhere: a realm that does not exist, a body that is too large.
     problem: Option<Box<Problem>>,
 }
@@ -89,7 +106,30 @@ pub struct OauthError {
 impl OauthError {
     /// An error with a text for the developer of the client.
     pub fn new(code: ErrorCode, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), more: Map::new(), problem: None }
+        let description = description.into();
+        Self { code, guessed: false, description, more: Map::new(), nonce: None, problem: None }
+    }
+
+    /// The same, as an answer to a guess or to none.
+    #[must_use]
+    pub fn guess(self, guessed: bool) -> Self {
+        Self { guessed, ..self }
+    }
+
+    /// The same, with the nonce that the next proof has to hold.
+    #[must_use]
+    pub fn with_nonce(self, nonce: String) -> Self {
+        Self { nonce: Some(nonce), ..self }
+    }
+
+    /// The same wish in the words of a door for access tokens (RFC 9449 section 9).
+    pub fn nonce_wanted(&self, problem: Problem) -> Problem {
+        let challenge = HeaderValue::from_static(r#"DPoP error="use_dpop_nonce""#);
+        let problem = problem.with_header(header::WWW_AUTHENTICATE, challenge);
+        match self.nonce.as_deref().map(HeaderValue::from_str) {
+            Some(Ok(nonce)) => problem.with_header(DPOP_NONCE, nonce),
+            _ => problem,
+        }
     }
 
     /// The same in another word.
@@ -124,6 +164,13 @@ impl IntoResponse for OauthError {
                 _ => r#"Bearer realm="counterfoil", error="invalid_token""#,
             };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            if self.code == ErrorCode::InvalidToken {
+                // RFC 9449 section 7.1.
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(DPOP_CHALLENGE));
+            }
+        }
+        if let Some(Ok(nonce)) = self.nonce.as_deref().map(HeaderValue::from_str) {
+            headers.insert(DPOP_NONCE, nonce);
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -172,7 +219,7 @@ impl From<Refusal> for OauthError {
 impl From<AuthRefusal> for OauthError {
     fn from(refusal: AuthRefusal) -> Self {
         match refusal {
-            AuthRefusal::Denied => invalid_client(),
+            AuthRefusal::Denied { guessed } => invalid_client().guess(guessed),
             AuthRefusal::Unavailable(refusal) => refusal.into(),
         }
     }
@@ -182,7 +229,10 @@ impl From<AccessRefusal> for OauthError {
     fn from(refusal: AccessRefusal) -> Self {
         let text = refusal.to_string();
         match refusal {
-            AccessRefusal::Token => Self::new(ErrorCode::InvalidGrant, text),
+            AccessRefusal::Token { guessed } => {
+                Self::new(ErrorCode::InvalidGrant, text).guess(guessed)
+            }
+            AccessRefusal::PublicClient => Self::new(ErrorCode::UnauthorizedClient, text),
             AccessRefusal::Scope => Self::new(ErrorCode::InvalidScope, text),
             AccessRefusal::Target => Self::new(ErrorCode::InvalidTarget, text),
             AccessRefusal::Proof(fault) => fault.into(),
@@ -195,8 +245,8 @@ impl From<RefreshRefusal> for OauthError {
     fn from(refusal: RefreshRefusal) -> Self {
         let text = refusal.to_string();
         match refusal {
-            RefreshRefusal::Denied
-            | RefreshRefusal::State(_)
+            RefreshRefusal::Denied => Self::new(ErrorCode::InvalidGrant, text).guess(true),
+            RefreshRefusal::State(_)
             | RefreshRefusal::OwnerInactive
             | RefreshRefusal::Idle
             | RefreshRefusal::Reused
@@ -220,8 +270,8 @@ impl From<EnrolRefusal> for OauthError {
     fn from(refusal: EnrolRefusal) -> Self {
         let text = refusal.to_string();
         match refusal {
-            EnrolRefusal::Denied
-            | EnrolRefusal::State(_)
+            EnrolRefusal::Denied => Self::new(ErrorCode::InvalidGrant, text).guess(true),
+            EnrolRefusal::State(_)
             | EnrolRefusal::OwnerInactive
             | EnrolRefusal::WrongDoor
             | EnrolRefusal::Constraint(_) => Self::new(ErrorCode::InvalidGrant, text),
@@ -234,7 +284,11 @@ impl From<EnrolRefusal> for OauthError {
 
 impl From<ProofFault> for OauthError {
     fn from(fault: ProofFault) -> Self {
-        Self::new(ErrorCode::InvalidDpopProof, fault.to_string())
+        let code = match fault {
+            ProofFault::Nonce => ErrorCode::UseDpopNonce,
+            _ => ErrorCode::InvalidDpopProof,
+        };
+        Self::new(code, fault.to_string())
     }
 }
 

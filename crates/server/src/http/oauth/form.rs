@@ -2,10 +2,12 @@
 
 use std::sync::OnceLock;
 
+use axum::body::HttpBody;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use counterfoil_authority::access::Confirmation;
 use counterfoil_authority::access::proof::{Proof, ProofFault, ProofFor};
 use counterfoil_authority::authority::EnrolRefusal;
@@ -19,14 +21,19 @@ use counterfoil_authority::verdict::Door;
 use zeroize::Zeroizing;
 
 use super::error::{ErrorCode, OauthError, invalid_client, invalid_request};
+use crate::http::body::{any_bytes_of, media_type};
 use crate::http::caller::{Bearer, bearer, with_proof};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
+use crate::tls::Thumbprint;
 
 /// Parameters of a form at most.
 const PARAMETERS_MAX: usize = 64;
 /// Scopes asked for at most.
 const SCOPES_MAX: usize = 64;
+
+/// The one type of body that the endpoints for forms take.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 
@@ -46,16 +53,15 @@ impl Form {
             if again && name != "audience" && name != "resource" {
                 return Err(invalid_request("a parameter is given twice"));
             }
-            if !value.is_empty() {
-                pairs.push((name.into_owned(), Zeroizing::new(value.into_owned())));
-            }
+            pairs.push((name.into_owned(), Zeroizing::new(value.into_owned())));
         }
         Ok(Self(pairs))
     }
 
     /// A parameter, if it is there.
     pub(super) fn find(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        let found = self.0.iter().find(|(known, value)| known == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
     }
 
     /// A parameter that must be there.
@@ -77,9 +83,26 @@ impl Form {
     /// The services that are asked for.
     pub(super) fn audience(&self) -> Result<Vec<ServiceLabel>, OauthError> {
         let bad = |_| OauthError::new(ErrorCode::InvalidTarget, "an audience is a service's label");
-        let named = self.0.iter().filter(|(name, _)| name == "audience" || name == "resource");
+        let named = self.0.iter().filter(|(name, value)| {
+            !value.is_empty() && (name == "audience" || name == "resource")
+        });
         named.map(|(_, value)| ServiceLabel::parse(value).map_err(bad)).collect()
     }
+}
+
+/// Reads the form of a request, which must say that it is one (RFC 6749 appendix B): a browser
+/// can be made to send other types without asking the server first.
+pub(in crate::http) async fn bytes_of(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: impl HttpBody<Data = Bytes>,
+) -> Result<Bytes, OauthError> {
+    let bytes = any_bytes_of(state, body).await?;
+    let is_form = media_type(headers).is_some_and(|name| name.eq_ignore_ascii_case(FORM));
+    if is_form || bytes.is_empty() {
+        return Ok(bytes);
+    }
+    Err(OauthError::new(ErrorCode::NoForm, format!("send Content-Type: {FORM}")))
 }
 
 /// A client's name and key, as they were sent.
@@ -149,7 +172,8 @@ pub(super) async fn client(
     let Credentials { id, secret: Some(secret) } = credentials else {
         return Err(invalid_client());
     };
-    let caller = recognised(state, arrival, Some(id), secret, &Confirmation::default()).await?;
+    let proved = confirmed(arrival, None);
+    let caller = recognised(state, arrival, Some(id), secret, &proved).await?;
     if caller.realm == *realm { Ok(caller) } else { Err(invalid_client()) }
 }
 
@@ -188,14 +212,8 @@ pub(super) async fn caller(
         },
     };
     let (name, secret) = presented;
-    let confirmation = confirmed(proof.as_ref());
-    let caller = match recognised(state, arrival, name.as_deref(), &secret, &confirmation).await {
-        Err(error) if error.code == ErrorCode::InvalidClient => {
-            delay(state, arrival).await;
-            return Err(error);
-        }
-        other => other?,
-    };
+    let confirmation = confirmed(arrival, proof.as_ref());
+    let caller = recognised(state, arrival, name.as_deref(), &secret, &confirmation).await?;
     used(state, proof.as_ref()).await?;
     Ok(caller)
 }
@@ -217,7 +235,7 @@ async fn recognised(
     };
     if !fits {
         state.authority.reject(arrival.source);
-        return Err(invalid_client());
+        return Err(invalid_client().guess(true));
     }
     let context = arrival.context(Door::Oauth);
     let caller = state.authority.authenticate_sender(secret.reveal(), context, proved).await?;
@@ -226,7 +244,7 @@ async fn recognised(
 }
 
 /// Holds a refusal back from whoever fails often.
-pub(super) async fn delay(state: &AppState, arrival: &Arrival) {
+pub(in crate::http) async fn delay(state: &AppState, arrival: &Arrival) {
     let delay = state.authority.refusal_delay(arrival.source, None, None);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -247,8 +265,13 @@ pub(in crate::http) fn proof_in(
         OauthError::new(ErrorCode::InvalidDpopProof, "a request has one DPoP proof at most")
     })?;
     let url = format!("{}{}", state.settings.public_url, parts.uri.path());
-    let wanted = ProofFor { method: parts.method.as_str(), url: &url, access_token };
-    Ok(Some(state.authority.check_proof(text, wanted)?))
+    let nonce = state.settings.dpop_nonce;
+    let wanted = ProofFor { method: parts.method.as_str(), url: &url, access_token, nonce };
+    let checked = state.authority.check_proof(text, wanted);
+    Ok(Some(checked.map_err(|fault| match fault {
+        ProofFault::Nonce => OauthError::from(fault).with_nonce(state.authority.dpop_nonce()),
+        other => other.into(),
+    })?))
 }
 
 /// Uses a proof, after the credential beside it was proved.
@@ -262,14 +285,18 @@ pub(in crate::http) async fn used(
     Ok(())
 }
 
-/// The key of a proof.
-pub(in crate::http) fn confirmed(proof: Option<&Proof>) -> Confirmation {
-    proof.map(|proof| Confirmation::of_key(proof.jkt.clone())).unwrap_or_default()
+/// What the sender has proved to hold: the key of a proof, and the key of a certificate.
+pub(in crate::http) fn confirmed(arrival: &Arrival, proof: Option<&Proof>) -> Confirmation {
+    Confirmation {
+        jkt: proof.map(|proof| proof.jkt.clone()),
+        x5t_s256: arrival.certificate.map(Thumbprint::text),
+    }
 }
 
 /// The proof beside a registration token: used once, when the draw is about to be counted.
 pub(in crate::http) struct ProofOfDraw<'a> {
     state: &'a AppState,
+    arrival: &'a Arrival,
     proof: Option<Proof>,
     /// What came of it.
     fault: OnceLock<Option<ProofFault>>,
@@ -277,18 +304,26 @@ pub(in crate::http) struct ProofOfDraw<'a> {
 
 impl<'a> ProofOfDraw<'a> {
     /// The proof of a request.
-    pub(super) fn of(state: &'a AppState, parts: &Parts) -> Result<Self, OauthError> {
-        Ok(Self::with(state, proof_in(state, parts, None)?))
+    pub(super) fn of(
+        state: &'a AppState,
+        arrival: &'a Arrival,
+        parts: &Parts,
+    ) -> Result<Self, OauthError> {
+        Ok(Self::with(state, arrival, proof_in(state, parts, None)?))
     }
 
     /// A proof whose signature has been looked at.
-    pub(in crate::http) fn with(state: &'a AppState, proof: Option<Proof>) -> Self {
-        Self { state, proof, fault: OnceLock::new() }
+    pub(in crate::http) fn with(
+        state: &'a AppState,
+        arrival: &'a Arrival,
+        proof: Option<Proof>,
+    ) -> Self {
+        Self { state, arrival, proof, fault: OnceLock::new() }
     }
 
-    /// The key that it is about.
-    pub(super) fn confirmation(&self) -> Confirmation {
-        confirmed(self.proof.as_ref())
+    /// The key that it is about, or that of the sender's certificate.
+    pub(in crate::http) fn confirmation(&self) -> Confirmation {
+        confirmed(self.arrival, self.proof.as_ref())
     }
 
     /// Uses it, at the first of several attempts.

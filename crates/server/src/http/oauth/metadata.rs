@@ -5,6 +5,7 @@ use axum::Json;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::access::proof::PROOF_ALGS;
+use counterfoil_authority::enrolment::SELF_SIGNED_TLS;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::scope::{API_SCOPES, ApiScope};
 use serde_json::{Value, json};
@@ -25,6 +26,12 @@ pub(super) fn document(state: &AppState, realm: &RealmName) -> Value {
     if state.settings.password_grant {
         grants.push("password");
     }
+    let certificates =
+        state.settings.client_certificates || !state.settings.client_certificate_headers.is_empty();
+    let mut methods = vec!["client_secret_basic", "client_secret_post", "none"];
+    if certificates {
+        methods.push(SELF_SIGNED_TLS);
+    }
     let authenticated = json!(["client_secret_basic", "client_secret_post"]);
     json!({
         "issuer": issuer,
@@ -39,8 +46,8 @@ pub(super) fn document(state: &AppState, realm: &RealmName) -> Value {
         "response_types_supported": [],
         "subject_types_supported": ["public"],
         "scopes_supported": API_SCOPES.map(ApiScope::name),
-        "token_endpoint_auth_methods_supported":
-            ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": methods,
+        "tls_client_certificate_bound_access_tokens": certificates,
         "introspection_endpoint_auth_methods_supported": authenticated,
         "revocation_endpoint_auth_methods_supported":
             ["client_secret_basic", "client_secret_post", "none"],

@@ -2,7 +2,7 @@
 //! `/auth/realms/...`, short forms for the realm `main`, and metadata.
 //!
 //! Every endpoint is a function of the request's head and body that knows nothing of routes; what
-//! stands here are the routes, and that every refusal is written as RFC 6749 has it.
+//! stands here is the one table of routes, and that every refusal is written as RFC 6749 has it.
 
 mod device;
 pub mod error;
@@ -11,246 +11,245 @@ pub mod introspect;
 mod metadata;
 pub mod paths;
 mod register;
-mod token;
+mod revoke;
+pub(super) mod token;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
 use counterfoil_authority::names::RealmName;
-use counterfoil_authority::secret::ClearSecret;
-use counterfoil_authority::store::Revoked;
-use counterfoil_authority::verdict::Door;
-use serde_json::{Value, json};
 
-use super::body::form_bytes_of;
+use super::body::any_bytes_of;
 use super::caller::Arrived;
 use super::envelope::Arrival;
 use super::state::AppState;
 use error::OauthError;
 use form::Form;
 
-/// The realm of a path that names one; of the others, `main`.
-type Realm = Option<Path<String>>;
-/// Realm and client of a registration.
-type RealmAndClient = Path<(String, String)>;
+/// What an endpoint does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Token,
+    Introspection,
+    Revocation,
+    DeviceAuthorization,
+    Certificates,
+    Revocations,
+    Metadata,
+    Registration,
+    ClientShow,
+    ClientReplace,
+    ClientRemove,
+}
+
+/// Where an endpoint is.
+struct Place {
+    method: MethodFilter,
+    /// Below each of [`BASES`].
+    path: &'static str,
+    endpoint: Endpoint,
+    /// For the realm `main`, or of a form of its own that the standards ask for.
+    also: &'static [&'static str],
+}
+
+/// Below what every endpoint is found: the canonical way, and the one of older Keycloaks.
+const BASES: [&str; 2] = ["/realms/{realm}", "/auth/realms/{realm}"];
+
+const CLIENTS: &str = "/clients-registrations/openid-connect";
+const CLIENT: &str = "/clients-registrations/openid-connect/{client_id}";
+
+const fn place(
+    method: MethodFilter,
+    path: &'static str,
+    endpoint: Endpoint,
+    also: &'static [&'static str],
+) -> Place {
+    Place { method, path, endpoint, also }
+}
+
+/// Every endpoint of the door.
+const PLACES: [Place; 11] = [
+    place(
+        MethodFilter::POST,
+        "/protocol/openid-connect/token",
+        Endpoint::Token,
+        &["/oauth2/token"],
+    ),
+    place(
+        MethodFilter::POST,
+        "/protocol/openid-connect/token/introspect",
+        Endpoint::Introspection,
+        &["/oauth2/introspect"],
+    ),
+    place(
+        MethodFilter::POST,
+        "/protocol/openid-connect/revoke",
+        Endpoint::Revocation,
+        &["/oauth2/revoke"],
+    ),
+    place(
+        MethodFilter::POST,
+        "/protocol/openid-connect/auth/device",
+        Endpoint::DeviceAuthorization,
+        &[],
+    ),
+    place(MethodFilter::GET, "/protocol/openid-connect/certs", Endpoint::Certificates, &[]),
+    place(MethodFilter::GET, "/protocol/openid-connect/revocations", Endpoint::Revocations, &[]),
+    place(
+        MethodFilter::GET,
+        "/.well-known/openid-configuration",
+        Endpoint::Metadata,
+        // RFC 8414 section 3.1 puts the well-known part in front of the issuer's path.
+        &[
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server/realms/{realm}",
+            "/.well-known/oauth-authorization-server/auth/realms/{realm}",
+        ],
+    ),
+    place(MethodFilter::POST, CLIENTS, Endpoint::Registration, &[]),
+    place(MethodFilter::GET, CLIENT, Endpoint::ClientShow, &[]),
+    place(MethodFilter::PUT, CLIENT, Endpoint::ClientReplace, &[]),
+    place(MethodFilter::DELETE, CLIENT, Endpoint::ClientRemove, &[]),
+];
+
+/// Every route of the door.
+pub(super) fn router() -> Router<AppState> {
+    let mut router = Router::new();
+    for Place { method, path, endpoint, also } in PLACES {
+        let below = BASES.iter().map(|base| format!("{base}{path}"));
+        let all = below.chain(also.iter().map(|path| (*path).to_owned()));
+        for path in all {
+            let handler = move |State(state): State<AppState>,
+                                Arrived(arrival): Arrived,
+                                names: Option<Path<HashMap<String, String>>>,
+                                request: Request| async move {
+                let names = names.map(|Path(names)| names).unwrap_or_default();
+                let answered = answered(&state, &arrival, endpoint, &names, request).await;
+                written(&state, &arrival, answered).await
+            };
+            router = router.route(&path, on(method, handler));
+        }
+    }
+    router
+}
 
 /// What the endpoints share of a request.
-struct Opened {
-    state: AppState,
-    arrival: std::sync::Arc<Arrival>,
+struct Opened<'a> {
+    state: &'a AppState,
+    arrival: &'a Arrival,
     parts: Parts,
     realm: RealmName,
     body: Bytes,
 }
 
-impl Opened {
+impl<'a> Opened<'a> {
     async fn of(
-        state: &AppState,
-        arrival: &std::sync::Arc<Arrival>,
+        state: &'a AppState,
+        arrival: &'a Arrival,
+        endpoint: Endpoint,
         realm: Option<&str>,
         request: Request,
     ) -> Result<Self, OauthError> {
         let (parts, body) = request.into_parts();
-        let body = form_bytes_of(state, body).await?;
+        let body = match endpoint {
+            Endpoint::Token
+            | Endpoint::Introspection
+            | Endpoint::Revocation
+            | Endpoint::DeviceAuthorization => form::bytes_of(state, &parts.headers, body).await?,
+            Endpoint::Registration | Endpoint::ClientReplace => {
+                register::bytes_of(state, &parts.headers, body).await?
+            }
+            Endpoint::Certificates
+            | Endpoint::Revocations
+            | Endpoint::Metadata
+            | Endpoint::ClientShow
+            | Endpoint::ClientRemove => any_bytes_of(state, body).await?,
+        };
         let realm = match realm {
             Some(text) => form::realm(state, text).await?,
             None => state.main_realm.clone(),
         };
-        let (state, arrival) = (state.clone(), std::sync::Arc::clone(arrival));
         Ok(Self { state, arrival, parts, realm, body })
     }
 }
 
-/// Every endpoint below one realm.
-fn below(base: &str) -> Router<AppState> {
-    let at = |path: &str| format!("{base}/protocol/openid-connect/{path}");
-    let registrations = format!("{base}/clients-registrations/openid-connect");
-    Router::new()
-        .route(&at("token"), post(token_endpoint))
-        .route(&at("token/introspect"), post(introspection))
-        .route(&at("revoke"), post(revocation))
-        .route(&at("auth/device"), post(device_authorization))
-        .route(&at("certs"), get(certificates))
-        .route(&at("revocations"), get(revocations))
-        .route(&format!("{base}/.well-known/openid-configuration"), get(metadata_of))
-        .route(&registrations, post(registration))
-        .route(&format!("{registrations}/{{client_id}}"), get(client_show).delete(client_remove))
-}
-
-/// Every route of the door.
-pub(super) fn router() -> Router<AppState> {
-    below("/realms/{realm}")
-        .merge(below("/auth/realms/{realm}"))
-        .route("/oauth2/token", post(token_endpoint))
-        .route("/oauth2/introspect", post(introspection))
-        .route("/oauth2/revoke", post(revocation))
-        .route("/.well-known/oauth-authorization-server", get(metadata_of))
-        .route("/.well-known/oauth-authorization-server/realms/{realm}", get(metadata_of))
-        .route("/.well-known/oauth-authorization-server/auth/realms/{realm}", get(metadata_of))
-}
-
-fn written(answered: Result<Response, OauthError>) -> Response {
-    answered.unwrap_or_else(OauthError::into_response)
-}
-
-async fn token_endpoint(
-    State(state): State<AppState>,
-    Arrived(arrival): Arrived,
-    realm: Realm,
+async fn answered(
+    state: &AppState,
+    arrival: &Arc<Arrival>,
+    endpoint: Endpoint,
+    names: &HashMap<String, String>,
     request: Request,
-) -> Response {
-    let answered = async {
-        let opened = Opened::of(&state, &arrival, name_of(&realm), request).await?;
-        let form = Form::parse(&opened.body)?;
-        let Opened { state, arrival, parts, realm, .. } = &opened;
-        token::answer(&token::Asked { state, arrival, parts, realm, form: &form }).await
-    };
-    written(answered.await)
-}
-
-async fn introspection(
-    State(state): State<AppState>,
-    Arrived(arrival): Arrived,
-    realm: Realm,
-    request: Request,
-) -> Response {
-    let answered = async {
-        let opened = Opened::of(&state, &arrival, name_of(&realm), request).await?;
-        let Opened { state, arrival, parts, realm, body } = &opened;
-        introspect::answer(state, arrival, parts, realm, body).await
-    };
-    written(answered.await)
-}
-
-/// RFC 7009. Whoever holds a token may end it; a client that authenticates must be who it says.
-async fn revocation(
-    State(state): State<AppState>,
-    Arrived(arrival): Arrived,
-    realm: Realm,
-    request: Request,
-) -> Response {
-    let answered = async {
-        let opened = Opened::of(&state, &arrival, name_of(&realm), request).await?;
-        let form = Form::parse(&opened.body)?;
-        let Opened { state, arrival, parts, realm, .. } = &opened;
-        let presented = ClearSecret::new(form.require("token")?.to_owned());
-        let authenticates = parts.headers.contains_key(header::AUTHORIZATION)
-            || form.find("client_secret").is_some();
-        if authenticates {
-            form::caller(state, arrival, parts, &form).await?;
+) -> Result<Response, OauthError> {
+    let realm = names.get("realm").map(String::as_str);
+    let id = names.get("client_id").map(String::as_str).unwrap_or_default();
+    let opened = Opened::of(state, arrival, endpoint, realm, request).await?;
+    let Opened { state, arrival, parts, realm, body } = &opened;
+    match endpoint {
+        Endpoint::Token => {
+            let form = Form::parse(body)?;
+            token::answer(&token::Asked { state, arrival, parts, realm, form: &form }).await
         }
-        let context = arrival.context(Door::Oauth);
-        state.authority.revoke_presented(realm, &presented, context).await?;
-        Ok(StatusCode::OK.into_response())
-    };
-    written(answered.await)
+        Endpoint::Introspection => introspect::answer(state, arrival, parts, realm, body).await,
+        Endpoint::Revocation => {
+            let form = Form::parse(body)?;
+            revoke::revoke(state, arrival, parts, realm, &form).await
+        }
+        Endpoint::DeviceAuthorization => {
+            let form = Form::parse(body)?;
+            device::authorize(state, arrival, parts, realm, &form).await
+        }
+        Endpoint::Certificates => Ok(metadata::keys(state)),
+        Endpoint::Revocations => revoke::feed(state, arrival, parts, realm).await,
+        Endpoint::Metadata => Ok(metadata::metadata(state, realm)),
+        Endpoint::Registration => register::register(state, arrival, parts, realm, body).await,
+        Endpoint::ClientShow => register::show(state, arrival, parts, realm, id).await,
+        Endpoint::ClientReplace => register::replace(state, arrival, parts, realm, id, body).await,
+        Endpoint::ClientRemove => register::remove(state, arrival, parts, realm, id).await,
+    }
 }
 
-async fn device_authorization(
-    State(state): State<AppState>,
-    Arrived(arrival): Arrived,
-    realm: Realm,
-    request: Request,
+/// The answer as it is sent. What nobody proved a secret for is held back from whoever guesses
+/// often: here, and nowhere before, so that nobody waits twice and who was right never waits.
+pub(super) async fn written(
+    state: &AppState,
+    arrival: &Arrival,
+    answered: Result<Response, OauthError>,
 ) -> Response {
-    let answered = async {
-        let opened = Opened::of(&state, &arrival, name_of(&realm), request).await?;
-        let form = Form::parse(&opened.body)?;
-        let Opened { state, arrival, parts, realm, .. } = &opened;
-        device::authorize(state, arrival, parts, realm, &form).await
-    };
-    written(answered.await)
+    match answered {
+        Ok(response) => response,
+        Err(error) => {
+            if error.guessed {
+                form::delay(state, arrival).await;
+            }
+            error.into_response()
+        }
+    }
 }
 
-async fn registration(
-    State(state): State<AppState>,
-    Arrived(arrival): Arrived,
-    realm: Realm,
-    request: Request,
-) -> Response {
-    let answered = async {
-        let opened = Opened::of(&state, &arrival, name_of(&realm), request).await?;
-        let Opened { state, arrival, parts, realm, body } = &opened;
-        register::register(state, arrival, parts, realm, body).await
-    };
-    written(answered.await)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn client_show(
-    State(state): State<AppState>,
-    Arrived(arrival): Arrived,
-    Path((realm, id)): RealmAndClient,
-    request: Request,
-) -> Response {
-    let answered = async {
-        let opened = Opened::of(&state, &arrival, Some(&realm), request).await?;
-        register::show(&state, &arrival, &opened.parts, &opened.realm, &id).await
-    };
-    written(answered.await)
-}
-
-async fn client_remove(
-    State(state): State<AppState>,
-    Arrived(arrival): Arrived,
-    Path((realm, id)): RealmAndClient,
-    request: Request,
-) -> Response {
-    let answered = async {
-        let opened = Opened::of(&state, &arrival, Some(&realm), request).await?;
-        register::remove(&state, &arrival, &opened.parts, &opened.realm, &id).await
-    };
-    written(answered.await)
-}
-
-async fn metadata_of(State(state): State<AppState>, realm: Realm) -> Response {
-    let answered = async {
-        let realm = match name_of(&realm) {
-            Some(text) => form::realm(&state, text).await?,
-            None => state.main_realm.clone(),
-        };
-        Ok(metadata::metadata(&state, &realm))
-    };
-    written(answered.await)
-}
-
-async fn certificates(State(state): State<AppState>, realm: Realm) -> Response {
-    let answered = async {
-        form::realm(&state, name_of(&realm).unwrap_or_default()).await?;
-        Ok(metadata::keys(&state))
-    };
-    written(answered.await)
-}
-
-/// What ended before its time, for who reads JWTs without asking about each.
-async fn revocations(
-    State(state): State<AppState>,
-    Arrived(arrival): Arrived,
-    realm: Realm,
-    request: Request,
-) -> Response {
-    let answered = async {
-        let opened = Opened::of(&state, &arrival, name_of(&realm), request).await?;
-        let Opened { state, arrival, parts, realm, .. } = &opened;
-        let caller = form::caller(state, arrival, parts, &Form::parse(b"")?).await?;
-        state.authority.verifiable(&caller, realm)?;
-        let feed = state.authority.revocations(realm).await?;
-        let lines = |lines: Vec<Revoked>| -> Vec<Value> {
-            let line = |line: Revoked| json!({ "id": line.id.as_str(), "at": line.at.seconds() });
-            lines.into_iter().map(line).collect()
-        };
-        let body = json!({
-            "iss": state.authority.issuer(realm),
-            "jti": lines(feed.access_tokens),
-            "cfl_parent": lines(feed.parents),
-        });
-        Ok(axum::Json(body).into_response())
-    };
-    written(answered.await)
-}
-
-fn name_of(realm: &Realm) -> Option<&str> {
-    realm.as_ref().map(|Path(text)| text.as_str())
+    #[test]
+    fn every_endpoint_is_described() {
+        let document = serde_json::to_value(crate::http::openapi()).unwrap();
+        let methods = [
+            (MethodFilter::GET, "get"),
+            (MethodFilter::POST, "post"),
+            (MethodFilter::PUT, "put"),
+            (MethodFilter::DELETE, "delete"),
+        ];
+        for place in PLACES {
+            let path = format!("{}{}", BASES[0], place.path);
+            let (_, method) = methods.iter().find(|(filter, _)| *filter == place.method).unwrap();
+            let described = &document["paths"][&path][method];
+            assert!(described.is_object(), "{method} {path}");
+        }
+    }
 }

@@ -127,6 +127,7 @@ pub struct Introspected {
         (status = 404, response = super::super::responses::NotFound),
         (status = 408, response = super::super::responses::RequestTimeout),
         (status = 413, response = super::super::responses::BodyTooLarge),
+        (status = 415, description = "The body is of another type", body = OauthFault),
         (status = 503, response = super::super::responses::Unavailable),
     )
 )]
@@ -147,6 +148,7 @@ pub(in crate::http) fn token() {}
         (status = 404, response = super::super::responses::NotFound),
         (status = 408, response = super::super::responses::RequestTimeout),
         (status = 413, response = super::super::responses::BodyTooLarge),
+        (status = 415, description = "The body is of another type", body = OauthFault),
         (status = 503, response = super::super::responses::Unavailable),
     )
 )]
@@ -166,6 +168,7 @@ pub(in crate::http) fn introspect() {}
         (status = 404, response = super::super::responses::NotFound),
         (status = 408, response = super::super::responses::RequestTimeout),
         (status = 413, response = super::super::responses::BodyTooLarge),
+        (status = 415, description = "The body is of another type", body = OauthFault),
         (status = 503, response = super::super::responses::Unavailable),
     )
 )]
@@ -185,6 +188,7 @@ pub(in crate::http) fn revoke() {}
         (status = 404, response = super::super::responses::NotFound),
         (status = 408, response = super::super::responses::RequestTimeout),
         (status = 413, response = super::super::responses::BodyTooLarge),
+        (status = 415, description = "The body is of another type", body = OauthFault),
         (status = 503, response = super::super::responses::Unavailable),
     )
 )]
@@ -265,6 +269,7 @@ pub(in crate::http) fn authorization_server() {}
         (status = 404, response = super::super::responses::NotFound),
         (status = 408, response = super::super::responses::RequestTimeout),
         (status = 413, response = super::super::responses::BodyTooLarge),
+        (status = 415, description = "The body is of another type", body = OauthFault),
         (status = 503, response = super::super::responses::Unavailable),
     )
 )]
@@ -285,6 +290,26 @@ pub(in crate::http) fn register() {}
     )
 )]
 pub(in crate::http) fn client_show() {}
+
+/// Replaces what a registered client says of itself, by its registration access token (RFC 7592).
+///
+/// Also at `/auth/realms/...`.
+#[utoipa::path(
+    put, path = "/realms/{realm}/clients-registrations/openid-connect/{client_id}", tag = "oauth", operation_id = "oauth_client_replace",
+    params(("realm" = String, Path, description = "The realm"), ("client_id" = String, Path, description = "The client")), security(("bearer" = [])),
+    request_body(content = Object, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The answer", body = Object),
+        (status = 400, description = "Refused", body = OauthFault),
+        (status = 401, description = "Nobody is authenticated", body = OauthFault),
+        (status = 404, response = super::super::responses::NotFound),
+        (status = 408, response = super::super::responses::RequestTimeout),
+        (status = 413, response = super::super::responses::BodyTooLarge),
+        (status = 415, description = "The body is of another type", body = OauthFault),
+        (status = 503, response = super::super::responses::Unavailable),
+    )
+)]
+pub(in crate::http) fn client_replace() {}
 
 /// Ends a registered client, by its registration access token (RFC 7592).
 ///

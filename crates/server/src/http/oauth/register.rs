@@ -4,18 +4,23 @@
 //! The client's secret is the auth token's, and is also its registration access token: one secret
 //! to keep, which a refresh replaces.
 
+mod description;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::http::StatusCode;
+use axum::body::HttpBody;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use counterfoil_authority::authority::{Drawn, EnrolAnswer, EnrolRequest, RenderEnrolment};
+use bytes::Bytes;
+use counterfoil_authority::authority::{
+    AccessRefusal, Drawn, EnrolAnswer, EnrolRequest, Presented, RenderEnrolment,
+};
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::DeviceFacts;
+use counterfoil_authority::enrolment::{DeviceFacts, SELF_SIGNED_TLS};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::Refusal;
-use counterfoil_authority::scope::Scope;
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::token::Token;
 use counterfoil_authority::verdict::Door;
@@ -24,36 +29,17 @@ use serde_json::{Map, Value, json};
 use super::error::{ErrorCode, OauthError};
 use super::form::{self, ProofOfDraw};
 use super::token::{pinned, waiting};
-use crate::http::caller::{Bearer, bearer};
+use crate::http::body::{any_bytes_of, media_type};
+use crate::http::caller::{Bearer, bearer, with_proof};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
 use crate::http::wire::json_bytes;
-
-/// Members of a client's description that are kept and shown again (RFC 7591 section 2).
-const KEPT: [&str; 9] = [
-    "client_name",
-    "client_uri",
-    "contacts",
-    "software_id",
-    "software_version",
-    "grant_types",
-    "token_endpoint_auth_method",
-    "scope",
-    "jwks",
-];
-/// Bytes of what is kept of a description at most.
-const METADATA_BYTES_MAX: usize = 8192;
-
-fn invalid(description: &str) -> OauthError {
-    OauthError::new(ErrorCode::InvalidClientMetadata, description)
-}
 
 fn invalid_token() -> OauthError {
     OauthError::new(ErrorCode::InvalidToken, "the presented token is not good")
 }
 
-/// The bearer of the request; a registration token at the first door, the client's secret at the
-/// second.
+/// The bearer of the request: a registration token.
 fn presented(parts: &Parts) -> Result<ClearSecret, OauthError> {
     match bearer(&parts.headers) {
         Bearer::Token(token) => Ok(ClearSecret::new(token.to_owned())),
@@ -61,28 +47,17 @@ fn presented(parts: &Parts) -> Result<ClearSecret, OauthError> {
     }
 }
 
-/// What a client says of itself, as far as it is kept.
-fn described(body: &[u8]) -> Result<Map<String, Value>, OauthError> {
-    let value: Value = serde_json::from_slice(body).map_err(|_| invalid("send a JSON object"))?;
-    let Value::Object(all) = value else { return Err(invalid("send a JSON object")) };
-    let kept: Map<String, Value> = all
-        .into_iter()
-        .filter(|(name, value)| KEPT.contains(&name.as_str()) && !value.is_null())
-        .collect();
-    if Value::Object(kept.clone()).to_string().len() > METADATA_BYTES_MAX {
-        return Err(invalid("the description is too long"));
+/// Reads a description, which must say that it is JSON (RFC 7591 section 3.1).
+pub(super) async fn bytes_of(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: impl HttpBody<Data = Bytes>,
+) -> Result<Bytes, OauthError> {
+    let bytes = any_bytes_of(state, body).await?;
+    match media_type(headers) {
+        Some(name) if name.eq_ignore_ascii_case("application/json") => Ok(bytes),
+        _ => Err(OauthError::new(ErrorCode::NoForm, "send Content-Type: application/json")),
     }
-    for name in ["client_name", "client_uri", "software_id", "software_version", "scope"] {
-        if kept.get(name).is_some_and(|value| !value.is_string()) {
-            return Err(invalid("client_name, software_id, scope and their like are texts"));
-        }
-    }
-    let method = kept.get("token_endpoint_auth_method").and_then(Value::as_str);
-    let known = ["client_secret_basic", "client_secret_post", "none"];
-    if method.is_some_and(|method| !known.contains(&method)) {
-        return Err(invalid("token_endpoint_auth_method: the metadata lists what there is"));
-    }
-    Ok(kept)
 }
 
 /// Registers a client.
@@ -94,18 +69,20 @@ pub(super) async fn register(
     body: &[u8],
 ) -> Result<Response, OauthError> {
     let secret = presented(parts)?;
-    let kept = described(body)?;
+    let kept = description::read(&state.authority, body)?;
     let text = |name: &str| kept.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
-    let scopes = text("scope").map(|scopes| {
-        scopes
-            .split(' ')
-            .filter(|word| !word.is_empty())
-            .map(Scope::parse)
-            .collect::<Result<_, _>>()
-    });
-    let scopes = scopes.transpose().map_err(|_| invalid("a scope has another form"))?;
+    let scopes = description::scopes(&kept)?;
+    if description::method(&kept) == SELF_SIGNED_TLS && arrival.certificate.is_none() {
+        return Err(description::invalid(
+            "a client that authenticates by certificate registers with it",
+        ));
+    }
     let subject = text("client_name").or_else(|| text("software_id"));
-    let proof = ProofOfDraw::of(state, parts)?;
+    let proof = ProofOfDraw::of(state, arrival, parts)?;
+    if description::method(&kept) == SELF_SIGNED_TLS && proof.confirmation().jkt.is_some() {
+        let why = "a client is bound to its certificate or to a DPoP key, not to both";
+        return Err(description::invalid(why));
+    }
     let request = EnrolRequest {
         realm,
         presented: secret.reveal(),
@@ -130,12 +107,9 @@ pub(super) async fn register(
         }
         Err(refusal) => {
             let error = proof.refused(refusal);
-            if error.code == ErrorCode::InvalidGrant {
-                form::delay(state, arrival).await;
-                // Here the grant is the bearer of the request (RFC 7591 section 3).
-                return Err(error.coded(ErrorCode::InvalidToken));
-            }
-            Err(error)
+            // Here the grant is the bearer of the request (RFC 7591 section 3).
+            let of_bearer = error.code == ErrorCode::InvalidGrant;
+            Err(if of_bearer { error.coded(ErrorCode::InvalidToken) } else { error })
         }
     }
 }
@@ -186,7 +160,7 @@ fn client(
         body.insert("registration_access_token".to_owned(), json!(secret.reveal()));
         if method == "none" {
             body.insert("refresh_token".to_owned(), json!(secret.reveal()));
-        } else {
+        } else if method != SELF_SIGNED_TLS {
             let ends = token.validity.expires_at().map_or(0, Timestamp::seconds);
             body.insert("client_secret".to_owned(), json!(secret.reveal()));
             body.insert("client_secret_expires_at".to_owned(), json!(ends));
@@ -198,7 +172,7 @@ fn client(
     body
 }
 
-/// What is known of the client that presents its secret.
+/// What is known of the client that presents its secret (RFC 7592 section 2.1).
 pub(super) async fn show(
     state: &AppState,
     arrival: &Arrival,
@@ -207,10 +181,49 @@ pub(super) async fn show(
     id: &str,
 ) -> Result<Response, OauthError> {
     let (token, secret) = managed(state, arrival, parts, realm, id).await?;
+    Ok(shown(state, realm, &token, &secret))
+}
+
+fn shown(state: &AppState, realm: &RealmName, token: &Token, secret: &ClearSecret) -> Response {
+    let body = client(&kept_of(token), token, &base_of(state, realm), Some(secret));
+    let mut response = axum::Json(Value::Object(body)).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn kept_of(token: &Token) -> Map<String, Value> {
     let text = token.device.as_deref().and_then(|device| device.client.as_deref());
-    let kept = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let body = client(&kept, &token, &base_of(state, realm), Some(&secret));
-    Ok(axum::Json(Value::Object(body)).into_response())
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Replaces the description of the client that presents its secret (RFC 7592 section 2.2). What
+/// is left out is forgotten, scopes can only become fewer, and how it authenticates stays: a
+/// stolen refresh token must not turn a public client into one that need not rotate.
+pub(super) async fn replace(
+    state: &AppState,
+    arrival: &Arrival,
+    parts: &Parts,
+    realm: &RealmName,
+    id: &str,
+    body: &[u8],
+) -> Result<Response, OauthError> {
+    let (token, secret) = managed(state, arrival, parts, realm, id).await?;
+    let named = description::names(body)?;
+    if named.client_id.as_deref() != Some(id) {
+        return Err(description::invalid("client_id must be the client's own"));
+    }
+    if named.client_secret.is_some_and(|named| named != secret) {
+        return Err(description::invalid("client_secret must be the client's own, or left out"));
+    }
+    let kept = description::read_own(&state.authority, body)?;
+    if description::method(&kept) != description::method(&kept_of(&token)) {
+        return Err(description::invalid("token_endpoint_auth_method cannot be changed"));
+    }
+    let scopes = description::scopes(&kept)?;
+    let text = Value::Object(kept).to_string();
+    let context = arrival.context(Door::Oauth);
+    let described = state.authority.describe_client(&token, text, scopes, context).await;
+    Ok(shown(state, realm, &described?, &secret))
 }
 
 /// Ends the client that presents its secret (RFC 7592 section 2.3).
@@ -227,8 +240,9 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The auth token whose secret was presented. A client that is not there and one that is
-/// another's look alike (RFC 7592 section 2).
+/// The auth token whose secret was presented, with a proof of its key if it is bound to one (RFC
+/// 9449 section 7.1). A client that is not there and one that is another's look alike (RFC 7592
+/// section 2).
 async fn managed(
     state: &AppState,
     arrival: &Arrival,
@@ -236,13 +250,26 @@ async fn managed(
     realm: &RealmName,
     id: &str,
 ) -> Result<(Token, ClearSecret), OauthError> {
-    let secret = presented(parts)?;
-    let context = arrival.context(Door::Oauth);
-    let found = state.authority.grant_presented(realm, id, secret.reveal(), context).await?;
-    let Some(grant) = found else {
-        form::delay(state, arrival).await;
-        return Err(invalid_token());
+    let (secret, proof) = match with_proof(&parts.headers) {
+        Some(token) => {
+            let proof = form::proof_in(state, parts, Some(token))?.ok_or_else(invalid_token)?;
+            (ClearSecret::new(token.to_owned()), Some(proof))
+        }
+        None => (presented(parts)?, None),
     };
+    let context = arrival.context(Door::Oauth);
+    let proved = pinned(&form::confirmed(arrival, proof.as_ref()));
+    let presented = Presented { client_id: id, secret: secret.reveal(), proved: proved.clone() };
+    let found = state.authority.grant_presented(realm, presented, context).await;
+    let grant = found.map_err(|refusal| match refusal {
+        AccessRefusal::Token { guessed } => invalid_token().guess(guessed),
+        other => other.into(),
+    })?;
+    // Who enrolled at another door is no client that manages itself here.
+    if grant.client.is_none() || (grant.confirmation.is_some() && grant.confirmation != proved) {
+        return Err(invalid_token());
+    }
+    form::used(state, proof.as_ref()).await?;
     let token = state.authority.store().token_find(realm, grant.auth_token).await;
     let token = token.map_err(Refusal::from)?.ok_or_else(invalid_token)?;
     Ok((token, secret))

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::access::{Confirmation, MintedAccess};
 use counterfoil_authority::authority::{
-    AccessRefusal, Drawn, EnrolAnswer, EnrolRequest, ExchangeRequest, RefreshRequest,
+    AccessRefusal, Drawn, EnrolAnswer, EnrolRequest, ExchangeRequest, Presented, RefreshRequest,
     RenderEnrolment,
 };
 use counterfoil_authority::enrolment::{self, DeviceFacts, Grant, POLL_SECONDS};
@@ -25,6 +25,7 @@ use super::error::{ErrorCode, OauthError, invalid_client, invalid_request};
 use super::form::{self, Credentials, Form, ProofOfDraw};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
+use crate::tls::Thumbprint;
 
 /// RFC 8693.
 pub(super) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -49,7 +50,7 @@ pub(super) struct Asked<'a> {
 
 /// Answers one request.
 pub(super) async fn answer(asked: &Asked<'_>) -> Result<Response, OauthError> {
-    let answered = match asked.form.require("grant_type")? {
+    match asked.form.require("grant_type")? {
         "client_credentials" => client_credentials(asked).await,
         "refresh_token" => refresh(asked, "refresh_token").await,
         DEVICE_CODE => refresh(asked, "device_code").await,
@@ -59,13 +60,7 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Result<Response, OauthError> {
             ErrorCode::UnsupportedGrantType,
             "the metadata of this server lists what it grants",
         )),
-    };
-    if let Err(error) = &answered
-        && matches!(error.code, ErrorCode::InvalidGrant | ErrorCode::InvalidClient)
-    {
-        form::delay(asked.state, asked.arrival).await;
     }
-    answered
 }
 
 /// RFC 6749 section 4.4. The name is a client's and the secret its key, or both are an enrolled
@@ -77,16 +72,18 @@ async fn client_credentials(asked: &Asked<'_>) -> Result<Response, OauthError> {
     }
     let credentials = form::credentials(&asked.parts.headers, asked.form)?;
     let credentials = credentials.ok_or_else(invalid_client)?;
-    let Credentials { id, secret: Some(secret) } = &credentials else {
-        return Err(invalid_client());
-    };
     let proof = form::proof_in(asked.state, asked.parts, None)?;
+    let Credentials { id, secret: Some(secret) } = &credentials else {
+        return by_certificate(asked, &credentials.id).await;
+    };
     if let Shape::Prefixed { kind: Kind::AuthToken, .. } = authority.shape(secret.reveal()) {
         let context = asked.arrival.context(Door::Oauth);
-        let found = authority.grant_presented(asked.realm, id, secret.reveal(), context).await?;
-        let grant = found.ok_or_else(invalid_client)?;
+        let proved = pinned(&form::confirmed(asked.arrival, proof.as_ref()));
+        let presented = Presented { client_id: id, secret: secret.reveal(), proved };
+        let grant = authority.client_grant(asked.realm, presented, context).await;
+        let grant = grant.map_err(no_client)?;
         if grant.confirmation.is_some()
-            && grant.confirmation != pinned(&form::confirmed(proof.as_ref()))
+            && grant.confirmation != pinned(&form::confirmed(asked.arrival, proof.as_ref()))
         {
             return Err(wrong_key());
         }
@@ -100,14 +97,30 @@ async fn client_credentials(asked: &Asked<'_>) -> Result<Response, OauthError> {
         scopes: asked.form.scopes()?,
         audience: asked.form.audience()?,
         proof,
+        certificate: asked.arrival.certificate.map(Thumbprint::text),
         ..ExchangeRequest::default()
     };
-    let minted =
-        authority.client_token(&caller, request).await.map_err(|refusal| match refusal {
-            AccessRefusal::Token => invalid_client(),
-            other => other.into(),
-        })?;
+    let minted = authority.client_token(&caller, request).await.map_err(no_client)?;
     Ok(tokens(document(&minted)))
+}
+
+/// A registered client that authenticates with its certificate alone (RFC 8705 section 2.2).
+async fn by_certificate(asked: &Asked<'_>, id: &str) -> Result<Response, OauthError> {
+    let Some(certificate) = asked.arrival.certificate else { return Err(invalid_client()) };
+    let authority = &asked.state.authority;
+    let context = asked.arrival.context(Door::Oauth);
+    let grant = authority.certificate_grant(asked.realm, id, &certificate.text(), context).await;
+    let grant = grant.map_err(no_client)?;
+    let minted = authority.device_token(&grant, asked.form.scopes()?, authority.now()).await?;
+    Ok(tokens(document(&minted)))
+}
+
+/// Where the credentials are the grant, what is wrong with them is wrong with the client.
+fn no_client(refusal: AccessRefusal) -> OauthError {
+    match refusal {
+        AccessRefusal::Token { guessed } => invalid_client().guess(guessed),
+        other => other.into(),
+    }
 }
 
 /// RFC 6749 section 6, and the polling of RFC 8628 section 3.4: a device code is the secret that
@@ -117,12 +130,12 @@ async fn refresh(asked: &Asked<'_>, parameter: &str) -> Result<Response, OauthEr
     let scopes = asked.form.scopes()?;
     let proof = form::proof_in(asked.state, asked.parts, None)?;
     let authority = &asked.state.authority;
-    let mut confirmation = None;
+    let mut confirmation = pinned(&form::confirmed(asked.arrival, None));
     // A stranger's proof is not kept, and one that was used before must not rotate anything. To
     // whom the secret was never given the refresh below says so.
     if proof.is_some() && authority.was_refresh_secret(asked.realm, presented).await? {
         form::used(asked.state, proof.as_ref()).await?;
-        confirmation = pinned(&form::confirmed(proof.as_ref()));
+        confirmation = pinned(&form::confirmed(asked.arrival, proof.as_ref()));
     }
     let request = RefreshRequest {
         realm: asked.realm,
@@ -160,6 +173,7 @@ async fn exchange(asked: &Asked<'_>) -> Result<Response, OauthError> {
         scopes: form.scopes()?,
         audience: form.audience()?,
         proof: form::proof_in(asked.state, asked.parts, None)?,
+        certificate: asked.arrival.certificate.map(Thumbprint::text),
         username: None,
         client_id: client,
     };
@@ -193,7 +207,7 @@ async fn draw(
     client: Option<String>,
 ) -> Result<Response, OauthError> {
     let form = asked.form;
-    let proof = ProofOfDraw::of(asked.state, asked.parts)?;
+    let proof = ProofOfDraw::of(asked.state, asked.arrival, asked.parts)?;
     let fact = |name: &str| form.find(name).map(ToOwned::to_owned);
     let named = fact("subject").or(client).or_else(|| fact("client_id"));
     let facts = DeviceFacts {
@@ -290,6 +304,7 @@ async fn password(asked: &Asked<'_>) -> Result<Response, OauthError> {
     let request = ExchangeRequest {
         scopes: asked.form.scopes()?,
         proof: form::proof_in(asked.state, asked.parts, None)?,
+        certificate: asked.arrival.certificate.map(Thumbprint::text),
         username: Some(asked.form.require("username")?.to_owned()),
         ..ExchangeRequest::default()
     };
@@ -305,9 +320,8 @@ fn wrong_key() -> OauthError {
 }
 
 /// A proved key, as enrolment knows it.
-pub(super) fn pinned(confirmation: &Confirmation) -> Option<enrolment::Confirmation> {
-    let jkt = confirmation.jkt.clone().map(enrolment::Confirmation::Jkt);
-    jkt.or_else(|| confirmation.x5t_s256.clone().map(enrolment::Confirmation::X5tS256))
+pub(in crate::http) fn pinned(confirmation: &Confirmation) -> Option<enrolment::Confirmation> {
+    enrolment::Confirmation::of(confirmation)
 }
 
 /// RFC 6749 section 5.1.

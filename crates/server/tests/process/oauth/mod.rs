@@ -1,10 +1,13 @@
 //! The OAuth door as machines use it. Tests with a letter are named by their numbers in the
 //! reference on Sentinel EMS.
 
+mod certificates;
 mod clients;
 mod doors;
 mod library;
+mod managing;
 mod proofs;
+mod requests;
 mod tokens;
 
 use serde_json::{Value, json};
@@ -13,7 +16,7 @@ use crate::wire::{Answer, Api, Request};
 use crate::world::{Issued, World, client, merged};
 
 /// Where the door of the realm `main` is.
-const DOOR: &str = "/realms/main/protocol/openid-connect";
+pub(crate) const DOOR: &str = "/realms/main/protocol/openid-connect";
 
 /// A text as a form has it.
 fn encoded(text: &str) -> String {
@@ -27,14 +30,14 @@ fn form(pairs: &[(&str, &str)]) -> String {
 }
 
 /// `Basic` with a name and a key.
-fn basic(name: &str, key: &str) -> String {
+pub(crate) fn basic(name: &str, key: &str) -> String {
     use base64::Engine as _;
     let pair = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{key}"));
     format!("Basic {pair}")
 }
 
 /// A request with a form.
-fn posted(path: &str, pairs: &[(&str, &str)]) -> Request {
+pub(crate) fn posted(path: &str, pairs: &[(&str, &str)]) -> Request {
     Request::new("POST", path)
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(form(pairs))
@@ -58,7 +61,7 @@ fn machine(world: &World, more: &Value) -> Api {
 }
 
 /// A registration token for `git`, with further fields.
-fn registration(world: &World, more: &Value) -> Issued {
+pub(crate) fn registration(world: &World, more: &Value) -> Issued {
     let body = json!({ "kind": "registration_token", "name": "fleet", "services": ["git"] });
     Issued::of(&world.admin.post("/tokens", &merged(body, more)).expect(201))
 }

@@ -15,23 +15,54 @@ use crate::wire::{Answer, Request, below_main};
 use crate::world::{UNTHROTTLED, World};
 
 /// Somebody with a key of their own.
-struct Sender {
+pub(super) struct Sender {
     key: EncodingKey,
 }
 
 impl Sender {
-    fn new(seed: u8) -> Self {
+    pub(super) fn new(seed: u8) -> Self {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
         Self { key: EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref()) }
     }
 
     /// A proof for the token endpoint of a world, under this `jti`.
-    fn proof(&self, world: &World, jti: &str) -> String {
+    pub(super) fn proof(&self, world: &World, jti: &str) -> String {
         self.proof_for(world, &format!("{DOOR}/token"), jti, None)
     }
 
     /// A proof for any path, beside an access token or not.
-    fn proof_for(&self, world: &World, path: &str, jti: &str, token: Option<&str>) -> String {
+    pub(super) fn proof_for(
+        &self,
+        world: &World,
+        path: &str,
+        jti: &str,
+        token: Option<&str>,
+    ) -> String {
+        self.proof_by(world, "POST", path, jti, token)
+    }
+
+    /// The same for any method.
+    pub(super) fn proof_by(
+        &self,
+        world: &World,
+        method: &str,
+        path: &str,
+        jti: &str,
+        token: Option<&str>,
+    ) -> String {
+        self.proof_of(world, method, path, jti, token, None)
+    }
+
+    /// The same with a nonce of the server.
+    pub(super) fn proof_of(
+        &self,
+        world: &World,
+        method: &str,
+        path: &str,
+        jti: &str,
+        token: Option<&str>,
+        nonce: Option<&str>,
+    ) -> String {
         let mut public = Jwk::from_encoding_key(&self.key, Algorithm::EdDSA).unwrap();
         public.common = jsonwebtoken::jwk::CommonParameters::default();
         let mut header = Header::new(Algorithm::EdDSA);
@@ -39,10 +70,13 @@ impl Sender {
         header.jwk = Some(public);
         let url = format!("http://{}{path}", world.server.address);
         let now = OsClock.now().seconds();
-        let mut claims = json!({ "jti": jti, "htm": "POST", "htu": url, "iat": now });
+        let mut claims = json!({ "jti": jti, "htm": method, "htu": url, "iat": now });
         if let Some(token) = token {
             let hash = digest(&SHA256, token.as_bytes());
             claims["ath"] = json!(URL_SAFE_NO_PAD.encode(hash.as_ref()));
+        }
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
         }
         encode(&header, &claims, &self.key).unwrap()
     }

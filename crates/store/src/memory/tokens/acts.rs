@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::Counts;
+use counterfoil_authority::enrolment::{Counts, Device};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
@@ -21,6 +21,12 @@ use counterfoil_authority::token::{
 use super::super::{Earlier, Held, State};
 use crate::events;
 use crate::tokens::{still_told, takes_place};
+
+/// A device as it was, with what the other one says of itself.
+fn described(old: Option<Box<Device>>, new: Option<Box<Device>>) -> Option<Box<Device>> {
+    let client = new.and_then(|new| new.client);
+    old.map(|old| Box::new(Device { client, ..*old }))
+}
 
 impl State {
     fn of_realm(&mut self, realm: &RealmName, id: TokenId) -> Option<&mut Held> {
@@ -83,6 +89,7 @@ impl State {
             airlock: new.airlock,
             sentinel: SentinelAttributes { reserved, returned, told, ..new.sentinel },
             unit: new.unit,
+            device: described(old.device.clone(), new.device),
             version: old.version + 1,
             ..old
         };

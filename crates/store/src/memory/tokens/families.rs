@@ -48,16 +48,17 @@ impl State {
             self.end_by_itself(token.id, "token.idle-ended", "idle", &refresh.event);
             return Refreshed::Idle;
         }
-        if secret.facts.expires_at == Some(replaced()) {
+        let ends = secret.as_ref().map(|secret| secret.facts.expires_at);
+        if ends == Some(Some(replaced())) {
             return Refreshed::Unknown;
         }
-        let over = secret.facts.expires_at.is_some_and(|end| end <= refresh.at);
+        let over = ends.is_none_or(|end| end.is_some_and(|end| end <= refresh.at));
         if !over && let Some(fault) = refresh.fault(&token) {
             return fault;
         }
-        match (secret.facts.slot, over) {
-            (Slot::Current, false) => self.exchange(refresh, &secret.id),
-            (Slot::Previous, false) => self.again(&token, &secret.id, refresh.at),
+        match secret.filter(|_| !over).map(|secret| (secret.facts.slot, secret.id)) {
+            Some((Slot::Current, secret)) => self.exchange(refresh, &secret),
+            Some((Slot::Previous, secret)) => self.again(&token, &secret, refresh.at),
             _ => {
                 let reason = Some("refresh reused".to_owned());
                 let sentence = Revocation { at: refresh.at, by: "system".into(), reason };
@@ -70,13 +71,15 @@ impl State {
         }
     }
 
-    fn presented(&self, refresh: &Refresh) -> Option<(Token, StoredSecret)> {
+    /// The family and the secret; `None` instead of that if its hash is long gone.
+    fn presented(&self, refresh: &Refresh) -> Option<(Token, Option<StoredSecret>)> {
         let held = self.tokens.get(&refresh.id).filter(|held| held.token.realm == refresh.realm)?;
         let same = |bytes: &[u8; 32]| {
             refresh.presented.iter().any(|hash| codec::hash_bytes(hash) == bytes)
         };
-        let secret = held.secrets.iter().find(|secret| same(codec::hash_bytes(&secret.hash)))?;
-        Some((held.shown(), secret.clone()))
+        let found = held.secrets.iter().find(|secret| same(codec::hash_bytes(&secret.hash)));
+        let known = found.is_some() || (refresh.made_here && !held.token.pending);
+        known.then(|| (held.shown(), found.cloned()))
     }
 
     fn owner_is_active(&self, token: &Token) -> bool {

@@ -1,6 +1,7 @@
 //! The row of an auth token beside its row as a token.
 
-use counterfoil_authority::enrolment::{AccessFormat, Confirmation, Device, DeviceFacts};
+use counterfoil_authority::access::AccessFormat;
+use counterfoil_authority::enrolment::{Confirmation, Device, DeviceFacts};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::token::Token;
 

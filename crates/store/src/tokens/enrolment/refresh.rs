@@ -14,7 +14,8 @@ use crate::codec;
 use crate::engine::{Failure, Transaction, values};
 use crate::events;
 
-/// Everything that decides about one presented secret, in one read. `$2` is now.
+/// Everything that decides about one presented secret, in one read, or about the family alone if
+/// none of its secrets that are kept is the presented one. `$2` is now.
 const MATCH: &str = concat!(
     "
 select s.id, s.slot, s.expires_at, ",
@@ -28,7 +29,7 @@ select s.id, s.slot, s.expires_at, ",
        a.confirmation, a.idle_ends_at, a.poll_seconds, a.polled_at, a.request_ends_at, r.sealed
 from   token t
 join   auth_token a on a.token = t.id
-join   token_secret s on s.token = t.id and s.hash = $3
+left   join token_secret s on s.token = t.id and s.hash = $3
 left   join refresh_successor r on r.token = t.id and r.secret = s.id and r.expires_at > $2
 left   join person p on t.owner_kind = 'u' and p.realm = t.realm and p.username = t.owner
 left   join client c on t.owner_kind = 'c' and c.realm = t.realm and c.name = t.owner
@@ -73,7 +74,8 @@ pub(super) const STATEMENTS: &[&str] =
 
 /// The presented secret and its family.
 struct Presented {
-    secret: String,
+    /// `None`: it was exchanged so long ago that its hash is gone.
+    secret: Option<String>,
     slot: Slot,
     expires_at: Option<Timestamp>,
     state: State,
@@ -121,7 +123,8 @@ pub(super) async fn refresh(
     if presented.expires_at == Some(replaced()) {
         return Ok(Refreshed::Unknown);
     }
-    let over = presented.expires_at.is_some_and(|end| end <= refresh.at);
+    let over =
+        presented.secret.is_none() || presented.expires_at.is_some_and(|end| end <= refresh.at);
     if !over && let Some(fault) = refresh.fault(&token) {
         return Ok(fault);
     }
@@ -136,26 +139,32 @@ async fn presented(
     tx: &mut Transaction<'_>,
     refresh: &Refresh,
 ) -> Result<Option<Presented>, Failure> {
+    let mut family = None;
     for hash in &refresh.presented {
         let values = values![&refresh.id, refresh.at, codec::hash_bytes(hash), &refresh.realm];
-        if let Some(mut row) = tx.row(MATCH, &values).await? {
-            return Ok(Some(Presented {
-                secret: row.text("secret")?,
-                slot: row.parsed("slot", Slot::from_name)?,
-                expires_at: row.time_or_null("expires_at")?,
-                state: row.parsed("state", State::from_name)?,
-                reason: row.text_or_null("revoked_reason")?,
-                owner_is_active: row.flag("owner")?,
-                confirmation: row.parsed_or_null("confirmation", Confirmation::from_stored)?,
-                idle_ends_at: row.time_or_null("idle_ends_at")?,
-                poll_seconds: row.int_or_null("poll_seconds")?,
-                polled_at: row.time_or_null("polled_at")?,
-                request_ends_at: row.time_or_null("request_ends_at")?,
-                sealed: row.bytes_or_null("sealed")?,
-            }));
+        let Some(mut row) = tx.row(MATCH, &values).await? else { return Ok(None) };
+        let secret = row.text_or_null("secret")?;
+        let slot = row.parsed_or_null("slot", Slot::from_name)?;
+        let found = Presented {
+            slot: slot.unwrap_or(Slot::Previous),
+            expires_at: row.time_or_null("expires_at")?,
+            state: row.parsed("state", State::from_name)?,
+            reason: row.text_or_null("revoked_reason")?,
+            owner_is_active: row.flag("owner")?,
+            confirmation: row.parsed_or_null("confirmation", Confirmation::from_stored)?,
+            idle_ends_at: row.time_or_null("idle_ends_at")?,
+            poll_seconds: row.int_or_null("poll_seconds")?,
+            polled_at: row.time_or_null("polled_at")?,
+            request_ends_at: row.time_or_null("request_ends_at")?,
+            sealed: row.bytes_or_null("sealed")?,
+            secret,
+        };
+        if found.secret.is_some() {
+            return Ok(Some(found));
         }
+        family = Some(found);
     }
-    Ok(None)
+    Ok(family.filter(|found| refresh.made_here && found.state != State::Pending))
 }
 
 /// The successor becomes the current secret, and the presented one leads to it for the grace.
@@ -179,7 +188,7 @@ async fn rotate(
     tx.push(ROTATED, &values![&token.id, refresh.at]).await?;
     tx.push(FORGET_FORMER, &values![&token.id, refresh.at]).await?;
     let sealed = refresh.sealed.as_slice();
-    tx.push(KEEP_SUCCESSOR, &values![&token.id, &presented.secret, sealed, until]).await?;
+    tx.push(KEEP_SUCCESSOR, &values![&token.id, presented.secret.as_ref(), sealed, until]).await?;
     tx.changed(Change::Token(token.id), refresh.at).await?;
     if let Some(device) = &mut token.device {
         device.refreshed_at = Some(refresh.at);
@@ -201,7 +210,7 @@ async fn again(
     presented: Presented,
 ) -> Result<Refreshed, Failure> {
     let Some(sealed) = presented.sealed else { return Ok(Refreshed::TooOften) };
-    let values = values![&token.id, &presented.secret, REFRESH_RETRIES_MAX];
+    let values = values![&token.id, presented.secret.as_ref(), REFRESH_RETRIES_MAX];
     if tx.execute(RETRY, &values).await? == 0 {
         return Ok(Refreshed::TooOften);
     }
