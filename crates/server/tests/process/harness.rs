@@ -124,10 +124,15 @@ impl Site {
 
     /// Every file below the directory, with its bytes.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let mut found = Vec::new();
-        collect(self.home.path(), &mut found);
-        found
+        files_below(self.home.path())
     }
+}
+
+/// Every file below a directory, with its bytes.
+pub(crate) fn files_below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    collect(dir, &mut found);
+    found
 }
 
 fn collect(dir: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
@@ -135,7 +140,8 @@ fn collect(dir: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, found);
-        } else {
+        } else if path.is_file() {
+            // A socket of a database is no file.
             let bytes = fs::read(&path).unwrap();
             found.push((path, bytes));
         }
