@@ -50,6 +50,5 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         api_key_headers: config.doors.api_key_headers.clone(),
         body_bytes_max: config.server.body_bytes_max,
         metrics_bearer: config.metrics.bearer.clone(),
-        ..HttpSettings::default()
     }
 }

@@ -17,7 +17,7 @@ use crate::scope::Scope;
 use crate::secret::{ClearSecret, Shape, TokenId};
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
-use crate::store::{Refresh, Refreshed};
+use crate::store::{Refresh, Refreshed, Unavailable};
 use crate::token::{State, Token};
 
 /// Draws of a successor before giving up.
@@ -200,7 +200,7 @@ impl Authority {
                     let clear = String::from_utf8(opened.to_vec());
                     (token, ClearSecret::new(clear.map_err(|_| RefreshRefusal::TooOften)?), true)
                 }
-                Refreshed::Unknown => return Err(RefreshRefusal::Denied),
+                Refreshed::Unknown => return Err(self.unknown_refresh(request.realm, id).await),
                 Refreshed::Scope => return Err(RefreshRefusal::Scope),
                 Refreshed::NoService => return Err(RefreshRefusal::NoService),
                 Refreshed::WrongKey => return Err(RefreshRefusal::WrongKey),
@@ -225,6 +225,20 @@ impl Authority {
         grant.services = services.unwrap_or(grant.services);
         grant.scopes = request.scopes.clone().unwrap_or(grant.scopes);
         Ok(Some(Refreshment { token, grant, secret, again }))
+    }
+
+    /// Why a secret is not known: it is not good, or it is under a key that only other nodes have
+    /// yet.
+    async fn unknown_refresh(&self, realm: &RealmName, id: TokenId) -> RefreshRefusal {
+        let entry = match self.entry(id).await {
+            Ok(entry) => entry.filter(|entry| entry.owner.realm == *realm),
+            Err(down) => return down.into(),
+        };
+        let peppers = entry.iter().flat_map(|entry| entry.peppers());
+        match self.keys().require_peppers(peppers) {
+            Ok(()) => RefreshRefusal::Denied,
+            Err(lost) => RefreshRefusal::Other(Unavailable::from(lost).into()),
+        }
     }
 
     /// The services of an auth token that take tokens now; `None` if not one of them does.

@@ -167,7 +167,8 @@ impl Server {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the server ended at once, {status}: {}", self.log());
             }
-            printed_address(&fs::read_to_string(&self.stdout).unwrap())
+            let printed = printed_address(&fs::read_to_string(&self.stdout).unwrap());
+            printed.or_else(|| logged_address(&self.log()))
         });
         let nobody = Api::new(self.address, "");
         await_true("the server is ready", limit, || {
@@ -226,4 +227,10 @@ fn printed_address(stdout: &str) -> Option<SocketAddr> {
     let whole = &stdout[..=stdout.rfind('\n')?];
     let (_, rest) = whole.split_once("http://")?;
     rest.split(['/', '\n']).next()?.parse().ok()
+}
+
+/// The address in the log, of a server whose banner has another name for it.
+fn logged_address(log: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once("\"listen\":\"")?;
+    rest.split('"').next()?.parse().ok()
 }

@@ -273,7 +273,7 @@ async fn found(asked: &Asked, caller: &Caller, by: &Fields) -> Result<Vec<Token>
     }
     let mut tokens = match by.text("token") {
         Some(presented) => match asked.proved(presented).await? {
-            Some(record) => vec![of_door(asked, caller, record.id).await?],
+            Some(id) => vec![of_door(asked, caller, id).await?],
             None => Vec::new(),
         },
         None => matching(asked, caller, filter).await?,

@@ -23,8 +23,9 @@ fn python() -> Option<PathBuf> {
 
 /// Logs in at a path as a client of the product does, with this name of the client.
 fn password_grant(world: &World, path: &str, client: &str, secret: &str) -> Answer {
-    let form =
-        format!("grant_type=password&username=alice&password={secret}&client_id={client}&client_secret=");
+    let form = format!(
+        "grant_type=password&username=alice&password={secret}&client_id={client}&client_secret="
+    );
     let request = Request::new("POST", path)
         .header("Content-Type", "application/x-www-form-urlencoded")
         .body(form);
@@ -106,7 +107,8 @@ fn a2_a_client_of_the_product_runs_unmodified_and_a8_a9_no_log_and_no_database_h
         if let Some(cluster) = &world.cluster {
             cluster.end("fast");
             let files = files_below(cluster.directory());
-            let rows = files.iter().any(|(_, bytes)| bytes.windows(11).any(|w| w == b"json-office"));
+            let rows =
+                files.iter().any(|(_, bytes)| bytes.windows(11).any(|w| w == b"json-office"));
             assert!(rows, "the files of the database are not those that were looked at");
             searched(&files, &secrets);
         }
