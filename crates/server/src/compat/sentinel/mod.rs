@@ -116,7 +116,8 @@ impl Asked {
     }
 
     /// The registration token in `Authorization`: raw after `Basic` or `Bearer`, or as either half
-    /// of proper Basic credentials.
+    /// of proper Basic credentials. What is none of these is presented as it is, so that it is
+    /// refused and counted as any other.
     fn redeemer(&self) -> Result<ClearSecret, Fault> {
         let mut lines = self.parts.headers.get_all(header::AUTHORIZATION).iter();
         let line = lines.next().ok_or_else(Fault::no_token)?;
@@ -134,11 +135,12 @@ impl Asked {
             let shape = self.state.authority.shape(text);
             matches!(shape, Shape::Prefixed { kind: Kind::RegistrationToken, .. })
         };
+        let raw = ClearSecret::new(value.to_owned());
         if !is_basic || is_token(value) {
-            return Ok(ClearSecret::new(value.to_owned()));
+            return Ok(raw);
         }
         let decoded = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let decoded = decoded.ok_or_else(Fault::no_token)?;
+        let Some(decoded) = decoded else { return Ok(raw) };
         let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
         match (is_token(user), is_token(password)) {
             (true, true) if user != password => {
@@ -146,7 +148,7 @@ impl Asked {
             }
             (true, _) => Ok(ClearSecret::new(user.to_owned())),
             (false, true) => Ok(ClearSecret::new(password.to_owned())),
-            (false, false) => Err(Fault::no_token()),
+            (false, false) => Ok(raw),
         }
     }
 
