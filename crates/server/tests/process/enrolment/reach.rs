@@ -1,11 +1,17 @@
 //! Who may draw, on which conditions; who may hand out draws; and who can tell what became of them.
 
+use std::time::Duration;
+
+use counterfoil_server::clock::Stopwatch;
 use serde_json::json;
 
-use super::{both, device, draw};
+use super::{both, device, draw, drawing, registration};
 use crate::harness::{PATIENCE, await_true};
-use crate::wire::{Api, Request};
-use crate::world::{client, merged};
+use crate::wire::{Answer, Api, Request};
+use crate::world::{World, client, merged};
+
+/// The least that a source waits which has failed a hundred times.
+const DELAY_MIN: Duration = Duration::from_millis(100);
 
 #[test]
 fn a28_a_broken_condition_refuses_by_name_and_counts_nothing() {
@@ -135,8 +141,7 @@ fn a35_unknown_mistyped_and_wrong_secrets_look_alike() {
         let swapped = format!("{}{}", &token.secret[..18], &other.secret[18..]);
         let unknown = place.registration(&json!({ "count": 1 }));
         let pat = crate::world::pat(place.admin(), &json!({}));
-        let without_id =
-            |answer: &crate::wire::Answer| merged(answer.json(), &json!({ "request_id": "" }));
+        let without_id = |answer: &Answer| merged(answer.json(), &json!({ "request_id": "" }));
         let reference = draw(place.admin(), "nonsense", &device(1), &[]);
         assert_eq!(reference.status, 401);
         for secret in [swapped.as_str(), &unknown.secret.replace('_', "-"), &pat.secret] {
@@ -145,6 +150,46 @@ fn a35_unknown_mistyped_and_wrong_secrets_look_alike() {
         }
         draw(place.admin(), &token.secret, &device(1), &[]).expect(201);
     });
+}
+
+/// Who guesses is answered as before, only later; who knows, and who comes from elsewhere, is not.
+#[test]
+fn a35_a_hundred_wrong_tokens_make_their_source_wait_and_nobody_else() {
+    // The answers that a caller of the API gets would be 429; a presenter learns nothing from it.
+    for world in World::on_each_store("server.trusted_proxies = [\"127.0.0.1\"]") {
+        let token = registration(&world.admin, &json!({ "count": 9 }));
+        let other = registration(&world.admin, &json!({ "count": 9 }));
+        let wrong = format!("{}{}", &token.secret[..18], &other.secret[18..]);
+        let from = |source: &str, secret: &str| {
+            let request = drawing(secret, &device(1), &[("X-Forwarded-For", source)]);
+            let watch = Stopwatch::start();
+            (world.admin.clone().raw(&request), watch.elapsed())
+        };
+        let first = from("203.0.113.9", &wrong).0;
+        std::thread::scope(|scope| {
+            let addresses = (0..10).map(|_| world.admin.address);
+            for address in addresses {
+                let request = drawing(&wrong, &device(1), &[("X-Forwarded-For", "203.0.113.9")]);
+                scope.spawn(move || {
+                    let api = Api::new(address, "");
+                    (0..10).for_each(|_| assert_eq!(api.raw(&request).status, 401));
+                });
+            }
+        });
+        let (held, waited) = from("203.0.113.9", &wrong);
+        assert!(waited >= DELAY_MIN, "{waited:?}");
+        let body = |answer: &Answer| merged(answer.json(), &json!({ "request_id": "" }));
+        assert_eq!((held.status, body(&held)), (401, body(&first)));
+        for (source, secret, status) in [
+            ("203.0.113.9", &token.secret, 201),
+            ("203.0.113.10", &token.secret, 201),
+            ("203.0.113.10", &wrong, 401),
+        ] {
+            let (answer, took) = from(source, secret);
+            assert_eq!(answer.status, status, "{}", answer.text());
+            assert!(took < waited, "{took:?} of {waited:?}");
+        }
+    }
 }
 
 /// Each count with its time, device, address and state; and those who came too late.
