@@ -150,7 +150,7 @@ pub(super) async fn shown(
     let mut fields = vec![
         ("id", token.id.as_str().into()),
         ("creationDate", Node::Text(dates::minute(token.created_at))),
-        ("lastModifiedDate", "".into()),
+        ("lastModifiedDate", token.changed_at.map(dates::minute).as_ref().into()),
         ("token", secret.map_or(masked, |secret| secret.reveal().to_owned()).as_str().into()),
         ("identifier", sentinel.identifier.as_ref().into()),
         ("count", sentinel.count.unwrap_or_default().into()),

@@ -102,6 +102,27 @@ async fn a7_what_is_off_or_over_is_not_edited() {
 }
 
 #[tokio::test]
+async fn a7_when_it_was_edited_is_empty_until_it_was() {
+    for engine in Engine::ALL {
+        let world = World::on(engine).await;
+        let made = create(&world, &json!({})).await;
+        assert_eq!(made["lastModifiedDate"], "");
+        redeem(&world, made["token"].as_str().unwrap(), "a").await.expect(201);
+        let path = format!("/registrationTokens/{}", made["id"].as_str().unwrap());
+        let shown = || async { admin(&world, "GET", &path, None).await.expect(200) };
+        assert_eq!(shown().await["registrationToken"]["lastModifiedDate"], "");
+        for (minutes, edit) in [(5, json!({ "count": 9 })), (3, json!({ "isEnabled": false }))] {
+            world.clock.advance_seconds(minutes * 60);
+            let edited = admin(&world, "PATCH", &path, Some(edit)).await.expect(200);
+            assert_eq!(edited, shown().await);
+        }
+        let shown = shown().await["registrationToken"].clone();
+        assert_eq!(shown["creationDate"], "2026-11-21 12:00");
+        assert_eq!(shown["lastModifiedDate"], "2026-11-21 12:08");
+    }
+}
+
+#[tokio::test]
 async fn a8_lists_are_paged_sorted_and_searched() {
     for engine in Engine::ALL {
         let world = World::on(engine).await;
