@@ -82,6 +82,8 @@ pub struct Token {
     pub parent: Option<TokenId>,
     /// Who drew it, if it is an auth token.
     pub device: Option<Box<Device>>,
+    /// When it was last edited, switched or rotated; `None` if it never was.
+    pub changed_at: Option<Timestamp>,
     /// Rises by one with each change; the `ETag`.
     pub version: i64,
     /// Its secrets: current first, then next, then former ones, newest first.

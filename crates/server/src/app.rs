@@ -49,10 +49,10 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         client_certificate_headers: config.server.client_certificate_headers.clone(),
         sentinel: config.doors.sentinel,
         sentinel_validity_days_max: config.sentinel.max_validity_days,
+        sentinel_client_id: config.sentinel.client_id.clone(),
         docs: config.doors.docs,
         api_key_headers: config.doors.api_key_headers.clone(),
         body_bytes_max: config.server.body_bytes_max,
         metrics_bearer: config.metrics.bearer.clone(),
-        ..HttpSettings::default()
     }
 }

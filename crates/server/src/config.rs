@@ -276,6 +276,8 @@ pub struct Metrics {
 pub struct Sentinel {
     /// Days ahead that a registration token may end there.
     pub max_validity_days: u32,
+    /// The client that programs are told to log in as.
+    pub client_id: String,
 }
 
 /// The LDAP listener.

@@ -10,7 +10,6 @@ use crate::caller::{ReplayKey, RequestContext};
 use crate::clock::Timestamp;
 use crate::enrolment::{Confirmation, Grant, REFRESH_GRACE_SECONDS};
 use crate::event::Origin;
-use crate::keys::KeyPurpose;
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::refusal::Refusal;
@@ -202,12 +201,7 @@ impl Authority {
                     let clear = String::from_utf8(opened.to_vec());
                     (token, ClearSecret::new(clear.map_err(|_| RefreshRefusal::TooOften)?), true)
                 }
-                Refreshed::Unknown => {
-                    // It may be the right secret, under a pepper that only other nodes have yet.
-                    let lost = keys.require_all(|of| of == KeyPurpose::Pepper);
-                    lost.map_err(|lost| Refusal::from(Unavailable::from(lost)))?;
-                    return Err(RefreshRefusal::Denied);
-                }
+                Refreshed::Unknown => return Err(self.unknown_refresh(request.realm, id).await),
                 Refreshed::Scope => return Err(RefreshRefusal::Scope),
                 Refreshed::NoService => return Err(RefreshRefusal::NoService),
                 Refreshed::WrongKey => return Err(RefreshRefusal::WrongKey),
@@ -232,6 +226,20 @@ impl Authority {
         grant.services = services.unwrap_or(grant.services);
         grant.scopes = request.scopes.clone().unwrap_or(grant.scopes);
         Ok(Some(Refreshment { token, grant, secret, again }))
+    }
+
+    /// Why a secret is not known: it is not good, or it is under a key that only other nodes have
+    /// yet.
+    async fn unknown_refresh(&self, realm: &RealmName, id: TokenId) -> RefreshRefusal {
+        let entry = match self.entry(id).await {
+            Ok(entry) => entry.filter(|entry| entry.owner.realm == *realm),
+            Err(down) => return down.into(),
+        };
+        let peppers = entry.iter().flat_map(|entry| entry.peppers());
+        match self.keys().require_peppers(peppers) {
+            Ok(()) => RefreshRefusal::Denied,
+            Err(lost) => RefreshRefusal::Other(Unavailable::from(lost).into()),
+        }
     }
 
     /// The services of an auth token that take tokens now; `None` if not one of them does.

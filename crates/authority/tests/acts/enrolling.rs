@@ -326,3 +326,28 @@ async fn what_a_registration_token_cannot_mean_is_refused_by_name() {
     pat.sentinel.approval = Some("required".into());
     assert_eq!(field(pat).await, "approval");
 }
+
+/// A node to which a new pepper was not copied yet cannot judge, and so does not refuse.
+#[tokio::test]
+async fn a_secret_under_a_pepper_that_this_node_lacks_is_not_refused_but_cannot_be_judged() {
+    use counterfoil_authority::keys::{Key, KeyPurpose, KeyRing};
+    let devices = Devices::new().await;
+    let authority = &devices.0.authority;
+    let poor = authority.keys();
+    let mut peppers = poor.keys(KeyPurpose::Pepper).to_vec();
+    peppers.push(Key::generate(2, authority.entropy()).unwrap());
+    let rich = KeyRing::new(peppers, poor.keys(KeyPurpose::Seal).to_vec()).unwrap();
+    authority.set_keys(rich.clone());
+    let (_, secret) = devices.0.issue(registration(9, "{}")).await;
+    let (child, refresh) = devices.draw(&secret, "one").await;
+    let unheld = vec![(KeyPurpose::Pepper, 2)];
+    authority.set_keys(KeyRing::clone(&poor).with_lacking(unheld));
+    let drawn = devices.draw_with(&secret, "two", None, None).await.unwrap_err();
+    assert!(matches!(drawn, EnrolRefusal::Other(Refusal::Unavailable(_))), "{drawn:?}");
+    let refreshed = devices.refresh(&refresh).await.unwrap_err();
+    assert!(matches!(refreshed, RefreshRefusal::Other(Refusal::Unavailable(_))), "{refreshed:?}");
+    authority.set_keys(rich);
+    devices.draw(&secret, "two").await;
+    devices.refresh(&refresh).await.unwrap();
+    assert_eq!(devices.shown(child.id).await.revocation, None);
+}

@@ -106,6 +106,7 @@ fn schema_of(key: &Key) -> Json {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
         Sort::Prefix => json!({ "type": "string", "pattern": PREFIX_PATTERN }),
+        Sort::ClientId => json!({ "type": "string", "pattern": "^[A-Za-z0-9._~-]{1,128}$" }),
         Sort::Prefixes => {
             json!({ "type": "array", "items": { "type": "string", "pattern": PREFIX_PATTERN } })
         }
@@ -177,6 +178,7 @@ fn takes(sort: Sort) -> String {
         Sort::Database => "`sqlite:PATH` or `postgres://USER@HOST/NAME`".into(),
         Sort::Prefix => "a lower-case letter and one to seven lower-case letters or digits".into(),
         Sort::Prefixes => "list of prefixes".into(),
+        Sort::ClientId => "up to 128 letters, digits, `.`, `_`, `~` and `-`".into(),
         Sort::Secret => "secret or `file:/path`".into(),
     }
 }

@@ -33,6 +33,8 @@ pub enum Sort {
     Prefix,
     /// A list of such prefixes.
     Prefixes,
+    /// A `client_id` that need not be encoded anywhere: RFC 3986's unreserved characters.
+    ClientId,
     /// A list of names of HTTP headers.
     Headers,
     /// A secret, or `file:/path` of a file whose first line it is.
@@ -358,6 +360,12 @@ pub const KEYS: &[Key] = &[
         Sort::Count { min: 1, max: 36_500 },
         "30",
         "Days ahead of today that a registration token may end at this door. The product allows 30.",
+    ),
+    Key::new(
+        "sentinel.client_id",
+        Sort::ClientId,
+        "\"ems-scl-public-client\"",
+        "The public client that this door tells programs to log in as. It has no secret.",
     ),
     Key::new(
         "log.format",

@@ -90,6 +90,7 @@ impl Sort {
                 Err(format!("must be one of {}, not `{text}`", words.join(", ")))
             }
             Self::Prefix => check_prefix(text),
+            Self::ClientId => check_client_id(text),
             Self::Database => check_database(text),
             Self::Path | Self::Secret if text.is_empty() => Err("must not be empty".into()),
             _ => Ok(()),
@@ -131,6 +132,17 @@ fn check_network(text: &str) -> Result<(), String> {
 /// A network, or an address as the network that holds just it.
 pub(super) fn network(text: &str) -> Option<ipnet::IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(ipnet::IpNet::from))
+}
+
+/// Characters of a client's name at most.
+const CLIENT_ID_LEN_MAX: usize = 128;
+
+fn check_client_id(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._~-".contains(c);
+    if (1..=CLIENT_ID_LEN_MAX).contains(&text.len()) && text.chars().all(plain) {
+        return Ok(());
+    }
+    Err(format!("must be 1 to {CLIENT_ID_LEN_MAX} letters, digits, `.`, `_`, `~` or `-`"))
 }
 
 fn check_prefix(text: &str) -> Result<(), String> {

@@ -4,6 +4,10 @@ use serde_json::Value;
 
 use crate::world::{Ran, Server, World};
 
+/// How often a command is asked for what is about to be written: each time is a process, and what
+/// is waited for takes a second.
+const ASKED_MAX: usize = 1_000;
+
 /// A server, where it is, and the key of its administrator.
 pub(crate) struct Site {
     pub(crate) world: World,
@@ -40,6 +44,13 @@ impl Site {
 
     pub(crate) fn json(&self, words: &str) -> Value {
         serde_json::from_str(&self.done(&format!("{words} --json"))).unwrap()
+    }
+
+    /// What a command prints once `word` is in it, asked again for a bounded time.
+    pub(crate) fn until(&self, words: &str, word: &str) -> String {
+        let printed = (0..ASKED_MAX).map(|_| self.done(words));
+        let found = printed.into_iter().find(|printed| printed.contains(word));
+        found.expect("it is printed in the end")
     }
 
     pub(crate) fn status(&self, words: &str) -> i32 {

@@ -1,5 +1,7 @@
-//! A server with a frozen clock, seeded randomness and a store in memory, and people to use it.
+//! A server with a frozen clock, seeded randomness and a store in memory, and people to use it; and
+//! the same over each of the other stores.
 
+use std::any::Any;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +15,13 @@ use counterfoil_authority::store::Store;
 use counterfoil_authority::testing::{FrozenClock, SeededEntropy};
 use counterfoil_server::http::{AppState, Front, HttpSettings};
 use counterfoil_server::listener::{Door, Limits};
-use counterfoil_store::MemoryStore;
+use counterfoil_store::{DatabaseUrl, MemoryStore, OpenOptions};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use crate::cluster::Cluster;
 
 /// Where the clock stands at first: 2026-11-21T12:00:00Z.
 pub(crate) const NOW_SECONDS: i64 = 1_795_262_400;
@@ -41,6 +45,39 @@ pub(crate) struct World {
     pub(crate) operator_key: String,
     http: Client,
     stop: watch::Sender<bool>,
+    // Last: the directory of the store, or its server.
+    kept: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// What keeps the facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Memory,
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    pub(crate) const ALL: [Self; 3] = [Self::Memory, Self::Sqlite, Self::Postgres];
+
+    /// An empty store, and what has to live as long as it.
+    async fn store(self) -> (Arc<dyn Store>, Option<Box<dyn Any + Send + Sync>>) {
+        let opened =
+            async |url: DatabaseUrl| counterfoil_store::open(&url, OpenOptions::default()).await;
+        match self {
+            Self::Memory => (Arc::new(MemoryStore::new()), None),
+            Self::Sqlite => {
+                let dir = tempfile::tempdir().unwrap();
+                let url = DatabaseUrl::sqlite(&dir.path().join("store.db"));
+                (opened(url).await.unwrap(), Some(Box::new(dir)))
+            }
+            Self::Postgres => {
+                let cluster = Cluster::start();
+                cluster.make_database("cf");
+                (opened(cluster.url("cf")).await.unwrap(), Some(Box::new(cluster)))
+            }
+        }
+    }
 }
 
 /// What a request came to.
@@ -98,6 +135,15 @@ impl World {
         Self::over(Arc::new(MemoryStore::new()), settings).await
     }
 
+    /// A server over a store of its own.
+    pub(crate) async fn on(engine: Engine) -> Self {
+        println!("on {engine:?}:");
+        let (store, kept) = engine.store().await;
+        let mut world = Self::over(store, HttpSettings::default()).await;
+        world.kept = kept;
+        world
+    }
+
     /// A server that delays refusals, as it does unless told otherwise.
     pub(crate) async fn throttling() -> Self {
         let store = Arc::new(MemoryStore::new());
@@ -152,7 +198,7 @@ impl World {
         let door = Door::bind((Ipv4Addr::LOCALHOST, 0).into(), None, limits).await.unwrap();
         let address = door.address().unwrap();
         tokio::spawn(door.serve(Front::new(state.clone()), stopped, Duration::ZERO));
-        Self { authority, state, clock, address, operator_key, http, stop }
+        Self { authority, state, clock, address, operator_key, http, stop, kept: None }
     }
 
     /// Sends anything.

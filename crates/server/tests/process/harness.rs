@@ -124,10 +124,15 @@ impl Site {
 
     /// Every file below the directory, with its bytes.
     pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let mut found = Vec::new();
-        collect(self.home.path(), &mut found);
-        found
+        files_below(self.home.path())
     }
+}
+
+/// Every file below a directory, with its bytes.
+pub(crate) fn files_below(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    collect(dir, &mut found);
+    found
 }
 
 fn collect(dir: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
@@ -135,7 +140,8 @@ fn collect(dir: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, found);
-        } else {
+        } else if path.is_file() {
+            // A socket of a database is no file.
             let bytes = fs::read(&path).unwrap();
             found.push((path, bytes));
         }
@@ -161,7 +167,8 @@ impl Server {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the server ended at once, {status}: {}", self.log());
             }
-            printed_address(&fs::read_to_string(&self.stdout).unwrap())
+            let printed = printed_address(&fs::read_to_string(&self.stdout).unwrap());
+            printed.or_else(|| logged_address(&self.log()))
         });
         let nobody = Api::new(self.address, "");
         await_true("the server is ready", limit, || {
@@ -220,4 +227,10 @@ fn printed_address(stdout: &str) -> Option<SocketAddr> {
     let whole = &stdout[..=stdout.rfind('\n')?];
     let (_, rest) = whole.split_once("http://")?;
     rest.split(['/', '\n']).next()?.parse().ok()
+}
+
+/// The address in the log, of a server whose banner has another name for it.
+fn logged_address(log: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once("\"listen\":\"")?;
+    rest.split('"').next()?.parse().ok()
 }

@@ -35,9 +35,11 @@ pub(crate) struct Nodes {
     cluster: Cluster,
 }
 
-/// The configuration of a node that is not slowed down by refusals.
+/// The configuration of a node that is not slowed down by refusals. All have one name outside:
+/// it is the issuer of their access tokens.
 fn settings(url: &str) -> String {
-    format!("{UNTHROTTLED}\ndata.database = \"{url}\"")
+    let name = "server.public_url = \"http://tokens.example.org\"";
+    format!("{UNTHROTTLED}\n{name}\ndata.database = \"{url}\"")
 }
 
 /// The way to the database without a detour.

@@ -161,6 +161,12 @@ impl Connection {
         }
     }
 
+    /// Sends requests one behind the other without waiting, and reads their answers.
+    pub(crate) fn exchange_all(&mut self, requests: &[Vec<u8>]) -> io::Result<Vec<Answer>> {
+        self.stream.get_mut().write_all(&requests.concat())?;
+        requests.iter().map(|request| self.read(request.starts_with(b"HEAD "))).collect()
+    }
+
     fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;

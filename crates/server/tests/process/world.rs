@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::cluster::Cluster;
 use crate::harness::{Server, Site};
 use crate::wire::{Answer, Api, Request};
 
@@ -35,11 +36,30 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) admin: Api,
     pub(crate) verifier: Api,
-    // Last, so that nothing runs any more when the directory goes.
+    // Last, so that nothing runs any more when the directory and the database go.
     pub(crate) site: Site,
+    /// The PostgreSQL that its database is in, unless it is the embedded one.
+    pub(crate) cluster: Option<Cluster>,
 }
 
+/// The database of an installation that has one in PostgreSQL.
+const DATABASE: &str = "cf";
+
 impl World {
+    /// An installation on the embedded store, then one on a PostgreSQL of its own.
+    pub(crate) fn on_each_store(settings: &str) -> impl Iterator<Item = Self> {
+        [Self::new, Self::on_postgres].into_iter().map(move |make| make(settings))
+    }
+
+    /// An installation on a PostgreSQL of its own.
+    pub(crate) fn on_postgres(settings: &str) -> Self {
+        let cluster = Cluster::start();
+        cluster.make_database(DATABASE);
+        println!("on PostgreSQL:");
+        let settings = within(Some(&cluster), settings);
+        Self { cluster: Some(cluster), ..Self::at(Site::new(), &settings) }
+    }
+
     pub(crate) fn new(settings: &str) -> Self {
         Self::at(Site::new(), settings)
     }
@@ -51,12 +71,12 @@ impl World {
         user(&admin, "alice");
         service(&admin, "git", &json!({}));
         let verifier = verifier(&admin, "git-verifier", &["git"]);
-        Self { server, admin, verifier, site }
+        Self { server, admin, verifier, site, cluster: None }
     }
 
     /// Serves the same installation again, after its server has ended.
     pub(crate) fn serve_again(&mut self, settings: &str) {
-        self.server = self.site.serve(settings);
+        self.server = self.site.serve(&within(self.cluster.as_ref(), settings));
         self.admin = Api::new(self.server.address, &self.admin.key);
         self.verifier = Api::new(self.server.address, &self.verifier.key);
     }
@@ -76,6 +96,14 @@ impl World {
     pub(crate) fn verify(&self, secret: &str) -> Value {
         verify(&self.verifier, secret).expect(200)
     }
+}
+
+/// Settings with the database that is in a cluster.
+fn within(cluster: Option<&Cluster>, settings: &str) -> String {
+    let Some(cluster) = cluster else { return settings.to_owned() };
+    let host = cluster.host();
+    // First, because what follows may open a table.
+    format!("data.database = \"postgres://cf@{host}/{DATABASE}\"\n{settings}")
 }
 
 #[track_caller]

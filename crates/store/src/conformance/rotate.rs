@@ -33,7 +33,13 @@ pub(super) async fn a_rotation_makes_the_former_secret_previous(world: World) {
     assert_eq!(after.secrets[0].expires_at, None);
     assert_eq!(after.secrets[1].expires_at, Some(rotate.previous_until));
     assert_eq!(after.version, token.version + 1);
-    let rest = Token { secrets: token.secrets.clone(), version: token.version, ..after.clone() };
+    assert_eq!(after.changed_at, Some(rotate.at));
+    let rest = Token {
+        secrets: token.secrets.clone(),
+        version: token.version,
+        changed_at: None,
+        ..after.clone()
+    };
     assert_eq!(rest, token);
     assert_eq!(world.token(token.id).await, after);
     assert_eq!(world.count_events("token.rotated").await, 1);

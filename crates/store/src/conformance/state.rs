@@ -34,6 +34,7 @@ pub(super) async fn switches_are_idempotent(world: World) {
         let before = world.count_events("token.disabled").await;
         let after = switch(&world, token.id, act.clone()).await;
         version += i64::from(changes);
+        assert_eq!(after.changed_at.is_some(), version > token.version);
         assert_eq!((after.enabled, after.locked, after.version), (enabled, locked, version));
         assert_eq!(world.token(token.id).await, after);
         let events = world.count_events("token.disabled").await;

@@ -46,8 +46,10 @@ pub(super) async fn what_may_be_edited_is_edited(world: World) {
     };
     edited.airlock.serial = Some("SN-2".into());
     edited.sentinel.identifier = None;
-    let expected = Token { version: 4, ..edited.clone() };
-    assert_eq!(update(&world, edited).await, TokenUpdated::Done(expected.clone()));
+    let asked = world.update(edited.clone());
+    let expected = Token { version: 4, changed_at: Some(asked.event.at), ..edited };
+    let updated = world.store.token_update(asked).await.unwrap();
+    assert_eq!(updated, TokenUpdated::Done(expected.clone()));
     assert_eq!(world.token(token.id).await, expected);
     let by_service = |label: &str| TokenFilter {
         service: ServiceLabel::parse(label).ok(),
@@ -90,8 +92,10 @@ pub(super) async fn what_may_not_be_edited_stays(world: World) {
     edited.usage.total = 0;
     edited.sentinel.reserved = 0;
     edited.sentinel.returned = 40;
-    let expected = Token { version: 4, ..token.clone() };
-    assert_eq!(update(&world, edited).await, TokenUpdated::Done(expected.clone()));
+    let asked = world.update(edited);
+    let expected = Token { version: 4, changed_at: Some(asked.event.at), ..token.clone() };
+    let updated = world.store.token_update(asked).await.unwrap();
+    assert_eq!(updated, TokenUpdated::Done(expected.clone()));
     assert_eq!(world.token(token.id).await, expected);
 }
 

@@ -360,6 +360,7 @@ impl World {
             sentinel: SentinelAttributes::default(),
             unit: None,
             parent: None,
+            changed_at: None,
             device: None,
             version: 1,
             secrets: Vec::new(),

@@ -88,7 +88,7 @@ const TABLES: [Table; 28] = [
               permissions networks doors enabled locked pending not_before expires_at \
               revoked_at revoked_by revoked_reason created_at created_by activated_at \
               max_usages used labels airlock sentinel draw_limit reserved returned unit parent \
-              version told",
+              version told changed_at",
     },
     Table {
         name: "auth_token",

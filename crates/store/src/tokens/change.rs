@@ -10,7 +10,7 @@ use crate::events;
 
 const SWITCH: &str = "
 update token
-set    enabled = $3, locked = $4, version = version + 1
+set    enabled = $3, locked = $4, changed_at = $5, version = version + 1
 where  id = $1
 and    version = $2";
 
@@ -54,7 +54,7 @@ pub(super) async fn change(
             return reread(tx, change).await;
         }
     };
-    let values = values![&token.id, token.version, enabled, locked];
+    let values = values![&token.id, token.version, enabled, locked, change.at];
     if tx.execute(SWITCH, &values).await? == 0 {
         return Err(Failure::interleaved());
     }

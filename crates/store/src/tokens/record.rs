@@ -96,9 +96,11 @@ pub(super) async fn by_id(
     tx: &mut Transaction<'_>,
     id: TokenId,
 ) -> Result<Option<Record>, Failure> {
-    let mut found = records_of(tx.query(BY_ID, &values![&id]).await?)?;
+    let found = records_of(tx.query(BY_ID, &values![&id]).await?)?;
+    // The nearest one is completed too, for the same reason as it is read.
+    let mut found = completed(tx, found).await?;
     found.retain(|record| record.id == id);
-    Ok(completed(tx, found).await?.pop())
+    Ok(found.pop())
 }
 
 /// The record of the token with a secret that is found by its hash.

@@ -10,7 +10,7 @@ use crate::idempotency::{self, Earlier};
 
 const RAISE_VERSION: &str = "
 update token
-set    version = version + 1
+set    changed_at = $3, version = version + 1
 where  id = $1
 and    version = $2";
 
@@ -37,7 +37,7 @@ pub(super) async fn rotate(
     if let Some(state) = state {
         return Ok(Rotated::Ended(state));
     }
-    if tx.execute(RAISE_VERSION, &values![&token.id, token.version]).await? == 0 {
+    if tx.execute(RAISE_VERSION, &values![&token.id, token.version, rotate.at]).await? == 0 {
         return Err(Failure::interleaved());
     }
     secrets::retire_current(tx, token.id, rotate.previous_until).await?;

@@ -22,7 +22,7 @@ macro_rules! token_columns {
        t.created_at, t.created_by, t.activated_at, t.max_usages, t.used, t.labels,
        t.airlock, t.sentinel, t.draw_limit, t.reserved, t.returned, t.unit, t.parent,
        t.version, u.first_at, u.last_at, u.last_ip, coalesce(u.total, 0),
-       coalesce(u.denied, 0), coalesce(t.told, 0)"
+       coalesce(u.denied, 0), coalesce(t.told, 0), t.changed_at"
     };
 }
 pub(super) use token_columns;
@@ -306,6 +306,7 @@ fn revocation(row: &mut Row) -> Result<Option<Revocation>, Inconsistent> {
 fn token_of(row: &mut Row) -> Result<Token, Inconsistent> {
     let mut token = plain_token_of(row)?;
     token.sentinel.told = Told(row.small("told")?);
+    token.changed_at = row.time_or_null("changed_at")?;
     token.device = device_of(row)?;
     Ok(token)
 }
@@ -347,6 +348,7 @@ fn plain_token_of(row: &mut Row) -> Result<Token, Inconsistent> {
             denied_total: row.count("denied")?,
         },
         device: None,
+        changed_at: None,
         secrets: Vec::new(),
     })
 }

@@ -16,7 +16,7 @@ update token
 set    name = $3, description = $4, services = $5, scopes = $6, permissions = $7,
        networks = $8, doors = $9, not_before = $10, expires_at = $11, max_usages = $12,
        labels = $13, airlock = $14, sentinel = $15, draw_limit = $16, unit = $17,
-       told = $18, version = version + 1
+       told = $18, changed_at = $19, version = version + 1
 where  id = $1
 and    version = $2
 and    (kind <> 'registration_token' or cast($16 as {int}) is null
@@ -68,7 +68,7 @@ pub(super) async fn update(
         },
         ..token.clone()
     };
-    if tx.execute(UPDATE, &edited(&counted)).await? == 0 {
+    if tx.execute(UPDATE, &edited(&counted, event.at)).await? == 0 {
         // The version was right, so it is the count that the statement refused.
         return Ok(TokenUpdated::CountTaken(Counts::of(&counted).taken()));
     }
@@ -92,7 +92,7 @@ pub(super) async fn update(
     }
 }
 
-fn edited(token: &Token) -> [crate::engine::Value<'_>; 18] {
+fn edited(token: &Token, at: Timestamp) -> [crate::engine::Value<'_>; 19] {
     values![
         &token.id,
         token.version,
@@ -111,7 +111,8 @@ fn edited(token: &Token) -> [crate::engine::Value<'_>; 18] {
         codec::sentinel_json(&token.sentinel),
         token.sentinel.count,
         token.unit.as_ref(),
-        still_told(token).0
+        still_told(token).0,
+        at
     ]
 }
 

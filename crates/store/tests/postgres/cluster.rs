@@ -127,6 +127,11 @@ impl Cluster {
         fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
+    /// Where its files are: data, write-ahead log, log.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Where the socket lies.
     pub(crate) fn socket(&self) -> PathBuf {
         self.directory.path().join(".s.PGSQL.5432")

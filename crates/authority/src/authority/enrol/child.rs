@@ -65,6 +65,7 @@ impl Authority {
             },
             unit: registration.unit.clone(),
             parent: None,
+            changed_at: None,
             device: Some(Box::new(self.device_of(attempt, &stamp)?)),
             version: 1,
             secrets: Vec::new(),

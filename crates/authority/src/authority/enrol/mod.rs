@@ -96,7 +96,7 @@ impl Authority {
         let now = self.now();
         let origin = origin_of(&request);
         self.check_facts(&request)?;
-        let entry = self.prove_registration(&request, &origin, now).await?;
+        let entry = self.prove_registration(request.realm, request.presented, &origin, now).await?;
         for _ in 0..DRAW_ATTEMPTS {
             let found = self.store.token_find(request.realm, entry.id).await;
             let found = found.map_err(Refusal::from)?;
@@ -156,42 +156,58 @@ impl Authority {
         Ok(())
     }
 
+    /// Which registration token this is the right secret of, in whatever state, without a draw.
+    /// A wrong one counts as a failed attempt like any other.
+    ///
+    /// # Errors
+    ///
+    /// [`EnrolRefusal::Denied`] of a secret that is not good, and as the store fails.
+    pub async fn proved_registration(
+        &self,
+        realm: &RealmName,
+        presented: &str,
+        context: RequestContext,
+    ) -> Result<TokenId, EnrolRefusal> {
+        let (origin, now) = (Origin::anonymous(context), self.now());
+        Ok(self.prove_registration(realm, presented, &origin, now).await?.id)
+    }
+
     /// The registration token whose right secret was presented. Unknown, mistyped, wrong and
     /// retired look the same.
     async fn prove_registration(
         &self,
-        request: &EnrolRequest<'_>,
+        realm: &RealmName,
+        presented: &str,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Arc<Entry>, EnrolRefusal> {
         let keys = self.keys();
-        let shape = self.shape(request.presented);
+        let shape = self.shape(presented);
         let mut found = None;
         if let Shape::Prefixed { kind: Kind::RegistrationToken, id } = shape {
             found = self.entry(id).await?;
             if found.is_none() {
                 // The hash is computed all the same, so that time tells nothing.
-                std::hint::black_box(keyed_hash(keys.pepper(), request.presented));
+                std::hint::black_box(keyed_hash(keys.pepper(), presented));
             }
         }
-        let mac_under =
-            |id: KeyId| keys.pepper_by_id(id).map(|key| keyed_hash(key, request.presented));
+        let mac_under = |id: KeyId| keys.pepper_by_id(id).map(|key| keyed_hash(key, presented));
         let matched = found.as_ref().and_then(|entry| entry.matches(now, &mac_under));
         let ours = |entry: &Arc<Entry>| {
-            entry.kind == Kind::RegistrationToken && entry.owner.realm == *request.realm
+            entry.kind == Kind::RegistrationToken && entry.owner.realm == *realm
         };
         let found = found.filter(ours);
         if let (Some(entry), None) = (&found, &matched) {
-            // It may be the right secret, under a pepper that only other nodes have yet.
-            let lost = keys.require_peppers(entry.peppers());
-            lost.map_err(|lost| Refusal::from(Unavailable::from(lost)))?;
+            // It may be the right secret, under a key that only other nodes have yet.
+            let here = keys.require_peppers(entry.peppers());
+            here.map_err(Unavailable::from).map_err(Refusal::from)?;
         }
         if let (Some(entry), Some((matched, pepper, old))) = (found, matched) {
             match matched {
                 Matched::Good | Matched::Former => {
                     let current = keys.pepper();
                     if pepper != current.id() {
-                        let mac = keyed_hash(current, request.presented);
+                        let mac = keyed_hash(current, presented);
                         self.ledger.rehash(Rehash {
                             token: entry.id,
                             old: SecretHash::Keyed { pepper, mac: old },
@@ -202,17 +218,17 @@ impl Authority {
                 }
                 Matched::Retired => {
                     let alarm = "token.retired-secret-used";
-                    let event = self.event(alarm, request.realm, origin, now);
+                    let event = self.event(alarm, realm, origin, now);
                     let event = event.map_err(Refusal::from)?.with_token(entry.id).refused();
                     self.ledger.refused(event);
                 }
                 Matched::Early => {}
             }
         }
-        if let Some(source) = request.context.source {
+        if let Some(source) = origin.source {
             self.throttle.failed(source, None, None, now);
         }
-        let event = self.event("enrol.refused", request.realm, origin, now);
+        let event = self.event("enrol.refused", realm, origin, now);
         let event = event.map_err(Refusal::from)?.with_reason("unknown").refused();
         self.ledger.refused(event);
         Err(EnrolRefusal::Denied)

@@ -344,6 +344,7 @@ impl Authority {
             sentinel: request.sentinel.clone(),
             unit: request.unit.clone(),
             parent: None,
+            changed_at: None,
             device: None,
             version: 1,
             secrets: Vec::new(),

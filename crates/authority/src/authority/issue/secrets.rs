@@ -255,6 +255,7 @@ fn client_key_token(
         sentinel: SentinelAttributes::default(),
         unit: None,
         parent: None,
+        changed_at: None,
         device: None,
         version: 1,
         secrets: Vec::new(),

@@ -192,7 +192,7 @@ async fn own(asked: &Asked, presented: &ClearSecret) -> Result<Token, Fault> {
     let token = found.filter(|token| {
         token.kind == Kind::AuthToken
             && token.revocation.is_none()
-            && token.sentinel.registration_token == Some(registration.id)
+            && token.sentinel.registration_token == Some(registration)
     });
     token.ok_or_else(Fault::not_found)
 }
@@ -231,11 +231,7 @@ async fn renewed(asked: &Asked, body: &[u8]) -> Result<Response, Fault> {
 /// Shows an auth token to who holds its registration token; a new access token only to who also
 /// holds its refresh token.
 pub(super) async fn renew(asked: Asked, AnyBytes(body): AnyBytes) -> Response {
-    let answered = renewed(&asked, &body).await;
-    if answered.as_ref().is_err_and(|fault| fault.status == StatusCode::UNAUTHORIZED) {
-        asked.hold_back().await;
-    }
-    asked.said(answered)
+    asked.said(renewed(&asked, &body).await)
 }
 
 async fn listed(asked: &Asked) -> Result<Response, Fault> {

@@ -19,13 +19,11 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use counterfoil_authority::authority::EnrolRefusal;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
-use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::{ClearSecret, Shape, TokenId};
-use counterfoil_authority::secret_hash::{SecretHash, keyed_hash};
-use counterfoil_authority::store::{Record, Unavailable};
 use counterfoil_authority::verdict::Door;
 
 use self::fault::Fault;
@@ -118,7 +116,8 @@ impl Asked {
     }
 
     /// The registration token in `Authorization`: raw after `Basic` or `Bearer`, or as either half
-    /// of proper Basic credentials.
+    /// of proper Basic credentials. What is none of these is presented as it is, so that it is
+    /// refused and counted as any other.
     fn redeemer(&self) -> Result<ClearSecret, Fault> {
         let mut lines = self.parts.headers.get_all(header::AUTHORIZATION).iter();
         let line = lines.next().ok_or_else(Fault::no_token)?;
@@ -136,11 +135,12 @@ impl Asked {
             let shape = self.state.authority.shape(text);
             matches!(shape, Shape::Prefixed { kind: Kind::RegistrationToken, .. })
         };
+        let raw = ClearSecret::new(value.to_owned());
         if !is_basic || is_token(value) {
-            return Ok(ClearSecret::new(value.to_owned()));
+            return Ok(raw);
         }
         let decoded = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let decoded = decoded.ok_or_else(Fault::no_token)?;
+        let Some(decoded) = decoded else { return Ok(raw) };
         let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
         match (is_token(user), is_token(password)) {
             (true, true) if user != password => {
@@ -148,34 +148,21 @@ impl Asked {
             }
             (true, _) => Ok(ClearSecret::new(user.to_owned())),
             (false, true) => Ok(ClearSecret::new(password.to_owned())),
-            (false, false) => Err(Fault::no_token()),
+            (false, false) => Ok(raw),
         }
     }
 
     /// The registration token that this is the right secret of, in whatever state, without a use.
-    async fn proved(&self, presented: &str) -> Result<Option<Record>, Fault> {
-        let authority = &self.state.authority;
-        let shape = authority.shape(presented);
-        let Shape::Prefixed { kind: Kind::RegistrationToken, id } = shape else { return Ok(None) };
-        let found = authority.store().token_record(id).await;
-        let Some(record) = found.map_err(|down| Fault::from(Refusal::from(down)))? else {
-            return Ok(None);
-        };
-        let (keys, now) = (authority.keys(), authority.now());
-        let right = record.secrets.iter().any(|secret| match &secret.hash {
-            SecretHash::Keyed { pepper, mac } => {
-                secret.facts.expires_at.is_none_or(|end| now < end)
-                    && keys
-                        .pepper_by_id(*pepper)
-                        .is_some_and(|key| keyed_hash(key, presented) == *mac)
+    async fn proved(&self, presented: &str) -> Result<Option<TokenId>, Fault> {
+        let context = self.arrived.0.context(Door::Sentinel);
+        match self.state.authority.proved_registration(&self.realm, presented, context).await {
+            Ok(id) => Ok(Some(id)),
+            Err(EnrolRefusal::Denied) => {
+                self.hold_back().await;
+                Ok(None)
             }
-            SecretHash::Slow { .. } => false,
-        });
-        if !right {
-            let peppers = record.secrets.iter().map(|secret| secret.hash.pepper());
-            keys.require_peppers(peppers).map_err(Unavailable::from).map_err(Refusal::from)?;
+            Err(refusal) => Err(refusal.into()),
         }
-        Ok(Some(record).filter(|record| right && record.realm == self.realm))
     }
 
     /// An answer with one root.

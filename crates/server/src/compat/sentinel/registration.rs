@@ -150,7 +150,7 @@ pub(super) async fn shown(
     let mut fields = vec![
         ("id", token.id.as_str().into()),
         ("creationDate", Node::Text(dates::minute(token.created_at))),
-        ("lastModifiedDate", "".into()),
+        ("lastModifiedDate", token.changed_at.map(dates::minute).as_ref().into()),
         ("token", secret.map_or(masked, |secret| secret.reveal().to_owned()).as_str().into()),
         ("identifier", sentinel.identifier.as_ref().into()),
         ("count", sentinel.count.unwrap_or_default().into()),
@@ -273,7 +273,7 @@ async fn found(asked: &Asked, caller: &Caller, by: &Fields) -> Result<Vec<Token>
     }
     let mut tokens = match by.text("token") {
         Some(presented) => match asked.proved(presented).await? {
-            Some(record) => vec![of_door(asked, caller, record.id).await?],
+            Some(id) => vec![of_door(asked, caller, id).await?],
             None => Vec::new(),
         },
         None => matching(asked, caller, filter).await?,

@@ -1,5 +1,7 @@
-//! The Sentinel EMS door, by the numbers of its acceptance checks (A1 to A9).
+//! The Sentinel EMS door, by the numbers of its acceptance checks, under a frozen clock and on
+//! each store.
 
 mod auth_tokens;
+mod lives;
 mod registration_tokens;
 mod world;

@@ -2,15 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Place, device, draw};
+use super::{Place, both, device, draw};
 use crate::harness::{PATIENCE, await_true};
 use crate::wire::{Answer, Api, Request, below_main};
 use crate::world::Issued;
-
-fn both(test: impl Fn(&Place)) {
-    test(&Place::sqlite());
-    test(&Place::postgres());
-}
 
 fn poll(api: &Api, device_code: &str) -> Answer {
     let path = below_main("/enrol/poll");
@@ -123,17 +118,18 @@ fn a24_children_live_on_unless_they_are_to_end_and_a_dry_run_changes_nothing() {
 
 #[test]
 fn a26_an_ephemeral_auth_token_ends_by_itself_when_it_was_idle() {
-    let place = Place::sqlite();
-    let stamp = json!({ "ephemeral": true, "idle_seconds": 10 });
-    let token = place.registration(&json!({ "count": 5, "stamp": stamp }));
-    let drawn = draw(place.admin(), &token.secret, &device(1), &[]).expect(201);
-    assert_eq!(drawn["token"]["device"]["ephemeral"], true);
-    let path = format!("/tokens/{}", id_of(&drawn));
-    let shown = || place.admin().get(&path).expect(200);
-    assert_eq!(shown()["state"], "active");
-    await_true("it ends by itself", PATIENCE, || shown()["state"] == "revoked");
-    assert_eq!(shown()["revoked_reason"], "idle");
-    assert_eq!(shown()["revoked_by"], "system");
+    both(|place| {
+        let stamp = json!({ "ephemeral": true, "idle_seconds": 10 });
+        let token = place.registration(&json!({ "count": 5, "stamp": stamp }));
+        let drawn = draw(place.admin(), &token.secret, &device(1), &[]).expect(201);
+        assert_eq!(drawn["token"]["device"]["ephemeral"], true);
+        let path = format!("/tokens/{}", id_of(&drawn));
+        let shown = || place.admin().get(&path).expect(200);
+        assert_eq!(shown()["state"], "active");
+        await_true("it ends by itself", PATIENCE, || shown()["state"] == "revoked");
+        assert_eq!(shown()["revoked_reason"], "idle");
+        assert_eq!(shown()["revoked_by"], "system");
+    });
 }
 
 #[test]

@@ -2,19 +2,26 @@
 //! one PostgreSQL. Tests are named by their numbers in the reference on Sentinel EMS.
 
 mod counting;
+mod doors;
 mod life;
+mod mishaps;
 mod reach;
+mod renewal;
 
+use std::net::SocketAddr;
 use std::sync::Barrier;
 
 use serde_json::{Value, json};
 
 use crate::nodes::Nodes;
-use crate::wire::{Answer, Api, Request, below_main};
+use crate::wire::{Answer, Api, Connection, Request, below_main};
 use crate::world::{Issued, UNTHROTTLED, World, merged};
 
 /// Clients of a race.
 const CLIENTS: usize = 200;
+/// Connections that those share who do not have one each, and the processes these lead to.
+const CONNECTIONS: usize = 8;
+const PROCESSES: usize = 2;
 
 /// An installation with as many processes as its store takes.
 pub(super) struct Place {
@@ -77,12 +84,23 @@ impl Place {
         of_kind.map(|event| event["count"].as_u64().unwrap_or(1)).sum()
     }
 
+    /// The same of many clients who share few connections to two of the processes.
+    pub(super) fn race_over(
+        &self,
+        connections: usize,
+        clients: usize,
+        request: impl Fn(usize) -> Request,
+    ) -> Vec<Answer> {
+        let addresses: Vec<_> = self.admins.iter().take(PROCESSES).map(|api| api.address).collect();
+        race_over(&addresses, connections, clients, request)
+    }
+
     /// Asks once on each of many connections, spread over the processes, at the same time.
-    pub(super) fn race(
+    pub(super) fn race<T: Send>(
         &self,
         clients: usize,
-        ask: impl Fn(usize, &Api) -> Answer + Sync,
-    ) -> Vec<Answer> {
+        ask: impl Fn(usize, &Api) -> T + Sync,
+    ) -> Vec<T> {
         let line = Barrier::new(clients);
         std::thread::scope(|scope| {
             let racing: Vec<_> = (0..clients)
@@ -102,6 +120,46 @@ impl Place {
     }
 }
 
+/// The same test on each store.
+pub(super) fn both(test: impl Fn(&Place)) {
+    test(&Place::sqlite());
+    test(&Place::postgres());
+}
+
+/// Sends the requests of many clients over few connections, spread over some processes, at the
+/// same time: on each connection one behind the other, without waiting for answers.
+pub(super) fn race_over(
+    processes: &[SocketAddr],
+    connections: usize,
+    clients: usize,
+    request: impl Fn(usize) -> Request,
+) -> Vec<Answer> {
+    let line = Barrier::new(connections);
+    let addresses = processes.iter().copied().cycle();
+    let shares: Vec<(SocketAddr, Vec<Vec<u8>>)> = addresses
+        .take(connections)
+        .enumerate()
+        .map(|(number, address)| {
+            let own = (number..clients).step_by(connections);
+            (address, own.map(|client| request(client).bytes(address)).collect())
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        let racing: Vec<_> = shares
+            .iter()
+            .map(|(address, requests)| {
+                let line = &line;
+                scope.spawn(move || {
+                    let mut connection = Connection::open(*address).unwrap();
+                    line.wait();
+                    connection.exchange_all(requests).unwrap()
+                })
+            })
+            .collect();
+        racing.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
 /// Issues a registration token, with further fields.
 #[track_caller]
 pub(super) fn registration(admin: &Api, more: &Value) -> Issued {
@@ -115,13 +173,15 @@ pub(super) fn device(number: usize) -> Value {
         "system_user": "svc" })
 }
 
+/// What draws by a registration token, with further headers.
+pub(super) fn drawing(secret: &str, body: &Value, headers: &[(&str, &str)]) -> Request {
+    let request = Request::new("POST", below_main("/enrol")).json(body).bearer(secret);
+    headers.iter().fold(request, |request, (name, value)| request.header(name, *value))
+}
+
 /// Draws by a registration token, with further headers.
 pub(super) fn draw(api: &Api, secret: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
-    let mut request = Request::new("POST", below_main("/enrol")).json(body).bearer(secret);
-    for (name, value) in headers {
-        request = request.header(name, *value);
-    }
-    api.raw(&request)
+    api.raw(&drawing(secret, body, headers))
 }
 
 /// How many answers have a status.

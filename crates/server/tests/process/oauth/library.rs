@@ -21,17 +21,18 @@ fn authlib_discovers_authenticates_enrols_refreshes_introspects_and_revokes() {
         println!("left out: COUNTERFOIL_OAUTH_PYTHON names no Python with Authlib");
         return;
     };
-    let world = World::new(UNTHROTTLED);
-    let robot = machine(&world, &json!({}));
-    let token = registration(&world, &json!({ "count": 5, "approval": "required" }));
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/oauth/client.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg(format!("http://{}", world.server.address))
-        .args(["robot", &robot.key, &token.secret, &world.admin.key])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let fault = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.ends_with("done\n"), "{said}{fault}");
+    for world in World::on_each_store(UNTHROTTLED) {
+        let robot = machine(&world, &json!({}));
+        let token = registration(&world, &json!({ "count": 5, "approval": "required" }));
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/oauth/client.py");
+        let output = Command::new(&python)
+            .arg(script)
+            .arg(format!("http://{}", world.server.address))
+            .args(["robot", &robot.key, &token.secret, &world.admin.key])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let fault = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.ends_with("done\n"), "{said}{fault}");
+    }
 }

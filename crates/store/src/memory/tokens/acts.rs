@@ -90,6 +90,7 @@ impl State {
             sentinel: SentinelAttributes { reserved, returned, told, ..new.sentinel },
             unit: new.unit,
             device: described(old.device.clone(), new.device),
+            changed_at: Some(event.at),
             version: old.version + 1,
             ..old
         };
@@ -135,6 +136,7 @@ impl State {
             (s.facts.slot == Slot::Previous, std::cmp::Reverse((s.facts.created_at, s.id.clone())))
         });
         held.secrets.truncate(SECRETS_PER_TOKEN_MAX);
+        held.token.changed_at = Some(rotate.at);
         held.token.version += 1;
         let rotated = held.shown();
         self.keep(rotate.idempotency.as_ref(), &rotated);
@@ -190,6 +192,7 @@ impl State {
             TokenAct::Revoke { .. } | TokenAct::RevokeWithChildren { .. } | TokenAct::Approve
         );
         if !ends && let Some(held) = self.tokens.get_mut(&change.id) {
+            held.token.changed_at = Some(change.at);
             held.token.version += 1;
         }
         self.record(&change.event);
