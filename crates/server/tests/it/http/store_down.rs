@@ -133,13 +133,11 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     let by_link = json!({ "kind": "service_token", "user": "bob", "service": "git",
         "delivery": "link" });
     let linked = act("POST", "tokens", by_link, 201).await;
-    let open = json!({ "link": linked["link"] });
-    act("POST", "/api/v1/links/open", open, 200).await;
+    act("POST", "/api/v1/links/open", json!({ "link": linked["link"] }), 200).await;
     for switch in ["rotate", "disable", "enable", "lock", "unlock", "revoke"] {
         act("POST", &format!("{token}/{switch}"), Value::Null, 200).await;
     }
-    let all = json!({ "act": "disable", "user": "bob" });
-    act("POST", "tokens/bulk", all, 200).await;
+    act("POST", "tokens/bulk", json!({ "act": "disable", "user": "bob" }), 200).await;
     let fleet = json!({ "kind": "registration_token", "count": 900, "approval": "after-200" });
     let fleet = act("POST", "tokens", fleet, 201).await;
     let path = format!("tokens/{}", fleet["token"]["id"].as_str().unwrap());
