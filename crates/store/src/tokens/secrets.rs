@@ -3,9 +3,7 @@
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{Change, Rehash};
-use counterfoil_authority::token::{
-    RETIRED_SECRET_RETENTION_SECONDS, SECRETS_PER_TOKEN_MAX, StoredSecret,
-};
+use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, StoredSecret};
 
 use super::rows::secret_row;
 use crate::codec;
@@ -88,9 +86,13 @@ pub(super) async fn retire_current(
     tx.push(RETIRE, &values![&token, until]).await
 }
 
-/// Keeps no more secrets than [`SECRETS_PER_TOKEN_MAX`].
-pub(super) async fn drop_oldest(tx: &mut Transaction<'_>, token: TokenId) -> Result<(), Failure> {
-    let most = SECRETS_PER_TOKEN_MAX as u64;
+/// Keeps no more secrets than `most`.
+pub(super) async fn drop_oldest(
+    tx: &mut Transaction<'_>,
+    token: TokenId,
+    most: usize,
+) -> Result<(), Failure> {
+    let most = most as u64;
     tx.push(DROP_OLDEST, &values![&token, most]).await
 }
 
