@@ -51,6 +51,7 @@ pub struct Certificates {
 
 struct Loaded {
     config: Arc<ServerConfig>,
+    without_alpn: Arc<ServerConfig>,
     stamp: [Option<SystemTime>; 2],
 }
 
@@ -70,6 +71,11 @@ impl Certificates {
     /// The configuration for a new connection.
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.load().config)
+    }
+
+    /// The same for a protocol that names none (LDAP).
+    pub fn config_without_alpn(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.load().without_alpn)
     }
 
     /// One step: takes the files anew if they changed. True if so.
@@ -99,8 +105,9 @@ fn read(cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
+    let without_alpn = Arc::new(config.clone());
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-    Ok(Loaded { config: Arc::new(config), stamp })
+    Ok(Loaded { config: Arc::new(config), without_alpn, stamp })
 }
 
 fn content(path: &Path) -> Result<Vec<u8>, TlsError> {

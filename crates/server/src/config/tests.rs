@@ -45,8 +45,15 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 6] =
-    ["public_url ", "cert ", "key ", "database ", "listen = \"127.0.0.1:8781\"", "bearer "];
+const KEYS_WITHOUT_DEFAULT: [&str; 7] = [
+    "tls_listen ",
+    "public_url ",
+    "cert ",
+    "key ",
+    "database ",
+    "listen = \"127.0.0.1:8781\"",
+    "bearer ",
+];
 
 #[test]
 fn every_key_has_a_section_a_good_example_and_a_sentence() {

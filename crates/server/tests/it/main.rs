@@ -6,5 +6,6 @@
 )]
 
 mod http;
+mod ldap;
 mod sentinel;
 mod world;
