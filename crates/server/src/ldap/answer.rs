@@ -73,6 +73,15 @@ impl End {
         }
     }
 
+    /// The code of an end without a text, if it is one of those that binds have all the time.
+    pub(crate) const fn plain_code(&self) -> Option<u8> {
+        match self.code {
+            LdapResultCode::Success => Some(0),
+            LdapResultCode::InvalidCredentials if self.said.is_empty() => Some(49),
+            _ => None,
+        }
+    }
+
     /// The result as the protocol writes it.
     pub(crate) fn result(&self) -> LdapResult {
         LdapResult {

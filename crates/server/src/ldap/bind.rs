@@ -21,7 +21,7 @@ use super::Shared;
 use super::answer::End;
 use super::dn::Dn;
 use super::limits::PASSWORD_BYTES_MAX;
-use super::tree::Claim;
+use super::tree::{Claim, Tree};
 
 /// The only version of the protocol that is spoken.
 const VERSION: i64 = 3;
@@ -45,8 +45,8 @@ pub(crate) struct Person {
     pub(crate) username: Username,
     /// The service.
     pub(crate) service: ServiceLabel,
-    /// Their entry's name, in the form they bound with.
-    pub(crate) dn: Dn,
+    /// The template of the name they bound with, if it was one.
+    pub(crate) template: Option<usize>,
     /// The token they came with, or the one it was made from.
     pub(crate) token: TokenId,
     /// When the token ends.
@@ -58,18 +58,25 @@ pub(crate) struct Person {
 pub(crate) struct Client {
     /// What it is and may do.
     pub(crate) caller: Caller,
-    /// Its entry's name.
-    pub(crate) dn: Dn,
+    /// Its name.
+    pub(crate) name: ClientName,
 }
 
 impl Bound {
     /// Its name, if it is somebody.
-    pub(crate) const fn dn(&self) -> Option<&Dn> {
+    pub(crate) fn dn(&self, tree: &Tree) -> Option<Dn> {
         match self {
             Self::Nobody => None,
-            Self::Person(person) => Some(&person.dn),
-            Self::Client(client) => Some(&client.dn),
+            Self::Person(person) => Some(person.dn(tree)),
+            Self::Client(client) => Some(tree.client(client.name.as_str())),
         }
+    }
+}
+
+impl Person {
+    /// The name of their entry, in the form they bound with.
+    pub(crate) fn dn(&self, tree: &Tree) -> Dn {
+        tree.person_by(self.template, self.service.as_str(), self.username.as_str())
     }
 }
 
@@ -151,7 +158,7 @@ impl Bind<'_> {
         template: Option<usize>,
         presented: &str,
     ) -> Result<Bound, Failed> {
-        let Shared { state, realm, tree, .. } = self.shared;
+        let Shared { state, realm, .. } = self.shared;
         let verdict = state
             .authority
             .verify(VerifyRequest {
@@ -177,7 +184,7 @@ impl Bind<'_> {
             return self.refuse_good(active.root(), label, reason);
         };
         Ok(Bound::Person(Box::new(Person {
-            dn: tree.person_by(template, label.as_str(), username.as_str()),
+            template,
             username,
             service: label.clone(),
             token: active.root(),
@@ -187,7 +194,7 @@ impl Bind<'_> {
 
     /// A client with its key.
     async fn client(&self, name: &ClientName, presented: &str) -> Result<Bound, Failed> {
-        let Shared { state, realm, tree, .. } = self.shared;
+        let Shared { state, realm, .. } = self.shared;
         let caller = match state.authority.authenticate(presented, self.context()).await {
             Ok(caller) => caller,
             Err(AuthRefusal::Denied) => return Err(Failed::Denied),
@@ -197,8 +204,7 @@ impl Bind<'_> {
         if !named || caller.realm != *realm || !caller.for_api {
             return self.refuse(Some(caller.token), Some(Reason::WrongUser));
         }
-        let dn = tree.client(name.as_str());
-        Ok(Bound::Client(Box::new(Client { caller, dn })))
+        Ok(Bound::Client(Box::new(Client { caller, name: name.clone() })))
     }
 
     /// Refuses what the authority was never asked about, and says so where it would have.

@@ -4,6 +4,9 @@ use std::fmt::{self, Write as _};
 
 use super::limits::{DN_BYTES_MAX, DN_PARTS_MAX};
 
+/// Parts of the names that people bind with.
+const DN_PARTS_USUAL: usize = 6;
+
 /// A text that is no DN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a distinguished name")]
@@ -51,12 +54,12 @@ impl Dn {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let mut parts = Vec::new();
-        for written in split(text, |c| matches!(c, ',' | ';'))? {
+        let mut parts = Vec::with_capacity(DN_PARTS_USUAL);
+        for written in split(text)? {
             if parts.len() == DN_PARTS_MAX {
                 return Err(BadDn);
             }
-            parts.push(part(&written)?);
+            parts.push(part(written)?);
         }
         Ok(Self(parts))
     }
@@ -133,23 +136,23 @@ pub(crate) fn prepared(value: &str) -> String {
     text
 }
 
-/// Splits at characters that are neither escaped nor quoted.
-fn split(text: &str, at: impl Fn(char) -> bool) -> Result<Vec<String>, BadDn> {
-    let mut pieces = vec![String::new()];
-    let (mut escaped, mut quoted) = (false, false);
-    for c in text.chars() {
-        if !escaped && !quoted && at(c) {
-            pieces.push(String::new());
+/// Splits at separators that are neither escaped nor quoted. All of them are ASCII, so every piece
+/// is text again.
+fn split(text: &str) -> Result<Vec<&str>, BadDn> {
+    let mut pieces = Vec::with_capacity(DN_PARTS_USUAL);
+    let (mut escaped, mut quoted, mut start) = (false, false, 0);
+    for (at, byte) in text.bytes().enumerate() {
+        if !escaped && !quoted && matches!(byte, b',' | b';') {
+            pieces.push(text.get(start..at).ok_or(BadDn)?);
+            start = at + 1;
             continue;
         }
-        if c == '"' && !escaped {
+        if byte == b'"' && !escaped {
             quoted = !quoted;
         }
-        escaped = c == '\\' && !escaped;
-        if let Some(last) = pieces.last_mut() {
-            last.push(c);
-        }
+        escaped = byte == b'\\' && !escaped;
     }
+    pieces.push(text.get(start..).ok_or(BadDn)?);
     if escaped || quoted { Err(BadDn) } else { Ok(pieces) }
 }
 

@@ -47,7 +47,7 @@ pub(crate) const SEARCH_PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const MESSAGE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client may take to read what was answered.
 pub(crate) const WRITE_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a connection may stay without a successful bind: long enough for a person with
+/// How long a connection may say nothing while nobody is bound: long enough for a person with
 /// `ldapwhoami -W`, too short to be collected.
 pub(crate) const UNBOUND_PATIENCE: Duration = Duration::from_mins(1);
 /// How long a TLS handshake may take.

@@ -136,17 +136,17 @@ async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
     start: Start,
-    stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<bool>,
 ) {
     let _open = shared.state.metrics.ldap_connection();
     if start == Start::Clear {
-        let session = Session::new(shared, stream, peer, false, stop.clone());
-        let (over, stream) = session.converse().await;
+        let session = Session::new(shared, stream, peer, false);
+        let (over, stream) = session.converse(&mut stop).await;
         if over == Over::StartTls {
-            inside_tls(shared, stream, peer, stop).await;
+            inside_tls(shared, stream, peer, &mut stop).await;
         }
     } else {
-        inside_tls(shared, stream, peer, stop).await;
+        inside_tls(shared, stream, peer, &mut stop).await;
     }
 }
 
@@ -154,14 +154,14 @@ async fn inside_tls<S: AsyncRead + AsyncWrite + Unpin + Send>(
     shared: &Shared,
     stream: S,
     peer: SocketAddr,
-    stop: watch::Receiver<bool>,
+    stop: &mut watch::Receiver<bool>,
 ) {
     let Some(certificates) = &shared.certificates else { return };
     let handshake = TlsAcceptor::from(certificates.config_without_alpn()).accept(stream);
     match timeout(HANDSHAKE_PATIENCE, handshake).await {
         Ok(Ok(stream)) => {
             // Boxed, because it is rare and as large as what surrounds it.
-            Box::pin(Session::new(shared, stream, peer, true, stop).converse()).await;
+            Box::pin(Session::new(shared, stream, peer, true).converse(stop)).await;
         }
         Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
         Err(_) => debug!(%peer, "TLS handshake took too long"),

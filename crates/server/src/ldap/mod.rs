@@ -95,6 +95,7 @@ fn fuzz(input: &[u8]) {
         if length > buffer.len() {
             return;
         }
+        assert!(buffer.get(..length).is_some_and(wire::reads_as_the_library), "two readings");
         let Ok(message) = wire::take(&mut buffer, length) else { return };
         match message.parsed.op {
             LdapOp::BindRequest(request) => drop(Dn::parse(&request.dn)),

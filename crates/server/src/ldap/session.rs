@@ -3,7 +3,10 @@
 //! One operation at a time keeps a connection's memory at one message and one answer. An abandon
 //! therefore always comes too late, which the protocol allows (RFC 4511 section 4.11).
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -11,7 +14,7 @@ use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{LdapExtendedRequest, LdapMsg, LdapOp, LdapResultCode, LdapSearchRequest};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::Shared;
 use super::answer::End;
@@ -23,6 +26,7 @@ use super::limits::{
 use super::root::{START_TLS, WHO_AM_I};
 use super::search::{self, PAGED_RESULTS, Sink};
 use super::wire::{self, Malformed, Message};
+use crate::clock::Stopwatch;
 use crate::listener::stopped;
 
 /// Bytes that are read at a time: a bind fits, and idle connections hold no more.
@@ -46,6 +50,23 @@ enum Read {
     Stopping,
 }
 
+/// The clock of a connection that says nothing.
+type Idle<'a> = Pin<&'a mut Sleep>;
+/// The end of the server.
+type Stopping<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send + 'a)>;
+
+/// The first message of `input`, once it is whole.
+fn taken(input: &mut BytesMut, most: usize) -> Option<Read> {
+    match wire::length(input, most) {
+        Err(why) => Some(Read::Malformed(why)),
+        Ok(Some(length)) if length <= input.len() => Some(match wire::take(input, length) {
+            Ok(message) => Read::Message(Box::new(message)),
+            Err(why) => Read::Malformed(why),
+        }),
+        Ok(_) => None,
+    }
+}
+
 /// One connection, in clear or inside TLS.
 pub(crate) struct Session<'a, S> {
     shared: &'a Shared,
@@ -57,27 +78,23 @@ pub(crate) struct Session<'a, S> {
     input: BytesMut,
     /// Whether the input has grown for a long message.
     grown: bool,
-    stop: watch::Receiver<bool>,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
     /// A conversation with somebody who is nobody yet.
-    pub(crate) fn new(
-        shared: &'a Shared,
-        stream: S,
-        peer: SocketAddr,
-        tls: bool,
-        stop: watch::Receiver<bool>,
-    ) -> Self {
+    pub(crate) fn new(shared: &'a Shared, stream: S, peer: SocketAddr, tls: bool) -> Self {
         let bound = Bound::Nobody;
         let input = BytesMut::new();
-        Self { shared, stream, peer, tls, bound, input, grown: false, stop }
+        Self { shared, stream, peer, tls, bound, input, grown: false }
     }
 
-    /// Answers until it is over, and gives the stream back.
-    pub(crate) async fn converse(mut self) -> (Over, S) {
+    /// Answers until it is over or `stop` turns true, and gives the stream back.
+    pub(crate) async fn converse(mut self, stop: &mut watch::Receiver<bool>) -> (Over, S) {
+        let ending = pin!(stopped(stop));
+        let mut stopping: Stopping<'_> = ending;
+        let mut idle = pin!(sleep(UNBOUND_PATIENCE.min(self.shared.idle)));
         let over = loop {
-            let message = match self.read().await {
+            let message = match self.read(&mut idle, &mut stopping).await {
                 Read::Message(message) => message,
                 Read::Nothing => break Over::Closed,
                 Read::Stopping => {
@@ -101,48 +118,72 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
     }
 
     /// The next message, within the time that its connection has.
-    async fn read(&mut self) -> Read {
-        let (most, patience) = match self.bound {
-            Bound::Nobody => (MESSAGE_BYTES_UNBOUND_MAX, UNBOUND_PATIENCE.min(self.shared.idle)),
-            _ => (MESSAGE_BYTES_MAX, self.shared.idle),
-        };
-        if self.input.is_empty() {
-            if std::mem::take(&mut self.grown) {
-                // What a long message needed is given back before the connection idles.
-                self.input = BytesMut::new();
-            }
-            self.input.reserve(READ_BYTES);
-            let first = tokio::select! {
-                first = timeout(patience, self.stream.read_buf(&mut self.input)) => first,
-                () = stopped(&mut self.stop) => return Read::Stopping,
-            };
-            match first {
-                Ok(Ok(1..)) => {}
-                _ => return Read::Nothing,
-            }
+    async fn read(&mut self, idle: &mut Idle<'_>, stopping: &mut Stopping<'_>) -> Read {
+        if self.input.is_empty()
+            && let Err(end) = self.first_bytes(idle, stopping).await
+        {
+            return end;
         }
-        let (input, stream, grown) = (&mut self.input, &mut self.stream, &mut self.grown);
-        let whole = timeout(MESSAGE_PATIENCE, async {
+        let most = match self.bound {
+            Bound::Nobody => MESSAGE_BYTES_UNBOUND_MAX,
+            _ => MESSAGE_BYTES_MAX,
+        };
+        if let Some(read) = taken(&mut self.input, most) {
+            return read;
+        }
+        // From here on it is a long message, or somebody who sends byte by byte.
+        self.grown = true;
+        let (input, stream) = (&mut self.input, &mut self.stream);
+        let rest = timeout(MESSAGE_PATIENCE, async {
             loop {
-                match wire::length(input, most) {
-                    Err(why) => return Read::Malformed(why),
-                    Ok(Some(length)) if length <= input.len() => {
-                        return match wire::take(input, length) {
-                            Ok(message) => Read::Message(Box::new(message)),
-                            Err(why) => Read::Malformed(why),
-                        };
-                    }
-                    Ok(_) => {}
-                }
-                *grown = true;
                 input.reserve(READ_BYTES);
                 match stream.read_buf(input).await {
                     Ok(1..) => {}
                     _ => return Read::Nothing,
                 }
+                if let Some(read) = taken(input, most) {
+                    return read;
+                }
             }
         });
-        whole.await.unwrap_or(Read::Nothing)
+        rest.await.unwrap_or(Read::Nothing)
+    }
+
+    /// Waits for a message to begin. By hand and in this order, because it runs with every message;
+    /// the clock is set once for many of them.
+    async fn first_bytes(
+        &mut self,
+        idle: &mut Idle<'_>,
+        stopping: &mut Stopping<'_>,
+    ) -> Result<(), Read> {
+        if std::mem::take(&mut self.grown) {
+            // What a long message needed is given back before the connection idles.
+            self.input = BytesMut::new();
+        }
+        self.input.reserve(READ_BYTES);
+        let patience = match self.bound {
+            Bound::Nobody => UNBOUND_PATIENCE.min(self.shared.idle),
+            _ => self.shared.idle,
+        };
+        let quiet = Stopwatch::start();
+        let mut reading = pin!(self.stream.read_buf(&mut self.input));
+        poll_fn(|context| {
+            match reading.as_mut().poll(context) {
+                Poll::Ready(Ok(1..)) => return Poll::Ready(Ok(())),
+                Poll::Ready(_) => return Poll::Ready(Err(Read::Nothing)),
+                Poll::Pending => {}
+            }
+            while idle.as_mut().poll(context).is_ready() {
+                let Some(left) = patience.checked_sub(quiet.elapsed()).filter(|t| !t.is_zero())
+                else {
+                    return Poll::Ready(Err(Read::Nothing));
+                };
+                let next = idle.deadline() + left.min(UNBOUND_PATIENCE);
+                idle.as_mut().reset(next);
+            }
+            stopping.as_mut().poll(context).map(|()| Err(Read::Stopping))
+        })
+        .await
     }
 
     /// Answers one message; says if that was the last.
@@ -171,7 +212,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
                     None => bind.decide(request).await,
                 };
                 self.bound = bound;
-                self.say("bind", &end, msgid, end.of_bind()).await
+                self.answer_bind(&end, msgid).await
             }
             LdapOp::ExtendedRequest(request) => self.extended(msgid, &request, refused).await,
             LdapOp::SearchRequest(request) => {
@@ -187,6 +228,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
             }
             other => self.write_refused(msgid, &other, refused).await,
         }
+    }
+
+    async fn answer_bind(&mut self, end: &End, msgid: i32) -> Option<Over> {
+        let Some(code) = end.plain_code() else {
+            return self.say("bind", end, msgid, end.of_bind()).await;
+        };
+        self.shared.state.metrics.ldap("bind", end.name());
+        let answer = wire::bind_answer(msgid, code);
+        let written = written(&mut self.stream, &answer, WRITE_PATIENCE).await;
+        (!written).then_some(Over::Closed)
     }
 
     /// Everything that would change something, and everything that is no request.
@@ -227,7 +278,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
         match request.name.as_str() {
             WHO_AM_I => {
                 // RFC 4532 section 2: `dn:` and the name.
-                let (end, name) = match self.bound.dn() {
+                let (end, name) = match self.bound.dn(&self.shared.tree) {
                     Some(dn) => (End::SUCCESS, Some(format!("dn:{dn}"))),
                     None => (End::NOT_ALLOWED, None),
                 };
@@ -281,10 +332,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
             let done = LdapOp::SearchResultDone(end.result());
             return self.say("search", &end, msgid, done).await;
         }
-        let mut found = Found { stream: &mut self.stream, msgid, output: BytesMut::new() };
+        let mut found =
+            Found { stream: &mut self.stream, msgid, output: BytesMut::new(), cut: false };
         let ended = search::search(self.shared, &self.bound, request, controls, &mut found).await;
         let Some((end, controls)) = ended else { return Some(Over::Closed) };
-        let Found { output, .. } = found;
+        let Found { output, cut, .. } = found;
+        if cut {
+            // The time was over in the middle of an entry.
+            return Some(Over::Closed);
+        }
         self.shared.state.metrics.ldap("search", end.name());
         let done = LdapOp::SearchResultDone(end.result());
         let done = LdapMsg::new_with_ctrls(msgid, done, controls);
@@ -332,6 +388,8 @@ struct Found<'a, S> {
     stream: &'a mut S,
     msgid: i32,
     output: BytesMut,
+    /// Whether a write has begun and not ended: nothing may follow what was cut off.
+    cut: bool,
 }
 
 impl<S: AsyncWrite + Unpin + Send> Sink for Found<'_, S> {
@@ -343,6 +401,8 @@ impl<S: AsyncWrite + Unpin + Send> Sink for Found<'_, S> {
             return true;
         }
         let bytes = self.output.split();
-        written(self.stream, &bytes, WRITE_PATIENCE).await
+        self.cut = true;
+        self.cut = !written(self.stream, &bytes, WRITE_PATIENCE).await;
+        !self.cut
     }
 }

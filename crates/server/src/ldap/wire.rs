@@ -6,7 +6,7 @@
 
 use bytes::{Buf, BytesMut};
 use ldap3_proto::LdapCodec;
-use ldap3_proto::proto::LdapMsg;
+use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapMsg, LdapOp};
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::limits::{BER_DEPTH_MAX, BER_ELEMENTS_MAX};
@@ -21,6 +21,16 @@ const CONTROLS: u8 = 0xa0;
 const SEARCH: u8 = 0x63;
 /// What stands in a search before its attributes.
 const SEARCH_PARTS_BEFORE: usize = 7;
+/// The tag of an INTEGER.
+const INTEGER: u8 = 0x02;
+/// The tag of an ENUMERATED.
+const ENUMERATED: u8 = 0x0a;
+/// The tag of a bind (RFC 4511 section 4.2).
+const BIND: u8 = 0x60;
+/// The tag of its answer.
+const BIND_ANSWER: u8 = 0x61;
+/// The tag of a password in a bind.
+const SIMPLE: u8 = 0x80;
 /// The tag of a BOOLEAN.
 const BOOLEAN: u8 = 0x01;
 /// The tag of an OCTET STRING.
@@ -71,6 +81,9 @@ pub(crate) fn length(buffer: &[u8], most: usize) -> Result<Option<usize>, Malfor
 /// When it is malformed, too deep, or of too many elements.
 pub(crate) fn take(buffer: &mut BytesMut, length: usize) -> Result<Message, Malformed> {
     let mut frame = buffer.split_to(length.min(buffer.len()));
+    if let Some(parsed) = simple_bind(&frame) {
+        return Ok(Message { parsed, critical: Vec::new(), attributes: Vec::new() });
+    }
     let (critical, attributes) = examine(&frame)?;
     // Its own limits are wider than ours and never reached.
     let mut codec = LdapCodec::new(Some(length), Some(BER_DEPTH_MAX * 2));
@@ -80,6 +93,51 @@ pub(crate) fn take(buffer: &mut BytesMut, length: usize) -> Result<Message, Malf
         return Err(Malformed("it is shorter than it says"));
     }
     Ok(Message { parsed, critical, attributes })
+}
+
+/// A simple bind without controls, which is what nearly every message is: read without the
+/// library, to the same effect. `None` for everything else.
+fn simple_bind(message: &[u8]) -> Option<LdapMsg> {
+    let (SEQUENCE, body, []) = element(message).ok()? else { return None };
+    let (INTEGER, number, rest) = element(body).ok()? else { return None };
+    let (BIND, bind, []) = element(rest).ok()? else { return None };
+    let (INTEGER, [version @ 0..=0x7f], rest) = element(bind).ok()? else { return None };
+    let (OCTET_STRING, dn, rest) = element(rest).ok()? else { return None };
+    let (SIMPLE, password, []) = element(rest).ok()? else { return None };
+    // A first bit that is set makes a number negative.
+    if number.is_empty() || number.len() > 4 || number.first().is_some_and(|&byte| byte > 0x7f) {
+        return None;
+    }
+    let msgid = number.iter().fold(0_i32, |sum, &byte| sum << 8 | i32::from(byte));
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
+    let version = i64::from(*version);
+    let cred = LdapBindCred::Simple(text(password)?);
+    let request = LdapBindRequest { version, dn: text(dn)?, cred };
+    Some(LdapMsg::new(msgid, LdapOp::BindRequest(request)))
+}
+
+/// Whether a bind that is read without the library reads the same with it.
+#[cfg(test)]
+pub(crate) fn reads_as_the_library(frame: &[u8]) -> bool {
+    let by_the_library = || LdapCodec::default().decode(&mut BytesMut::from(frame)).ok().flatten();
+    simple_bind(frame).is_none_or(|read| by_the_library() == Some(read))
+}
+
+/// The answer to a bind that has no text, written without the library, to the same effect.
+pub(crate) fn bind_answer(msgid: i32, code: u8) -> BytesMut {
+    let number = msgid.to_be_bytes();
+    // The shortest form that keeps the sign (X.690 section 8.3.2).
+    let zeros = number.iter().take(3).take_while(|&&byte| byte == 0).count();
+    let keep = if number.get(zeros).is_some_and(|&byte| byte > 0x7f) { zeros - 1 } else { zeros };
+    let number = number.get(keep..).unwrap_or_default();
+    // At most four bytes of number and eleven more.
+    let length = u8::try_from(number.len()).unwrap_or_default();
+    let mut answer = BytesMut::with_capacity(18);
+    answer.extend_from_slice(&[SEQUENCE, length + 11, INTEGER, length]);
+    answer.extend_from_slice(number);
+    answer.extend_from_slice(&[BIND_ANSWER, 7, ENUMERATED, 1, code, OCTET_STRING, 0]);
+    answer.extend_from_slice(&[OCTET_STRING, 0]);
+    answer
 }
 
 /// Appends an answer to `out`. False if the library cannot write it.
@@ -193,7 +251,6 @@ fn critical_in(body: &[u8]) -> Result<Vec<String>, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp};
     use proptest::prelude::*;
 
     use super::*;
@@ -262,7 +319,51 @@ mod tests {
         assert_eq!(taken.parsed.ctrl.len(), 2);
     }
 
+    /// The message as the library reads it.
+    fn by_the_library(bytes: &[u8]) -> Option<LdapMsg> {
+        LdapCodec::default().decode(&mut BytesMut::from(bytes)).ok().flatten()
+    }
+
+    #[test]
+    fn a_bind_is_read_and_answered_as_the_library_would() {
+        for msgid in [0, 1, 127, 128, 255, 256, 65_535, 65_536, i32::MAX] {
+            let mut bytes = BytesMut::new();
+            let cred = LdapBindCred::Simple("sécret".to_owned());
+            let request = LdapBindRequest { version: 3, dn: "cn=ä".to_owned(), cred };
+            assert!(put(LdapMsg::new(msgid, LdapOp::BindRequest(request)), &mut bytes));
+            let read = simple_bind(&bytes).unwrap();
+            assert_eq!(read, by_the_library(&bytes).unwrap());
+            for code in [0, 49] {
+                let answer = bind_answer(msgid, code);
+                let LdapOp::BindResponse(response) = by_the_library(&answer).unwrap().op else {
+                    panic!("no answer");
+                };
+                assert_eq!(response.res.code.clone() as i64, i64::from(code));
+                let mut written = BytesMut::new();
+                let answered = LdapOp::BindResponse(response);
+                assert!(put(LdapMsg::new(msgid, answered), &mut written));
+                assert_eq!(written, answer, "{msgid}");
+            }
+        }
+    }
+
     proptest! {
+        /// What is read without the library reads the same with it.
+        #[test]
+        fn no_bind_is_read_differently(
+            at in 0_usize..40,
+            byte in any::<u8>(),
+            cut in 0_usize..40,
+        ) {
+            let mut bytes = bind();
+            let length = bytes.len();
+            bytes[at % length] = byte;
+            let _ = bytes.split_off(length - cut % length);
+            if let Some(read) = simple_bind(&bytes) {
+                prop_assert_eq!(Some(read), by_the_library(&bytes));
+            }
+        }
+
         /// Whatever comes, it is a message, the beginning of one, or malformed; nothing else.
         #[test]
         fn any_bytes_are_decided_about(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

@@ -383,7 +383,7 @@ async fn own_person(shared: &Shared, person: &Person) -> Result<Option<Entry>, R
     }
     let user = authority.own_person(&shared.realm, &person.username).await?;
     let label = person.service.as_str();
-    Ok(user.map(|user| Entry::person(person.dn.clone(), &user, &shared.tree, label)))
+    Ok(user.map(|user| Entry::person(person.dn(&shared.tree), &user, &shared.tree, label)))
 }
 
 /// The places and services that a client sees, while its key counts.
@@ -406,6 +406,6 @@ async fn seen_by(
         fixed.push(Entry::unit(tree.groups(shown.label().as_str())));
     }
     let own = authority.own_client(&caller).await?;
-    fixed.extend(own.map(|own| Entry::client(client.dn.clone(), &own)));
+    fixed.extend(own.map(|own| Entry::client(tree.client(client.name.as_str()), &own)));
     Ok(Some((fixed, services)))
 }

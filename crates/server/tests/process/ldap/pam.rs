@@ -61,9 +61,8 @@ fn pamtester_lets_people_in_with_a_token_for_the_service_only() {
     }
     let world = World::new(UNTHROTTLED);
     user(&world.admin, "bob");
-    service(&world.admin, "login", &json!({}));
     service(&world.admin, "wiki", &json!({}));
-    let (_, key) = world.ldap_client("nslcd", &["login"]);
+    let (token, key) = GUIDE.run_commands(&world);
     let conf = put(&GUIDE.file("/etc/nslcd.conf"), "cflk_...", &key);
     let conf = put(&conf, "127.0.0.1:3890", &world.server.ldap().to_string());
     let home = world.site.path("pam");
@@ -82,18 +81,17 @@ fn pamtester_lets_people_in_with_a_token_for_the_service_only() {
     let stack = GUIDE.file("/etc/pam.d/counterfoil-login");
     fs::write(home.join("pam.d/counterfoil-login"), stack).unwrap();
 
-    let token = world.service_token("alice", "login");
     let foreign = world.service_token("alice", "wiki");
     let mut shell = command("unshare");
     shell.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]).arg(&home);
     shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = shell.spawn().unwrap();
     let asked = [
-        ("alice", &*token.secret),
+        ("alice", &*token),
         ("alice", &*foreign.secret),
         ("alice", "nonsense"),
-        ("bob", &*token.secret),
-        ("alice", &*token.secret),
+        ("bob", &*token),
+        ("alice", &*token),
     ];
     let mut input = child.stdin.take().unwrap();
     for (name, secret) in asked {

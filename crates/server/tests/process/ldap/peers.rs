@@ -1,7 +1,9 @@
 //! The programs of a site as they are installed, and the guides that say how to set them up.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+
+use crate::world::World;
 
 /// Programs that Debian keeps where an ordinary user's search path does not look.
 const SYSTEM_DIRS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
@@ -67,6 +69,37 @@ impl Guide {
         let (_, block) = behind.split_once("\n```").expect("a block follows");
         let (_, block) = block.split_once('\n').unwrap();
         format!("{}\n", block.split("\n```").next().unwrap())
+    }
+}
+
+impl Guide {
+    /// Runs every command of the guide, in a shell that knows `counterfoil`; `alice` is there
+    /// already. The token and the client's key that were printed.
+    #[track_caller]
+    pub(crate) fn run_commands(&self, world: &World) -> (String, String) {
+        let blocks =
+            self.0.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+        let commands =
+            put(&blocks.collect::<Vec<_>>().join("\n"), "counterfoil user create alice", "");
+        let binary = Path::new(env!("CARGO_BIN_EXE_counterfoil"));
+        let mut search = binary.parent().unwrap().as_os_str().to_owned();
+        search.push(":");
+        search.push(std::env::var_os("PATH").unwrap_or_default());
+        let output = Command::new("sh")
+            .args(["-e", "-c", &commands])
+            .env_clear()
+            .env("PATH", search)
+            .env("COUNTERFOIL_URL", format!("http://{}", world.server.address))
+            .env("COUNTERFOIL_TOKEN", &world.admin.key)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{commands}: {}", said(&output));
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let is_typed = |line: &&str| line.len() == 29 && line.matches('-').count() == 5;
+        let token = printed.lines().find(is_typed).expect("a token was printed");
+        let key = printed.split_whitespace().find(|word| word.starts_with("cflk_"));
+        (token.to_owned(), key.expect("a key was printed").to_owned())
     }
 }
 
