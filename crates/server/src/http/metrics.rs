@@ -82,6 +82,8 @@ pub struct Metrics {
     verify: Vec<Counter>,
     change_lag: Histogram,
     ldap: Family<LdapLabels, Counter>,
+    /// The one of them that is noted most often, at hand.
+    ldap_bound: Counter,
     ldap_connections: Gauge,
 }
 
@@ -153,6 +155,8 @@ impl Metrics {
             "LDAP operations by their kind and result",
             ldap.clone(),
         );
+        let bound = LdapLabels { operation: "bind", result: "success" };
+        let ldap_bound = ldap.get_or_create_owned(&bound);
         let ldap_connections = Gauge::default();
         registry.register(
             "ldap_connections",
@@ -170,6 +174,7 @@ impl Metrics {
             verify,
             change_lag,
             ldap,
+            ldap_bound,
             ldap_connections,
         }
     }
@@ -208,6 +213,10 @@ impl Metrics {
 
     /// Notes how an LDAP operation ended; both are names of the protocol, so there are few.
     pub fn ldap(&self, operation: &'static str, result: &'static str) {
+        if (operation, result) == ("bind", "success") {
+            self.ldap_bound.inc();
+            return;
+        }
         self.ldap.get_or_create(&LdapLabels { operation, result }).inc();
     }
 

@@ -178,7 +178,7 @@ impl Bind<'_> {
         state.metrics.verified(Door::Ldap, &verdict);
         let Verdict::Active(active) = verdict else { return Err(Failed::Denied) };
         // A proof of possession cannot be sent here, and a device is not the person it is with.
-        let name = active.username().and_then(|name| Username::parse(name).ok());
+        let name = active.user().cloned();
         let (true, Some(username)) = (active.is_bearer(), name) else {
             let reason = if active.is_bearer() { "wrong_user" } else { "wrong_sender" };
             return self.refuse_good(active.root(), label, reason);

@@ -21,6 +21,9 @@ const CONTROLS: u8 = 0xa0;
 const SEARCH: u8 = 0x63;
 /// What stands in a search before its attributes.
 const SEARCH_PARTS_BEFORE: usize = 7;
+/// The tags of requests (RFC 4511 section 4.2 to 4.12): bind, unbind, search, modify, add, delete,
+/// rename, compare, abandon, extended. The library writes a line about any other to the terminal.
+const REQUESTS: [u8; 10] = [0x60, 0x42, 0x63, 0x66, 0x68, 0x4a, 0x6c, 0x6e, 0x50, 0x77];
 /// The tag of an INTEGER.
 const INTEGER: u8 = 0x02;
 /// The tag of an ENUMERATED.
@@ -201,6 +204,11 @@ fn examine(message: &[u8]) -> Result<(Vec<String>, Vec<String>), Malformed> {
         if open.len() > BER_DEPTH_MAX {
             return Err(Malformed("it is too deep"));
         }
+    }
+    let (_, _, rest) = element(body)?;
+    let (operation, _, _) = element(rest)?;
+    if !REQUESTS.contains(&operation) {
+        return Err(Malformed("it is no request"));
     }
     Ok((critical_in(body)?, attributes_in(body)?))
 }
