@@ -54,7 +54,7 @@ impl Steps {
         installation: &Installation,
         state: &AppState,
         data: PathBuf,
-        certificates: Option<Arc<Certificates>>,
+        certificates: Vec<Arc<Certificates>>,
         stop: &watch::Receiver<bool>,
     ) -> Self {
         let mut running = JoinSet::new();
@@ -101,7 +101,7 @@ impl Steps {
             nag(&data);
             std::future::ready(Ok::<_, std::convert::Infallible>(()))
         }));
-        if let Some(certificates) = certificates {
+        for certificates in certificates {
             running.spawn(each("certificates", CERTIFICATES_EVERY, stop.clone(), move || {
                 std::future::ready(certificates.refresh().map(|changed| {
                     if changed {

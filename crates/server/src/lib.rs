@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod http;
 pub mod installation;
 pub mod keydir;
+pub mod ldap;
 pub mod listener;
 pub mod private_file;
 pub mod sealed_file;

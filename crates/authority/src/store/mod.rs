@@ -113,6 +113,12 @@ impl PageRequest {
     pub const fn first(limit: u32) -> Self {
         Self { limit, after: None }
     }
+
+    /// The page behind the record of this name, for lists that are ordered by name: there, a
+    /// name is a place.
+    pub fn behind(name: &str, limit: u32) -> Self {
+        Self { limit, after: Some(name.to_owned()) }
+    }
 }
 
 /// What a committed transaction changed, as far as caches care.

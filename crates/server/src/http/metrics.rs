@@ -21,7 +21,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
@@ -56,6 +56,12 @@ struct VerifyLabels {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LdapLabels {
+    operation: &'static str,
+    result: &'static str,
+}
+
 /// The series of one route, found by its template without building labels.
 #[derive(Clone)]
 struct RouteSeries {
@@ -75,6 +81,19 @@ pub struct Metrics {
     /// verify is asked far too often to look a label up.
     verify: Vec<Counter>,
     change_lag: Histogram,
+    ldap: Family<LdapLabels, Counter>,
+    /// The one of them that is noted most often, at hand.
+    ldap_bound: Counter,
+    ldap_connections: Gauge,
+}
+
+/// An LDAP connection, counted while it is open.
+pub struct LdapConnection(Gauge);
+
+impl Drop for LdapConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl RouteSeries {
@@ -117,7 +136,7 @@ impl Metrics {
                 let labels = VerifyLabels { door: door.name(), outcome };
                 // Only doors that this release has show up before they are used.
                 verify.push(match door {
-                    Door::Api | Door::ForwardAuth | Door::Oauth => {
+                    Door::Api | Door::ForwardAuth | Door::Ldap | Door::Oauth => {
                         verified.get_or_create_owned(&labels)
                     }
                     _ => Counter::default(),
@@ -130,9 +149,34 @@ impl Metrics {
             "Time from a change anywhere to when this node has applied it",
             change_lag.clone(),
         );
+        let ldap = Family::<LdapLabels, Counter>::default();
+        registry.register(
+            "ldap_operations",
+            "LDAP operations by their kind and result",
+            ldap.clone(),
+        );
+        let bound = LdapLabels { operation: "bind", result: "success" };
+        let ldap_bound = ldap.get_or_create_owned(&bound);
+        let ldap_connections = Gauge::default();
+        registry.register(
+            "ldap_connections",
+            "LDAP connections that are open",
+            ldap_connections.clone(),
+        );
         registry.register_collector(Box::new(Gauges(authority)));
         let short = std::array::from_fn(|_| OnceLock::new());
-        Self { registry, routes: RwLock::default(), short, durations, answers, verify, change_lag }
+        Self {
+            registry,
+            routes: RwLock::default(),
+            short,
+            durations,
+            answers,
+            verify,
+            change_lag,
+            ldap,
+            ldap_bound,
+            ldap_connections,
+        }
     }
 
     /// Notes an answer, and returns how long it took.
@@ -165,6 +209,21 @@ impl Metrics {
     /// Notes that a change was applied so long after it was made.
     pub fn change_applied(&self, after: Duration) {
         self.change_lag.observe(after.as_secs_f64());
+    }
+
+    /// Notes how an LDAP operation ended; both are names of the protocol, so there are few.
+    pub fn ldap(&self, operation: &'static str, result: &'static str) {
+        if (operation, result) == ("bind", "success") {
+            self.ldap_bound.inc();
+            return;
+        }
+        self.ldap.get_or_create(&LdapLabels { operation, result }).inc();
+    }
+
+    /// Notes an LDAP connection, for as long as the value lives.
+    pub fn ldap_connection(&self) -> LdapConnection {
+        self.ldap_connections.inc();
+        LdapConnection(self.ldap_connections.clone())
     }
 
     /// Notes a verdict.

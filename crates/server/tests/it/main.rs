@@ -10,5 +10,6 @@
 #[expect(dead_code, reason = "the tests of the store also make standbys and stop servers")]
 mod cluster;
 mod http;
+mod ldap;
 mod sentinel;
 mod world;

@@ -26,6 +26,7 @@ mod enrolment;
 mod fixtures;
 mod forward_auth;
 mod keys;
+mod ldap;
 mod nginx;
 mod nodes;
 mod oauth;
