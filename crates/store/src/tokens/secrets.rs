@@ -8,8 +8,8 @@ use counterfoil_authority::token::{
 };
 
 use super::rows::secret_row;
-use crate::codec;
 use crate::engine::{Asked, Failure, Transaction, values};
+use crate::{codec, provisioning};
 
 const INSERT: &str = "
 insert into token_secret (
@@ -76,7 +76,9 @@ pub(crate) async fn insert(
     token: TokenId,
     secret: &StoredSecret,
 ) -> Result<u64, Failure> {
-    tx.execute(INSERT, &secret_row(&token, secret)).await
+    let stored = tx.execute(INSERT, &secret_row(&token, secret)).await?;
+    provisioning::insert_hashes(tx, token, secret).await?;
+    Ok(stored)
 }
 
 /// Makes the current secret a former one that counts until `until`.
@@ -91,7 +93,8 @@ pub(super) async fn retire_current(
 /// Keeps no more secrets than [`SECRETS_PER_TOKEN_MAX`].
 pub(super) async fn drop_oldest(tx: &mut Transaction<'_>, token: TokenId) -> Result<(), Failure> {
     let most = SECRETS_PER_TOKEN_MAX as u64;
-    tx.push(DROP_OLDEST, &values![&token, most]).await
+    tx.push(DROP_OLDEST, &values![&token, most]).await?;
+    provisioning::tidy_hashes(tx, token).await
 }
 
 /// Replaces a hash by that of the same secret under another pepper.
@@ -126,7 +129,9 @@ pub(crate) async fn purge_retired(
     let removed = rows.len() as u64;
     let mut changes = Vec::new();
     for mut row in rows {
-        changes.push(Change::Token(row.token("token")?));
+        let token = row.token("token")?;
+        provisioning::tidy_hashes(tx, token).await?;
+        changes.push(Change::Token(token));
     }
     tx.all_changed(changes, now).await?;
     Ok(removed)
