@@ -15,6 +15,7 @@ pub mod installation;
 pub mod keydir;
 pub mod listener;
 pub mod private_file;
+pub mod provision;
 pub mod sealed_file;
 pub mod telemetry;
 pub mod tls;

@@ -102,7 +102,11 @@ impl Authority {
         }
         for _ in 0..SECRET_ATTEMPTS {
             let (form, _) = self.rotation_policy(&token).await?;
-            let Drafted(clear, secret) = self.generated(form, token.kind, token.id, now)?;
+            let drafted = self.generated(form, token.kind, token.id, now)?;
+            let (id, kind) = (token.id, token.kind);
+            let Drafted(clear, secret) = self
+                .derive_for_directories(&token.realm, id, kind, &token.services, drafted)
+                .await?;
             let event = self.opening_event("link.opened", &link, &token, &origin, now)?;
             let open = LinkOpen {
                 id: link.id,

@@ -90,6 +90,59 @@ pub struct Arrived {
     pub changed: bool,
 }
 
+/// What a courier found without changing anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Looked {
+    /// Where the object stands, if anywhere.
+    pub place: Option<String>,
+    /// What would have to be changed, without any value.
+    pub changes: Vec<String>,
+}
+
+/// An entry that holds values of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Where it is.
+    pub place: String,
+    /// Whose it seems to be.
+    pub username: Option<String>,
+}
+
+/// How serious a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// As it should be.
+    Fine,
+    /// It works, and something is to be considered.
+    Warning,
+    /// It does not work.
+    Failure,
+}
+
+impl Severity {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Warning => "warning",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// One thing that a test of a target found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at, as a stable word.
+    pub check: &'static str,
+    /// How it is.
+    pub severity: Severity,
+    /// What was found.
+    pub what: String,
+    /// What to do about it, as lines for the target's configuration.
+    pub remedy: Option<String>,
+}
+
 /// Why a courier did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -133,4 +186,22 @@ pub trait Courier: Send + Sync {
         freight: &Freight,
         place: Option<&str>,
     ) -> Result<Arrived, Failed>;
+
+    /// What [`Courier::bring`] would change.
+    async fn look(
+        &self,
+        target: &Target,
+        secret: Option<&str>,
+        freight: &Freight,
+    ) -> Result<Looked, Failed>;
+
+    /// Every place at the target that holds values of ours.
+    async fn holders(&self, target: &Target, secret: Option<&str>) -> Result<Vec<Holding>, Failed>;
+
+    /// Takes our values from a place, whoever it belongs to.
+    async fn clear(&self, target: &Target, secret: Option<&str>, place: &str)
+    -> Result<(), Failed>;
+
+    /// Looks whether the target can be used as it is set up. Changes nothing that stays.
+    async fn test(&self, target: &Target, secret: Option<&str>) -> Vec<Finding>;
 }

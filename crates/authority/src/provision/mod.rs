@@ -12,7 +12,10 @@ mod target;
 use crate::clock::Timestamp;
 use crate::names::{RealmName, TargetName};
 
-pub use courier::{Arrived, Courier, Failed, Fault, Freight, Owned, PersonState, TokenRecord};
+pub use courier::{
+    Arrived, Courier, Failed, Fault, Finding, Freight, Holding, Looked, Owned, PersonState,
+    Severity, TokenRecord,
+};
 pub use target::{
     OnDelete, TARGET_KINDS, TARGET_MODES, Target, TargetConfig, TargetKind, TargetMode, Texts,
 };
