@@ -222,6 +222,11 @@ impl Authority {
         self.clock.now()
     }
 
+    /// The clock of this node.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// The source of randomness.
     pub fn entropy(&self) -> &dyn Entropy {
         self.entropy.as_ref()

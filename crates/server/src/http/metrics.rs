@@ -12,8 +12,10 @@ use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::authority::{Authority, Verdict};
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
+use counterfoil_authority::store::Backlog;
 use counterfoil_authority::verdict::{DOORS, Door, REASONS, Reason};
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
@@ -21,7 +23,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
@@ -51,6 +53,13 @@ struct StatusLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    realm: String,
+    target: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerifyLabels {
     door: &'static str,
     outcome: &'static str,
@@ -75,6 +84,8 @@ pub struct Metrics {
     /// verify is asked far too often to look a label up.
     verify: Vec<Counter>,
     change_lag: Histogram,
+    deliveries: Family<DeliveryLabels, Gauge>,
+    delivery_age: Family<DeliveryLabels, Gauge>,
 }
 
 impl RouteSeries {
@@ -130,9 +141,32 @@ impl Metrics {
             "Time from a change anywhere to when this node has applied it",
             change_lag.clone(),
         );
+        let deliveries = Family::<DeliveryLabels, Gauge>::default();
+        registry.register(
+            "deliveries",
+            "Deliveries that are not done, by target and state",
+            deliveries.clone(),
+        );
+        let delivery_age = Family::<DeliveryLabels, Gauge>::default();
+        registry.register(
+            "delivery_oldest_age_seconds",
+            "Since when the oldest of them is wanted",
+            delivery_age.clone(),
+        );
         registry.register_collector(Box::new(Gauges(authority)));
         let short = std::array::from_fn(|_| OnceLock::new());
-        Self { registry, routes: RwLock::default(), short, durations, answers, verify, change_lag }
+        let routes = RwLock::default();
+        Self {
+            registry,
+            routes,
+            short,
+            durations,
+            answers,
+            verify,
+            change_lag,
+            deliveries,
+            delivery_age,
+        }
     }
 
     /// Notes an answer, and returns how long it took.
@@ -165,6 +199,23 @@ impl Metrics {
     /// Notes that a change was applied so long after it was made.
     pub fn change_applied(&self, after: Duration) {
         self.change_lag.observe(after.as_secs_f64());
+    }
+
+    /// Notes what is not delivered yet.
+    pub fn backlog(&self, backlog: &[Backlog], now: Timestamp) {
+        self.deliveries.clear();
+        self.delivery_age.clear();
+        for one in backlog {
+            let labels = DeliveryLabels {
+                realm: one.realm.to_string(),
+                target: one.target.to_string(),
+                state: one.state.name(),
+            };
+            let age = (now.micros() - one.oldest.micros()).max(0) / 1_000_000;
+            self.delivery_age.get_or_create(&labels).set(age);
+            let count = i64::try_from(one.count).unwrap_or(i64::MAX);
+            self.deliveries.get_or_create(&labels).set(count);
+        }
     }
 
     /// Notes a verdict.
