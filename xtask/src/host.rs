@@ -50,6 +50,27 @@ pub(crate) const GIT: Peer = Peer {
     needed_for: "git through a real nginx",
     probe: Probe::Shell("test -x \"$(git --exec-path)/git-http-backend\""),
 };
+/// The directory that provisioning writes to, and the tools that look at it.
+pub(crate) const SLAPD: Peer = Peer {
+    name: "slapd",
+    package: "slapd",
+    needed_for: "provisioning into a real directory",
+    probe: Probe::Shell("test -x /usr/sbin/slapd"),
+};
+/// Its module for PBKDF2.
+pub(crate) const SLAPD_CONTRIB: Peer = Peer {
+    name: "slapd's pw-pbkdf2",
+    package: "slapd-contrib",
+    needed_for: "provisioning into a real directory",
+    probe: Probe::Shell("test -e /usr/lib/ldap/pw-pbkdf2.so"),
+};
+/// ldapsearch and the others.
+pub(crate) const LDAP_UTILS: Peer = Peer {
+    name: "ldap-utils",
+    package: "ldap-utils",
+    needed_for: "provisioning into a real directory",
+    probe: Probe::Program("ldapsearch"),
+};
 /// Runs schemathesis in an environment of its own under the build directory.
 pub(crate) const PYTHON: Peer = Peer {
     name: "python3 with venv",

@@ -8,7 +8,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
-use crate::host::{self, FCGIWRAP, GIT, MOUNTING, NGINX, POSTGRESQL, PYTHON, Peer};
+use crate::host::{
+    self, FCGIWRAP, GIT, LDAP_UTILS, MOUNTING, NGINX, POSTGRESQL, PYTHON, Peer, SLAPD,
+    SLAPD_CONTRIB,
+};
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
 use crate::{api_fuzz, drill, openapi, python, scale, tidy};
@@ -20,8 +23,15 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 4] =
-    [("nginx", &NGINX), ("nginx", &FCGIWRAP), ("nginx", &GIT), ("disk::", &MOUNTING)];
+const NEEDS: [(&str, &Peer); 7] = [
+    ("nginx", &NGINX),
+    ("nginx", &FCGIWRAP),
+    ("nginx", &GIT),
+    ("disk::", &MOUNTING),
+    ("provisioning::", &SLAPD),
+    ("provisioning::", &SLAPD_CONTRIB),
+    ("provisioning::", &LDAP_UTILS),
+];
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -558,13 +558,8 @@ impl ProvisioningStore for FailingStore {
     async fn delivery_is_due(&self, now: Timestamp) -> Result<bool, Unavailable> {
         pass!(self.delivery_is_due(now))
     }
-    async fn outbox_route(
-        &self,
-        lease: &Lease,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Option<u32>, Unavailable> {
-        pass!(self.outbox_route(lease, now, limit))
+    async fn outbox_route(&self, now: Timestamp, limit: u32) -> Result<u32, Unavailable> {
+        pass!(self.outbox_route(now, limit))
     }
     async fn delivery_claim(
         &self,

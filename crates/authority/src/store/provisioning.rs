@@ -176,14 +176,9 @@ pub trait ProvisioningStore {
 
     /// Whether the outbox holds a note or a delivery is due. Costs one indexed read.
     async fn delivery_is_due(&self, now: Timestamp) -> Result<bool, Unavailable>;
-    /// Turns at most `limit` notes of the outbox into deliveries, under the lease; `None` if it
-    /// was lost, otherwise how many notes there were.
-    async fn outbox_route(
-        &self,
-        lease: &Lease,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Option<u32>, Unavailable>;
+    /// Turns at most `limit` notes of the outbox into deliveries, and says how many notes there
+    /// were. Any process may: what waits is to be seen also while nobody delivers.
+    async fn outbox_route(&self, now: Timestamp, limit: u32) -> Result<u32, Unavailable>;
     /// Takes at most `limit` deliveries of a target that are due, the longest due first, and
     /// notes that they are under way. Only the holder of the lease gets any.
     async fn delivery_claim(

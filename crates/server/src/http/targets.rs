@@ -28,7 +28,7 @@ use super::query::{At, PageLimit, StrictQuery, page, wrap_cursor};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
 use super::wire::{
-    DeliveryStateWord, LineWord, PageBody, Parsed, SchemeWords, SecretWord, ServiceList,
+    Change, DeliveryStateWord, LineWord, PageBody, Parsed, SchemeWords, SecretWord, ServiceList,
     TargetKindWord, TargetModeWord, TargetWord, created, time, versioned,
 };
 
@@ -113,7 +113,7 @@ impl TargetObject {
     }
 
     /// The secret, `Some(None)` where it is cleared.
-    fn take_secret(&mut self) -> Option<Option<ClearSecret>> {
+    fn take_secret(&mut self) -> Change<ClearSecret> {
         let given = [self.take("bind_password"), self.take("signing_key")];
         let secret = given.into_iter().flatten().next()?;
         Some(secret.as_str().map(|text| ClearSecret::new(text.to_owned())))
@@ -126,7 +126,7 @@ impl TargetObject {
         let mode = self.take_text("mode").and_then(|name| TargetMode::from_name(&name));
         let draft = TargetDraft {
             name: TargetName::parse(&name)
-                .map_err(|bad| Problem::invalid("name", &bad.to_string()))?,
+                .map_err(|bad| Problem::invalid("name", bad.to_string()))?,
             kind: kind.ok_or_else(|| Problem::invalid("kind", "is missing"))?,
             mode: mode.unwrap_or(TargetMode::Automatic),
             order: self.take("order").and_then(|value| value.as_i64()),
@@ -134,7 +134,7 @@ impl TargetObject {
             config: TargetConfig::default(),
         };
         let config = serde_json::from_value(Value::Object(self.0));
-        let config = config.map_err(|bad| Problem::invalid("body", &bad.to_string()))?;
+        let config = config.map_err(|bad| Problem::invalid("body", bad.to_string()))?;
         Ok(TargetDraft { config, ..draft })
     }
 

@@ -60,10 +60,7 @@ impl State {
         }
     }
 
-    fn route(&mut self, lease: &Lease, now: Timestamp, limit: u32) -> Option<u32> {
-        if !self.holds(lease) {
-            return None;
-        }
+    fn route(&mut self, now: Timestamp, limit: u32) -> u32 {
         let count = self.outbox.len().min(limit as usize);
         let notes: Vec<_> = self.outbox.drain(..count).collect();
         let targets: Vec<Target> = self.targets.values().cloned().collect();
@@ -73,7 +70,7 @@ impl State {
                 self.want(&mark, now);
             }
         }
-        u32::try_from(count).ok()
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Whether an earlier message about the same object still waits.
@@ -122,7 +119,9 @@ impl State {
                 known.unanswered = 0;
             }
             if let Settlement::Progress { marks, .. } = settlement {
-                marks.iter().for_each(|mark| self.want(mark, now));
+                for mark in marks {
+                    self.want(mark, now);
+                }
             }
             return;
         }
@@ -161,7 +160,9 @@ impl State {
             Settlement::Progress { from, marks } => {
                 known.progress = Some(from.clone());
                 known.unanswered = 0;
-                marks.iter().for_each(|mark| self.want(mark, now));
+                for mark in marks {
+                    self.want(mark, now);
+                }
             }
         }
     }
@@ -287,13 +288,8 @@ impl ProvisioningStore for MemoryStore {
         }))
     }
 
-    async fn outbox_route(
-        &self,
-        lease: &Lease,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Option<u32>, Unavailable> {
-        Ok(self.write(|state| state.route(lease, now, limit)))
+    async fn outbox_route(&self, now: Timestamp, limit: u32) -> Result<u32, Unavailable> {
+        Ok(self.write(|state| state.route(now, limit)))
     }
 
     async fn delivery_claim(
@@ -335,15 +331,23 @@ impl ProvisioningStore for MemoryStore {
         Ok(self.write(|state| {
             let holds = state.holds(lease);
             if holds {
-                settled.iter().for_each(|settled| state.settle(settled, now));
-                events.iter().for_each(|event| state.record(event));
+                for one in &settled {
+                    state.settle(one, now);
+                }
+                for event in &events {
+                    state.record(event);
+                }
             }
             holds
         }))
     }
 
     async fn delivery_want(&self, marks: Vec<Mark>, now: Timestamp) -> Result<(), Unavailable> {
-        self.write(|state| marks.iter().for_each(|mark| state.want(mark, now)));
+        self.write(|state| {
+            for mark in &marks {
+                state.want(mark, now);
+            }
+        });
         Ok(())
     }
 

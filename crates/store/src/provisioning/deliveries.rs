@@ -134,9 +134,14 @@ pub(super) async fn want_all(
     tx.execute_each(WANT, &sets).await
 }
 
+/// Whether the outbox holds a note.
+pub(super) async fn note_waits(tx: &mut Transaction<'_>) -> Result<bool, Failure> {
+    tx.exists(NOTE_WAITS, &[]).await
+}
+
 /// Whether there is anything to do.
 pub(super) async fn is_due(tx: &mut Transaction<'_>, now: Timestamp) -> Result<bool, Failure> {
-    Ok(tx.exists(NOTE_WAITS, &[]).await? || tx.exists(IS_DUE, &values![now]).await?)
+    Ok(note_waits(tx).await? || tx.exists(IS_DUE, &values![now]).await?)
 }
 
 /// Takes deliveries that are due.

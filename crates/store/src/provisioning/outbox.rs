@@ -3,11 +3,10 @@
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::provision::{Mark, routing};
-use counterfoil_authority::store::Lease;
 
 use super::{deliveries, targets};
 use crate::engine::{Failure, Transaction, Value, values};
-use crate::{events, leases};
+use crate::events;
 
 /// A realm without targets leaves no notes.
 const NOTE: &str = "
@@ -15,12 +14,14 @@ insert into outbox (realm, event)
 select $1, $2
 where  exists (select 1 from target where realm = $1)";
 
-/// A note may appear behind one that was given a later number. It is found by the next look.
+/// A note may appear behind one that was given a later number. It is found by the next look. Two
+/// processes that look at the same time take turns, and the second one finds nothing.
 const NOTES: &str = "
 select o.seq, o.realm, o.event
 from   outbox o
 order  by o.seq
-limit  $1";
+limit  $1
+{for_change}";
 
 const DROP: &str = "
 delete from outbox
@@ -40,16 +41,12 @@ pub(crate) async fn note(tx: &mut Transaction<'_>, events: &[Event]) -> Result<(
 /// Turns notes into deliveries.
 pub(super) async fn route(
     tx: &mut Transaction<'_>,
-    lease: &Lease,
     now: Timestamp,
     limit: u32,
-) -> Result<Option<u32>, Failure> {
-    if !leases::holds(tx, lease).await? {
-        return Ok(None);
-    }
+) -> Result<u32, Failure> {
     let rows = tx.query(NOTES, &values![limit]).await?;
     if rows.is_empty() {
-        return Ok(Some(0));
+        return Ok(0);
     }
     let targets = targets::all(tx).await?;
     let mut marks: Vec<Mark> = Vec::new();
@@ -66,5 +63,5 @@ pub(super) async fn route(
     let count = u32::try_from(drop.len()).unwrap_or(u32::MAX);
     deliveries::want_all(tx, &marks, now).await?;
     tx.execute_each(DROP, &drop).await?;
-    Ok(Some(count))
+    Ok(count)
 }

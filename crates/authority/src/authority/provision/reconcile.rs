@@ -11,6 +11,7 @@ use crate::provision::{
 };
 use crate::refusal::Refusal;
 use crate::scope::ApiScope;
+use crate::secret::ClearSecret;
 use crate::store::{PageRequest, UserFilter};
 
 /// Where the pages of people end and strays are looked for.
@@ -95,7 +96,7 @@ impl Authority {
     ) -> Result<Vec<Finding>, Refusal> {
         caller.require_whole(&target.realm, ApiScope::TargetsWrite)?;
         let secret = self.target_secret(target)?;
-        Ok(courier.test(target, secret.as_ref().map(|secret| secret.reveal())).await)
+        Ok(courier.test(target, secret.as_ref().map(ClearSecret::reveal)).await)
     }
 
     async fn people(
@@ -107,7 +108,7 @@ impl Authority {
     ) -> Result<(), Refusal> {
         let people = self.store.user_list(&target.realm, UserFilter::default(), page).await?;
         let secret = self.target_secret(target)?;
-        let secret = secret.as_ref().map(|secret| secret.reveal());
+        let secret = secret.as_ref().map(ClearSecret::reveal);
         let seen = tokio::sync::Mutex::new(Seen::new());
         for user in &people.items {
             let name = user.username.as_str();
@@ -117,7 +118,8 @@ impl Authority {
             let lacking = state.lacking.iter().map(|(token, scheme)| (token.to_string(), *scheme));
             part.lacking.extend(lacking);
             let freight = Freight::Person(Box::new(state));
-            let looked = courier.look(target, secret, &freight).await.map_err(said)?;
+            let looked =
+                courier.look(target, secret, &freight).await.map_err(|failed| said(&failed))?;
             if !looked.changes.is_empty() {
                 let (place, changes) = (looked.place, looked.changes);
                 part.differences.push(Difference { object, place, changes });
@@ -135,8 +137,8 @@ impl Authority {
         part: &mut Reconciled,
     ) -> Result<(), Refusal> {
         let secret = self.target_secret(target)?;
-        let secret = secret.as_ref().map(|secret| secret.reveal());
-        for stray in courier.holders(target, secret).await.map_err(said)? {
+        let secret = secret.as_ref().map(ClearSecret::reveal);
+        for stray in courier.holders(target, secret).await.map_err(|failed| said(&failed))? {
             let name = stray.username.as_deref().map(crate::names::Username::parse);
             if let Some(Ok(name)) = &name
                 && self.store.user_find(&target.realm, name).await?.is_some()
@@ -144,7 +146,10 @@ impl Authority {
                 continue;
             }
             if repair {
-                courier.clear(target, secret, &stray.place).await.map_err(said)?;
+                courier
+                    .clear(target, secret, &stray.place)
+                    .await
+                    .map_err(|failed| said(&failed))?;
                 part.repairing += 1;
             }
             part.differences.push(Difference {
@@ -176,6 +181,6 @@ impl Authority {
 }
 
 /// What the target said is for administrators: it is their system.
-fn said(failed: Failed) -> Refusal {
+fn said(failed: &Failed) -> Refusal {
     Refusal::Policy(format!("the target: {failed}"))
 }

@@ -55,7 +55,7 @@ impl Authority {
             }
             state.again_at = earliest(state.again_at, boundary(&token, now));
             let Some(label) = self.label_at(target, &state, &token, seen).await? else { continue };
-            self.add(&mut state, target, &token, label, now)?;
+            self.add(&mut state, target, &token, &label, now)?;
         }
         for hashes in state.values.values_mut() {
             hashes.sort();
@@ -99,13 +99,12 @@ impl Authority {
     ) -> Result<bool, Unavailable> {
         let key = (realm.clone(), label.clone());
         let known = seen.lock().await.get(&key).cloned();
-        let service = match known {
-            Some(service) => service,
-            None => {
-                let found = self.store.service_find(realm, label).await?;
-                seen.lock().await.insert(key, found.clone());
-                found
-            }
+        let service = if let Some(service) = known {
+            service
+        } else {
+            let found = self.store.service_find(realm, label).await?;
+            seen.lock().await.insert(key, found.clone());
+            found
         };
         Ok(service.is_some_and(|service| {
             let member = service.group.as_ref().is_none_or(|group| user.groups.contains(group));
@@ -118,7 +117,7 @@ impl Authority {
         state: &mut PersonState,
         target: &Target,
         token: &DirectoryToken,
-        label: String,
+        label: &str,
         now: Timestamp,
     ) -> Result<(), Unavailable> {
         if token.validity.phase(now) != Phase::Within {
@@ -138,7 +137,7 @@ impl Authority {
                 if target.kind == TargetKind::ProfileAttribute {
                     state.records.push(record(token, value));
                 } else {
-                    state.values.entry(label.clone()).or_default().push(value);
+                    state.values.entry(label.to_owned()).or_default().push(value);
                 }
             }
         }

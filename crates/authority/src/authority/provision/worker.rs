@@ -82,13 +82,13 @@ impl Authority {
         if !self.store.delivery_is_due(began).await? {
             return Ok(false);
         }
+        // Before the lease, so that what waits is seen also while another one's has not ended.
+        let mut more = self.store.outbox_route(began, NOTES_PER_STEP).await? >= NOTES_PER_STEP;
         let until = began.plus_seconds(LEASE_SECONDS);
         let Some(lease) = self.store.lease_take(LEASE, &self.node, began, until).await? else {
-            return Ok(false);
+            return Ok(more);
         };
         *self.delivering_lease.lock() = Some(lease.clone());
-        let routed = self.store.outbox_route(&lease, began, NOTES_PER_STEP).await?;
-        let mut more = routed.is_some_and(|count| count >= NOTES_PER_STEP);
         let mut targets = self.store.target_all().await?;
         targets.retain(|target| target.mode != TargetMode::Disabled);
         targets.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));

@@ -29,7 +29,9 @@ impl Entry {
             let texts = values.iter().map(|value| data_encoding::HEXLOWER.encode(value));
             attributes.entry(name.to_lowercase()).or_default().extend(texts);
         }
-        attributes.values_mut().for_each(|values| values.sort());
+        for values in attributes.values_mut() {
+            values.sort();
+        }
         Self { dn: found.dn, attributes }
     }
 

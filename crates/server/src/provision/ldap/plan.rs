@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use super::entry::{Entry, with_label};
 use super::{Attributes, VO_PERSON, attribute, is_labelled, template};
 
+/// How an attribute of the map ends that stands for each service.
+const PER_SERVICE: &str = ";app-{service}";
 /// How a record of ours says so.
 const ISSUER: &str = "counterfoil";
 
@@ -269,12 +271,11 @@ fn whole(target: &Target, state: &PersonState, found: Option<&Entry>) -> Result<
 
 /// Attributes of the map that stand for a service of which the person has no token any more.
 fn stale_labels(target: &Target, state: &PersonState, entry: &Entry) -> Vec<Modification> {
-    let suffix = ";app-{service}";
-    let names = target.config.attributes.keys().filter_map(|name| name.strip_suffix(suffix));
+    let names = target.config.attributes.keys().filter_map(|name| name.strip_suffix(PER_SERVICE));
     let of = |name: &str| {
-        let stale =
-            entry.labels(name).into_keys().filter(|label| !state.values.contains_key(label));
-        let ours = stale.filter(|label| state.owned.includes(label));
+        let there = entry.labels(name).into_keys();
+        let left = there.filter(|label| !state.values.contains_key(label));
+        let ours = left.filter(|label| state.owned.includes(label));
         ours.map(|label| Modification::Replace(with_label(name, &label), Vec::new()))
             .collect::<Vec<_>>()
     };

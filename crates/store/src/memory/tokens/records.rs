@@ -13,7 +13,9 @@ impl State {
         let token = &held.token;
         let mut secrets = held.secrets.clone();
         // What was derived for directories is not read with the secret.
-        secrets.iter_mut().for_each(|secret| secret.directory.clear());
+        for secret in &mut secrets {
+            secret.directory.clear();
+        }
         secrets.sort_by_key(|s| (s.facts.slot, std::cmp::Reverse(s.facts.created_at)));
         Record {
             id: token.id,
