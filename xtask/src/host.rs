@@ -50,6 +50,21 @@ pub(crate) const GIT: Peer = Peer {
     needed_for: "git through a real nginx",
     probe: Probe::Shell("test -x \"$(git --exec-path)/git-http-backend\""),
 };
+/// The directory that everybody knows: provisioning writes to it, and the door is measured
+/// beside it.
+pub(crate) const SLAPD: Peer = Peer {
+    name: "slapd",
+    package: "slapd",
+    needed_for: "provisioning into a real directory",
+    probe: Probe::Shell("test -x /usr/sbin/slapd"),
+};
+/// Its module for PBKDF2.
+pub(crate) const SLAPD_CONTRIB: Peer = Peer {
+    name: "slapd's pw-pbkdf2",
+    package: "slapd-contrib",
+    needed_for: "provisioning into a real directory",
+    probe: Probe::Shell("test -e /usr/lib/ldap/pw-pbkdf2.so"),
+};
 /// Runs schemathesis in an environment of its own under the build directory.
 pub(crate) const PYTHON: Peer = Peer {
     name: "python3 with venv",
@@ -97,7 +112,7 @@ pub(crate) const MOUNTING: Peer = Peer {
 pub(crate) const LDAP_UTILS: Peer = Peer {
     name: "ldapsearch",
     package: "ldap-utils",
-    needed_for: "the LDAP door under OpenLDAP's commands",
+    needed_for: "the LDAP door under OpenLDAP's commands, and provisioning",
     probe: Probe::Program("ldapsearch"),
 };
 /// Every Python program that speaks LDAP.
@@ -183,13 +198,6 @@ pub(crate) const PAMTESTER: Peer = Peer {
     package: "pamtester",
     needed_for: "PAM with a real pam_ldap",
     probe: Probe::Program("pamtester"),
-};
-/// The directory that everybody knows: the door is measured beside it.
-pub(crate) const SLAPD: Peer = Peer {
-    name: "slapd",
-    package: "slapd",
-    needed_for: "the LDAP door beside OpenLDAP",
-    probe: Probe::Program("slapd"),
 };
 /// The load generator of the benchmark.
 pub(crate) const WRK: Peer =

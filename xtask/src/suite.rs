@@ -11,7 +11,7 @@ use crate::command::{self, Ran, Show};
 use crate::host::{
     self, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS, FREERADIUS_LDAP,
     FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NSLCD, PAM_LDAP, PAMTESTER, POSTGRESQL,
-    PYTHON, PYTHON_LDAP, Peer, RADCLIENT,
+    PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
 };
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
@@ -24,7 +24,7 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 17] = [
+const NEEDS: [(&str, &Peer); 20] = [
     ("nginx", &NGINX),
     ("nginx", &FCGIWRAP),
     ("nginx", &GIT),
@@ -42,6 +42,9 @@ const NEEDS: [(&str, &Peer); 17] = [
     ("ldap::pam", &NSLCD),
     ("ldap::pam", &PAM_LDAP),
     ("ldap::pam", &PAMTESTER),
+    ("provisioning::", &SLAPD),
+    ("provisioning::", &SLAPD_CONTRIB),
+    ("provisioning::", &LDAP_UTILS),
 ];
 
 /// What was asked for.

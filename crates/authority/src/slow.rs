@@ -61,14 +61,8 @@ impl Drop for Place {
     }
 }
 
-struct Job {
-    place: Arc<Place>,
-    pepper: Pepper,
-    salt: [u8; 16],
-    clear: Zeroizing<String>,
-    cost: SlowCost,
-    answer: oneshot::Sender<Result<Mac256, SlowHashFailed>>,
-}
+/// Gives its place back before it answers: whoever has the answer may ask again at once.
+type Job = Box<dyn FnOnce() + Send>;
 
 /// Computes slow hashes, a few at a time.
 pub(crate) struct SlowHasher {
@@ -135,10 +129,29 @@ impl SlowHasher {
         clear: &str,
         cost: SlowCost,
     ) -> Result<Mac256, Refusal> {
-        let (answer, result) = oneshot::channel();
         let clear = Zeroizing::new(clear.to_owned());
-        let (place, pepper) = (Arc::clone(place), pepper.clone());
-        let job = Job { place, pepper, salt, clear, cost, answer };
+        let pepper = pepper.clone();
+        let digest = move || slow_digest(&pepper, salt, &clear, cost);
+        self.compute(place, digest).await?.map_err(|_: SlowHashFailed| Refusal::Overloaded)
+    }
+
+    /// What a computation comes to that takes tens of milliseconds, or [`Refusal::Overloaded`]
+    /// when the queue is full.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        place: &Arc<Place>,
+        computation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (answer, result) = oneshot::channel();
+        let place = Arc::clone(place);
+        let job: Job = Box::new(move || {
+            // Nobody waits for the answer of a request that went away.
+            let outcome = (!answer.is_closed()).then(computation);
+            drop(place);
+            if let Some(outcome) = outcome {
+                let _ = answer.send(outcome);
+            }
+        });
         self.waiting.fetch_add(1, Ordering::Relaxed);
         match self.queue.try_send(job) {
             Ok(()) => {}
@@ -148,7 +161,7 @@ impl SlowHasher {
             }
         }
         // A worker that died took the job with it: not an answer, so not a denial.
-        result.await.ok().and_then(Result::ok).ok_or(Refusal::Overloaded)
+        result.await.map_err(|_| Refusal::Overloaded)
     }
 }
 
@@ -159,14 +172,7 @@ fn work(jobs: &Turns<Receiver<Job>>, waiting: &AtomicU64) {
             Err(_) => return,
         };
         let Ok(job) = job else { return };
-        // Nobody waits for the answer of a request that went away.
-        let Job { place, pepper, salt, clear, cost, answer } = job;
-        let digest = (!answer.is_closed()).then(|| slow_digest(&pepper, salt, &clear, cost));
-        // Before the answer: whoever has it may ask again at once.
-        drop(place);
-        if let Some(digest) = digest {
-            let _ = answer.send(digest);
-        }
+        job();
         waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

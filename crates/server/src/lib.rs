@@ -16,6 +16,7 @@ pub mod keydir;
 pub mod ldap;
 pub mod listener;
 pub mod private_file;
+pub mod provision;
 pub mod sealed_file;
 pub mod telemetry;
 pub mod tls;

@@ -18,6 +18,7 @@ mod installation;
 mod leases;
 mod links;
 mod people;
+mod provisioning;
 mod services;
 mod tokens;
 
@@ -39,6 +40,10 @@ pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
+pub use provisioning::{
+    Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
+    Settled, Settlement, TARGETS_PER_REALM_MAX,
+};
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
     ActiveLimit, Consumed, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer, TokenAct,
@@ -155,6 +160,7 @@ pub trait Store:
     + ClientStore
     + TokenStore
     + LinkStore
+    + ProvisioningStore
     + EnrolmentStore
     + AccessStore
     + EventStore
@@ -172,6 +178,8 @@ impl<T> Store for T where
         + ClientStore
         + TokenStore
         + LinkStore
+        + ProvisioningStore
+        + ProvisioningStore
         + EnrolmentStore
         + AccessStore
         + EventStore

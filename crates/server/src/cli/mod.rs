@@ -17,6 +17,7 @@ mod local;
 mod migrate;
 mod pages;
 mod print;
+mod reconcile;
 mod remote;
 mod resource;
 mod secret_input;
@@ -59,6 +60,7 @@ enum Command {
     Enrol(Box<enrol::EnrolArgs>),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
+    Reconcile(reconcile::ReconcileArgs),
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
@@ -150,6 +152,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Token(command) => token::run(command).await,
             Command::Enrol(args) => enrol::run(args).await,
             Command::Resource(command) => resource::run(command).await,
+            Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,

@@ -12,8 +12,10 @@ use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::authority::{Authority, Verdict};
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
+use counterfoil_authority::store::Backlog;
 use counterfoil_authority::verdict::{DOORS, Door, REASONS, Reason};
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
@@ -51,6 +53,13 @@ struct StatusLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    realm: String,
+    target: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerifyLabels {
     door: &'static str,
     outcome: &'static str,
@@ -85,6 +94,8 @@ pub struct Metrics {
     /// The one of them that is noted most often, at hand.
     ldap_bound: Counter,
     ldap_connections: Gauge,
+    deliveries: Family<DeliveryLabels, Gauge>,
+    delivery_age: Family<DeliveryLabels, Gauge>,
 }
 
 /// An LDAP connection, counted while it is open.
@@ -111,6 +122,27 @@ fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
 }
 
+/// One counter per door and outcome, in the order of [`DOORS`] and [`REASONS`], active last.
+fn verify_counters(registry: &mut Registry) -> Vec<Counter> {
+    let verified = Family::<VerifyLabels, Counter>::default();
+    registry.register("verify", "Verifications by door and outcome", verified.clone());
+    let mut verify = Vec::with_capacity(DOORS.len() * OUTCOMES);
+    for door in DOORS {
+        let codes = REASONS.iter().map(|reason| reason.code()).chain(["active"]);
+        for outcome in codes {
+            let labels = VerifyLabels { door: door.name(), outcome };
+            // Only doors that this release has show up before they are used.
+            verify.push(match door {
+                Door::Api | Door::ForwardAuth | Door::Ldap | Door::Oauth => {
+                    verified.get_or_create_owned(&labels)
+                }
+                _ => Counter::default(),
+            });
+        }
+    }
+    verify
+}
+
 impl Metrics {
     /// The metrics of a server with this authority.
     pub fn new(authority: Arc<Authority>) -> Self {
@@ -127,22 +159,7 @@ impl Metrics {
             "Requests by route and class of status",
             answers.clone(),
         );
-        let verified = Family::<VerifyLabels, Counter>::default();
-        registry.register("verify", "Verifications by door and outcome", verified.clone());
-        let mut verify = Vec::with_capacity(DOORS.len() * OUTCOMES);
-        for door in DOORS {
-            let codes = REASONS.iter().map(|reason| reason.code()).chain(["active"]);
-            for outcome in codes {
-                let labels = VerifyLabels { door: door.name(), outcome };
-                // Only doors that this release has show up before they are used.
-                verify.push(match door {
-                    Door::Api | Door::ForwardAuth | Door::Ldap | Door::Oauth => {
-                        verified.get_or_create_owned(&labels)
-                    }
-                    _ => Counter::default(),
-                });
-            }
-        }
+        let verify = verify_counters(&mut registry);
         let change_lag = Histogram::new(LAG_BUCKETS);
         registry.register(
             "change_lag_seconds",
@@ -163,11 +180,24 @@ impl Metrics {
             "LDAP connections that are open",
             ldap_connections.clone(),
         );
+        let deliveries = Family::<DeliveryLabels, Gauge>::default();
+        registry.register(
+            "deliveries",
+            "Deliveries that are not done, by target and state",
+            deliveries.clone(),
+        );
+        let delivery_age = Family::<DeliveryLabels, Gauge>::default();
+        registry.register(
+            "delivery_oldest_age_seconds",
+            "Since when the oldest of them is wanted",
+            delivery_age.clone(),
+        );
         registry.register_collector(Box::new(Gauges(authority)));
         let short = std::array::from_fn(|_| OnceLock::new());
+        let routes = RwLock::default();
         Self {
             registry,
-            routes: RwLock::default(),
+            routes,
             short,
             durations,
             answers,
@@ -176,6 +206,8 @@ impl Metrics {
             ldap,
             ldap_bound,
             ldap_connections,
+            deliveries,
+            delivery_age,
         }
     }
 
@@ -224,6 +256,23 @@ impl Metrics {
     pub fn ldap_connection(&self) -> LdapConnection {
         self.ldap_connections.inc();
         LdapConnection(self.ldap_connections.clone())
+    }
+
+    /// Notes what is not delivered yet.
+    pub fn backlog(&self, backlog: &[Backlog], now: Timestamp) {
+        self.deliveries.clear();
+        self.delivery_age.clear();
+        for one in backlog {
+            let labels = DeliveryLabels {
+                realm: one.realm.to_string(),
+                target: one.target.to_string(),
+                state: one.state.name(),
+            };
+            let age = (now.micros() - one.oldest.micros()).max(0) / 1_000_000;
+            self.delivery_age.get_or_create(&labels).set(age);
+            let count = i64::try_from(one.count).unwrap_or(i64::MAX);
+            self.deliveries.get_or_create(&labels).set(count);
+        }
     }
 
     /// Notes a verdict.

@@ -24,6 +24,7 @@ mod leases;
 mod limits;
 mod links;
 mod list;
+mod provisioning;
 mod records;
 mod rotate;
 mod services;
@@ -286,6 +287,13 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_lease_is_held_by_one_at_a_time,
             of_forty_that_ask_for_a_lease_one_has_it,
             work_under_a_lease_that_was_lost_is_not_done,
+        }
+        provisioning::{
+            a_target_comes_back_as_it_was_stored,
+            what_happens_to_a_person_is_one_delivery,
+            an_attempt_settles_only_what_it_knew_of,
+            messages_about_one_object_keep_their_order,
+            directory_hashes_come_with_their_token,
         }
         changes::{
             listeners_know_before_the_caller_does,

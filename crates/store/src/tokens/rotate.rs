@@ -9,6 +9,7 @@ use super::{rows, secrets};
 use crate::engine::{Failure, Transaction, values};
 use crate::events;
 use crate::idempotency::{self, Earlier};
+use crate::provisioning;
 
 const RAISE_VERSION: &str = "
 update token
@@ -52,6 +53,7 @@ pub(super) async fn rotate(
         return Ok(Rotated::Collision);
     }
     secrets::drop_oldest(tx, token.id, SECRETS_PER_TOKEN_MAX).await?;
+    provisioning::tidy_hashes(tx, token.id).await?;
     let Some(rotated) = rows::find(tx, &rotate.realm, rotate.id).await? else {
         return Err(Failure::interleaved());
     };

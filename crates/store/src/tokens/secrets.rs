@@ -6,8 +6,8 @@ use counterfoil_authority::store::{Change, Rehash};
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, StoredSecret};
 
 use super::rows::secret_row;
-use crate::codec;
 use crate::engine::{Asked, Failure, Transaction, values};
+use crate::{codec, provisioning};
 
 const INSERT: &str = "
 insert into token_secret (
@@ -74,7 +74,9 @@ pub(crate) async fn insert(
     token: TokenId,
     secret: &StoredSecret,
 ) -> Result<u64, Failure> {
-    tx.execute(INSERT, &secret_row(&token, secret)).await
+    let stored = tx.execute(INSERT, &secret_row(&token, secret)).await?;
+    provisioning::insert_hashes(tx, token, secret).await?;
+    Ok(stored)
 }
 
 /// Makes the current secret a former one that counts until `until`.
@@ -128,7 +130,9 @@ pub(crate) async fn purge_retired(
     let removed = rows.len() as u64;
     let mut changes = Vec::new();
     for mut row in rows {
-        changes.push(Change::Token(row.token("token")?));
+        let token = row.token("token")?;
+        provisioning::tidy_hashes(tx, token).await?;
+        changes.push(Change::Token(token));
     }
     tx.all_changed(changes, now).await?;
     Ok(removed)
