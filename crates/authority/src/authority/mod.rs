@@ -43,7 +43,7 @@ pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
-pub use provision::{Difference, HashNeed, Reconciled, TargetDraft, TargetEdit};
+pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};

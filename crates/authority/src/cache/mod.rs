@@ -25,7 +25,7 @@ pub use self::changes::Position;
 use self::changes::RecentChanges;
 pub(crate) use self::tokens::{Access, Entry, Matched, Profile, Tokens, matched};
 use self::trust::Trust;
-use crate::authority::HashNeed;
+use crate::authority::Needs;
 use crate::caller::Standing;
 use crate::clock::Timestamp;
 use crate::names::{RealmName, ServiceLabel, Username};
@@ -71,7 +71,7 @@ pub struct RealmCell {
     /// What its own policy says for a service that says nothing.
     pub policy: EffectivePolicy,
     /// What its targets need of new secrets.
-    pub needs: Vec<HashNeed>,
+    pub needs: Needs,
 }
 
 /// A service as verify needs it, its realm's policy applied.
@@ -368,12 +368,7 @@ impl Cache {
     }
 
     /// Keeps a realm unless it changed since `tag`.
-    pub(crate) fn fill_realm(
-        &self,
-        realm: Realm,
-        needs: Vec<HashNeed>,
-        tag: Position,
-    ) -> Arc<RealmCell> {
+    pub(crate) fn fill_realm(&self, realm: Realm, needs: Needs, tag: Position) -> Arc<RealmCell> {
         let policy = crate::policy::TokenPolicy::default().effective(&realm.token_policy);
         let name = realm.name.clone();
         let cell = Arc::new(RealmCell { realm, policy, needs });

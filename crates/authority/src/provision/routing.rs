@@ -42,14 +42,18 @@ fn state_of(event: &Event, own: bool) -> Option<Object> {
     let subject = || event.subject.as_deref().map(Object::from_name);
     match noun {
         "token" | "link" | "user" => subject().filter(|object| matches!(object, Object::User(_))),
-        "group" if event.kind.starts_with("group.member") => subject(),
+        "group" if is_membership(event) => subject(),
         // Whom it concerns cannot be told any more, or is a question of its own.
         "group" if event.kind == "group.deleted" => Some(Object::Everyone),
         "service" if event.kind != "service.created" => Some(Object::Everyone),
         "realm" if event.kind == "realm.updated" => Some(Object::Everyone),
-        "target" if own && event.kind != "target.tested" => Some(Object::Everyone),
+        "target" if own && event.kind != "target.reconciled" => Some(Object::Everyone),
         _ => None,
     }
+}
+
+fn is_membership(event: &Event) -> bool {
+    matches!(&*event.kind, "group.member-added" | "group.member-removed")
 }
 
 /// What COmanage's mode "enrollment" means here: somebody arrives, or a token does.

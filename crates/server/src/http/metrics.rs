@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::authority::{Authority, Verdict};
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::provision::{DELIVERY_STATES, DeliveryState};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::store::Backlog;
@@ -54,8 +55,6 @@ struct StatusLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DeliveryLabels {
-    realm: String,
-    target: String,
     state: &'static str,
 }
 
@@ -183,7 +182,7 @@ impl Metrics {
         let deliveries = Family::<DeliveryLabels, Gauge>::default();
         registry.register(
             "deliveries",
-            "Deliveries that are not done, by target and state",
+            "Deliveries that are not done, by state",
             deliveries.clone(),
         );
         let delivery_age = Family::<DeliveryLabels, Gauge>::default();
@@ -195,7 +194,7 @@ impl Metrics {
         registry.register_collector(Box::new(Gauges(authority)));
         let short = std::array::from_fn(|_| OnceLock::new());
         let routes = RwLock::default();
-        Self {
+        let metrics = Self {
             registry,
             routes,
             short,
@@ -208,7 +207,10 @@ impl Metrics {
             ldap_connections,
             deliveries,
             delivery_age,
-        }
+        };
+        // Shown before anything was counted.
+        metrics.backlog(&[], Timestamp::from_micros(0));
+        metrics
     }
 
     /// Notes an answer, and returns how long it took.
@@ -260,17 +262,14 @@ impl Metrics {
 
     /// Notes what is not delivered yet.
     pub fn backlog(&self, backlog: &[Backlog], now: Timestamp) {
-        self.deliveries.clear();
-        self.delivery_age.clear();
-        for one in backlog {
-            let labels = DeliveryLabels {
-                realm: one.realm.to_string(),
-                target: one.target.to_string(),
-                state: one.state.name(),
-            };
-            let age = (now.micros() - one.oldest.micros()).max(0) / 1_000_000;
+        for state in DELIVERY_STATES.into_iter().filter(|state| *state != DeliveryState::Done) {
+            let of_state = || backlog.iter().filter(|one| one.state == state);
+            let count = of_state().map(|one| one.count).sum::<u64>();
+            let oldest = of_state().map(|one| one.oldest).min().unwrap_or(now);
+            let labels = DeliveryLabels { state: state.name() };
+            let age = (now.micros() - oldest.micros()).max(0) / 1_000_000;
             self.delivery_age.get_or_create(&labels).set(age);
-            let count = i64::try_from(one.count).unwrap_or(i64::MAX);
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.deliveries.get_or_create(&labels).set(count);
         }
     }

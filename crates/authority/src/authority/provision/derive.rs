@@ -25,7 +25,10 @@ pub struct HashNeed {
 }
 
 /// What a realm's targets need of new secrets.
-pub(crate) fn needs_of(targets: &[Target]) -> Vec<HashNeed> {
+pub type Needs = Vec<HashNeed>;
+
+/// What these targets need of new secrets.
+pub(crate) fn needs_of(targets: &[Target]) -> Needs {
     let with_schemes = targets.iter().filter(|target| !target.config.schemes.is_empty());
     with_schemes
         .map(|target| HashNeed { kind: target.kind, config: target.config.clone() })

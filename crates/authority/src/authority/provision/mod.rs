@@ -11,8 +11,8 @@ pub use reconcile::{Difference, Reconciled};
 pub use targets::{TargetDraft, TargetEdit};
 pub(super) use worker::Delivering;
 
-pub use derive::HashNeed;
 pub(crate) use derive::needs_of;
+pub use derive::{HashNeed, Needs};
 
 use crate::secret::TokenId;
 

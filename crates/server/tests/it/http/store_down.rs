@@ -123,6 +123,16 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     act("POST", "services", json!({ "label": "mail" }), 201).await;
     act("PATCH", "services/mail", json!({ "name": "Mail" }), 200).await;
     act("DELETE", "services/mail", Value::Null, 204).await;
+    let target = json!({ "name": "ldap1", "kind": "ldap", "url": "ldap://127.0.0.1:1",
+        "bind_dn": "cn=x", "bind_password": "y", "base_dn": "dc=org", "schemes": ["SSHA"] });
+    act("POST", "targets/test", target.clone(), 200).await;
+    act("POST", "targets", target, 201).await;
+    act("PATCH", "targets/ldap1", json!({ "mode": "manual" }), 200).await;
+    for path in ["targets", "targets/ldap1", "deliveries"] {
+        act("GET", path, Value::Null, 200).await;
+    }
+    act("POST", "targets/ldap1/test", Value::Null, 200).await;
+    act("DELETE", "targets/ldap1", Value::Null, 204).await;
     act("POST", "clients", json!({ "name": "door", "roles": ["verifier"] }), 201).await;
     act("PATCH", "clients/door", json!({ "enabled": false }), 200).await;
     act("DELETE", "clients/door", Value::Null, 204).await;

@@ -238,6 +238,23 @@ fn a22_a_value_stands_under_its_own_label_only() {
 }
 
 #[test]
+fn what_is_derived_for_a_directory_and_its_password_are_sealed_at_rest() {
+    let mut place = Place::new();
+    place.slapd.person("plee");
+    place.add_target(&target(&place.slapd, &json!({ "schemes": ["SSHA", "ARGON2"] })));
+    let token = place.issue("plee", "wiki");
+    let mut needles = await_values(&place.slapd, "plee", "wiki", 2);
+    needles.extend([token.secret, crate::slapd::PASSWORD.to_owned()]);
+    place.world.server.stop();
+    for (path, bytes) in place.world.site.files() {
+        for needle in &needles {
+            let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
+            assert!(!found, "{} holds {needle}", path.display());
+        }
+    }
+}
+
+#[test]
 fn an_expired_token_leaves_the_directory_without_anybody_asking() {
     let place = Place::new();
     place.slapd.person("plee");

@@ -42,9 +42,9 @@ pub(super) const TARGET: Resource = Resource {
     verbs: &[Verb::List, Verb::Show, Verb::Create, Verb::Update, Verb::Delete, Verb::Test],
     fields: &[
         field("kind", "kind", "KIND", Sort::Choice(KINDS), "What it is, when it is set up"),
-        needed(text("url", "url", "Where it is: ldap://, ldaps:// or https://")),
+        needed(text("address", "url", "Where it is: ldap://, ldaps:// or https://")),
         field("start-tls", "start_tls", "true|false", Sort::Flag, "Whether ldap:// becomes TLS"),
-        text("ca-file", "ca_file", "Certificates to trust, a file on the server"),
+        text("trusted-ca", "ca_file", "Certificates to trust, a file on the server"),
         text("bind-dn", "bind_dn", "As whom to bind"),
         secret("bind-password", "bind_password", "File with its password, or `-`"),
         secret("signing-key", "signing_key", "File with a webhook's key, or `-`"),
