@@ -76,7 +76,8 @@ pub(crate) fn ldap(world: &World, into: &mut Record) -> Result<()> {
          a time on each, plain TCP"
     ));
     let short = short_forms(world, &api, Side { lines: home.join("short.txt"), ..ours })?;
-    bind(world, &short, pressure(world))?;
+    // Few at a time: one source may wait for a few Argon2ids at once and no more.
+    bind(world, &short, Pressure { connections: 4, ..pressure(world) })?;
     load::settle();
     let figures = alternate(world, &rival, &short)?;
     let by_rate = figures.ours.rate >= figures.rival.rate;
