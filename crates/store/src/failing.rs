@@ -14,9 +14,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    AccessRevoke, AccessStore, BlastRadius, ChangeListener, ChangesRead, ClientCreated,
+    AccessRevoke, AccessStore, Arriving, BlastRadius, ChangeListener, ChangesRead, ClientCreated,
     ClientStore, Consumed, CountReturn, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
-    Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
+    ImportStore, Imported, Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
     LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange,
     NewClient, NewInstallation, Page, PageRequest, PeopleStore, Pulse, Purged, Record, Refresh,
     Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Store,
@@ -502,6 +502,13 @@ impl TokenStore for FailingStore {
     }
     async fn usage_settle(&self) -> Result<bool, Unavailable> {
         pass!(self.usage_settle())
+    }
+}
+
+#[async_trait]
+impl ImportStore for FailingStore {
+    async fn import(&self, batch: Vec<Arriving>) -> Result<Imported, Unavailable> {
+        pass!(self.import(batch))
     }
 }
 

@@ -18,6 +18,7 @@ mod events;
 mod families;
 mod grants;
 mod groups;
+mod import;
 mod installation;
 mod issue;
 mod leases;
@@ -259,6 +260,11 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_link_whose_id_is_taken_is_refused_without_a_trace,
             an_issue_by_link_obeys_what_every_issue_obeys,
             a_purge_forgets_links_that_ended_long_ago,
+        }
+        import::{
+            a_batch_arrives_whole_and_in_its_order,
+            a_batch_with_an_obstacle_leaves_no_trace,
+            a_hash_that_was_taken_over_comes_back_with_its_recipe,
         }
         list::{
             tokens_are_listed_newest_first_in_pages,
