@@ -49,6 +49,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The Sentinel EMS door.
     pub sentinel: Sentinel,
+    /// The COmanage door.
+    pub comanage: Comanage,
     /// The LDAP listener.
     pub ldap: Ldap,
 }
@@ -127,6 +129,8 @@ pub struct Doors {
     pub oauth: bool,
     /// The Sentinel EMS door.
     pub sentinel: bool,
+    /// The COmanage door.
+    pub comanage: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -278,6 +282,14 @@ pub struct Sentinel {
     pub max_validity_days: u32,
     /// The client that programs are told to log in as.
     pub client_id: String,
+}
+
+/// The COmanage door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comanage {
+    /// The number of the CO that a realm is shown as.
+    pub co_id: u32,
 }
 
 /// The LDAP listener.
