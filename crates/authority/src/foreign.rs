@@ -177,10 +177,14 @@ impl ForeignHash {
             return Err(BadForeignHash("is a bcrypt hash of the wrong length"));
         }
         let (salt, hash) = tail.split_at(22);
-        let salt = bcrypt_base64(salt).ok_or(BadForeignHash("has a salt that is no bcrypt salt"))?;
+        let salt =
+            bcrypt_base64(salt).ok_or(BadForeignHash("has a salt that is no bcrypt salt"))?;
         bcrypt_base64(hash).ok_or(BadForeignHash("is no bcrypt hash"))?;
         let hash = Zeroizing::new(hash.as_bytes().to_vec());
-        Ok(Self { recipe: Recipe::Bcrypt { cost, salt: salt.try_into().unwrap_or_default() }, hash })
+        Ok(Self {
+            recipe: Recipe::Bcrypt { cost, salt: salt.try_into().unwrap_or_default() },
+            hash,
+        })
     }
 
     /// Reads a value that says itself what it is: `{SSHA}`, `{CRYPT}$2y$` or `$2y$`.
@@ -220,9 +224,7 @@ mod tests {
 
     #[test]
     fn salted_sha1_is_recomputed_from_the_presented_secret() {
-        for text in
-            ["{SSHA}aTAOJG0ivhFFnnRoGfnx+9B/u1ExYTJi", "aTAOJG0ivhFFnnRoGfnx+9B/u1ExYTJi"]
-        {
+        for text in ["{SSHA}aTAOJG0ivhFFnnRoGfnx+9B/u1ExYTJi", "aTAOJG0ivhFFnnRoGfnx+9B/u1ExYTJi"] {
             let hash = ForeignHash::ssha(text).unwrap();
             assert!(hash.is_of(TOKEN) && !hash.is_of("k7mq-2x9d-hw4t-p8zd"));
             assert_eq!(hash.recipe, Recipe::Ssha { salt: b"1a2b".to_vec() });

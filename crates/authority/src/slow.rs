@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::abuse::Key;
+use crate::foreign::Recipe;
 use crate::keys::Pepper;
 use crate::refusal::Refusal;
-use crate::foreign::Recipe;
 use crate::secret_hash::{Mac256, SlowCost, SlowHashFailed, slow_digest, slow_digest_of_hash};
 
 /// Of the queue, one source holds this part at most: a few guess at the same time without others
@@ -90,14 +90,8 @@ impl Preimage {
     }
 }
 
-struct Job {
-    place: Arc<Place>,
-    pepper: Pepper,
-    salt: [u8; 16],
-    preimage: Preimage,
-    cost: SlowCost,
-    answer: oneshot::Sender<Result<Mac256, SlowHashFailed>>,
-}
+/// Gives its place back before it answers: whoever has the answer may ask again at once.
+type Job = Box<dyn FnOnce() + Send>;
 
 /// Computes slow hashes, a few at a time.
 pub(crate) struct SlowHasher {
@@ -164,9 +158,28 @@ impl SlowHasher {
         preimage: Preimage,
         cost: SlowCost,
     ) -> Result<Mac256, Refusal> {
+        let pepper = pepper.clone();
+        let digest = move || preimage.digest(&pepper, salt, cost);
+        self.compute(place, digest).await?.map_err(|_: SlowHashFailed| Refusal::Overloaded)
+    }
+
+    /// What a computation comes to that takes tens of milliseconds, or [`Refusal::Overloaded`]
+    /// when the queue is full.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        place: &Arc<Place>,
+        computation: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
         let (answer, result) = oneshot::channel();
-        let (place, pepper) = (Arc::clone(place), pepper.clone());
-        let job = Job { place, pepper, salt, preimage, cost, answer };
+        let place = Arc::clone(place);
+        let job: Job = Box::new(move || {
+            // Nobody waits for the answer of a request that went away.
+            let outcome = (!answer.is_closed()).then(computation);
+            drop(place);
+            if let Some(outcome) = outcome {
+                let _ = answer.send(outcome);
+            }
+        });
         self.waiting.fetch_add(1, Ordering::Relaxed);
         match self.queue.try_send(job) {
             Ok(()) => {}
@@ -176,7 +189,7 @@ impl SlowHasher {
             }
         }
         // A worker that died took the job with it: not an answer, so not a denial.
-        result.await.ok().and_then(Result::ok).ok_or(Refusal::Overloaded)
+        result.await.map_err(|_| Refusal::Overloaded)
     }
 }
 
@@ -187,14 +200,7 @@ fn work(jobs: &Turns<Receiver<Job>>, waiting: &AtomicU64) {
             Err(_) => return,
         };
         let Ok(job) = job else { return };
-        // Nobody waits for the answer of a request that went away.
-        let Job { place, pepper, salt, preimage, cost, answer } = job;
-        let digest = (!answer.is_closed()).then(|| preimage.digest(&pepper, salt, cost));
-        // Before the answer: whoever has it may ask again at once.
-        drop(place);
-        if let Some(digest) = digest {
-            let _ = answer.send(digest);
-        }
+        job();
         waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

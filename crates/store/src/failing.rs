@@ -16,12 +16,12 @@ use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
     AccessRevoke, AccessStore, Arriving, BlastRadius, ChangeListener, ChangesRead, ClientCreated,
     ClientStore, Consumed, CountReturn, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
-    ImportStore, Imported, Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
-    LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange,
-    NewClient, NewInstallation, Page, PageRequest, PeopleStore, Pulse, Purged, Record, Refresh,
-    Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Store,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    Unavailable, Updated, UsageDelta, UserFilter,
+    ImportStore, Imported, Initialised, Inserted, Installation, InstallationStore, Issued,
+    KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore,
+    LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore, Pulse,
+    Purged, Record, Refresh, Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted,
+    ServiceStore, Store, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore,
+    TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;

@@ -31,9 +31,7 @@ async fn obstacle(
     one: &Arriving,
 ) -> Result<Option<&'static str>, Failure> {
     Ok(match one {
-        Arriving::Group(group, event) => {
-            of_insert(&people::group_insert(tx, group, event).await?)
-        }
+        Arriving::Group(group, event) => of_insert(&people::group_insert(tx, group, event).await?),
         Arriving::Service(service, event) => {
             of_insert(&services::service_insert(tx, service, event).await?)
         }

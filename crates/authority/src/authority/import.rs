@@ -6,9 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Authority;
+use super::UserDraft;
 use super::issue::Whose;
 use super::services::ServiceDraft;
-use super::UserDraft;
 use crate::clock::Timestamp;
 use crate::event::{Event, Origin};
 use crate::foreign::{ForeignHash, ForeignScheme};
@@ -456,8 +456,7 @@ fn token_of(
         enabled: true,
         locked: token.locked,
         pending: false,
-        validity: Validity::new(run.now, None)
-            .map_err(|e| Refusal::invalid("expires_at", e))?,
+        validity: Validity::new(run.now, None).map_err(|e| Refusal::invalid("expires_at", e))?,
         revocation: None,
         created_at: run.now,
         created_by: run.origin.actor.to_string(),

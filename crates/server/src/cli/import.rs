@@ -139,8 +139,7 @@ impl Report<'_> {
             json!({ "table": item.table, "id": item.id, "place": item.place.to_string(),
                 "what": item.what, "why": why })
         });
-        let left_out: Vec<Value> =
-            refused.chain(self.read.skipped.iter().map(note)).collect();
+        let left_out: Vec<Value> = refused.chain(self.read.skipped.iter().map(note)).collect();
         let counts: BTreeMap<_, _> = self
             .counts()
             .into_iter()
@@ -173,9 +172,8 @@ impl Report<'_> {
         let refused = refused.iter().map(|(item, why)| {
             format!("{} {} {} ({}): {why}", item.place, item.table, item.id, item.what)
         });
-        let shown = |note: &Note| {
-            format!("{} {} {}: {}", note.place, note.table, note.id, note.why)
-        };
+        let shown =
+            |note: &Note| format!("{} {} {}: {}", note.place, note.table, note.id, note.why);
         section("Left out", refused.chain(self.read.skipped.iter().map(shown)).collect());
         section("Remarks", self.read.remarks.iter().map(shown).collect());
         if counts.values().all(|count| count.new == 0) {

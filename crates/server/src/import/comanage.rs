@@ -167,12 +167,7 @@ fn listed(numbers: &BTreeSet<i64>) -> String {
 }
 
 /// The people of the CO by their numbers, each put among the records.
-fn people(
-    tables: &Tables,
-    co: i64,
-    options: &Options,
-    read: &mut Read,
-) -> HashMap<i64, Username> {
+fn people(tables: &Tables, co: i64, options: &Options, read: &mut Read) -> HashMap<i64, Username> {
     let identifiers = by_person(tables.of("cm_identifiers"), "identifier_id");
     let names = by_person(tables.of("cm_names"), "name_id");
     let mails = by_person(tables.of("cm_email_addresses"), "email_address_id");
@@ -205,7 +200,8 @@ fn people(
             taken.insert(username, other);
             continue;
         }
-        let emails: Vec<String> = of(&mails, id).iter().filter_map(|row| row.owned("mail")).collect();
+        let emails: Vec<String> =
+            of(&mails, id).iter().filter_map(|row| row.owned("mail")).collect();
         let draft = UserDraft {
             username: username.clone(),
             display_name: display_name(of(&names, id)),
@@ -266,7 +262,8 @@ fn groups(
     read: &mut Read,
 ) -> HashMap<i64, GroupName> {
     let services = tables.of("cm_co_services").iter();
-    let live = services.filter(|row| row.number("co_id") == Some(co) && stands(row, "co_service_id"));
+    let live =
+        services.filter(|row| row.number("co_id") == Some(co) && stands(row, "co_service_id"));
     let wanted: BTreeSet<i64> = live.filter_map(|row| row.number("co_group_id")).collect();
     let mut groups = HashMap::new();
     for row in tables.of("cm_co_groups") {

@@ -65,12 +65,12 @@ fn decides_as_comanage_did(admin: &Api) {
     for one @ (user, service, secret) in GOOD {
         let answer = verify(admin, one);
         assert_eq!(answer["active"], true, "{one:?}: {answer}");
-        let asked = authz(&format!("/authz/{service}/x"), user, secret);
+        let asked = authz(&format!("{service}/x"), user, secret);
         assert_eq!(admin.raw(&asked).status, 200, "{one:?} at forward-auth");
     }
     for one @ (user, service, secret) in BAD {
         assert_eq!(verify(admin, one)["active"], false, "{one:?}");
-        let asked = authz(&format!("/authz/{service}/x"), user, secret);
+        let asked = authz(&format!("{service}/x"), user, secret);
         assert_eq!(admin.raw(&asked).status, 401, "{one:?} at forward-auth");
     }
 }
@@ -125,9 +125,12 @@ fn what_is_left_out_is_told_with_its_line_and_without_its_secret() {
     let site = Site::new();
     assert!(site.serve("").stop().success());
     let report = import(&site, &[dump("postgresql.sql")], &["--dry-run"]);
-    let left_out: Vec<String> = report["left_out"].as_array().unwrap().iter().map(|row| {
-        format!("{} {}", row["table"].as_str().unwrap(), row["id"])
-    }).collect();
+    let left_out: Vec<String> = report["left_out"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{} {}", row["table"].as_str().unwrap(), row["id"]))
+        .collect();
     for wanted in [
         "cm_co_people 61",
         "cm_co_people 63",

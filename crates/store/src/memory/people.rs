@@ -68,11 +68,8 @@ impl State {
             return MemberChange::NoUser;
         }
         let membership = (realm.clone(), group.clone(), user.clone());
-        let changed = if member {
-            self.members.insert(membership)
-        } else {
-            self.members.remove(&membership)
-        };
+        let changed =
+            if member { self.members.insert(membership) } else { self.members.remove(&membership) };
         if !changed {
             return MemberChange::Unchanged;
         }

@@ -86,7 +86,8 @@ impl Authority {
         for pepper in around.keys.peppers() {
             let names = [request.realm.as_str(), user.as_str(), label.as_str()];
             for recipe in &recipes {
-                let digest = self.presented_digest(&place, pepper, names, request, recipe).await?;
+                let digest =
+                    self.presented_digest(&place, pepper, names, request, recipe.as_ref()).await?;
                 let is_right = |secret: &StoredSecret| {
                     matches!(&secret.hash, SecretHash::Slow { pepper: p, digest: d, recipe: r, .. }
                         if *p == pepper.id() && r == recipe && *d == digest)
@@ -110,7 +111,7 @@ impl Authority {
         pepper: &Pepper,
         [realm, user, label]: [&str; 3],
         request: &VerifyRequest<'_>,
-        recipe: &Option<Recipe>,
+        recipe: Option<&Recipe>,
     ) -> Result<Mac256, Refusal> {
         let salt = crate::secret_hash::slow_salt(pepper, realm, user, label);
         let clear = Zeroizing::new(request.presented.to_owned());

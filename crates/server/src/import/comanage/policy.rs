@@ -2,9 +2,7 @@
 
 use counterfoil_authority::authority::{Incoming, IncomingSecret};
 use counterfoil_authority::foreign::ForeignScheme;
-use counterfoil_authority::policy::{
-    AtLimit, SecretForm, SecretSource, SelfSelect, TokenPolicy,
-};
+use counterfoil_authority::policy::{AtLimit, SecretForm, SecretSource, SelfSelect, TokenPolicy};
 
 use super::secrets::Found;
 use super::{Read, Row, Tables, stands};

@@ -19,15 +19,54 @@ pub(super) struct Found<'a> {
     row: &'a Row,
 }
 
-/// Which of two rows with a secret of a person is the one to take.
-fn rank(table: &str, kind: &str) -> u8 {
-    match (table, kind) {
-        // What is in clear is hashed here, and best; bcrypt costs most with each comparison.
-        ("cm_passwords", "NO") => 3,
-        ("cm_passwords", "SH" | "EX") => 2,
-        ("cm_passwords", _) => 1,
-        _ => 0,
+/// The tokens of the old plugin.
+const TOKENS: &str = "cm_co_service_tokens";
+/// The passwords of authenticators.
+const PASSWORDS: &str = "cm_passwords";
+
+/// Which form of a password is the one to take. What is in clear is hashed here, and best; bcrypt
+/// costs most with each comparison. A token of the old plugin has 0: it is the oldest.
+fn rank(kind: &str) -> u8 {
+    match kind {
+        "NO" => 3,
+        "SH" | "EX" => 2,
+        _ => 1,
     }
+}
+
+/// What is chosen from, by service and person.
+#[derive(Default)]
+struct Choice<'a> {
+    best: BTreeMap<(i64, i64), (u8, String, Found<'a>)>,
+}
+
+impl<'a> Choice<'a> {
+    fn offer(&mut self, rank: u8, person: i64, found: Found<'a>, read: &mut Read) {
+        let key = (found.service, person);
+        let when = found.row.owned("modified").unwrap_or_default();
+        let is_better = self.best.get(&key).is_none_or(|(other_rank, other_when, other)| {
+            (*other_rank, other_when.as_str(), other.row.id())
+                < (rank, when.as_str(), found.row.id())
+        });
+        let loser = if is_better {
+            self.best.insert(key, (rank, when, found)).map(|(_, _, found)| found)
+        } else {
+            Some(found)
+        };
+        // Another form of the same password is no loss; another secret is.
+        if let Some(loser) = loser.filter(|loser| rank == 0 || loser.item.table != PASSWORDS) {
+            let why = "another row has the token of this person for this service";
+            read.skip(loser.item.table, loser.row, why);
+        }
+    }
+}
+
+/// What all tokens are made from.
+struct Source<'a, 'b> {
+    tables: &'a Tables,
+    services: &'b [Taken<'b>],
+    people: &'b HashMap<i64, Username>,
+    options: &'b Options,
 }
 
 /// The tokens of all services.
@@ -38,76 +77,103 @@ pub(super) fn tokens<'a>(
     options: &Options,
     read: &mut Read,
 ) -> Vec<Found<'a>> {
-    let mut best: BTreeMap<(i64, i64), (u8, String, Found<'a>)> = BTreeMap::new();
-    let mut offer = |rank: u8, person: i64, found: Found<'a>, read: &mut Read| {
-        let key = (found.service, person);
-        let when = found.row.owned("modified").unwrap_or_default();
-        let better =
-            best.get(&key).is_none_or(|(r, w, other)| {
-                (*r, w.as_str(), other.row.id()) < (rank, when.as_str(), found.row.id())
-            });
-        let loser = if better { best.insert(key, (rank, when, found)).map(|b| b.2) } else { Some(found) };
-        if let Some(loser) = loser {
-            // The other forms of the same password are no loss; another secret is.
-            if rank == 0 || loser.item.table != "cm_passwords" {
-                read.skip(loser.item.table, loser.row, "another row has a newer token of the same \
-                    person for the same service");
-            }
-        }
-    };
-    for row in tables.of("cm_co_service_tokens") {
-        let service = services.iter().find(|taken| row.number("co_service_id") == Some(taken.row.id()));
-        let person = row.number("co_person_id").and_then(|id| Some((id, people.get(&id)?)));
-        let (Some(service), Some((id, username))) = (service, person) else {
-            read.skip("cm_co_service_tokens", row, "its service or its person is not taken over");
-            continue;
-        };
-        let Some(clear) = row.text("token") else {
-            read.skip("cm_co_service_tokens", row, "has no token");
-            continue;
-        };
-        let secret = IncomingSecret::Clear(ClearSecret::new(clear.to_owned()));
-        let found =
-            found("cm_co_service_tokens", row, service, (id, username), secret, false, options);
-        offer(0, id, found, read);
+    let source = Source { tables, services, people, options };
+    let mut choice = Choice::default();
+    source.of_plugin(&mut choice, read);
+    source.of_passwords(&mut choice, read);
+    choice.best.into_values().map(|(_, _, found)| found).collect()
+}
+
+impl<'a> Source<'a, '_> {
+    fn person(&self, row: &Row) -> Option<(i64, &Username)> {
+        let id = row.number("co_person_id")?;
+        Some((id, self.people.get(&id)?))
     }
-    let locked = locked(tables);
-    let authenticators = authenticators(tables);
-    for row in tables.of("cm_passwords").iter().filter(|row| stands(row, "password_id")) {
-        const TABLE: &str = "cm_passwords";
-        let authenticator = row.number("password_authenticator_id").map(|id| {
-            // Where the table that leads from one to the other is not there, they are the same.
-            authenticators.as_ref().map_or(Some(id), |map| map.get(&id).copied())
-        });
-        let person = row.number("co_person_id").and_then(|id| Some((id, people.get(&id)?)));
-        let (Some(Some(authenticator)), Some((id, username))) = (authenticator, person) else {
-            read.skip(TABLE, row, "its authenticator or its person is not taken over");
-            continue;
-        };
-        let kind = row.text("password_type").unwrap_or_default();
-        let secret = match secret_of(kind, row.text("password")) {
-            Ok(secret) => secret,
-            Err(why) => {
-                read.skip(TABLE, row, why);
+
+    /// The tokens of the plugin that there was up to Registry 3.2, in clear.
+    fn of_plugin(&self, choice: &mut Choice<'a>, read: &mut Read) {
+        for row in self.tables.of(TOKENS) {
+            let wanted = row.number("co_service_id");
+            let service = self.services.iter().find(|taken| wanted == Some(taken.row.id()));
+            let (Some(service), Some((id, _))) = (service, self.person(row)) else {
+                read.skip(TOKENS, row, "its service or its person is not taken over");
                 continue;
+            };
+            let Some(clear) = row.text("token") else {
+                read.skip(TOKENS, row, "has no token");
+                continue;
+            };
+            let secret = IncomingSecret::Clear(ClearSecret::new(clear.to_owned()));
+            if let Some(found) = self.found(TOKENS, row, service, secret, false) {
+                choice.offer(0, id, found, read);
             }
-        };
-        let of_it = services
-            .iter()
-            .filter(|taken| taken.row.number("authenticator_id") == Some(authenticator));
-        let mut has_service = false;
-        for service in of_it {
-            has_service = true;
-            let is_locked = locked.contains(&(authenticator, id));
-            let secret = secret.clone();
-            let found = found(TABLE, row, service, (id, username), secret, is_locked, options);
-            offer(rank(TABLE, kind), id, found, read);
-        }
-        if !has_service {
-            read.skip(TABLE, row, "no service that is taken over uses its authenticator");
         }
     }
-    best.into_values().map(|(_, _, found)| found).collect()
+
+    /// The passwords of authenticators, for every service that uses one.
+    fn of_passwords(&self, choice: &mut Choice<'a>, read: &mut Read) {
+        let locked = locked(self.tables);
+        let authenticators = authenticators(self.tables);
+        let rows = self.tables.of(PASSWORDS).iter();
+        for row in rows.filter(|row| stands(row, "password_id")) {
+            let authenticator = row.number("password_authenticator_id").and_then(|id| {
+                // Where the table that leads from one to the other is not there, they are the same.
+                authenticators.as_ref().map_or(Some(id), |map| map.get(&id).copied())
+            });
+            let (Some(authenticator), Some((id, _))) = (authenticator, self.person(row)) else {
+                read.skip(PASSWORDS, row, "its authenticator or its person is not taken over");
+                continue;
+            };
+            let kind = row.text("password_type").unwrap_or_default();
+            let secret = match secret_of(kind, row.text("password")) {
+                Ok(secret) => secret,
+                Err(why) => {
+                    read.skip(PASSWORDS, row, why);
+                    continue;
+                }
+            };
+            let uses =
+                |taken: &&Taken<'_>| taken.row.number("authenticator_id") == Some(authenticator);
+            let is_locked = locked.contains(&(authenticator, id));
+            let mut services = self.services.iter().filter(uses).peekable();
+            if services.peek().is_none() {
+                read.skip(PASSWORDS, row, "no service that is taken over uses its authenticator");
+            }
+            for service in services {
+                if let Some(found) = self.found(PASSWORDS, row, service, secret.clone(), is_locked)
+                {
+                    choice.offer(rank(kind), id, found, read);
+                }
+            }
+        }
+    }
+
+    fn found(
+        &self,
+        table: &'static str,
+        row: &'a Row,
+        service: &Taken<'_>,
+        secret: IncomingSecret,
+        locked: bool,
+    ) -> Option<Found<'a>> {
+        let (person, username) = self.person(row)?;
+        let label = &service.label;
+        let changed = row.text("modified").unwrap_or_default();
+        let id = row.id().to_string();
+        let realm = self.options.realm.as_str();
+        let token = IncomingToken {
+            id: token_id(&[realm, table, &id, username.as_str(), label.as_str(), changed])?,
+            user: username.clone(),
+            service: label.clone(),
+            secret,
+            locked,
+            row: format!("comanage person {person}"),
+        };
+        let what = format!("{username} for {label}");
+        let (id, place) = (row.id(), row.place.clone());
+        let item = Item { table, id, place, what, incoming: Incoming::Token(token) };
+        Some(Found { service: service.row.id(), item, row })
+    }
 }
 
 fn secret_of(kind: &str, value: Option<&str>) -> Result<IncomingSecret, String> {
@@ -144,36 +210,9 @@ fn locked(tables: &Tables) -> HashSet<(i64, i64)> {
     locked
 }
 
-fn found<'a>(
-    table: &'static str,
-    row: &'a Row,
-    service: &Taken<'_>,
-    (person, username): (i64, &Username),
-    secret: IncomingSecret,
-    locked: bool,
-    options: &Options,
-) -> Found<'a> {
-    let label = &service.label;
-    let changed = row.text("modified").unwrap_or_default();
-    let id = row.id().to_string();
-    let named = [&options.realm, table, &id, username.as_str(), label.as_str(), changed];
-    let token = IncomingToken {
-        id: token_id(&named),
-        user: username.clone(),
-        service: label.clone(),
-        secret,
-        locked,
-        row: format!("comanage person {person}"),
-    };
-    let what = format!("{username} for {label}");
-    let (id, place) = (row.id(), row.place.clone());
-    let item = Item { table, id, place, what, incoming: Incoming::Token(token) };
-    Found { service: service.row.id(), item, row }
-}
-
 /// The same id in every run, and another one for another secret in the same row: COmanage notes
 /// when it wrote a row. Nothing of the secret is in it.
-fn token_id(named: &[&str]) -> TokenId {
+fn token_id(named: &[&str]) -> Option<TokenId> {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut hash = Sha256::new();
     hash.update(b"counterfoil import comanage 1");
@@ -184,7 +223,5 @@ fn token_id(named: &[&str]) -> TokenId {
     let bytes: [u8; 32] = hash.finalize().into();
     let digit = |byte: &u8| char::from(DIGITS[usize::from(*byte) % DIGITS.len()]);
     let text: String = bytes.iter().take(12).map(digit).collect();
-    // Twelve of these digits are always an id.
-    #[expect(clippy::expect_used, reason = "twelve base62 digits are the shape of an id")]
-    TokenId::parse(&text).expect("an id")
+    TokenId::parse(&text)
 }
