@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::host::{self, NPM, POSTGRESQL, VALGRIND, WRK};
+use crate::host::{self, NPM, POSTGRESQL, SLAPD, VALGRIND, WRK};
 use record::Record;
 use world::World;
 
@@ -26,6 +26,7 @@ cases (all but scale when none is named):
   issue          durable issue at 1, 8 and 64 clients, beside a raw group commit
   argon2         fast verifies while the queue for slow hashes is full
   postgres       verify and durable issue on PostgreSQL, beside SQLite and pgbench
+  ldap           simple binds beside slapd with {SSHA} and 10,000 entries
   oauth          introspection beside hello and oidc-provider; refresh and
                  enrolment beside durable issue
   inproc         one verify without HTTP: time, and instructions (callgrind)
@@ -60,7 +61,7 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 9] = [
+const CASES: [(&str, Case); 10] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
@@ -69,6 +70,7 @@ const CASES: [(&str, Case); 9] = [
     ("argon2", cases::argon2),
     ("postgres", cases::postgres),
     ("oauth", cases::oauth),
+    ("ldap", cases::ldap),
     ("scale", cases::scale),
 ];
 
@@ -126,7 +128,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
         println!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     };
-    let missing = host::provide(&[&WRK, &VALGRIND, &POSTGRESQL, &NPM]);
+    let missing = host::provide(&[&WRK, &VALGRIND, &POSTGRESQL, &NPM, &SLAPD]);
     ensure!(!missing.contains(&&WRK), "nothing can be measured without wrk");
 
     let mut record = Record::new(&options);

@@ -50,6 +50,21 @@ pub(crate) const GIT: Peer = Peer {
     needed_for: "git through a real nginx",
     probe: Probe::Shell("test -x \"$(git --exec-path)/git-http-backend\""),
 };
+/// The directory that everybody knows: provisioning writes to it, and the door is measured
+/// beside it.
+pub(crate) const SLAPD: Peer = Peer {
+    name: "slapd",
+    package: "slapd",
+    needed_for: "provisioning into a real directory",
+    probe: Probe::Shell("test -x /usr/sbin/slapd"),
+};
+/// Its module for PBKDF2.
+pub(crate) const SLAPD_CONTRIB: Peer = Peer {
+    name: "slapd's pw-pbkdf2",
+    package: "slapd-contrib",
+    needed_for: "provisioning into a real directory",
+    probe: Probe::Shell("test -e /usr/lib/ldap/pw-pbkdf2.so"),
+};
 /// Runs schemathesis in an environment of its own under the build directory.
 pub(crate) const PYTHON: Peer = Peer {
     name: "python3 with venv",
@@ -92,6 +107,97 @@ pub(crate) const MOUNTING: Peer = Peer {
     package: "mount",
     needed_for: "the database on a full disk and on one that vanishes",
     probe: Probe::Shell("test \"$(id -u)\" = 0 && unshare --mount true"),
+};
+/// OpenLDAP's commands.
+pub(crate) const LDAP_UTILS: Peer = Peer {
+    name: "ldapsearch",
+    package: "ldap-utils",
+    needed_for: "the LDAP door under OpenLDAP's commands, and provisioning",
+    probe: Probe::Program("ldapsearch"),
+};
+/// Every Python program that speaks LDAP.
+pub(crate) const PYTHON_LDAP: Peer = Peer {
+    name: "python-ldap",
+    package: "python3-ldap",
+    needed_for: "the LDAP door under python-ldap",
+    probe: Probe::Shell("test -f /usr/lib/python3/dist-packages/ldap/__init__.py"),
+};
+/// Asks an IMAP server in for a person.
+pub(crate) const CURL: Peer = Peer {
+    name: "curl",
+    package: "curl",
+    needed_for: "IMAP logins at a real Dovecot",
+    probe: Probe::Program("curl"),
+};
+/// A mail server.
+pub(crate) const DOVECOT: Peer = Peer {
+    name: "Dovecot",
+    package: "dovecot-imapd",
+    needed_for: "IMAP logins at a real Dovecot",
+    probe: Probe::Program("dovecot"),
+};
+/// How it asks a directory.
+pub(crate) const DOVECOT_LDAP: Peer = Peer {
+    name: "Dovecot's LDAP",
+    package: "dovecot-ldap",
+    needed_for: "IMAP logins at a real Dovecot",
+    probe: Probe::Shell("test -f /usr/lib/dovecot/modules/auth/libauthdb_ldap.so"),
+};
+/// How it asks a script.
+pub(crate) const DOVECOT_LUA: Peer = Peer {
+    name: "Dovecot's Lua",
+    package: "dovecot-auth-lua",
+    needed_for: "IMAP logins at a real Dovecot",
+    probe: Probe::Shell("test -f /usr/lib/dovecot/modules/auth/libauthdb_lua.so"),
+};
+/// A RADIUS server.
+pub(crate) const FREERADIUS: Peer = Peer {
+    name: "FreeRADIUS",
+    package: "freeradius",
+    needed_for: "PAP at a real FreeRADIUS",
+    probe: Probe::Program("freeradius"),
+};
+/// How it asks a directory.
+pub(crate) const FREERADIUS_LDAP: Peer = Peer {
+    name: "FreeRADIUS's LDAP",
+    package: "freeradius-ldap",
+    needed_for: "PAP at a real FreeRADIUS",
+    probe: Probe::Shell("test -f /usr/lib/freeradius/rlm_ldap.so"),
+};
+/// How it asks over HTTP.
+pub(crate) const FREERADIUS_REST: Peer = Peer {
+    name: "FreeRADIUS's HTTP",
+    package: "freeradius-rest",
+    needed_for: "PAP at a real FreeRADIUS",
+    probe: Probe::Shell("test -f /usr/lib/freeradius/rlm_rest.so"),
+};
+/// Asks it.
+pub(crate) const RADCLIENT: Peer = Peer {
+    name: "radclient",
+    package: "freeradius-utils",
+    needed_for: "PAP at a real FreeRADIUS",
+    probe: Probe::Program("radclient"),
+};
+/// Asks a directory for PAM.
+pub(crate) const NSLCD: Peer = Peer {
+    name: "nslcd",
+    package: "nslcd",
+    needed_for: "PAM with a real pam_ldap",
+    probe: Probe::Program("nslcd"),
+};
+/// Asks nslcd. Debian keeps it in a directory by machine.
+pub(crate) const PAM_LDAP: Peer = Peer {
+    name: "pam_ldap",
+    package: "libpam-ldapd",
+    needed_for: "PAM with a real pam_ldap",
+    probe: Probe::Shell("ls /lib/*-linux-gnu/security/pam_ldap.so"),
+};
+/// Asks PAM.
+pub(crate) const PAMTESTER: Peer = Peer {
+    name: "pamtester",
+    package: "pamtester",
+    needed_for: "PAM with a real pam_ldap",
+    probe: Probe::Program("pamtester"),
 };
 /// The load generator of the benchmark.
 pub(crate) const WRK: Peer =

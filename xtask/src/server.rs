@@ -180,6 +180,8 @@ impl DataDir {
             .arg("--data")
             .arg(self.data())
             .args(["--listen", &address.to_string()])
+            // Settings may say where; a flag would win over them.
+            .env("COUNTERFOIL_LDAP__LISTEN", "127.0.0.1:0")
             .envs(settings.iter().map(|(name, value)| (name, value)));
         let server =
             Server::start(command, address, "/healthz/ready", &self.path.join("server.log"))?;

@@ -8,7 +8,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
-use crate::host::{self, FCGIWRAP, GIT, MOUNTING, NGINX, POSTGRESQL, PYTHON, Peer};
+use crate::host::{
+    self, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS, FREERADIUS_LDAP,
+    FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NSLCD, PAM_LDAP, PAMTESTER, POSTGRESQL,
+    PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
+};
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
 use crate::{api_fuzz, drill, openapi, python, scale, tidy};
@@ -20,8 +24,28 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 4] =
-    [("nginx", &NGINX), ("nginx", &FCGIWRAP), ("nginx", &GIT), ("disk::", &MOUNTING)];
+const NEEDS: [(&str, &Peer); 20] = [
+    ("nginx", &NGINX),
+    ("nginx", &FCGIWRAP),
+    ("nginx", &GIT),
+    ("disk::", &MOUNTING),
+    ("ldap::commands", &LDAP_UTILS),
+    ("ldap::commands", &PYTHON_LDAP),
+    ("ldap::dovecot", &CURL),
+    ("ldap::dovecot", &DOVECOT),
+    ("ldap::dovecot", &DOVECOT_LDAP),
+    ("ldap::dovecot", &DOVECOT_LUA),
+    ("ldap::freeradius", &FREERADIUS),
+    ("ldap::freeradius", &FREERADIUS_LDAP),
+    ("ldap::freeradius", &FREERADIUS_REST),
+    ("ldap::freeradius", &RADCLIENT),
+    ("ldap::pam", &NSLCD),
+    ("ldap::pam", &PAM_LDAP),
+    ("ldap::pam", &PAMTESTER),
+    ("provisioning::", &SLAPD),
+    ("provisioning::", &SLAPD_CONTRIB),
+    ("provisioning::", &LDAP_UTILS),
+];
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -70,10 +94,9 @@ pub(crate) fn test(arguments: &[String]) -> Result<ExitCode> {
 fn everything(report: &mut Report, wish: &Wish, deadline: Deadline) {
     let mut missing: Vec<&'static Peer> = Vec::new();
     report.step("machine", || {
-        let mut peers = vec![&NGINX, &FCGIWRAP, &GIT, &PYTHON, &POSTGRESQL];
-        if wish.long {
-            peers.push(&MOUNTING);
-        }
+        let mut peers = vec![&PYTHON, &POSTGRESQL];
+        let needed = NEEDS.iter().map(|(_, peer)| *peer);
+        peers.extend(needed.filter(|peer| wish.long || **peer != MOUNTING));
         missing = host::provide(&peers);
         let names: Vec<&str> = missing.iter().map(|peer| peer.name).collect();
         Ok(if missing.is_empty() {

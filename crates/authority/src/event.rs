@@ -175,7 +175,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 56] = [
+pub const EVENT_KINDS: [&str; 61] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -209,6 +209,11 @@ pub const EVENT_KINDS: [&str; 56] = [
     "token.unlocked",
     "token.revoked",
     "token.retired-secret-used",
+    "target.created",
+    "target.updated",
+    "target.deleted",
+    "target.reconciled",
+    "delivery.dead",
     "link.opened",
     "link.reopened",
     "link.refused",

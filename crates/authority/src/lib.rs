@@ -25,6 +25,7 @@ pub mod kind;
 pub mod names;
 pub mod permission;
 pub mod policy;
+pub mod provision;
 pub mod refusal;
 pub mod scope;
 pub mod secret;

@@ -71,6 +71,11 @@ name!(
     |text| slug(text, 63, true, "a client name is 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
 );
 name!(
+    /// The name of a target of provisioning, `[a-z0-9][a-z0-9._-]{0,62}`.
+    TargetName,
+    |text| slug(text, 63, true, "a target name is 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit")
+);
+name!(
     /// A person's user name: NFKC and lower case, 1 to 128 characters, no colon, slash or control.
     ///
     /// The colon ends the user name in Basic authentication (RFC 7617 section 2).

@@ -26,6 +26,8 @@ pub enum Thing {
     Token,
     /// A one-time link.
     Link,
+    /// A target of provisioning.
+    Target,
 }
 
 impl Thing {
@@ -41,6 +43,7 @@ impl Thing {
             Self::Client => "client",
             Self::Token => "token",
             Self::Link => "link",
+            Self::Target => "target",
         }
     }
 }

@@ -229,6 +229,8 @@ pub struct StoredSecret {
     pub hash: SecretHash,
     /// Whether it is found by its hash, because its form carries no token id.
     pub found_by_hash: bool,
+    /// What was derived of it for directories. Written with it, and never read with it.
+    pub directory: Vec<crate::store::DirectoryHash>,
 }
 
 /// The derived state. First match wins, in this order.

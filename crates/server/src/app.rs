@@ -1,6 +1,7 @@
 //! From the configuration to what the rules and the doors are given.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use counterfoil_authority::access::AccessSettings;
 use counterfoil_authority::authority::Settings;
@@ -9,6 +10,7 @@ use counterfoil_authority::secret_hash::SlowCost;
 use crate::config::ClientCertificates;
 use crate::config::Config;
 use crate::http::HttpSettings;
+use crate::ldap::{LdapSettings, Tree};
 
 /// The rules' part of the configuration.
 pub fn settings(config: &Config) -> Settings {
@@ -31,6 +33,17 @@ pub fn settings(config: &Config) -> Settings {
             access_token_lifetime_seconds: Some(config.oauth.access_token_lifetime_seconds),
         },
         key_overlap_seconds: config.oauth.key_overlap_seconds,
+    }
+}
+
+/// The LDAP door's part.
+pub fn ldap_settings(config: &Config) -> LdapSettings {
+    let ldap = &config.ldap;
+    LdapSettings {
+        realm: ldap.realm.clone(),
+        tree: Tree::new(ldap.base_dn.clone(), ldap.bind_templates.clone()),
+        allow_plaintext: ldap.allow_plaintext,
+        idle: Duration::from_secs(ldap.idle_seconds),
     }
 }
 

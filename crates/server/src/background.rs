@@ -38,6 +38,10 @@ const CERTIFICATES_EVERY: Duration = Duration::from_secs(10);
 /// A request that nobody decided, or an auth token that was idle too long, ends within a few
 /// seconds; at use it has ended at once.
 const ENROLMENT_EVERY: Duration = Duration::from_secs(2);
+/// A directory follows within a second, however the load is; looking costs two indexed reads.
+const DELIVERIES_EVERY: Duration = Duration::from_millis(100);
+/// Scrapes are rarer.
+const BACKLOG_EVERY: Duration = Duration::from_secs(5);
 /// Retention is counted in days.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 /// Often enough to be noticed, rarely enough to be read.
@@ -54,7 +58,7 @@ impl Steps {
         installation: &Installation,
         state: &AppState,
         data: PathBuf,
-        certificates: Option<Arc<Certificates>>,
+        certificates: Vec<Arc<Certificates>>,
         stop: &watch::Receiver<bool>,
     ) -> Self {
         let mut running = JoinSet::new();
@@ -92,6 +96,21 @@ impl Steps {
                 Ok::<_, counterfoil_authority::store::Unavailable>(())
             }
         }));
+        let delivering = state.clone();
+        let delivered = stop.clone();
+        running.spawn(each("deliveries", DELIVERIES_EVERY, stop.clone(), move || {
+            let (state, stop) = (delivering.clone(), delivered.clone());
+            async move { deliver(&state, &stop).await }
+        }));
+        let counted = state.clone();
+        running.spawn(each("delivery backlog", BACKLOG_EVERY, stop.clone(), move || {
+            let state = counted.clone();
+            async move {
+                let backlog = state.authority.store().delivery_backlog().await?;
+                state.metrics.backlog(&backlog, state.authority.now());
+                Ok::<_, counterfoil_authority::store::Unavailable>(())
+            }
+        }));
         let (authority, keys) = (shared(), installation.keys.clone());
         running.spawn(each("keys", KEYS_EVERY, stop.clone(), move || {
             let (authority, keys) = (Arc::clone(&authority), keys.clone());
@@ -101,7 +120,7 @@ impl Steps {
             nag(&data);
             std::future::ready(Ok::<_, std::convert::Infallible>(()))
         }));
-        if let Some(certificates) = certificates {
+        for certificates in certificates {
             running.spawn(each("certificates", CERTIFICATES_EVERY, stop.clone(), move || {
                 std::future::ready(certificates.refresh().map(|changed| {
                     if changed {
@@ -177,6 +196,17 @@ async fn settle(
 ) -> Result<(), counterfoil_authority::store::Unavailable> {
     while authority.settle_usage().await? && !*stop.borrow() {
         // Between two parts others get their turn at the writer.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// Brings targets up to date until nothing is due at the moment.
+async fn deliver(
+    state: &AppState,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), counterfoil_authority::store::Unavailable> {
+    while state.authority.deliver(&state.courier).await? && !*stop.borrow() {
         tokio::task::yield_now().await;
     }
     Ok(())

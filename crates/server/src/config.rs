@@ -20,6 +20,8 @@ use http::HeaderName;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
+use crate::ldap::Dn;
+
 pub use load::{ConfigError, Sources, load};
 
 /// Everything that can be configured.
@@ -51,7 +53,7 @@ pub struct Config {
     pub sentinel: Sentinel,
     /// The COmanage door.
     pub comanage: Comanage,
-    /// The LDAP listener.
+    /// The LDAP door.
     pub ldap: Ldap,
 }
 
@@ -127,6 +129,8 @@ pub struct Doors {
     pub forward_auth: bool,
     /// OAuth 2.0.
     pub oauth: bool,
+    /// LDAP.
+    pub ldap: bool,
     /// The Sentinel EMS door.
     pub sentinel: bool,
     /// The COmanage door.
@@ -292,12 +296,35 @@ pub struct Comanage {
     pub co_id: u32,
 }
 
-/// The LDAP listener.
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// The LDAP door.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ldap {
-    /// Where it will listen.
+    /// Where it listens.
     pub listen: SocketAddr,
+    /// Where it listens inside TLS.
+    #[serde(default)]
+    pub tls_listen: Option<SocketAddr>,
+    /// The name of the tree.
+    #[serde(deserialize_with = "dn")]
+    pub base_dn: Dn,
+    /// Further names under which people may bind.
+    #[serde(deserialize_with = "dns")]
+    pub bind_templates: Vec<Dn>,
+    /// The realm that is served.
+    #[serde(deserialize_with = "realm")]
+    pub realm: RealmName,
+    /// Whether credentials are taken in clear text from other machines.
+    pub allow_plaintext: bool,
+    /// Connections at the same time on each listener.
+    pub connections_max: usize,
+    /// Connections at the same time from one source that is no trusted proxy.
+    pub connections_per_source_max: usize,
+    /// How long a bound connection may stay idle, in seconds.
+    pub idle_seconds: u64,
+    /// Certificate and key, if not those of the HTTP listener.
+    #[serde(default)]
+    pub tls: Tls,
 }
 
 impl Config {
@@ -309,6 +336,13 @@ impl Config {
             faults.push(
                 "`server.tls.cert` and `server.tls.key` go together: set both or none".into(),
             );
+        }
+        let tls = &self.ldap.tls;
+        if tls.cert.is_some() != tls.key.is_some() {
+            faults.push("`ldap.tls.cert` and `ldap.tls.key` go together: set both or none".into());
+        }
+        if self.ldap.tls_listen.is_some() && self.ldap_tls().cert.is_none() {
+            faults.push("`ldap.tls_listen` needs `ldap.tls.cert` or `server.tls.cert`".into());
         }
         if self.tokens.retired_prefixes.contains(&self.tokens.prefix) {
             faults.push(
@@ -323,6 +357,11 @@ impl Config {
             faults.push("`metrics.listen` and `server.listen` are the same address".into());
         }
         faults
+    }
+
+    /// The certificate of the LDAP listeners: their own, or that of the HTTP listener.
+    pub const fn ldap_tls(&self) -> &Tls {
+        if self.ldap.tls.cert.is_some() { &self.ldap.tls } else { &self.server.tls }
     }
 
     /// The URL under which people reach the server that listens on `bound`.
@@ -370,6 +409,19 @@ fn host_realms<'de, D: Deserializer<'de>>(
         Ok((host.to_ascii_lowercase(), realm))
     };
     table.into_iter().map(realm).collect()
+}
+
+fn realm<'de, D: Deserializer<'de>>(from: D) -> Result<RealmName, D::Error> {
+    RealmName::parse(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+fn dn<'de, D: Deserializer<'de>>(from: D) -> Result<Dn, D::Error> {
+    Dn::parse(&String::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+fn dns<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Dn>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    texts.iter().map(|text| Dn::parse(text).map_err(serde::de::Error::custom)).collect()
 }
 
 fn prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Prefix, D::Error> {

@@ -8,7 +8,7 @@ use counterfoil_store::{OpenError, SqlStore};
 use serde::Serialize;
 
 use crate::clock::OsClock;
-use crate::config::Config;
+use crate::config::{Config, Tls};
 use crate::installation::{InstallationError, Lock, admin_key_left, open_store};
 use crate::keydir::{self, KeyDirectory};
 use crate::private_file;
@@ -63,7 +63,8 @@ impl Finding {
 pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
     let mut findings = vec![clock()];
     findings.extend(listener(config));
-    findings.push(tls(config));
+    findings.push(tls("tls", &config.server.tls));
+    findings.extend(ldap(config));
     findings.extend(directory(config));
     match open_store(config, false).await {
         Err(error) => findings.push(closed(&error)),
@@ -128,14 +129,37 @@ fn listener(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn tls(config: &Config) -> Finding {
-    match Certificates::load(&config.server.tls) {
-        Ok(None) => Finding::ok("tls", "not configured"),
-        Ok(Some(_)) => Finding::ok("tls", "certificate and key belong together"),
+fn tls(check: &'static str, files: &Tls) -> Finding {
+    match Certificates::load(files) {
+        Ok(None) => Finding::ok(check, "not configured"),
+        Ok(Some(_)) => Finding::ok(check, "certificate and key belong together"),
         Err(error) => {
-            Finding::fail("tls", crate::cli::with_causes(&error), "give PEM files that match")
+            Finding::fail(check, crate::cli::with_causes(&error), "give PEM files that match")
         }
     }
+}
+
+fn ldap(config: &Config) -> Vec<Finding> {
+    if !config.doors.ldap {
+        return vec![Finding::ok("ldap", "switched off")];
+    }
+    let (listen, files) = (config.ldap.listen, config.ldap_tls());
+    let inside = config.ldap.tls_listen.map(|at| format!(" and {at} (TLS)")).unwrap_or_default();
+    let found = format!("{listen}{inside}, below {}", config.ldap.base_dn);
+    let (local, certified) = (listen.ip().is_loopback(), files.cert.is_some());
+    let mut findings = vec![if config.ldap.allow_plaintext && !local {
+        let advice = "switch ldap.allow_plaintext off; clients can use StartTLS or LDAPS";
+        Finding::warn("ldap", format!("{found}; tokens in clear text are taken"), advice)
+    } else if !local && !certified {
+        let advice = "set ldap.tls.cert and ldap.tls.key: without TLS nobody can bind from there";
+        Finding::warn("ldap", format!("{found}, without a certificate"), advice)
+    } else {
+        Finding::ok("ldap", found)
+    }];
+    if config.ldap.tls.cert.is_some() {
+        findings.push(tls("ldap tls", files));
+    }
+    findings
 }
 
 fn directory(config: &Config) -> Vec<Finding> {

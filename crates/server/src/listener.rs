@@ -26,7 +26,7 @@ use crate::http::Front;
 use crate::http::state::Connection;
 use crate::tls::{Certificates, Thumbprint};
 use idle::Activity;
-use sources::{Share, Sources};
+pub(crate) use sources::{Share, Sources};
 
 /// How long a TLS handshake may take; a client that needs longer holds a place for nothing.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

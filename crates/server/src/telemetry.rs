@@ -22,8 +22,13 @@ impl FormatTime for Rfc3339 {
 
 /// Starts the log of this process. Later calls change nothing.
 pub fn start(log: &Log) {
-    // Lines of the libraries below are about sockets and frames, which nobody asked for.
-    let directives = format!("{},hyper=warn,h2=warn,rustls=warn,tower=warn", log.level);
+    // Lines of the libraries below are about sockets and frames, which nobody asked for. Those of
+    // LDAP could be about messages, and a bind holds a token.
+    let directives = format!(
+        "{},hyper=warn,h2=warn,rustls=warn,tower=warn,\
+         ldap3_proto=off,ldap3_lber=off",
+        log.level
+    );
     let filter = EnvFilter::new(directives);
     let text = match log.format {
         LogFormat::Text => true,

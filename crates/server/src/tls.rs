@@ -61,6 +61,7 @@ pub struct Certificates {
 
 struct Loaded {
     config: Arc<ServerConfig>,
+    without_alpn: Arc<ServerConfig>,
     stamp: [Option<SystemTime>; 2],
 }
 
@@ -81,6 +82,11 @@ impl Certificates {
     /// The configuration for a new connection.
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.load().config)
+    }
+
+    /// The same for a protocol that names none (LDAP).
+    pub fn config_without_alpn(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.load().without_alpn)
     }
 
     /// One step: takes the files anew if they changed. True if so.
@@ -115,8 +121,9 @@ fn read(tls: &Tls, cert: &Path, key: &Path) -> Result<Loaded, TlsError> {
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_single_cert(chain, key)?;
+    let without_alpn = Arc::new(config.clone());
     config.alpn_protocols = ALPN.map(<[u8]>::to_vec).to_vec();
-    Ok(Loaded { config: Arc::new(config), stamp })
+    Ok(Loaded { config: Arc::new(config), without_alpn, stamp })
 }
 
 fn content(path: &Path) -> Result<Vec<u8>, TlsError> {

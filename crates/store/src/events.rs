@@ -8,9 +8,9 @@ use counterfoil_authority::store::{EventFilter, EventStore, Page, PageRequest, U
 use counterfoil_authority::verdict::Door;
 
 use crate::SqlStore;
-use crate::codec;
 use crate::engine::{Failure, Inconsistent, Row, Transaction, Value, values};
 use crate::people::page;
+use crate::{codec, provisioning};
 
 const INSERT: &str = "
 insert into event (
@@ -38,21 +38,40 @@ and    (at < $10 or $10 is null)
     };
 }
 
+const FIND: &str = "
+select realm, id, at, kind, outcome, actor, actor_token, door, source, request_id,
+       token, subject, service, reason, times, detail
+from   event
+where  realm = $1
+and    id = $2";
+
 const LIST: &str = concat!(columns!(), "order by id desc limit $3");
 const LIST_OF_TOKEN: &str = concat!(columns!(), "and token = $11 order by id desc limit $3");
 
 /// Every statement of this file.
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, LIST, LIST_OF_TOKEN];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, LIST_OF_TOKEN];
 
-/// Stores an event.
+/// Stores an event, and leaves a note for those who bring it elsewhere.
 pub(crate) async fn append(tx: &mut Transaction<'_>, event: &Event) -> Result<(), Failure> {
-    tx.push(INSERT, &row_of(event)).await
+    tx.push(INSERT, &row_of(event)).await?;
+    provisioning::note(tx, std::slice::from_ref(event)).await
 }
 
 /// Stores many events.
 pub(crate) async fn append_all(tx: &mut Transaction<'_>, events: &[Event]) -> Result<(), Failure> {
     let sets: Vec<Vec<Value<'_>>> = events.iter().map(|event| row_of(event).to_vec()).collect();
-    tx.execute_each(INSERT, &sets).await
+    tx.execute_each(INSERT, &sets).await?;
+    provisioning::note(tx, events).await
+}
+
+/// Finds an event.
+pub(crate) async fn find(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    id: &str,
+) -> Result<Option<Event>, Failure> {
+    let row = tx.row(FIND, &values![realm, id]).await?;
+    Ok(row.map(event_of).transpose()?)
 }
 
 /// An event about one of the tokens that `cause` brought down: its id sorts right behind.

@@ -9,19 +9,15 @@ use async_trait::async_trait;
 use counterfoil_authority::access::AccessRecord;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
-use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::names::{
+    ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
+};
+use counterfoil_authority::provision::{Delivery, DeliveryKey, Mark, Target};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    AccessRevoke, AccessStore, Arriving, BlastRadius, ChangeListener, ChangesRead, ClientCreated,
-    ClientStore, Consumed, CountReturn, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
-    ImportStore, Imported, Initialised, Inserted, Installation, InstallationStore, Issued,
-    KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore,
-    LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore, Pulse,
-    Purged, Record, Refresh, Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted,
-    ServiceStore, Store, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore,
-    TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta, UserFilter,
+    AccessRevoke, AccessStore, Arriving, Backlog, BlastRadius, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn, DeliveryFilter, DirectoryToken, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore, ImportStore, Imported, Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Settled, Store, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -522,6 +518,98 @@ impl LinkStore for FailingStore {
     }
     async fn link_open(&self, open: LinkOpen) -> Result<LinkOpened, Unavailable> {
         pass!(self.link_open(open))
+    }
+}
+
+#[async_trait]
+impl ProvisioningStore for FailingStore {
+    async fn target_insert(&self, target: Target, event: Event) -> Result<Inserted, Unavailable> {
+        pass!(self.target_insert(target, event))
+    }
+    async fn target_find(
+        &self,
+        realm: &RealmName,
+        name: &TargetName,
+    ) -> Result<Option<Target>, Unavailable> {
+        pass!(self.target_find(realm, name))
+    }
+    async fn target_list(&self, realm: &RealmName) -> Result<Vec<Target>, Unavailable> {
+        pass!(self.target_list(realm))
+    }
+    async fn target_all(&self) -> Result<Vec<Target>, Unavailable> {
+        pass!(self.target_all())
+    }
+    async fn target_update(
+        &self,
+        target: Target,
+        event: Event,
+    ) -> Result<Updated<Target>, Unavailable> {
+        pass!(self.target_update(target, event))
+    }
+    async fn target_delete(
+        &self,
+        realm: &RealmName,
+        name: &TargetName,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.target_delete(realm, name, event))
+    }
+    async fn delivery_is_due(&self, now: Timestamp) -> Result<bool, Unavailable> {
+        pass!(self.delivery_is_due(now))
+    }
+    async fn outbox_route(&self, now: Timestamp, limit: u32) -> Result<u32, Unavailable> {
+        pass!(self.outbox_route(now, limit))
+    }
+    async fn delivery_claim(
+        &self,
+        lease: &Lease,
+        realm: &RealmName,
+        target: &TargetName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, Unavailable> {
+        pass!(self.delivery_claim(lease, realm, target, now, limit))
+    }
+    async fn delivery_rivals(
+        &self,
+        key: &DeliveryKey,
+        now: Timestamp,
+    ) -> Result<Vec<TargetName>, Unavailable> {
+        pass!(self.delivery_rivals(key, now))
+    }
+    async fn delivery_settle(
+        &self,
+        lease: &Lease,
+        settled: Vec<Settled>,
+        events: Vec<Event>,
+        now: Timestamp,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.delivery_settle(lease, settled, events, now))
+    }
+    async fn delivery_want(&self, marks: Vec<Mark>, now: Timestamp) -> Result<(), Unavailable> {
+        pass!(self.delivery_want(marks, now))
+    }
+    async fn delivery_list(
+        &self,
+        realm: &RealmName,
+        filter: DeliveryFilter,
+        page: PageRequest,
+    ) -> Result<Page<Delivery>, Unavailable> {
+        pass!(self.delivery_list(realm, filter, page))
+    }
+    async fn delivery_backlog(&self) -> Result<Vec<Backlog>, Unavailable> {
+        pass!(self.delivery_backlog())
+    }
+    async fn event_find(&self, realm: &RealmName, id: &str) -> Result<Option<Event>, Unavailable> {
+        pass!(self.event_find(realm, id))
+    }
+    async fn directory_tokens(
+        &self,
+        realm: &RealmName,
+        user: &Username,
+        now: Timestamp,
+    ) -> Result<Vec<DirectoryToken>, Unavailable> {
+        pass!(self.directory_tokens(realm, user, now))
     }
 }
 

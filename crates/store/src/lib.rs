@@ -22,6 +22,7 @@ mod links;
 mod memory;
 mod migrate;
 mod people;
+mod provisioning;
 mod services;
 mod sql_store;
 mod statements;

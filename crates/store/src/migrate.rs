@@ -17,7 +17,7 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
@@ -25,6 +25,7 @@ const MIGRATIONS: [Migration; 7] = [
     Migration { version: 5, sql: include_str!("../migrations/0005_access_tokens.sql") },
     Migration { version: 6, sql: include_str!("../migrations/0006_links.sql") },
     Migration { version: 7, sql: include_str!("../migrations/0007_changes_of_tokens.sql") },
+    Migration { version: 9, sql: include_str!("../migrations/0009_provisioning.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

@@ -1,8 +1,8 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, changes, clients, events, idempotency, installation, leases, links, people, services,
-    tokens,
+    access, changes, clients, events, idempotency, installation, leases, links, people,
+    provisioning, services, tokens,
 };
 
 /// All of them.
@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<&'static str> {
     ]
     .concat();
     all.extend(people::statements());
+    all.extend(provisioning::statements());
     all.extend(services::statements());
     all.extend(tokens::statements());
     all
@@ -31,7 +32,7 @@ mod tests {
     use crate::{DatabaseUrl, OpenOptions, open};
 
     /// Statements that scan or sort, and why that is bearable.
-    const BORNE: [(&str, &str); 10] = [
+    const BORNE: [(&str, &str); 14] = [
         ("where  at >= $1", "stops at the first row that stays"),
         ("min(seq)", "an end of the index"),
         ("max(seq)", "an end of the index"),
@@ -41,6 +42,10 @@ mod tests {
         ("select 1 from service where realm", "before a unit is removed"),
         ("and    service = $2\nreturning", "when a service is removed"),
         ("order  by case when slot", "the secrets of one token"),
+        ("from   target\norder by realm, name", "a few per realm at most"),
+        ("from   outbox\nlimit  1", "the first row by its key"),
+        ("from   outbox o\norder  by o.seq", "the first rows by their key"),
+        ("where  state <> 'done'\ngroup", "what is not done: nothing, most of the time"),
         ("join   above a", "the units above one unit"),
     ];
 

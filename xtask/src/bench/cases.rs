@@ -2,6 +2,7 @@
 
 mod inproc;
 mod issue;
+mod ldap;
 mod oauth;
 mod postgres;
 mod scale;
@@ -17,6 +18,7 @@ use crate::server::{DataDir, Server};
 
 pub(super) use inproc::inproc;
 pub(super) use issue::issue;
+pub(super) use ldap::ldap;
 pub(super) use oauth::oauth;
 pub(super) use postgres::postgres;
 pub(super) use scale::scale;

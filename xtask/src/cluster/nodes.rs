@@ -92,7 +92,8 @@ impl Node {
     pub(crate) fn start(&mut self) -> Result<()> {
         let mut command = Command::new(&self.binary);
         command
-            .args(["serve", "--listen", &self.address.to_string(), "--data"])
+            .args(["serve", "--ldap-listen", "127.0.0.1:0"])
+            .args(["--listen", &self.address.to_string(), "--data"])
             .arg(&self.data)
             .current_dir(&self.data)
             .env(DATABASE, &self.url);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Active, Authority, Binding, Verdict, VerifyRequest};
 use crate::access::Confirmation;
-use crate::cache::Entry;
+use crate::cache::{Entry, OwnerCell};
 use crate::caller::{Caller, Powers, ReplayKey, RequestContext, Standing};
 use crate::event::Origin;
 use crate::keys::KeyPurpose;
@@ -191,11 +191,9 @@ impl Authority {
         anonymous: Origin,
     ) -> Result<Caller, Refusal> {
         let owner = active.owner();
-        let standing = if let Some(standing) = owner.standing.get() {
-            Arc::clone(standing)
-        } else {
-            let standing = Arc::new(self.standing_of(realm, &owner.facts).await?);
-            Arc::clone(owner.standing.get_or_init(|| standing))
+        let standing = match owner.standing.get() {
+            Some(standing) => Arc::clone(standing),
+            None => self.standing_anew(&realm, owner).await?,
         };
         let token_scopes = match active.kind() {
             Kind::ClientKey => None,
@@ -213,6 +211,16 @@ impl Authority {
             replay_key: ReplayKey::of(presented),
             origin,
         })
+    }
+
+    /// What an owner may do, read from the store and kept with them.
+    pub(super) async fn standing_anew(
+        &self,
+        realm: &RealmName,
+        owner: &OwnerCell,
+    ) -> Result<Arc<Standing>, Refusal> {
+        let standing = Arc::new(self.standing_of(realm.clone(), &owner.facts).await?);
+        Ok(Arc::clone(owner.standing.get_or_init(|| standing)))
     }
 
     async fn standing_of(&self, realm: RealmName, facts: &OwnerFacts) -> Result<Standing, Refusal> {

@@ -37,8 +37,8 @@ impl Authority {
     /// purging back, so that another node need not wait for its end.
     pub async fn close(&self) -> Result<usize, Unavailable> {
         let flushed = self.flush(true).await;
-        let lease = self.purging.lock().take();
-        if let Some(lease) = lease {
+        let leases = [self.purging.lock().take(), self.delivering_lease.lock().take()];
+        for lease in leases.into_iter().flatten() {
             self.store.lease_end(&lease, self.now()).await?;
         }
         flushed

@@ -4,6 +4,7 @@ use super::{Act, Authority};
 use crate::caller::Caller;
 use crate::names::RealmName;
 use crate::refusal::Refusal;
+use crate::scope::ApiScope;
 use crate::store::{PageRequest, TokenFilter};
 use crate::token::Token;
 
@@ -44,6 +45,9 @@ impl Authority {
         act: Act,
         dry_run: bool,
     ) -> Result<Bulk, Refusal> {
+        // Who may not do it at all learns nothing about what the request lacks.
+        caller.reach(realm, ApiScope::TokensRead)?;
+        Self::reach_to_write(caller, realm)?;
         if !names_something(&filter) {
             return Err(Refusal::invalid(
                 "user",

@@ -31,7 +31,7 @@ use crate::verdict::Door;
 const PUBLISHED: [&str; 4] =
     ["k7mq-2x9d-hw4t-p8zc", "r3vn-6jyb-e5sg-u2fa", "abcd-efgh-jkmn-pqrs", "rasmuslerdorf"];
 /// The bcrypt hash of one of them in PHP's manual; others would take too long to look for.
-const PUBLISHED_BCRYPT: &str = "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTTOq";
+const PUBLISHED_BCRYPT: &str = "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq";
 
 /// The label by which a token says where it came from.
 pub const IMPORTED_FROM: &str = "imported-from";
@@ -114,7 +114,7 @@ struct Run<'a> {
 
 impl Authority {
     /// Takes records over, or says what would become of them (`dry_run`). The fates are in the
-    /// order of the records; `done` is told how many are settled.
+    /// order of the records; `done` is told how many more were worked on.
     ///
     /// # Errors
     ///
@@ -138,7 +138,6 @@ impl Authority {
         let mut known = Known::default();
         let mut fates = Vec::with_capacity(incoming.len());
         for chunk in incoming.chunks(IMPORT_BATCH_MAX) {
-            let start = fates.len();
             let mut batch = Vec::new();
             for one in chunk {
                 let plan = self.plan(&run, one, &mut known).await?;
@@ -154,11 +153,11 @@ impl Authority {
                     }
                     Plan::Hash(_) => {}
                 }
+                done(1);
             }
             if !dry_run {
                 self.store_batch(batch, &mut fates).await?;
             }
-            done(fates.len() - start);
         }
         Ok(fates)
     }

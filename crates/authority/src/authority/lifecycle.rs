@@ -116,7 +116,10 @@ impl Authority {
         if overlap > allowed {
             return Err(Refusal::Policy(format!("the longest overlap is {allowed} seconds")));
         }
-        let Drafted(clear, secret) = self.next_secret(&token, form, now).await?;
+        let drafted = self.next_secret(&token, form, now).await?;
+        let Drafted(clear, secret) = self
+            .derive_for_directories(&token.realm, token.id, token.kind, &token.services, drafted)
+            .await?;
         let event = self
             .event("token.rotated", &token.realm, &caller.origin, now)?
             .with_token(token.id)

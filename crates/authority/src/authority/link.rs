@@ -102,7 +102,11 @@ impl Authority {
         }
         for _ in 0..SECRET_ATTEMPTS {
             let form = self.rotation_policy(&token).await?.form;
-            let Drafted(clear, secret) = self.next_secret(&token, form, now).await?;
+            let drafted = self.next_secret(&token, form, now).await?;
+            let (id, kind) = (token.id, token.kind);
+            let Drafted(clear, secret) = self
+                .derive_for_directories(&token.realm, id, kind, &token.services, drafted)
+                .await?;
             let event = self.opening_event("link.opened", &link, &token, &origin, now)?;
             let open = LinkOpen {
                 id: link.id,

@@ -6,6 +6,7 @@ mod authenticate;
 mod background;
 mod bulk;
 mod clients;
+mod directory;
 mod edit;
 mod enrol;
 mod events;
@@ -16,6 +17,7 @@ mod lifecycle;
 mod link;
 mod people;
 mod possession;
+mod provision;
 mod rank;
 mod readiness;
 mod realms;
@@ -35,6 +37,7 @@ pub use access::{AccessRefusal, ExchangeRequest, Presented};
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
+pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
 pub use import::{Fate, IMPORTED_FROM, Incoming, IncomingSecret, IncomingToken};
@@ -42,6 +45,7 @@ pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
+pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
@@ -143,6 +147,10 @@ pub struct Authority {
     followed: parking_lot::Mutex<Option<LogPlace>>,
     /// The lease on purging, while this process has it.
     purging: parking_lot::Mutex<Option<Lease>>,
+    /// What the worker of deliveries remembers.
+    delivering: parking_lot::Mutex<provision::Delivering>,
+    /// The lease on deliveries, while this process has it.
+    delivering_lease: parking_lot::Mutex<Option<Lease>>,
     /// Tokens in the latest flush of usage.
     flushed_last: std::sync::atomic::AtomicUsize,
 }
@@ -204,6 +212,8 @@ impl Authority {
             process_key,
             followed: parking_lot::Mutex::new(None),
             purging: parking_lot::Mutex::new(None),
+            delivering: parking_lot::Mutex::default(),
+            delivering_lease: parking_lot::Mutex::new(None),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
         })
     }
@@ -216,6 +226,11 @@ impl Authority {
     /// The present instant. An act reads it once.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The clock of this node.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// The source of randomness.
@@ -304,7 +319,8 @@ impl Authority {
         }
         let tag = self.cache.position(now);
         let realm = self.store.realm_find(name).await?.ok_or(Refusal::NotFound(Thing::Realm))?;
-        Ok(self.cache.fill_realm(realm, tag))
+        let targets = self.store.target_list(name).await?;
+        Ok(self.cache.fill_realm(realm, provision::needs_of(&targets), tag))
     }
 
     /// A service as verify needs it; `None` if there is none.

@@ -25,6 +25,7 @@ pub use self::changes::Position;
 use self::changes::RecentChanges;
 pub(crate) use self::tokens::{Access, Entry, Matched, Profile, Tokens, matched};
 use self::trust::Trust;
+use crate::authority::Needs;
 use crate::caller::Standing;
 use crate::clock::Timestamp;
 use crate::names::{RealmName, ServiceLabel, Username};
@@ -69,6 +70,8 @@ pub struct RealmCell {
     pub realm: Realm,
     /// What its own policy says for a service that says nothing.
     pub policy: EffectivePolicy,
+    /// What its targets need of new secrets.
+    pub needs: Needs,
 }
 
 /// A service as verify needs it, its realm's policy applied.
@@ -365,10 +368,10 @@ impl Cache {
     }
 
     /// Keeps a realm unless it changed since `tag`.
-    pub(crate) fn fill_realm(&self, realm: Realm, tag: Position) -> Arc<RealmCell> {
+    pub(crate) fn fill_realm(&self, realm: Realm, needs: Needs, tag: Position) -> Arc<RealmCell> {
         let policy = crate::policy::TokenPolicy::default().effective(&realm.token_policy);
         let name = realm.name.clone();
-        let cell = Arc::new(RealmCell { realm, policy });
+        let cell = Arc::new(RealmCell { realm, policy, needs });
         if !tag.keeps() {
             return cell;
         }

@@ -104,12 +104,12 @@ fn a_service_is_not_kept_under_the_policy_of_a_realm_that_changed() {
         updated_at: Timestamp::EPOCH,
         version: 1,
     };
-    let at_hand = cache.fill_realm(former.clone(), cache.position(NOW));
+    let at_hand = cache.fill_realm(former.clone(), Vec::new(), cache.position(NOW));
     cache.changed(&[Change::Realm(realm())]);
     // The tag is past the change, the realm is from before it.
     cache.fill_service(git.clone(), &at_hand, cache.position(NOW));
     assert!(cache.service(NOW, &realm(), "git").is_none());
-    let latter = cache.fill_realm(Realm { version: 2, ..former }, cache.position(NOW));
+    let latter = cache.fill_realm(Realm { version: 2, ..former }, Vec::new(), cache.position(NOW));
     cache.fill_service(git.clone(), &at_hand, cache.position(NOW));
     assert!(cache.service(NOW, &realm(), "git").is_none());
     cache.fill_service(git, &latter, cache.position(NOW));

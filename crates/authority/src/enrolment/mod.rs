@@ -24,6 +24,10 @@ use crate::token::Token;
 
 /// How long a rotated refresh secret still leads to its successor (reference rule S14).
 pub const REFRESH_GRACE_SECONDS: i64 = 30;
+/// Refresh secrets whose hashes are kept of a family: the current one and the latest former ones,
+/// for retries within the grace. Older ones are known by their mark (decision 0019), and every
+/// exchange reads what is kept.
+pub const REFRESH_SECRETS_MAX: usize = 8;
 /// Retries inside the grace that are answered; further ones are refused, and harm nothing.
 pub const REFRESH_RETRIES_MAX: u64 = 100;
 /// How long a request waits for approval: long enough for an office day.

@@ -19,6 +19,7 @@ mod installation;
 mod leases;
 mod links;
 mod people;
+mod provisioning;
 mod services;
 mod tokens;
 
@@ -41,6 +42,10 @@ pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
+pub use provisioning::{
+    Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
+    Settled, Settlement, TARGETS_PER_REALM_MAX,
+};
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
     ActiveLimit, Consumed, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer, TokenAct,
@@ -115,6 +120,12 @@ impl PageRequest {
     pub const fn first(limit: u32) -> Self {
         Self { limit, after: None }
     }
+
+    /// The page behind the record of this name, for lists that are ordered by name: there, a
+    /// name is a place.
+    pub fn behind(name: &str, limit: u32) -> Self {
+        Self { limit, after: Some(name.to_owned()) }
+    }
 }
 
 /// What a committed transaction changed, as far as caches care.
@@ -152,6 +163,7 @@ pub trait Store:
     + TokenStore
     + LinkStore
     + ImportStore
+    + ProvisioningStore
     + EnrolmentStore
     + AccessStore
     + EventStore
@@ -170,6 +182,7 @@ impl<T> Store for T where
         + TokenStore
         + LinkStore
         + ImportStore
+        + ProvisioningStore
         + EnrolmentStore
         + AccessStore
         + EventStore

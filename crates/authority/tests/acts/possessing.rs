@@ -7,13 +7,13 @@ use counterfoil_authority::authority::{
     AccessRefusal, EnrolAnswered, EnrolRequest, IssueRequest, Presented, RefreshRefusal,
 };
 use counterfoil_authority::caller::RequestContext;
+use counterfoil_authority::enrolment::REFRESH_SECRETS_MAX;
 use counterfoil_authority::enrolment::{DeviceFacts, Grant};
 use counterfoil_authority::keys::{Key, KeyPurpose, KeyRing};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::{ClearSecret, Prefix, TokenId, generate_prefixed};
 use counterfoil_authority::testing::SeededEntropy;
-use counterfoil_authority::token::SECRETS_PER_TOKEN_MAX;
 use counterfoil_authority::verdict::Door;
 
 use crate::enrolling::{Devices, Says};
@@ -73,7 +73,7 @@ async fn a_former_secret_ends_its_family_however_often_that_was_refreshed_since(
     let (_, secret) = devices.0.issue(fleet()).await;
     let (token, first) = devices.draw(&secret, "one").await;
     let mut current = first.clone();
-    for _ in 0..SECRETS_PER_TOKEN_MAX + 6 {
+    for _ in 0..REFRESH_SECRETS_MAX + 6 {
         devices.advance(31);
         current = devices.refresh(&current).await.unwrap();
     }
@@ -92,7 +92,7 @@ async fn a_former_secret_ends_its_family_however_often_that_was_refreshed_since(
 async fn a_client_authenticates_with_its_current_secret_and_reuse_of_a_former_one_ends_it() {
     let devices = Devices::new().await;
     let (_, secret) = devices.0.issue(fleet()).await;
-    for rotations in [1, SECRETS_PER_TOKEN_MAX + 6] {
+    for rotations in [1, REFRESH_SECRETS_MAX + 6] {
         let (id, first) = devices.registered(&secret, "client_secret_basic").await;
         devices.authenticates(id, &first).await.unwrap();
         let mut current = first.clone();

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use counterfoil_authority::authority::Fate;
 use counterfoil_authority::names::{MAIN_REALM, RealmName};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -73,7 +74,10 @@ pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
     let config = args.local.load()?;
     let opened = installation::open(&config, IfEmpty::Refuse).await?;
     let incoming: Vec<_> = read.items.iter().map(|item| item.incoming.clone()).collect();
-    let imported = opened.authority.import(&realm, &incoming, args.dry_run, &|_| {}).await;
+    let bar = bar(incoming.len(), args.dry_run);
+    let done = |records: usize| bar.inc(records as u64);
+    let imported = opened.authority.import(&realm, &incoming, args.dry_run, &done).await;
+    bar.finish_and_clear();
     opened.close().await?;
     let report = Report { fates: imported?, read: &read, dry_run: args.dry_run };
     if args.json {
@@ -82,6 +86,16 @@ pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
         report.print();
     }
     Ok(())
+}
+
+fn bar(total: usize, dry_run: bool) -> ProgressBar {
+    let bar = ProgressBar::new(total as u64);
+    let word = if dry_run { "looking" } else { "importing" };
+    let shape = format!("{word} {{wide_bar}} {{pos}}/{{len}} {{eta}}");
+    if let Ok(style) = ProgressStyle::with_template(&shape) {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// What became of every row.

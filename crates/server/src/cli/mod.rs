@@ -18,6 +18,7 @@ mod local;
 mod migrate;
 mod pages;
 mod print;
+mod reconcile;
 mod remote;
 mod resource;
 mod secret_input;
@@ -60,6 +61,7 @@ enum Command {
     Enrol(Box<enrol::EnrolArgs>),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
+    Reconcile(reconcile::ReconcileArgs),
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
@@ -154,6 +156,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Token(command) => token::run(command).await,
             Command::Enrol(args) => enrol::run(args).await,
             Command::Resource(command) => resource::run(command).await,
+            Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,

@@ -86,7 +86,7 @@ fn with_verb(resource: &'static Resource, verb: Verb) -> Command {
         Verb::AddMember | Verb::RemoveMember => command.arg(
             Arg::new("users").value_name("USERNAME").num_args(1..).required(true).help("People"),
         ),
-        Verb::Show | Verb::Delete | Verb::Members => command,
+        Verb::Show | Verb::Delete | Verb::Members | Verb::Test => command,
     };
     // Last: the flags bring a text about themselves along.
     RemoteArgs::augment_args(command).about(resource.about_of(verb))
@@ -116,7 +116,7 @@ fn argument(field: &'static Field, create: bool) -> Arg {
         Sort::Choice(words) => argument.value_parser(words.to_vec()),
         Sort::Choices(words) => argument.value_parser(words.to_vec()).action(ArgAction::Append),
         Sort::Flag => argument.value_parser(clap::value_parser!(bool)),
-        Sort::Text | Sort::Json => argument,
+        Sort::Text | Sort::Json | Sort::Number | Sort::Secret => argument,
     };
     argument.required(create && field.required)
 }
@@ -158,6 +158,10 @@ pub(crate) async fn run(command: &ResourceCommand) -> Result<(), Failure> {
             let ask = Ask::patch(path_of(&api, command), Value::Object(fields)).if_match(version);
             show(&api, &api.send(ask).await?);
             Ok(())
+        }
+        Verb::Test => {
+            let path = format!("{}/test", path_of(&api, command));
+            tested(&api, &api.send(Ask::new(Method::POST, path)).await?)
         }
         Verb::Delete => {
             api.send(Ask::delete(path_of(&api, command))).await?;
@@ -224,6 +228,25 @@ fn show(api: &Api, answer: &Value) {
             print::line(secret);
         }
         _ => print::record(answer),
+    }
+}
+
+/// Prints what a test has found; what cannot be used is a failure.
+fn tested(api: &Api, found: &Value) -> Result<(), Failure> {
+    if api.json {
+        print::json(found);
+    } else {
+        let findings = found["findings"].as_array().map_or(&[][..], Vec::as_slice);
+        print::table(table::FINDINGS, findings);
+        for remedy in findings.iter().filter_map(|finding| finding["remedy"].as_str()) {
+            print::note("");
+            remedy.lines().for_each(|line| print::note(&print::clean(line)));
+        }
+    }
+    if found["usable"] == true {
+        Ok(())
+    } else {
+        Err(Failure::Refused("the target cannot be used as it is set up".into()))
     }
 }
 

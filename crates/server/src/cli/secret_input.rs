@@ -32,6 +32,8 @@ pub(crate) enum Wanted {
     Key,
     /// The secret of a new token.
     Secret,
+    /// The password or key of a target.
+    TargetSecret,
 }
 
 impl Wanted {
@@ -44,6 +46,7 @@ impl Wanted {
             Self::TokenString => "token string",
             Self::Key => "key",
             Self::Secret => "secret",
+            Self::TargetSecret => "password",
         }
     }
 
@@ -55,6 +58,7 @@ impl Wanted {
             }
             Self::Key => "give --token-file with a file, or with `-` for standard input",
             Self::Secret => "give --secret-file with a file, or with `-` for standard input",
+            Self::TargetSecret => "give --bind-password or --signing-key with a file, or with `-`",
             Self::Token | Self::TokenString => "give `-` to read it from standard input, or a file",
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use counterfoil_authority::names::ClientName;
@@ -20,6 +21,7 @@ use crate::clock::Stopwatch;
 use crate::config::{Config, load};
 use crate::http::{self, AppState, Front};
 use crate::installation::{self, IfEmpty, Installation, Lock, write_admin_key};
+use crate::ldap::{self, LdapDoor, Start};
 use crate::listener::{Door, Limits};
 use crate::telemetry;
 use crate::tls::Certificates;
@@ -35,7 +37,7 @@ pub(crate) struct ServeArgs {
     /// Where to serve HTTP [default: 127.0.0.1:8780]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Where to serve LDAP, in a later release [default: 127.0.0.1:3890]
+    /// Where to serve LDAP [default: 127.0.0.1:3890]
     #[arg(long, value_name = "ADDRESS")]
     ldap_listen: Option<String>,
 }
@@ -108,7 +110,8 @@ async fn serve(config: &Config, started: Stopwatch) -> Result<(), Failure> {
         .map_err(|error| Failure::Refused(with_causes(&error)))?
         .map(Arc::new);
     let signals = Signals::listen()?;
-    let bound = Bound::open(config, certificates).await?;
+    let for_ldap = ldap_certificates(config, certificates.as_ref())?;
+    let bound = Bound::open(config, certificates, for_ldap).await?;
     let installation = installation::open(config, IfEmpty::Initialise(admin)).await?;
     let outcome = serve_installation(config, &installation, bound, signals, started).await;
     let closed = installation.close().await;
@@ -124,12 +127,27 @@ struct Bound {
     certificates: Option<Arc<Certificates>>,
     main: Door,
     metrics: Option<Door>,
+    ldap_certificates: Option<Arc<Certificates>>,
+    ldap: Vec<LdapDoor>,
+}
+
+/// The certificate of the LDAP listeners, where it is not the one of the HTTP listener.
+fn ldap_certificates(
+    config: &Config,
+    of_http: Option<&Arc<Certificates>>,
+) -> Result<Option<Arc<Certificates>>, Failure> {
+    if config.ldap.tls.cert.is_none() {
+        return Ok(of_http.cloned());
+    }
+    let own = Certificates::load(&config.ldap.tls);
+    Ok(own.map_err(|error| Failure::Refused(with_causes(&error)))?.map(Arc::new))
 }
 
 impl Bound {
     async fn open(
         config: &Config,
         certificates: Option<Arc<Certificates>>,
+        ldap_certificates: Option<Arc<Certificates>>,
     ) -> Result<Self, Failure> {
         let limits = Limits::from(&config.server);
         let main = bind(config.server.listen, certificates.clone(), limits.clone()).await?;
@@ -137,7 +155,21 @@ impl Bound {
             Some(listen) => Some(bind(listen, None, limits).await?),
             None => None,
         };
-        Ok(Self { certificates, main, metrics })
+        let mut ldap = Vec::new();
+        if config.doors.ldap {
+            ldap.push(bind_ldap(config, config.ldap.listen, Start::Clear).await?);
+            if let Some(listen) = config.ldap.tls_listen {
+                ldap.push(bind_ldap(config, listen, Start::Tls).await?);
+            }
+        }
+        Ok(Self { certificates, main, metrics, ldap_certificates, ldap })
+    }
+
+    /// What is read again when its files change.
+    fn all_certificates(&self) -> Vec<Arc<Certificates>> {
+        let (http, ldap) = (&self.certificates, &self.ldap_certificates);
+        let own = ldap.iter().filter(|ldap| !http.iter().any(|http| Arc::ptr_eq(http, ldap)));
+        http.iter().chain(own).cloned().collect()
     }
 }
 
@@ -149,29 +181,51 @@ async fn serve_installation(
     started: Stopwatch,
 ) -> Result<(), Failure> {
     show_first_key(config, installation)?;
-    let Bound { certificates, main, metrics: metrics_door } = bound;
+    let certificates = bound.all_certificates();
+    let Bound { main, metrics: metrics_door, ldap_certificates, ldap, .. } = bound;
     let bound = address(&main)?;
     let settings = app::http_settings(config, bound);
     let state = AppState::new(Arc::clone(&installation.authority), settings)
         .map_err(|error| Failure::Unavailable(error.to_string()))?;
     // Before the first question is answered: from now on the cache is not trusted by itself.
     installation.authority.follow();
-    let mut doors = vec![(main, Front::new(state.clone()))];
+    let (stopper, stop) = watch::channel(false);
+    let patience = Duration::from_secs(config.server.shutdown_seconds);
+    let mut doors = JoinSet::new();
+    doors.spawn(main.serve(Front::new(state.clone()), stop.clone(), patience));
     let mut metrics = None;
     if let Some(door) = metrics_door {
         metrics = Some(address(&door)?);
-        doors.push((door, http::metrics_router(state.clone()).into()));
+        doors.spawn(door.serve(http::metrics_router(state.clone()), stop.clone(), patience));
     }
-    let (stopper, stop) = watch::channel(false);
+    let shared = ldap::Shared::new(state.clone(), app::ldap_settings(config), ldap_certificates);
+    let shared = Arc::new(shared);
+    let mut ldap_urls = Vec::new();
+    for door in ldap {
+        let at = door.address().map_err(|error| Failure::Unavailable(error.to_string()))?;
+        ldap_urls.push(format!("{}://{at}", door.scheme()));
+        doors.spawn(door.serve(Arc::clone(&shared), stop.clone(), patience));
+    }
     let data = config.data.dir.clone();
     let steps = Steps::start(installation, &state, data, certificates, &stop);
-    banner(config, installation, bound, metrics);
+    banner(config, installation, bound, metrics, &ldap_urls);
     let ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(listen = %bound, installation = installation.id, ready_after_ms, "ready");
-    let patience = Duration::from_secs(config.server.shutdown_seconds);
-    until_stopped(doors, signals, stopper, &stop, patience).await;
+    until_stopped(doors, signals, stopper).await;
     steps.ended().await;
     Ok(())
+}
+
+async fn bind_ldap(config: &Config, listen: SocketAddr, start: Start) -> Result<LdapDoor, Failure> {
+    let limits = ldap::Limits {
+        connections_max: config.ldap.connections_max,
+        connections_per_source_max: config.ldap.connections_per_source_max,
+        trusted: config.server.trusted_proxies.clone(),
+    };
+    LdapDoor::bind(listen, start, limits).await.map_err(|error| {
+        let advice = "name another place with --ldap-listen, or set doors.ldap to false";
+        Failure::Unavailable(format!("cannot serve LDAP on {listen}: {error}; {advice}"))
+    })
 }
 
 async fn bind(
@@ -188,18 +242,12 @@ fn address(door: &Door) -> Result<SocketAddr, Failure> {
     door.address().map_err(|error| Failure::Unavailable(error.to_string()))
 }
 
-/// Serves all doors until a signal comes, then lets running requests end.
+/// Waits until a signal comes, then lets running requests of all doors end.
 async fn until_stopped(
-    doors: Vec<(Door, Front)>,
+    mut serving: JoinSet<bool>,
     mut signals: Signals,
     stopper: watch::Sender<bool>,
-    stop: &watch::Receiver<bool>,
-    patience: Duration,
 ) {
-    let mut serving = tokio::task::JoinSet::new();
-    for (door, front) in doors {
-        serving.spawn(door.serve(front, stop.clone(), patience));
-    }
     signals.next().await;
     info!("stopping: no new connections, running requests may end");
     // No receiver is left only when nothing runs any more.
@@ -247,6 +295,7 @@ fn banner(
     installation: &Installation,
     bound: SocketAddr,
     metrics: Option<SocketAddr>,
+    ldap: &[String],
 ) {
     let url = config.public_url(bound);
     let doors = &config.doors;
@@ -262,14 +311,14 @@ fn banner(
          \x20 forward-auth  {}\n\
          \x20 metrics       {metrics}\n\
          \x20 console       comes with a later release\n\
-         \x20 LDAP          comes with a later release; nothing listens on {}\n\
+         \x20 LDAP          {}\n\
          \x20 data          {}",
         env!("CARGO_PKG_VERSION"),
         installation.id,
         on(doors.api, format!("{url}/api/v1")),
         on(doors.docs, format!("{url}/api/docs")),
         on(doors.forward_auth, format!("{url}/authz/{{service}}")),
-        config.ldap.listen,
+        on(!ldap.is_empty(), format!("{} ({})", ldap.join(", "), config.ldap.base_dn)),
         config.data.dir.display(),
     ));
 }

@@ -185,8 +185,9 @@ impl Asked {
         let services = self.all_services(&caller).await?;
         fits(services.len())?;
         let numbers = self.numbers();
-        let entries = services.iter().map(|service| ServiceEntry::of(service, numbers)).collect();
-        Ok(List::answer("CoServices", entries))
+        let entries: Vec<_> =
+            services.iter().map(|service| ServiceEntry::of(service, numbers)).collect();
+        Ok(List::answer("CoServices", &entries))
     }
 
     async fn service_show(&self) -> Result<Response, Fault> {
@@ -195,7 +196,7 @@ impl Asked {
         let services = self.all_services(&caller).await?;
         let found = services.iter().find(|service| Numbers::service(service) == id);
         let found = found.ok_or_else(|| Fault::unknown("CoService"))?;
-        Ok(List::answer("CoServices", vec![ServiceEntry::of(found, self.numbers())]))
+        Ok(List::answer("CoServices", &[ServiceEntry::of(found, self.numbers())]))
     }
 
     async fn people_list(&self) -> Result<Response, Fault> {
@@ -210,8 +211,9 @@ impl Asked {
             None => self.people_until(&caller, |_| false).await?,
         };
         fits(people.len())?;
-        let entries = people.iter().map(|user| Person::of(user, self.numbers())).collect();
-        Ok(List::answer("CoPeople", entries))
+        let entries: Vec<_> =
+            people.iter().map(|user| Person::of(user, self.numbers())).collect();
+        Ok(List::answer("CoPeople", &entries))
     }
 
     async fn person_named(&self, caller: &Caller, text: &str) -> Result<Option<User>, Fault> {
@@ -228,7 +230,7 @@ impl Asked {
         let id = self.number("CoPerson")?;
         let found = self.person_of(&caller, id).await?;
         let found = found.ok_or_else(|| Fault::unknown("CoPerson"))?;
-        Ok(List::answer("CoPeople", vec![Person::of(&found, self.numbers())]))
+        Ok(List::answer("CoPeople", &[Person::of(&found, self.numbers())]))
     }
 
     async fn identifier_list(&self) -> Result<Response, Fault> {
@@ -239,7 +241,7 @@ impl Asked {
         let unknown = || Fault::unknown("CoPerson");
         let id = id.parse().map_err(|_| unknown())?;
         let found = self.person_of(&caller, id).await?.ok_or_else(unknown)?;
-        Ok(List::answer("Identifiers", vec![Identifier::of(&found)]))
+        Ok(List::answer("Identifiers", &[Identifier::of(&found)]))
     }
 
     async fn identifier_show(&self) -> Result<Response, Fault> {
@@ -247,7 +249,7 @@ impl Asked {
         let id = self.number("Identifier")?;
         let found = self.person_of(&caller, id).await?;
         let found = found.ok_or_else(|| Fault::unknown("Identifier"))?;
-        Ok(List::answer("Identifiers", vec![Identifier::of(&found)]))
+        Ok(List::answer("Identifiers", &[Identifier::of(&found)]))
     }
 }
 

@@ -101,7 +101,9 @@ fn schema_of(key: &Key) -> Json {
         Sort::Flag => json!({ "type": "boolean" }),
         Sort::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Sort::Choice(words) => json!({ "type": "string", "enum": words }),
-        Sort::Networks | Sort::Headers => json!({ "type": "array", "items": { "type": "string" } }),
+        Sort::Networks | Sort::Headers | Sort::DnTemplates => {
+            json!({ "type": "array", "items": { "type": "string" } })
+        }
         Sort::HostRealms => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
@@ -112,7 +114,9 @@ fn schema_of(key: &Key) -> Json {
         }
         Sort::Url => json!({ "type": "string", "format": "uri" }),
         Sort::Database => json!({ "type": "string", "pattern": "^sqlite:." }),
-        Sort::Address | Sort::Path | Sort::Secret => json!({ "type": "string", "minLength": 1 }),
+        Sort::Address | Sort::Path | Sort::Secret | Sort::Dn | Sort::Realm => {
+            json!({ "type": "string", "minLength": 1 })
+        }
     };
     if let Json::Object(fields) = &mut schema {
         fields.insert("description".into(), key.doc.into());
@@ -179,6 +183,9 @@ fn takes(sort: Sort) -> String {
         Sort::Prefix => "a lower-case letter and one to seven lower-case letters or digits".into(),
         Sort::Prefixes => "list of prefixes".into(),
         Sort::ClientId => "up to 128 letters, digits, `.`, `_`, `~` and `-`".into(),
+        Sort::Dn => "distinguished name".into(),
+        Sort::DnTemplates => "list of distinguished names with `{user}` and `{service}`".into(),
+        Sort::Realm => "name of a realm".into(),
         Sort::Secret => "secret or `file:/path`".into(),
     }
 }

@@ -37,6 +37,12 @@ pub enum Sort {
     ClientId,
     /// A list of names of HTTP headers.
     Headers,
+    /// A distinguished name.
+    Dn,
+    /// A list of distinguished names with `{user}` and `{service}` in them.
+    DnTemplates,
+    /// The name of a realm.
+    Realm,
     /// A secret, or `file:/path` of a file whose first line it is.
     Secret,
 }
@@ -95,7 +101,7 @@ impl Key {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 14] = [
+pub const SECTIONS: [(&str, &str); 15] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -109,7 +115,11 @@ pub const SECTIONS: [(&str, &str); 14] = [
     ("comanage", "The COmanage door, /registry."),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
-    ("ldap", "The LDAP listener, which comes with a later release."),
+    ("ldap", "The LDAP door: binds with tokens, and a look at who may use a service."),
+    (
+        "ldap.tls",
+        "TLS for the LDAP listeners. Both files or neither; without them those of server.tls.",
+    ),
 ];
 
 const KIB: u64 = 1 << 10;
@@ -224,6 +234,7 @@ pub const KEYS: &[Key] = &[
         "true",
         "OAuth 2.0: /realms/{realm}/protocol/openid-connect, /oauth2 and their metadata.",
     ),
+    Key::new("doors.ldap", Sort::Flag, "true", "LDAP. When it is off, nothing listens."),
     Key::new("doors.sentinel", Sort::Flag, "true", "The Sentinel EMS door, /token/api/v5."),
     Key::new("doors.comanage", Sort::Flag, "true", "The COmanage door, /registry, to be read."),
     Key::new(
@@ -403,6 +414,67 @@ pub const KEYS: &[Key] = &[
         "ldap.listen",
         Sort::Address,
         "\"127.0.0.1:3890\"",
-        "Where LDAP will be served. Nothing listens there in this release.",
+        "Where LDAP is served, in clear text until a client asks for StartTLS. Port 0 takes a free \
+         one and prints it.",
+    ),
+    Key::optional(
+        "ldap.tls_listen",
+        Sort::Address,
+        "\"0.0.0.0:636\"",
+        "Where LDAP is served inside TLS from the first byte (ldaps://). Needs a certificate.",
+    ),
+    Key::new(
+        "ldap.base_dn",
+        Sort::Dn,
+        "\"dc=counterfoil,dc=local\"",
+        "The name of the tree. People bind as uid=USER,ou=SERVICE,ou=services,BASE and clients as \
+         cn=CLIENT,ou=clients,BASE.",
+    ),
+    Key::new(
+        "ldap.bind_templates",
+        Sort::DnTemplates,
+        "[]",
+        "Further names under which people may bind, such as \
+         spn={user},app={service},dc=example,dc=org. In a variable they are separated by \
+         semicolons.",
+    ),
+    Key::new("ldap.realm", Sort::Realm, "\"main\"", "The realm that this door serves."),
+    Key::new(
+        "ldap.allow_plaintext",
+        Sort::Flag,
+        "false",
+        "Whether binds from other machines are taken without TLS. Whoever can read along has the \
+         tokens then.",
+    ),
+    Key::new(
+        "ldap.connections_max",
+        Sort::Count { min: 1, max: 1_000_000 },
+        "4096",
+        "Connections at the same time on each listener; further ones wait to be accepted.",
+    ),
+    Key::new(
+        "ldap.connections_per_source_max",
+        Sort::Count { min: 1, max: 1_000_000 },
+        "1024",
+        "Connections at the same time from one address (of IPv6: from one /64); further ones are \
+         closed at once. Addresses in server.trusted_proxies may have any number.",
+    ),
+    Key::new(
+        "ldap.idle_seconds",
+        Sort::Count { min: 1, max: 86_400 },
+        "900",
+        "How long a connection that is bound may stay idle. One that is not has a minute.",
+    ),
+    Key::optional(
+        "ldap.tls.cert",
+        Sort::Path,
+        "\"/etc/counterfoil/ldap.crt\"",
+        "PEM file with the certificate and its intermediates. Read again when it changes.",
+    ),
+    Key::optional(
+        "ldap.tls.key",
+        Sort::Path,
+        "\"/etc/counterfoil/ldap.key\"",
+        "PEM file with the private key.",
     ),
 ];

@@ -8,6 +8,7 @@ use counterfoil_store::DatabaseUrl;
 use toml::Value;
 
 use super::keys::Sort;
+use crate::ldap::{Dn, Tree};
 
 /// Characters of a wrong value that are shown.
 const SHOWN_CHARS_MAX: usize = 60;
@@ -31,6 +32,11 @@ impl Sort {
                 .map_err(|_| format!("must be a whole number, not `{text}`")),
             Self::Networks | Self::Prefixes | Self::Headers => {
                 Ok(Value::Array(parts(text).map(|part| Value::String(part.to_owned())).collect()))
+            }
+            // A comma is part of each.
+            Self::DnTemplates => {
+                let templates = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+                Ok(Value::Array(templates.map(|part| Value::String(part.to_owned())).collect()))
             }
             Self::HostRealms => parts(text)
                 .map(|part| match part.split_once('=') {
@@ -66,6 +72,8 @@ impl Sort {
             (Self::Headers, _) => {
                 Err(found("must be a list of header names such as [\"X-API-Key\"]", value))
             }
+            (Self::DnTemplates, Value::Array(items)) => each(items, check_template),
+            (Self::DnTemplates, _) => Err("must be a list of distinguished names".into()),
             (Self::HostRealms, Value::Table(table)) => check_host_realms(table),
             (Self::HostRealms, _) => {
                 Err(found("must be a table such as { \"tokens.example.org\" = \"main\" }", value))
@@ -92,6 +100,8 @@ impl Sort {
             Self::Prefix => check_prefix(text),
             Self::ClientId => check_client_id(text),
             Self::Database => check_database(text),
+            Self::Dn => check_dn(text),
+            Self::Realm => RealmName::parse(text).map(drop).map_err(|bad| bad.to_string()),
             Self::Path | Self::Secret if text.is_empty() => Err("must not be empty".into()),
             _ => Ok(()),
         }
@@ -179,6 +189,22 @@ fn check_url(text: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(wrong())
+    }
+}
+
+fn check_dn(text: &str) -> Result<(), String> {
+    match Dn::parse(text) {
+        Ok(dn) if !dn.is_root() => Ok(()),
+        _ => Err(format!("must be a distinguished name such as dc=example,dc=org, not `{text}`")),
+    }
+}
+
+fn check_template(text: &str) -> Result<(), String> {
+    match Dn::parse(text) {
+        Ok(dn) if Tree::is_template(&dn) => Ok(()),
+        _ => Err(format!(
+            "must hold names such as spn={{user}},app={{service}},dc=example,dc=org, not `{text}`"
+        )),
     }
 }
 

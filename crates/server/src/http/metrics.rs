@@ -12,8 +12,11 @@ use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::authority::{Authority, Verdict};
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::provision::{DELIVERY_STATES, DeliveryState};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
+use counterfoil_authority::store::Backlog;
 use counterfoil_authority::verdict::{DOORS, Door, REASONS, Reason};
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
@@ -21,7 +24,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
@@ -51,9 +54,20 @@ struct StatusLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DeliveryLabels {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VerifyLabels {
     door: &'static str,
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LdapLabels {
+    operation: &'static str,
+    result: &'static str,
 }
 
 /// The series of one route, found by its template without building labels.
@@ -75,6 +89,21 @@ pub struct Metrics {
     /// verify is asked far too often to look a label up.
     verify: Vec<Counter>,
     change_lag: Histogram,
+    ldap: Family<LdapLabels, Counter>,
+    /// The one of them that is noted most often, at hand.
+    ldap_bound: Counter,
+    ldap_connections: Gauge,
+    deliveries: Family<DeliveryLabels, Gauge>,
+    delivery_age: Family<DeliveryLabels, Gauge>,
+}
+
+/// An LDAP connection, counted while it is open.
+pub struct LdapConnection(Gauge);
+
+impl Drop for LdapConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl RouteSeries {
@@ -90,6 +119,27 @@ impl RouteSeries {
 
 fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
+}
+
+/// One counter per door and outcome, in the order of [`DOORS`] and [`REASONS`], active last.
+fn verify_counters(registry: &mut Registry) -> Vec<Counter> {
+    let verified = Family::<VerifyLabels, Counter>::default();
+    registry.register("verify", "Verifications by door and outcome", verified.clone());
+    let mut verify = Vec::with_capacity(DOORS.len() * OUTCOMES);
+    for door in DOORS {
+        let codes = REASONS.iter().map(|reason| reason.code()).chain(["active"]);
+        for outcome in codes {
+            let labels = VerifyLabels { door: door.name(), outcome };
+            // Only doors that this release has show up before they are used.
+            verify.push(match door {
+                Door::Api | Door::ForwardAuth | Door::Ldap | Door::Oauth => {
+                    verified.get_or_create_owned(&labels)
+                }
+                _ => Counter::default(),
+            });
+        }
+    }
+    verify
 }
 
 impl Metrics {
@@ -108,31 +158,59 @@ impl Metrics {
             "Requests by route and class of status",
             answers.clone(),
         );
-        let verified = Family::<VerifyLabels, Counter>::default();
-        registry.register("verify", "Verifications by door and outcome", verified.clone());
-        let mut verify = Vec::with_capacity(DOORS.len() * OUTCOMES);
-        for door in DOORS {
-            let codes = REASONS.iter().map(|reason| reason.code()).chain(["active"]);
-            for outcome in codes {
-                let labels = VerifyLabels { door: door.name(), outcome };
-                // Only doors that this release has show up before they are used.
-                verify.push(match door {
-                    Door::Api | Door::ForwardAuth | Door::Oauth => {
-                        verified.get_or_create_owned(&labels)
-                    }
-                    _ => Counter::default(),
-                });
-            }
-        }
+        let verify = verify_counters(&mut registry);
         let change_lag = Histogram::new(LAG_BUCKETS);
         registry.register(
             "change_lag_seconds",
             "Time from a change anywhere to when this node has applied it",
             change_lag.clone(),
         );
+        let ldap = Family::<LdapLabels, Counter>::default();
+        registry.register(
+            "ldap_operations",
+            "LDAP operations by their kind and result",
+            ldap.clone(),
+        );
+        let bound = LdapLabels { operation: "bind", result: "success" };
+        let ldap_bound = ldap.get_or_create_owned(&bound);
+        let ldap_connections = Gauge::default();
+        registry.register(
+            "ldap_connections",
+            "LDAP connections that are open",
+            ldap_connections.clone(),
+        );
+        let deliveries = Family::<DeliveryLabels, Gauge>::default();
+        registry.register(
+            "deliveries",
+            "Deliveries that are not done, by state",
+            deliveries.clone(),
+        );
+        let delivery_age = Family::<DeliveryLabels, Gauge>::default();
+        registry.register(
+            "delivery_oldest_age_seconds",
+            "Since when the oldest of them is wanted",
+            delivery_age.clone(),
+        );
         registry.register_collector(Box::new(Gauges(authority)));
         let short = std::array::from_fn(|_| OnceLock::new());
-        Self { registry, routes: RwLock::default(), short, durations, answers, verify, change_lag }
+        let routes = RwLock::default();
+        let metrics = Self {
+            registry,
+            routes,
+            short,
+            durations,
+            answers,
+            verify,
+            change_lag,
+            ldap,
+            ldap_bound,
+            ldap_connections,
+            deliveries,
+            delivery_age,
+        };
+        // Shown before anything was counted.
+        metrics.backlog(&[], Timestamp::from_micros(0));
+        metrics
     }
 
     /// Notes an answer, and returns how long it took.
@@ -165,6 +243,35 @@ impl Metrics {
     /// Notes that a change was applied so long after it was made.
     pub fn change_applied(&self, after: Duration) {
         self.change_lag.observe(after.as_secs_f64());
+    }
+
+    /// Notes how an LDAP operation ended; both are names of the protocol, so there are few.
+    pub fn ldap(&self, operation: &'static str, result: &'static str) {
+        if (operation, result) == ("bind", "success") {
+            self.ldap_bound.inc();
+            return;
+        }
+        self.ldap.get_or_create(&LdapLabels { operation, result }).inc();
+    }
+
+    /// Notes an LDAP connection, for as long as the value lives.
+    pub fn ldap_connection(&self) -> LdapConnection {
+        self.ldap_connections.inc();
+        LdapConnection(self.ldap_connections.clone())
+    }
+
+    /// Notes what is not delivered yet.
+    pub fn backlog(&self, backlog: &[Backlog], now: Timestamp) {
+        for state in DELIVERY_STATES.into_iter().filter(|state| *state != DeliveryState::Done) {
+            let of_state = || backlog.iter().filter(|one| one.state == state);
+            let count = of_state().map(|one| one.count).sum::<u64>();
+            let oldest = of_state().map(|one| one.oldest).min().unwrap_or(now);
+            let labels = DeliveryLabels { state: state.name() };
+            let age = (now.micros() - oldest.micros()).max(0) / 1_000_000;
+            self.delivery_age.get_or_create(&labels).set(age);
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.deliveries.get_or_create(&labels).set(count);
+        }
     }
 
     /// Notes a verdict.

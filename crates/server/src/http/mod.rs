@@ -28,6 +28,7 @@ pub mod request_id;
 pub mod responses;
 pub mod services;
 pub mod state;
+pub mod targets;
 pub mod tokens;
 pub mod units;
 pub mod users;
@@ -143,6 +144,12 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(possession::self_rotate))
         .routes(routes!(possession::credentials_revoke))
         .routes(routes!(links::link_open))
+        .routes(routes!(targets::target_list, targets::target_create))
+        .routes(routes!(targets::target_try))
+        .routes(routes!(targets::target_show, targets::target_edit, targets::target_delete))
+        .routes(routes!(targets::target_test))
+        .routes(routes!(targets::target_reconcile))
+        .routes(routes!(targets::delivery_list))
 }
 
 /// Routes for those who run the server; never switched off.

@@ -152,7 +152,7 @@ impl<'de> Deserialize<'de> for ForwardAuthPatch {
 }
 
 /// An object that `T` can be read from once its `null`s, which clear, are left out.
-fn fitting<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+pub(super) fn fitting<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Map<String, Value>, D::Error> {
     let patch = Map::<String, Value>::deserialize(deserializer)?;

@@ -5,7 +5,9 @@ use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use counterfoil_authority::clock::{DayEdge, Timestamp};
-use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::names::{
+    ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
+};
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::PageRequest;
@@ -56,6 +58,7 @@ segments! {
     GroupName, |text| Self::parse(text).ok(), Thing::Group;
     ServiceLabel, |text| Self::parse(text).ok(), Thing::Service;
     ClientName, |text| Self::parse(text).ok(), Thing::Client;
+    TargetName, |text| Self::parse(text).ok(), Thing::Target;
     TokenId, |text| Self::parse(text), Thing::Token;
     UnitId, |text| opaque(text).map(Self), Thing::Unit;
     GrantId, |text| opaque(text).map(Self), Thing::Grant;

@@ -9,12 +9,14 @@ use axum::http::HeaderName;
 use counterfoil_authority::authority::Authority;
 use counterfoil_authority::clock::NoEntropy;
 use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName};
+use counterfoil_authority::provision::Courier;
 use counterfoil_authority::secret::ClearSecret;
 use ipnet::IpNet;
 
 use super::docs::Documents;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
+use crate::provision::Couriers;
 use crate::tls::Thumbprint;
 
 /// Body limit for everything but batches, unless configured otherwise: no single record of the
@@ -111,6 +113,8 @@ pub struct AppState(Arc<Shared>);
 pub struct Shared {
     /// Decides.
     pub authority: Arc<Authority>,
+    /// Brings things to targets.
+    pub courier: Arc<dyn Courier>,
     /// What an operator set.
     pub settings: HttpSettings,
     /// Counts.
@@ -144,6 +148,7 @@ impl AppState {
         authority.issue_as(&settings.public_url);
         Ok(Self(Arc::new(Shared {
             request_ids: RequestIds::new(authority.entropy())?,
+            courier: Arc::new(Couriers::new(Arc::clone(authority.clock()))),
             metrics: Metrics::new(Arc::clone(&authority)),
             main_realm: RealmName::parse(MAIN_REALM)?,
             documents: Documents::default(),

@@ -314,14 +314,14 @@ fn service(row: &Row, groups: &HashMap<i64, GroupName>, read: &mut Read) -> Opti
     };
     let group = match row.number("co_group_id") {
         None => None,
-        Some(id) => match groups.get(&id) {
-            Some(group) => Some(group.clone()),
-            // Without its group everybody could use it.
-            None => {
+        Some(id) => {
+            let Some(group) = groups.get(&id) else {
+                // Without its group everybody could use it.
                 read.skip(TABLE, row, format!("its group {id} is not there (cm_co_groups)"));
                 return None;
-            }
-        },
+            };
+            Some(group.clone())
+        }
     };
     for (column, why) in [
         ("cou_id", "its COU: units are not carried over"),

@@ -15,6 +15,7 @@ use super::rows::{Place, Row, Tables};
 
 /// A dump at most, in bytes: it is read as a whole.
 pub(crate) const DUMP_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DumpError {

@@ -16,7 +16,7 @@ type Held = Arc<Mutex<HashMap<IpAddr, usize>>>;
 
 /// Counts connections by source.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     most: usize,
     exempt: Vec<IpNet>,
     held: Held,
@@ -24,17 +24,17 @@ pub(super) struct Sources {
 
 /// The share of one connection in its source's count, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share(Option<(IpAddr, Held)>);
+pub(crate) struct Share(Option<(IpAddr, Held)>);
 
 impl Sources {
     /// At most `most` connections for each source, but any number for those in `exempt`: all
     /// clients behind a trusted proxy come from its address.
-    pub(super) fn new(most: usize, exempt: Vec<IpNet>) -> Self {
+    pub(crate) fn new(most: usize, exempt: Vec<IpNet>) -> Self {
         Self { most, exempt, held: Arc::default() }
     }
 
     /// A share for a connection from `peer`, or `None` if its source has as many as it may.
-    pub(super) fn admit(&self, peer: IpAddr) -> Option<Share> {
+    pub(crate) fn admit(&self, peer: IpAddr) -> Option<Share> {
         let peer = peer.to_canonical();
         if self.exempt.iter().any(|network| network.contains(&peer)) {
             return Some(Share(None));

@@ -20,15 +20,23 @@ fn init_prints_the_key_alone_and_refuses_a_second_time() {
 #[test]
 fn serve_initialises_an_empty_directory_and_says_what_there_is() {
     let world = World::new();
-    let (server, printed) = Server::start(&world, &["--ldap-listen", "127.0.0.1:3899"]);
-    assert!(printed.contains("LDAP          comes with a later release"), "{printed}");
-    assert!(printed.contains("127.0.0.1:3899"), "{printed}");
+    let (server, printed) = Server::start(&world, &[]);
+    assert!(printed.contains("LDAP          ldap://127.0.0.1:"), "{printed}");
+    assert!(printed.contains("(dc=counterfoil,dc=local)"), "{printed}");
     let key = world.path("data/admin-key");
     assert!(std::fs::read_to_string(&key).unwrap().starts_with("cflk_"));
     assert_eq!(mode(&key), 0o600);
     assert!(!printed.contains("cflk_"), "off a terminal the key is not printed");
 
-    let other = world.run(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+    let other = world.run(&[
+        "serve",
+        "--data",
+        "data",
+        "--listen",
+        "127.0.0.1:0",
+        "--ldap-listen",
+        "127.0.0.1:0",
+    ]);
     assert_eq!(other.status, 1);
     assert!(other.stderr.contains("another counterfoil is running"), "{}", other.stderr);
     assert_eq!(server.terminate(), 0);
@@ -110,7 +118,17 @@ fn programs_are_told_failures_in_json() {
 fn a_server_without_its_keys_refuses_to_start_and_names_them() {
     let world = World::new();
     world.initialised();
-    let serve = || world.run(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+    let serve = || {
+        world.run(&[
+            "serve",
+            "--data",
+            "data",
+            "--listen",
+            "127.0.0.1:0",
+            "--ldap-listen",
+            "127.0.0.1:0",
+        ])
+    };
     std::fs::rename(world.path("data/keys"), world.path("keys")).unwrap();
     let missing = serve();
     assert_eq!((missing.status, missing.stdout.as_str()), (1, ""));

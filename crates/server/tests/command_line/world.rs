@@ -81,7 +81,15 @@ pub(crate) struct Server(Child);
 impl Server {
     /// Starts one, and reads what it prints until it says where its data is, its last line.
     pub(crate) fn start(world: &World, arguments: &[&str]) -> (Self, String) {
-        let mut command = world.command(&["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+        let mut command = world.command(&[
+            "serve",
+            "--data",
+            "data",
+            "--listen",
+            "127.0.0.1:0",
+            "--ldap-listen",
+            "127.0.0.1:0",
+        ]);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut server = Self(command.spawn().unwrap());
         let mut printed = String::new();

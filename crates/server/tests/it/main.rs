@@ -11,5 +11,6 @@
 mod cluster;
 mod comanage;
 mod http;
+mod ldap;
 mod sentinel;
 mod world;

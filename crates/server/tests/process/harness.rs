@@ -103,6 +103,8 @@ impl Site {
             .arg(self.data())
             .arg("--listen")
             .arg("127.0.0.1:0")
+            // A flag wins over the configuration, which a few tests want to be asked.
+            .args((!settings.contains("0.0.0.0:0")).then_some("--ldap-listen=127.0.0.1:0"))
             .stdout(File::create(&stdout).unwrap())
             .stderr(File::create(&stderr).unwrap())
             .spawn()
@@ -181,6 +183,11 @@ impl Server {
     /// What it wrote to standard error so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.stderr).unwrap()).into_owned()
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it as a power failure would end the process.

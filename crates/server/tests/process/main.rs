@@ -14,6 +14,7 @@
 #[expect(dead_code, reason = "the tests of the store also make standbys and stop servers")]
 mod cluster;
 mod harness;
+mod slapd;
 mod wire;
 mod world;
 
@@ -27,9 +28,11 @@ mod enrolment;
 mod fixtures;
 mod forward_auth;
 mod keys;
+mod ldap;
 mod nginx;
 mod nodes;
 mod oauth;
+mod provisioning;
 mod refusals;
 mod revocation;
 mod rotation;

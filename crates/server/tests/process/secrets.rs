@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::Write as _;
 
 use serde_json::{Value, json};
 
@@ -255,7 +256,34 @@ fn present_everywhere(world: &World, needles: &Needles) {
         for request in &requests {
             nobody.raw(request);
         }
+        present_by_ldap(world, secret);
     }
+}
+
+/// Binds with a secret as the password, and with it in every part of the name; then asks for it.
+fn present_by_ldap(world: &World, secret: &str) {
+    let base = "dc=counterfoil,dc=local";
+    let mut ldap = world.ldap();
+    for (name, password) in [
+        (format!("uid=alice,ou=git,ou=services,{base}"), secret),
+        (format!("uid=bob,ou=git,ou=services,{base}"), secret),
+        (format!("uid={secret},ou=git,ou=services,{base}"), "x"),
+        (format!("uid=alice,ou={secret},ou=services,{base}"), "x"),
+        (format!("cn={secret},ou=clients,{base}"), secret),
+        (format!("cn=git-verifier,ou=clients,{base}"), secret),
+        (format!("{secret}=alice"), secret),
+        (secret.to_owned(), secret),
+        (String::new(), secret),
+    ] {
+        ldap.bind(&name, password);
+    }
+    ldap.bind(&format!("cn=git-verifier,ou=clients,{base}"), &world.verifier.key);
+    ldap.search(base, &format!("(uid={secret})"), &[secret]);
+    ldap.search(&format!("uid={secret},{base}"), "(objectClass=*)", &[]);
+    ldap.extended(secret);
+    // And as something that is no LDAP at all.
+    ldap.stream.write_all(secret.as_bytes()).unwrap();
+    ldap.receive();
 }
 
 /// Every list that an administrator can read, and the metrics.

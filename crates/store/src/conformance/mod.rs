@@ -25,6 +25,7 @@ mod leases;
 mod limits;
 mod links;
 mod list;
+mod provisioning;
 mod records;
 mod rotate;
 mod services;
@@ -64,6 +65,7 @@ pub async fn all(store: Arc<dyn Store>) -> usize {
     let kept = of_the_installation_and_its_people(&store, 1).await;
     let kept = of_tokens(&store, kept).await;
     let kept = of_enrolment(&store, kept).await;
+    let kept = of_coming_and_going(&store, kept).await;
     usize::from(of_counting_and_listing(&store, kept).await)
 }
 
@@ -238,20 +240,8 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
 }
 
 #[rustfmt::skip]
-async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
+async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
     keep!(store, kept;
-        usage::{
-            exactly_as_many_uses_are_counted_as_allowed,
-            a_use_is_counted_only_of_an_active_token,
-            an_unlimited_token_is_counted_too,
-            a_counted_use_is_bookkept_once,
-            bookkeeping_adds_up_and_never_runs_backwards,
-            a_refusal_alone_is_no_use,
-            forty_flushes_lose_nothing,
-            usage_that_comes_in_masses_is_all_there_once_settled,
-            a_rehash_replaces_the_same_secret_only,
-            a_flush_stores_its_events,
-        }
         links::{
             a_token_waits_for_its_link_without_a_secret,
             an_opening_gives_the_token_its_secret,
@@ -265,6 +255,31 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_batch_arrives_whole_and_in_its_order,
             a_batch_with_an_obstacle_leaves_no_trace,
             a_hash_that_was_taken_over_comes_back_with_its_recipe,
+        }
+        provisioning::{
+            a_target_comes_back_as_it_was_stored,
+            what_happens_to_a_person_is_one_delivery,
+            an_attempt_settles_only_what_it_knew_of,
+            messages_about_one_object_keep_their_order,
+            directory_hashes_come_with_their_token,
+        }
+    )
+}
+
+#[rustfmt::skip]
+async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
+    keep!(store, kept;
+        usage::{
+            exactly_as_many_uses_are_counted_as_allowed,
+            a_use_is_counted_only_of_an_active_token,
+            an_unlimited_token_is_counted_too,
+            a_counted_use_is_bookkept_once,
+            bookkeeping_adds_up_and_never_runs_backwards,
+            a_refusal_alone_is_no_use,
+            forty_flushes_lose_nothing,
+            usage_that_comes_in_masses_is_all_there_once_settled,
+            a_rehash_replaces_the_same_secret_only,
+            a_flush_stores_its_events,
         }
         list::{
             tokens_are_listed_newest_first_in_pages,

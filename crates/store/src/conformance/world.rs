@@ -308,6 +308,7 @@ impl World {
     /// A fresh current secret with a keyed hash under pepper 1.
     pub(super) fn secret(&self) -> StoredSecret {
         StoredSecret {
+            directory: Vec::new(),
             id: self.id(),
             facts: SecretFacts {
                 slot: Slot::Current,

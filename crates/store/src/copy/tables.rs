@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 28] = [
+const TABLES: [Table; 32] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -168,6 +168,26 @@ const TABLES: [Table; 28] = [
         key_columns: 1,
         numbered: false,
         columns: "id realm revoked_at expires_at",
+    },
+    Table {
+        name: "target",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm name kind mode place_order config secret created_at updated_at version",
+    },
+    Table {
+        name: "directory_hash",
+        key_columns: 3,
+        numbered: false,
+        columns: "token secret scheme sealed",
+    },
+    Table { name: "outbox", key_columns: 1, numbered: true, columns: "seq realm event" },
+    Table {
+        name: "delivery",
+        key_columns: 4,
+        numbered: false,
+        columns: "realm target object message state wanted due_at since attempts error place \
+              progress unanswered done_at",
     },
     Table { name: "proof", key_columns: 1, numbered: false, columns: "once expires_at" },
 ];

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::names::{
+    ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
+};
 use counterfoil_authority::secret::TokenId;
 
 /// A value to bind, or one that was read.
@@ -129,7 +131,7 @@ macro_rules! bound_as_text {
         })*
     };
 }
-bound_as_text!(RealmName, Username, GroupName, ClientName, ServiceLabel);
+bound_as_text!(RealmName, Username, GroupName, ClientName, ServiceLabel, TargetName);
 
 impl<'a, T> From<Option<T>> for Value<'a>
 where

@@ -12,6 +12,7 @@ mod leases;
 mod links;
 mod people;
 mod places;
+mod provisioning;
 mod services;
 mod tokens;
 
@@ -22,7 +23,10 @@ use counterfoil_authority::access::AccessRecord;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::{KeyId, KeyPurpose};
-use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::names::{
+    ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
+};
+use counterfoil_authority::provision::{Delivery, DeliveryKey, Target};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
@@ -72,6 +76,9 @@ struct State {
     grants: BTreeMap<(RealmName, String), Grant>,
     tokens: HashMap<TokenId, Held>,
     links: HashMap<TokenId, Link>,
+    targets: BTreeMap<(RealmName, TargetName), Target>,
+    outbox: Vec<(RealmName, String)>,
+    deliveries: BTreeMap<DeliveryKey, Delivery>,
     events: BTreeMap<(RealmName, String), Event>,
     log: Vec<(i64, Timestamp, Change)>,
     /// The number of the latest change, also when the log has been purged.
@@ -125,6 +132,7 @@ enum Earlier {
 impl State {
     fn record(&mut self, event: &Event) {
         self.events.insert((event.realm.clone(), event.id.clone()), event.clone());
+        self.note(event);
     }
 
     fn changed(&mut self, change: Change, at: Timestamp) {

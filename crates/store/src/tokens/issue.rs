@@ -16,7 +16,7 @@ use counterfoil_authority::token::{StoredSecret, Token};
 use super::{enrolment, revoke, rows, secrets, usage};
 use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
-use crate::{events, links, people};
+use crate::{events, links, people, provisioning};
 
 /// Tokens of an owner that count towards a limit for one service, oldest first.
 const HELD: &str = "
@@ -186,6 +186,9 @@ async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<T
     };
     if tx.execute_both(rows::ask_insert(token), proof).await?.contains(&0) {
         return Ok(None);
+    }
+    if let Proof::Secret(secret) = issue.proof {
+        provisioning::insert_hashes(tx, token.id, secret).await?;
     }
     rows::add_services_and_labels(tx, token).await?;
     enrolment::tell_end(tx, token).await?;

@@ -171,6 +171,7 @@ fn secret_of(row: &mut Row) -> Result<Option<StoredSecret>, Inconsistent> {
         facts: rows::facts(row)?,
         hash: codec::hash(row)?,
         found_by_hash: row.flag("found_by_hash")?,
+        directory: Vec::new(),
     }))
 }
 

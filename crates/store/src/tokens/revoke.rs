@@ -8,7 +8,7 @@ use counterfoil_authority::store::Change;
 use counterfoil_authority::subject::Owner;
 
 use crate::engine::{Failure, Transaction, values};
-use crate::{codec, events};
+use crate::{codec, events, provisioning};
 
 const REVOKE: &str = "
 update token
@@ -86,6 +86,7 @@ pub(super) async fn revoke(
 ) -> Result<(), Failure> {
     let Sentence { at, by, reason } = *sentence;
     tx.push(REVOKE, &values![&id, at, by, reason]).await?;
+    provisioning::forget_hashes(tx, id).await?;
     let derived = end_derived(tx, &[id], at, by).await?;
     record(tx, &derived, "token.revoked", "parent revoked", event).await?;
     let ended = [id].into_iter().chain(derived);
@@ -128,6 +129,7 @@ pub(super) async fn replace(
         if tx.execute(REVOKE, &values![id, at, &**by, "replaced"]).await? == 0 {
             return Err(Failure::interleaved());
         }
+        provisioning::forget_hashes(tx, *id).await?;
     }
     let derived = end_derived(tx, ids, at, by).await?;
     record(tx, ids, "token.replaced", "replaced", event).await?;

@@ -1,12 +1,15 @@
 //! Rotation: a new secret, and an end for the former one.
 
 use counterfoil_authority::store::{Change, Rotated, TokenRotate};
-use counterfoil_authority::token::{SecretFacts, Slot, State, StoredSecret, Token};
+use counterfoil_authority::token::{
+    SECRETS_PER_TOKEN_MAX, SecretFacts, Slot, State, StoredSecret, Token,
+};
 
 use super::{rows, secrets};
 use crate::engine::{Failure, Transaction, values};
 use crate::events;
 use crate::idempotency::{self, Earlier};
+use crate::provisioning;
 
 const RAISE_VERSION: &str = "
 update token
@@ -49,7 +52,8 @@ pub(super) async fn rotate(
         tx.undo();
         return Ok(Rotated::Collision);
     }
-    secrets::drop_oldest(tx, token.id).await?;
+    secrets::drop_oldest(tx, token.id, SECRETS_PER_TOKEN_MAX).await?;
+    provisioning::tidy_hashes(tx, token.id).await?;
     let Some(rotated) = rows::find(tx, &rotate.realm, rotate.id).await? else {
         return Err(Failure::interleaved());
     };

@@ -3,13 +3,11 @@
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{Change, Rehash};
-use counterfoil_authority::token::{
-    RETIRED_SECRET_RETENTION_SECONDS, SECRETS_PER_TOKEN_MAX, StoredSecret,
-};
+use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, StoredSecret};
 
 use super::rows::secret_row;
-use crate::codec;
 use crate::engine::{Asked, Failure, Transaction, values};
+use crate::{codec, provisioning};
 
 const INSERT: &str = "
 insert into token_secret (
@@ -76,7 +74,9 @@ pub(crate) async fn insert(
     token: TokenId,
     secret: &StoredSecret,
 ) -> Result<u64, Failure> {
-    tx.execute(INSERT, &secret_row(&token, secret)).await
+    let stored = tx.execute(INSERT, &secret_row(&token, secret)).await?;
+    provisioning::insert_hashes(tx, token, secret).await?;
+    Ok(stored)
 }
 
 /// Makes the current secret a former one that counts until `until`.
@@ -88,9 +88,13 @@ pub(super) async fn retire_current(
     tx.push(RETIRE, &values![&token, until]).await
 }
 
-/// Keeps no more secrets than [`SECRETS_PER_TOKEN_MAX`].
-pub(super) async fn drop_oldest(tx: &mut Transaction<'_>, token: TokenId) -> Result<(), Failure> {
-    let most = SECRETS_PER_TOKEN_MAX as u64;
+/// Keeps no more secrets than `most`.
+pub(super) async fn drop_oldest(
+    tx: &mut Transaction<'_>,
+    token: TokenId,
+    most: usize,
+) -> Result<(), Failure> {
+    let most = most as u64;
     tx.push(DROP_OLDEST, &values![&token, most]).await
 }
 
@@ -126,7 +130,9 @@ pub(crate) async fn purge_retired(
     let removed = rows.len() as u64;
     let mut changes = Vec::new();
     for mut row in rows {
-        changes.push(Change::Token(row.token("token")?));
+        let token = row.token("token")?;
+        provisioning::tidy_hashes(tx, token).await?;
+        changes.push(Change::Token(token));
     }
     tx.all_changed(changes, now).await?;
     Ok(removed)

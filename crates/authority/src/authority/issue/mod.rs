@@ -315,6 +315,8 @@ impl Authority {
     ) -> Result<(Token, Drafted), Refusal> {
         let id = TokenId::generate(self.entropy())?;
         let drafted = self.secret_of(realm, request, draft, policies, id, now).await?;
+        let drafted =
+            self.derive_for_directories(realm, id, request.kind, &draft.services, drafted).await?;
         let permissions = request.permissions.as_ref().map(crate::permission::check).transpose();
         let token = Token {
             id,

@@ -175,7 +175,8 @@ impl Authority {
             not_before: None,
             expires_at: None,
         };
-        Ok(StoredSecret { id: time_ordered_id(now, self.entropy())?, facts, hash, found_by_hash })
+        let id = time_ordered_id(now, self.entropy())?;
+        Ok(StoredSecret { id, facts, hash, found_by_hash, directory: Vec::new() })
     }
 
     /// The kept answer: rendered when the token is stored, sealed to the caller's credential.

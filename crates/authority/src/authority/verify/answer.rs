@@ -6,7 +6,7 @@ use crate::access::{AccessFacts, Confirmation};
 use crate::cache::{OwnerCell, Profile, ServiceCell};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
-use crate::names::GroupName;
+use crate::names::{GroupName, Username};
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::service::Services;
@@ -65,6 +65,14 @@ impl Active {
     pub fn username(&self) -> Option<&str> {
         match self.person() {
             Some(OwnerFacts::User(user)) => Some(user.username.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The same as the name itself, which is shared.
+    pub fn user(&self) -> Option<&Username> {
+        match self.person() {
+            Some(OwnerFacts::User(user)) => Some(&user.username),
             _ => None,
         }
     }

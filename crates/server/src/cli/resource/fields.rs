@@ -4,6 +4,7 @@ use clap::ArgMatches;
 use serde_json::{Map, Value};
 
 use crate::cli::failure::Failure;
+use crate::cli::secret_input::{self, Wanted};
 
 /// A larger body is no record.
 const BODY_BYTES_MAX: u64 = 1 << 20;
@@ -23,6 +24,10 @@ pub(crate) enum Sort {
     Choices(&'static [&'static str]),
     /// JSON.
     Json,
+    /// A whole number.
+    Number,
+    /// A secret, from a file or from standard input.
+    Secret,
 }
 
 /// Which commands take a field.
@@ -65,6 +70,21 @@ pub(crate) fn value_of(field: &Field, matches: &ArgMatches) -> Result<Option<Val
             "" => Value::Null,
             text => text.into(),
         }),
+        Sort::Number => match text(field.flag) {
+            None => None,
+            Some(text) => Some(
+                text.parse::<i64>()
+                    .map(Value::from)
+                    .map_err(|error| Failure::Usage(format!("--{}: {error}", field.flag)))?,
+            ),
+        },
+        Sort::Secret => match text(field.flag) {
+            None => None,
+            Some(from) => {
+                let secret = secret_input::secret(Some(from), Wanted::TargetSecret)?;
+                Some(Value::from(secret.reveal()))
+            }
+        },
         Sort::Json => match text(field.flag) {
             None => None,
             Some(text) => Some(serde_json::from_str(text).map_err(|error| {

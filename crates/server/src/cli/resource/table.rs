@@ -1,5 +1,7 @@
 //! The table of resources: names, fields, filters, columns.
 
+mod targets;
+
 use super::fields::{Field, On, Sort};
 use crate::cli::print::Column;
 
@@ -22,11 +24,13 @@ pub(crate) enum Verb {
     AddMember,
     /// Takes people out of a group.
     RemoveMember,
+    /// Looks whether it can be used.
+    Test,
 }
 
 impl Verb {
     /// Every verb.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::List,
         Self::Show,
         Self::Create,
@@ -35,6 +39,7 @@ impl Verb {
         Self::Members,
         Self::AddMember,
         Self::RemoveMember,
+        Self::Test,
     ];
 
     /// The word on the command line.
@@ -48,6 +53,7 @@ impl Verb {
             Self::Members => "members",
             Self::AddMember => "add",
             Self::RemoveMember => "remove",
+            Self::Test => "test",
         }
     }
 }
@@ -96,6 +102,7 @@ impl Resource {
             Verb::Members => format!("List the people of {one}"),
             Verb::AddMember => format!("Put people into {one}"),
             Verb::RemoveMember => format!("Take people out of {one}"),
+            Verb::Test => format!("Look whether {one} can be used, and what to do if not"),
         }
     }
 }
@@ -165,8 +172,10 @@ const TOKEN_POLICY: Field = field(
 );
 
 /// Every resource, in the order of the help.
+pub(crate) use self::targets::FINDINGS;
+
 pub(crate) const RESOURCES: &[Resource] =
-    &[USER, GROUP, UNIT_RESOURCE, SERVICE, CLIENT, GRANT, REALM];
+    &[USER, GROUP, UNIT_RESOURCE, SERVICE, CLIENT, GRANT, REALM, targets::TARGET];
 
 const USER: Resource = Resource {
     name: "user",

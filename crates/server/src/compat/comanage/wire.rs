@@ -190,8 +190,8 @@ pub(super) struct List;
 
 impl List {
     /// The records in their envelope. Every type that comes here can be written.
-    pub(super) fn answer<T: Serialize>(model: &str, records: Vec<T>) -> Response {
-        let records = serde_json::to_string(&records).unwrap_or_default();
+    pub(super) fn answer<T: Serialize>(model: &str, records: &[T]) -> Response {
+        let records = serde_json::to_string(records).unwrap_or_default();
         let body = format!(
             "{{\"ResponseType\":\"{model}\",\"Version\":\"{VERSION}\",\"{model}\":{records}}}"
         );

@@ -30,7 +30,7 @@ pub(super) async fn authorize(
     arrival: &Arrival,
     parts: &Parts,
     realm: &RealmName,
-    form: &Form,
+    form: &Form<'_>,
 ) -> Result<Response, OauthError> {
     let (named, secret) = match bearer(&parts.headers) {
         Bearer::Token(token) => (None, ClearSecret::new(token.to_owned())),

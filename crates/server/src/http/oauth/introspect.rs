@@ -44,7 +44,7 @@ async fn answer_to(
     state: &AppState,
     caller: &Caller,
     realm: &RealmName,
-    form: &Form,
+    form: &Form<'_>,
 ) -> Result<Response, OauthError> {
     let services = state.authority.verifiable(caller, realm)?;
     let presented = form.require("token")?;

@@ -21,7 +21,7 @@ pub(super) async fn revoke(
     arrival: &Arrival,
     parts: &Parts,
     realm: &RealmName,
-    form: &Form,
+    form: &Form<'_>,
 ) -> Result<Response, OauthError> {
     let presented = ClearSecret::new(form.require("token")?.to_owned());
     let authenticates =

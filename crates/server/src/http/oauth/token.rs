@@ -45,7 +45,7 @@ pub(super) struct Asked<'a> {
     pub(super) arrival: &'a Arrival,
     pub(super) parts: &'a Parts,
     pub(super) realm: &'a RealmName,
-    pub(super) form: &'a Form,
+    pub(super) form: &'a Form<'a>,
 }
 
 /// Answers one request.

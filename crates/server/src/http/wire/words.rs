@@ -8,7 +8,13 @@ use std::net::IpAddr;
 
 use counterfoil_authority::event::Outcome;
 use counterfoil_authority::kind::{KINDS, Kind};
-use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::names::{
+    ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
+};
+use counterfoil_authority::provision::scheme::{SCHEMES, Scheme};
+use counterfoil_authority::provision::{
+    DELIVERY_STATES, DeliveryState, TARGET_KINDS, TARGET_MODES, TargetKind, TargetMode,
+};
 use counterfoil_authority::scope::{API_SCOPES, ApiScope, Scope};
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::service::{ServiceStatus, Visibility};
@@ -105,6 +111,7 @@ names! {
     RealmName, "RealmName", 63, Some("^[a-z0-9][a-z0-9-]*$");
     ServiceLabel, "ServiceLabel", 63, Some("^[a-z0-9][a-z0-9._-]*$");
     ClientName, "ClientName", 63, Some("^[a-z0-9][a-z0-9._-]*$");
+    TargetName, "TargetName", 63, Some("^[a-z0-9][a-z0-9._-]*$");
     Username, "Username", 128, None;
     GroupName, "GroupName", 128, None;
     Scope, "Scope", 128, Some(r"^[!#-\[\]-~]+$");
@@ -139,6 +146,10 @@ enumerations! {
     Outcome, "Outcome", [Outcome::Done, Outcome::Refused];
     UserStatus, "UserStatus", [UserStatus::Active, UserStatus::Suspended, UserStatus::Expired];
     ServiceStatus, "ServiceStatus", [ServiceStatus::Active, ServiceStatus::Suspended];
+    TargetKind, "TargetKind", TARGET_KINDS;
+    TargetMode, "TargetMode", TARGET_MODES;
+    DeliveryState, "DeliveryState", DELIVERY_STATES;
+    Scheme, "Scheme", SCHEMES;
     Visibility, "Visibility", [
         Visibility::Administrators, Visibility::Group, Visibility::Realm, Visibility::Public
     ];
@@ -325,6 +336,16 @@ aliases! {
     UserWord = Parsed<Username>;
     /// A group's name.
     GroupWord = Parsed<GroupName>;
+    /// Schemes of hashes.
+    SchemeWords = List<Scheme>;
+    /// A target's name.
+    TargetWord = Parsed<TargetName>;
+    /// What a target is.
+    TargetKindWord = Parsed<TargetKind>;
+    /// When a target is brought up to date.
+    TargetModeWord = Parsed<TargetMode>;
+    /// How a delivery stands.
+    DeliveryStateWord = Parsed<DeliveryState>;
     /// A kind of token.
     KindWord = Parsed<Kind>;
     /// A role.

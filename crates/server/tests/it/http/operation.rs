@@ -65,6 +65,10 @@ async fn the_names_of_metrics_are_a_contract() {
     counterfoil_http_requests counter
     counterfoil_verify counter
     counterfoil_change_lag_seconds histogram
+    counterfoil_ldap_operations counter
+    counterfoil_ldap_connections gauge
+    counterfoil_deliveries gauge
+    counterfoil_delivery_oldest_age_seconds gauge
     counterfoil_cache_tokens gauge
     counterfoil_cache_capacity_tokens gauge
     counterfoil_usage_pending_tokens gauge

@@ -97,6 +97,26 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
 }
 
 #[tokio::test]
+async fn every_act_on_targets_answers_503_and_leaves_nothing_half_done() {
+    let (world, store) = failing().await;
+    let act = |method, path: &str, body, status| {
+        let wanted = request(method, path, body, status);
+        let (world, store) = (&world, &store);
+        async move { drill(world, store, &world.operator_key, &wanted).await }
+    };
+    let target = json!({ "name": "ldap1", "kind": "ldap", "url": "ldap://127.0.0.1:1",
+        "bind_dn": "cn=x", "bind_password": "y", "base_dn": "dc=org", "schemes": ["SSHA"] });
+    act("POST", "targets/test", target.clone(), 200).await;
+    act("POST", "targets", target, 201).await;
+    act("PATCH", "targets/ldap1", json!({ "mode": "manual" }), 200).await;
+    for path in ["targets", "targets/ldap1", "deliveries"] {
+        act("GET", path, Value::Null, 200).await;
+    }
+    act("POST", "targets/ldap1/test", Value::Null, 200).await;
+    act("DELETE", "targets/ldap1", Value::Null, 204).await;
+}
+
+#[tokio::test]
 async fn every_act_answers_503_and_leaves_nothing_half_done() {
     let (world, store) = failing().await;
     let alice = world.with_alice().await;

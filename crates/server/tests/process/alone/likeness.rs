@@ -101,15 +101,27 @@ fn time_answers(
     request: impl Fn(&str) -> Request,
 ) {
     let mut connection = Connection::open(world.server.address).unwrap();
+    time_each(classes, requests, times, |secret| {
+        let request = request(secret).bytes(world.server.address);
+        let watch = Stopwatch::start();
+        let answer = connection.exchange(&request).unwrap();
+        let elapsed = watch.elapsed();
+        assert_eq!(answer.status, 401);
+        elapsed
+    });
+}
+
+/// Asks with every class in turn.
+fn time_each(
+    classes: &[(&str, Vec<String>)],
+    requests: usize,
+    times: &mut Times,
+    mut ask: impl FnMut(&str) -> Duration,
+) {
     times.resize(classes.len(), Vec::new());
     for number in 0..requests {
         for ((_, secrets), times) in classes.iter().zip(times.iter_mut()) {
-            let secret = &secrets[number % secrets.len()];
-            let request = request(secret).bytes(world.server.address);
-            let watch = Stopwatch::start();
-            let answer = connection.exchange(&request).unwrap();
-            times.push(watch.elapsed());
-            assert_eq!(answer.status, 401);
+            times.push(ask(&secrets[number % secrets.len()]));
         }
     }
 }
@@ -134,6 +146,35 @@ fn assert_alike(classes: &[(&str, Vec<String>)], times: Times) {
 #[test]
 fn inactive_tokens_in_the_cache_are_refused_equally_fast() {
     let world = World::new(UNTHROTTLED);
+    let classes = cached(&world);
+    // Warm-up: whatever is filled in by a first refusal is there afterwards.
+    time_refusals(&world, &classes, WARM_UP, &mut Times::new());
+    let mut times = Times::new();
+    time_refusals(&world, &classes, REQUESTS, &mut times);
+    assert_alike(&classes, times);
+}
+
+#[test]
+fn inactive_tokens_in_the_cache_are_refused_equally_fast_at_the_ldap_door() {
+    let world = World::new(UNTHROTTLED);
+    let classes = cached(&world);
+    let name = crate::ldap::person("alice", "git");
+    let mut ldap = world.ldap();
+    let mut bind = |secret: &str| {
+        let watch = Stopwatch::start();
+        let code = ldap.bind(&name, secret);
+        let elapsed = watch.elapsed();
+        assert_eq!(code as i64, 49);
+        elapsed
+    };
+    time_each(&classes, WARM_UP, &mut Times::new(), &mut bind);
+    let mut times = Times::new();
+    time_each(&classes, REQUESTS, &mut times, &mut bind);
+    assert_alike(&classes, times);
+}
+
+/// One inactive token of each class, all in the cache.
+fn cached(world: &World) -> Vec<(&'static str, Vec<String>)> {
     let mut classes: Vec<(&str, Vec<String>)> = Vec::new();
     for class in CLASSES {
         // The token is in the cache when it ends, and stays there.
@@ -147,12 +188,8 @@ fn inactive_tokens_in_the_cache_are_refused_equally_fast() {
         verify(&world.verifier, &token.secret).expect(200);
         classes.push((class, vec![ended(&world.admin, class, &token)]));
     }
-    until_expired(&world, &classes[3].1[0]);
-    // Warm-up: whatever is filled in by a first refusal is there afterwards.
-    time_refusals(&world, &classes, WARM_UP, &mut Times::new());
-    let mut times = Times::new();
-    time_refusals(&world, &classes, REQUESTS, &mut times);
-    assert_alike(&classes, times);
+    until_expired(world, &classes[3].1[0]);
+    classes
 }
 
 fn ended(admin: &Api, class: &str, token: &Issued) -> String {

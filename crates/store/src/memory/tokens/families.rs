@@ -1,12 +1,12 @@
 //! Families of refresh secrets, in memory.
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{POLL_SECONDS, REFRESH_RETRIES_MAX, replaced};
+use counterfoil_authority::enrolment::{
+    POLL_SECONDS, REFRESH_RETRIES_MAX, REFRESH_SECRETS_MAX, replaced,
+};
 use counterfoil_authority::store::{Change, Refresh, Refreshed};
 use counterfoil_authority::subject::{Owner, UserStatus};
-use counterfoil_authority::token::{
-    Revocation, SECRETS_PER_TOKEN_MAX, Slot, State as TokenState, StoredSecret, Token,
-};
+use counterfoil_authority::token::{Revocation, Slot, State as TokenState, StoredSecret, Token};
 
 use super::super::State;
 use crate::codec;
@@ -122,7 +122,7 @@ impl State {
         held.secrets.sort_by_key(|s| {
             (s.facts.slot == Slot::Previous, std::cmp::Reverse((s.facts.created_at, s.id.clone())))
         });
-        held.secrets.truncate(SECRETS_PER_TOKEN_MAX);
+        held.secrets.truncate(REFRESH_SECRETS_MAX);
         if let Some(device) = &mut held.token.device {
             device.refreshed_at = Some(refresh.at);
             device.idle_ends_at = device.idle_seconds.map(|idle| refresh.at.plus_seconds(idle));

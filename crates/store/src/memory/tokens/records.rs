@@ -12,6 +12,10 @@ impl State {
     pub(super) fn record_of(&self, held: &Held) -> Record {
         let token = &held.token;
         let mut secrets = held.secrets.clone();
+        // What was derived for directories is not read with the secret.
+        for secret in &mut secrets {
+            secret.directory.clear();
+        }
         secrets.sort_by_key(|s| (s.facts.slot, std::cmp::Reverse(s.facts.created_at)));
         Record {
             id: token.id,

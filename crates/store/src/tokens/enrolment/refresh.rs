@@ -1,7 +1,9 @@
 //! Families of refresh secrets: one successor for each, and an alarm for whoever comes too late.
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{Confirmation, POLL_SECONDS, REFRESH_RETRIES_MAX, replaced};
+use counterfoil_authority::enrolment::{
+    Confirmation, POLL_SECONDS, REFRESH_RETRIES_MAX, REFRESH_SECRETS_MAX, replaced,
+};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::store::{Change, Refresh, Refreshed};
 use counterfoil_authority::token::{SecretFacts, Slot, State, StoredSecret, Token};
@@ -184,7 +186,7 @@ async fn rotate(
         tx.undo();
         return Ok(Refreshed::Collision);
     }
-    secrets::drop_oldest(tx, token.id).await?;
+    secrets::drop_oldest(tx, token.id, REFRESH_SECRETS_MAX).await?;
     tx.push(ROTATED, &values![&token.id, refresh.at]).await?;
     tx.push(FORGET_FORMER, &values![&token.id, refresh.at]).await?;
     let sealed = refresh.sealed.as_slice();
@@ -199,7 +201,7 @@ async fn rotate(
         facts.expires_at = Some(facts.expires_at.map_or(until, |end| end.min(until)));
     }
     token.secrets.insert(0, secret.facts);
-    token.secrets.truncate(counterfoil_authority::token::SECRETS_PER_TOKEN_MAX);
+    token.secrets.truncate(REFRESH_SECRETS_MAX);
     Ok(Refreshed::Rotated(Box::new(token)))
 }
 

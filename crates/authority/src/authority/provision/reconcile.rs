@@ -1,0 +1,186 @@
+//! Reconciling: whether a target is as the store says, person by person.
+
+use std::sync::Arc;
+
+use super::state::Seen;
+use crate::authority::Authority;
+use crate::caller::Caller;
+use crate::names::{RealmName, TargetName};
+use crate::provision::{
+    Courier, DeliveryKey, Failed, Finding, Freight, Mark, Object, Target, TargetMode,
+};
+use crate::refusal::Refusal;
+use crate::scope::ApiScope;
+use crate::secret::ClearSecret;
+use crate::store::{PageRequest, UserFilter};
+
+/// Where the pages of people end and strays are looked for.
+const STRAYS: &str = "\u{1f}strays";
+
+/// Somebody for whom a target is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Who.
+    pub object: String,
+    /// Where they stand there.
+    pub place: Option<String>,
+    /// What would have to be changed, without any value.
+    pub changes: Vec<String>,
+}
+
+/// A part of a reconciliation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reconciled {
+    /// People looked at.
+    pub checked: u64,
+    /// Where the target differs.
+    pub differences: Vec<Difference>,
+    /// Tokens that lack a scheme that the target asks for: they have to be issued anew.
+    pub lacking: Vec<(String, &'static str)>,
+    /// Differences that were handed to the worker.
+    pub repairing: u64,
+    /// Where the next part begins.
+    pub next: Option<String>,
+}
+
+impl Authority {
+    /// Holds a page of people against a target and, if asked to, wants what differs brought there.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Policy`] for a target that is disabled or takes messages, and for whatever the
+    /// target itself said.
+    pub async fn reconcile(
+        &self,
+        caller: &Caller,
+        courier: &Arc<dyn Courier>,
+        realm: &RealmName,
+        name: &TargetName,
+        repair: bool,
+        page: PageRequest,
+    ) -> Result<Reconciled, Refusal> {
+        let target = self.target(caller, realm, name).await?;
+        caller.require_whole(realm, ApiScope::TargetsWrite)?;
+        if target.mode == TargetMode::Disabled {
+            return Err(Refusal::Policy("the target is disabled".into()));
+        }
+        if target.kind.takes_messages() {
+            return Err(Refusal::Policy("a webhook is told of events and holds no state".into()));
+        }
+        let mut part = Reconciled::default();
+        if page.after.as_deref() == Some(STRAYS) {
+            self.strays(courier, &target, repair, &mut part).await?;
+        } else {
+            self.people(courier, &target, page, &mut part).await?;
+            if repair {
+                part.repairing = self.want(&target, &part.differences).await?;
+            }
+        }
+        if repair && !part.differences.is_empty() {
+            let detail = serde_json::json!({ "differences": part.differences.len() });
+            let event = self
+                .event("target.reconciled", realm, &caller.origin, self.now())?
+                .with_subject(format!("target:{name}"))
+                .with_detail(detail);
+            self.store.event_append(vec![event]).await?;
+        }
+        Ok(part)
+    }
+
+    /// Looks whether a target can be used as it is set up, and says what to do where it cannot.
+    pub async fn test_target(
+        &self,
+        caller: &Caller,
+        courier: &Arc<dyn Courier>,
+        target: &Target,
+    ) -> Result<Vec<Finding>, Refusal> {
+        caller.require_whole(&target.realm, ApiScope::TargetsWrite)?;
+        let secret = self.target_secret(target)?;
+        Ok(courier.test(target, secret.as_ref().map(ClearSecret::reveal)).await)
+    }
+
+    async fn people(
+        &self,
+        courier: &Arc<dyn Courier>,
+        target: &Target,
+        page: PageRequest,
+        part: &mut Reconciled,
+    ) -> Result<(), Refusal> {
+        let people = self.store.user_list(&target.realm, UserFilter::default(), page).await?;
+        let secret = self.target_secret(target)?;
+        let secret = secret.as_ref().map(ClearSecret::reveal);
+        let seen = tokio::sync::Mutex::new(Seen::new());
+        for user in &people.items {
+            let name = user.username.as_str();
+            let state = self.person_state(target, name, self.now(), &seen).await?;
+            part.checked += 1;
+            let object = Object::User(name.to_owned()).name();
+            let lacking = state.lacking.iter().map(|(token, scheme)| (token.to_string(), *scheme));
+            part.lacking.extend(lacking);
+            let freight = Freight::Person(Box::new(state));
+            let looked =
+                courier.look(target, secret, &freight).await.map_err(|failed| said(&failed))?;
+            if !looked.changes.is_empty() {
+                let (place, changes) = (looked.place, looked.changes);
+                part.differences.push(Difference { object, place, changes });
+            }
+        }
+        part.next = Some(people.next.unwrap_or_else(|| STRAYS.to_owned()));
+        Ok(())
+    }
+
+    async fn strays(
+        &self,
+        courier: &Arc<dyn Courier>,
+        target: &Target,
+        repair: bool,
+        part: &mut Reconciled,
+    ) -> Result<(), Refusal> {
+        let secret = self.target_secret(target)?;
+        let secret = secret.as_ref().map(ClearSecret::reveal);
+        for stray in courier.holders(target, secret).await.map_err(|failed| said(&failed))? {
+            let name = stray.username.as_deref().map(crate::names::Username::parse);
+            if let Some(Ok(name)) = &name
+                && self.store.user_find(&target.realm, name).await?.is_some()
+            {
+                continue;
+            }
+            if repair {
+                courier
+                    .clear(target, secret, &stray.place)
+                    .await
+                    .map_err(|failed| said(&failed))?;
+                part.repairing += 1;
+            }
+            part.differences.push(Difference {
+                object: stray
+                    .username
+                    .map_or_else(|| "unknown".to_owned(), |n| format!("user:{n}")),
+                place: Some(stray.place),
+                changes: vec!["values of nobody we know".to_owned()],
+            });
+        }
+        Ok(())
+    }
+
+    async fn want(&self, target: &Target, differences: &[Difference]) -> Result<u64, Refusal> {
+        let mark = |difference: &Difference| Mark {
+            key: DeliveryKey {
+                realm: target.realm.clone(),
+                target: target.name.clone(),
+                object: Object::from_name(&difference.object),
+                message: String::new(),
+            },
+            held: false,
+        };
+        let marks: Vec<Mark> = differences.iter().map(mark).collect();
+        let count = marks.len() as u64;
+        self.store.delivery_want(marks, self.now()).await?;
+        Ok(count)
+    }
+}
+
+/// What the target said is for administrators: it is their system.
+fn said(failed: &Failed) -> Refusal {
+    Refusal::Policy(format!("the target: {failed}"))
+}

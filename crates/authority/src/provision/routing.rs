@@ -1,0 +1,62 @@
+//! Which deliveries an event asks for: the one rule that every store applies.
+
+use super::{DeliveryKey, Mark, Object, Target, TargetMode};
+use crate::event::{Event, Outcome};
+
+/// Whether an event can concern a target at all, so that it leaves a note in the outbox.
+pub fn concerns_targets(event: &Event) -> bool {
+    event.outcome == Outcome::Done && !event.kind.starts_with("delivery.")
+}
+
+/// The deliveries that an event asks for.
+pub fn marks(event: &Event, targets: &[Target]) -> Vec<Mark> {
+    let of_realm = targets.iter().filter(|target| target.realm == event.realm);
+    of_realm.filter_map(|target| mark(event, target)).collect()
+}
+
+fn mark(event: &Event, target: &Target) -> Option<Mark> {
+    let own = event.subject.as_deref() == Some(&format!("target:{}", target.name));
+    let (object, message) = if target.kind.takes_messages() {
+        let asked = &target.config.events;
+        if !asked.is_empty() && !asked.iter().any(|kind| *kind == event.kind) {
+            return None;
+        }
+        let about = event.subject.clone().unwrap_or_else(|| "realm".to_owned());
+        (Object::from_name(&about), event.id.clone())
+    } else {
+        (state_of(event, own)?, String::new())
+    };
+    let held = match target.mode {
+        TargetMode::Automatic | TargetMode::Queue | TargetMode::QueueOnError => false,
+        TargetMode::Manual => true,
+        TargetMode::Enrollment if is_arrival(event) => false,
+        TargetMode::Enrollment | TargetMode::Disabled => return None,
+    };
+    let (realm, target) = (event.realm.clone(), target.name.clone());
+    Some(Mark { key: DeliveryKey { realm, target, object, message }, held })
+}
+
+/// Whose state an event changed.
+fn state_of(event: &Event, own: bool) -> Option<Object> {
+    let (noun, _) = event.kind.split_once('.')?;
+    let subject = || event.subject.as_deref().map(Object::from_name);
+    match noun {
+        "token" | "link" | "user" => subject().filter(|object| matches!(object, Object::User(_))),
+        "group" if is_membership(event) => subject(),
+        // Whom it concerns cannot be told any more, or is a question of its own.
+        "group" if event.kind == "group.deleted" => Some(Object::Everyone),
+        "service" if event.kind != "service.created" => Some(Object::Everyone),
+        "realm" if event.kind == "realm.updated" => Some(Object::Everyone),
+        "target" if own && event.kind != "target.reconciled" => Some(Object::Everyone),
+        _ => None,
+    }
+}
+
+fn is_membership(event: &Event) -> bool {
+    matches!(&*event.kind, "group.member-added" | "group.member-removed")
+}
+
+/// What COmanage's mode "enrollment" means here: somebody arrives, or a token does.
+fn is_arrival(event: &Event) -> bool {
+    matches!(&*event.kind, "user.created" | "token.issued" | "link.opened")
+}
