@@ -211,8 +211,7 @@ impl Asked {
             None => self.people_until(&caller, |_| false).await?,
         };
         fits(people.len())?;
-        let entries: Vec<_> =
-            people.iter().map(|user| Person::of(user, self.numbers())).collect();
+        let entries: Vec<_> = people.iter().map(|user| Person::of(user, self.numbers())).collect();
         Ok(List::answer("CoPeople", &entries))
     }
 
