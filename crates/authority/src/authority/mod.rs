@@ -10,6 +10,7 @@ mod directory;
 mod edit;
 mod enrol;
 mod events;
+mod import;
 mod install;
 mod issue;
 mod lifecycle;
@@ -39,6 +40,7 @@ pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientR
 pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
+pub use import::{Fate, IMPORTED_FROM, Incoming, IncomingSecret, IncomingToken, IncomingUnit};
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
