@@ -22,6 +22,7 @@ pub mod event;
 pub mod keys;
 pub mod kind;
 pub mod names;
+pub mod notice;
 pub mod permission;
 pub mod policy;
 pub mod provision;

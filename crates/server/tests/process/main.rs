@@ -28,6 +28,7 @@ mod fixtures;
 mod forward_auth;
 mod keys;
 mod ldap;
+mod mail;
 mod nginx;
 mod nodes;
 mod oauth;
