@@ -29,6 +29,7 @@ mod fixtures;
 mod forward_auth;
 mod keys;
 mod ldap;
+mod mail;
 mod nginx;
 mod nodes;
 mod oauth;

@@ -2,9 +2,9 @@
 //! ends that are near, successors past their grace.
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::NOTICE_SECONDS;
 use counterfoil_authority::event::{Event, Outcome};
 use counterfoil_authority::kind::Kind;
+use counterfoil_authority::notice;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::token::Token;
 
@@ -88,7 +88,7 @@ where  (token, kind) in (
 returning token, realm";
 
 const STILL_ENDS: &str = "
-select expires_at
+select expires_at, kind, owner_kind, owner
 from   token
 where  id = $1
 and    revoked_at is null
@@ -107,6 +107,14 @@ where  (token, secret) in (
 const TELL_END: &str = "
 insert into notice (token, kind, realm, due_at)
 values ($1, 'ends', $2, $3)
+on conflict (token, kind) do update
+set    due_at = excluded.due_at";
+
+/// The same where the realm has a target that could tell somebody.
+const TELL_END_TO_LISTENERS: &str = "
+insert into notice (token, kind, realm, due_at)
+select $1, 'ends', $2, $3
+where  exists (select 1 from target where realm = $2)
 on conflict (token, kind) do update
 set    due_at = excluded.due_at";
 
@@ -129,6 +137,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     STILL_ENDS,
     FORGET,
     TELL_END,
+    TELL_END_TO_LISTENERS,
     FORGET_END,
 ];
 
@@ -161,8 +170,13 @@ pub(super) async fn due(
         done += 1;
         if let Some(mut row) = tx.row(STILL_ENDS, &values![&token, now]).await? {
             let ends = row.time("expires_at")?;
+            let (kind, owner) = (row.parsed("kind", Kind::from_name)?, codec::owner(&mut row)?);
             let told = events::consequence(cause, "token.ends-soon", token, &ends.to_string());
-            events::append(tx, &Event { realm, ..told }).await?;
+            if let Some(due) = notice::next(kind, ends, now) {
+                tx.push(TELL_END, &values![&token, &realm, due]).await?;
+            }
+            let subject = Some(owner.actor());
+            events::append(tx, &Event { realm, subject, ..told }).await?;
         }
     }
     Ok(done + tx.execute(FORGET, &values![now, limit]).await?)
@@ -227,27 +241,25 @@ pub(in crate::tokens) async fn release(
     Ok(())
 }
 
-/// Notes that a registration token's end is to be told of.
+/// Notes that a token's end is to be told of.
 pub(in crate::tokens) async fn tell_end(
     tx: &mut Transaction<'_>,
     token: &Token,
+    now: Timestamp,
 ) -> Result<(), Failure> {
-    match token.validity.expires_at() {
-        Some(ends) if token.kind == Kind::RegistrationToken => {
-            let due = ends.plus_seconds(-NOTICE_SECONDS);
-            tx.push(TELL_END, &values![&token.id, &token.realm, due]).await
-        }
-        _ => Ok(()),
-    }
+    let ends = token.validity.expires_at();
+    let Some(due) = ends.and_then(|ends| notice::first(token.kind, ends, now)) else {
+        return Ok(());
+    };
+    let statement =
+        if notice::needs_listeners(token.kind) { TELL_END_TO_LISTENERS } else { TELL_END };
+    tx.push(statement, &values![&token.id, &token.realm, due]).await
 }
 
-/// Notes that a registration token no longer ends when it did.
+/// Notes that a token no longer ends when it did.
 pub(in crate::tokens) async fn forget_end(
     tx: &mut Transaction<'_>,
     token: &Token,
 ) -> Result<(), Failure> {
-    if token.kind == Kind::RegistrationToken {
-        tx.push(FORGET_END, &values![&token.id]).await?;
-    }
-    Ok(())
+    tx.push(FORGET_END, &values![&token.id]).await
 }
