@@ -10,7 +10,7 @@ use ldap3_proto::proto::LdapResultCode;
 use serde_json::{Value, json};
 
 use super::{Needles, dump, is_good, nothing_in_files};
-use crate::harness::Site;
+use crate::harness::{PATIENCE, Site, await_true};
 use crate::ldap;
 use crate::world::{UNTHROTTLED, World, authz, service, user};
 
@@ -275,6 +275,26 @@ fn a_file_that_breaks_off_is_refused_with_its_line_and_nothing_is_taken_over() {
         assert!(said.contains("does not end") || said.contains("number of values"), "{said}");
         assert_eq!(people(&world), before);
     }
+}
+
+#[test]
+fn nobody_is_written_to_because_they_were_moved() {
+    let mail = "[mail]\nhost = \"127.0.0.1\"\nport = 1\ntls = \"none\"\nfrom = \"a@myvo.org\"";
+    let world = World::new(&format!("{UNTHROTTLED}\n{mail}"));
+    // It holds every letter back until somebody lets it go.
+    let letters = json!({ "name": "letters", "kind": "mail", "mode": "manual" });
+    world.admin.post("/targets", &letters).expect(201);
+    let done = import(&world.site, &[dump("mysql.sql")], &[]);
+    assert!(done["tables"]["cm_passwords"]["new"].as_u64() > Some(0));
+    world.pat();
+    let held = || {
+        let page = world.admin.get("/deliveries?target=letters&limit=1000").expect(200);
+        page["items"].as_array().unwrap().clone()
+    };
+    // Behind all the others in the outbox, so none of theirs is still on its way.
+    await_true("the letter about a new token waits", PATIENCE, || !held().is_empty());
+    let about: Vec<Value> = held().iter().map(|letter| letter["object"].clone()).collect();
+    assert_eq!(about, ["user:alice"]);
 }
 
 #[test]
