@@ -46,7 +46,7 @@ fn ways(schemes: &[ForeignScheme], entries: &[(TokenId, Record)], now: SlowCost)
             }
         }
         if ways.len() == before {
-            ways.push((scheme.map(ForeignScheme::stand_in), now));
+            ways.push((scheme.map(|scheme| scheme.stand_in()), now));
         }
     }
     ways
