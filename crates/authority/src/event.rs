@@ -10,6 +10,9 @@ use crate::names::RealmName;
 use crate::secret::TokenId;
 use crate::verdict::Door;
 
+/// The reason of an event by which something of another system was taken over.
+pub const IMPORTED: &str = "imported";
+
 /// How an act ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
