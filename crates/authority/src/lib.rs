@@ -21,6 +21,7 @@ pub mod enrolment;
 pub mod event;
 pub mod keys;
 pub mod kind;
+pub mod lock;
 pub mod names;
 pub mod notice;
 pub mod permission;
