@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
 use crate::host::{
-    self, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS, FREERADIUS_LDAP,
+    self, CADDY, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS, FREERADIUS_LDAP,
     FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NSLCD, PAM_LDAP, PAMTESTER, POSTGRESQL,
     PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
 };
@@ -24,10 +24,11 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 20] = [
+const NEEDS: [(&str, &Peer); 21] = [
     ("nginx", &NGINX),
     ("nginx", &FCGIWRAP),
     ("nginx", &GIT),
+    ("caddy", &CADDY),
     ("disk::", &MOUNTING),
     ("ldap::commands", &LDAP_UTILS),
     ("ldap::commands", &PYTHON_LDAP),

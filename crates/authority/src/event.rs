@@ -175,7 +175,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 61] = [
+pub const EVENT_KINDS: [&str; 62] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -200,6 +200,7 @@ pub const EVENT_KINDS: [&str; 61] = [
     "client.updated",
     "client.deleted",
     "token.issued",
+    "token.derived",
     "token.updated",
     "token.replaced",
     "token.rotated",

@@ -69,7 +69,8 @@ impl Authority {
     ) -> Result<Page<BlockedToken>, Refusal> {
         let reach = caller.reach(realm, ApiScope::TokensRead)?;
         self.realm_facts(realm).await?;
-        let covers_all = reach.whole || service.as_ref().is_some_and(|l| reach.services.contains(l));
+        let covers_all =
+            reach.whole || service.as_ref().is_some_and(|l| reach.services.contains(l));
         let others = !reach.units.is_empty() || !reach.services.is_empty();
         let owner = reach.own.clone().filter(|_| !covers_all && !others);
         let visible = |token: &Token| covers_all || reach.covers_token(token);
@@ -201,18 +202,14 @@ impl Authority {
 
 /// Kinds that a policy about tokens speaks of at use.
 const fn is_judged(kind: Kind) -> bool {
-    !matches!(
-        kind,
-        Kind::ClientKey | Kind::RegistrationToken | Kind::Link | Kind::AccessToken
-    )
+    !matches!(kind, Kind::ClientKey | Kind::RegistrationToken | Kind::Link | Kind::AccessToken)
 }
 
 /// Why a policy refuses a token at use.
 fn refused(policy: &EffectivePolicy, token: &Token, now: Timestamp) -> Option<Blocked> {
     let expires = token.validity.expires_at().map(Timestamp::micros);
     let for_everything = token.services == Services::All;
-    let blocked =
-        policy.blocks(token.created_at.micros(), expires, for_everything, &token.scopes);
+    let blocked = policy.blocks(token.created_at.micros(), expires, for_everything, &token.scopes);
     let no_door = || {
         let (Some(open), Some(doors)) = (&policy.doors, &token.doors) else { return false };
         !doors.iter().any(|door| open.contains(door))
@@ -222,5 +219,7 @@ fn refused(policy: &EffectivePolicy, token: &Token, now: Timestamp) -> Option<Bl
             token.kind != Kind::AuthToken && token.last_active() <= now.plus_seconds(-window)
         })
     };
-    blocked.or_else(|| no_door().then_some(Blocked::Door)).or_else(|| idle().then_some(Blocked::Idle))
+    blocked
+        .or_else(|| no_door().then_some(Blocked::Door))
+        .or_else(|| idle().then_some(Blocked::Idle))
 }

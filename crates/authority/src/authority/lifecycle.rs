@@ -7,9 +7,7 @@ use crate::clock::Timestamp;
 use crate::event::{Event, Origin};
 use crate::kind::Kind;
 use crate::names::RealmName;
-use crate::policy::{
-    AG_LENGTH, DEFAULT_ROTATION_OVERLAP_SECONDS, EffectivePolicy, SecretForm,
-};
+use crate::policy::{AG_LENGTH, DEFAULT_ROTATION_OVERLAP_SECONDS, EffectivePolicy, SecretForm};
 use crate::refusal::{Refusal, Thing};
 use crate::secret::TokenId;
 use crate::service::Services;

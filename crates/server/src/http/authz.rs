@@ -44,6 +44,9 @@ const X_AUTH_EXPIRES: HeaderName = HeaderName::from_static("x-auth-expires");
 const X_AUTH_KIND: HeaderName = HeaderName::from_static("x-auth-kind");
 const X_AUTH_PERMISSIONS: HeaderName = HeaderName::from_static("x-auth-permissions");
 
+/// Tells Envoy which headers of the client to take away before the backend sees the request.
+const HEADERS_TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
 /// Bytes of permissions in a header at most: proxies give all headers of an answer together four
 /// kilobytes of room, and refuse everything beyond.
 const PERMISSIONS_BYTES_MAX: usize = 2_048;
@@ -192,7 +195,7 @@ async fn decide(
             record_refused(state, &asked, &active, "unreadable_origin")?;
             Ok(StatusCode::FORBIDDEN.into_response())
         }
-        Verdict::Active(active) => Ok(allowed(&active)),
+        Verdict::Active(active) => Ok(allowed(&active, &state.settings.api_key_headers)),
         Verdict::Inactive { reason, .. } if reason.is_only_insufficient() => {
             Ok(insufficient(asked.label, &scopes, reason))
         }
@@ -257,7 +260,7 @@ fn insufficient(label: &ServiceLabel, scopes: &[Scope], reason: Reason) -> Respo
     response
 }
 
-fn allowed(active: &Active) -> Response {
+fn allowed(active: &Active, api_key_headers: &[HeaderName]) -> Response {
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
     let user = match (active.username(), active.client(), active.access()) {
@@ -278,6 +281,10 @@ fn allowed(active: &Active) -> Response {
     put(headers, X_AUTH_EXPIRES, expires);
     put(headers, X_AUTH_KIND, active.kind().name().to_owned());
     put(headers, X_AUTH_PERMISSIONS, permissions_of(active.permissions()));
+    // Whatever may carry the credential: the backend must not have it.
+    let carriers = api_key_headers.iter().map(HeaderName::as_str);
+    let carriers: Vec<&str> = std::iter::once("authorization").chain(carriers).collect();
+    put(headers, HEADERS_TO_REMOVE, carriers.join(","));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

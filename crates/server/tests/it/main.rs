@@ -11,5 +11,6 @@
 mod cluster;
 mod http;
 mod ldap;
+mod pats;
 mod sentinel;
 mod world;

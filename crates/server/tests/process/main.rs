@@ -26,6 +26,7 @@ mod disk;
 mod enrolment;
 mod fixtures;
 mod forward_auth;
+mod front_doors;
 mod keys;
 mod ldap;
 mod nginx;

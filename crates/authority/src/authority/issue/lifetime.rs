@@ -85,11 +85,7 @@ fn default_end(
 
 /// Where a token is the issuer, what it issues ends no later: clipped when defaulted, refused
 /// when asked for. Client keys are bounded by their role instead.
-fn clip_to_issuer(
-    caller: &Caller,
-    asked: Expiry,
-    validity: Validity,
-) -> Result<Validity, Refusal> {
+fn clip_to_issuer(caller: &Caller, asked: Expiry, validity: Validity) -> Result<Validity, Refusal> {
     let issuer_is_person = caller.subject.user().is_some();
     let Some(issuer_end) = caller.token_expires_at.filter(|_| issuer_is_person) else {
         return Ok(validity);

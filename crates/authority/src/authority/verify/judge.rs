@@ -83,7 +83,10 @@ pub(super) fn decide_matched(
 }
 
 /// Everything after the hash and before the limits, in the order of the design.
-pub(super) fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceCell>>, Reason> {
+pub(super) fn judge(
+    entry: &Entry,
+    around: &Surroundings<'_>,
+) -> Result<Option<Arc<ServiceCell>>, Reason> {
     let request = &around.request;
     // Redeemed for other tokens, never presented in place of one.
     if matches!(entry.kind, Kind::RegistrationToken | Kind::Link) {

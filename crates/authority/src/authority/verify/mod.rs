@@ -15,8 +15,8 @@ mod lineage;
 mod slowly;
 
 pub use self::answer::{Active, Verdict};
-use self::judge::decide;
 pub(super) use self::idle::SeenLately;
+use self::judge::decide;
 pub(super) use self::judge::network_allowed;
 pub(super) use self::lineage::DERIVED_DEPTH_MAX;
 use super::Authority;

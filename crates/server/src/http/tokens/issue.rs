@@ -190,8 +190,7 @@ impl TokenCreate {
             Some(when) => Some(instant(state, realm, "not_before", &when.0, DayEdge::Start).await?),
             None => None,
         };
-        let expires =
-            expiry(state, realm, self.expires_at.as_ref(), self.lifetime_seconds).await?;
+        let expires = expiry(state, realm, self.expires_at.as_ref(), self.lifetime_seconds).await?;
         let services = self.services()?;
         Ok(IssueRequest {
             kind: self.kind.0,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::enrolment::{
-    ISSUE_APPROVAL_SECONDS, Constraint, Counts, Mode, NOTICE_SECONDS, OnDuplicate,
+    Constraint, Counts, ISSUE_APPROVAL_SECONDS, Mode, NOTICE_SECONDS, OnDuplicate,
 };
 use counterfoil_authority::event::{Event, Origin, Outcome};
 use counterfoil_authority::kind::Kind;
