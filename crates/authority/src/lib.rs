@@ -19,6 +19,7 @@ pub mod caller;
 pub mod clock;
 pub mod enrolment;
 pub mod event;
+pub mod foreign;
 pub mod keys;
 pub mod kind;
 pub mod names;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::foreign::ForeignScheme;
 use crate::scope::Scope;
 use crate::secret::AG_STRONG;
 
@@ -141,6 +142,10 @@ pub struct TokenPolicy {
     /// Whether a person who issues for somebody else is shown the secret instead of a link.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub show_to_issuer: Option<bool>,
+    /// Schemes of other systems whose hashes were taken over: what is presented is compared by
+    /// each of them too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported_schemes: Option<Vec<ForeignScheme>>,
 }
 
 /// A field of a policy that makes no sense, with the reason.
@@ -210,6 +215,10 @@ impl TokenPolicy {
             let why = "min must be at least 8, max at most 128, and min not above max";
             return Err(BadPolicy { field: "self_select", why });
         }
+        let schemes = self.imported_schemes.as_deref().unwrap_or_default();
+        if (1..schemes.len()).any(|end| schemes[..end].contains(&schemes[end])) {
+            return Err(BadPolicy { field: "imported_schemes", why: "names a scheme twice" });
+        }
         let bad_scope = |s: &String| crate::scope::Scope::parse(s).is_err();
         if self.scopes.iter().flatten().any(bad_scope) {
             let why = "holds a text that is no scope (RFC 6749 section 3.3)";
@@ -254,6 +263,12 @@ impl TokenPolicy {
             lifetime_presets_seconds: presets(self, realm, max_lifetime_seconds),
             approval: self.approval.unwrap_or(false) || realm.approval.unwrap_or(false),
             show_to_issuer: tightened(self.show_to_issuer, realm.show_to_issuer).unwrap_or(false),
+            imported_schemes: self
+                .imported_schemes
+                .as_ref()
+                .or(realm.imported_schemes.as_ref())
+                .cloned()
+                .unwrap_or_default(),
         }
     }
 }
@@ -303,6 +318,8 @@ pub struct EffectivePolicy {
     pub approval: bool,
     /// Whether a person who issues for somebody else is shown the secret.
     pub show_to_issuer: bool,
+    /// Schemes of other systems that a secret is compared by, each once.
+    pub imported_schemes: Vec<ForeignScheme>,
 }
 
 impl EffectivePolicy {
@@ -310,7 +327,8 @@ impl EffectivePolicy {
     /// bits, and so compared slowly.
     pub fn has_secrets_of_few_bits(&self) -> bool {
         let strong = u32::try_from(AG_STRONG).unwrap_or(u32::MAX);
-        self.source != SecretSource::Generated
+        !self.imported_schemes.is_empty()
+            || self.source != SecretSource::Generated
             || match self.form {
                 SecretForm::Plain15 | SecretForm::Plain08 => true,
                 SecretForm::Ag => self.length < strong,

@@ -12,6 +12,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::foreign::Recipe;
 use crate::keys::{KeyId, Pepper};
 
 /// HMAC-SHA-256 (RFC 2104) with a key in it.
@@ -35,6 +36,8 @@ pub enum SecretHash {
         digest: Mac256,
         /// Cost parameters it was made with.
         cost: SlowCost,
+        /// How the presented secret is hashed first, where another system's hash was taken over.
+        recipe: Option<Recipe>,
     },
 }
 
@@ -157,9 +160,28 @@ pub fn slow_digest(
     clear: &str,
     cost: SlowCost,
 ) -> Result<Mac256, SlowHashFailed> {
-    let parts = [clear.as_bytes()];
-    let peppered =
-        Zeroizing::new(*hmac256(pepper.bytes(), b"counterfoil slow 1", &parts).as_bytes());
+    argon2id(pepper, b"counterfoil slow 1", salt, clear.as_bytes(), cost)
+}
+
+/// Argon2id over the peppered hash of another system, so that what is stored is no more use to
+/// whoever reads it than one of our own.
+pub fn slow_digest_of_hash(
+    pepper: &Pepper,
+    salt: [u8; 16],
+    hash: &[u8],
+    cost: SlowCost,
+) -> Result<Mac256, SlowHashFailed> {
+    argon2id(pepper, b"counterfoil foreign 1", salt, hash, cost)
+}
+
+fn argon2id(
+    pepper: &Pepper,
+    domain: &[u8],
+    salt: [u8; 16],
+    input: &[u8],
+    cost: SlowCost,
+) -> Result<Mac256, SlowHashFailed> {
+    let peppered = Zeroizing::new(*hmac256(pepper.bytes(), domain, &[input]).as_bytes());
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32));
     let params = params.map_err(|_| SlowHashFailed)?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

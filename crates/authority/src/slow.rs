@@ -15,9 +15,10 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::abuse::Key;
+use crate::foreign::Recipe;
 use crate::keys::Pepper;
 use crate::refusal::Refusal;
-use crate::secret_hash::{Mac256, SlowCost, SlowHashFailed, slow_digest};
+use crate::secret_hash::{Mac256, SlowCost, SlowHashFailed, slow_digest, slow_digest_of_hash};
 
 /// Of the queue, one source holds this part at most: a few guess at the same time without others
 /// noticing.
@@ -57,6 +58,34 @@ impl Drop for Place {
                     seats.remove(holder);
                 }
             }
+        }
+    }
+}
+
+/// What is hashed slowly.
+pub(crate) enum Preimage {
+    /// A secret as it was presented or made.
+    Clear(Zeroizing<String>),
+    /// What another system would have stored of it.
+    Foreign(Zeroizing<String>, Recipe),
+    /// What another system did store.
+    Stored(Zeroizing<Vec<u8>>),
+}
+
+impl Preimage {
+    fn digest(
+        &self,
+        pepper: &Pepper,
+        salt: [u8; 16],
+        cost: SlowCost,
+    ) -> Result<Mac256, SlowHashFailed> {
+        match self {
+            Self::Clear(clear) => slow_digest(pepper, salt, clear, cost),
+            Self::Foreign(clear, recipe) => {
+                let hash = recipe.hash(clear).ok_or(SlowHashFailed)?;
+                slow_digest_of_hash(pepper, salt, &hash, cost)
+            }
+            Self::Stored(hash) => slow_digest_of_hash(pepper, salt, hash, cost),
         }
     }
 }
@@ -120,18 +149,17 @@ impl SlowHasher {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// The digest of `clear`, or [`Refusal::Overloaded`] when the queue is full.
-    pub(crate) async fn digest(
+    /// The digest of `preimage`, or [`Refusal::Overloaded`] when the queue is full.
+    pub(crate) async fn digest_of(
         &self,
         place: &Arc<Place>,
         pepper: &Pepper,
         salt: [u8; 16],
-        clear: &str,
+        preimage: Preimage,
         cost: SlowCost,
     ) -> Result<Mac256, Refusal> {
-        let clear = Zeroizing::new(clear.to_owned());
         let pepper = pepper.clone();
-        let digest = move || slow_digest(&pepper, salt, &clear, cost);
+        let digest = move || preimage.digest(&pepper, salt, cost);
         self.compute(place, digest).await?.map_err(|_: SlowHashFailed| Refusal::Overloaded)
     }
 
@@ -228,7 +256,8 @@ mod tests {
         let one = || hasher.admit(vec![source("192.0.2.1")]);
         let place = one().unwrap();
         let cost = SlowCost { memory_kib: 64, passes: 1, lanes: 1 };
-        let asked = hasher.digest(&place, keys.pepper(), [0; 16], "guess", cost);
+        let preimage = Preimage::Clear(Zeroizing::new("guess".to_owned()));
+        let asked = hasher.digest_of(&place, keys.pepper(), [0; 16], preimage, cost);
         let gone = tokio::time::timeout(std::time::Duration::ZERO, asked).await;
         assert!(gone.is_err());
         drop(place);

@@ -63,6 +63,8 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         sentinel: config.doors.sentinel,
         sentinel_validity_days_max: config.sentinel.max_validity_days,
         sentinel_client_id: config.sentinel.client_id.clone(),
+        comanage: config.doors.comanage,
+        comanage_co_id: config.comanage.co_id,
         docs: config.doors.docs,
         api_key_headers: config.doors.api_key_headers.clone(),
         body_bytes_max: config.server.body_bytes_max,

@@ -51,6 +51,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The Sentinel EMS door.
     pub sentinel: Sentinel,
+    /// The COmanage door.
+    pub comanage: Comanage,
     /// The LDAP door.
     pub ldap: Ldap,
 }
@@ -131,6 +133,8 @@ pub struct Doors {
     pub ldap: bool,
     /// The Sentinel EMS door.
     pub sentinel: bool,
+    /// The COmanage door.
+    pub comanage: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -282,6 +286,14 @@ pub struct Sentinel {
     pub max_validity_days: u32,
     /// The client that programs are told to log in as.
     pub client_id: String,
+}
+
+/// The COmanage door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comanage {
+    /// The number of the CO that a realm is shown as.
+    pub co_id: u32,
 }
 
 /// The LDAP door.

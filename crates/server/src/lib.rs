@@ -11,6 +11,7 @@ pub mod compat;
 pub mod config;
 pub mod doctor;
 pub mod http;
+mod import;
 pub mod installation;
 pub mod keydir;
 pub mod ldap;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::foreign::Recipe;
 use counterfoil_authority::names::{GroupName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::scope::{ApiScopes, Scope};
 use counterfoil_authority::secret::TokenId;
@@ -141,18 +142,20 @@ pub(crate) fn groups(row: &mut Row) -> Result<Vec<GroupName>, Inconsistent> {
 pub(crate) fn hash(row: &mut Row) -> Result<SecretHash, Inconsistent> {
     let pepper = row.small("pepper")?;
     let mac = Mac256::from_bytes(row.bytes32("hash")?);
-    let cost =
-        row.parsed_or_null(
-            "cost",
-            |text| match unwords(text, |number| number.parse().ok())?[..] {
-                [memory_kib, passes, lanes] => Some(SlowCost { memory_kib, passes, lanes }),
-                _ => None,
-            },
-        )?;
+    let cost = row.parsed_or_null("cost", slow_cost)?;
     Ok(match cost {
         None => SecretHash::Keyed { pepper, mac },
-        Some(cost) => SecretHash::Slow { pepper, digest: mac, cost },
+        Some((cost, recipe)) => SecretHash::Slow { pepper, digest: mac, cost, recipe },
     })
+}
+
+/// Memory, passes and lanes, and the recipe of a hash that was taken over.
+fn slow_cost(text: &str) -> Option<(SlowCost, Option<Recipe>)> {
+    let mut words = text.splitn(4, ' ');
+    let mut number = || words.next()?.parse().ok();
+    let cost = SlowCost { memory_kib: number()?, passes: number()?, lanes: number()? };
+    let recipe = words.next().map(|text| Recipe::from_text(text).ok_or(()));
+    Some((cost, recipe.transpose().ok()?))
 }
 
 /// The bytes of a hash, for the column `hash`.
@@ -166,7 +169,14 @@ pub(crate) const fn hash_bytes(hash: &SecretHash) -> &[u8; 32] {
 pub(crate) fn cost(hash: &SecretHash) -> Option<String> {
     match hash {
         SecretHash::Keyed { .. } => None,
-        SecretHash::Slow { cost, .. } => Some(words([cost.memory_kib, cost.passes, cost.lanes])),
+        SecretHash::Slow { cost, recipe, .. } => {
+            let mut text = words([cost.memory_kib, cost.passes, cost.lanes]);
+            if let Some(recipe) = recipe {
+                text.push(' ');
+                text.push_str(&recipe.text());
+            }
+            Some(text)
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod engine;
 mod events;
 mod failing;
 mod idempotency;
+mod import;
 mod installation;
 mod leases;
 mod links;

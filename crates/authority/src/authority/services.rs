@@ -6,6 +6,7 @@ use super::compliance::Planned;
 use super::realms::{EDIT_ATTEMPTS_MAX, check_policy, expect_version, merged, missing};
 use super::{Authority, BlockedToken};
 use crate::caller::{Caller, Reach};
+use crate::clock::Timestamp;
 use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel};
 use crate::policy::{EffectivePolicy, TokenPolicy};
 use crate::refusal::{Refusal, Thing};
@@ -45,6 +46,31 @@ pub struct ServiceDraft {
     pub token_policy: TokenPolicy,
     /// What forward-auth requires.
     pub forward_auth: ForwardAuth,
+}
+
+impl ServiceDraft {
+    /// The service as it is created at `at`.
+    pub(super) fn into_service(self, realm: &RealmName, at: Timestamp) -> Service {
+        Service {
+            realm: realm.clone(),
+            label: self.label,
+            name: self.name,
+            description: self.description,
+            url: self.url,
+            contact: self.contact,
+            logo_url: self.logo_url,
+            visibility: self.visibility,
+            group: self.group,
+            entitlement_uri: self.entitlement_uri,
+            status: self.status,
+            unit: self.unit,
+            token_policy: self.token_policy,
+            forward_auth: self.forward_auth,
+            created_at: at,
+            updated_at: at,
+            version: 1,
+        }
+    }
 }
 
 /// What to change of a service; `None` leaves a field as it is.
@@ -124,25 +150,7 @@ impl Authority {
         }
         self.realm_facts(realm).await?;
         let at = self.now();
-        let service = Service {
-            realm: realm.clone(),
-            label: draft.label,
-            name: draft.name,
-            description: draft.description,
-            url: draft.url,
-            contact: draft.contact,
-            logo_url: draft.logo_url,
-            visibility: draft.visibility,
-            group: draft.group,
-            entitlement_uri: draft.entitlement_uri,
-            status: draft.status,
-            unit: draft.unit,
-            token_policy: draft.token_policy,
-            forward_auth: draft.forward_auth,
-            created_at: at,
-            updated_at: at,
-            version: 1,
-        };
+        let service = draft.into_service(realm, at);
         self.check_service(&service).await?;
         let event = self
             .event("service.created", realm, &caller.origin, at)?
@@ -273,7 +281,7 @@ impl Authority {
     }
 
     /// Checks everything about a service that needs no look at who asks.
-    async fn check_service(&self, service: &Service) -> Result<(), Refusal> {
+    pub(super) async fn check_service(&self, service: &Service) -> Result<(), Refusal> {
         check_policy(&service.token_policy)?;
         check_forward_auth(&service.forward_auth)?;
         let realm = self.store().realm_find(&service.realm).await?;

@@ -14,6 +14,7 @@ mod access;
 mod clients;
 mod enrolment;
 mod events;
+mod import;
 mod installation;
 mod leases;
 mod links;
@@ -31,6 +32,7 @@ pub use enrolment::{
     Refresh, Refreshed, Returned, SealEnrolment,
 };
 pub use events::{EventFilter, EventStore};
+pub use import::{Arriving, IMPORT_BATCH_MAX, ImportStore, Imported};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
     NewInstallation, Pulse, Purged,
@@ -160,6 +162,7 @@ pub trait Store:
     + ClientStore
     + TokenStore
     + LinkStore
+    + ImportStore
     + ProvisioningStore
     + EnrolmentStore
     + AccessStore
@@ -178,7 +181,7 @@ impl<T> Store for T where
         + ClientStore
         + TokenStore
         + LinkStore
-        + ProvisioningStore
+        + ImportStore
         + ProvisioningStore
         + EnrolmentStore
         + AccessStore

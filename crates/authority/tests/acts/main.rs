@@ -7,6 +7,7 @@ mod editing;
 mod enrolling;
 mod following;
 mod handing_on;
+mod importing;
 mod issuing;
 mod links;
 mod possessing;

@@ -11,6 +11,7 @@ mod doctor;
 mod enrol;
 mod events;
 mod failure;
+mod import;
 mod init;
 mod keys;
 mod local;
@@ -65,6 +66,9 @@ enum Command {
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
     Migrate(migrate::MigrateArgs),
+    /// Take people, services and secrets over from another system
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// The database as such
     #[command(subcommand)]
     Store(store::StoreCommand),
@@ -157,6 +161,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Doctor(args) => doctor::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Store(command) => store::run(command).await,
+            Command::Import(command) => import::run(command).await,
             Command::Backup(args) => backup::write(args).await,
             Command::Restore(args) => backup::restore(args).await,
             // These are run before; naming them keeps the list complete.

@@ -101,7 +101,7 @@ impl Key {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 14] = [
+pub const SECTIONS: [(&str, &str); 15] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -112,6 +112,7 @@ pub const SECTIONS: [(&str, &str); 14] = [
     ("abuse", "Failed attempts."),
     ("oauth", "Access tokens, and the token endpoint."),
     ("sentinel", "The Sentinel EMS door, /token/api/v5."),
+    ("comanage", "The COmanage door, /registry."),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
     ("ldap", "The LDAP door: binds with tokens, and a look at who may use a service."),
@@ -235,6 +236,7 @@ pub const KEYS: &[Key] = &[
     ),
     Key::new("doors.ldap", Sort::Flag, "true", "LDAP. When it is off, nothing listens."),
     Key::new("doors.sentinel", Sort::Flag, "true", "The Sentinel EMS door, /token/api/v5."),
+    Key::new("doors.comanage", Sort::Flag, "true", "The COmanage door, /registry, to be read."),
     Key::new(
         "doors.docs",
         Sort::Flag,
@@ -377,6 +379,12 @@ pub const KEYS: &[Key] = &[
         Sort::ClientId,
         "\"ems-scl-public-client\"",
         "The public client that this door tells programs to log in as. It has no secret.",
+    ),
+    Key::new(
+        "comanage.co_id",
+        Sort::Count { min: 1, max: 4_294_967_295 },
+        "2",
+        "The number of the CO that this door shows the realm as. COmanage's own is 1.",
     ),
     Key::new(
         "log.format",

@@ -10,7 +10,7 @@
 //! method or path cannot be told safely is refused with 403, but only to who presents a good
 //! token, and without counting a use; for all others it is a 401 as always.
 
-mod credential;
+pub(crate) mod credential;
 mod origin;
 
 use std::fmt::Write as _;

@@ -210,6 +210,9 @@ pub fn router(state: AppState) -> Router {
     if state.settings.sentinel {
         router = router.merge(crate::compat::sentinel::routes());
     }
+    if state.settings.comanage {
+        router = router.merge(crate::compat::comanage::routes());
+    }
     if state.settings.oauth {
         router = router.merge(oauth::router());
     }

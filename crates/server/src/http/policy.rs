@@ -66,6 +66,8 @@ pub struct PolicyBody {
     approval: Option<bool>,
     /// Whether a person who issues for somebody else is shown the secret instead of a link.
     show_to_issuer: Option<bool>,
+    /// Schemes of other systems whose hashes were taken over.
+    imported_schemes: Option<Vec<ImportedSchemeBody>>,
 }
 
 /// Declares the words of a field, for the document alone.
@@ -85,6 +87,8 @@ words! {
     FormBody as SecretForm in "lowercase" { Grouped, Prefixed, Plain15, Plain08, Ag }
     /// Made here, chosen by the person, or handed in by another system.
     SourceBody as SecretSource in "snake_case" { Generated, SelfSelect, External }
+    /// `{SSHA}` of directories, or bcrypt.
+    ImportedSchemeBody as ImportedScheme in "lowercase" { Ssha, Bcrypt }
     /// Refuse the new token, or revoke the oldest one.
     AtLimitBody as AtLimit in "snake_case" { Refuse, ReplaceOldest }
     /// The request itself, `X-Original-*` headers, or `X-Forwarded-*` headers.

@@ -54,6 +54,10 @@ pub struct HttpSettings {
     pub sentinel_client_id: String,
     /// Days ahead that a registration token may end at the Sentinel door.
     pub sentinel_validity_days_max: u32,
+    /// Whether `/registry` is served.
+    pub comanage: bool,
+    /// The number of the CO that the COmanage door shows a realm as.
+    pub comanage_co_id: u32,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -80,6 +84,8 @@ impl Default for HttpSettings {
             sentinel: true,
             sentinel_client_id: crate::compat::sentinel::CLIENT_ID_DEFAULT.to_owned(),
             sentinel_validity_days_max: crate::compat::sentinel::VALIDITY_DAYS_MAX_DEFAULT,
+            comanage: true,
+            comanage_co_id: crate::compat::comanage::CO_ID_DEFAULT,
             docs: true,
             api_key_headers: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,

@@ -9,6 +9,7 @@
 #[path = "../../../store/tests/postgres/cluster.rs"]
 #[expect(dead_code, reason = "the tests of the store also make standbys and stop servers")]
 mod cluster;
+mod comanage;
 mod http;
 mod ldap;
 mod pats;

@@ -20,6 +20,7 @@ mod world;
 
 mod alone;
 mod bad_input;
+mod comanage;
 mod counting;
 mod crash;
 mod disk;

@@ -18,6 +18,7 @@ mod events;
 mod families;
 mod grants;
 mod groups;
+mod import;
 mod installation;
 mod issue;
 mod leases;
@@ -64,6 +65,7 @@ pub async fn all(store: Arc<dyn Store>) -> usize {
     let kept = of_the_installation_and_its_people(&store, 1).await;
     let kept = of_tokens(&store, kept).await;
     let kept = of_enrolment(&store, kept).await;
+    let kept = of_coming_and_going(&store, kept).await;
     usize::from(of_counting_and_listing(&store, kept).await)
 }
 
@@ -239,6 +241,33 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
 }
 
 #[rustfmt::skip]
+async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
+    keep!(store, kept;
+        links::{
+            a_token_waits_for_its_link_without_a_secret,
+            an_opening_gives_the_token_its_secret,
+            of_sixty_four_openings_one_wins,
+            a_link_that_has_ended_does_not_open,
+            a_link_whose_id_is_taken_is_refused_without_a_trace,
+            an_issue_by_link_obeys_what_every_issue_obeys,
+            a_purge_forgets_links_that_ended_long_ago,
+        }
+        import::{
+            a_batch_arrives_whole_and_in_its_order,
+            a_batch_with_an_obstacle_leaves_no_trace,
+            a_hash_that_was_taken_over_comes_back_with_its_recipe,
+        }
+        provisioning::{
+            a_target_comes_back_as_it_was_stored,
+            what_happens_to_a_person_is_one_delivery,
+            an_attempt_settles_only_what_it_knew_of,
+            messages_about_one_object_keep_their_order,
+            directory_hashes_come_with_their_token,
+        }
+    )
+}
+
+#[rustfmt::skip]
 async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
     keep!(store, kept;
         usage::{
@@ -253,15 +282,6 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             usage_that_comes_in_masses_is_all_there_once_settled,
             a_rehash_replaces_the_same_secret_only,
             a_flush_stores_its_events,
-        }
-        links::{
-            a_token_waits_for_its_link_without_a_secret,
-            an_opening_gives_the_token_its_secret,
-            of_sixty_four_openings_one_wins,
-            a_link_that_has_ended_does_not_open,
-            a_link_whose_id_is_taken_is_refused_without_a_trace,
-            an_issue_by_link_obeys_what_every_issue_obeys,
-            a_purge_forgets_links_that_ended_long_ago,
         }
         list::{
             tokens_are_listed_newest_first_in_pages,
@@ -290,13 +310,6 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_lease_is_held_by_one_at_a_time,
             of_forty_that_ask_for_a_lease_one_has_it,
             work_under_a_lease_that_was_lost_is_not_done,
-        }
-        provisioning::{
-            a_target_comes_back_as_it_was_stored,
-            what_happens_to_a_person_is_one_delivery,
-            an_attempt_settles_only_what_it_knew_of,
-            messages_about_one_object_keep_their_order,
-            directory_hashes_come_with_their_token,
         }
         changes::{
             listeners_know_before_the_caller_does,

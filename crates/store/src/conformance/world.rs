@@ -324,7 +324,7 @@ impl World {
     /// The same with a slow hash.
     pub(super) fn slow_secret(&self) -> StoredSecret {
         let cost = SlowCost { memory_kib: 64, passes: 3, lanes: 1 };
-        let hash = SecretHash::Slow { pepper: 1, digest: self.mac(), cost };
+        let hash = SecretHash::Slow { pepper: 1, digest: self.mac(), cost, recipe: None };
         StoredSecret { hash, ..self.secret() }
     }
 

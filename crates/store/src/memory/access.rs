@@ -12,6 +12,7 @@ use counterfoil_authority::store::{
 use super::{MemoryStore, State, overtaken};
 
 /// A revocation and until when it matters.
+#[derive(Clone)]
 pub(super) struct Ended {
     realm: RealmName,
     at: Timestamp,

@@ -7,6 +7,7 @@ use counterfoil_authority::store::{Lease, LeaseStore, Unavailable};
 use super::{MemoryStore, State};
 
 /// A lease and its end.
+#[derive(Clone)]
 pub(super) struct Held {
     lease: Lease,
     expires_at: Timestamp,

@@ -6,6 +6,7 @@
 
 mod access;
 mod clients;
+mod import;
 mod installation;
 mod leases;
 mod links;
@@ -46,12 +47,14 @@ pub struct MemoryStore {
 }
 
 /// A token with its hashes.
+#[derive(Clone)]
 struct Held {
     token: Token,
     secrets: Vec<StoredSecret>,
 }
 
 /// An answer that was given.
+#[derive(Clone)]
 struct Answer {
     fingerprint: [u8; 32],
     sealed: Vec<u8>,
@@ -59,7 +62,7 @@ struct Answer {
 }
 
 /// Everything there is.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct State {
     installation: Option<Installation>,
     keys: BTreeMap<(KeyPurpose, KeyId), KeyRecord>,

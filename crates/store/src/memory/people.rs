@@ -40,7 +40,45 @@ impl State {
         Some(self.user_with_groups(user))
     }
 
-    fn user_insert(&mut self, user: &User, event: &Event) -> Inserted {
+    pub(super) fn group_insert(&mut self, group: &Group, event: &Event) -> Inserted {
+        if !self.realms.contains_key(&group.realm) {
+            return Inserted::Missing("realm");
+        }
+        let name = (group.realm.clone(), group.name.clone());
+        if self.groups.contains_key(&name) {
+            return Inserted::Exists;
+        }
+        self.groups.insert(name, group.clone());
+        self.record(event);
+        Inserted::Done
+    }
+
+    pub(super) fn member_set(
+        &mut self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: &Event,
+    ) -> MemberChange {
+        if !self.groups.contains_key(&(realm.clone(), group.clone())) {
+            return MemberChange::NoGroup;
+        }
+        if !self.users.contains_key(&(realm.clone(), user.clone())) {
+            return MemberChange::NoUser;
+        }
+        let membership = (realm.clone(), group.clone(), user.clone());
+        let changed =
+            if member { self.members.insert(membership) } else { self.members.remove(&membership) };
+        if !changed {
+            return MemberChange::Unchanged;
+        }
+        self.record(event);
+        self.changed(Change::User(realm.clone(), user.clone()), event.at);
+        MemberChange::Done
+    }
+
+    pub(super) fn user_insert(&mut self, user: &User, event: &Event) -> Inserted {
         if !self.realms.contains_key(&user.realm) {
             return Inserted::Missing("realm");
         }
@@ -221,18 +259,7 @@ impl PeopleStore for MemoryStore {
     }
 
     async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable> {
-        Ok(self.write(|state| {
-            if !state.realms.contains_key(&group.realm) {
-                return Inserted::Missing("realm");
-            }
-            let name = (group.realm.clone(), group.name.clone());
-            if state.groups.contains_key(&name) {
-                return Inserted::Exists;
-            }
-            state.groups.insert(name, group);
-            state.record(&event);
-            Inserted::Done
-        }))
+        Ok(self.write(|state| state.group_insert(&group, &event)))
     }
 
     async fn group_find(
@@ -275,26 +302,7 @@ impl PeopleStore for MemoryStore {
         member: bool,
         event: Event,
     ) -> Result<MemberChange, Unavailable> {
-        Ok(self.write(|state| {
-            if !state.groups.contains_key(&(realm.clone(), group.clone())) {
-                return MemberChange::NoGroup;
-            }
-            if !state.users.contains_key(&(realm.clone(), user.clone())) {
-                return MemberChange::NoUser;
-            }
-            let membership = (realm.clone(), group.clone(), user.clone());
-            let changed = if member {
-                state.members.insert(membership)
-            } else {
-                state.members.remove(&membership)
-            };
-            if !changed {
-                return MemberChange::Unchanged;
-            }
-            state.record(&event);
-            state.changed(Change::User(realm.clone(), user.clone()), event.at);
-            MemberChange::Done
-        }))
+        Ok(self.write(|state| state.member_set(realm, group, user, member, &event)))
     }
 
     async fn group_members(

@@ -36,6 +36,23 @@ impl State {
         (!self.has_unit(realm, service.unit.as_ref())).then_some("unit")
     }
 
+    pub(super) fn service_insert(&mut self, service: &Service, event: &Event) -> Inserted {
+        if !self.realms.contains_key(&service.realm) {
+            return Inserted::Missing("realm");
+        }
+        if let Some(missing) = self.missing_of_service(service) {
+            return Inserted::Missing(missing);
+        }
+        let name = (service.realm.clone(), service.label.clone());
+        if self.services.contains_key(&name) {
+            return Inserted::Exists;
+        }
+        self.services.insert(name.clone(), service.clone());
+        self.record(event);
+        self.changed(Change::Service(name.0, name.1), event.at);
+        Inserted::Done
+    }
+
     fn service_update(&mut self, service: &Service, event: &Event) -> Updated<Service> {
         let missing = self.missing_of_service(service);
         let name = (service.realm.clone(), service.label.clone());
@@ -144,22 +161,7 @@ impl ServiceStore for MemoryStore {
         service: Service,
         event: Event,
     ) -> Result<Inserted, Unavailable> {
-        Ok(self.write(|state| {
-            if !state.realms.contains_key(&service.realm) {
-                return Inserted::Missing("realm");
-            }
-            if let Some(missing) = state.missing_of_service(&service) {
-                return Inserted::Missing(missing);
-            }
-            let name = (service.realm.clone(), service.label.clone());
-            if state.services.contains_key(&name) {
-                return Inserted::Exists;
-            }
-            state.services.insert(name.clone(), service);
-            state.record(&event);
-            state.changed(Change::Service(name.0, name.1), event.at);
-            Inserted::Done
-        }))
+        Ok(self.write(|state| state.service_insert(&service, &event)))
     }
 
     async fn service_find(

@@ -96,7 +96,7 @@ pub(super) const STATEMENTS: &[&str] = &[
 ];
 
 /// Adds a group.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     tx: &mut Transaction<'_>,
     group: &Group,
     event: &Event,
@@ -161,7 +161,7 @@ pub(super) async fn delete(
 }
 
 /// Puts a person in or takes them out.
-pub(super) async fn set_member(
+pub(crate) async fn set_member(
     tx: &mut Transaction<'_>,
     realm: &RealmName,
     group: &GroupName,

@@ -19,10 +19,12 @@ use counterfoil_authority::subject::{Grant, Group, Unit, User};
 use crate::SqlStore;
 
 pub(crate) use grants::{delete_all_of, delete_all_of_service};
+pub(crate) use groups::{insert as group_insert, set_member};
 pub(crate) use references::{
     ask_owner, ask_service, client_exists, group_exists, realm_exists, service_exists,
     turn_at_client, turn_at_user, unit_exists, unit_if_any, user_exists,
 };
+pub(crate) use users::insert as user_insert;
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {

@@ -76,7 +76,7 @@ and    username = $2";
 pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, LIST_OF_GROUP, UPDATE, DELETE];
 
 /// Adds a person.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     tx: &mut Transaction<'_>,
     user: &User,
     event: &Event,

@@ -14,6 +14,7 @@ use counterfoil_authority::store::{
 use crate::SqlStore;
 
 pub(crate) use realms::insert as realm_insert;
+pub(crate) use registry::insert as service_insert;
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {

@@ -68,7 +68,7 @@ and    label = $2";
 pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, UPDATE, LIVE_TOKENS, TURN, DELETE];
 
 /// Adds a service.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     tx: &mut Transaction<'_>,
     service: &Service,
     event: &Event,

@@ -9,6 +9,7 @@ use crate::authority::Authority;
 use crate::caller::{Caller, ReplayKey};
 use crate::clock::Timestamp;
 use crate::event::{Origin, time_ordered_id};
+use crate::foreign::{ForeignHash, Recipe};
 use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, ClientName, RealmName, ServiceLabel};
 use crate::policy::{AG_LENGTH, EffectivePolicy, SecretForm};
@@ -19,13 +20,14 @@ use crate::secret::{
 };
 use crate::secret_hash::{SecretHash, keyed_hash, slow_salt};
 use crate::service::Services;
-use crate::slow::Holder;
+use crate::slow::{Holder, Preimage};
 use crate::store::{Idempotency, TokenIssue};
 use crate::subject::Owner;
 use crate::token::{
     AirlockAttributes, SecretFacts, SentinelAttributes, Slot, StoredSecret, Token, Usage,
 };
 use crate::validity::Validity;
+use zeroize::Zeroizing;
 
 /// How long a replayable answer is kept.
 const REPLAY_SECONDS: i64 = 86_400;
@@ -101,10 +103,30 @@ impl Authority {
     }
 
     /// Argon2id over a secret of few bits, for its person and service.
-    async fn slow_hash(
+    pub(in crate::authority) async fn slow_hash(
         &self,
         whose: &Whose<'_>,
         clear: &ClearSecret,
+    ) -> Result<SecretHash, Refusal> {
+        let preimage = Preimage::Clear(Zeroizing::new(clear.reveal().to_owned()));
+        self.slow_hash_of(whose, preimage, None).await
+    }
+
+    /// Argon2id over what another system stored of a secret.
+    pub(in crate::authority) async fn foreign_hash(
+        &self,
+        whose: &Whose<'_>,
+        hash: &ForeignHash,
+    ) -> Result<SecretHash, Refusal> {
+        let recipe = Some(hash.recipe.clone());
+        self.slow_hash_of(whose, Preimage::Stored(hash.outcome()), recipe).await
+    }
+
+    async fn slow_hash_of(
+        &self,
+        whose: &Whose<'_>,
+        preimage: Preimage,
+        recipe: Option<Recipe>,
     ) -> Result<SecretHash, Refusal> {
         let label = match whose.services {
             Services::Named(labels) if labels.len() == 1 => labels.first(),
@@ -118,8 +140,8 @@ impl Authority {
         let salt = slow_salt(pepper, whose.realm.as_str(), whose.owner.name(), label.as_str());
         let cost = self.settings.slow_cost;
         let place = self.slow.admit(vec![Holder::Caller(whose.owner.actor().into())])?;
-        let digest = self.slow.digest(&place, pepper, salt, clear.reveal(), cost).await?;
-        Ok(SecretHash::Slow { pepper: pepper.id(), digest, cost })
+        let digest = self.slow.digest_of(&place, pepper, salt, preimage, cost).await?;
+        Ok(SecretHash::Slow { pepper: pepper.id(), digest, cost, recipe })
     }
 
     /// A generated secret in the `cfl` form, hashed.
@@ -140,7 +162,8 @@ impl Authority {
         Ok(Drafted(clear, self.stored(hash, false, now)?))
     }
 
-    fn stored(
+    /// A hash as it is stored for a new secret.
+    pub(in crate::authority) fn stored(
         &self,
         hash: SecretHash,
         found_by_hash: bool,

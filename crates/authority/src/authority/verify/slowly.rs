@@ -8,14 +8,39 @@ use crate::abuse::Key;
 use crate::authority::Authority;
 use crate::cache::Matched;
 use crate::clock::Timestamp;
+use crate::foreign::{ForeignScheme, Recipe};
+use crate::keys::Pepper;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash};
-use crate::slow::{Holder, Place};
-use crate::store::Unavailable;
+use crate::slow::{Holder, Place, Preimage};
+use crate::store::{Record, Unavailable};
 use crate::token::StoredSecret;
 use crate::verdict::Reason;
+use zeroize::Zeroizing;
+
+/// What the presented secret is compared by: as it is, and by every scheme that the service takes
+/// of other systems. A person without a hash of a scheme costs as much as one who has it.
+fn recipes(schemes: &[ForeignScheme], entries: &[(TokenId, Record)]) -> Vec<Option<Recipe>> {
+    let secrets = || entries.iter().flat_map(|(_, record)| &record.secrets);
+    let mut recipes = vec![None];
+    for scheme in schemes {
+        let before = recipes.len();
+        for secret in secrets() {
+            if let SecretHash::Slow { recipe: Some(recipe), .. } = &secret.hash
+                && recipe.scheme() == *scheme
+                && !recipes.contains(&Some(recipe.clone()))
+            {
+                recipes.push(Some(recipe.clone()));
+            }
+        }
+        if recipes.len() == before {
+            recipes.push(Some(scheme.stand_in()));
+        }
+    }
+    recipes
+}
 
 impl Authority {
     /// For self-chosen secrets: user and service must be named, and every attempt costs one
@@ -57,28 +82,44 @@ impl Authority {
         let Some(place) = self.slow_place(request, username, around.now).await? else {
             return self.refused(request, Reason::RateLimited, None, around.now);
         };
+        let recipes = recipes(&cell.policy.imported_schemes, &entries);
         for pepper in around.keys.peppers() {
-            let salt = crate::secret_hash::slow_salt(
-                pepper,
-                request.realm.as_str(),
-                user.as_str(),
-                label.as_str(),
-            );
-            let cost = self.settings.slow_cost;
-            let digest = self.slow.digest(&place, pepper, salt, request.presented, cost).await?;
-            let is_right = |secret: &StoredSecret| {
-                matches!(&secret.hash, SecretHash::Slow { pepper: p, digest: d, .. }
-                    if *p == pepper.id() && *d == digest)
-            };
-            let right = entries.iter().find(|(_, record)| record.secrets.iter().any(is_right));
-            if let Some((id, _)) = right {
-                return self.conclude_slowly(request, *id, &is_right, remembered_as).await;
+            let names = [request.realm.as_str(), user.as_str(), label.as_str()];
+            for recipe in &recipes {
+                let digest =
+                    self.presented_digest(&place, pepper, names, request, recipe.as_ref()).await?;
+                let is_right = |secret: &StoredSecret| {
+                    matches!(&secret.hash, SecretHash::Slow { pepper: p, digest: d, recipe: r, .. }
+                        if *p == pepper.id() && r == recipe && *d == digest)
+                };
+                let right = entries.iter().find(|(_, record)| record.secrets.iter().any(is_right));
+                if let Some((id, _)) = right {
+                    return self.conclude_slowly(request, *id, &is_right, remembered_as).await;
+                }
             }
         }
         let all = entries.iter().flat_map(|(_, record)| &record.secrets);
         let peppers = all.map(|secret| secret.hash.pepper());
         around.keys.require_peppers(peppers).map_err(Unavailable::from)?;
         self.refused(request, Reason::Unknown, None, around.now)
+    }
+
+    /// The digest of what was presented, hashed by another system's recipe first if there is one.
+    async fn presented_digest(
+        &self,
+        place: &Arc<Place>,
+        pepper: &Pepper,
+        [realm, user, label]: [&str; 3],
+        request: &VerifyRequest<'_>,
+        recipe: Option<&Recipe>,
+    ) -> Result<Mac256, Refusal> {
+        let salt = crate::secret_hash::slow_salt(pepper, realm, user, label);
+        let clear = Zeroizing::new(request.presented.to_owned());
+        let preimage = match recipe {
+            None => Preimage::Clear(clear),
+            Some(recipe) => Preimage::Foreign(clear, recipe.clone()),
+        };
+        self.slow.digest_of(place, pepper, salt, preimage, self.settings.slow_cost).await
     }
 
     /// A place for one comparison. A presenter who failed often waits before it is computed; an

@@ -15,7 +15,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// What was presented.
-pub(super) enum Credential {
+pub(crate) enum Credential {
     /// Nothing.
     Absent,
     /// Something that cannot be read, or two things at once.
@@ -59,7 +59,7 @@ fn bare(token: &str) -> Credential {
 }
 
 /// RFC 7617: split at the first colon; UTF-8.
-fn basic(headers: &HeaderMap) -> Option<Credential> {
+pub(crate) fn basic(headers: &HeaderMap) -> Option<Credential> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = text.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

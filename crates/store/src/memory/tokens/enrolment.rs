@@ -24,7 +24,7 @@ use crate::events;
 use crate::tokens::still_told;
 
 /// What is known of families beside their tokens.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(in super::super) struct Families {
     pub(super) successors: HashMap<(TokenId, String), Successor>,
     /// How often who waits may ask, and when they last did.

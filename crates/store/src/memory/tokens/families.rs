@@ -12,6 +12,7 @@ use super::super::State;
 use crate::codec;
 
 /// What a refresh secret was exchanged for.
+#[derive(Clone)]
 pub(super) struct Successor {
     sealed: Vec<u8>,
     retries: u64,

@@ -1,0 +1,213 @@
+//! `counterfoil import`: people, services and secrets of another system, on the machine itself.
+//!
+//! Not through the API: the secrets would travel, and a server would be asked for as many slow
+//! hashes as there are people.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use counterfoil_authority::authority::Fate;
+use counterfoil_authority::names::{MAIN_REALM, RealmName};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::failure::Failure;
+use super::local::{HERE, LocalArgs};
+use super::print;
+use crate::import::comanage::{self, Item, Note, Options};
+use crate::import::dump;
+use crate::import::rows::Tables;
+use crate::installation::{self, IfEmpty};
+
+/// Rows that a report for people lists of each sort; `--json` lists all.
+const LISTED_MAX: usize = 100;
+
+/// Take people, services and secrets over from another system
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ImportCommand {
+    Comanage(ComanageArgs),
+}
+
+/// Take COmanage Registry's services, people and service tokens over; the tokens keep working
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct ComanageArgs {
+    #[command(flatten)]
+    local: LocalArgs,
+    /// A dump of MySQL, MariaDB or PostgreSQL, or CSV files named after the tables
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The realm that takes them
+    #[arg(long, default_value = MAIN_REALM)]
+    realm: String,
+    /// The number of the CO, where there are several
+    #[arg(long, value_name = "ID")]
+    co: Option<i64>,
+    /// The type of the identifier that becomes the user name
+    #[arg(long, value_name = "TYPE", default_value = "uid")]
+    identifier_type: String,
+    /// Say what would become of each row, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
+    let ImportCommand::Comanage(args) = command;
+    let realm = RealmName::parse(&args.realm)
+        .map_err(|bad| Failure::Usage(format!("`{}`: {bad}", args.realm)))?;
+    let mut tables = Tables::default();
+    for path in &args.paths {
+        dump::read(path, &comanage::TABLES, &mut tables)
+            .map_err(|error| Failure::Refused(error.to_string()))?;
+    }
+    let options = Options {
+        realm: args.realm.clone(),
+        co: args.co,
+        identifier_type: args.identifier_type.clone(),
+    };
+    let read = comanage::map(&tables, &options).map_err(Failure::Refused)?;
+    drop(tables);
+    let config = args.local.load()?;
+    let opened = installation::open(&config, IfEmpty::Refuse).await?;
+    let incoming: Vec<_> = read.items.iter().map(|item| item.incoming.clone()).collect();
+    let bar = bar(incoming.len(), args.dry_run);
+    let done = |records: usize| bar.inc(records as u64);
+    let imported = opened.authority.import(&realm, &incoming, args.dry_run, &done).await;
+    bar.finish_and_clear();
+    opened.close().await?;
+    let report = Report { fates: imported?, read: &read, dry_run: args.dry_run };
+    if args.json {
+        print::json(&report.json());
+    } else {
+        report.print();
+    }
+    Ok(())
+}
+
+fn bar(total: usize, dry_run: bool) -> ProgressBar {
+    let bar = ProgressBar::new(total as u64);
+    let word = if dry_run { "looking" } else { "importing" };
+    let shape = format!("{word} {{wide_bar}} {{pos}}/{{len}} {{eta}}");
+    if let Ok(style) = ProgressStyle::with_template(&shape) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// What became of every row.
+struct Report<'a> {
+    fates: Vec<Fate>,
+    read: &'a comanage::Read,
+    dry_run: bool,
+}
+
+/// Rows of a table by what became of them.
+#[derive(Default)]
+struct Count {
+    rows: usize,
+    new: usize,
+    kept: usize,
+    left_out: usize,
+}
+
+impl Report<'_> {
+    fn refused(&self) -> Vec<(&Item, &str)> {
+        let pairs = self.read.items.iter().zip(&self.fates);
+        pairs
+            .filter_map(|(item, fate)| match fate {
+                Fate::Refused(why) => Some((item, why.as_str())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn counts(&self) -> BTreeMap<&'static str, Count> {
+        let mut counts: BTreeMap<&'static str, Count> = BTreeMap::new();
+        for (table, rows) in &self.read.rows {
+            counts.entry(table).or_default().rows = *rows;
+        }
+        for (item, fate) in self.read.items.iter().zip(&self.fates) {
+            let count = counts.entry(item.table).or_default();
+            match fate {
+                Fate::New => count.new += 1,
+                Fate::Kept => count.kept += 1,
+                Fate::Refused(_) => count.left_out += 1,
+            }
+        }
+        for note in &self.read.skipped {
+            counts.entry(note.table).or_default().left_out += 1;
+        }
+        counts
+    }
+
+    fn json(&self) -> Value {
+        let note = |note: &Note| {
+            json!({ "table": note.table, "id": note.id, "place": note.place.to_string(),
+                "why": note.why })
+        };
+        let refused = self.refused().into_iter().map(|(item, why)| {
+            json!({ "table": item.table, "id": item.id, "place": item.place.to_string(),
+                "what": item.what, "why": why })
+        });
+        let left_out: Vec<Value> = refused.chain(self.read.skipped.iter().map(note)).collect();
+        let counts: BTreeMap<_, _> = self
+            .counts()
+            .into_iter()
+            .map(|(table, count)| {
+                let Count { rows, new, kept, left_out } = count;
+                let counted =
+                    json!({ "rows": rows, "new": new, "kept": kept, "left_out": left_out });
+                (table, counted)
+            })
+            .collect();
+        json!({
+            "dry_run": self.dry_run,
+            "tables": counts,
+            "left_out": left_out,
+            "remarks": self.read.remarks.iter().map(note).collect::<Vec<_>>(),
+        })
+    }
+
+    fn print(&self) {
+        let word = if self.dry_run { "WOULD BE NEW" } else { "NEW" };
+        let counts = self.counts();
+        let rows = counts.iter().map(|(table, count)| {
+            let numbers = [count.rows, count.new, count.kept, count.left_out];
+            let mut cells = vec![(*table).to_owned()];
+            cells.extend(numbers.map(|number| number.to_string()));
+            cells
+        });
+        print::rows(&["TABLE", "ROWS", word, "HERE ALREADY", "LEFT OUT"], rows);
+        let refused = self.refused();
+        let refused = refused.iter().map(|(item, why)| {
+            format!("{} {} {} ({}): {why}", item.place, item.table, item.id, item.what)
+        });
+        let shown =
+            |note: &Note| format!("{} {} {}: {}", note.place, note.table, note.id, note.why);
+        section("Left out", refused.chain(self.read.skipped.iter().map(shown)).collect());
+        section("Remarks", self.read.remarks.iter().map(shown).collect());
+        if counts.values().all(|count| count.new == 0) {
+            print::line("\nNothing changed: there is nothing new.");
+        } else if self.dry_run {
+            print::line("\nNothing changed: this was a dry run.");
+        }
+    }
+}
+
+fn section(title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    print::line(&format!("\n{title}:"));
+    let more = lines.len().saturating_sub(LISTED_MAX);
+    for line in lines.into_iter().take(LISTED_MAX) {
+        print::line(&format!("  {}", print::clean(&line)));
+    }
+    if more > 0 {
+        print::line(&format!("  and {more} more; --json lists all"));
+    }
+}

@@ -1,0 +1,172 @@
+//! Moving over from COmanage Registry (A18): after the import the old tokens verify, wrong ones do
+//! not, and none of them lies in the database.
+
+use std::path::PathBuf;
+
+use ldap3_proto::proto::LdapResultCode;
+use serde_json::{Value, json};
+
+use super::{Needles, dump, is_good, nothing_in_files};
+use crate::harness::Site;
+use crate::ldap;
+use crate::world::{UNTHROTTLED, World, authz, service, user};
+
+/// Who has what, by the row it came from: a token of the old plugin (15 and 8 characters), a
+/// password kept as salted SHA-1, as bcrypt and in clear, which two services share.
+const GOOD: [(&str, &str, &str); 7] = [
+    ("plee", "wiki", "Vb3kT9xQm2LrZ7p"),
+    ("mkim", "wiki", "q7Rt2LmX"),
+    ("plee", "imap", "t5mw-8kcr-2hxa-vz4n"),
+    ("plee", "hpc", "t5mw-8kcr-2hxa-vz4n"),
+    ("mkim", "imap", "g7pd-3nqy-w9eb-5kvs"),
+    ("rkhan", "imap", "d8sk-4vyp-q3mh-7wte"),
+    ("PLEE", "imap", "t5mw-8kcr-2hxa-vz4n"),
+];
+
+/// A wrong secret, an older row, of somebody else, for another service, of one who is not in the
+/// group, who is locked, who is suspended, one from a manual, and hashes as they lay there.
+const BAD: [(&str, &str, &str); 11] = [
+    ("plee", "wiki", "Vb3kT9xQm2LrZ7q"),
+    ("plee", "wiki", "Zk4mW8vBn3TsY6d"),
+    ("mkim", "wiki", "Vb3kT9xQm2LrZ7p"),
+    ("plee", "wiki", "t5mw-8kcr-2hxa-vz4n"),
+    ("mkim", "hpc", "g7pd-3nqy-w9eb-5kvs"),
+    ("tvo", "imap", "h2fx-6rtb-m8ka-c4ze"),
+    ("jdoe", "imap", "n3ya-9wkd-r6cp-x2ms"),
+    ("jdoe", "wiki", "rasmuslerdorf"),
+    ("plee", "imap", "t5mw8kcr2hxavz4n"),
+    ("mkim", "imap", "$2y$10$Lr5WmYb1Hc7Kq3vXo9TzOe"),
+    ("nobody", "imap", "t5mw-8kcr-2hxa-vz4n"),
+];
+
+fn import(site: &Site, paths: &[PathBuf], more: &[&str]) -> Value {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    let mut arguments = vec!["import", "comanage", "--json"];
+    arguments.extend(more);
+    arguments.extend(paths.iter().map(String::as_str));
+    let output = site.run(&arguments);
+    let fault = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{fault}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn total(report: &Value, what: &str) -> u64 {
+    report["tables"].as_object().unwrap().values().map(|count| count[what].as_u64().unwrap()).sum()
+}
+
+/// At the API, at forward-auth, and as the password of a bind.
+fn decides_as_comanage_did(world: &World) {
+    let mut door = world.ldap();
+    let asks = GOOD.map(|one| (one, true)).into_iter().chain(BAD.map(|one| (one, false)));
+    for (one @ (user, service, secret), good) in asks {
+        assert_eq!(is_good(world, one), good, "{one:?}");
+        let status = world.admin.raw(&authz(&format!("{service}/x"), user, secret)).status;
+        assert_eq!(status, if good { 200 } else { 401 }, "{one:?} at forward-auth");
+        let code = door.bind(&ldap::person(user, service), secret);
+        assert_eq!(code == LdapResultCode::Success, good, "{one:?} binds: {code:?}");
+    }
+}
+
+/// The clear secrets of the dumps, and the ends of the hashes that were taken over.
+fn secrets() -> Needles {
+    let dumped = std::fs::read_to_string(dump("postgresql.sql")).unwrap();
+    let hashes = dumped.split(['\t', '\n']).filter(|field| {
+        let is_bcrypt = field.starts_with("$2y$");
+        // Twenty bytes of SHA-1 and four of salt.
+        is_bcrypt || (field.len() == 32 && field.contains(char::is_uppercase))
+    });
+    let ends: Vec<&str> = hashes.map(|hash| &hash[hash.len() - 24..]).collect();
+    assert!(ends.len() >= 5, "the dump has other hashes than this test knows");
+    let clear = GOOD.iter().chain(&BAD[..8]).map(|(_, _, secret)| *secret);
+    Needles::of(clear.chain(ends))
+}
+
+/// Imports a dump twice, after a try, into an installation whose server does not run.
+fn imports_once(site: &Site, name: &str) {
+    let paths = [dump(name)];
+    let tried = import(site, &paths, &["--dry-run"]);
+    assert_eq!(tried["dry_run"], true);
+    let done = import(site, &paths, &[]);
+    assert_eq!(tried["tables"], done["tables"], "{name}: the dry run said something else");
+    assert_eq!(tried["left_out"], done["left_out"]);
+    assert_eq!(done["tables"]["cm_co_services"]["new"], 4, "{done:#}");
+    assert_eq!(done["tables"]["cm_co_service_tokens"]["new"], 2, "{done:#}");
+    assert_eq!(done["tables"]["cm_passwords"]["new"], 10, "{done:#}");
+    let again = import(site, &paths, &[]);
+    assert_eq!(total(&again, "new"), 0, "{again:#}");
+    assert_eq!(total(&again, "kept"), total(&done, "new"));
+}
+
+#[test]
+fn a18_tokens_of_a_dump_keep_verifying_and_lie_nowhere_in_clear() {
+    let settings = format!("{UNTHROTTLED}\nlog.level = \"trace\"");
+    for name in ["mysql.sql", "postgresql.sql"] {
+        for mut world in World::on_each_store(&settings) {
+            assert!(world.server.stop().success());
+            imports_once(&world.site, name);
+            world.serve_again(&settings);
+            decides_as_comanage_did(&world);
+            nothing_in_files(&mut world, &secrets(), "imaps://imap.myvo.org/");
+        }
+    }
+}
+
+#[test]
+fn what_is_left_out_is_told_with_its_line_and_without_its_secret() {
+    let site = Site::new();
+    assert!(site.serve("").stop().success());
+    let report = import(&site, &[dump("postgresql.sql")], &["--dry-run"]);
+    let left_out: Vec<String> = report["left_out"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{} {}", row["table"].as_str().unwrap(), row["id"]))
+        .collect();
+    for wanted in [
+        "cm_co_people 61",
+        "cm_co_people 63",
+        "cm_co_people 66",
+        "cm_co_service_tokens 3",
+        "cm_co_service_tokens 4",
+        "cm_co_service_tokens 5",
+        "cm_passwords 27",
+        "cm_co_group_members 2",
+    ] {
+        assert!(left_out.contains(&wanted.to_owned()), "{wanted}: {report:#}");
+    }
+    assert_eq!(left_out.len(), 8, "{left_out:?}");
+    let text = report.to_string();
+    for (_, _, secret) in GOOD.iter().chain(&BAD[..8]) {
+        assert!(!text.contains(secret), "the report holds {secret}");
+    }
+    let line = report["left_out"][0]["place"].as_str().unwrap();
+    assert!(line.contains("postgresql.sql:"), "{line}");
+}
+
+#[test]
+fn csv_files_are_read_too_and_a_running_server_takes_up_what_was_imported() {
+    for world in World::on_each_store(UNTHROTTLED) {
+        let names = ["cm_co_services", "cm_co_service_tokens", "cm_co_people", "cm_identifiers"];
+        let paths = names.map(|name| dump(&format!("csv/{name}.csv")));
+        let done = import(&world.site, &paths, &[]);
+        assert_eq!(done["tables"]["cm_co_service_tokens"]["new"], 2, "{done:#}");
+        // Its group is not among the files, and without it everybody could use it.
+        assert_eq!(done["tables"]["cm_co_services"]["left_out"], 1, "{done:#}");
+        assert!(is_good(&world, GOOD[0]));
+        assert!(!is_good(&world, BAD[0]));
+    }
+}
+
+#[test]
+fn a_token_that_was_issued_here_is_not_replaced_by_one_from_elsewhere() {
+    let world = World::new(UNTHROTTLED);
+    let policy = json!({ "token_policy": { "form": "plain15" } });
+    service(&world.admin, "wiki", &policy);
+    user(&world.admin, "plee");
+    let token = world.service_token("plee", "wiki");
+    let done = import(&world.site, &[dump("mysql.sql")], &[]);
+    assert_eq!(done["tables"]["cm_co_service_tokens"]["new"], 1, "{done:#}");
+    assert!(is_good(&world, ("plee", "wiki", &token.secret)));
+    assert!(!is_good(&world, GOOD[0]));
+    assert!(is_good(&world, GOOD[1]));
+}

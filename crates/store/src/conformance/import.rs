@@ -1,0 +1,96 @@
+//! Taking over records of another system, whole batches at a time.
+
+use counterfoil_authority::foreign::Recipe;
+use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
+use counterfoil_authority::policy::AtLimit;
+use counterfoil_authority::secret_hash::{SecretHash, SlowCost};
+use counterfoil_authority::service::Service;
+use counterfoil_authority::store::{ActiveLimit, Arriving, Imported, TokenIssue};
+use counterfoil_authority::subject::{Group, Owner, User};
+
+use super::World;
+
+/// A group, a service for it, a person in it, and their token.
+fn batch(world: &World) -> (Vec<Arriving>, TokenIssue) {
+    let group = Group {
+        realm: world.realm.clone(),
+        name: GroupName::parse("staff").unwrap(),
+        description: None,
+        members: 0,
+        created_at: world.now(),
+    };
+    let service = world.service_named("wiki");
+    let service = Service { group: Some(group.name.clone()), ..service };
+    let user: User = world.user_named("pat");
+    let mut issue = world.issue_for(Owner::User(user.username.clone()), &["wiki"]);
+    issue.secret = world.slow_secret();
+    let member = Arriving::Member {
+        realm: world.realm.clone(),
+        group: group.name.clone(),
+        user: user.username.clone(),
+        event: world.event("group.member-added"),
+    };
+    let records = vec![
+        Arriving::Group(group, world.event("group.created")),
+        Arriving::Service(service, world.event("service.created")),
+        Arriving::User(user, world.event("user.created")),
+        member,
+        Arriving::Token(issue.clone()),
+    ];
+    (records, issue)
+}
+
+/// What comes later may name what came earlier.
+pub(super) async fn a_batch_arrives_whole_and_in_its_order(world: World) {
+    let (records, issue) = batch(&world);
+    assert_eq!(world.store.import(records).await.unwrap(), Imported::Done);
+    let record = world.store.token_record(issue.token.id).await.unwrap().unwrap();
+    assert_eq!(record.secrets, [issue.secret]);
+    let pat = Username::parse("pat").unwrap();
+    let user = world.store.user_find(&world.realm, &pat).await.unwrap().unwrap();
+    assert_eq!(user.groups, [GroupName::parse("staff").unwrap()]);
+}
+
+/// Neither records nor events, whatever stood in its way.
+pub(super) async fn a_batch_with_an_obstacle_leaves_no_trace(world: World) {
+    let pat = Username::parse("pat").unwrap();
+    let label = ServiceLabel::parse("wiki").unwrap();
+    let (mut records, mut issue) = batch(&world);
+    let limit = ActiveLimit {
+        service: Some(label.clone()),
+        max: 0,
+        at_limit: AtLimit::Refuse,
+        slow_only: false,
+    };
+    issue.limits = vec![limit];
+    records.pop();
+    records.push(Arriving::Token(issue.clone()));
+    let refused = world.store.import(records.clone()).await.unwrap();
+    assert!(matches!(refused, Imported::Refused { index: 4, .. }), "{refused:?}");
+    records.pop();
+    records.push(records[0].clone());
+    let refused = world.store.import(records).await.unwrap();
+    assert!(matches!(refused, Imported::Refused { index: 4, .. }), "{refused:?}");
+    assert_eq!(world.store.user_find(&world.realm, &pat).await.unwrap(), None);
+    assert_eq!(world.store.service_find(&world.realm, &label).await.unwrap(), None);
+    assert_eq!(world.store.token_record(issue.token.id).await.unwrap(), None);
+    let (records, _) = batch(&world);
+    assert_eq!(world.store.import(records).await.unwrap(), Imported::Done);
+}
+
+/// With every byte of its salt.
+pub(super) async fn a_hash_that_was_taken_over_comes_back_with_its_recipe(world: World) {
+    let alice = world.user("alice").await;
+    for recipe in
+        [Recipe::Ssha { salt: b"1a2b".to_vec() }, Recipe::Bcrypt { cost: 10, salt: [9; 16] }]
+    {
+        let mut issue = world.issue_to(&alice);
+        let cost = SlowCost { memory_kib: 64, passes: 3, lanes: 1 };
+        let (digest, recipe) = (world.mac(), Some(recipe));
+        issue.secret.hash = SecretHash::Slow { pepper: 1, digest, cost, recipe };
+        let hash = issue.secret.hash.clone();
+        let token = world.issued(issue).await;
+        let record = world.store.token_record(token.id).await.unwrap().unwrap();
+        assert_eq!(record.secrets[0].hash, hash);
+    }
+}
