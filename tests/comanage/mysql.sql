@@ -37,7 +37,7 @@ CREATE TABLE `cm_co_services` (
 
 LOCK TABLES `cm_co_services` WRITE;
 /*!40000 ALTER TABLE `cm_co_services` DISABLE KEYS */;
-INSERT INTO `cm_co_services` VALUES (7,2,NULL,'Wiki','Where we write; it\'s shared','Wiki',NULL,NULL,'https://wiki.myvo.org/',NULL,'wiki@myvo.org','https://wiki.myvo.org/logo.png',NULL,'CP',NULL,NULL,'A','2018-03-01 10:00:00','2018-03-02 10:00:00',NULL,1,0,'admin@myvo.org'),(8,2,NULL,'Mail (IMAP)',NULL,'imap',NULL,NULL,'imaps://imap.myvo.org/',NULL,NULL,NULL,NULL,'P','uid',3,'A','2020-06-01 10:00:00','2020-06-01 10:00:00',NULL,0,0,'admin@myvo.org'),(9,2,NULL,'Cluster','High performance computing','hpc',12,NULL,'ssh://login.myvo.org',NULL,'hpc@myvo.org',NULL,'https://myvo.org/entitlement/hpc','CG',NULL,3,'A','2020-06-01 10:00:00','2020-06-01 10:00:00',NULL,0,0,'admin@myvo.org'),(10,2,NULL,'Wikki',NULL,'wikki',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'CA',NULL,NULL,'A','2018-03-01 10:00:00','2018-03-01 10:00:00',7,0,0,'admin@myvo.org'),(11,2,NULL,'Attic',NULL,'attic',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'CA',NULL,NULL,'S','2018-03-01 10:00:00','2018-03-01 10:00:00',NULL,0,0,'admin@myvo.org');
+INSERT INTO `cm_co_services` VALUES (7,2,NULL,'Wiki','Where we write; it\'s shared','Wiki',NULL,NULL,'https://wiki.myvo.org/',NULL,'wiki@myvo.org','https://wiki.myvo.org/logo.png',NULL,'CP',NULL,NULL,'A','2018-03-01 10:00:00','2018-03-02 10:00:00',NULL,1,0,'admin@myvo.org'),(8,2,NULL,'Mail (IMAP)',NULL,'imap',NULL,NULL,'imaps://imap.myvo.org/',NULL,NULL,NULL,NULL,'P','uid',3,'A','2020-06-01 10:00:00','2020-06-01 10:00:00',NULL,0,0,'admin@myvo.org'),(9,2,NULL,'Cluster','High performance computing','hpc',12,NULL,'ssh://login.myvo.org',NULL,'hpc@myvo.org',NULL,'https://myvo.org/entitlement/hpc','CG',NULL,3,'A','2020-06-01 10:00:00','2020-06-01 10:00:00',NULL,0,0,'admin@myvo.org'),(10,2,NULL,'Wikki',NULL,'wikki',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'CA',NULL,NULL,'A','2018-03-01 10:00:00','2018-03-01 10:00:00',7,0,0,'admin@myvo.org'),(11,2,6,'Attic',NULL,'attic',NULL,NULL,NULL,NULL,NULL,NULL,NULL,'CA',NULL,NULL,'S','2018-03-01 10:00:00','2018-03-01 10:00:00',NULL,0,0,'admin@myvo.org');
 /*!40000 ALTER TABLE `cm_co_services` ENABLE KEYS */;
 UNLOCK TABLES;
 
@@ -235,7 +235,7 @@ CREATE TABLE `cm_co_groups` (
 
 LOCK TABLES `cm_co_groups` WRITE;
 /*!40000 ALTER TABLE `cm_co_groups` DISABLE KEYS */;
-INSERT INTO `cm_co_groups` VALUES (12,2,'HPC users','May log in',0,'A',NULL,0,0),(13,2,'CO:members:active','All',0,'A',NULL,0,0);
+INSERT INTO `cm_co_groups` VALUES (12,2,'HPC users','May log in',0,'A',NULL,0,0),(13,2,'CO:members:active','All',0,'A',NULL,0,0),(14,2,'Writers','Who write',1,'A',NULL,0,0);
 /*!40000 ALTER TABLE `cm_co_groups` ENABLE KEYS */;
 UNLOCK TABLES;
 
@@ -258,8 +258,60 @@ CREATE TABLE `cm_co_group_members` (
 
 LOCK TABLES `cm_co_group_members` WRITE;
 /*!40000 ALTER TABLE `cm_co_group_members` DISABLE KEYS */;
-INSERT INTO `cm_co_group_members` VALUES (1,12,58,1,0,NULL,NULL,NULL,0,0),(2,12,64,1,0,NULL,'2030-01-01 00:00:00',NULL,0,0),(3,13,59,1,0,NULL,NULL,NULL,0,0);
+INSERT INTO `cm_co_group_members` VALUES (1,12,58,1,0,NULL,NULL,NULL,0,0),(2,12,64,1,0,NULL,'2030-01-01 00:00:00',NULL,0,0),(3,13,59,1,0,NULL,NULL,NULL,0,0),(4,14,58,1,0,NULL,NULL,NULL,0,0);
 /*!40000 ALTER TABLE `cm_co_group_members` ENABLE KEYS */;
+UNLOCK TABLES;
+
+DROP TABLE IF EXISTS `cm_cous`;
+/*!40101 SET @saved_cs_client     = @@character_set_client */;
+CREATE TABLE `cm_cous` (
+  `id` int NOT NULL AUTO_INCREMENT,
+  `co_id` int DEFAULT NULL,
+  `name` varchar(256) DEFAULT NULL,
+  `description` varchar(256) DEFAULT NULL,
+  `parent_id` int DEFAULT NULL,
+  `lft` int DEFAULT NULL,
+  `rght` int DEFAULT NULL,
+  `created` datetime DEFAULT NULL,
+  `modified` datetime DEFAULT NULL,
+  `cou_id` int DEFAULT NULL,
+  `revision` int DEFAULT NULL,
+  `deleted` tinyint(1) DEFAULT NULL,
+  `actor_identifier` varchar(256) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `cm_cous_i1` (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+LOCK TABLES `cm_cous` WRITE;
+/*!40000 ALTER TABLE `cm_cous` DISABLE KEYS */;
+INSERT INTO `cm_cous` VALUES (6,2,'Optics',NULL,5,2,3,'2018-01-01 10:00:00','2018-01-01 10:00:00',NULL,0,0,'admin@myvo.org'),(5,2,'Physics','All of physics',NULL,1,4,'2018-01-01 10:00:00','2018-01-01 10:00:00',NULL,0,0,'admin@myvo.org'),(7,2,'Old physics',NULL,NULL,5,6,'2018-01-01 10:00:00','2018-01-01 10:00:00',5,0,0,'admin@myvo.org');
+/*!40000 ALTER TABLE `cm_cous` ENABLE KEYS */;
+UNLOCK TABLES;
+
+DROP TABLE IF EXISTS `cm_co_person_roles`;
+/*!40101 SET @saved_cs_client     = @@character_set_client */;
+CREATE TABLE `cm_co_person_roles` (
+  `id` int NOT NULL AUTO_INCREMENT,
+  `co_person_id` int DEFAULT NULL,
+  `cou_id` int DEFAULT NULL,
+  `affiliation` varchar(256) DEFAULT NULL,
+  `status` varchar(256) DEFAULT NULL,
+  `valid_from` datetime DEFAULT NULL,
+  `valid_through` datetime DEFAULT NULL,
+  `created` datetime DEFAULT NULL,
+  `modified` datetime DEFAULT NULL,
+  `co_person_role_id` int DEFAULT NULL,
+  `revision` int DEFAULT NULL,
+  `deleted` tinyint(1) DEFAULT NULL,
+  `actor_identifier` varchar(256) DEFAULT NULL,
+  PRIMARY KEY (`id`),
+  KEY `cm_co_person_roles_i1` (`id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+LOCK TABLES `cm_co_person_roles` WRITE;
+/*!40000 ALTER TABLE `cm_co_person_roles` DISABLE KEYS */;
+INSERT INTO `cm_co_person_roles` VALUES (1,58,5,'member','A',NULL,NULL,'2018-01-01 10:00:00','2018-01-01 10:00:00',NULL,0,0,'admin@myvo.org'),(2,59,6,'member','A',NULL,NULL,'2018-01-01 10:00:00','2018-01-01 10:00:00',NULL,0,0,'admin@myvo.org'),(3,59,5,'member','A',NULL,NULL,'2018-01-01 10:00:00','2018-01-01 10:00:00',NULL,0,0,'admin@myvo.org'),(4,64,6,'member','XP',NULL,NULL,'2018-01-01 10:00:00','2018-01-01 10:00:00',NULL,0,0,'admin@myvo.org'),(5,65,NULL,'member','A',NULL,NULL,'2018-01-01 10:00:00','2018-01-01 10:00:00',NULL,0,0,'admin@myvo.org');
+/*!40000 ALTER TABLE `cm_co_person_roles` ENABLE KEYS */;
 UNLOCK TABLES;
 
 DROP TABLE IF EXISTS `cm_api_users`;

@@ -175,6 +175,42 @@ CREATE TABLE public.cm_co_group_members (
 
 ALTER TABLE public.cm_co_group_members OWNER TO registry;
 
+CREATE TABLE public.cm_cous (
+    id integer NOT NULL,
+    co_id integer,
+    name character varying(256),
+    description character varying(256),
+    parent_id integer,
+    lft integer,
+    rght integer,
+    created timestamp without time zone,
+    modified timestamp without time zone,
+    cou_id integer,
+    revision integer,
+    deleted boolean,
+    actor_identifier character varying(256)
+);
+
+ALTER TABLE public.cm_cous OWNER TO registry;
+
+CREATE TABLE public.cm_co_person_roles (
+    id integer NOT NULL,
+    co_person_id integer,
+    cou_id integer,
+    affiliation character varying(256),
+    status character varying(256),
+    valid_from timestamp without time zone,
+    valid_through timestamp without time zone,
+    created timestamp without time zone,
+    modified timestamp without time zone,
+    co_person_role_id integer,
+    revision integer,
+    deleted boolean,
+    actor_identifier character varying(256)
+);
+
+ALTER TABLE public.cm_co_person_roles OWNER TO registry;
+
 CREATE TABLE public.cm_api_users (
     id integer NOT NULL,
     username character varying(256),
@@ -188,7 +224,7 @@ COPY public.cm_co_services (id, co_id, cou_id, name, description, short_label, c
 8	2	\N	Mail (IMAP)	\N	imap	\N	\N	imaps://imap.myvo.org/	\N	\N	\N	\N	P	uid	3	A	2020-06-01 10:00:00	2020-06-01 10:00:00	\N	0	f	admin@myvo.org
 9	2	\N	Cluster	High performance computing	hpc	12	\N	ssh://login.myvo.org	\N	hpc@myvo.org	\N	https://myvo.org/entitlement/hpc	CG	\N	3	A	2020-06-01 10:00:00	2020-06-01 10:00:00	\N	0	f	admin@myvo.org
 10	2	\N	Wikki	\N	wikki	\N	\N	\N	\N	\N	\N	\N	CA	\N	\N	A	2018-03-01 10:00:00	2018-03-01 10:00:00	7	0	f	admin@myvo.org
-11	2	\N	Attic	\N	attic	\N	\N	\N	\N	\N	\N	\N	CA	\N	\N	S	2018-03-01 10:00:00	2018-03-01 10:00:00	\N	0	f	admin@myvo.org
+11	2	6	Attic	\N	attic	\N	\N	\N	\N	\N	\N	\N	CA	\N	\N	S	2018-03-01 10:00:00	2018-03-01 10:00:00	\N	0	f	admin@myvo.org
 \.
 
 
@@ -267,6 +303,7 @@ COPY public.cm_names (id, honorific, given, family, type, co_person_id, primary_
 COPY public.cm_co_groups (id, co_id, name, description, open, status, co_group_id, revision, deleted) FROM stdin;
 12	2	HPC users	May log in	f	A	\N	0	f
 13	2	CO:members:active	All	f	A	\N	0	f
+14	2	Writers	Who write	t	A	\N	0	f
 \.
 
 
@@ -274,6 +311,23 @@ COPY public.cm_co_group_members (id, co_group_id, co_person_id, member, owner, v
 1	12	58	t	f	\N	\N	\N	0	f
 2	12	64	t	f	\N	2030-01-01 00:00:00	\N	0	f
 3	13	59	t	f	\N	\N	\N	0	f
+4	14	58	t	f	\N	\N	\N	0	f
+\.
+
+
+COPY public.cm_cous (id, co_id, name, description, parent_id, lft, rght, created, modified, cou_id, revision, deleted, actor_identifier) FROM stdin;
+6	2	Optics	\N	5	2	3	2018-01-01 10:00:00	2018-01-01 10:00:00	\N	0	f	admin@myvo.org
+5	2	Physics	All of physics	\N	1	4	2018-01-01 10:00:00	2018-01-01 10:00:00	\N	0	f	admin@myvo.org
+7	2	Old physics	\N	\N	5	6	2018-01-01 10:00:00	2018-01-01 10:00:00	5	0	f	admin@myvo.org
+\.
+
+
+COPY public.cm_co_person_roles (id, co_person_id, cou_id, affiliation, status, valid_from, valid_through, created, modified, co_person_role_id, revision, deleted, actor_identifier) FROM stdin;
+1	58	5	member	A	\N	\N	2018-01-01 10:00:00	2018-01-01 10:00:00	\N	0	f	admin@myvo.org
+2	59	6	member	A	\N	\N	2018-01-01 10:00:00	2018-01-01 10:00:00	\N	0	f	admin@myvo.org
+3	59	5	member	A	\N	\N	2018-01-01 10:00:00	2018-01-01 10:00:00	\N	0	f	admin@myvo.org
+4	64	6	member	XP	\N	\N	2018-01-01 10:00:00	2018-01-01 10:00:00	\N	0	f	admin@myvo.org
+5	65	\N	member	A	\N	\N	2018-01-01 10:00:00	2018-01-01 10:00:00	\N	0	f	admin@myvo.org
 \.
 
 

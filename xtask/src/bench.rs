@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::host::{self, NPM, POSTGRESQL, SLAPD, VALGRIND, WRK};
+use crate::host::{self, LDAP_UTILS, NPM, POSTGRESQL, SLAPD, VALGRIND, WRK};
 use record::Record;
 use world::World;
 
@@ -27,6 +27,7 @@ cases (all but scale when none is named):
   argon2         fast verifies while the queue for slow hashes is full
   postgres       verify and durable issue on PostgreSQL, beside SQLite and pgbench
   ldap           simple binds beside slapd with {SSHA} and 10,000 entries
+  provision      10,000 tokens into slapd, beside ldapmodify doing the same
   oauth          introspection beside hello and oidc-provider; refresh and
                  enrolment beside durable issue
   inproc         one verify without HTTP: time, and instructions (callgrind)
@@ -61,7 +62,7 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 10] = [
+const CASES: [(&str, Case); 11] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
@@ -71,6 +72,7 @@ const CASES: [(&str, Case); 10] = [
     ("postgres", cases::postgres),
     ("oauth", cases::oauth),
     ("ldap", cases::ldap),
+    ("provision", cases::provision),
     ("scale", cases::scale),
 ];
 
@@ -128,7 +130,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
         println!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     };
-    let missing = host::provide(&[&WRK, &VALGRIND, &POSTGRESQL, &NPM, &SLAPD]);
+    let missing = host::provide(&[&WRK, &VALGRIND, &POSTGRESQL, &NPM, &SLAPD, &LDAP_UTILS]);
     ensure!(!missing.contains(&&WRK), "nothing can be measured without wrk");
 
     let mut record = Record::new(&options);

@@ -22,15 +22,25 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Stands for the user name in the DN.
 const USER: &str = "USER";
 
-/// Names and passwords, and where to send them.
+/// What to send where. Everything is made before the clock starts: what the client costs, the
+/// server does not get.
 struct Load {
     address: SocketAddr,
-    /// `user:password` in base64, one a line.
-    lines: String,
-    /// Where the lines begin.
-    starts: Vec<usize>,
-    dn: String,
+    /// Whole messages, one behind the other.
+    messages: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
     until: Instant,
+}
+
+impl Load {
+    /// Message `number`, beginning again behind the last one.
+    fn message(&self, number: usize) -> &[u8] {
+        let number = number % self.ends.len();
+        let begin = number.checked_sub(1).and_then(|before| self.ends.get(before));
+        let end = self.ends.get(number).copied().unwrap_or_default();
+        self.messages.get(begin.copied().unwrap_or_default()..end).unwrap_or_default()
+    }
 }
 
 /// What one connection saw.
@@ -49,22 +59,27 @@ async fn main() -> Result<()> {
     let seconds: u64 = options.required("seconds")?;
     let offset: usize = options.required("offset")?;
     let lines = std::fs::read_to_string(&lines).with_context(|| format!("{}", lines.display()))?;
-    let mut starts = vec![0];
-    starts.extend(lines.match_indices('\n').map(|(at, _)| at + 1));
-    starts.retain(|&start| start < lines.len());
-    ensure!(!starts.is_empty(), "there are no lines");
+    let dn: String = options.required("dn")?;
+    let (mut messages, mut ends) = (Vec::new(), Vec::new());
+    // `user:password` in base64, one a line.
+    for line in lines.lines() {
+        let pair = String::from_utf8(BASE64.decode(line.as_bytes())?)?;
+        let (user, password) = pair.split_once(':').context("not user:password")?;
+        write_bind(&mut messages, &dn.replace(USER, user), password)?;
+        ends.push(messages.len());
+    }
+    ensure!(!ends.is_empty(), "there are no lines");
     let started = now();
     let load = Arc::new(Load {
         address: options.required("address")?,
-        lines,
-        starts,
-        dn: options.required("dn")?,
+        messages,
+        ends,
         until: started + Duration::from_secs(seconds),
     });
     let mut running = JoinSet::new();
     for number in 0..connections {
         // Connections begin far from each other, so that no two ask about the same.
-        let first = offset + number * load.starts.len() / connections;
+        let first = offset + number * load.ends.len() / connections;
         running.spawn(connection(Arc::clone(&load), first));
     }
     let mut all = Seen::default();
@@ -98,31 +113,29 @@ async fn connection(load: Arc<Load>, first: usize) -> Seen {
 async fn bind_all(load: &Load, first: usize, seen: &mut Seen) -> Result<()> {
     let mut stream = TcpStream::connect(load.address).await?;
     stream.set_nodelay(true)?;
-    let (mut message, mut answer) = (Vec::with_capacity(256), [0; 256]);
+    let mut answer = [0; 256];
+    let mut asked = now();
     for number in first.. {
-        if now() >= load.until {
+        if asked >= load.until {
             break;
         }
-        let at = load.starts.get(number % load.starts.len()).copied().unwrap_or_default();
-        let line = load.lines.get(at..).and_then(|rest| rest.lines().next()).unwrap_or_default();
-        let pair = String::from_utf8(BASE64.decode(line.as_bytes())?)?;
-        let (user, password) = pair.split_once(':').context("not user:password")?;
-        write_bind(&mut message, &load.dn.replace(USER, user), password)?;
-        let asked = now();
-        stream.write_all(&message).await?;
+        stream.write_all(load.message(number)).await?;
         let code = read_code(&mut stream, &mut answer).await?;
-        seen.microseconds.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
+        let answered = now();
+        let micros = answered.saturating_duration_since(asked).as_micros();
+        seen.microseconds.push(u32::try_from(micros).unwrap_or(u32::MAX));
         seen.refused += u64::from(code != 0);
+        asked = answered;
     }
     Ok(())
 }
 
 /// A bind of LDAP version 3 with the number 1 (RFC 4511 section 4.2).
+/// Appended to what is there.
 fn write_bind(message: &mut Vec<u8>, dn: &str, password: &str) -> Result<()> {
     let (dn_length, password_length) = (u8::try_from(dn.len())?, u8::try_from(password.len())?);
     ensure!(dn_length < 128 && password_length < 128, "a name or password is too long");
     let bind = 3 + 2 + dn.len() + 2 + password.len();
-    message.clear();
     message.extend_from_slice(&[0x30, 0x82]);
     message.extend_from_slice(&u16::try_from(bind + 7)?.to_be_bytes());
     message.extend_from_slice(&[2, 1, 1, 0x60, 0x82]);

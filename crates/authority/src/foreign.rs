@@ -5,7 +5,7 @@
 //! over the outcome.
 
 use aws_lc_rs::digest;
-use data_encoding::{BASE64, HEXLOWER, Specification};
+use data_encoding::{BASE64, Encoding, HEXLOWER, Specification};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -202,6 +202,21 @@ impl ForeignHash {
         self.recipe.hash(clear).is_some_and(|hash| *hash == *self.hash)
     }
 
+    /// The hash as directories write it: `{SSHA}...` or `{CRYPT}$2y$...`.
+    pub(crate) fn directory_value(&self) -> Zeroizing<String> {
+        Zeroizing::new(match &self.recipe {
+            Recipe::Ssha { salt } => {
+                let both = Zeroizing::new([self.hash.as_slice(), salt].concat());
+                format!("{{SSHA}}{}", BASE64.encode(&both))
+            }
+            Recipe::Bcrypt { cost, salt } => {
+                let salt = bcrypt_alphabet().map(|base| base.encode(salt)).unwrap_or_default();
+                let digest = String::from_utf8_lossy(&self.hash);
+                format!("{{CRYPT}}$2y${cost:02}${salt}{digest}")
+            }
+        })
+    }
+
     /// The outcome, without the salt.
     pub(crate) fn outcome(&self) -> Zeroizing<Vec<u8>> {
         self.hash.clone()
@@ -209,11 +224,15 @@ impl ForeignHash {
 }
 
 /// bcrypt's base64 has an alphabet of its own, and leaves bits over at the end.
-fn bcrypt_base64(text: &str) -> Option<Vec<u8>> {
+fn bcrypt_alphabet() -> Option<Encoding> {
     let mut spec = Specification::new();
     spec.symbols.push_str("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789");
     spec.check_trailing_bits = false;
-    spec.encoding().ok()?.decode(text.as_bytes()).ok()
+    spec.encoding().ok()
+}
+
+fn bcrypt_base64(text: &str) -> Option<Vec<u8>> {
+    bcrypt_alphabet()?.decode(text.as_bytes()).ok()
 }
 
 #[cfg(test)]
@@ -248,6 +267,15 @@ mod tests {
         ] {
             assert!(ForeignHash::of_any(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn directories_get_the_hash_as_it_was() {
+        let ssha = "{SSHA}aTAOJG0ivhFFnnRoGfnx+9B/u1ExYTJi";
+        assert_eq!(*ForeignHash::ssha(&ssha[6..]).unwrap().directory_value(), ssha);
+        let bcrypt = "$2y$10$Kq3vXo9TzLr5WmYb1Hc7OuhBWLgujBobhJ4Dtyb/nj6sgaM/v5j9e";
+        let kept = ForeignHash::bcrypt(bcrypt).unwrap().directory_value();
+        assert_eq!(*kept, format!("{{CRYPT}}{bcrypt}"));
     }
 
     #[test]

@@ -86,6 +86,9 @@ pub enum Refusal {
     /// A policy of the service or realm forbids it.
     #[error("{0}")]
     Policy(String),
+    /// A service takes no new tokens, or none of this person.
+    #[error("{0}")]
+    NotOpen(String),
     /// The person holds as many active tokens as the policy allows.
     #[error("the limit of {0} active tokens per person is reached")]
     AtLimit(u32),

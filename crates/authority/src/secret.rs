@@ -422,5 +422,15 @@ pub fn entropy_bits_chosen(text: &str) -> u32 {
     fresh * (u32::BITS - alphabet.max(1).leading_zeros()) / 2
 }
 
+/// Bits of a secret that a generator drew in a form without an id: 62 symbols, or COmanage's 35.
+///
+/// A drawn `plain` secret without a capital is taken for one of the smaller alphabet.
+pub fn entropy_bits_drawn(text: &str) -> u32 {
+    let symbols = text.chars().filter(char::is_ascii_alphanumeric).count();
+    let symbols = u32::try_from(symbols).unwrap_or(u32::MAX);
+    let hundredths = if text.contains(char::is_uppercase) { 595 } else { 512 };
+    symbols.saturating_mul(hundredths) / 100
+}
+
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,7 @@ async fn obstacle(
 ) -> Result<Option<&'static str>, Failure> {
     Ok(match one {
         Arriving::Group(group, event) => of_insert(&people::group_insert(tx, group, event).await?),
+        Arriving::Unit(unit, event) => of_insert(&people::unit_insert(tx, unit, event).await?),
         Arriving::Service(service, event) => {
             of_insert(&services::service_insert(tx, service, event).await?)
         }

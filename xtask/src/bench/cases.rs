@@ -5,7 +5,9 @@ mod issue;
 mod ldap;
 mod oauth;
 mod postgres;
+mod provision;
 mod scale;
+mod slapd;
 mod slow;
 
 use anyhow::{Result, ensure};
@@ -21,6 +23,7 @@ pub(super) use issue::issue;
 pub(super) use ldap::ldap;
 pub(super) use oauth::oauth;
 pub(super) use postgres::postgres;
+pub(super) use provision::provision;
 pub(super) use scale::scale;
 pub(super) use slow::argon2;
 

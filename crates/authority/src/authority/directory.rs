@@ -112,7 +112,8 @@ impl Authority {
     ) -> Result<Vec<ShownService>, Refusal> {
         let labels = self.verifiable(caller, realm)?;
         let mut found = Vec::new();
-        if let Some(mut labels) = labels {
+        if let Some(labels) = labels {
+            let mut labels = labels.into_owned();
             labels.sort();
             labels.dedup();
             for label in &labels {

@@ -3,35 +3,24 @@
 //! What is there already stays as it is: whoever was given a secret here must not lose it to one
 //! from elsewhere. So a second run changes nothing.
 
+mod tokens;
+mod units;
+
 use std::collections::{HashMap, HashSet};
 
 use super::Authority;
 use super::UserDraft;
-use super::issue::Whose;
 use super::services::ServiceDraft;
 use crate::clock::Timestamp;
 use crate::event::{Event, Origin};
-use crate::foreign::{ForeignHash, ForeignScheme};
-use crate::kind::Kind;
+use crate::foreign::ForeignHash;
 use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel, Username};
 use crate::policy::{EffectivePolicy, TokenPolicy};
 use crate::refusal::{Refusal, Thing};
-use crate::secret::{ClearSecret, Shape, TokenId};
-use crate::secret_hash::{SecretHash, keyed_hash};
-use crate::service::Services;
-use crate::store::{
-    ActiveLimit, Arriving, IMPORT_BATCH_MAX, Imported, PageRequest, TokenFilter, TokenIssue,
-};
-use crate::subject::{Group, Owner, User};
-use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
-use crate::validity::Validity;
+use crate::secret::{ClearSecret, TokenId};
+use crate::store::{Arriving, IMPORT_BATCH_MAX, Imported};
+use crate::subject::{Group, User};
 use crate::verdict::Door;
-
-/// Secrets that stand in manuals: whoever has read one has the secret.
-const PUBLISHED: [&str; 4] =
-    ["k7mq-2x9d-hw4t-p8zc", "r3vn-6jyb-e5sg-u2fa", "abcd-efgh-jkmn-pqrs", "rasmuslerdorf"];
-/// The bcrypt hash of one of them in PHP's manual; others would take too long to look for.
-const PUBLISHED_BCRYPT: &str = "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq";
 
 /// The label by which a token says where it came from.
 pub const IMPORTED_FROM: &str = "imported-from";
@@ -56,10 +45,23 @@ pub struct IncomingToken {
     pub service: ServiceLabel,
     /// Its secret.
     pub secret: IncomingSecret,
+    /// Whether a generator drew the secret, so that its length says its bits.
+    pub drawn: bool,
     /// Whether it is locked.
     pub locked: bool,
     /// The row it stood in, the same for each secret that ever stood there.
     pub row: String,
+}
+
+/// A unit of another system.
+#[derive(Debug, Clone)]
+pub struct IncomingUnit {
+    /// What it is called by the records behind it.
+    pub key: String,
+    /// Its name. A unit of that name that is here already is the same one.
+    pub name: String,
+    /// The key of the unit above it.
+    pub parent: Option<String>,
 }
 
 /// A record of another system. What names another record comes after it.
@@ -67,9 +69,11 @@ pub struct IncomingToken {
 pub enum Incoming {
     /// A group.
     Group(GroupName, Option<String>),
-    /// A service.
+    /// A unit.
+    Unit(IncomingUnit),
+    /// A service. Its unit is the key of one before it.
     Service(ServiceDraft),
-    /// A person.
+    /// A person. Their unit is the key of one before them.
     User(UserDraft),
     /// A membership.
     Member(GroupName, Username),
@@ -92,6 +96,10 @@ pub enum Fate {
 #[derive(Default)]
 struct Known {
     groups: HashSet<GroupName>,
+    /// Ids of units by their keys.
+    units: HashMap<String, String>,
+    /// Ids of units by their names, once they were asked for.
+    units_here: Option<HashMap<String, String>>,
     users: HashSet<Username>,
     services: HashMap<ServiceLabel, EffectivePolicy>,
     held: HashSet<(Username, ServiceLabel)>,
@@ -191,6 +199,7 @@ impl Authority {
             Incoming::Group(name, description) => {
                 self.plan_group(run, name, description.clone(), known).await
             }
+            Incoming::Unit(unit) => self.plan_unit(run, unit, known).await,
             Incoming::Service(draft) => self.plan_service(run, draft, known).await,
             Incoming::User(draft) => self.plan_user(run, draft, known).await,
             Incoming::Member(group, user) => self.plan_member(run, group, user, known).await,
@@ -243,7 +252,16 @@ impl Authority {
         {
             return Ok(refused("its group is not here, and not among what is taken over"));
         }
-        let service = draft.clone().into_service(run.realm, run.now);
+        let unit = match &draft.unit {
+            None => None,
+            // Without its unit, people could see it who could not before.
+            Some(key) => match known.units.get(key) {
+                Some(id) => Some(id.clone()),
+                None => return Ok(refused("its unit is not taken over")),
+            },
+        };
+        let draft = ServiceDraft { unit, ..draft.clone() };
+        let service = draft.into_service(run.realm, run.now);
         match self.check_service(&service).await {
             Err(Refusal::Unavailable(away)) => return Err(Refusal::Unavailable(away)),
             Err(refusal) => return Ok(refused(&refusal.to_string())),
@@ -273,7 +291,7 @@ impl Authority {
             emails: draft.emails.clone(),
             attributes: draft.attributes.clone(),
             status: draft.status,
-            unit: None,
+            unit: draft.unit.as_ref().and_then(|key| known.units.get(key)).cloned(),
             groups: Vec::new(),
             created_at: run.now,
             updated_at: run.now,
@@ -304,126 +322,6 @@ impl Authority {
         Ok(Plan::Store(Box::new(Arriving::Member { realm, group, user, event })))
     }
 
-    async fn plan_token(
-        &self,
-        run: &Run<'_>,
-        token: &IncomingToken,
-        known: &mut Known,
-    ) -> Result<Plan, Refusal> {
-        if self.store.token_find(run.realm, token.id).await?.is_some() {
-            return Ok(Plan::Settled(Fate::Kept));
-        }
-        let Some(policy) = known.services.get(&token.service) else {
-            return Ok(refused("its service is not taken over"));
-        };
-        if !known.users.contains(&token.user) {
-            return Ok(refused("its person is not taken over"));
-        }
-        if let Some(why) = self.unusable(&token.secret, policy) {
-            return Ok(refused(why));
-        }
-        let lasting = policy.allows_lifetime(run.now.micros(), None);
-        if !lasting {
-            return Ok(refused("the policy wants tokens to end, and this one has no end"));
-        }
-        if !known.held.insert((token.user.clone(), token.service.clone())) {
-            return Ok(refused("another row holds a token of this person for this service"));
-        }
-        if self.holds_other(run, token).await? {
-            return Ok(refused("the person holds a token for this service that was issued here"));
-        }
-        Ok(Plan::Hash(Box::new(token.clone())))
-    }
-
-    /// Whether the person holds a token for the service that did not come from the same row.
-    async fn holds_other(&self, run: &Run<'_>, token: &IncomingToken) -> Result<bool, Refusal> {
-        let filter = TokenFilter {
-            owner: Some(Owner::User(token.user.clone())),
-            service: Some(token.service.clone()),
-            kind: Some(Kind::ServiceToken),
-            ..TokenFilter::default()
-        };
-        let page = PageRequest::first(1000);
-        let held = self.store.token_list(run.realm, filter, run.now, page).await?;
-        let stands = |held: &Token| {
-            held.revocation.is_none()
-                && held.validity.expires_at().is_none_or(|end| end > run.now)
-                && held.labels.get(IMPORTED_FROM) != Some(&token.row)
-        };
-        Ok(held.items.iter().any(stands))
-    }
-
-    /// Why a secret can never be presented for a service with this policy.
-    fn unusable(&self, secret: &IncomingSecret, policy: &EffectivePolicy) -> Option<&'static str> {
-        match secret {
-            IncomingSecret::Clear(clear) => {
-                let clear = clear.reveal();
-                if PUBLISHED.contains(&clear) {
-                    return Some("the secret is printed in a manual, so everybody has it");
-                }
-                match self.shape(clear) {
-                    Shape::Other if policy.has_secrets_of_few_bits() => None,
-                    Shape::Other => Some("the service that is here takes no secrets of few bits"),
-                    Shape::Grouped(_) => None,
-                    _ => Some("the secret has a form that is never compared with secrets"),
-                }
-            }
-            IncomingSecret::Foreign(hash) => {
-                let scheme = hash.recipe.scheme();
-                let published = match scheme {
-                    ForeignScheme::Ssha => PUBLISHED.iter().any(|clear| hash.is_of(clear)),
-                    ForeignScheme::Bcrypt => ForeignHash::bcrypt(PUBLISHED_BCRYPT)
-                        .is_ok_and(|known| known.recipe == hash.recipe),
-                };
-                if published {
-                    return Some("the secret is printed in a manual, so everybody has it");
-                }
-                let taken = policy.imported_schemes.contains(&scheme);
-                (!taken).then_some(
-                    "the service that is here does not compare with such hashes \
-                     (token_policy.imported_schemes)",
-                )
-            }
-        }
-    }
-
-    async fn arriving_token(
-        &self,
-        run: &Run<'_>,
-        token: &IncomingToken,
-        policy: Option<&EffectivePolicy>,
-    ) -> Result<TokenIssue, Refusal> {
-        let owner = Owner::User(token.user.clone());
-        let services = Services::Named(vec![token.service.clone()]);
-        let whose = Whose { realm: run.realm, owner: &owner, services: &services };
-        let (hash, by_hash) = match &token.secret {
-            IncomingSecret::Foreign(hash) => (self.foreign_hash(&whose, hash).await?, false),
-            IncomingSecret::Clear(clear) => match self.shape(clear.reveal()) {
-                Shape::Grouped(normal) => {
-                    let keys = self.keys();
-                    let mac = keyed_hash(keys.pepper(), &normal);
-                    (SecretHash::Keyed { pepper: keys.pepper().id(), mac }, true)
-                }
-                _ => (self.slow_hash(&whose, clear).await?, false),
-            },
-        };
-        let secret = self.stored(hash, by_hash, run.now)?;
-        let limits = policy.map_or_else(Vec::new, |policy| {
-            let service = Some(token.service.clone());
-            let at_limit = policy.at_limit;
-            let max = policy.max_active_per_user;
-            let limit = max.map(|max| ActiveLimit { service, max, at_limit, slow_only: false });
-            limit.into_iter().collect()
-        });
-        let event = self
-            .imported(run, "token.issued")?
-            .with_token(token.id)
-            .with_subject(owner.actor())
-            .with_service(token.service.as_str());
-        let token = token_of(run, token, owner, services)?;
-        Ok(TokenIssue { token, secret, limits, idempotency: None, event })
-    }
-
     fn imported(&self, run: &Run<'_>, kind: &'static str) -> Result<Event, Refusal> {
         Ok(self.event(kind, run.realm, &run.origin, run.now)?.with_reason("imported"))
     }
@@ -431,46 +329,4 @@ impl Authority {
 
 fn refused(why: &str) -> Plan {
     Plan::Settled(Fate::Refused(why.to_owned()))
-}
-
-/// The record of a token that has no end, as the other system's had none.
-fn token_of(
-    run: &Run<'_>,
-    token: &IncomingToken,
-    owner: Owner,
-    services: Services,
-) -> Result<Token, Refusal> {
-    Ok(Token {
-        id: token.id,
-        realm: run.realm.clone(),
-        kind: Kind::ServiceToken,
-        name: None,
-        description: None,
-        owner,
-        services,
-        scopes: Vec::new(),
-        permissions: None,
-        networks: Vec::new(),
-        doors: None,
-        enabled: true,
-        locked: token.locked,
-        pending: false,
-        validity: Validity::new(run.now, None).map_err(|e| Refusal::invalid("expires_at", e))?,
-        revocation: None,
-        created_at: run.now,
-        created_by: run.origin.actor.to_string(),
-        activated_at: Some(run.now),
-        usage: Usage::default(),
-        max_usages: None,
-        used: 0,
-        labels: [(IMPORTED_FROM.to_owned(), token.row.clone())].into(),
-        airlock: AirlockAttributes::default(),
-        sentinel: SentinelAttributes::default(),
-        unit: None,
-        parent: None,
-        changed_at: None,
-        device: None,
-        version: 1,
-        secrets: Vec::new(),
-    })
 }

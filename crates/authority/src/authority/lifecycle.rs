@@ -118,7 +118,14 @@ impl Authority {
         }
         let drafted = self.next_secret(&token, form, now).await?;
         let Drafted(clear, secret) = self
-            .derive_for_directories(&token.realm, token.id, token.kind, &token.services, drafted)
+            .derive_for_directories(
+                &token.realm,
+                token.id,
+                token.kind,
+                &token.services,
+                false,
+                drafted,
+            )
             .await?;
         let event = self
             .event("token.rotated", &token.realm, &caller.origin, now)?

@@ -105,7 +105,7 @@ impl Authority {
             let drafted = self.next_secret(&token, form, now).await?;
             let (id, kind) = (token.id, token.kind);
             let Drafted(clear, secret) = self
-                .derive_for_directories(&token.realm, id, kind, &token.services, drafted)
+                .derive_for_directories(&token.realm, id, kind, &token.services, false, drafted)
                 .await?;
             let event = self.opening_event("link.opened", &link, &token, &origin, now)?;
             let open = LinkOpen {

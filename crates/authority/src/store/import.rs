@@ -6,7 +6,7 @@ use super::{TokenIssue, Unavailable};
 use crate::event::Event;
 use crate::names::{GroupName, RealmName, Username};
 use crate::service::Service;
-use crate::subject::{Group, User};
+use crate::subject::{Group, Unit, User};
 
 /// Records in one batch at most: a transaction that holds others up for no longer than a moment.
 pub const IMPORT_BATCH_MAX: usize = 200;
@@ -16,6 +16,8 @@ pub const IMPORT_BATCH_MAX: usize = 200;
 pub enum Arriving {
     /// A group.
     Group(Group, Event),
+    /// A unit.
+    Unit(Unit, Event),
     /// A service.
     Service(Service, Event),
     /// A person.

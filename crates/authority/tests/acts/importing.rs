@@ -66,6 +66,7 @@ fn token(id: &str, name: &str, secret: IncomingSecret) -> Incoming {
         user: Username::parse(name).unwrap(),
         service: label("wiki"),
         secret,
+        drawn: false,
         locked: false,
         row: format!("row of {name}"),
     })

@@ -178,7 +178,20 @@ pub fn host_fault(version: Version, headers: &HeaderMap) -> Option<Problem> {
 
 /// Whether a `Host` has the form `host[:port]`. It may be empty.
 fn is_host(value: &[u8]) -> bool {
-    value.is_empty() || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
+    is_plain_host(value) || (!value.contains(&b'@') && Authority::try_from(value).is_ok())
+}
+
+/// Whether it is the form that nearly every request has, of letters, digits, `.` and `-` before
+/// the port: no need to take it apart and copy it.
+fn is_plain_host(value: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let end = value.iter().position(|byte| !is_name(byte)).unwrap_or(value.len());
+    match value.split_at(end) {
+        (name, []) => name.len() < 256,
+        ([], _) => false,
+        (_, [b':', port @ ..]) => matches!(port.len(), 1..5) && port.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
 }
 
 fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
@@ -266,6 +279,20 @@ mod tests {
             headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
         }
         forwarded_source(&headers, &proxies, "10.0.0.1".parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_host_of_the_usual_form_is_one_of_the_standard_form() {
+        for host in
+            ["", "localhost", "127.0.0.1:8080", "a-b.example:1", "example:65535", "[::1]:80"]
+        {
+            assert!(is_host(host.as_bytes()), "{host}");
+            let usual = is_plain_host(host.as_bytes()) && !host.is_empty();
+            assert!(!usual || Authority::try_from(host).is_ok(), "{host}");
+        }
+        for other in ["a b", "user@host", "host/", "host:80:80", "a,b/c", "\u{e4}"] {
+            assert!(!is_host(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

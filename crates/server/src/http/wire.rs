@@ -3,6 +3,7 @@
 mod words;
 
 use axum::Json;
+use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::clock::Timestamp;
@@ -91,6 +92,9 @@ pub fn segment(text: &str) -> String {
 
 /// An answer of bytes that are JSON already.
 pub fn json_bytes(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
-    (status, [(header::CONTENT_TYPE, json)], body).into_response()
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
 }

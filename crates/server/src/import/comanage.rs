@@ -5,6 +5,7 @@
 
 mod policy;
 mod secrets;
+mod units;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,9 +15,11 @@ use counterfoil_authority::service::{ForwardAuth, ServiceStatus, Visibility};
 use counterfoil_authority::subject::UserStatus;
 
 use super::rows::{Place, Row, Tables};
+use units::Units;
 
 /// The tables that are read.
-pub(crate) const TABLES: [&str; 13] = [
+pub(crate) const TABLES: [&str; 15] = [
+    "cm_cous",
     "cm_co_services",
     "cm_co_service_token_settings",
     "cm_co_service_tokens",
@@ -25,6 +28,7 @@ pub(crate) const TABLES: [&str; 13] = [
     "cm_password_authenticators",
     "cm_passwords",
     "cm_co_people",
+    "cm_co_person_roles",
     "cm_identifiers",
     "cm_names",
     "cm_email_addresses",
@@ -124,7 +128,8 @@ pub(crate) fn map(tables: &Tables, options: &Options) -> Result<Read, String> {
         read.rows.insert(table, tables.of(table).len());
     }
     let co = co_of(tables, options.co)?;
-    let people = people(tables, co, options, &mut read);
+    let units = units::units(tables, co, &mut read);
+    let people = people(tables, co, options, &units, &mut read);
     let groups = groups(tables, co, &people, &mut read);
     let mut taken = Vec::new();
     let mut drafts = Vec::new();
@@ -132,7 +137,7 @@ pub(crate) fn map(tables: &Tables, options: &Options) -> Result<Read, String> {
         if row.number("co_id") != Some(co) || !stands(row, "co_service_id") {
             continue;
         }
-        if let Some(draft) = service(row, &groups, &mut read) {
+        if let Some(draft) = service(row, &groups, &units, &mut read) {
             taken.push(Taken { row, label: draft.label.clone() });
             drafts.push((row, draft));
         }
@@ -167,9 +172,16 @@ fn listed(numbers: &BTreeSet<i64>) -> String {
 }
 
 /// The people of the CO by their numbers, each put among the records.
-fn people(tables: &Tables, co: i64, options: &Options, read: &mut Read) -> HashMap<i64, Username> {
+fn people(
+    tables: &Tables,
+    co: i64,
+    options: &Options,
+    units: &Units,
+    read: &mut Read,
+) -> HashMap<i64, Username> {
     let identifiers = by_person(tables.of("cm_identifiers"), "identifier_id");
     let names = by_person(tables.of("cm_names"), "name_id");
+    let roles = by_person(tables.of("cm_co_person_roles"), "co_person_role_id");
     let mails = by_person(tables.of("cm_email_addresses"), "email_address_id");
     let mut people = HashMap::new();
     let mut taken: HashMap<Username, i64> = HashMap::new();
@@ -208,7 +220,7 @@ fn people(tables: &Tables, co: i64, options: &Options, read: &mut Read) -> HashM
             emails: emails.into_iter().take(10).collect(),
             attributes: BTreeMap::new(),
             status,
-            unit: None,
+            unit: units::unit_of(row, of(&roles, id), units, read),
         };
         read.item("cm_co_people", row, username.to_string(), Incoming::User(draft));
         people.insert(id, username);
@@ -254,7 +266,8 @@ fn display_name(names: &[&Row]) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
-/// The groups that services ask for, with who is in them.
+/// The groups that services ask for and those that people made, with who is in them; not those
+/// that COmanage keeps by itself.
 fn groups(
     tables: &Tables,
     co: i64,
@@ -267,7 +280,11 @@ fn groups(
     let wanted: BTreeSet<i64> = live.filter_map(|row| row.number("co_group_id")).collect();
     let mut groups = HashMap::new();
     for row in tables.of("cm_co_groups") {
-        if !wanted.contains(&row.id()) || !stands(row, "co_group_id") {
+        let is_own = row.number("co_id") == Some(co)
+            && row.text("status").is_none_or(|status| status == "A")
+            && row.text("group_type").is_none_or(|kind| kind == "S")
+            && !row.text("name").unwrap_or_default().starts_with("CO:");
+        if !(is_own || wanted.contains(&row.id())) || !stands(row, "co_group_id") {
             continue;
         }
         // `CO:members:all`, as COmanage calls its own ones, has colons, which end a name here.
@@ -296,7 +313,12 @@ fn groups(
     groups
 }
 
-fn service(row: &Row, groups: &HashMap<i64, GroupName>, read: &mut Read) -> Option<ServiceDraft> {
+fn service(
+    row: &Row,
+    groups: &HashMap<i64, GroupName>,
+    units: &Units,
+    read: &mut Read,
+) -> Option<ServiceDraft> {
     const TABLE: &str = "cm_co_services";
     let name = row.owned("name").unwrap_or_else(|| format!("Service {}", row.id()));
     let short = row.text("short_label").map(str::to_ascii_lowercase);
@@ -323,8 +345,17 @@ fn service(row: &Row, groups: &HashMap<i64, GroupName>, read: &mut Read) -> Opti
             Some(group.clone())
         }
     };
+    let unit = match row.number("cou_id") {
+        None => None,
+        Some(id) => {
+            let Some(unit) = units.get(&id) else {
+                read.skip(TABLE, row, format!("its COU {id} is not there (cm_cous)"));
+                return None;
+            };
+            Some(unit.clone())
+        }
+    };
     for (column, why) in [
-        ("cou_id", "its COU: units are not carried over"),
         ("identifier_type", "its identifier_type: user names are the same for every service"),
         ("cluster_id", "its cluster"),
         ("service_label", "its service_label, which COmanage calls deprecated"),
@@ -352,7 +383,7 @@ fn service(row: &Row, groups: &HashMap<i64, GroupName>, read: &mut Read) -> Opti
             Some("A") => ServiceStatus::Active,
             _ => ServiceStatus::Suspended,
         },
-        unit: None,
+        unit,
         token_policy: counterfoil_authority::policy::TokenPolicy::default(),
         forward_auth: ForwardAuth::default(),
     })

@@ -126,6 +126,7 @@ impl From<&Refusal> for End {
             | Refusal::VersionMismatch
             | Refusal::Invalid { .. }
             | Refusal::Policy(_)
+            | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
             | Refusal::KeyReused
             | Refusal::Ended(_)

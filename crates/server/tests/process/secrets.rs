@@ -1,5 +1,7 @@
 //! A clear secret exists in one request and one answer, and nowhere else afterwards.
 
+mod taken_over;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io::Write as _;
@@ -257,6 +259,7 @@ fn present_everywhere(world: &World, needles: &Needles) {
             nobody.raw(request);
         }
         present_by_ldap(world, secret);
+        taken_over::present_at_registry(world, secret);
     }
 }
 
@@ -327,6 +330,7 @@ fn a_thousand_secrets_are_nowhere_but_in_their_answers() {
     assert!(needles.secrets.len() >= SECRETS_MIN, "only {}", needles.secrets.len());
     needles.add(&world.admin.key);
     needles.add(&world.verifier.key);
+    taken_over::take_over(&world, &mut needles);
     present_everywhere(&world, &needles);
 
     let listings = listings(&world.admin);

@@ -6,11 +6,11 @@ use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret_hash::{SecretHash, SlowCost};
 use counterfoil_authority::service::Service;
 use counterfoil_authority::store::{ActiveLimit, Arriving, Imported, TokenIssue};
-use counterfoil_authority::subject::{Group, Owner, User};
+use counterfoil_authority::subject::{Group, Owner, Unit, User};
 
 use super::World;
 
-/// A group, a service for it, a person in it, and their token.
+/// A group, a service for it, a person of a unit in it, and their token.
 fn batch(world: &World) -> (Vec<Arriving>, TokenIssue) {
     let group = Group {
         realm: world.realm.clone(),
@@ -21,7 +21,18 @@ fn batch(world: &World) -> (Vec<Arriving>, TokenIssue) {
     };
     let service = world.service_named("wiki");
     let service = Service { group: Some(group.name.clone()), ..service };
-    let user: User = world.user_named("pat");
+    let unit = Unit {
+        realm: world.realm.clone(),
+        id: "unit-physics".into(),
+        name: "Physics".into(),
+        identifier: None,
+        external_id: None,
+        parent: None,
+        created_at: world.now(),
+        updated_at: world.now(),
+        version: 1,
+    };
+    let user = User { unit: Some(unit.id.clone()), ..world.user_named("pat") };
     let mut issue = world.issue_for(Owner::User(user.username.clone()), &["wiki"]);
     issue.secret = world.slow_secret();
     let member = Arriving::Member {
@@ -32,6 +43,7 @@ fn batch(world: &World) -> (Vec<Arriving>, TokenIssue) {
     };
     let records = vec![
         Arriving::Group(group, world.event("group.created")),
+        Arriving::Unit(unit, world.event("unit.created")),
         Arriving::Service(service, world.event("service.created")),
         Arriving::User(user, world.event("user.created")),
         member,
@@ -49,6 +61,7 @@ pub(super) async fn a_batch_arrives_whole_and_in_its_order(world: World) {
     let pat = Username::parse("pat").unwrap();
     let user = world.store.user_find(&world.realm, &pat).await.unwrap().unwrap();
     assert_eq!(user.groups, [GroupName::parse("staff").unwrap()]);
+    assert_eq!(user.unit.as_deref(), Some("unit-physics"));
 }
 
 /// Neither records nor events, whatever stood in its way.
@@ -66,12 +79,13 @@ pub(super) async fn a_batch_with_an_obstacle_leaves_no_trace(world: World) {
     records.pop();
     records.push(Arriving::Token(issue.clone()));
     let refused = world.store.import(records.clone()).await.unwrap();
-    assert!(matches!(refused, Imported::Refused { index: 4, .. }), "{refused:?}");
+    assert!(matches!(refused, Imported::Refused { index: 5, .. }), "{refused:?}");
     records.pop();
     records.push(records[0].clone());
     let refused = world.store.import(records).await.unwrap();
-    assert!(matches!(refused, Imported::Refused { index: 4, .. }), "{refused:?}");
+    assert!(matches!(refused, Imported::Refused { index: 5, .. }), "{refused:?}");
     assert_eq!(world.store.user_find(&world.realm, &pat).await.unwrap(), None);
+    assert_eq!(world.store.unit_find(&world.realm, "unit-physics").await.unwrap(), None);
     assert_eq!(world.store.service_find(&world.realm, &label).await.unwrap(), None);
     assert_eq!(world.store.token_record(issue.token.id).await.unwrap(), None);
     let (records, _) = batch(&world);

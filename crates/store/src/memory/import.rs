@@ -10,6 +10,7 @@ impl State {
     fn obstacle(&mut self, one: &Arriving) -> Option<&'static str> {
         match one {
             Arriving::Group(group, event) => of_insert(&self.group_insert(group, event)),
+            Arriving::Unit(unit, event) => of_insert(&self.unit_insert(unit, event)),
             Arriving::Service(service, event) => of_insert(&self.service_insert(service, event)),
             Arriving::User(user, event) => of_insert(&self.user_insert(user, event)),
             Arriving::Member { realm, group, user, event } => {

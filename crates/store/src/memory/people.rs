@@ -53,6 +53,24 @@ impl State {
         Inserted::Done
     }
 
+    pub(super) fn unit_insert(&mut self, unit: &Unit, event: &Event) -> Inserted {
+        if !self.realms.contains_key(&unit.realm) {
+            return Inserted::Missing("realm");
+        }
+        if !self.has_unit(&unit.realm, unit.parent.as_ref()) {
+            return Inserted::Missing("parent");
+        }
+        let taken = |other: &Unit| {
+            other.realm == unit.realm && (other.id == unit.id || other.name == unit.name)
+        };
+        if self.units.values().any(taken) {
+            return Inserted::Exists;
+        }
+        self.units.insert((unit.realm.clone(), unit.id.clone()), unit.clone());
+        self.record(event);
+        Inserted::Done
+    }
+
     pub(super) fn member_set(
         &mut self,
         realm: &RealmName,
@@ -315,23 +333,7 @@ impl PeopleStore for MemoryStore {
     }
 
     async fn unit_insert(&self, unit: Unit, event: Event) -> Result<Inserted, Unavailable> {
-        Ok(self.write(|state| {
-            if !state.realms.contains_key(&unit.realm) {
-                return Inserted::Missing("realm");
-            }
-            if !state.has_unit(&unit.realm, unit.parent.as_ref()) {
-                return Inserted::Missing("parent");
-            }
-            let taken = |other: &Unit| {
-                other.realm == unit.realm && (other.id == unit.id || other.name == unit.name)
-            };
-            if state.units.values().any(taken) {
-                return Inserted::Exists;
-            }
-            state.units.insert((unit.realm.clone(), unit.id.clone()), unit);
-            state.record(&event);
-            Inserted::Done
-        }))
+        Ok(self.write(|state| state.unit_insert(&unit, &event)))
     }
 
     async fn unit_find(&self, realm: &RealmName, id: &str) -> Result<Option<Unit>, Unavailable> {

@@ -24,6 +24,7 @@ pub(crate) use references::{
     ask_owner, ask_service, client_exists, group_exists, realm_exists, service_exists,
     turn_at_client, turn_at_user, unit_exists, unit_if_any, user_exists,
 };
+pub(crate) use units::insert as unit_insert;
 pub(crate) use users::insert as user_insert;
 
 /// The statements of these files.

@@ -91,7 +91,7 @@ pub(super) const STATEMENTS: &[&str] =
     &[INSERT, FIND, LIST, NAMESAKE, IS_BELOW, UPDATE, IS_USED, DELETE, TURN_AT_ALL, TURN];
 
 /// Adds a unit.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     tx: &mut Transaction<'_>,
     unit: &Unit,
     event: &Event,

@@ -2,6 +2,7 @@
 
 mod lifetime;
 mod limits;
+mod open;
 mod secrets;
 mod wishes;
 
@@ -178,6 +179,7 @@ impl Authority {
             judged.push(&realm_cell.policy);
         }
         check_issuer(&judged, caller, own)?;
+        self.check_open(realm, &owner, request.kind, &services.1).await?;
         check_wishes(&judged, &request)?;
         if request.kind == Kind::RegistrationToken {
             let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged, &reach.limits)?;
@@ -320,8 +322,10 @@ impl Authority {
     ) -> Result<(Token, Drafted), Refusal> {
         let id = TokenId::generate(self.entropy())?;
         let drafted = self.secret_of(realm, request, draft, policies, id, now).await?;
-        let drafted =
-            self.derive_for_directories(realm, id, request.kind, &draft.services, drafted).await?;
+        let chosen = request.secret.is_some();
+        let drafted = self
+            .derive_for_directories(realm, id, request.kind, &draft.services, chosen, drafted)
+            .await?;
         let permissions = request.permissions.as_ref().map(crate::permission::check).transpose();
         let token = Token {
             id,

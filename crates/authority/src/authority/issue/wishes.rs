@@ -66,7 +66,7 @@ pub(in crate::authority) fn check_issuer(
     let administrates = !caller.powers.0.is_empty();
     for policy in policies {
         if !policy.enabled {
-            return Err(Refusal::Policy("tokens are switched off for this service".into()));
+            return Err(Refusal::NotOpen("tokens are switched off for this service".into()));
         }
         let Some(list) = &policy.issue_by else {
             continue;

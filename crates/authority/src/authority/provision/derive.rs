@@ -7,15 +7,17 @@ use super::hash_row;
 use crate::authority::Authority;
 use crate::authority::issue::Drafted;
 use crate::cache::RealmCell;
+use crate::foreign::{ForeignHash, ForeignScheme};
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::provision::scheme::Scheme;
 use crate::provision::{Target, TargetConfig, TargetKind};
 use crate::refusal::Refusal;
-use crate::secret::{Shape, TokenId, entropy_bits_chosen};
+use crate::secret::{Shape, TokenId, entropy_bits_chosen, entropy_bits_drawn};
 use crate::service::Services;
 use crate::slow::Holder;
 use crate::store::DirectoryHash;
+use crate::token::StoredSecret;
 
 /// What one target needs of new secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +53,14 @@ impl Authority {
     /// Derives a new secret of a token to every scheme that a target or a policy asks for.
     ///
     /// A scheme that is too quick for so short a secret is left out; the token is reported as
-    /// lacking it.
+    /// lacking it. Of a secret that was `chosen`, only what it shows counts.
     pub(in crate::authority) async fn derive_for_directories(
         &self,
         realm: &RealmName,
         token: TokenId,
         kind: Kind,
         services: &Services,
+        chosen: bool,
         mut drafted: Drafted,
     ) -> Result<Drafted, Refusal> {
         if !matches!(kind, Kind::ServiceToken | Kind::PersonalAccessToken) {
@@ -70,7 +73,8 @@ impl Authority {
         }
         let bits = match self.shape(drafted.0.reveal()) {
             Shape::Prefixed { .. } | Shape::Grouped(_) => 112,
-            _ => entropy_bits_chosen(drafted.0.reveal()),
+            _ if chosen => entropy_bits_chosen(drafted.0.reveal()),
+            _ => entropy_bits_drawn(drafted.0.reveal()),
         };
         let (quick, slow): (Vec<Scheme>, Vec<Scheme>) =
             schemes.into_iter().filter(|scheme| scheme.takes(bits)).partition(|s| !s.is_slow());
@@ -89,11 +93,45 @@ impl Authority {
         }
         for (scheme, value) in values {
             let value = value.ok_or(Refusal::NoEntropy(crate::clock::NoEntropy))?;
-            let row = hash_row(token, &drafted.1.id, scheme.name());
-            let sealed = self.keys().seal(&row, value.as_bytes(), self.entropy())?;
-            drafted.1.directory.push(DirectoryHash { scheme: scheme.name().to_owned(), sealed });
+            self.seal_for_directories(token, &mut drafted.1, scheme, &value)?;
         }
         Ok(drafted)
+    }
+
+    /// Keeps a hash that was taken over for the directories that take its scheme, as it is: where
+    /// it comes from, it stood in one. Those that want others are told that the token lacks them.
+    pub(in crate::authority) async fn keep_for_directories(
+        &self,
+        realm: &RealmName,
+        token: TokenId,
+        services: &Services,
+        hash: &ForeignHash,
+        mut secret: StoredSecret,
+    ) -> Result<StoredSecret, Refusal> {
+        let cell = self.realm_facts(realm).await?;
+        let schemes = self.schemes_for(&cell, realm, Kind::ServiceToken, services).await?;
+        let scheme = match hash.recipe.scheme() {
+            ForeignScheme::Ssha => Scheme::Ssha,
+            ForeignScheme::Bcrypt => Scheme::CryptBcrypt,
+        };
+        if schemes.contains(&scheme) {
+            let value = hash.directory_value();
+            self.seal_for_directories(token, &mut secret, scheme, &value)?;
+        }
+        Ok(secret)
+    }
+
+    fn seal_for_directories(
+        &self,
+        token: TokenId,
+        secret: &mut StoredSecret,
+        scheme: Scheme,
+        value: &str,
+    ) -> Result<(), Refusal> {
+        let row = hash_row(token, &secret.id, scheme.name());
+        let sealed = self.keys().seal(&row, value.as_bytes(), self.entropy())?;
+        secret.directory.push(DirectoryHash { scheme: scheme.name().to_owned(), sealed });
+        Ok(())
     }
 
     async fn schemes_for(

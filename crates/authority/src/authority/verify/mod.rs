@@ -4,6 +4,7 @@
 //! service and door, state and time, network and scope and permission, limits.
 //! The presenter learns nothing but "no".
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -137,17 +138,19 @@ impl Authority {
 
     /// The services of a verifier whose door has no field to name one (introspection): a token
     /// that is good for at least one of them is good. `None`: no service is checked.
-    pub fn verifiable(
+    pub fn verifiable<'a>(
         &self,
-        caller: &Caller,
-        realm: &RealmName,
-    ) -> Result<Option<Vec<ServiceLabel>>, Refusal> {
-        let (mut any, mut labels) = (false, Vec::new());
+        caller: &'a Caller,
+        realm: &'a RealmName,
+    ) -> Result<Option<Cow<'a, [ServiceLabel]>>, Refusal> {
+        let (mut any, mut labels) = (false, Cow::Borrowed(&[][..]));
         for power in caller.powers_in(realm, ApiScope::Verify)? {
             any = true;
             match (&power.unit, &power.services) {
                 (Some(_), _) => {}
-                (None, Some(services)) => labels.extend_from_slice(services),
+                // Most have one power, whose list is taken as it is.
+                (None, Some(services)) if labels.is_empty() => labels = Cow::Borrowed(services),
+                (None, Some(services)) => labels.to_mut().extend_from_slice(services),
                 (None, None) => return Ok(None),
             }
         }

@@ -120,6 +120,7 @@ impl From<Refusal> for Fault {
             | Refusal::VersionMismatch
             | Refusal::Invalid { .. }
             | Refusal::Policy(_)
+            | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)

@@ -202,6 +202,7 @@ impl From<Refusal> for OauthError {
             Refusal::Forbidden(_) => Self::new(ErrorCode::InsufficientScope, text),
             Refusal::BeyondGrant(_) => Self::new(ErrorCode::UnauthorizedClient, text),
             Refusal::Policy(_)
+            | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_) => Self::new(ErrorCode::InvalidGrant, text),

@@ -18,6 +18,7 @@ use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::secret::{ClearSecret, Shape};
+use counterfoil_authority::subject::Owner;
 use counterfoil_authority::verdict::Door;
 use zeroize::Zeroizing;
 
@@ -191,6 +192,10 @@ fn basic(headers: &HeaderMap) -> Result<Option<Credentials>, OauthError> {
     let pair = std::str::from_utf8(&decoded).map_err(|_| invalid_client())?;
     let (id, secret) = pair.split_once(':').ok_or_else(invalid_client)?;
     let plain = |text: &str| {
+        // Nearly no name or key has anything that is encoded.
+        if !text.contains(['+', '%']) {
+            return text.to_owned();
+        }
         let spaced = text.replace('+', " ");
         percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
     };
@@ -275,8 +280,8 @@ async fn recognised(
     }
     let context = arrival.context(Door::Oauth);
     let caller = state.authority.authenticate_sender(secret.reveal(), context, proved).await?;
-    let own = name.is_none_or(|name| caller.subject.actor() == format!("client:{name}"));
-    if own { Ok(caller) } else { Err(invalid_client()) }
+    let is_named = |name| matches!(&caller.subject, Owner::Client(own) if own.as_str() == name);
+    if name.is_none_or(is_named) { Ok(caller) } else { Err(invalid_client()) }
 }
 
 /// Holds a refusal back from whoever fails often.

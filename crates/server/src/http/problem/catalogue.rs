@@ -27,6 +27,8 @@ pub enum Sort {
     Exists,
     /// As many tokens as policy allows.
     AtLimit,
+    /// The service takes no new tokens.
+    NotOpen,
     /// The token has ended.
     Ended,
     /// Live tokens still name it.
@@ -99,7 +101,7 @@ const fn entry(
 }
 
 /// Every problem that the API answers, by status.
-pub const PROBLEMS: [Entry; 32] = [
+pub const PROBLEMS: [Entry; 33] = [
     entry(
         Sort::Malformed,
         StatusCode::BAD_REQUEST,
@@ -228,6 +230,14 @@ pub const PROBLEMS: [Entry; 32] = [
         "Token limit reached",
         "The person holds as many active tokens as the service's policy allows. \
          Revoke one first.",
+    ),
+    entry(
+        Sort::NotOpen,
+        StatusCode::CONFLICT,
+        "not-open",
+        "No new tokens",
+        "The service takes no new tokens, or none of this person: they are switched off for it, it \
+         is suspended, or the person is not in its group.",
     ),
     entry(
         Sort::DuplicateDevice,

@@ -166,6 +166,8 @@ impl<'a> Source<'a, '_> {
             user: username.clone(),
             service: label.clone(),
             secret,
+            // The plugin always drew its tokens; a password may have been chosen.
+            drawn: table == TOKENS,
             locked,
             row: format!("comanage person {person}"),
         };

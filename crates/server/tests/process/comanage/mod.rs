@@ -1,6 +1,8 @@
 //! The checks of the reference on COmanage Registry, by their numbers, against the real server on
 //! both stores. Those that need a directory are in `provisioning`.
 
+mod issuing;
+mod matrix;
 mod moving;
 
 use std::collections::HashMap;
@@ -9,15 +11,44 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::files_below;
-use crate::world::World;
+use crate::wire::{Answer, Api};
+use crate::world::{Issued, World, merged};
+
+/// What a person needs to look after their own tokens.
+const OWN: [&str; 2] = ["tokens:read", "tokens:write"];
+
+/// Somebody as their own API token lets them act.
+fn person(world: &World, name: &str, scopes: &[&str]) -> Api {
+    let body = json!({ "kind": "personal_access_token", "user": name, "name": "own",
+        "services": ["counterfoil"], "scopes": scopes });
+    let issued = Issued::of(&world.admin.post("/tokens", &body).expect(201));
+    world.admin.with_key(&issued.secret)
+}
+
+/// Asks for a token of a person for a service.
+fn ask_token(caller: &Api, user: &str, service: &str) -> Answer {
+    let body = json!({ "kind": "service_token", "user": user, "service": service });
+    caller.post("/tokens", &body)
+}
 
 /// Whether a secret of a person is good for a service.
 fn is_good(world: &World, (user, service, secret): (&str, &str, &str)) -> bool {
     let question = json!({ "token": secret, "username": user, "service": service });
     world.admin.post("/verify", &question).expect(200)["active"] == true
+}
+
+/// Sets a service's policy, field by field.
+fn set_policy(world: &World, service: &str, policy: &Value) {
+    let path = format!("/services/{service}");
+    world.admin.patch(&path, &json!({ "token_policy": policy })).expect(200);
+}
+
+/// A policy under which a person has one token, and a new one takes the place of the old one.
+fn single(more: &Value) -> Value {
+    merged(json!({ "max_active_per_user": 1, "at_limit": "replace_oldest" }), more)
 }
 
 /// How many bytes of a text decide whether it is looked at closely.

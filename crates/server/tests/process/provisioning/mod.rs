@@ -1,5 +1,6 @@
 //! Provisioning into a real slapd: the checks of COmanage's row, by their numbers.
 
+mod imported;
 mod outages;
 mod targets;
 mod values;
