@@ -44,7 +44,10 @@ pub use derive::DeriveRequest;
 pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
-pub use import::{Fate, IMPORTED_FROM, Incoming, IncomingSecret, IncomingToken, IncomingUnit};
+pub use import::{
+    Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken, IncomingUnit,
+    WEAK_DERIVATION,
+};
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
