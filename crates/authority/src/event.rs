@@ -178,7 +178,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 65] = [
+pub const EVENT_KINDS: [&str; 66] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -207,6 +207,7 @@ pub const EVENT_KINDS: [&str; 65] = [
     "client.updated",
     "client.deleted",
     "token.issued",
+    "token.derived",
     "token.updated",
     "token.replaced",
     "token.rotated",

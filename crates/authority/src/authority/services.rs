@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use super::Authority;
+use super::compliance::Planned;
 use super::realms::{EDIT_ATTEMPTS_MAX, check_policy, expect_version, merged, missing};
+use super::{Authority, BlockedToken};
 use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
 use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel};
-use crate::policy::TokenPolicy;
+use crate::policy::{EffectivePolicy, TokenPolicy};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, Scope};
 use crate::service::{ForwardAuth, Service, ServiceStatus, Viewer, Visibility, holds_escape};
@@ -102,6 +103,15 @@ pub struct ServiceEdit {
     pub forward_auth: Option<Map<String, Value>>,
 }
 
+/// What a service offers to who asks for a token of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The service.
+    pub label: ServiceLabel,
+    /// What holds for its tokens.
+    pub policy: EffectivePolicy,
+}
+
 impl Authority {
     /// Lists the services that the caller may see. A page may hold fewer than its limit.
     pub async fn services(
@@ -186,6 +196,36 @@ impl Authority {
             }
         }
         Err(Refusal::VersionMismatch)
+    }
+
+    /// Which tokens an edit would have refused at use. For who may make it; nothing is changed.
+    pub async fn preview_service(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        label: &ServiceLabel,
+        edit: ServiceEdit,
+        page: PageRequest,
+    ) -> Result<Page<BlockedToken>, Refusal> {
+        let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
+        let current = self.service_in_reach(&reach, realm, label).await?;
+        let changed = apply(current, &edit)?;
+        self.check_service(&changed).await?;
+        self.hit_by(realm, Planned::Service(Box::new(changed)), page).await
+    }
+
+    /// What a service offers to who asks for a token of it: its policy with that of its realm.
+    pub async fn offer(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        label: &ServiceLabel,
+    ) -> Result<Offer, Refusal> {
+        let service = self.service(caller, realm, label).await?;
+        let found = self.store().realm_find(realm).await?;
+        let found = found.ok_or(Refusal::NotFound(Thing::Realm))?;
+        let policy = service.token_policy.effective(&found.token_policy);
+        Ok(Offer { label: service.label, policy })
     }
 
     /// Removes a service that no live token names.

@@ -7,6 +7,8 @@ pub mod authz;
 pub mod body;
 pub mod caller;
 pub mod clients;
+pub mod compliance;
+pub mod derive;
 pub mod docs;
 pub mod enrol;
 pub mod envelope;
@@ -19,6 +21,7 @@ pub mod links;
 pub mod locks;
 pub mod metrics;
 pub mod oauth;
+pub mod offer;
 pub mod policy;
 pub mod portal;
 pub mod possession;
@@ -149,6 +152,9 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(verify::verify_batch))
         .routes(routes!(possession::self_show, possession::self_revoke))
         .routes(routes!(possession::self_rotate))
+        .routes(routes!(derive::self_derive))
+        .routes(routes!(compliance::blocked_list))
+        .routes(routes!(offer::offer_show))
         .routes(routes!(possession::credentials_revoke))
         .routes(routes!(links::link_open))
         .routes(routes!(targets::target_list, targets::target_create))

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use self::lifetime::validity_of;
+pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::limits_of;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
@@ -186,7 +186,12 @@ impl Authority {
             let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged, &reach.limits)?;
             request.sentinel.stamp = Some(stamp);
         }
-        let validity = validity_of(&judged, caller, &reach, &request, now)?;
+        let wanted = Lifetime {
+            kind: request.kind,
+            expires: request.expires,
+            not_before: request.not_before,
+        };
+        let validity = validity_of(&judged, caller, &reach, wanted, now)?;
         let pending = judged.iter().any(|policy| policy.approval);
         let by_link = is_by_link(&judged, caller, &request, own)?;
         let draft = Draft { owner, services: services.0, validity, pending, by_link };

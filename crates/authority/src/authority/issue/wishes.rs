@@ -155,9 +155,7 @@ pub(in crate::authority) fn check_offer(
     doors: Option<&Vec<Door>>,
 ) -> Result<(), Refusal> {
     for policy in policies {
-        if let Some(offered) = &policy.scopes
-            && let Some(scope) = scopes.iter().find(|s| !offered.iter().any(|o| o == s.as_str()))
-        {
+        if let Some(scope) = scopes.iter().find(|scope| !policy.offers(scope)) {
             return Err(Refusal::Policy(format!("the scope {scope} is not on offer")));
         }
         if let (Some(offered), Some(wanted)) = (&policy.doors, doors)
