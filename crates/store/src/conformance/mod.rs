@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod am;
 mod changes;
 mod clients;
 mod enrolment;
@@ -282,6 +283,13 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             an_access_token_is_revoked_once,
             the_feed_names_what_has_not_ended,
             a_proof_is_used_once,
+        }
+        am::{
+            a_document_comes_back_as_it_was_stored,
+            a_document_must_name_what_exists,
+            a_document_has_its_name_for_itself,
+            a_document_is_replaced_on_condition_of_its_version,
+            a_document_that_others_name_stays,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,
