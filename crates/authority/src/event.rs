@@ -175,7 +175,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 61] = [
+pub const EVENT_KINDS: [&str; 64] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -214,6 +214,9 @@ pub const EVENT_KINDS: [&str; 61] = [
     "target.deleted",
     "target.reconciled",
     "delivery.dead",
+    "am-document.created",
+    "am-document.updated",
+    "am-document.deleted",
     "link.opened",
     "link.reopened",
     "link.refused",

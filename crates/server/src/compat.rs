@@ -1,3 +1,4 @@
 //! Doors that speak as other products do, each in a file of its own, over the same authority.
 
+pub mod forgerock;
 pub mod sentinel;
