@@ -51,6 +51,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The Sentinel EMS door.
     pub sentinel: Sentinel,
+    /// The ForgeRock AM door.
+    pub am: Am,
     /// The LDAP door.
     pub ldap: Ldap,
 }
@@ -131,6 +133,8 @@ pub struct Doors {
     pub ldap: bool,
     /// The Sentinel EMS door.
     pub sentinel: bool,
+    /// The ForgeRock AM door.
+    pub am: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -282,6 +286,18 @@ pub struct Sentinel {
     pub max_validity_days: u32,
     /// The client that programs are told to log in as.
     pub client_id: String,
+}
+
+/// The ForgeRock AM door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Am {
+    /// How long a session lasts, in seconds.
+    pub session_seconds: i64,
+    /// How its header and its cookie are called.
+    pub cookie_name: String,
+    /// The attribute in which clients look for a person's tokens.
+    pub pat_attribute: String,
 }
 
 /// The LDAP door.

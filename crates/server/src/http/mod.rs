@@ -19,6 +19,7 @@ pub mod links;
 pub mod metrics;
 pub mod oauth;
 pub mod policy;
+pub mod policy_test;
 pub mod possession;
 pub mod precondition;
 pub mod problem;
@@ -150,6 +151,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(targets::target_test))
         .routes(routes!(targets::target_reconcile))
         .routes(routes!(targets::delivery_list))
+        .routes(routes!(policy_test::policy_test))
 }
 
 /// Routes for those who run the server; never switched off.
@@ -203,6 +205,9 @@ pub fn router(state: AppState) -> Router {
     }
     if state.settings.sentinel {
         router = router.merge(crate::compat::sentinel::routes());
+    }
+    if state.settings.am {
+        router = router.merge(crate::compat::forgerock::routes());
     }
     if state.settings.oauth {
         router = router.merge(oauth::router());

@@ -54,6 +54,14 @@ pub struct HttpSettings {
     pub sentinel_client_id: String,
     /// Days ahead that a registration token may end at the Sentinel door.
     pub sentinel_validity_days_max: u32,
+    /// Whether `/json` is served, as AM does.
+    pub am: bool,
+    /// How the header and the cookie of a session of the AM door are called.
+    pub am_cookie_name: String,
+    /// How long such a session lasts, in seconds.
+    pub am_session_seconds: i64,
+    /// The attribute in which clients of AM look for a person's tokens.
+    pub am_pat_attribute: String,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -80,6 +88,10 @@ impl Default for HttpSettings {
             sentinel: true,
             sentinel_client_id: crate::compat::sentinel::CLIENT_ID_DEFAULT.to_owned(),
             sentinel_validity_days_max: crate::compat::sentinel::VALIDITY_DAYS_MAX_DEFAULT,
+            am: true,
+            am_cookie_name: crate::compat::forgerock::COOKIE_NAME_DEFAULT.to_owned(),
+            am_session_seconds: crate::compat::forgerock::SESSION_SECONDS_DEFAULT,
+            am_pat_attribute: crate::compat::forgerock::PAT_ATTRIBUTE_DEFAULT.to_owned(),
             docs: true,
             api_key_headers: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,
