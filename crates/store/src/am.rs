@@ -1,14 +1,10 @@
 //! Documents of the AM door in SQL.
 
 use async_trait::async_trait;
-use counterfoil_authority::am::{
-    AmDocument, AmKind, AmObject, BadDocument, OBJECTS_PER_REALM_MAX, builtin,
-};
+use counterfoil_authority::am::{AmDocument, AmKind, AmObject, OBJECTS_PER_REALM_MAX, builtin};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::RealmName;
-use counterfoil_authority::store::{
-    AmDeleted, AmStore, Change, Inserted, Unavailable, Updated,
-};
+use counterfoil_authority::store::{AmDeleted, AmStore, Change, Inserted, Unavailable, Updated};
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{SqlStore, codec, events};
@@ -261,7 +257,8 @@ async fn named_by(
         AmKind::ResourceType => {
             let policies = count(tx, COUNT_OF_TYPE, &values![realm, name]).await?;
             let sets = list_kind(tx, realm, AmKind::PolicySet).await?;
-            let naming = |set: &&AmObject| set.document.resource_types().iter().any(|id| id == name);
+            let naming =
+                |set: &&AmObject| set.document.resource_types().iter().any(|id| id == name);
             Ok(policies + sets.iter().filter(naming).count() as u64)
         }
     }
@@ -298,15 +295,12 @@ fn document_text(object: &AmObject) -> String {
 }
 
 fn object_of(mut row: Row) -> Result<AmObject, Inconsistent> {
+    let realm = codec::realm(&mut row, "realm")?;
     let kind = row.parsed("kind", AmKind::from_name)?;
-    let document = row.parsed("document", |text| {
-        let read = AmDocument::from_json(kind, text).map_err(|bad| BadDocument::new(kind.name(), bad));
-        read.inspect_err(|bad| tracing::error!(%bad, "a stored document cannot be read")).ok()
-    })?;
     Ok(AmObject {
-        realm: codec::realm(&mut row, "realm")?,
+        realm,
         name: row.text("name")?,
-        document,
+        document: row.parsed("document", |text| AmDocument::from_json(kind, text).ok())?,
         created_at: row.time("created_at")?,
         created_by: row.text("created_by")?,
         updated_at: row.time("updated_at")?,

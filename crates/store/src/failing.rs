@@ -18,9 +18,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    AccessRevoke, AccessStore, AmDeleted, AmStore, Backlog, BlastRadius, ChangeListener, ChangesRead, ClientCreated,
-    ClientStore, Consumed, CountReturn, DeliveryFilter, DirectoryToken, Enrol, Enrolled,
-    EnrolmentStore, EventFilter, EventStore, Initialised, Inserted, Installation,
+    AccessRevoke, AccessStore, AmDeleted, AmStore, Backlog, BlastRadius, ChangeListener,
+    ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn, DeliveryFilter, DirectoryToken,
+    Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore, Initialised, Inserted, Installation,
     InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen,
     LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest,
     PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned,

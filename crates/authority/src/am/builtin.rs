@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{
-    AmDocument, AmKind, AmObject, Policy, PolicySet, ResourceType,
-};
+use super::document::{AmDocument, AmKind, AmObject, Policy, PolicySet, ResourceType};
 use super::identity::Subject;
 use crate::clock::Timestamp;
 use crate::names::RealmName;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::document::{AmKind, AmObject, Policy};
+use super::document::{AmKind, AmObject, Policy, ResourceType};
 use super::resource::{Match, PAT, Pattern, Requested};
 use crate::names::ServiceLabel;
 
@@ -73,7 +73,7 @@ impl Compiled {
             .collect();
         let of_pats = |id: &str| {
             let found = objects.get(&(AmKind::ResourceType, id.to_owned()));
-            found.and_then(|object| object.resource_type()).is_some_and(|sort| sort.is_of_pats())
+            found.and_then(|object| object.resource_type()).is_some_and(ResourceType::is_of_pats)
         };
         let mut by_set: HashMap<&str, Vec<CompiledPolicy>> = HashMap::new();
         for object in objects.values() {
@@ -90,7 +90,7 @@ impl Compiled {
             Some((object.name.clone(), Arc::new(set)))
         });
         let sets = sets.collect();
-        Self { sets, objects }
+        Self { objects, sets }
     }
 
     /// The policy set of a name.

@@ -8,6 +8,7 @@ use super::document::BadDocument;
 use super::identity::{Asker, DEPTH_MAX, Person, VALUES_MAX, names};
 use super::time::SimpleTime;
 use crate::clock::Timestamp;
+use crate::names::GroupName;
 
 /// A condition that this version does not have, and why.
 const ABSENT: &[(&str, &str)] = &[
@@ -173,9 +174,7 @@ impl Condition {
             Self::OAuth2Scope { required } => {
                 count(required.len(), "requiredScopes is empty or too long")
             }
-            Self::Membership { names } => {
-                count(names.len(), "amIdentityName is empty or too long")
-            }
+            Self::Membership { names } => count(names.len(), "amIdentityName is empty or too long"),
             Self::Not { condition } => condition.check(depth + 1),
             Self::All { conditions } | Self::Any { conditions } => {
                 count(conditions.len(), "conditions is empty or too long")?;
@@ -229,14 +228,11 @@ impl Condition {
 }
 
 fn is_member(values: &[String], circumstances: &Circumstances<'_>) -> bool {
-    let (uid, groups): (Option<&str>, Vec<&str>) = match circumstances.person {
-        Some(person) => {
-            (Some(person.username), person.groups.iter().map(|group| group.as_str()).collect())
-        }
-        None => {
-            let asker = circumstances.asker;
-            (asker.uid.as_deref(), asker.groups.iter().map(String::as_str).collect())
-        }
+    let asker = circumstances.asker;
+    let (uid, groups): (Option<&str>, Vec<&str>) = if let Some(person) = circumstances.person {
+        (Some(person.username), person.groups.iter().map(GroupName::as_str).collect())
+    } else {
+        (asker.uid.as_deref(), asker.groups.iter().map(String::as_str).collect())
     };
     values.iter().any(|value| names(value, uid, &groups))
 }

@@ -118,10 +118,8 @@ impl CompiledSet {
                 what: "policy",
                 name: Some(other.object.name.clone()),
                 holds: false,
-                why: match is_active {
-                    true => "none of its resources matches".to_owned(),
-                    false => "is not active".to_owned(),
-                },
+                why: if is_active { "none of its resources matches" } else { "is not active" }
+                    .to_owned(),
             });
         }
     }

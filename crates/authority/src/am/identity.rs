@@ -90,12 +90,14 @@ impl Subject {
             return bad("is nested too deeply");
         }
         match self {
-            Self::AuthenticatedUsers {} | Self::Nobody => Ok(()),
             Self::Identity { values } if values.is_empty() || values.len() > VALUES_MAX => {
                 bad("subjectValues is empty or too long")
             }
             Self::JwtClaim { name, .. } if name.is_empty() => bad("claimName is empty"),
-            Self::Identity { .. } | Self::JwtClaim { .. } => Ok(()),
+            Self::AuthenticatedUsers {}
+            | Self::Nobody
+            | Self::Identity { .. }
+            | Self::JwtClaim { .. } => Ok(()),
             Self::Not { subject } => subject.check(depth + 1),
             Self::All { subjects } | Self::Any { subjects } => {
                 if subjects.is_empty() || subjects.len() > VALUES_MAX {
@@ -110,10 +112,11 @@ impl Subject {
     pub fn holds(&self, asker: &Asker) -> bool {
         match self {
             Self::AuthenticatedUsers {} => asker.is_authenticated,
+            // A name that somebody merely claims is nobody's.
             Self::Identity { values } => {
-                let groups = asker.groups.iter().map(String::as_str);
-                let groups: Vec<&str> = groups.collect();
-                values.iter().any(|value| names(value, asker.uid.as_deref(), &groups))
+                let groups: Vec<&str> = asker.groups.iter().map(String::as_str).collect();
+                asker.is_authenticated
+                    && values.iter().any(|value| names(value, asker.uid.as_deref(), &groups))
             }
             Self::JwtClaim { name, value } => match asker.claims.get(name) {
                 Some(Value::String(text)) => text == value,

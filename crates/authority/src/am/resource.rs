@@ -243,9 +243,10 @@ impl Pattern {
     pub fn parse(text: &str) -> Result<Self, BadResource> {
         let canonical = canonicalise(text)?;
         let folded = folded(&canonical);
-        let matcher = match canonical.contains(SELF) {
-            true => Matcher::OfSelf,
-            false => Matcher::of(&folded, canonical.ends_with(ANY_QUERY)),
+        let matcher = if canonical.contains(SELF) {
+            Matcher::OfSelf
+        } else {
+            Matcher::of(&folded, canonical.ends_with(ANY_QUERY))
         };
         let key = matcher.key(&folded);
         Ok(Self { canonical, folded, matcher, key })
@@ -345,7 +346,8 @@ impl Matcher {
             Self::Whole(glob) => glob.head().to_owned(),
             Self::OfSelf => {
                 let own = SELF.to_lowercase();
-                let end = folded.find(&*own).unwrap_or(0).min(folded.find('*').unwrap_or(usize::MAX));
+                let end =
+                    folded.find(&*own).unwrap_or(0).min(folded.find('*').unwrap_or(usize::MAX));
                 let sure = folded.get(..end).unwrap_or_default();
                 // A wildcard of one level begins a character earlier, and slashes may be missing.
                 let sure = if folded.contains(ONE_LEVEL) { "" } else { sure };

@@ -34,9 +34,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use access::{AccessRefusal, ExchangeRequest, Presented};
-pub use am::{
-    AmAnswer, AmExplained, AmFault, AmLogin, AmQuestion, AmSession, AmTest, AmTestToken,
-};
+pub use am::{AmAnswer, AmExplained, AmFault, AmLogin, AmQuestion, AmSession, AmTest, AmTestToken};
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};

@@ -1,5 +1,6 @@
 //! `counterfoil policy`: why a decision is what it is.
 
+use counterfoil_authority::secret::ClearSecret;
 use serde_json::json;
 
 use super::failure::Failure;
@@ -25,7 +26,7 @@ pub(crate) enum PolicyCommand {
 pub(crate) struct TestArgs {
     /// On whose behalf
     user: String,
-    /// The resource; for a personal access token pat://USER, without the token
+    /// The resource; for a personal access token `pat://USER`, without the token
     resource: String,
     /// The action
     action: String,
@@ -59,7 +60,7 @@ pub(crate) async fn run(command: &PolicyCommand) -> Result<(), Failure> {
         "action": args.action,
         "policy_set": args.policy_set,
         "token": args.token_id,
-        "secret": secret.as_ref().map(|secret| secret.reveal()),
+        "secret": secret.as_ref().map(ClearSecret::reveal),
         "client_ip": args.client_ip,
     });
     let tested = api.send(Ask::post(api.in_realm("policies/test"), body)).await?;

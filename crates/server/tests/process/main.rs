@@ -25,6 +25,7 @@ mod crash;
 mod disk;
 mod enrolment;
 mod fixtures;
+mod forgerock;
 mod forward_auth;
 mod keys;
 mod ldap;

@@ -144,11 +144,9 @@ pub(super) async fn a_document_is_replaced_on_condition_of_its_version(world: Wo
 
 /// Whoever removes and whoever names it at the same time agree on who was first.
 pub(super) async fn a_document_that_others_name_stays(world: World) {
-    for object in [
-        sort(&world, "t1", "one"),
-        set(&world, "s", "t1"),
-        policy(&world, "p", "s", "t1"),
-    ] {
+    for object in
+        [sort(&world, "t1", "one"), set(&world, "s", "t1"), policy(&world, "p", "s", "t1")]
+    {
         assert_eq!(add(&world, object).await, Inserted::Done);
     }
     assert_eq!(remove(&world, AmKind::ResourceType, "t1").await, AmDeleted::InUse(2));

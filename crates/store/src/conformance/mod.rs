@@ -65,7 +65,8 @@ pub async fn all(store: Arc<dyn Store>) -> usize {
     let kept = of_the_installation_and_its_people(&store, 1).await;
     let kept = of_tokens(&store, kept).await;
     let kept = of_enrolment(&store, kept).await;
-    usize::from(of_counting_and_listing(&store, kept).await)
+    let kept = of_counting_and_listing(&store, kept).await;
+    usize::from(of_documents_targets_and_changes(&store, kept).await)
 }
 
 #[rustfmt::skip]
@@ -284,6 +285,12 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             the_feed_names_what_has_not_ended,
             a_proof_is_used_once,
         }
+    )
+}
+
+#[rustfmt::skip]
+async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u8 {
+    keep!(store, kept;
         am::{
             a_document_comes_back_as_it_was_stored,
             a_document_must_name_what_exists,

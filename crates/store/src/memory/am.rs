@@ -4,9 +4,7 @@ use async_trait::async_trait;
 use counterfoil_authority::am::{AmKind, AmObject, OBJECTS_PER_REALM_MAX, builtin};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::RealmName;
-use counterfoil_authority::store::{
-    AmDeleted, AmStore, Change, Inserted, Unavailable, Updated,
-};
+use counterfoil_authority::store::{AmDeleted, AmStore, Change, Inserted, Unavailable, Updated};
 
 use super::{MemoryStore, State};
 
@@ -129,9 +127,7 @@ impl AmStore for MemoryStore {
             let names = |other: &&AmObject| match kind {
                 AmKind::Policy => false,
                 AmKind::PolicySet => other.document.policy_set() == Some(name),
-                AmKind::ResourceType => {
-                    other.document.resource_types().iter().any(|id| id == name)
-                }
+                AmKind::ResourceType => other.document.resource_types().iter().any(|id| id == name),
             };
             let named_by = state.am_of(realm).filter(names).count();
             if named_by > 0 {

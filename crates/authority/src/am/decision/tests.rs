@@ -16,9 +16,7 @@ fn realm() -> RealmName {
 }
 
 fn at(text: &str) -> Timestamp {
-    text.parse::<jiff::Timestamp>()
-        .map(|at| Timestamp::from_micros(at.as_microsecond()))
-        .unwrap()
+    text.parse::<jiff::Timestamp>().map(|at| Timestamp::from_micros(at.as_microsecond())).unwrap()
 }
 
 fn object(name: &str, policy: &Value) -> AmObject {
@@ -88,22 +86,33 @@ fn actions(decision: &Decision) -> Value {
 
 #[test]
 fn any_false_wins_and_what_is_told_adds_up() {
-    let told = |value: &str| json!([
-        { "type": "Static", "propertyName": "a", "propertyValues": [value] },
-        { "type": "User", "propertyName": "mail" },
-    ]);
+    let told = |value: &str| {
+        json!([
+            { "type": "Static", "propertyName": "a", "propertyValues": [value] },
+            { "type": "User", "propertyName": "mail" },
+        ])
+    };
     let policies = vec![
-        url_policy("one", &json!({
-            "actionValues": { "GET": true, "POST": true }, "resourceAttributes": told("1"),
-        })),
-        url_policy("two", &json!({
-            "actionValues": { "POST": false }, "resourceAttributes": told("2"),
-        })),
+        url_policy(
+            "one",
+            &json!({
+                "actionValues": { "GET": true, "POST": true }, "resourceAttributes": told("1"),
+            }),
+        ),
+        url_policy(
+            "two",
+            &json!({
+                "actionValues": { "POST": false }, "resourceAttributes": told("2"),
+            }),
+        ),
         url_policy("off", &json!({ "active": false, "actionValues": { "GET": false } })),
-        url_policy("not mine", &json!({
-            "subject": { "type": "NONE" }, "actionValues": { "GET": false },
-            "resourceAttributes": told("3"),
-        })),
+        url_policy(
+            "not mine",
+            &json!({
+                "subject": { "type": "NONE" }, "actionValues": { "GET": false },
+                "resourceAttributes": told("3"),
+            }),
+        ),
     ];
     let asker = alice();
     let decision = decided(policies, "http://h/x", around(&asker));
@@ -128,10 +137,16 @@ fn a_subject_speaks_of_whom_it_names() {
         (json!({ "type": "Identity", "subjectValues": ["bob"] }), false),
         (json!({ "type": "JwtClaim", "claimName": "role", "claimValue": "dev" }), true),
         (json!({ "type": "JwtClaim", "claimName": "role", "claimValue": "ops" }), false),
-        (json!({ "type": "AND", "subjects": [
-            { "type": "AuthenticatedUsers" }, { "type": "NONE" }] }), false),
-        (json!({ "type": "OR", "subjects": [
-            { "type": "AuthenticatedUsers" }, { "type": "NONE" }] }), true),
+        (
+            json!({ "type": "AND", "subjects": [
+            { "type": "AuthenticatedUsers" }, { "type": "NONE" }] }),
+            false,
+        ),
+        (
+            json!({ "type": "OR", "subjects": [
+            { "type": "AuthenticatedUsers" }, { "type": "NONE" }] }),
+            true,
+        ),
     ] {
         let policy = url_policy("one", &json!({ "subject": subject }));
         let decision = decided(vec![policy], "http://h/x", around(&asker));
@@ -161,7 +176,10 @@ fn a_condition_holds_when_it_says() {
         (json!({ "type": "SimpleTime", "startDay": "sat", "endDay": "mon" }), true),
         (json!({ "type": "SimpleTime", "startDay": "mon", "endDay": "fri" }), false),
         (json!({ "type": "SimpleTime", "startDate": "2026:11:22", "endDate": "2026:11:22" }), true),
-        (json!({ "type": "SimpleTime", "startDate": "2026:11:23", "endDate": "2026:12:01" }), false),
+        (
+            json!({ "type": "SimpleTime", "startDate": "2026:11:23", "endDate": "2026:12:01" }),
+            false,
+        ),
         (
             json!({ "type": "SimpleTime", "startTime": "13:00", "endTime": "13:30",
                 "enforcementTimeZone": "Europe/Berlin" }),
@@ -177,11 +195,17 @@ fn a_condition_holds_when_it_says() {
         (json!({ "type": "AMIdentityMembership", "amIdentityName": ["id=ops,ou=group"] }), true),
         // The owner of the token counts, not who asks.
         (json!({ "type": "AMIdentityMembership", "amIdentityName": ["alice"] }), false),
-        (json!({ "type": "NOT", "condition": {
-            "type": "OAuth2Scope", "requiredScopes": ["x"] } }), true),
-        (json!({ "type": "AND", "conditions": [
+        (
+            json!({ "type": "NOT", "condition": {
+            "type": "OAuth2Scope", "requiredScopes": ["x"] } }),
+            true,
+        ),
+        (
+            json!({ "type": "AND", "conditions": [
             { "type": "IPv4", "dnsName": ["host.example.com"] },
-            { "type": "OAuth2Scope", "requiredScopes": ["x"] }] }), false),
+            { "type": "OAuth2Scope", "requiredScopes": ["x"] }] }),
+            false,
+        ),
     ] {
         let parsed: Condition = serde_json::from_value(condition.clone()).unwrap();
         parsed.check(0).unwrap();
@@ -240,8 +264,10 @@ fn an_explanation_names_every_policy_of_the_set() {
     let mut explanation = Explanation::spoken();
     compiled.set(builtin::DEFAULT_SET).unwrap().decide(&question, &mut explanation);
     let steps = explanation.into_steps();
-    let told: Vec<_> =
-        steps.iter().map(|step| (step.what, step.name.as_deref().unwrap_or(""), step.holds)).collect();
+    let told: Vec<_> = steps
+        .iter()
+        .map(|step| (step.what, step.name.as_deref().unwrap_or(""), step.holds))
+        .collect();
     assert_eq!(
         told,
         [
@@ -271,7 +297,8 @@ fn a_tree_leaves_out_what_lies_elsewhere() {
 }
 
 fn patterns() -> impl Strategy<Value = String> {
-    let words = prop::sample::select(vec!["pat://", "http://", "h", "a", "/", ":", "*", "-*-", "?x"]);
+    let words =
+        prop::sample::select(vec!["pat://", "http://", "h", "a", "/", ":", "*", "-*-", "?x"]);
     prop::collection::vec(words, 1..7).prop_map(|pieces| pieces.concat())
 }
 

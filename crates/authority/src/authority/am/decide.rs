@@ -27,8 +27,7 @@ use crate::subject::OwnerFacts;
 /// What a token may do there, as one text; the name is the seed's.
 const ASSIGNED_PERMISSIONS: &str = "Assigned Permissions";
 /// Kinds that are presented as a personal access token.
-const PRESENTABLE: [Kind; 3] =
-    [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::DerivedToken];
+const PRESENTABLE: [Kind; 3] = [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::DerivedToken];
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +114,9 @@ impl Authority {
     /// [`AmFault`]; never because a token is not good.
     pub async fn am_decide(&self, question: &AmQuestion<'_>) -> Result<AmAnswer, AmFault> {
         if is_pat(question.resource) {
-            let Some(pat) = presented_pat(question.resource) else { return Ok(AmAnswer::default()) };
+            let Some(pat) = presented_pat(question.resource) else {
+                return Ok(AmAnswer::default());
+            };
             return self.decide_about(question, &pat).await;
         }
         let requested = Requested::read(question.resource)?;
@@ -214,11 +215,7 @@ impl Authority {
     }
 
     /// The right secret, but no policy lets it in: its owner should know.
-    fn refused_by_policy(
-        &self,
-        question: &AmQuestion<'_>,
-        active: &Active,
-    ) -> Result<(), Refusal> {
+    fn refused_by_policy(&self, question: &AmQuestion<'_>, active: &Active) -> Result<(), Refusal> {
         self.ledger.denied(active.root());
         let event =
             self.event("verify.refused", question.realm, &question.caller.origin, self.now())?;

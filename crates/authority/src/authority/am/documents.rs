@@ -29,9 +29,9 @@ impl From<BadDocument> for Refusal {
 /// everything.
 fn may_read(caller: &Caller, realm: &RealmName) -> Result<(), Refusal> {
     match caller.require_whole(realm, ApiScope::PoliciesWrite) {
-        Err(Refusal::Forbidden(scope)) => caller
-            .require_whole(realm, ApiScope::AuditRead)
-            .map_err(|_| Refusal::Forbidden(scope)),
+        Err(Refusal::Forbidden(scope)) => {
+            caller.require_whole(realm, ApiScope::AuditRead).map_err(|_| Refusal::Forbidden(scope))
+        }
         said => said,
     }
 }

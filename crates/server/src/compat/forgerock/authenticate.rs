@@ -86,10 +86,7 @@ fn of_callbacks(continuation: &Continuation) -> Result<Credentials, Fault> {
         let value = found.and_then(|callback| callback.input.first());
         value.and_then(|input| input.value.as_str()).unwrap_or_default().to_owned()
     };
-    Ok(Credentials {
-        username: value("NameCallback"),
-        password: value("PasswordCallback").into(),
-    })
+    Ok(Credentials { username: value("NameCallback"), password: value("PasswordCallback").into() })
 }
 
 fn of_headers(asked: &Asked<'_>) -> Result<Option<Credentials>, Fault> {
@@ -174,7 +171,8 @@ async fn let_in(asked: &Asked<'_>, credentials: &Credentials) -> Result<Response
         &json!({ "tokenId": secret, "successUrl": success_url, "realm": realm }),
     );
     let name = &asked.state.settings.am_cookie_name;
-    let secure = if asked.state.settings.public_url.starts_with("https:") { "; Secure" } else { "" };
+    let secure =
+        if asked.state.settings.public_url.starts_with("https:") { "; Secure" } else { "" };
     let cookie = format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}");
     if let Ok(value) = HeaderValue::try_from(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, value);

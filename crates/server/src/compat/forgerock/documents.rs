@@ -98,7 +98,8 @@ async fn put(
 fn created(asked: &Asked<'_>, made: &AmObject) -> Response {
     let realm = asked.shown_realm(&asked.realm);
     let mut response = asked.json(StatusCode::CREATED, shown(made, &realm));
-    let name = percent_encoding::utf8_percent_encode(&made.name, percent_encoding::NON_ALPHANUMERIC);
+    let name =
+        percent_encoding::utf8_percent_encode(&made.name, percent_encoding::NON_ALPHANUMERIC);
     let path = asked.parts.uri.path().trim_end_matches('/');
     let base = if asked.place.id.is_empty() { format!("{path}/{name}") } else { path.to_owned() };
     if let Ok(value) = HeaderValue::try_from(base) {

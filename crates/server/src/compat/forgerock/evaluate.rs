@@ -117,27 +117,27 @@ async fn inquiry<'a>(
     set: &'a CompiledSet,
     question: &Question<'_>,
 ) -> Result<Inquiry<'a>, Fault> {
-    let asker = match &question.subject {
+    let on_behalf_of = match &question.subject {
         Some(sent) => asker_of(asked, sent).await?,
         None => asker_of_caller(&session.caller),
     };
     let none = BTreeMap::new();
-    let environment = question.environment.as_ref().unwrap_or(&none);
+    let told = question.environment.as_ref().unwrap_or(&none);
     let first = |names: &[&str]| {
-        names.iter().find_map(|name| environment.get(*name).and_then(|values| values.first()))
+        names.iter().find_map(|name| told.get(*name).and_then(|values| values.first()))
     };
     let address = match first(&["IP", "requestIp"]) {
         Some(text) => Some(text.parse().map_err(|_| Fault::value("environment"))?),
         None => None,
     };
     let zone = first(&["requestTimeZone"]).filter(|zone| zone_is_known(zone)).cloned();
-    let scopes = environment.get("scope").into_iter().flatten();
+    let scopes = told.get("scope").into_iter().flatten();
     let scopes = scopes.flat_map(|text| text.split(' ')).filter(|word| !word.is_empty());
     Ok(Inquiry {
         asked,
         caller: &session.caller,
         set,
-        asker,
+        asker: on_behalf_of,
         address,
         dns_name: first(&["dnsName", "requestDnsName"]).cloned(),
         zone,
@@ -157,7 +157,7 @@ fn asker_of_caller(caller: &Caller) -> Asker {
 /// A subject that the request names: a session, which is proved, and claims, which are not.
 async fn asker_of(asked: &Asked<'_>, sent: &SentSubject) -> Result<Asker, Fault> {
     let bad = || Fault::value("subject");
-    let mut asker = Asker::default();
+    let mut named = Asker::default();
     let mut is_named = false;
     if let Some(token) = &sent.sso_token {
         let session = match asked.session_of(token).await {
@@ -168,7 +168,7 @@ async fn asker_of(asked: &Asked<'_>, sent: &SentSubject) -> Result<Asker, Fault>
         if session.caller.realm != asked.realm {
             return Err(bad());
         }
-        asker = asker_of_caller(&session.caller);
+        named = asker_of_caller(&session.caller);
         is_named = true;
     }
     let of_jwt = match &sent.jwt {
@@ -177,11 +177,11 @@ async fn asker_of(asked: &Asked<'_>, sent: &SentSubject) -> Result<Asker, Fault>
     };
     for claims in of_jwt.iter().chain(&sent.claims) {
         let subject = claims.get("sub").and_then(Value::as_str).ok_or_else(bad)?;
-        asker.uid.get_or_insert_with(|| subject.to_owned());
-        asker.claims.extend(claims.iter().map(|(name, value)| (name.clone(), value.clone())));
+        named.uid.get_or_insert_with(|| subject.to_owned());
+        named.claims.extend(claims.iter().map(|(name, value)| (name.clone(), value.clone())));
         is_named = true;
     }
-    if is_named { Ok(asker) } else { Err(bad()) }
+    if is_named { Ok(named) } else { Err(bad()) }
 }
 
 /// The claims of a JWT, whoever signed it: who asks has to know that.

@@ -78,9 +78,8 @@ impl Fault {
             Endpoint::Authenticate => StatusCode::NOT_ACCEPTABLE,
             _ => StatusCode::NOT_FOUND,
         };
-        let text = format!(
-            "Accept-API-Version: Requested version \"{asked}\" does not match any routes."
-        );
+        let text =
+            format!("Accept-API-Version: Requested version \"{asked}\" does not match any routes.");
         Self::new(status, text)
     }
 

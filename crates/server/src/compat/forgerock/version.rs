@@ -44,9 +44,14 @@ const fn versions(endpoint: Endpoint, is_evaluate: bool) -> &'static [Version] {
             Version(3, 0),
             Version(4, 0),
         ],
-        Endpoint::Sessions => {
-            &[Version(1, 1), Version(1, 2), Version(2, 0), Version(2, 1), Version(3, 1), Version(4, 0)]
-        }
+        Endpoint::Sessions => &[
+            Version(1, 1),
+            Version(1, 2),
+            Version(2, 0),
+            Version(2, 1),
+            Version(3, 1),
+            Version(4, 0),
+        ],
         Endpoint::ServerInfo => &[Version(1, 0), Version(1, 1), Version(2, 0)],
         Endpoint::ResourceTypes
         | Endpoint::ConditionTypes

@@ -133,9 +133,7 @@ impl Sent {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
             // What serde says would repeat the value.
-            Some(value) => {
-                serde_json::from_value(value).map(Some).map_err(|_| Fault::value(name))
-            }
+            Some(value) => serde_json::from_value(value).map(Some).map_err(|_| Fault::value(name)),
         }
     }
 
@@ -212,9 +210,11 @@ impl Sent {
             return Ok(Subject::default());
         };
         drop_empty(&mut sent);
-        let known = |kind: &str| match SUBJECT_TYPES.contains(&kind) {
-            true => Ok(()),
-            false => Err(Fault::invalid(format!("Subject type {} is not available", plain(kind)))),
+        let known = |kind: &str| {
+            if SUBJECT_TYPES.contains(&kind) {
+                return Ok(());
+            }
+            Err(Fault::invalid(format!("Subject type {} is not available", plain(kind))))
         };
         each_type(&sent, &known)?;
         serde_json::from_value(sent).map_err(|_| Fault::value("subject"))
@@ -264,10 +264,7 @@ fn plain(name: &str) -> String {
 
 /// The type of a subject or condition, and of those inside it. As deep as the body is, which has
 /// a limit.
-fn each_type(
-    sent: &Value,
-    known: &dyn Fn(&str) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+fn each_type(sent: &Value, known: &dyn Fn(&str) -> Result<(), Fault>) -> Result<(), Fault> {
     let kind = sent.get("type").and_then(Value::as_str).unwrap_or_default();
     known(kind)?;
     let inner = ["subject", "condition"].into_iter().filter_map(|name| sent.get(name));
@@ -339,7 +336,7 @@ mod tests {
         assert!(
             said(json!({ "condition": { "type": "NOT", "condition": {
                 "type": "LDAPFilter", "ldapFilter": "(a=b)" } } }))
-                .contains("needs a directory")
+            .contains("needs a directory")
         );
         assert_eq!(
             said(json!({ "subject": { "type": "Magic" } })),
