@@ -24,7 +24,7 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 21] = [
+const NEEDS: [(&str, &Peer); 22] = [
     ("nginx", &NGINX),
     ("nginx", &FCGIWRAP),
     ("nginx", &GIT),
