@@ -36,6 +36,13 @@ pub(crate) const NGINX: Peer = Peer {
     needed_for: "git through a real nginx",
     probe: Probe::Program("nginx"),
 };
+/// The proxy with certificates of its own.
+pub(crate) const CADDY: Peer = Peer {
+    name: "caddy",
+    package: "caddy",
+    needed_for: "the front doors behind a real Caddy",
+    probe: Probe::Program("caddy"),
+};
 /// Runs git's CGI program for nginx.
 pub(crate) const FCGIWRAP: Peer = Peer {
     name: "fcgiwrap",

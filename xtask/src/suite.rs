@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
 use crate::host::{
-    self, AIOSMTPD, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS,
+    self, AIOSMTPD, CADDY, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS,
     FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NSLCD, PAM_LDAP, PAMTESTER,
     POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
 };
@@ -28,6 +28,7 @@ const NEEDS: [(&str, &Peer); 21] = [
     ("nginx", &NGINX),
     ("nginx", &FCGIWRAP),
     ("nginx", &GIT),
+    ("caddy", &CADDY),
     ("disk::", &MOUNTING),
     ("ldap::commands", &LDAP_UTILS),
     ("ldap::commands", &PYTHON_LDAP),

@@ -178,7 +178,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 61] = [
+pub const EVENT_KINDS: [&str; 66] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -187,6 +187,8 @@ pub const EVENT_KINDS: [&str; 61] = [
     "user.created",
     "user.updated",
     "user.deleted",
+    "user.locked",
+    "user.unlocked",
     "group.created",
     "group.deleted",
     "group.member-added",
@@ -199,10 +201,13 @@ pub const EVENT_KINDS: [&str; 61] = [
     "service.created",
     "service.updated",
     "service.deleted",
+    "service.locked",
+    "service.unlocked",
     "client.created",
     "client.updated",
     "client.deleted",
     "token.issued",
+    "token.derived",
     "token.updated",
     "token.replaced",
     "token.rotated",

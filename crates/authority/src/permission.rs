@@ -45,6 +45,35 @@ pub fn allows(permissions: Option<&str>, resource: Option<&str>, action: Option<
     })
 }
 
+/// Whether `narrow` allows nothing that `wide` does not: what a derived token may carry.
+pub fn is_within(narrow: Option<&str>, wide: Option<&str>) -> bool {
+    let Some(wide) = wide else { return true };
+    let Some(narrow) = narrow else { return false };
+    if narrow == wide {
+        return true;
+    }
+    let read = |text| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text);
+    let (Ok(narrow), Ok(wide)) = (read(narrow), read(wide)) else { return false };
+    narrow.iter().all(|(pattern, actions)| {
+        let actions = actions.as_array().into_iter().flatten().filter_map(|name| name.as_str());
+        let above = || wide.iter().filter(|(wider, _)| covers(wider, pattern));
+        let lists = |listed: &serde_json::Value, action: &str| {
+            let mut names = listed.as_array().into_iter().flatten().filter_map(|n| n.as_str());
+            names.any(|name| name == action || name == "*")
+        };
+        actions.into_iter().all(|action| above().any(|(_, listed)| lists(listed, action)))
+    })
+}
+
+/// Whether every resource that `pattern` matches is matched by `wider`.
+fn covers(wider: &str, pattern: &str) -> bool {
+    match (wider.strip_suffix('*'), pattern.strip_suffix('*')) {
+        (Some(wider), Some(pattern)) => pattern.starts_with(wider),
+        (Some(wider), None) => pattern.starts_with(wider),
+        (None, _) => wider == pattern,
+    }
+}
+
 fn matches(pattern: &str, resource: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(prefix) => resource.starts_with(prefix),
@@ -65,6 +94,25 @@ mod tests {
         assert!(!allowed("repo:web2", "pull"));
         assert!(allowed("repo:docs/a", "push"));
         assert!(!allowed("repo:doc", "push"));
+    }
+
+    #[test]
+    fn what_is_handed_on_lies_within_what_there_is() {
+        let wide = Some(r#"{"repo:docs/*":["*"],"repo:web":["pull","push"]}"#);
+        for narrow in [
+            r#"{}"#,
+            r#"{"repo:web":["pull"]}"#,
+            r#"{"repo:docs/a":["push"],"repo:docs/b*":["*"]}"#,
+        ] {
+            assert!(is_within(Some(narrow), wide), "{narrow}");
+            assert!(is_within(Some(narrow), None), "{narrow}");
+        }
+        for narrow in
+            [r#"{"repo:web":["*"]}"#, r#"{"repo:*":["pull"]}"#, r#"{"x":["pull"]}"#, "nonsense"]
+        {
+            assert!(!is_within(Some(narrow), wide), "{narrow}");
+        }
+        assert!(!is_within(None, wide));
     }
 
     #[test]

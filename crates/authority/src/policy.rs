@@ -130,9 +130,12 @@ pub struct TokenPolicy {
     /// Directory hash schemes to derive at issue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hash_schemes: Option<Vec<String>>,
-    /// A token unused for this long becomes inactive, in seconds.
+    /// A token unused for this long becomes inactive, in seconds: at least an hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_expiry_seconds: Option<i64>,
+    /// Lifetimes that people are offered to choose from, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime_presets_seconds: Option<Vec<i64>>,
     /// Whether a new token waits for approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<bool>,
@@ -155,6 +158,14 @@ pub struct BadPolicy {
     pub why: &'static str,
 }
 
+/// Shortest idle time after which a token may end: an hour. Uses that come in masses are added to
+/// their tokens later than at once, and nobody may be locked out by that.
+pub const IDLE_SECONDS_MIN: i64 = 3_600;
+/// Lifetimes that are offered unless a policy names others: 7, 30, 60 and 90 days.
+pub const DEFAULT_PRESETS_SECONDS: [i64; 4] = [604_800, 2_592_000, 5_184_000, 7_776_000];
+/// Lifetimes that a policy may offer at most: a choice that a person can overlook.
+const PRESETS_MAX: usize = 12;
+
 /// Longest lifetime that can be asked for: 100 years, in seconds.
 pub const LIFETIME_SECONDS_MAX: i64 = 100 * 366 * 86_400;
 
@@ -164,12 +175,24 @@ impl TokenPolicy {
         let positive = [
             ("default_lifetime_seconds", self.default_lifetime_seconds),
             ("max_lifetime_seconds", self.max_lifetime_seconds),
-            ("idle_expiry_seconds", self.idle_expiry_seconds),
         ];
         for (field, value) in positive {
             if value.is_some_and(|v| !(1..=LIFETIME_SECONDS_MAX).contains(&v)) {
                 return Err(BadPolicy { field, why: "must be between 1 second and 100 years" });
             }
+        }
+        let idle = self.idle_expiry_seconds;
+        if idle.is_some_and(|v| !(IDLE_SECONDS_MIN..=LIFETIME_SECONDS_MAX).contains(&v)) {
+            let field = "idle_expiry_seconds";
+            return Err(BadPolicy { field, why: "must be between an hour and 100 years" });
+        }
+        if let Some(presets) = &self.lifetime_presets_seconds
+            && (presets.is_empty()
+                || presets.len() > PRESETS_MAX
+                || presets.iter().any(|v| !(1..=LIFETIME_SECONDS_MAX).contains(v)))
+        {
+            let why = "holds 1 to 12 lifetimes between 1 second and 100 years";
+            return Err(BadPolicy { field: "lifetime_presets_seconds", why });
         }
         let overlap = self.rotation_overlap_seconds;
         if overlap.is_some_and(|v| !(0..=LIFETIME_SECONDS_MAX).contains(&v)) {
@@ -229,10 +252,15 @@ impl TokenPolicy {
                 realm.rotation_overlap_seconds,
             )
             .unwrap_or(DEFAULT_ROTATION_OVERLAP_SECONDS),
-            scopes: both(self.scopes.as_ref(), realm.scopes.as_ref()),
+            scopes: match (&self.scopes, &realm.scopes) {
+                (Some(own), Some(realm)) => Some(crate::scope::in_both(own, realm)),
+                (own, realm) => own.as_ref().or(realm.as_ref()).cloned(),
+            },
             networks: [&self.networks, &realm.networks].into_iter().flatten().cloned().collect(),
             doors: both(self.doors.as_ref(), realm.doors.as_ref()),
             issue_by: both(self.issue_by.as_ref(), realm.issue_by.as_ref()),
+            idle_expiry_seconds: least(self.idle_expiry_seconds, realm.idle_expiry_seconds),
+            lifetime_presets_seconds: presets(self, realm, max_lifetime_seconds),
             approval: self.approval.unwrap_or(false) || realm.approval.unwrap_or(false),
             show_to_issuer: tightened(self.show_to_issuer, realm.show_to_issuer).unwrap_or(false),
             imported_schemes: self
@@ -282,6 +310,10 @@ pub struct EffectivePolicy {
     pub doors: Option<Vec<crate::verdict::Door>>,
     /// Who may issue; `None`: people for themselves, and administrators.
     pub issue_by: Option<Vec<String>>,
+    /// A token unused for this long is inactive, in seconds.
+    pub idle_expiry_seconds: Option<i64>,
+    /// Lifetimes to choose from, in seconds, none above the longest; the shortest first.
+    pub lifetime_presets_seconds: Vec<i64>,
     /// Whether a new token waits for approval.
     pub approval: bool,
     /// Whether a person who issues for somebody else is shown the secret.
@@ -309,10 +341,34 @@ impl EffectivePolicy {
     /// Whether a token for every service with these scopes counts at this one: a service that
     /// chooses its issuers, approves each token, or offers other scopes never agreed to it.
     pub fn agrees_to_everything(&self, scopes: &[Scope]) -> bool {
-        let offered = |scope: &Scope| {
-            self.scopes.as_ref().is_none_or(|offered| offered.iter().any(|o| o == scope.as_str()))
-        };
+        let offered = |scope: &Scope| self.offers(scope);
         self.issue_by.is_none() && !self.approval && scopes.iter().all(offered)
+    }
+
+    /// Whether a scope is on offer.
+    pub fn offers(&self, scope: &Scope) -> bool {
+        let covers = |offered: &String| crate::scope::covers(offered, scope.as_str());
+        self.scopes.as_ref().is_none_or(|offered| offered.iter().any(covers))
+    }
+
+    /// Why a token with these facts is refused at use, however it was issued. Lowering a limit
+    /// blocks at use and never revokes; the report and the dry run of a change ask this, too.
+    pub fn blocks(
+        &self,
+        created_micros: i64,
+        expires_micros: Option<i64>,
+        for_everything: bool,
+        scopes: &[Scope],
+    ) -> Option<Blocked> {
+        if !self.enabled {
+            Some(Blocked::SwitchedOff)
+        } else if !self.allows_lifetime(created_micros, expires_micros) {
+            Some(Blocked::Lifetime)
+        } else if for_everything && !self.agrees_to_everything(scopes) {
+            Some(Blocked::Everything)
+        } else {
+            None
+        }
     }
 
     /// Whether a stored lifetime still obeys. Lowering a limit blocks at use; it never revokes.
@@ -326,6 +382,49 @@ impl EffectivePolicy {
             }
         }
     }
+}
+
+/// Why a policy refuses a token that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Blocked {
+    /// Tokens are switched off.
+    SwitchedOff,
+    /// It lives longer than is allowed now, or without end.
+    Lifetime,
+    /// It is for every service, and this one does not agree to such tokens.
+    Everything,
+    /// It may be presented at none of the doors that are open now.
+    Door,
+    /// It was not used for too long.
+    Idle,
+}
+
+impl Blocked {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SwitchedOff => "switched_off",
+            Self::Lifetime => "lifetime",
+            Self::Everything => "every_service",
+            Self::Door => "door",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// What is offered to choose from: nobody is offered what would be refused.
+fn presets(service: &TokenPolicy, realm: &TokenPolicy, longest: Option<i64>) -> Vec<i64> {
+    let stated = service.lifetime_presets_seconds.as_ref();
+    let stated = stated.or(realm.lifetime_presets_seconds.as_ref());
+    let all = stated.map_or(&DEFAULT_PRESETS_SECONDS[..], Vec::as_slice);
+    let fits = |seconds: &&i64| longest.is_none_or(|max| **seconds <= max);
+    let mut presets: Vec<i64> = all.iter().filter(fits).copied().collect();
+    if presets.is_empty() {
+        presets.extend(longest);
+    }
+    presets.sort_unstable();
+    presets.dedup();
+    presets
 }
 
 /// The smaller of two limits, where `None` limits nothing.

@@ -1,4 +1,9 @@
-//! Scopes: what a credential may ask for (RFC 6749 section 3.3).
+//! Scopes: what a credential may ask for (RFC 6749 section 3.3), and which scope covers which.
+//!
+//! A scope is a word, or `resource:action` with the last colon between the two. A held
+//! `resource:*` covers every action on that resource, and a held resource that ends with `*`
+//! covers every resource that begins with what stands before it. Everything else covers only
+//! itself. docs/reference/scopes.md says the same to people.
 
 use std::fmt;
 
@@ -26,6 +31,46 @@ impl Scope {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether who holds this scope may do what `wanted` stands for.
+    pub fn covers(&self, wanted: &Self) -> bool {
+        covers(&self.0, &wanted.0)
+    }
+}
+
+/// Whether the scope `held` covers the scope `wanted`: the one place that knows the rule.
+///
+/// A pattern is covered by a pattern that is at least as wide, so that this also says what may
+/// be handed on.
+pub fn covers(held: &str, wanted: &str) -> bool {
+    if held == wanted {
+        return true;
+    }
+    let (Some((held_on, held_act)), Some((on, act))) =
+        (held.rsplit_once(':'), wanted.rsplit_once(':'))
+    else {
+        return false;
+    };
+    let resource = match (held_on.strip_suffix('*'), on.strip_suffix('*')) {
+        (Some(held), Some(on)) => on.starts_with(held),
+        (Some(held), None) => on.starts_with(held),
+        (None, _) => held_on == on,
+    };
+    resource && (held_act == "*" || held_act == act)
+}
+
+/// Whether one of the scopes `held` covers `wanted`. Of a token for the API (`exact`) each scope
+/// is a word: `tokens:*` is none of the API's, and must not become one by being narrowed.
+pub fn any_covers(held: &[Scope], wanted: &Scope, exact: bool) -> bool {
+    held.contains(wanted) || (!exact && held.iter().any(|scope| scope.covers(wanted)))
+}
+
+/// What two lists of offered scopes both allow: of each list what the other one covers.
+pub fn in_both(a: &[String], b: &[String]) -> Vec<String> {
+    let within = |scope: &&String, other: &[String]| other.iter().any(|o| covers(o, scope));
+    let mut both: Vec<String> = a.iter().filter(|scope| within(scope, b)).cloned().collect();
+    both.extend(b.iter().filter(|scope| within(scope, a) && !a.contains(scope)).cloned());
+    both
 }
 
 impl fmt::Display for Scope {
@@ -185,6 +230,68 @@ mod tests {
         assert!(set.contains(ApiScope::TokensRead));
         assert!(!set.contains(ApiScope::UsersRead));
         assert!(!ApiScopes::of(&[ApiScope::TokensRead]).contains(ApiScope::TokensWrite));
+    }
+
+    #[test]
+    fn a_scope_covers_itself_all_actions_of_its_resource_or_all_resources_of_its_prefix() {
+        for (held, wanted) in [
+            ("push", "push"),
+            ("repo/web:read", "repo/web:read"),
+            ("repo/web:*", "repo/web:read"),
+            ("repo/web:*", "repo/web:*"),
+            ("repo/*:read", "repo/web:read"),
+            ("repo/*:read", "repo/:read"),
+            ("repo/*:*", "repo/web/docs:write"),
+            ("repo/*:read", "repo/web/*:read"),
+            ("*:read", "repo/web:read"),
+            ("*:*", "a:b:c"),
+            ("a:b:*", "a:b:c"),
+        ] {
+            assert!(covers(held, wanted), "{held} {wanted}");
+        }
+        for (held, wanted) in [
+            ("push", "pull"),
+            ("*", "push"),
+            ("*:*", "push"),
+            ("repo", "repo:read"),
+            ("repo/web:read", "repo/web:write"),
+            ("repo/web:read", "repo/web:*"),
+            ("repo/web:read", "repo/*:read"),
+            ("repo/web:*", "repo/website:read"),
+            ("repo/web*:read", "repo/*:read"),
+            ("repo/*:read", "repo/web:write"),
+            ("repo/*:read", "repos/web:read"),
+            ("repo/*/x:read", "repo/web/x:read"),
+            ("Repo/web:read", "repo/web:read"),
+            ("a:*", "a:b:c"),
+        ] {
+            assert!(!covers(held, wanted), "{held} {wanted}");
+        }
+    }
+
+    #[test]
+    fn of_a_token_for_the_api_a_pattern_is_only_itself() {
+        let scope = |text| Scope::parse(text).unwrap();
+        let held = [scope("tokens:*")];
+        assert!(any_covers(&held, &scope("tokens:read"), false));
+        assert!(!any_covers(&held, &scope("tokens:read"), true));
+        assert!(any_covers(&held, &scope("tokens:*"), true));
+    }
+
+    #[test]
+    fn what_two_lists_offer_is_the_narrower_of_each_pair() {
+        let list = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let both = in_both(&list(&["repo/*:read", "push"]), &list(&["repo/web:read", "x"]));
+        assert_eq!(both, ["repo/web:read"]);
+        assert_eq!(in_both(&list(&["a", "b"]), &list(&["b", "c"])), ["b"]);
+    }
+
+    proptest::proptest! {
+        /// What is handed on can never reach what its giver could not.
+        #[test]
+        fn covering_hands_on(a in "[ab/*]{0,4}:[ab*]", b in "[ab/*]{0,4}:[ab*]", c in "[ab/*]{0,4}:[ab*]") {
+            proptest::prop_assert!(!(covers(&a, &b) && covers(&b, &c)) || covers(&a, &c));
+        }
     }
 
     #[test]

@@ -173,7 +173,9 @@ pub fn shape_of(presented: &str, prefixes: &[Prefix]) -> Shape {
     }
     match grouped_normal(presented) {
         Some(normal) => Shape::Grouped(normal),
-        None if is_strong_ag(presented) => Shape::Grouped(Zeroizing::new(presented.to_owned())),
+        None if is_strong_ag(presented) || is_hex64(presented) => {
+            Shape::Grouped(Zeroizing::new(presented.to_owned()))
+        }
         None => Shape::Other,
     }
 }
@@ -195,6 +197,16 @@ fn is_strong_ag(presented: &str) -> bool {
         }
     }
     (AG_STRONG..=AG_MAX).contains(&characters)
+}
+
+/// Characters of a token as it stands on a directory profile of ForgeRock AM.
+pub const HEX_TOKEN_LEN: usize = 64;
+
+/// Whether this is the form of a token of ForgeRock AM, 256 bits in small hexadecimal digits:
+/// exactly as it was shown, so that no other spelling of it is one.
+fn is_hex64(presented: &str) -> bool {
+    presented.len() == HEX_TOKEN_LEN
+        && presented.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// `None` unless the string starts like one of ours: prefix, one letter, underscore.

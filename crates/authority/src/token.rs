@@ -356,6 +356,13 @@ impl Token {
         .state(now)
     }
 
+    /// When it was last of use to anybody: issued, activated, used, or given a new secret.
+    pub fn last_active(&self) -> Timestamp {
+        let secrets = self.secrets.iter().map(|secret| secret.created_at);
+        let others = [self.activated_at, self.usage.last_at].into_iter().flatten();
+        secrets.chain(others).fold(self.created_at, Timestamp::max)
+    }
+
     /// Uses or draws left; `None`: unlimited.
     pub fn remaining(&self) -> Option<u64> {
         let limit = match self.kind {

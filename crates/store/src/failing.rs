@@ -488,6 +488,9 @@ impl TokenStore for FailingStore {
     ) -> Result<Vec<Record>, Unavailable> {
         pass!(self.token_records_slow(realm, user, service))
     }
+    async fn token_last_active(&self, id: TokenId) -> Result<Option<Timestamp>, Unavailable> {
+        pass!(self.token_last_active(id))
+    }
     async fn token_consume(
         &self,
         id: TokenId,

@@ -13,10 +13,10 @@ use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
-use crate::names::{RealmName, ServiceLabel};
+use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
-use crate::scope::Scope;
+use crate::scope::{Scope, any_covers};
 use crate::secret::TokenId;
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
@@ -309,13 +309,23 @@ impl Authority {
         Ok(())
     }
 
-    async fn cells_of(&self, token: &Token) -> Result<Vec<Arc<ServiceCell>>, Refusal> {
-        let Services::Named(labels) = &token.services else {
+    /// The services that a token names, with their policies; none for a token for all.
+    pub(super) async fn cells_of(&self, token: &Token) -> Result<Vec<Arc<ServiceCell>>, Refusal> {
+        self.cells_named(&token.realm, &token.services).await
+    }
+
+    /// The same of services by themselves.
+    pub(super) async fn cells_named(
+        &self,
+        realm: &RealmName,
+        services: &Services,
+    ) -> Result<Vec<Arc<ServiceCell>>, Refusal> {
+        let Services::Named(labels) = services else {
             return Ok(Vec::new());
         };
         let mut cells = Vec::with_capacity(labels.len());
         for label in labels {
-            let cell = self.service_facts(&token.realm, label).await?;
+            let cell = self.service_facts(realm, label).await?;
             cells.push(cell.ok_or_else(|| no_such_service("services", label))?);
         }
         Ok(cells)
@@ -329,8 +339,11 @@ fn narrows(before: &Token, after: &Token) -> bool {
         (before, Services::Named(labels)) => labels.iter().all(|l| before.includes(l.as_str())),
         (Services::Named(_), Services::All) => false,
     };
-    let scopes = after.scopes.iter().all(|scope| before.scopes.contains(scope));
-    let permissions = before.permissions.is_none() || before.permissions == after.permissions;
+    let exact = before.services.includes(COUNTERFOIL) || after.services.includes(COUNTERFOIL);
+    let kept = |scope: &Scope| any_covers(&before.scopes, scope, exact);
+    let scopes = after.scopes.iter().all(kept);
+    let (old, new) = (before.permissions.as_deref(), after.permissions.as_deref());
+    let permissions = crate::permission::is_within(new, old);
     let inside = |network: &ipnet::IpNet| before.networks.iter().any(|n| n.contains(network));
     let networks = before.networks.is_empty()
         || (!after.networks.is_empty() && after.networks.iter().all(inside));

@@ -51,7 +51,25 @@ pub struct IncomingToken {
     pub locked: bool,
     /// The row it stood in, the same for each secret that ever stood there.
     pub row: String,
+    /// What a personal access token brings along; `None`: a service token.
+    pub pat: Option<IncomingPat>,
 }
+
+/// What a personal access token of another system brings along.
+#[derive(Debug, Clone)]
+pub struct IncomingPat {
+    /// Its permissions, as JSON.
+    pub permissions: serde_json::Value,
+    /// Whether its secret can be computed from what everybody may know: it works, and its owner
+    /// is told to rotate it.
+    pub weak: bool,
+}
+
+/// The label of a token whose secret can be computed.
+pub const WEAK_DERIVATION: &str = "weak-derivation";
+/// What the owner of such a token reads.
+const ROTATE_IT: &str =
+    "Its secret can be computed from its permissions. Rotate this token and use the new secret.";
 
 /// A unit of another system.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::event::{Event, Origin};
 use crate::kind::Kind;
 use crate::names::RealmName;
-use crate::policy::{AG_LENGTH, DEFAULT_ROTATION_OVERLAP_SECONDS, SecretForm};
+use crate::policy::{AG_LENGTH, DEFAULT_ROTATION_OVERLAP_SECONDS, EffectivePolicy, SecretForm};
 use crate::refusal::{Refusal, Thing};
 use crate::secret::TokenId;
 use crate::service::Services;
@@ -394,21 +394,30 @@ impl Authority {
             return Err(Refusal::BeyondGrant("a former secret cannot rotate the token"));
         }
         let by_default = matches!(token.kind, Kind::PersonalAccessToken | Kind::ClientKey);
-        let mut allowed = by_default;
-        if let Services::Named(labels) = &token.services {
-            let mut stated = Vec::new();
-            for label in labels {
-                let cell = self.service_facts(&token.realm, label).await?;
-                stated.extend(cell.and_then(|cell| cell.policy.self_rotate));
-            }
-            if !stated.is_empty() {
-                allowed =
-                    stated.iter().all(|&yes| yes) && (by_default || stated.len() == labels.len());
-            }
-        }
-        if !allowed {
+        if !self.holder_may(&token, by_default, |policy| policy.self_rotate).await? {
             return Err(Refusal::Policy("the service's policy does not let holders rotate".into()));
         }
         self.rotate_token(caller, token, overlap_seconds, if_match, replay).await
+    }
+
+    /// Whether the services' policies let the holder of a token do something with it: none may
+    /// say no, and where it is not so by default each has to say yes.
+    pub(super) async fn holder_may(
+        &self,
+        token: &Token,
+        by_default: bool,
+        said: impl Fn(&EffectivePolicy) -> Option<bool>,
+    ) -> Result<bool, Refusal> {
+        let Services::Named(labels) = &token.services else {
+            let realm = self.realm_facts(&token.realm).await?;
+            return Ok(said(&realm.policy).unwrap_or(by_default));
+        };
+        let mut stated = Vec::new();
+        for label in labels {
+            let cell = self.service_facts(&token.realm, label).await?;
+            stated.extend(cell.and_then(|cell| said(&cell.policy)));
+        }
+        let all_stated = !labels.is_empty() && stated.len() == labels.len();
+        Ok(stated.iter().all(|&yes| yes) && (by_default || all_stated))
     }
 }

@@ -6,6 +6,8 @@ mod authenticate;
 mod background;
 mod bulk;
 mod clients;
+mod compliance;
+mod derive;
 mod directory;
 mod edit;
 mod enrol;
@@ -15,7 +17,9 @@ mod install;
 mod issue;
 mod lifecycle;
 mod link;
+mod locks;
 mod people;
+mod portal;
 mod possession;
 mod provision;
 mod rank;
@@ -37,19 +41,26 @@ pub use access::{AccessRefusal, ExchangeRequest, Presented};
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
+pub use compliance::BlockedToken;
+pub use derive::DeriveRequest;
 pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
-pub use import::{Fate, IMPORTED_FROM, Incoming, IncomingSecret, IncomingToken, IncomingUnit};
+pub use import::{
+    Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken, IncomingUnit,
+    WEAK_DERIVATION,
+};
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
+pub use locks::LockAct;
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
+pub use portal::PortalService;
 pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
-pub use services::{ServiceDraft, ServiceEdit};
+pub use services::{Offer, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 
 use crate::abuse::Throttle;
@@ -153,6 +164,8 @@ pub struct Authority {
     delivering_lease: parking_lot::Mutex<Option<Lease>>,
     /// Tokens in the latest flush of usage.
     flushed_last: std::sync::atomic::AtomicUsize,
+    /// Tokens that must not rest too long and did not.
+    seen_lately: verify::SeenLately,
 }
 
 /// Why an authority cannot be set up.
@@ -215,6 +228,7 @@ impl Authority {
             delivering: parking_lot::Mutex::default(),
             delivering_lease: parking_lot::Mutex::new(None),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
+            seen_lately: verify::SeenLately::default(),
         })
     }
 

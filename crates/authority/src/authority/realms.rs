@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Authority, Seed};
+use super::compliance::Planned;
+use super::{Authority, BlockedToken, Seed};
 use crate::caller::Caller;
 use crate::clock::zone_is_known;
 use crate::names::{MAIN_REALM, RealmName};
@@ -113,6 +114,24 @@ impl Authority {
             }
         }
         Err(Refusal::VersionMismatch)
+    }
+}
+
+impl Authority {
+    /// Which tokens an edit of the realm would have refused at use. For who may make it; nothing
+    /// is changed.
+    pub async fn preview_realm(
+        &self,
+        caller: &Caller,
+        name: &RealmName,
+        edit: RealmEdit,
+        page: PageRequest,
+    ) -> Result<Page<BlockedToken>, Refusal> {
+        caller.require_whole(name, ApiScope::PoliciesWrite)?;
+        let found = self.store().realm_find(name).await?;
+        let current = found.ok_or(Refusal::NotFound(Thing::Realm))?;
+        let changed = apply(current, &edit)?;
+        self.hit_by(name, Planned::Realm(Box::new(changed)), page).await
     }
 }
 

@@ -90,6 +90,9 @@ pub(crate) struct Rest {
     /// A keyed code of a slow secret that verified, so that the next time is fast. Dies with
     /// the entry, which dies with any change of the token.
     pub(crate) remembered: Mutex<Option<Mac256>>,
+    /// The token it was derived from: asked with every use, because what happens to that one is
+    /// no change of this one.
+    pub(crate) parent: Option<TokenId>,
     /// Whether an access token was made with a client's key, and is bounded as the key is.
     pub(crate) of_key: bool,
     /// What an access token says of itself.
@@ -147,13 +150,18 @@ impl Entry {
         let current = record.secrets.iter().find_map(plain_current);
         let others = record.secrets.into_iter().filter(|secret| plain_current(secret).is_none());
         let secrets: Vec<StoredSecret> = others.collect();
-        let plain = record.max_usages.is_none() && !record.parent_revoked && secrets.is_empty();
+        let parent = record.parent.filter(|_| record.kind == Kind::DerivedToken);
+        let plain = record.max_usages.is_none()
+            && !record.parent_revoked
+            && parent.is_none()
+            && secrets.is_empty();
         let rest = (!plain).then(|| {
             Box::new(Rest {
                 max_usages: record.max_usages,
                 parent_revoked: record.parent_revoked,
                 secrets,
                 remembered: Mutex::new(None),
+                parent,
                 of_key: false,
                 access: None,
             })
@@ -209,6 +217,11 @@ impl Entry {
     /// What it says of itself, if it is an access token.
     pub(crate) fn access(&self) -> Option<&Arc<AccessFacts>> {
         self.rest.as_ref()?.access.as_ref()
+    }
+
+    /// The token it was derived from.
+    pub(crate) fn parent(&self) -> Option<TokenId> {
+        self.rest.as_ref().and_then(|rest| rest.parent)
     }
 
     /// Whether it is a client's key, or an access token that was made with one.

@@ -30,6 +30,8 @@ pub const REFRESH_GRACE_SECONDS: i64 = 30;
 pub const REFRESH_SECRETS_MAX: usize = 8;
 /// Retries inside the grace that are answered; further ones are refused, and harm nothing.
 pub const REFRESH_RETRIES_MAX: u64 = 100;
+/// How long a token that somebody issued waits for approval: over a week's leave.
+pub const ISSUE_APPROVAL_SECONDS: i64 = 10 * 86_400;
 /// How long a request waits for approval: long enough for an office day.
 pub const APPROVAL_SECONDS: i64 = 24 * 3_600;
 /// Seconds between two polls of a device that waits (RFC 8628 section 3.5).

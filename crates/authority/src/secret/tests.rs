@@ -75,6 +75,17 @@ fn grouped_secrets_are_read_whatever_their_case_and_dashes() {
 }
 
 #[test]
+fn sixty_four_small_hexadecimal_digits_are_found_by_their_hash_and_no_other_spelling_is() {
+    let text = "0123456789abcdef".repeat(4);
+    assert_eq!(shape_of(&text, &prefixes()), Shape::Grouped(text.clone().into()));
+    for other in
+        [text.to_uppercase(), text[1..].to_owned(), format!("{text}0"), text.replace('f', "g")]
+    {
+        assert_eq!(shape_of(&other, &prefixes()), Shape::Other, "{other}");
+    }
+}
+
+#[test]
 fn impossible_strings_are_refused_by_their_shape() {
     assert_eq!(shape_of("", &prefixes()), Shape::Impossible);
     assert_eq!(shape_of("a\0b", &prefixes()), Shape::Impossible);

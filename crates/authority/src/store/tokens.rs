@@ -311,6 +311,8 @@ pub struct TokenFilter {
     pub owner: Option<Owner>,
     /// That name this service.
     pub service: Option<ServiceLabel>,
+    /// That are for every service (`*`).
+    pub for_everything: bool,
     /// Of this kind.
     pub kind: Option<Kind>,
     /// In this state at `now`.
@@ -387,6 +389,9 @@ pub trait TokenStore {
         user: &Username,
         service: &ServiceLabel,
     ) -> Result<Vec<Record>, Unavailable>;
+    /// When a token was last of use to anybody: issued, activated, rotated, or used, as far as
+    /// that is added to it. `None` if there is no such token.
+    async fn token_last_active(&self, id: TokenId) -> Result<Option<Timestamp>, Unavailable>;
     /// Counts one use of a limited token if it is active at `now`: one conditional statement.
     async fn token_consume(
         &self,

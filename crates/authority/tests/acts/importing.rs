@@ -69,6 +69,7 @@ fn token(id: &str, name: &str, secret: IncomingSecret) -> Incoming {
         drawn: false,
         locked: false,
         row: format!("row of {name}"),
+        pat: None,
     })
 }
 

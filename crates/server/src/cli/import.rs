@@ -4,19 +4,22 @@
 //! hashes as there are people.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use counterfoil_authority::authority::Fate;
-use counterfoil_authority::names::{MAIN_REALM, RealmName};
+use counterfoil_authority::names::{MAIN_REALM, RealmName, ServiceLabel};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::local::{HERE, LocalArgs};
 use super::print;
+use super::secret_input::{self, Wanted};
+use crate::config::Config;
 use crate::import::comanage::{self, Item, Note, Options};
-use crate::import::dump;
+use crate::import::directory::{self, Source};
 use crate::import::rows::Tables;
+use crate::import::{dump, forgerock, ldif};
 use crate::installation::{self, IfEmpty};
 
 /// Rows that a report for people lists of each sort; `--json` lists all.
@@ -26,6 +29,77 @@ const LISTED_MAX: usize = 100;
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum ImportCommand {
     Comanage(ComanageArgs),
+    Forgerock(ForgerockArgs),
+}
+
+/// Take the personal access tokens over that stand on profiles of a ForgeRock AM directory; they keep working
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct ForgerockArgs {
+    #[command(flatten)]
+    local: LocalArgs,
+    /// An LDIF export, or the directory itself as `ldap://HOST` or `ldaps://HOST`
+    #[arg(value_name = "FILE|URL")]
+    source: String,
+    /// The service that the tokens are good for; made if it is not there
+    #[arg(long, value_name = "LABEL")]
+    service: String,
+    /// The attribute that holds them
+    #[arg(long, value_name = "NAME", default_value = "iplanet-am-user-alias-list")]
+    attribute: String,
+    /// The attribute that becomes the user name
+    #[arg(long, value_name = "NAME", default_value = "uid")]
+    user_attribute: String,
+    /// Who asks the directory
+    #[arg(long, value_name = "DN", default_value = "cn=Directory Manager")]
+    bind_dn: String,
+    /// File with their password, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    bind_password_file: Option<String>,
+    /// The entry below which the people are
+    #[arg(long, value_name = "DN", default_value = "")]
+    base: String,
+    /// Use StartTLS
+    #[arg(long)]
+    start_tls: bool,
+    /// The realm that takes them
+    #[arg(long, default_value = MAIN_REALM)]
+    realm: String,
+    /// Say what would become of each token, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ForgerockArgs {
+    async fn read(&self) -> Result<comanage::Read, Failure> {
+        let service = ServiceLabel::parse(&self.service)
+            .map_err(|bad| Failure::Usage(format!("`{}`: {bad}", self.service)))?;
+        let is_directory = ["ldap://", "ldaps://"].iter().any(|s| self.source.starts_with(s));
+        let entries = if is_directory {
+            let from = self.bind_password_file.as_deref();
+            let password = secret_input::secret(from, Wanted::TargetSecret)?;
+            let source = Source {
+                url: self.source.clone(),
+                start_tls: self.start_tls,
+                bind_dn: self.bind_dn.clone(),
+                base: self.base.clone(),
+                attribute: self.attribute.clone(),
+            };
+            directory::read(&source, password.reveal()).await.map_err(Failure::Unavailable)?
+        } else {
+            ldif::read(Path::new(&self.source)).map_err(Failure::Refused)?
+        };
+        let options = forgerock::Options {
+            realm: self.realm.clone(),
+            service,
+            attribute: self.attribute.to_ascii_lowercase(),
+            user_attribute: self.user_attribute.to_ascii_lowercase(),
+        };
+        Ok(forgerock::map(&entries, &options))
+    }
 }
 
 /// Take COmanage Registry's services, people and service tokens over; the tokens keep working
@@ -56,9 +130,23 @@ pub(crate) struct ComanageArgs {
 
 /// Runs the command.
 pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
-    let ImportCommand::Comanage(args) = command;
-    let realm = RealmName::parse(&args.realm)
-        .map_err(|bad| Failure::Usage(format!("`{}`: {bad}", args.realm)))?;
+    match command {
+        ImportCommand::Comanage(args) => {
+            let (realm, config) = (realm_of(&args.realm)?, args.local.load()?);
+            take_over(&realm, &read_comanage(args)?, &config, (args.dry_run, args.json)).await
+        }
+        ImportCommand::Forgerock(args) => {
+            let (realm, config) = (realm_of(&args.realm)?, args.local.load()?);
+            take_over(&realm, &args.read().await?, &config, (args.dry_run, args.json)).await
+        }
+    }
+}
+
+fn realm_of(name: &str) -> Result<RealmName, Failure> {
+    RealmName::parse(name).map_err(|bad| Failure::Usage(format!("`{name}`: {bad}")))
+}
+
+fn read_comanage(args: &ComanageArgs) -> Result<comanage::Read, Failure> {
     let mut tables = Tables::default();
     for path in &args.paths {
         dump::read(path, &comanage::TABLES, &mut tables)
@@ -69,18 +157,24 @@ pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
         co: args.co,
         identifier_type: args.identifier_type.clone(),
     };
-    let read = comanage::map(&tables, &options).map_err(Failure::Refused)?;
-    drop(tables);
-    let config = args.local.load()?;
-    let opened = installation::open(&config, IfEmpty::Refuse).await?;
+    comanage::map(&tables, &options).map_err(Failure::Refused)
+}
+
+async fn take_over(
+    realm: &RealmName,
+    read: &comanage::Read,
+    config: &Config,
+    (dry_run, json): (bool, bool),
+) -> Result<(), Failure> {
+    let opened = installation::open(config, IfEmpty::Refuse).await?;
     let incoming: Vec<_> = read.items.iter().map(|item| item.incoming.clone()).collect();
-    let bar = bar(incoming.len(), args.dry_run);
+    let bar = bar(incoming.len(), dry_run);
     let done = |records: usize| bar.inc(records as u64);
-    let imported = opened.authority.import(&realm, &incoming, args.dry_run, &done).await;
+    let imported = opened.authority.import(realm, &incoming, dry_run, &done).await;
     bar.finish_and_clear();
     opened.close().await?;
-    let report = Report { fates: imported?, read: &read, dry_run: args.dry_run };
-    if args.json {
+    let report = Report { fates: imported?, read, dry_run };
+    if json {
         print::json(&report.json());
     } else {
         report.print();

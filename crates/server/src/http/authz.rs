@@ -42,6 +42,16 @@ const X_AUTH_TOKEN_ID: HeaderName = HeaderName::from_static("x-auth-token-id");
 const X_AUTH_SCOPES: HeaderName = HeaderName::from_static("x-auth-scopes");
 const X_AUTH_EXPIRES: HeaderName = HeaderName::from_static("x-auth-expires");
 const X_AUTH_KIND: HeaderName = HeaderName::from_static("x-auth-kind");
+const X_AUTH_PERMISSIONS: HeaderName = HeaderName::from_static("x-auth-permissions");
+
+/// Tells Envoy which headers of the client to take away before the backend sees the request.
+const HEADERS_TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
+/// Bytes of permissions in a header at most: proxies give all headers of an answer together four
+/// kilobytes of room, and refuse everything beyond.
+const PERMISSIONS_BYTES_MAX: usize = 2_048;
+/// Stands for permissions that do not fit: a backend that obeys them then allows nothing.
+const NO_PERMISSIONS: &str = "{}";
 
 /// What a request needs, as far as its original method and path can be told.
 enum Need {
@@ -79,6 +89,8 @@ struct Asked<'a> {
             ("X-Auth-Scopes" = String, description = "Scopes, separated by spaces"),
             ("X-Auth-Expires" = String, description = "When the token ends, or empty"),
             ("X-Auth-Kind" = String, description = "The token's kind"),
+            ("X-Auth-Permissions" = String,
+             description = "The token's permissions as JSON, or empty: they restrict nothing"),
         )),
         (status = 401, description = "Not let through; two `WWW-Authenticate` headers"),
         (status = 403, description = "The token is good, but lacks a scope"),
@@ -183,7 +195,7 @@ async fn decide(
             record_refused(state, &asked, &active, "unreadable_origin")?;
             Ok(StatusCode::FORBIDDEN.into_response())
         }
-        Verdict::Active(active) => Ok(allowed(&active)),
+        Verdict::Active(active) => Ok(allowed(&active, &state.settings.api_key_headers)),
         Verdict::Inactive { reason, .. } if reason.is_only_insufficient() => {
             Ok(insufficient(asked.label, &scopes, reason))
         }
@@ -248,7 +260,7 @@ fn insufficient(label: &ServiceLabel, scopes: &[Scope], reason: Reason) -> Respo
     response
 }
 
-fn allowed(active: &Active) -> Response {
+fn allowed(active: &Active, api_key_headers: &[HeaderName]) -> Response {
     let mut response = StatusCode::OK.into_response();
     let headers = response.headers_mut();
     let user = match (active.username(), active.client(), active.access()) {
@@ -268,8 +280,32 @@ fn allowed(active: &Active) -> Response {
     put(headers, X_AUTH_SCOPES, scopes.join(" "));
     put(headers, X_AUTH_EXPIRES, expires);
     put(headers, X_AUTH_KIND, active.kind().name().to_owned());
+    put(headers, X_AUTH_PERMISSIONS, permissions_of(active.permissions()));
+    // Whatever may carry the credential: the backend must not have it.
+    let carriers = api_key_headers.iter().map(HeaderName::as_str);
+    let carriers: Vec<&str> = std::iter::once("authorization").chain(carriers).collect();
+    put(headers, HEADERS_TO_REMOVE, carriers.join(","));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Permissions as one line of ASCII that is still JSON. Empty: the token has none, and they
+/// restrict nothing.
+fn permissions_of(stored: Option<&str>) -> String {
+    let Some(stored) = stored else { return String::new() };
+    let mut safe = String::with_capacity(stored.len());
+    let mut units = [0; 2];
+    for c in stored.chars() {
+        if (' '..='~').contains(&c) {
+            safe.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut units) {
+                // Writing to a string cannot fail.
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        }
+    }
+    if safe.len() > PERMISSIONS_BYTES_MAX { NO_PERMISSIONS.to_owned() } else { safe }
 }
 
 /// Sets an identity header; one that were left out could be the client's own.
@@ -295,6 +331,17 @@ fn ascii(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn permissions_in_a_header_are_the_same_json_or_allow_nothing() {
+        assert_eq!(permissions_of(None), "");
+        assert_eq!(permissions_of(Some(r#"{"a":["b"]}"#)), r#"{"a":["b"]}"#);
+        let said = permissions_of(Some("{\"größe 🦀\":[\"x\"]}"));
+        assert!(said.is_ascii());
+        let read: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(read, serde_json::json!({ "größe 🦀": ["x"] }));
+        assert_eq!(permissions_of(Some(&format!("{{\"{}\":[]}}", "ä".repeat(400)))), "{}");
+    }
 
     #[test]
     fn identity_headers_are_ascii_and_can_be_read_back() {

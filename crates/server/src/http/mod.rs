@@ -7,6 +7,8 @@ pub mod authz;
 pub mod body;
 pub mod caller;
 pub mod clients;
+pub mod compliance;
+pub mod derive;
 pub mod docs;
 pub mod enrol;
 pub mod envelope;
@@ -16,9 +18,12 @@ pub mod grants;
 pub mod groups;
 pub mod health;
 pub mod links;
+pub mod locks;
 pub mod metrics;
 pub mod oauth;
+pub mod offer;
 pub mod policy;
+pub mod portal;
 pub mod possession;
 pub mod precondition;
 pub mod problem;
@@ -107,6 +112,11 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(realms::realm_show, realms::realm_edit))
         .routes(routes!(users::user_list, users::user_create))
         .routes(routes!(users::user_show, users::user_edit, users::user_delete))
+        .routes(routes!(locks::user_lock))
+        .routes(routes!(locks::user_unlock))
+        .routes(routes!(locks::service_lock))
+        .routes(routes!(locks::service_unlock))
+        .routes(routes!(portal::portal))
         .routes(routes!(groups::group_list, groups::group_create))
         .routes(routes!(groups::group_show, groups::group_delete))
         .routes(routes!(groups::group_member_list))
@@ -142,6 +152,9 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(verify::verify_batch))
         .routes(routes!(possession::self_show, possession::self_revoke))
         .routes(routes!(possession::self_rotate))
+        .routes(routes!(derive::self_derive))
+        .routes(routes!(compliance::blocked_list))
+        .routes(routes!(offer::offer_show))
         .routes(routes!(possession::credentials_revoke))
         .routes(routes!(links::link_open))
         .routes(routes!(targets::target_list, targets::target_create))

@@ -57,8 +57,11 @@ pub struct PolicyBody {
     /// Directory hash schemes to derive at issue.
     hash_schemes: Option<Vec<String>>,
     /// A token unused for this long becomes inactive.
-    #[schema(minimum = 1, maximum = 3_162_240_000_i64)]
+    #[schema(minimum = 3_600, maximum = 3_162_240_000_i64)]
     idle_expiry_seconds: Option<i64>,
+    /// Lifetimes that people are offered to choose from.
+    #[schema(min_items = 1, max_items = 12)]
+    lifetime_presets_seconds: Option<Vec<i64>>,
     /// Whether a new token waits for approval.
     approval: Option<bool>,
     /// Whether a person who issues for somebody else is shown the secret instead of a link.

@@ -222,6 +222,50 @@ impl Paging {
     }
 }
 
+/// The query of an edit that can be tried first.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Trying {
+    /// `true`: changes nothing, and answers with a page of the tokens that would be refused.
+    #[param(value_type = Option<bool>)]
+    dry_run: Option<super::wire::Parsed<Flag>>,
+    /// Tokens on the page of a dry run, 1 to 1000; 50 unless given.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<super::wire::Parsed<PageLimit>>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl Trying {
+    /// The page of a dry run; `None`: the edit is meant.
+    pub fn page(self) -> Result<Option<PageRequest>, Problem> {
+        if self.dry_run.is_some_and(|flag| flag.0.0) {
+            return page(self.limit.as_ref(), self.cursor).map(Some);
+        }
+        match (self.limit, self.cursor) {
+            (None, None) => Ok(None),
+            _ => Err(Problem::invalid("limit", "belongs to a dry run")),
+        }
+    }
+}
+
+/// `true` or `false`.
+#[derive(Debug, Clone, Copy)]
+pub struct Flag(bool);
+
+impl Word for Flag {
+    const NAME: &'static str = "Flag";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| "expected true or false".to_owned())
+    }
+
+    fn narrow(object: ObjectBuilder) -> ObjectBuilder {
+        object
+    }
+}
+
 /// Reads a time; a date is a day in the zone of `realm`.
 pub async fn instant(
     state: &AppState,

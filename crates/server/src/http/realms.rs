@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::authority::{RealmDraft, RealmEdit};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::policy::TokenPolicy;
@@ -13,10 +13,11 @@ use utoipa::ToSchema;
 
 use super::body::Payload;
 use super::caller::Authenticated;
+use super::compliance::{BlockedBody, blocked_page};
 use super::policy::{PolicyBody, PolicyPatch};
 use super::precondition::IfMatch;
 use super::problem::Problem;
-use super::query::{At, Paging, StrictQuery};
+use super::query::{At, Paging, StrictQuery, Trying};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
 use super::wire::{
@@ -90,6 +91,16 @@ pub struct RealmPatch {
     token_policy: Option<PolicyPatch>,
 }
 
+/// What an edit of a realm answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum RealmEdited {
+    /// It is changed.
+    Changed(RealmBody),
+    /// Nothing is changed: these tokens would be refused.
+    Tried(PageBody<BlockedBody>),
+}
+
 /// Lists realms: all for an operator, else one's own.
 #[utoipa::path(
     get, path = "/api/v1/realms", tag = "realms", params(Paging),
@@ -146,23 +157,34 @@ pub async fn realm_show(
     params(
         ("realm" = String, Path, description = "The realm"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` it must still have"),
+        Trying,
     ),
     request_body = RealmPatch,
-    responses((status = 200, description = "The realm as it is now", body = RealmBody), Acts)
+    responses(
+        (status = 200, description = "The realm as it is now, or what a dry run found",
+         body = RealmEdited),
+        Acts
+    )
 )]
 pub async fn realm_edit(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
     At(realm): At<RealmName>,
+    StrictQuery(trying): StrictQuery<Trying>,
     IfMatch(version): IfMatch,
     Payload { value, .. }: Payload<RealmPatch>,
 ) -> Result<Response, Problem> {
+    let dry = trying.page()?;
     let edit = RealmEdit {
         display_name: value.display_name.map(|text| text.map(|text| text.0.0)),
         enabled: value.enabled,
         zone: value.zone.map(|zone| zone.0.0),
         token_policy: value.token_policy.map(|patch| patch.0),
     };
+    if let Some(page) = dry {
+        let hit = state.authority.preview_realm(&caller, &realm, edit, page).await?;
+        return Ok(Json(blocked_page(hit, state.authority.now())).into_response());
+    }
     let realm = state.authority.edit_realm(&caller, &realm, edit, version).await?;
     Ok(versioned(StatusCode::OK, realm.version, RealmBody::from(realm)))
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::authority::{ServiceDraft, ServiceEdit};
 use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::policy::TokenPolicy;
@@ -13,10 +13,11 @@ use utoipa::ToSchema;
 
 use super::body::Payload;
 use super::caller::Authenticated;
+use super::compliance::{BlockedBody, blocked_page};
 use super::policy::{ForwardAuthBody, ForwardAuthPatch, PolicyBody, PolicyPatch};
 use super::precondition::IfMatch;
 use super::problem::Problem;
-use super::query::{At, Paging, StrictQuery};
+use super::query::{At, Paging, StrictQuery, Trying};
 use super::responses::{Acts, Looks};
 use super::state::AppState;
 use super::wire::{
@@ -48,6 +49,8 @@ pub struct ServiceBody {
     entitlement_uri: Option<String>,
     /// `active` or `suspended`.
     status: &'static str,
+    /// Whether its tokens are locked, also those that are issued later.
+    locked: bool,
     /// The unit it belongs to.
     unit: Option<String>,
     /// Its own limits.
@@ -75,6 +78,7 @@ impl From<Service> for ServiceBody {
             group: service.group.map(|group| group.to_string()),
             entitlement_uri: service.entitlement_uri,
             status: service.status.name(),
+            locked: service.locked,
             unit: service.unit,
             token_policy: service.token_policy,
             forward_auth: service.forward_auth,
@@ -152,6 +156,16 @@ pub struct ServicePatch {
     forward_auth: Option<ForwardAuthPatch>,
 }
 
+/// What an edit of a service answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ServiceEdited {
+    /// It is changed.
+    Changed(ServiceBody),
+    /// Nothing is changed: these tokens would be refused.
+    Tried(PageBody<BlockedBody>),
+}
+
 /// Lists the services that the caller may see.
 #[utoipa::path(
     get, path = "/api/v1/realms/{realm}/services", tag = "services",
@@ -227,17 +241,24 @@ pub async fn service_show(
         ("realm" = String, Path, description = "The realm"),
         ("label" = String, Path, description = "The service"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` it must still have"),
+        Trying,
     ),
     request_body = ServicePatch,
-    responses((status = 200, description = "The service as it is now", body = ServiceBody), Acts)
+    responses(
+        (status = 200, description = "The service as it is now, or what a dry run found",
+         body = ServiceEdited),
+        Acts
+    )
 )]
 pub async fn service_edit(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
     At((realm, label)): At<(RealmName, ServiceLabel)>,
+    StrictQuery(trying): StrictQuery<Trying>,
     IfMatch(version): IfMatch,
     Payload { value, .. }: Payload<ServicePatch>,
 ) -> Result<Response, Problem> {
+    let dry = trying.page()?;
     let line = |text: Change<LineWord>| text.map(|text| text.map(|text| text.0.0));
     let web = |text: Change<WebAddressWord>| text.map(|text| text.map(|text| text.0.0));
     let edit = ServiceEdit {
@@ -254,6 +275,10 @@ pub async fn service_edit(
         token_policy: value.token_policy.map(|patch| patch.0),
         forward_auth: value.forward_auth.map(|patch| patch.0),
     };
+    if let Some(page) = dry {
+        let hit = state.authority.preview_service(&caller, &realm, &label, edit, page).await?;
+        return Ok(Json(blocked_page(hit, state.authority.now())).into_response());
+    }
     let service = state.authority.edit_service(&caller, &realm, &label, edit, version).await?;
     Ok(versioned(StatusCode::OK, service.version, ServiceBody::from(service)))
 }

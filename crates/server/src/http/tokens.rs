@@ -15,6 +15,8 @@ pub use family::{
     BlastRadiusBody, ChildrenQuery, ReturnCount, token_approve, token_blast_radius, token_children,
     token_deny, token_return_count,
 };
+pub(super) use fields::{ServiceChoices, check_count, chosen};
+pub(super) use issue::expiry;
 pub use issue::{TokenCreate, TokenHanded, TokenIssued, TokenLinked, token_issue};
 pub use lifecycle::{
     RevokePreview, RotateRequest, token_disable, token_enable, token_lock, token_revoke,

@@ -12,5 +12,6 @@ mod cluster;
 mod comanage;
 mod http;
 mod ldap;
+mod pats;
 mod sentinel;
 mod world;

@@ -3,7 +3,7 @@
 //! What is run is the guide `docs/guide/git-behind-nginx.md`, word for word but
 //! for the places of this machine.
 
-mod peers;
+pub(crate) mod peers;
 mod recipe;
 
 use std::fs;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use counterfoil_authority::access::AccessFormat;
 use counterfoil_authority::enrolment::{
-    Confirmation, Constraint, Counts, Device, DeviceFacts, Mode, OnDuplicate,
+    Confirmation, Constraint, Counts, Device, DeviceFacts, ISSUE_APPROVAL_SECONDS, Mode,
+    OnDuplicate,
 };
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::secret::TokenId;
@@ -337,6 +338,34 @@ pub(super) async fn a_request_that_nobody_decides_is_let_go(world: World) {
     assert_eq!(counts(&world, &from).await, (1, 0));
     let ended = world.token(waiting.id).await.revocation.unwrap();
     assert_eq!((ended.by.as_str(), ended.reason.as_deref()), ("system", Some("timed out")));
+}
+
+/// Ten days after its issue; one that was approved, or ended before, is left alone.
+pub(super) async fn a_token_whose_issue_nobody_approves_ends(world: World) {
+    let alice = world.user("alice").await;
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let mut issue = world.issue_to(&alice);
+        issue.token.pending = true;
+        issue.token.created_at = World::at(0);
+        tokens.push(world.issued(issue).await.id);
+    }
+    let [waits, approved, denied] = tokens[..] else { panic!("three") };
+    world.store.token_change(world.switch(approved, TokenAct::Approve)).await.unwrap();
+    world.revoke(denied).await;
+    due(&world, ISSUE_APPROVAL_SECONDS - 1).await;
+    assert_eq!(world.token(waits).await.revocation, None);
+    for at in 0..9 {
+        // A batch each time, of everything that others left to fall due before.
+        due(&world, ISSUE_APPROVAL_SECONDS + at).await;
+    }
+    let ended = world.token(waits).await.revocation.unwrap();
+    assert_eq!((ended.by.as_str(), ended.reason.as_deref()), ("system", Some("timed out")));
+    let approved = world.token(approved).await;
+    assert!(approved.revocation.is_none() && !approved.pending);
+    let denied = world.token(denied).await.revocation.unwrap();
+    assert_ne!(denied.reason.as_deref(), Some("timed out"));
+    assert_eq!(world.count_events("token.request-timed-out").await, 1);
 }
 
 /// Whoever takes it is no exception.

@@ -252,6 +252,21 @@ pub(super) async fn tokens_are_filtered_by_the_services_one_may_see(world: World
     assert_eq!(all(&world, only(&[]), 1).await, []);
 }
 
+/// Not those that name every service there is.
+pub(super) async fn tokens_for_every_service_are_found_by_themselves(world: World) {
+    let alice = world.user("alice").await;
+    world.service("git").await;
+    let named = world.issue_for(Owner::User(alice.username.clone()), &["git"]);
+    issued(&world, named.clone()).await;
+    let mut every = world.issue_to(&alice);
+    every.token.services = Services::All;
+    let every = issued(&world, every).await;
+    let filter = TokenFilter { for_everything: true, ..none() };
+    assert_eq!(all(&world, filter.clone(), 1).await, [every]);
+    let owner = Some(Owner::User(alice.username.clone()));
+    assert_eq!(all(&world, TokenFilter { owner, ..filter }, 9).await, [every]);
+}
+
 /// Whatever somebody sends as a cursor is an answer, never an error.
 pub(super) async fn any_text_is_a_place_in_a_list(world: World) {
     let alice = world.user("alice").await;

@@ -216,6 +216,7 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_request_holds_a_draw_until_it_is_decided,
             of_forty_decisions_about_a_request_one_counts,
             a_request_that_nobody_decides_is_let_go,
+            a_token_whose_issue_nobody_approves_ends,
             a_draw_that_is_freed_is_judged_by_the_rules_too,
             the_first_draws_are_counted_and_the_others_wait,
             rules_about_other_draws_hold_in_the_same_transaction,
@@ -277,6 +278,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_counted_use_is_bookkept_once,
             bookkeeping_adds_up_and_never_runs_backwards,
             a_refusal_alone_is_no_use,
+            a_token_was_of_use_when_it_was_issued_used_or_given_a_secret,
             forty_flushes_lose_nothing,
             usage_that_comes_in_masses_is_all_there_once_settled,
             a_rehash_replaces_the_same_secret_only,
@@ -290,6 +292,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             tokens_are_filtered_by_labels_and_unit,
             tokens_are_filtered_by_end_and_use,
             tokens_are_filtered_by_the_services_one_may_see,
+            tokens_for_every_service_are_found_by_themselves,
             any_text_is_a_place_in_a_list,
         }
         events::{

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
-use counterfoil_authority::store::{Change, Consumed, Rehash, TokenAct, UsageDelta};
+use counterfoil_authority::store::{Change, Consumed, Rehash, TokenAct, TokenRotate, UsageDelta};
 use counterfoil_authority::token::{State, Token, Usage};
 use counterfoil_authority::validity::Validity;
 
@@ -33,6 +33,39 @@ async fn limited(world: &World, max: u64) -> Token {
     let mut issue = world.issue_to(&alice);
     issue.token.max_usages = Some(max);
     world.issued(issue).await
+}
+
+/// The latest of them counts, and a use that comes late takes nothing back.
+pub(super) async fn a_token_was_of_use_when_it_was_issued_used_or_given_a_secret(world: World) {
+    let alice = world.user("alice").await;
+    let token = world.token_of(&alice).await;
+    let last = async || world.store.token_last_active(token.id).await.unwrap();
+    assert_eq!(last().await, Some(world.token(token.id).await.last_active()));
+    let issued = last().await.unwrap();
+    let from_issue = |seconds| issued.plus_seconds(seconds);
+    for (at, expected) in [(50, 50), (20, 50), (60, 60)] {
+        let at = Some(from_issue(at));
+        let used = UsageDelta { first_at: at, last_at: at, ..delta(token.id, 1, 1, 1) };
+        world.store.usage_flush(vec![used], Vec::new(), Vec::new()).await.unwrap();
+        assert_eq!(last().await, Some(from_issue(expected)));
+    }
+    let mut secret = world.secret();
+    secret.facts.created_at = from_issue(70);
+    let rotate = TokenRotate {
+        realm: world.realm.clone(),
+        id: token.id,
+        secret,
+        previous_until: from_issue(80),
+        expected_version: None,
+        at: from_issue(70),
+        idempotency: None,
+        event: world.event("token.rotated"),
+    };
+    world.store.token_rotate(rotate).await.unwrap();
+    assert_eq!(last().await, Some(from_issue(70)));
+    assert_eq!(world.token(token.id).await.last_active(), from_issue(70));
+    let unknown = TokenId::parse("000000000000").unwrap();
+    assert_eq!(world.store.token_last_active(unknown).await.unwrap(), None);
 }
 
 /// Five of two hundred that come at once.

@@ -185,6 +185,9 @@ async fn some(
     } else if let Some(service) = &filter.service {
         values.extend(values![service]);
         OF_SERVICE
+    } else if filter.for_everything {
+        values.extend(values!["*"]);
+        OF_SERVICE
     } else if let Some(unit) = &filter.unit {
         values.extend(values![unit]);
         OF_UNIT
@@ -222,6 +225,7 @@ fn matches(token: &Token, filter: &TokenFilter) -> bool {
         Services::Named(labels) => labels.iter().all(|label| allowed.contains(label)),
     };
     filter.service.as_ref().is_none_or(of_service)
+        && (!filter.for_everything || token.services == Services::All)
         && filter.labels.iter().all(|(name, value)| token.labels.get(name) == Some(value))
         && filter.only_services.as_deref().is_none_or(within)
         && filter.owner.as_ref().is_none_or(|owner| token.owner == *owner)

@@ -127,6 +127,10 @@ impl TokenStore for SqlStore {
         .await
     }
 
+    async fn token_last_active(&self, id: TokenId) -> Result<Option<Timestamp>, Unavailable> {
+        self.point(id, |tx, id| Box::pin(usage::last_active(tx, *id))).await
+    }
+
     async fn token_consume(
         &self,
         id: TokenId,

@@ -78,8 +78,30 @@ set    first_at = case
        total = token_usage.total + excluded.total,
        denied = token_usage.denied + excluded.denied";
 
+/// When a token was issued, activated, used and last given a secret.
+const LAST_ACTIVE: &str = "
+select t.created_at, t.activated_at, u.last_at,
+       (select max(s.created_at) from token_secret s where s.token = t.id)
+from   token t
+left   join token_usage u on u.token = t.id
+where  t.id = $1";
+
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[CONSUME, STATE, COUNT];
+pub(super) const STATEMENTS: &[&str] = &[CONSUME, STATE, COUNT, LAST_ACTIVE];
+
+/// When a token was last of use to anybody.
+pub(super) async fn last_active(
+    tx: &mut Transaction<'_>,
+    id: TokenId,
+) -> Result<Option<Timestamp>, Failure> {
+    let Some(mut row) = tx.row(LAST_ACTIVE, &values![&id]).await? else { return Ok(None) };
+    let created = row.time("created_at")?;
+    let mut last = created;
+    for column in ["activated_at", "last_at", "secret"] {
+        last = row.time_or_null(column)?.unwrap_or(created).max(last);
+    }
+    Ok(Some(last))
+}
 
 /// Counts one use of a limited token, or says why not. A token that is gone counts as revoked.
 pub(super) async fn consume(

@@ -12,9 +12,9 @@ use crate::clock::Timestamp;
 use crate::enrolment::{self, Grant};
 use crate::event::Origin;
 use crate::kind::Kind;
-use crate::names::{RealmName, ServiceLabel};
+use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::refusal::Refusal;
-use crate::scope::{ApiScope, Scope};
+use crate::scope::{ApiScope, Scope, any_covers};
 use crate::secret::{Shape, TokenId, mark};
 use crate::secret_hash::keyed_hash;
 use crate::service::Services;
@@ -125,7 +125,7 @@ impl Authority {
         let audience = self.living_audience(realm, &active, audience, &origin).await?;
         let scopes = match request.scopes {
             None => active.scopes().to_vec(),
-            Some(asked) if asked.iter().all(|scope| active.scopes().contains(scope)) => asked,
+            Some(asked) if asked.iter().all(|scope| hands_on(&active, scope)) => asked,
             Some(_) => return Err(AccessRefusal::Scope),
         };
         let subject = subject_of(&active);
@@ -349,6 +349,11 @@ fn audience_of(
         Services::Named(labels) if !labels.is_empty() => Ok(labels.clone()),
         Services::Named(_) | Services::All => Err(AccessRefusal::Target),
     }
+}
+
+/// Whether the token may hand a scope on.
+fn hands_on(active: &Active, scope: &Scope) -> bool {
+    any_covers(active.scopes(), scope, active.services().includes(COUNTERFOIL))
 }
 
 /// Who the token speaks for: no person's name can begin with `client:`.

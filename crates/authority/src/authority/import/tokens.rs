@@ -1,11 +1,17 @@
 //! Tokens of another system: which are taken over, and what is stored of their secrets.
 
-use super::{Fate, IMPORTED_FROM, IncomingSecret, IncomingToken, Known, Plan, Run, refused};
+use std::collections::BTreeMap;
+
+use super::{
+    Fate, IMPORTED_FROM, IncomingSecret, IncomingToken, Known, Plan, ROTATE_IT, Run,
+    WEAK_DERIVATION, refused,
+};
 use crate::authority::Authority;
 use crate::authority::issue::{Drafted, Whose};
+use crate::clock::Timestamp;
 use crate::foreign::{ForeignHash, ForeignScheme};
 use crate::kind::Kind;
-use crate::policy::EffectivePolicy;
+use crate::policy::{DEFAULT_LIFETIME_SECONDS, EffectivePolicy};
 use crate::refusal::Refusal;
 use crate::secret::Shape;
 use crate::secret_hash::{SecretHash, keyed_hash};
@@ -16,8 +22,14 @@ use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
 use crate::validity::Validity;
 
 /// Secrets that stand in manuals: whoever has read one has the secret.
-const PUBLISHED: [&str; 4] =
-    ["k7mq-2x9d-hw4t-p8zc", "r3vn-6jyb-e5sg-u2fa", "abcd-efgh-jkmn-pqrs", "rasmuslerdorf"];
+const PUBLISHED: [&str; 6] = [
+    "k7mq-2x9d-hw4t-p8zc",
+    "r3vn-6jyb-e5sg-u2fa",
+    "abcd-efgh-jkmn-pqrs",
+    "rasmuslerdorf",
+    "f83ee64ef9d15a68e5c7a910395ea1611e2fa138b1b9dd7e090941dfed773b2c",
+    "a011286605ff6a5de51f4d46eb511a9e8715498fca87965576c73b8fd27246fe",
+];
 /// The bcrypt hash of one of them in PHP's manual; others would take too long to look for.
 const PUBLISHED_BCRYPT: &str = "$2y$07$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq";
 
@@ -39,6 +51,12 @@ impl Authority {
         }
         if let Some(why) = self.unusable(&token.secret, policy) {
             return Ok(refused(why));
+        }
+        if let Some(pat) = &token.pat {
+            return Ok(match crate::permission::check(&pat.permissions) {
+                Ok(_) => Plan::Hash(Box::new(token.clone())),
+                Err(bad) => refused(&bad.to_string()),
+            });
         }
         let lasting = policy.allows_lifetime(run.now.micros(), None);
         if !lasting {
@@ -131,7 +149,7 @@ impl Authority {
                 self.keep_for_directories(run.realm, token.id, &services, hash, secret).await?
             }
             IncomingSecret::Clear(clear) => {
-                let (kind, drafted) = (Kind::ServiceToken, Drafted(clear.clone(), secret));
+                let (kind, drafted) = (kind_of(token), Drafted(clear.clone(), secret));
                 let chosen = !token.drawn;
                 let (realm, id) = (run.realm, token.id);
                 self.derive_for_directories(realm, id, kind, &services, chosen, drafted).await?.1
@@ -149,34 +167,58 @@ impl Authority {
             .with_token(token.id)
             .with_subject(owner.actor())
             .with_service(token.service.as_str());
-        let token = token_of(run, token, owner, services)?;
+        let token = token_of(run, token, owner, services, policy)?;
         Ok(TokenIssue { token, secret, limits, idempotency: None, event })
     }
 }
 
-/// The record of a token that has no end, as the other system's had none.
+const fn kind_of(token: &IncomingToken) -> Kind {
+    match token.pat {
+        Some(_) => Kind::PersonalAccessToken,
+        None => Kind::ServiceToken,
+    }
+}
+
+/// The end of a token whose system knew none: none, or the latest that the policy allows.
+fn end_of(run: &Run<'_>, policy: Option<&EffectivePolicy>) -> Option<Timestamp> {
+    let policy = policy.filter(|policy| !policy.allows_lifetime(run.now.micros(), None))?;
+    let longest = policy.max_lifetime_seconds.or(policy.default_lifetime_seconds);
+    Some(run.now.plus_seconds(longest.unwrap_or(DEFAULT_LIFETIME_SECONDS)))
+}
+
+/// The record of a token that has no end, as the other system's had none, but for a personal
+/// access token where the policy wants one.
 fn token_of(
     run: &Run<'_>,
     token: &IncomingToken,
     owner: Owner,
     services: Services,
+    policy: Option<&EffectivePolicy>,
 ) -> Result<Token, Refusal> {
+    let pat = token.pat.as_ref();
+    let weak = pat.is_some_and(|pat| pat.weak);
+    let permissions = pat.map(|pat| crate::permission::check(&pat.permissions)).transpose();
+    let end = pat.and_then(|_| end_of(run, policy));
+    let mut labels = BTreeMap::from([(IMPORTED_FROM.to_owned(), token.row.clone())]);
+    if weak {
+        labels.insert(WEAK_DERIVATION.to_owned(), "true".to_owned());
+    }
     Ok(Token {
         id: token.id,
         realm: run.realm.clone(),
-        kind: Kind::ServiceToken,
+        kind: kind_of(token),
         name: None,
-        description: None,
+        description: weak.then(|| ROTATE_IT.to_owned()),
         owner,
         services,
         scopes: Vec::new(),
-        permissions: None,
+        permissions: permissions.map_err(|e| Refusal::invalid("permissions", e))?,
         networks: Vec::new(),
         doors: None,
         enabled: true,
         locked: token.locked,
         pending: false,
-        validity: Validity::new(run.now, None).map_err(|e| Refusal::invalid("expires_at", e))?,
+        validity: Validity::new(run.now, end).map_err(|e| Refusal::invalid("expires_at", e))?,
         revocation: None,
         created_at: run.now,
         created_by: run.origin.actor.to_string(),
@@ -184,7 +226,7 @@ fn token_of(
         usage: Usage::default(),
         max_usages: None,
         used: 0,
-        labels: [(IMPORTED_FROM.to_owned(), token.row.clone())].into(),
+        labels,
         airlock: AirlockAttributes::default(),
         sentinel: SentinelAttributes::default(),
         unit: None,

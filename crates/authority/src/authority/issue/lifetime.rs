@@ -1,6 +1,6 @@
 //! When a new token counts: as asked, or by default; within policy, issuer and grant.
 
-use super::{Expiry, IssueRequest};
+use super::Expiry;
 use crate::authority::registration::lifetime_granted;
 use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
@@ -11,12 +11,23 @@ use crate::policy::{
 use crate::refusal::Refusal;
 use crate::validity::Validity;
 
+/// The life that somebody asks for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::authority) struct Lifetime {
+    /// Of what kind of token.
+    pub(in crate::authority) kind: Kind,
+    /// When it is to end.
+    pub(in crate::authority) expires: Expiry,
+    /// When it is to begin; now, if absent.
+    pub(in crate::authority) not_before: Option<Timestamp>,
+}
+
 /// When the token counts: as asked, or by default; within policy, issuer and grant.
-pub(super) fn validity_of(
+pub(in crate::authority) fn validity_of(
     policies: &[&EffectivePolicy],
     caller: &Caller,
     reach: &Reach,
-    request: &IssueRequest,
+    request: Lifetime,
     now: Timestamp,
 ) -> Result<Validity, Refusal> {
     let begins = request.not_before.unwrap_or(now);
@@ -50,7 +61,7 @@ pub(super) fn validity_of(
     if granted.is_some_and(too_long) {
         return Err(Refusal::BeyondGrant("the lifetime exceeds the caller's grant"));
     }
-    clip_to_issuer(caller, request, validity)
+    clip_to_issuer(caller, request.expires, validity)
 }
 
 /// What a token is issued with that names no end.
@@ -74,11 +85,7 @@ fn default_end(
 
 /// Where a token is the issuer, what it issues ends no later: clipped when defaulted, refused
 /// when asked for. Client keys are bounded by their role instead.
-fn clip_to_issuer(
-    caller: &Caller,
-    request: &IssueRequest,
-    validity: Validity,
-) -> Result<Validity, Refusal> {
+fn clip_to_issuer(caller: &Caller, asked: Expiry, validity: Validity) -> Result<Validity, Refusal> {
     let issuer_is_person = caller.subject.user().is_some();
     let Some(issuer_end) = caller.token_expires_at.filter(|_| issuer_is_person) else {
         return Ok(validity);
@@ -86,7 +93,7 @@ fn clip_to_issuer(
     if validity.expires_at().is_some_and(|end| end <= issuer_end) {
         return Ok(validity);
     }
-    if request.expires == Expiry::Default {
+    if asked == Expiry::Default {
         let clipped = Validity::new(validity.not_before(), Some(issuer_end));
         return clipped.map_err(|e| Refusal::invalid("not_before", e));
     }

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use self::lifetime::validity_of;
+pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::limits_of;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
-use self::wishes::{check_reach, check_wishes};
+use self::wishes::{check_reach, check_services, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
 use super::realms::missing;
@@ -170,6 +170,7 @@ impl Authority {
         let owner_unit =
             if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
         check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
+        check_services(&services.1, caller, &reach, request.kind, own)?;
         self.check_unit(realm, request.unit.as_deref()).await?;
         unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;
@@ -185,7 +186,12 @@ impl Authority {
             let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged, &reach.limits)?;
             request.sentinel.stamp = Some(stamp);
         }
-        let validity = validity_of(&judged, caller, &reach, &request, now)?;
+        let wanted = Lifetime {
+            kind: request.kind,
+            expires: request.expires,
+            not_before: request.not_before,
+        };
+        let validity = validity_of(&judged, caller, &reach, wanted, now)?;
         let pending = judged.iter().any(|policy| policy.approval);
         let by_link = is_by_link(&judged, caller, &request, own)?;
         let draft = Draft { owner, services: services.0, validity, pending, by_link };

@@ -147,11 +147,18 @@ impl Authority {
         parent: TokenId,
         now: Timestamp,
     ) -> Result<Result<Option<Timestamp>, Reason>, Refusal> {
-        if let Some(standing) = self.cache.with_token(now, parent, |entry| standing(entry, now)) {
-            return Ok(standing);
+        let look = |entry: &Entry| (standing(entry, now), entry.parent());
+        let (standing, above) = match self.cache.with_token(now, parent, look) {
+            Some(known) => known,
+            None => match self.entry(parent).await? {
+                Some(entry) => look(&entry),
+                None => return Ok(Err(Reason::ParentRevoked)),
+            },
+        };
+        match self.ancestors_ended(above, now).await? {
+            Some(reason) => Ok(Err(reason)),
+            None => Ok(standing),
         }
-        let entry = self.entry(parent).await?;
-        Ok(entry.map_or(Err(Reason::ParentRevoked), |entry| standing(&entry, now)))
     }
 }
 

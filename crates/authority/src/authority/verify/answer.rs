@@ -41,6 +41,8 @@ pub struct Active {
     pub(super) access: Option<Arc<AccessFacts>>,
     /// When what it issues must end at the latest.
     pub(super) issues_until: Option<Timestamp>,
+    /// The token it was derived from.
+    pub(super) parent: Option<TokenId>,
 }
 
 impl Active {

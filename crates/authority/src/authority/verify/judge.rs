@@ -8,9 +8,9 @@ use crate::cache::{Entry, Matched, ServiceCell};
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
 use crate::kind::Kind;
-use crate::names::Username;
+use crate::names::{COUNTERFOIL, Username};
 use crate::policy::EffectivePolicy;
-use crate::scope::Scope;
+use crate::scope::{Scope, any_covers};
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::{ServiceStatus, Services};
 use crate::store::Rehash;
@@ -77,12 +77,16 @@ pub(super) fn decide_matched(
         former_secret: matched == Matched::Former,
         access: entry.access().map(Arc::clone),
         issues_until: entry.validity.expires_at(),
+        parent: entry.parent(),
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }
 
 /// Everything after the hash and before the limits, in the order of the design.
-fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceCell>>, Reason> {
+pub(super) fn judge(
+    entry: &Entry,
+    around: &Surroundings<'_>,
+) -> Result<Option<Arc<ServiceCell>>, Reason> {
     let request = &around.request;
     // Redeemed for other tokens, never presented in place of one.
     if matches!(entry.kind, Kind::RegistrationToken | Kind::Link) {
@@ -108,7 +112,8 @@ fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceC
         return Err(Reason::RealmInactive);
     }
     match &entry.owner.facts {
-        OwnerFacts::User(user) if user.status == UserStatus::Active => {}
+        OwnerFacts::User(user) if user.counts() => {}
+        OwnerFacts::User(user) if user.status == UserStatus::Active => return Err(Reason::Locked),
         OwnerFacts::Client(client) if client.enabled => {}
         _ => return Err(Reason::OwnerInactive),
     }
@@ -116,7 +121,11 @@ fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Option<Arc<ServiceC
     if !network_allowed(&entry.profile.networks, request.client_ip) {
         return Err(Reason::NetworkDenied);
     }
-    let lacks = |scope: &Scope| !entry.profile.scopes.contains(scope);
+    let profile = &entry.profile;
+    let exact = || profile.services.includes(COUNTERFOIL);
+    let lacks = |scope: &Scope| {
+        !profile.scopes.contains(scope) && !any_covers(&profile.scopes, scope, exact())
+    };
     if request.scopes.iter().any(lacks) {
         return Err(Reason::InsufficientScope);
     }
@@ -187,6 +196,9 @@ fn judge_service_state(
     if cell.service.status != ServiceStatus::Active {
         return Err(Reason::ServiceInactive);
     }
+    if cell.is_locked_for(&entry.owner.facts) {
+        return Err(Reason::Locked);
+    }
     if let (Some(group), OwnerFacts::User(user)) = (&cell.service.group, &entry.owner.facts)
         && !user.groups.contains(group)
     {
@@ -209,12 +221,8 @@ fn judge_policy(
     }
     let created = entry.created_at.micros();
     let expires = entry.validity.expires_at().map(Timestamp::micros);
-    if !policy.enabled || !policy.allows_lifetime(created, expires) {
-        return Err(Reason::PolicyBlocked);
-    }
-    if entry.profile.services == Services::All
-        && !policy.agrees_to_everything(&entry.profile.scopes)
-    {
+    let for_everything = entry.profile.services == Services::All;
+    if policy.blocks(created, expires, for_everything, &entry.profile.scopes).is_some() {
         return Err(Reason::PolicyBlocked);
     }
     if !door_allowed(policy.doors.as_ref(), &around.request) {

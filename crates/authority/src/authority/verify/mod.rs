@@ -10,12 +10,16 @@ use std::sync::Arc;
 
 mod access;
 mod answer;
+mod idle;
 mod judge;
+mod lineage;
 mod slowly;
 
 pub use self::answer::{Active, Verdict};
+pub(super) use self::idle::SeenLately;
 use self::judge::decide;
 pub(super) use self::judge::network_allowed;
+pub(super) use self::lineage::DERIVED_DEPTH_MAX;
 use super::Authority;
 use crate::cache::{Entry, RealmCell, ServiceCell};
 use crate::caller::Caller;
@@ -316,6 +320,17 @@ impl Authority {
                 return self.refused(request, reason, right_secret.then_some(id), around.now);
             }
         };
+        // Nearly no token asks for more than its own record.
+        if active.kind == Kind::DerivedToken || idle::window(around, &active).is_some() {
+            let ended = match self.ancestors_refuse(around, &active).await? {
+                None => self.idle_refuses(around, &active).await?,
+                refused => refused,
+            };
+            if let Some(reason) = ended {
+                self.ledger.denied(id);
+                return self.refused(request, reason, Some(id), around.now);
+            }
+        }
         if let Some(rehash) = rehash {
             self.ledger.rehash(rehash);
         }

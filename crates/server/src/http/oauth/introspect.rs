@@ -118,6 +118,11 @@ fn described(active: &Active, issuer: &str) -> Vec<u8> {
     out.extend_from_slice(br#""jti":""#);
     out.extend_from_slice(active.token().as_bytes());
     out.push(b'"');
+    if let Some(permissions) = active.permissions() {
+        // JSON text already.
+        out.extend_from_slice(br#","permissions":"#);
+        out.extend_from_slice(permissions.as_bytes());
+    }
     if let Some(confirmation) = active.confirmation() {
         out.extend_from_slice(br#","cnf":"#);
         drop(serde_json::to_writer(&mut out, confirmation));

@@ -21,7 +21,7 @@ const GENERIC_DATA_MAX: u8 = 12;
 
 /// One of a token's services: a label, or `*`.
 #[derive(Debug, Clone)]
-pub(super) struct ServiceChoice(Option<ServiceLabel>);
+pub(in crate::http) struct ServiceChoice(Option<ServiceLabel>);
 
 impl Word for ServiceChoice {
     const NAME: &'static str = "ServiceChoice";
@@ -39,7 +39,7 @@ impl Word for ServiceChoice {
 }
 
 /// Services of a token.
-pub(super) type ServiceChoices = List<ServiceChoice>;
+pub(in crate::http) type ServiceChoices = List<ServiceChoice>;
 
 /// Free elements, `1` to `12`.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ pub(super) fn text(line: Option<Parsed<Line>>) -> Option<String> {
     line.map(|line| line.0.0)
 }
 
-pub(super) fn chosen(choices: ServiceChoices) -> Result<Services, Problem> {
+pub(in crate::http) fn chosen(choices: ServiceChoices) -> Result<Services, Problem> {
     let count = choices.0.len();
     let mut labels: Vec<ServiceLabel> =
         choices.0.into_iter().filter_map(|choice| choice.0).collect();
@@ -112,7 +112,7 @@ pub(super) fn chosen(choices: ServiceChoices) -> Result<Services, Problem> {
 }
 
 /// Refuses a limit that would allow nothing, or that not every reader could read back.
-pub(super) fn check_count(field: &str, count: Option<u64>) -> Result<(), Problem> {
+pub(in crate::http) fn check_count(field: &str, count: Option<u64>) -> Result<(), Problem> {
     match count {
         Some(0) => Err(Problem::invalid(field, "must be at least 1; null is unlimited")),
         Some(count) if count > COUNT_MAX => {

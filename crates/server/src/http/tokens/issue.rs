@@ -143,6 +143,30 @@ pub struct TokenCreate {
     secret: Option<SecretWord>,
 }
 
+/// When a token is to end: at an instant, never, so long after its beginning, or by default.
+pub(in crate::http) async fn expiry(
+    state: &AppState,
+    realm: &RealmName,
+    expires_at: Option<&Option<WhenWord>>,
+    lifetime_seconds: Option<i64>,
+) -> Result<Expiry, Problem> {
+    match (expires_at, lifetime_seconds) {
+        (Some(_), Some(_)) => {
+            Err(Problem::invalid("lifetime_seconds", "give it or expires_at, not both"))
+        }
+        (None, Some(seconds)) if !(1..=LIFETIME_SECONDS_MAX).contains(&seconds) => {
+            Err(Problem::invalid("lifetime_seconds", "must be from 1 second to 100 years"))
+        }
+        (None, Some(seconds)) => Ok(Expiry::After(seconds)),
+        (None, None) => Ok(Expiry::Default),
+        (Some(None), None) => Ok(Expiry::Never),
+        (Some(Some(when)), None) => {
+            let end = instant(state, realm, "expires_at", &when.0, DayEdge::End).await?;
+            Ok(Expiry::At(end))
+        }
+    }
+}
+
 impl TokenCreate {
     fn services(&mut self) -> Result<Option<Services>, Problem> {
         match (self.service.take(), self.services.take()) {
@@ -150,24 +174,6 @@ impl TokenCreate {
             (Some(label), None) => Ok(Some(Services::Named(vec![label.0]))),
             (None, Some(choices)) => chosen(choices).map(Some),
             (None, None) => Ok(None),
-        }
-    }
-
-    async fn expiry(&self, state: &AppState, realm: &RealmName) -> Result<Expiry, Problem> {
-        match (&self.expires_at, self.lifetime_seconds) {
-            (Some(_), Some(_)) => {
-                Err(Problem::invalid("lifetime_seconds", "give it or expires_at, not both"))
-            }
-            (None, Some(seconds)) if !(1..=LIFETIME_SECONDS_MAX).contains(&seconds) => {
-                Err(Problem::invalid("lifetime_seconds", "must be from 1 second to 100 years"))
-            }
-            (None, Some(seconds)) => Ok(Expiry::After(seconds)),
-            (None, None) => Ok(Expiry::Default),
-            (Some(None), None) => Ok(Expiry::Never),
-            (Some(Some(when)), None) => {
-                let end = instant(state, realm, "expires_at", &when.0, DayEdge::End).await?;
-                Ok(Expiry::At(end))
-            }
         }
     }
 
@@ -184,7 +190,7 @@ impl TokenCreate {
             Some(when) => Some(instant(state, realm, "not_before", &when.0, DayEdge::Start).await?),
             None => None,
         };
-        let expires = self.expiry(state, realm).await?;
+        let expires = expiry(state, realm, self.expires_at.as_ref(), self.lifetime_seconds).await?;
         let services = self.services()?;
         Ok(IssueRequest {
             kind: self.kind.0,

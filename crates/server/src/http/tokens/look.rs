@@ -129,6 +129,7 @@ pub async fn token_list(
     let filter = TokenFilter {
         owner,
         service: query.service.map(|label| label.0),
+        for_everything: false,
         kind: query.kind.map(|kind| kind.0),
         state: query.state.map(|state| state.0),
         name: query.name,

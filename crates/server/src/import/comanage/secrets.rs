@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use counterfoil_authority::authority::{Incoming, IncomingSecret, IncomingToken};
 use counterfoil_authority::foreign::ForeignHash;
 use counterfoil_authority::names::Username;
-use counterfoil_authority::secret::{ClearSecret, TokenId};
-use sha2::{Digest as _, Sha256};
+use counterfoil_authority::secret::ClearSecret;
 
+use super::super::token_id;
 use super::{Item, Options, Read, Row, Tables, Taken, stands};
 
 /// A token with the number of its service.
@@ -162,7 +162,10 @@ impl<'a> Source<'a, '_> {
         let id = row.id().to_string();
         let realm = self.options.realm.as_str();
         let token = IncomingToken {
-            id: token_id(&[realm, table, &id, username.as_str(), label.as_str(), changed])?,
+            id: token_id(
+                b"counterfoil import comanage 1",
+                &[realm, table, &id, username.as_str(), label.as_str(), changed],
+            )?,
             user: username.clone(),
             service: label.clone(),
             secret,
@@ -170,6 +173,7 @@ impl<'a> Source<'a, '_> {
             drawn: table == TOKENS,
             locked,
             row: format!("comanage person {person}"),
+            pat: None,
         };
         let what = format!("{username} for {label}");
         let (id, place) = (row.id(), row.place.clone());
@@ -210,20 +214,4 @@ fn locked(tables: &Tables) -> HashSet<(i64, i64)> {
         }
     }
     locked
-}
-
-/// The same id in every run, and another one for another secret in the same row: COmanage notes
-/// when it wrote a row. Nothing of the secret is in it.
-fn token_id(named: &[&str]) -> Option<TokenId> {
-    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut hash = Sha256::new();
-    hash.update(b"counterfoil import comanage 1");
-    for part in named {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part.as_bytes());
-    }
-    let bytes: [u8; 32] = hash.finalize().into();
-    let digit = |byte: &u8| char::from(DIGITS[usize::from(*byte) % DIGITS.len()]);
-    let text: String = bytes.iter().take(12).map(digit).collect();
-    TokenId::parse(&text)
 }

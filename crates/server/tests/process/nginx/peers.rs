@@ -11,7 +11,7 @@ use crate::harness::{PATIENCE, await_true};
 const SYSTEM_DIRS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
 /// Where a program is, if it is installed.
-fn program(name: &str) -> Option<PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(SYSTEM_DIRS.map(PathBuf::from));
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
@@ -36,7 +36,28 @@ pub(super) fn peers_are_installed() -> bool {
 }
 
 /// A program that ends when this value goes.
-pub(super) struct Peer(Child);
+pub(crate) struct Peer(Child);
+
+impl Peer {
+    /// Starts a program that listens somewhere, and waits until it does.
+    pub(crate) fn listening(
+        name: &str,
+        command: &mut Command,
+        log: &Path,
+        address: SocketAddr,
+    ) -> Self {
+        let output = fs::File::create(log).unwrap();
+        let mut peer = Self(command.stdin(Stdio::null()).stderr(output).spawn().unwrap());
+        await_true(&format!("{name} listens"), PATIENCE, || {
+            if let Some(status) = peer.0.try_wait().unwrap() {
+                let said = fs::read_to_string(log).unwrap();
+                panic!("{name} ended at once, {status}: {said}");
+            }
+            TcpStream::connect(address).is_ok()
+        });
+        peer
+    }
+}
 
 impl Drop for Peer {
     fn drop(&mut self) {
@@ -65,12 +86,12 @@ pub(super) fn fcgiwrap(home: &Path) -> (Peer, PathBuf) {
 }
 
 /// A loopback address that nobody listens on at this moment.
-pub(super) fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 /// nginx with one site, as `conf.d/*.conf` would include it.
-pub(super) fn nginx(home: &Path, site: &str, address: SocketAddr) -> Peer {
+pub(crate) fn nginx(home: &Path, site: &str, address: SocketAddr) -> Peer {
     let at = |name: &str| home.join(name).display().to_string();
     fs::write(at("git.conf"), site).unwrap();
     // One process that does not change its user: it ends when it is told to, and reaches its
@@ -89,18 +110,9 @@ pub(super) fn nginx(home: &Path, site: &str, address: SocketAddr) -> Peer {
         at("git.conf"),
     );
     fs::write(at("nginx.conf"), whole).unwrap();
-    let output = fs::File::create(home.join("nginx-stderr.log")).unwrap();
     let mut command = Command::new(program("nginx").unwrap());
     command.args(["-e", "stderr", "-p"]).arg(home).arg("-c").arg(at("nginx.conf"));
-    let mut peer = Peer(command.stdin(Stdio::null()).stderr(output).spawn().unwrap());
-    await_true("nginx listens", PATIENCE, || {
-        if let Some(status) = peer.0.try_wait().unwrap() {
-            let said = fs::read_to_string(at("nginx-stderr.log")).unwrap();
-            panic!("nginx ended at once, {status}: {said}");
-        }
-        TcpStream::connect(address).is_ok()
-    });
-    peer
+    Peer::listening("nginx", &mut command, &home.join("nginx-stderr.log"), address)
 }
 
 /// git on one person's machine, with a credential helper that holds a name and a token.

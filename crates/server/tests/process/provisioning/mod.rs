@@ -2,6 +2,7 @@
 
 mod imported;
 mod outages;
+mod profiles;
 mod targets;
 mod values;
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{Constraint, Counts, Mode, OnDuplicate};
+use counterfoil_authority::enrolment::{
+    Constraint, Counts, ISSUE_APPROVAL_SECONDS, Mode, OnDuplicate,
+};
 use counterfoil_authority::event::{Event, Origin, Outcome};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
@@ -406,6 +408,16 @@ impl State {
                 device.idle_ends_at = None;
             }
             self.end_by_itself(id, "token.idle-ended", "idle", cause);
+        }
+        let undecided = devices(self, &|token| {
+            token.pending
+                && token.device.is_none()
+                && token.revocation.is_none()
+                && token.created_at.plus_seconds(ISSUE_APPROVAL_SECONDS) <= now
+        });
+        done += undecided.len();
+        for id in undecided {
+            self.end_by_itself(id, "token.request-timed-out", "timed out", cause);
         }
         let near = self.families.ends.iter().filter(|(_, (_, due))| *due <= now);
         let near: Vec<TokenId> = near.map(|(id, _)| *id).take(limit).collect();

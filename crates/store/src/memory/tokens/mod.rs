@@ -165,6 +165,7 @@ fn matches(token: &Token, filter: &TokenFilter, now: Timestamp) -> bool {
     let ends_before = |limit: Timestamp| validity.expires_at().is_some_and(|end| end < limit);
     filter.owner.as_ref().is_none_or(|owner| token.owner == *owner)
         && filter.service.as_ref().is_none_or(|label| named.contains(&label.as_str()))
+        && (!filter.for_everything || token.services == Services::All)
         && filter.kind.is_none_or(|kind| token.kind == kind)
         && filter.state.is_none_or(|state| token.state(now) == state)
         && filter.name.as_ref().is_none_or(|name| token.name.as_ref() == Some(name))
@@ -256,6 +257,10 @@ impl TokenStore for MemoryStore {
             found.sort_by_key(|held| std::cmp::Reverse(place(&held.token)));
             found.into_iter().map(|held| state.record_of(held)).collect()
         }))
+    }
+
+    async fn token_last_active(&self, id: TokenId) -> Result<Option<Timestamp>, Unavailable> {
+        Ok(self.read(|state| state.tokens.get(&id).map(|held| held.shown().last_active())))
     }
 
     async fn token_consume(

@@ -2,6 +2,7 @@
 //! ends that are near, successors past their grace.
 
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::enrolment::ISSUE_APPROVAL_SECONDS;
 use counterfoil_authority::event::{Event, Outcome};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::notice;
@@ -85,7 +86,7 @@ where  (token, kind) in (
     order  by due_at
     limit  $2
 )
-returning token, realm";
+returning token, realm, kind";
 
 const STILL_ENDS: &str = "
 select expires_at, kind, owner_kind, owner
@@ -93,6 +94,14 @@ from   token
 where  id = $1
 and    revoked_at is null
 and    expires_at > $2";
+
+/// Takes the row, so that nobody approves it at this moment.
+const STILL_WAITS: &str = "
+update token
+set    told = told
+where  id = $1
+and    pending = 1
+and    revoked_at is null";
 
 const FORGET: &str = "
 delete from refresh_successor
@@ -118,6 +127,11 @@ where  exists (select 1 from target where realm = $2)
 on conflict (token, kind) do update
 set    due_at = excluded.due_at";
 
+const TELL_UNDECIDED: &str = "
+insert into notice (token, kind, realm, due_at)
+values ($1, 'undecided', $2, $3)
+on conflict (token, kind) do nothing";
+
 const FORGET_END: &str = "
 delete from notice
 where  token = $1
@@ -135,9 +149,11 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIVES,
     NEAR,
     STILL_ENDS,
+    STILL_WAITS,
     FORGET,
     TELL_END,
     TELL_END_TO_LISTENERS,
+    TELL_UNDECIDED,
     FORGET_END,
 ];
 
@@ -168,6 +184,10 @@ pub(super) async fn due(
         let token = row.token("token")?;
         let realm = codec::realm(&mut row, "realm")?;
         done += 1;
+        if row.text("kind")? == "undecided" {
+            undecided(tx, token, now, &Event { realm, ..cause.clone() }).await?;
+            continue;
+        }
         if let Some(mut row) = tx.row(STILL_ENDS, &values![&token, now]).await? {
             let ends = row.time("expires_at")?;
             let (kind, owner) = (row.parsed("kind", Kind::from_name)?, codec::owner(&mut row)?);
@@ -196,12 +216,34 @@ pub(super) async fn time_out(
     if !tx.exists(LIVES, &values![&token]).await? {
         return Ok(1);
     }
+    end_in_time(tx, token, now, cause).await?;
+    Ok(1)
+}
+
+/// Ends a token whose issue nobody approved in time, unless somebody decided after all.
+async fn undecided(
+    tx: &mut Transaction<'_>,
+    token: TokenId,
+    now: Timestamp,
+    cause: &Event,
+) -> Result<(), Failure> {
+    if tx.execute(STILL_WAITS, &values![&token]).await? == 0 {
+        return Ok(());
+    }
+    end_in_time(tx, token, now, cause).await
+}
+
+async fn end_in_time(
+    tx: &mut Transaction<'_>,
+    token: TokenId,
+    now: Timestamp,
+    cause: &Event,
+) -> Result<(), Failure> {
     let told = events::consequence(cause, "token.request-timed-out", token, "timed out");
     let told = Event { origin: system(cause), outcome: Outcome::Done, ..told };
     events::append(tx, &told).await?;
     let sentence = Sentence { at: now, by: SYSTEM, reason: Some("timed out") };
-    revoke::revoke(tx, token, &sentence, &told).await?;
-    Ok(1)
+    revoke::revoke(tx, token, &sentence, &told).await
 }
 
 /// Ends an auth token that went too long without a refresh; 0 if it has been refreshed.
@@ -241,19 +283,24 @@ pub(in crate::tokens) async fn release(
     Ok(())
 }
 
-/// Notes that a token's end is to be told of.
+/// Notes what falls due for a new token: that its end is to be told of, or that it ends if nobody
+/// approves it. An auth token's request has a time of its own.
 pub(in crate::tokens) async fn tell_end(
     tx: &mut Transaction<'_>,
     token: &Token,
     now: Timestamp,
 ) -> Result<(), Failure> {
     let ends = token.validity.expires_at();
-    let Some(due) = ends.and_then(|ends| notice::first(token.kind, ends, now)) else {
-        return Ok(());
-    };
-    let statement =
-        if notice::needs_listeners(token.kind) { TELL_END_TO_LISTENERS } else { TELL_END };
-    tx.push(statement, &values![&token.id, &token.realm, due]).await
+    if let Some(due) = ends.and_then(|ends| notice::first(token.kind, ends, now)) {
+        let listened = notice::needs_listeners(token.kind);
+        let statement = if listened { TELL_END_TO_LISTENERS } else { TELL_END };
+        tx.push(statement, &values![&token.id, &token.realm, due]).await?;
+    }
+    if token.pending && token.kind != Kind::AuthToken {
+        let due = token.created_at.plus_seconds(ISSUE_APPROVAL_SECONDS);
+        tx.push(TELL_UNDECIDED, &values![&token.id, &token.realm, due]).await?;
+    }
+    Ok(())
 }
 
 /// Notes that a token no longer ends when it did.

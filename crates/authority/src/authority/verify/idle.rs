@@ -1,0 +1,88 @@
+//! Tokens that nobody used for so long that their service takes them no more.
+//!
+//! When a token was last used is bookkeeping of the store, and other nodes use it too. So only
+//! this much is remembered here: that a token was in use at some instant. While that is recent
+//! nobody has to ask the store; when it is not, the store is asked before anybody is refused.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+
+use super::{Active, Authority, Surroundings};
+use crate::clock::Timestamp;
+use crate::kind::Kind;
+use crate::refusal::Refusal;
+use crate::secret::TokenId;
+use crate::verdict::Reason;
+
+/// Parts of the memory, so that few wait for each other.
+const SHARDS: usize = 16;
+/// Tokens remembered per part; beyond it the part is forgotten and the store asked again.
+const SEEN_PER_SHARD_MAX: usize = 8_192;
+
+/// Which tokens are known to have been in use, and when.
+#[derive(Default)]
+pub(in crate::authority) struct SeenLately([Mutex<HashMap<TokenId, Timestamp>>; SHARDS]);
+
+impl SeenLately {
+    fn shard(&self, id: TokenId) -> Option<&Mutex<HashMap<TokenId, Timestamp>>> {
+        let sum = id.as_bytes().iter().fold(0_usize, |sum, byte| sum + usize::from(*byte));
+        self.0.get(sum % SHARDS)
+    }
+
+    /// Whether a token was seen after `since`.
+    fn after(&self, id: TokenId, since: Timestamp) -> bool {
+        self.shard(id).is_some_and(|shard| shard.lock().get(&id).is_some_and(|at| since < *at))
+    }
+
+    /// Notes that a token was in use.
+    fn note(&self, id: TokenId, at: Timestamp) {
+        let Some(shard) = self.shard(id) else { return };
+        let mut seen = shard.lock();
+        if seen.len() >= SEEN_PER_SHARD_MAX && !seen.contains_key(&id) {
+            seen.clear();
+        }
+        let known = seen.entry(id).or_insert(at);
+        *known = at.max(*known);
+    }
+}
+
+/// Kinds that end when they are not used. Auth tokens have a rule of their own in their stamp,
+/// and a client's key may wait for a disaster.
+const fn may_be_idle(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::PersonalAccessToken | Kind::ServiceToken | Kind::DerivedToken | Kind::Generic
+    )
+}
+
+/// How long the token may rest by what its service says, or the realm where no service is asked.
+pub(super) fn window(around: &Surroundings<'_>, active: &Active) -> Option<i64> {
+    let policy = active.service.as_ref().map_or(&around.realm.policy, |cell| &cell.policy);
+    policy.idle_expiry_seconds.filter(|_| may_be_idle(active.kind))
+}
+
+impl Authority {
+    /// The reason if the token was not used for longer than it may rest.
+    pub(super) async fn idle_refuses(
+        &self,
+        around: &Surroundings<'_>,
+        active: &Active,
+    ) -> Result<Option<Reason>, Refusal> {
+        let Some(window) = window(around, active) else { return Ok(None) };
+        let (id, since) = (active.id, around.now.plus_seconds(-window));
+        if !self.seen_lately.after(id, since) {
+            let Some(last) = self.store.token_last_active(id).await? else {
+                return Ok(Some(Reason::Unknown));
+            };
+            if last <= since {
+                return Ok(Some(Reason::PolicyBlocked));
+            }
+            self.seen_lately.note(id, last);
+        }
+        if around.request.consume {
+            self.seen_lately.note(id, around.now);
+        }
+        Ok(None)
+    }
+}

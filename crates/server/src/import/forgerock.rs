@@ -1,0 +1,264 @@
+//! Personal access tokens on the profiles of a ForgeRock or OpenAM directory: one value of a
+//! multi-valued attribute each, in clear, with its permissions.
+//!
+//! Three spellings are read: the token, a colon and a JSON object; the same with typographic
+//! quotes, as it comes out of a word processor; and one JSON object from tokens to permissions.
+
+mod predictable;
+
+use std::collections::{BTreeMap, HashMap};
+
+use counterfoil_authority::authority::{
+    Incoming, IncomingPat, IncomingSecret, IncomingToken, ServiceDraft, UserDraft,
+};
+use counterfoil_authority::names::{ServiceLabel, Username};
+use counterfoil_authority::policy::TokenPolicy;
+use counterfoil_authority::secret::{ClearSecret, HEX_TOKEN_LEN};
+use counterfoil_authority::service::{ForwardAuth, ServiceStatus, Visibility};
+use counterfoil_authority::subject::UserStatus;
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::comanage::{Item, Note, Read};
+use super::ldif::Entry;
+use super::token_id;
+
+/// Rows of the report.
+const SERVICES: &str = "services";
+const PEOPLE: &str = "people";
+const TOKENS: &str = "tokens";
+
+/// How the entries are read.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The realm, for the ids of tokens.
+    pub(crate) realm: String,
+    /// The service that the tokens become good for.
+    pub(crate) service: ServiceLabel,
+    /// The attribute that holds the tokens, in lower case.
+    pub(crate) attribute: String,
+    /// The attribute that becomes the user name, in lower case.
+    pub(crate) user_attribute: String,
+}
+
+/// Maps the entries.
+pub(crate) fn map(entries: &[Entry], options: &Options) -> Read {
+    let mut read = Read::default();
+    read.rows.insert(PEOPLE, entries.len());
+    let place = entries.first().map(|entry| entry.place.clone());
+    let Some(place) = place else { return read };
+    let what = options.service.to_string();
+    let incoming = Incoming::Service(service(&options.service));
+    read.items.push(Item { table: SERVICES, id: 0, place, what, incoming });
+    let mut tokens = 0;
+    for (number, entry) in (1_i64..).zip(entries) {
+        let note = |table, why: String| Note { table, id: number, place: entry.place.clone(), why };
+        let Some(name) = entry.first(&options.user_attribute) else {
+            read.skipped.push(note(PEOPLE, format!("has no {}", options.user_attribute)));
+            continue;
+        };
+        let username = match Username::parse(name) {
+            Ok(username) => username,
+            Err(bad) => {
+                read.skipped.push(note(PEOPLE, format!("{name}: {bad}")));
+                continue;
+            }
+        };
+        let (place, what) = (entry.place.clone(), username.to_string());
+        let incoming = Incoming::User(person(entry, &username));
+        read.items.push(Item { table: PEOPLE, id: number, place, what, incoming });
+        if entry.is_unreadable(&options.attribute) {
+            read.skipped.push(note(TOKENS, "a value is no text".into()));
+        }
+        tokens += of_person(entry, number, &username, options, &mut read);
+    }
+    read.rows.insert(TOKENS, tokens);
+    read
+}
+
+/// The tokens of one person. How many values there were.
+fn of_person(
+    entry: &Entry,
+    number: i64,
+    username: &Username,
+    options: &Options,
+    read: &mut Read,
+) -> usize {
+    let mut values = 0;
+    let mut found: Vec<Pat> = Vec::new();
+    for value in entry.values(&options.attribute) {
+        values += 1;
+        match parsed(value) {
+            Ok(pats) => found.extend(pats),
+            // What stands there may be a secret all the same: the value is not shown.
+            Err(why) => read.skipped.push(Note {
+                table: TOKENS,
+                id: number,
+                place: entry.place.clone(),
+                why: format!("a value of {username} {why}"),
+            }),
+        }
+    }
+    // A directory gives its values in any order; the ids must be the same in every run.
+    found.sort_by(|a, b| (&a.text, &*a.token).cmp(&(&b.text, &*b.token)));
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for pat in found {
+        let nth = seen.entry(pat.text.clone()).or_default();
+        *nth += 1;
+        let weak = predictable::is_derived(&pat.token, &pat.raw, &pat.permissions);
+        let nth = nth.to_string();
+        let named = [&*options.realm, username.as_str(), &*pat.text, &nth];
+        let Some(id) = token_id(b"counterfoil import forgerock 1", &named) else { continue };
+        if weak {
+            let why = format!(
+                "{username}: the token {id} can be computed from its permissions; \
+                               it works, and its owner reads that it has to be rotated"
+            );
+            let place = entry.place.clone();
+            read.remarks.push(Note { table: TOKENS, id: number, place, why });
+        }
+        let token = IncomingToken {
+            id,
+            user: username.clone(),
+            service: options.service.clone(),
+            secret: IncomingSecret::Clear(ClearSecret::new((*pat.token).clone())),
+            drawn: !weak,
+            locked: false,
+            row: format!("forgerock {username}"),
+            pat: Some(IncomingPat { permissions: pat.permissions, weak }),
+        };
+        let (place, what) = (entry.place.clone(), format!("{username}, token {id}"));
+        let incoming = Incoming::Token(token);
+        read.items.push(Item { table: TOKENS, id: number, place, what, incoming });
+    }
+    values
+}
+
+/// A token of a value.
+struct Pat {
+    token: Zeroizing<String>,
+    permissions: Value,
+    /// The permissions as they stood there.
+    raw: String,
+    /// The same in one form.
+    text: String,
+}
+
+/// The tokens of one value, in any of its spellings.
+fn parsed(value: &str) -> Result<Vec<Pat>, &'static str> {
+    let value = value.trim();
+    if let Some((token, raw)) = value.split_once(':')
+        && is_token(token.trim())
+    {
+        return Ok(vec![pat(token.trim(), raw)?]);
+    }
+    if !value.starts_with('{') {
+        return Err("is no token with permissions");
+    }
+    let object: Map<String, Value> =
+        serde_json::from_str(&straight(value)).map_err(|_| "is no JSON object")?;
+    if object.is_empty() || !object.keys().all(|key| is_token(key)) {
+        return Err("is a JSON object whose keys are no tokens");
+    }
+    object.iter().map(|(token, permissions)| pat(token, &permissions.to_string())).collect()
+}
+
+fn pat(token: &str, raw: &str) -> Result<Pat, &'static str> {
+    let permissions: Value =
+        serde_json::from_str(&straight(raw)).map_err(|_| "has permissions that are no JSON")?;
+    let lists = |object: &Map<String, Value>| {
+        let texts =
+            |value: &Value| value.as_array().is_some_and(|l| l.iter().all(Value::is_string));
+        object.values().all(texts)
+    };
+    if !permissions.as_object().is_some_and(lists) {
+        return Err("has permissions that are no object of resources with lists of actions");
+    }
+    let text = permissions.to_string();
+    let token = Zeroizing::new(token.to_owned());
+    Ok(Pat { token, permissions, raw: raw.trim().to_owned(), text })
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == HEX_TOKEN_LEN && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// With the quotes that JSON knows.
+fn straight(text: &str) -> String {
+    text.replace(['\u{201c}', '\u{201d}'], "\"")
+}
+
+fn person(entry: &Entry, username: &Username) -> UserDraft {
+    let inactive =
+        entry.first("inetuserstatus").is_some_and(|status| !status.eq_ignore_ascii_case("active"));
+    UserDraft {
+        username: username.clone(),
+        display_name: entry.first("displayname").or(entry.first("cn")).map(str::to_owned),
+        emails: entry.values("mail").take(10).map(str::to_owned).collect(),
+        attributes: BTreeMap::new(),
+        status: if inactive { UserStatus::Suspended } else { UserStatus::Active },
+        unit: None,
+    }
+}
+
+fn service(label: &ServiceLabel) -> ServiceDraft {
+    ServiceDraft {
+        label: label.clone(),
+        name: label.to_string(),
+        description: Some("Personal access tokens of ForgeRock AM".to_owned()),
+        url: None,
+        contact: None,
+        logo_url: None,
+        visibility: Visibility::Realm,
+        group: None,
+        entitlement_uri: None,
+        status: ServiceStatus::Active,
+        unit: None,
+        token_policy: TokenPolicy::default(),
+        forward_auth: ForwardAuth::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "0f83ee64ef9d15a68e5c7a910395ea1611e2fa138b1b9dd7e090941dfed773b2";
+
+    fn said(value: &str) -> Vec<(String, String)> {
+        let pats = parsed(value).unwrap();
+        pats.into_iter().map(|pat| ((*pat.token).clone(), pat.text)).collect()
+    }
+
+    #[test]
+    fn all_three_spellings_are_read() {
+        let expected = vec![(A.to_owned(), r#"{"profile":["givenName","mail"]}"#.to_owned())];
+        for value in [
+            format!("{A}:{{\"profile\" : [ \"givenName\", \"mail\"]}}"),
+            format!("{A}:{{“profile” : [ “givenName”, “mail” ] }}"),
+            format!("{{\"{A}\": {{\"profile\": [\"givenName\", \"mail\"] }} }}"),
+            format!("{{“{A}”: {{“profile”: [“givenName”, “mail”] }} }}"),
+        ] {
+            assert_eq!(said(&value), expected, "{value}");
+        }
+        let several = format!("{A}:{{\"a\":[],\"b\":[\"read\"]}}");
+        assert_eq!(said(&several)[0].1, r#"{"a":[],"b":["read"]}"#);
+    }
+
+    #[test]
+    fn what_is_no_token_is_told_without_showing_it() {
+        for value in [
+            "alias",
+            "",
+            "{}",
+            "{\"x\":{}}",
+            &format!("{A}:nonsense"),
+            &format!("{A}:[]"),
+            &format!("{}:{{}}", A.to_uppercase()),
+            &format!("{A}:{{\"a\":\"read\"}}"),
+        ] {
+            let why = parsed(value).err().unwrap();
+            assert!(!why.contains(A), "{why}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What personal access tokens promise, by the number of the check in the reference of the seed
+//! "PATs decided through policies". On the embedded store and on PostgreSQL, unless one says
+//! otherwise.
+
+mod approving;
+mod deriving;
+mod policy;
+mod reading;
+mod secrets;
+mod world;
