@@ -129,6 +129,13 @@ pub(crate) const PYTHON_LDAP: Peer = Peer {
     needed_for: "the LDAP door under python-ldap",
     probe: Probe::Shell("test -f /usr/lib/python3/dist-packages/ldap/__init__.py"),
 };
+/// A mail server that puts what it takes into files.
+pub(crate) const AIOSMTPD: Peer = Peer {
+    name: "aiosmtpd",
+    package: "python3-aiosmtpd",
+    needed_for: "letters through a real mail server",
+    probe: Probe::Shell("test -f /usr/lib/python3/dist-packages/aiosmtpd/__init__.py"),
+};
 /// Asks an IMAP server in for a person.
 pub(crate) const CURL: Peer = Peer {
     name: "curl",

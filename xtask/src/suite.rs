@@ -9,9 +9,9 @@ use anyhow::{Context, Result, bail};
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
 use crate::host::{
-    self, CADDY, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS, FREERADIUS_LDAP,
-    FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NSLCD, PAM_LDAP, PAMTESTER, POSTGRESQL,
-    PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
+    self, AIOSMTPD, CADDY, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS,
+    FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NSLCD, PAM_LDAP, PAMTESTER,
+    POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
 };
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
@@ -24,7 +24,7 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 21] = [
+const NEEDS: [(&str, &Peer); 22] = [
     ("nginx", &NGINX),
     ("nginx", &FCGIWRAP),
     ("nginx", &GIT),
@@ -43,6 +43,7 @@ const NEEDS: [(&str, &Peer); 21] = [
     ("ldap::pam", &NSLCD),
     ("ldap::pam", &PAM_LDAP),
     ("ldap::pam", &PAMTESTER),
+    ("mail::", &AIOSMTPD),
     ("provisioning::", &SLAPD),
     ("provisioning::", &SLAPD_CONTRIB),
     ("provisioning::", &LDAP_UTILS),

@@ -23,6 +23,7 @@ pub mod foreign;
 pub mod keys;
 pub mod kind;
 pub mod names;
+pub mod notice;
 pub mod permission;
 pub mod policy;
 pub mod provision;

@@ -11,6 +11,7 @@ use crate::config::ClientCertificates;
 use crate::config::Config;
 use crate::http::HttpSettings;
 use crate::ldap::{LdapSettings, Tree};
+use crate::provision::MailSettings;
 
 /// The rules' part of the configuration.
 pub fn settings(config: &Config) -> Settings {
@@ -47,6 +48,21 @@ pub fn ldap_settings(config: &Config) -> LdapSettings {
     }
 }
 
+/// How mail leaves the server, if it does.
+pub fn mail_settings(config: &Config) -> Option<MailSettings> {
+    let mail = &config.mail;
+    Some(MailSettings {
+        host: mail.host.clone()?,
+        port: mail.port,
+        tls: mail.tls,
+        ca: mail.ca.clone(),
+        user: mail.user.clone(),
+        password: mail.password.clone(),
+        from: mail.from.clone()?,
+        reply_to: mail.reply_to.clone(),
+    })
+}
+
 /// The HTTP doors' part, for a server that listens on `bound`.
 pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
     HttpSettings {
@@ -69,5 +85,6 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         api_key_headers: config.doors.api_key_headers.clone(),
         body_bytes_max: config.server.body_bytes_max,
         metrics_bearer: config.metrics.bearer.clone(),
+        mail: mail_settings(config),
     }
 }

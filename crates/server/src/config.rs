@@ -9,7 +9,7 @@ mod load;
 mod value;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use counterfoil_authority::access::{AccessFormat, SigningAlg};
@@ -18,9 +18,11 @@ use counterfoil_authority::secret::{ClearSecret, Prefix};
 use counterfoil_store::DatabaseUrl;
 use http::HeaderName;
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 use serde::{Deserialize, Deserializer};
 
 use crate::ldap::Dn;
+use crate::provision::MailTls;
 
 pub use load::{ConfigError, Sources, load};
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub comanage: Comanage,
     /// The LDAP door.
     pub ldap: Ldap,
+    /// The mail server.
+    pub mail: Mail,
 }
 
 /// The HTTP listener.
@@ -327,6 +331,54 @@ pub struct Ldap {
     pub tls: Tls,
 }
 
+/// The mail server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// The mail server.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// Its port.
+    pub port: u16,
+    /// When the connection becomes TLS.
+    pub tls: MailTls,
+    /// Certificates to trust instead of the system's.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// As whom to log in.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// With what.
+    #[serde(default, deserialize_with = "secret")]
+    pub password: Option<ClearSecret>,
+    /// Who letters are from.
+    #[serde(default, deserialize_with = "mailbox")]
+    pub from: Option<Mailbox>,
+    /// Whom an answer goes to.
+    #[serde(default, deserialize_with = "mailbox")]
+    pub reply_to: Option<Mailbox>,
+}
+
+impl Mail {
+    fn contradictions(&self) -> Vec<String> {
+        let Some(host) = &self.host else { return Vec::new() };
+        let mut faults = Vec::new();
+        if self.from.is_none() {
+            faults.push("`mail.host` needs `mail.from`".into());
+        }
+        if self.user.is_some() != self.password.is_some() {
+            faults.push("`mail.user` and `mail.password` go together: set both or none".into());
+        }
+        let address = host.parse::<IpAddr>();
+        let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        if self.tls == MailTls::None && !local {
+            let what = "`mail.tls = \"none\"` is for a mail server on this machine";
+            faults.push(format!("{what}: letters and passwords would cross the network in clear"));
+        }
+        faults
+    }
+}
+
 impl Config {
     /// What is wrong between keys that are each right.
     fn contradictions(&self) -> Vec<String> {
@@ -356,6 +408,7 @@ impl Config {
         {
             faults.push("`metrics.listen` and `server.listen` are the same address".into());
         }
+        faults.extend(self.mail.contradictions());
         faults
     }
 
@@ -436,6 +489,12 @@ fn prefixes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Prefix>, D::Error>
 fn header_names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<HeaderName>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
     texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
+fn mailbox<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Mailbox>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    let parsed = |text: String| text.parse().map_err(serde::de::Error::custom);
+    text.map(parsed).transpose()
 }
 
 fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ClearSecret>, D::Error> {

@@ -65,6 +65,7 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
     findings.extend(listener(config));
     findings.push(tls("tls", &config.server.tls));
     findings.extend(ldap(config));
+    findings.push(mail(config));
     findings.extend(directory(config));
     match open_store(config, false).await {
         Err(error) => findings.push(closed(&error)),
@@ -136,6 +137,20 @@ fn tls(check: &'static str, files: &Tls) -> Finding {
         Err(error) => {
             Finding::fail(check, crate::cli::with_causes(&error), "give PEM files that match")
         }
+    }
+}
+
+/// What is configured; `target test` is what talks to the mail server.
+fn mail(config: &Config) -> Finding {
+    let mail = &config.mail;
+    match &mail.host {
+        None => Finding::ok("mail", "not configured"),
+        Some(host) if config.server.public_url.is_none() => Finding::warn(
+            "mail",
+            format!("{host}:{}", mail.port),
+            "set server.public_url: a link in a letter leads there",
+        ),
+        Some(host) => Finding::ok("mail", format!("{host}:{}", mail.port)),
     }
 }
 

@@ -14,12 +14,12 @@ use crate::tokens::Arrival;
 use crate::{SqlStore, codec, events, tokens};
 
 const INSERT: &str = "
-insert into link (id, realm, token, created_at, expires_at, pepper, hash, opened_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+insert into link (id, realm, token, created_at, expires_at, pepper, hash, opened_at, sealed)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict do nothing";
 
 const FIND: &str = "
-select id, realm, token, created_at, expires_at, pepper, hash, opened_at
+select id, realm, token, created_at, expires_at, pepper, hash, opened_at, sealed
 from   link
 where  id = $1";
 
@@ -27,7 +27,8 @@ where  id = $1";
 /// already, matches none.
 const OPEN: &str = "
 update link
-set    opened_at = $2
+set    opened_at = $2,
+       sealed = null
 where  id = $1
 and    token = $3
 and    opened_at is null
@@ -73,7 +74,8 @@ pub(crate) fn ask_insert(link: &Link) -> Asked<'_> {
         link.expires_at,
         link.hash.pepper(),
         codec::hash_bytes(&link.hash),
-        link.opened_at
+        link.opened_at,
+        link.sealed.as_deref()
     ];
     Asked::new(INSERT, values)
 }
@@ -91,8 +93,9 @@ fn link_of(mut row: Row) -> Result<Link, Inconsistent> {
     let pepper = row.small("pepper")?;
     let mac = Mac256::from_bytes(row.bytes32("hash")?);
     let opened_at = row.time_or_null("opened_at")?;
+    let sealed = row.bytes_or_null("sealed")?;
     let hash = SecretHash::Keyed { pepper, mac };
-    Ok(Link { id, realm, token, created_at, expires_at, hash, opened_at })
+    Ok(Link { id, realm, token, created_at, expires_at, hash, opened_at, sealed })
 }
 
 async fn open(tx: &mut Transaction<'_>, open: &LinkOpen) -> Result<LinkOpened, Failure> {

@@ -54,9 +54,9 @@ impl Authority {
     pub(super) async fn store_issue(
         &self,
         issue: TokenIssue,
-        secret: &ClearSecret,
+        clear: &ClearSecret,
     ) -> Result<Issued, Refusal> {
-        let Shape::Prefixed { kind: Kind::Link, id } = self.shape(secret.reveal()) else {
+        let Shape::Prefixed { kind: Kind::Link, id } = self.shape(clear.reveal()) else {
             return Ok(self.store.token_issue(issue).await?);
         };
         let TokenIssue { token, secret, limits, idempotency, event } = issue;
@@ -68,8 +68,10 @@ impl Authority {
             expires_at: token.created_at.plus_seconds(self.settings.link_lifetime_seconds),
             hash: secret.hash,
             opened_at: None,
+            sealed: self.sealed_link(&token.realm, id, clear).await?,
         };
-        let event = event.with_detail(serde_json::json!({ "delivery": "link" }));
+        let detail = serde_json::json!({ "delivery": "link", "link": id.as_str() });
+        let event = event.with_detail(detail);
         let issue = LinkIssue { token, link, limits, idempotency, event };
         Ok(self.store.link_issue(issue).await?)
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 
 use super::Target;
+use super::letter::Letter;
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::secret::TokenId;
@@ -79,6 +80,8 @@ pub enum Freight {
     Person(Box<PersonState>),
     /// An event to tell of.
     Message(Box<Event>),
+    /// A letter to send.
+    Letter(Box<Letter>),
 }
 
 /// What a courier did.
@@ -154,6 +157,8 @@ pub enum Fault {
     Busy,
     /// The target refuses this object.
     Refused,
+    /// The target refuses this object, and will tomorrow: trying again is of no use.
+    Final,
 }
 
 /// Why a courier did not arrive, in words for administrators.

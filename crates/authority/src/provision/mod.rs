@@ -5,6 +5,7 @@
 //! each on its own and in order. A [`Courier`] knows the target's protocol and no rule.
 
 mod courier;
+pub mod letter;
 pub mod routing;
 pub mod scheme;
 mod target;

@@ -1,6 +1,7 @@
 //! Which deliveries an event asks for: the one rule that every store applies.
 
-use super::{DeliveryKey, Mark, Object, Target, TargetMode};
+use super::letter::LETTER_EVENTS;
+use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
 use crate::event::{Event, Outcome};
 
 /// Whether an event can concern a target at all, so that it leaves a note in the outbox.
@@ -21,6 +22,9 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
         if !asked.is_empty() && !asked.iter().any(|kind| *kind == event.kind) {
             return None;
         }
+        if target.kind == TargetKind::Mail && !is_for_a_person(event, target) {
+            return None;
+        }
         let about = event.subject.clone().unwrap_or_else(|| "realm".to_owned());
         (Object::from_name(&about), event.id.clone())
     } else {
@@ -34,6 +38,16 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
     };
     let (realm, target) = (event.realm.clone(), target.name.clone());
     Some(Mark { key: DeliveryKey { realm, target, object, message }, held })
+}
+
+/// Whether a person is written to about this.
+fn is_for_a_person(event: &Event, target: &Target) -> bool {
+    let named = event.subject.as_deref().map(Object::from_name);
+    let asked = !target.config.events.is_empty() || LETTER_EVENTS.contains(&&*event.kind);
+    let mut labels = event.service.iter().flat_map(|labels| labels.split(' '));
+    let concerned =
+        event.service.is_none() || labels.any(|label| label == "*" || target.config.is_for(label));
+    asked && concerned && matches!(named, Some(Object::User(_)))
 }
 
 /// Whose state an event changed.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::letter::LetterTemplate;
 use super::scheme::Scheme;
 use crate::clock::Timestamp;
 use crate::names::{RealmName, TargetName};
@@ -19,11 +20,18 @@ pub enum TargetKind {
     ProfileAttribute,
     /// A program that is told of events by HTTP.
     Webhook,
+    /// People, who are told of their own tokens by mail.
+    Mail,
 }
 
 /// Every kind of target.
-pub const TARGET_KINDS: [TargetKind; 4] =
-    [TargetKind::Ldap, TargetKind::Entry, TargetKind::ProfileAttribute, TargetKind::Webhook];
+pub const TARGET_KINDS: [TargetKind; 5] = [
+    TargetKind::Ldap,
+    TargetKind::Entry,
+    TargetKind::ProfileAttribute,
+    TargetKind::Webhook,
+    TargetKind::Mail,
+];
 
 impl TargetKind {
     /// The name on the wire and in the store.
@@ -33,6 +41,7 @@ impl TargetKind {
             Self::Entry => "entry",
             Self::ProfileAttribute => "profile_attribute",
             Self::Webhook => "webhook",
+            Self::Mail => "mail",
         }
     }
 
@@ -43,7 +52,7 @@ impl TargetKind {
 
     /// Whether it is told of events, each on its own, instead of being brought to a state.
     pub const fn takes_messages(self) -> bool {
-        matches!(self, Self::Webhook)
+        matches!(self, Self::Webhook | Self::Mail)
     }
 }
 
@@ -170,9 +179,13 @@ pub struct TargetConfig {
     /// What becomes of an entry when its person is removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_delete: Option<OnDelete>,
-    /// Kinds of events that a webhook is told of; empty: all that record a change.
+    /// Kinds of events that a webhook or a person is told of; empty: all that record a change, and
+    /// of a person's those of [`super::letter::LETTER_EVENTS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
+    /// The realm's own words for letters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub templates: Vec<LetterTemplate>,
     /// Failed attempts after which a delivery is dead, where the target answered; absent: 20.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts_max: Option<u32>,

@@ -30,6 +30,8 @@ pub struct Link {
     pub hash: SecretHash,
     /// When it was opened.
     pub opened_at: Option<Timestamp>,
+    /// Its clear text, sealed, where a letter has to hold it; gone once it is opened.
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// A token to issue whose secret does not exist before its link is opened.

@@ -54,10 +54,15 @@ impl World {
 
     /// The same of a token with permissions, whose access tokens are opaque.
     async fn opaquely_exchanged(&self, user: &str, services: &[&str]) -> MintedAccess {
+        let secret = self.with_permissions(user, services).await;
+        self.exchanged(&secret, &[]).await.unwrap()
+    }
+
+    /// The secret of a token with permissions.
+    async fn with_permissions(&self, user: &str, services: &[&str]) -> String {
         let mut wanted = wish(Kind::PersonalAccessToken, user, services);
         wanted.permissions = Some(serde_json::json!({ "*": ["*"] }));
-        let (_, secret) = self.issue(wanted).await;
-        self.exchanged(&secret, &[]).await.unwrap()
+        self.issue(wanted).await.1
     }
 
     async fn may(&self, secret: &str, resource: &str, action: &str) -> Option<Reason> {
@@ -172,6 +177,7 @@ async fn a_verifier_of_two_services_is_told_of_the_one_that_is_active() {
 async fn an_exchange_names_no_service_that_would_refuse_the_token() {
     let world = World::new().await;
     let (_, secret) = world.issue(wish(Kind::PersonalAccessToken, "alice", &["git", "mail"])).await;
+    let opaque = world.with_permissions("alice", &["git", "mail"]).await;
     let audience = |minted: MintedAccess| minted.record.unwrap().facts.audience;
     for name in ["git", "mail"] {
         world.change_service(name, |service| service.status = ServiceStatus::Suspended).await;
@@ -181,7 +187,7 @@ async fn an_exchange_names_no_service_that_would_refuse_the_token() {
         assert!(matches!(said, Err(AccessRefusal::Target)), "{said:?}");
     }
     world.change_service("mail", |mail| mail.status = ServiceStatus::Active).await;
-    let minted = world.opaquely_exchanged("alice", &["git", "mail"]).await;
+    let minted = world.exchanged(&opaque, &[]).await.unwrap();
     assert_eq!(audience(minted), ["mail"]);
     // The policy is asked as well as the status.
     let elsewhere = vec!["10.9.9.0/24".parse().unwrap()];

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use counterfoil_authority::authority::{Act, Answered, Binding, Verdict, VerifyRequest};
+use counterfoil_authority::authority::{Act, Answered, Binding, Settings, Verdict, VerifyRequest};
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::policy::{SecretForm, SecretSource, SelfSelect, TokenPolicy};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
+use counterfoil_authority::secret_hash::SlowCost;
 use counterfoil_authority::verdict::{Door, Reason};
 
 use crate::world::{World, label, reason, wish};
@@ -44,6 +45,24 @@ async fn a_chosen_secret_verifies_for_its_person_and_service_only() {
     let act = Act::Revoke { reason: None };
     world.authority.change(&world.admin, &world.realm, token.id, act, None).await.unwrap();
     assert!(reason(&world.verify(&secret, Some("alice"), "hpc").await).is_some());
+}
+
+#[tokio::test]
+async fn a_secret_is_good_whatever_the_cost_was_that_it_was_hashed_at() {
+    let mut world = world_with_choice().await;
+    let (_, first) = world.issue(chosen("correct horse battery")).await;
+    let mut secrets = vec![first];
+    for memory_kib in [128, 256] {
+        let slow_cost = SlowCost { memory_kib, passes: 1, lanes: 1 };
+        world = world.restarted(Settings { slow_cost, ..Settings::default() }).await;
+        let (_, next) = world.issue(chosen(&format!("one at {memory_kib} KiB"))).await;
+        secrets.push(next);
+        for secret in &secrets {
+            assert_eq!(reason(&world.verify(secret, Some("alice"), "hpc").await), None);
+        }
+        let wrong = world.verify("wrong horse", Some("alice"), "hpc").await;
+        assert_eq!(reason(&wrong), Some(Reason::Unknown));
+    }
 }
 
 #[tokio::test]

@@ -99,6 +99,19 @@ impl World {
         world
     }
 
+    /// The same installation, as a process with other settings finds it.
+    pub(crate) async fn restarted(mut self, settings: Settings) -> Self {
+        // What the first one drew first.
+        let keys = KeyRing::generate(&SeededEntropy::new(1)).unwrap();
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let entropy = Arc::new(SeededEntropy::new(2));
+        let authority =
+            Authority::new(Arc::clone(&self.store), clock, entropy, keys, settings).unwrap();
+        authority.initialise(&ClientName::parse("admin").unwrap()).await.unwrap();
+        self.authority = Arc::new(authority);
+        self
+    }
+
     fn now(&self) -> Timestamp {
         self.authority.now()
     }

@@ -114,7 +114,14 @@ fn schema_of(key: &Key) -> Json {
         }
         Sort::Url => json!({ "type": "string", "format": "uri" }),
         Sort::Database => json!({ "type": "string", "pattern": "^sqlite:." }),
-        Sort::Address | Sort::Path | Sort::Secret | Sort::Dn | Sort::Realm => {
+        Sort::Address
+        | Sort::Path
+        | Sort::Secret
+        | Sort::Dn
+        | Sort::Realm
+        | Sort::Host
+        | Sort::Mailbox
+        | Sort::Line => {
             json!({ "type": "string", "minLength": 1 })
         }
     };
@@ -186,6 +193,9 @@ fn takes(sort: Sort) -> String {
         Sort::Dn => "distinguished name".into(),
         Sort::DnTemplates => "list of distinguished names with `{user}` and `{service}`".into(),
         Sort::Realm => "name of a realm".into(),
+        Sort::Host => "name or address of a machine".into(),
+        Sort::Mailbox => "mail address, with or without a name".into(),
+        Sort::Line => "text".into(),
         Sort::Secret => "secret or `file:/path`".into(),
     }
 }

@@ -43,6 +43,12 @@ pub enum Sort {
     DnTemplates,
     /// The name of a realm.
     Realm,
+    /// The name or address of a machine.
+    Host,
+    /// Whom mail is from or goes to, `Tokens <tokens@example.org>`.
+    Mailbox,
+    /// One line of text.
+    Line,
     /// A secret, or `file:/path` of a file whose first line it is.
     Secret,
 }
@@ -101,7 +107,7 @@ impl Key {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 15] = [
+pub const SECTIONS: [(&str, &str); 16] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -120,6 +126,7 @@ pub const SECTIONS: [(&str, &str); 15] = [
         "ldap.tls",
         "TLS for the LDAP listeners. Both files or neither; without them those of server.tls.",
     ),
+    ("mail", "The mail server that letters to people are handed to. Realms say what is written."),
 ];
 
 const KIB: u64 = 1 << 10;
@@ -476,5 +483,49 @@ pub const KEYS: &[Key] = &[
         Sort::Path,
         "\"/etc/counterfoil/ldap.key\"",
         "PEM file with the private key.",
+    ),
+    Key::optional(
+        "mail.host",
+        Sort::Host,
+        "\"mail.example.org\"",
+        "The mail server. Without it no letter leaves, and those that a realm wants wait.",
+    ),
+    Key::new(
+        "mail.port",
+        Sort::Count { min: 1, max: 65_535 },
+        "587",
+        "Its port: 587 with STARTTLS (RFC 6409), 465 inside TLS (RFC 8314).",
+    ),
+    Key::new(
+        "mail.tls",
+        Sort::Choice(&["starttls", "tls", "none"]),
+        "\"starttls\"",
+        "When the connection becomes TLS: before anything is said, from the first byte, or never. \
+         Never is taken for a server on this machine only.",
+    ),
+    Key::optional(
+        "mail.ca",
+        Sort::Path,
+        "\"/etc/counterfoil/mail-ca.pem\"",
+        "PEM file with the certificates to trust instead of the system's.",
+    ),
+    Key::optional("mail.user", Sort::Line, "\"counterfoil\"", "As whom to log in."),
+    Key::optional(
+        "mail.password",
+        Sort::Secret,
+        "\"file:/etc/counterfoil/mail-password\"",
+        "The password of mail.user.",
+    ),
+    Key::optional(
+        "mail.from",
+        Sort::Mailbox,
+        "\"Tokens <tokens@example.org>\"",
+        "Who the letters are from. Needed with mail.host.",
+    ),
+    Key::optional(
+        "mail.reply_to",
+        Sort::Mailbox,
+        "\"Help desk <help@example.org>\"",
+        "Whom an answer to a letter goes to, if not mail.from.",
     ),
 ];

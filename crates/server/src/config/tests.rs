@@ -45,7 +45,7 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 8] = [
+const KEYS_WITHOUT_DEFAULT: [&str; 14] = [
     "tls_listen ",
     "public_url ",
     "cert ",
@@ -54,6 +54,12 @@ const KEYS_WITHOUT_DEFAULT: [&str; 8] = [
     "database ",
     "listen = \"127.0.0.1:8781\"",
     "bearer ",
+    "host ",
+    "ca ",
+    "user ",
+    "password ",
+    "from ",
+    "reply_to ",
 ];
 
 #[test]

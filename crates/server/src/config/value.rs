@@ -10,6 +10,8 @@ use toml::Value;
 use super::keys::Sort;
 use crate::ldap::{Dn, Tree};
 
+/// Longest name of a machine (RFC 1035 section 2.3.4).
+const HOST_LEN_MAX: usize = 253;
 /// Characters of a wrong value that are shown.
 const SHOWN_CHARS_MAX: usize = 60;
 
@@ -102,6 +104,11 @@ impl Sort {
             Self::Database => check_database(text),
             Self::Dn => check_dn(text),
             Self::Realm => RealmName::parse(text).map(drop).map_err(|bad| bad.to_string()),
+            Self::Host => check_host(text),
+            Self::Mailbox => check_mailbox(text),
+            Self::Line if text.trim().is_empty() || text.contains(char::is_control) => {
+                Err("must be one line that is not empty".into())
+            }
             Self::Path | Self::Secret if text.is_empty() => Err("must not be empty".into()),
             _ => Ok(()),
         }
@@ -153,6 +160,24 @@ fn check_client_id(text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("must be 1 to {CLIENT_ID_LEN_MAX} letters, digits, `.`, `_`, `~` or `-`"))
+}
+
+fn check_host(text: &str) -> Result<(), String> {
+    let named = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+    let fits = !text.is_empty() && text.len() <= HOST_LEN_MAX && text.chars().all(named);
+    if fits || text.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(format!("must be the name or address of a machine, not `{text}`"))
+}
+
+fn check_mailbox(text: &str) -> Result<(), String> {
+    match text.parse::<lettre::message::Mailbox>() {
+        Ok(_) if !text.contains(char::is_control) => Ok(()),
+        _ => {
+            Err(format!("must be a mail address such as Tokens <tokens@example.org>, not `{text}`"))
+        }
+    }
 }
 
 fn check_prefix(text: &str) -> Result<(), String> {

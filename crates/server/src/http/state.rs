@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use super::docs::Documents;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
-use crate::provision::Couriers;
+use crate::provision::{Couriers, MailSettings};
 use crate::tls::Thumbprint;
 
 /// Body limit for everything but batches, unless configured otherwise: no single record of the
@@ -66,6 +66,8 @@ pub struct HttpSettings {
     pub body_bytes_max: usize,
     /// The bearer credential that opens `/metrics`, beside keys that may read the audit.
     pub metrics_bearer: Option<ClearSecret>,
+    /// How mail leaves the server.
+    pub mail: Option<MailSettings>,
 }
 
 impl Default for HttpSettings {
@@ -90,6 +92,7 @@ impl Default for HttpSettings {
             api_key_headers: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,
             metrics_bearer: None,
+            mail: None,
         }
     }
 }
@@ -148,7 +151,11 @@ impl AppState {
         authority.issue_as(&settings.public_url);
         Ok(Self(Arc::new(Shared {
             request_ids: RequestIds::new(authority.entropy())?,
-            courier: Arc::new(Couriers::new(Arc::clone(authority.clock()))),
+            courier: Arc::new(Couriers::new(
+                Arc::clone(authority.clock()),
+                settings.mail.clone(),
+                &settings.public_url,
+            )),
             metrics: Metrics::new(Arc::clone(&authority)),
             main_realm: RealmName::parse(MAIN_REALM)?,
             documents: Documents::default(),

@@ -2,6 +2,7 @@
 //! nothing.
 
 mod ldap;
+mod mail;
 mod webhook;
 
 use std::sync::Arc;
@@ -13,24 +14,33 @@ use counterfoil_authority::provision::{
 };
 
 use self::ldap::LdapCourier;
+use self::mail::MailCourier;
 use self::webhook::WebhookCourier;
+
+pub use self::mail::{MailSettings, MailTls};
 
 /// The couriers of every kind of target.
 pub struct Couriers {
     ldap: LdapCourier,
+    mail: MailCourier,
     webhook: WebhookCourier,
 }
 
 impl Couriers {
-    /// Couriers that tell the time by this clock.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { ldap: LdapCourier::default(), webhook: WebhookCourier::new(clock) }
+    /// Couriers that tell the time by this clock, send mail as `mail` says, and know where people
+    /// reach the server.
+    pub fn new(clock: Arc<dyn Clock>, mail: Option<MailSettings>, public_url: &str) -> Self {
+        Self {
+            ldap: LdapCourier::default(),
+            mail: MailCourier::new(mail, public_url.to_owned()),
+            webhook: WebhookCourier::new(clock),
+        }
     }
 }
 
-/// A webhook holds no state that could be looked at.
+/// Who is told of events holds no state that could be looked at.
 fn stateless() -> Failed {
-    Failed::new(Fault::Refused, "a webhook holds no state")
+    Failed::new(Fault::Refused, "the target is told of events and holds no state")
 }
 
 #[async_trait]
@@ -46,9 +56,10 @@ impl Courier for Couriers {
             (TargetKind::Webhook, Freight::Message(event)) => {
                 self.webhook.tell(target, secret, event).await
             }
-            (TargetKind::Webhook, Freight::Person(_)) => Err(stateless()),
+            (TargetKind::Mail, Freight::Letter(letter)) => self.mail.send(target, letter).await,
+            (TargetKind::Webhook | TargetKind::Mail, _) => Err(stateless()),
             (_, Freight::Person(state)) => self.ldap.bring(target, secret, state, place).await,
-            (_, Freight::Message(_)) => {
+            (_, Freight::Message(_) | Freight::Letter(_)) => {
                 Err(Failed::new(Fault::Refused, "a directory takes no messages"))
             }
         }
@@ -61,14 +72,15 @@ impl Courier for Couriers {
         freight: &Freight,
     ) -> Result<Looked, Failed> {
         match (target.kind, freight) {
-            (TargetKind::Webhook, _) | (_, Freight::Message(_)) => Err(stateless()),
+            (TargetKind::Webhook | TargetKind::Mail, _)
+            | (_, Freight::Message(_) | Freight::Letter(_)) => Err(stateless()),
             (_, Freight::Person(state)) => self.ldap.look(target, secret, state).await,
         }
     }
 
     async fn holders(&self, target: &Target, secret: Option<&str>) -> Result<Vec<Holding>, Failed> {
         match target.kind {
-            TargetKind::Webhook => Err(stateless()),
+            TargetKind::Webhook | TargetKind::Mail => Err(stateless()),
             _ => self.ldap.holders(target, secret).await,
         }
     }
@@ -80,7 +92,7 @@ impl Courier for Couriers {
         place: &str,
     ) -> Result<(), Failed> {
         match target.kind {
-            TargetKind::Webhook => Err(stateless()),
+            TargetKind::Webhook | TargetKind::Mail => Err(stateless()),
             _ => self.ldap.clear(target, secret, place).await,
         }
     }
@@ -88,6 +100,7 @@ impl Courier for Couriers {
     async fn test(&self, target: &Target, secret: Option<&str>) -> Vec<Finding> {
         match target.kind {
             TargetKind::Webhook => self.webhook.test(target, secret).await,
+            TargetKind::Mail => self.mail.test(target).await,
             _ => self.ldap.test(target, secret).await,
         }
     }

@@ -31,6 +31,7 @@ mod forward_auth;
 mod front_doors;
 mod keys;
 mod ldap;
+mod mail;
 mod nginx;
 mod nodes;
 mod oauth;

@@ -24,6 +24,7 @@ fn by_link(world: &World, user: &User) -> LinkIssue {
         expires_at: World::at(3_600),
         hash: SecretHash::Keyed { pepper: 1, mac: world.mac() },
         opened_at: None,
+        sealed: Some(vec![1, 2, 3]),
     };
     LinkIssue {
         token: issue.token,
@@ -67,7 +68,7 @@ pub(super) async fn a_token_waits_for_its_link_without_a_secret(world: World) {
     assert_eq!(world.count_events("token.issued").await, 1);
 }
 
-/// It is the current one, and the log of changes names the token.
+/// It is the current one, the log of changes names the token, and the link is in no letter any more.
 pub(super) async fn an_opening_gives_the_token_its_secret(world: World) {
     let alice = world.user("alice").await;
     let issue = by_link(&world, &alice);
@@ -81,7 +82,7 @@ pub(super) async fn an_opening_gives_the_token_its_secret(world: World) {
     let record = world.store.token_record(token.id).await.unwrap().unwrap();
     assert_eq!(record.secrets, [open.secret]);
     let link = world.store.link_find(issue.link.id).await.unwrap().unwrap();
-    assert_eq!(link.opened_at, Some(open.at));
+    assert_eq!((link.opened_at, link.sealed), (Some(open.at), None));
     assert_eq!(world.count_events("link.opened").await, 1);
 }
 

@@ -1,5 +1,6 @@
 //! Promises about targets, the outbox, deliveries, and what is derived for directories.
 
+use counterfoil_authority::event::Event;
 use counterfoil_authority::names::TargetName;
 use counterfoil_authority::provision::scheme::Scheme;
 use counterfoil_authority::provision::{
@@ -7,9 +8,11 @@ use counterfoil_authority::provision::{
     TargetMode,
 };
 use counterfoil_authority::store::{
-    DeliveryFilter, DirectoryHash, Inserted, Issued, Lease, PageRequest, Settled, Settlement,
-    Updated,
+    DeliveryFilter, DirectoryHash, EventFilter, Inserted, Issued, Lease, PageRequest, Settled,
+    Settlement, TokenUpdate, Updated,
 };
+use counterfoil_authority::token::Token;
+use counterfoil_authority::validity::Validity;
 
 use super::World;
 
@@ -177,6 +180,48 @@ pub(super) async fn messages_about_one_object_keep_their_order(world: World) {
     let backlog = world.store.delivery_backlog().await.unwrap();
     let here: Vec<_> = backlog.iter().filter(|one| one.realm == world.realm).collect();
     assert_eq!((here.len(), here[0].count, here[0].oldest), (1, 1, World::at(1)));
+}
+
+/// Where somebody could be told of it: 30, 14, 7 and 1 days before, each once.
+pub(super) async fn the_end_of_a_persons_token_is_told_of_four_times(world: World) {
+    const DAY: i64 = 86_400;
+    let alice = world.user("alice").await;
+    let ending = |days: i64| {
+        let mut issue = world.issue_to(&alice);
+        issue.token.validity = Validity::new(World::at(0), Some(World::at(days * DAY))).unwrap();
+        issue
+    };
+    let unheard = world.issued(ending(90)).await;
+    added(&world, &target(&world, "mail", TargetKind::Mail)).await;
+    let heard = world.issued(ending(90)).await;
+    let moved = world.issued(ending(30)).await;
+    let update = TokenUpdate {
+        token: Token {
+            validity: Validity::new(World::at(0), Some(World::at(300 * DAY))).unwrap(),
+            ..moved.clone()
+        },
+        limits: Vec::new(),
+        event: world.event("token.updated"),
+    };
+    world.store.token_update(update).await.unwrap();
+    let mut told = Vec::new();
+    for day in 0..100 {
+        let cause = Event { realm: world.realm.clone(), ..world.event("token.idle-ended") };
+        for _ in 0..2 {
+            world.store.enrolment_due(World::at(day * DAY), 100, cause.clone()).await.unwrap();
+        }
+        let filter = EventFilter { kind: Some("token.ends-soon".into()), ..EventFilter::default() };
+        let page = PageRequest::first(100);
+        let events = world.store.event_list(&world.realm, filter, page).await.unwrap().items;
+        if events.len() > told.len() {
+            assert_eq!(events.len(), told.len() + 1);
+            assert_eq!(events[0].token, Some(heard.id));
+            assert_eq!(events[0].subject.as_deref(), Some("user:alice"));
+            told.push(day);
+        }
+    }
+    assert_eq!(told, [60, 76, 83, 89]);
+    assert_ne!(unheard.id, heard.id);
 }
 
 /// With the token that they are derived of, and no longer than it.

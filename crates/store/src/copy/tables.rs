@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 32] = [
+const TABLES: [Table; 33] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -155,7 +155,13 @@ const TABLES: [Table; 32] = [
         name: "link",
         key_columns: 1,
         numbered: false,
-        columns: "id realm token created_at expires_at pepper hash opened_at",
+        columns: "id realm token created_at expires_at pepper hash opened_at sealed",
+    },
+    Table {
+        name: "token_lock",
+        key_columns: 3,
+        numbered: false,
+        columns: "realm username service locked_at locked_by reason",
     },
     Table {
         name: "access_token",

@@ -45,6 +45,7 @@ impl State {
         }
         if let Some(link) = self.links.get_mut(&open.id) {
             link.opened_at = Some(open.at);
+            link.sealed = None;
         }
         let Some(held) = self.tokens.get_mut(&open.token) else {
             return LinkOpened::Refused(end_of(None, open.at));

@@ -21,10 +21,14 @@ use crate::provisioning::place_of;
 impl State {
     /// Leaves a note of an event that may concern a target.
     pub(super) fn note(&mut self, event: &Event) {
-        let has_targets = self.targets.keys().any(|(realm, _)| *realm == event.realm);
-        if has_targets && routing::concerns_targets(event) {
+        if self.has_targets(&event.realm) && routing::concerns_targets(event) {
             self.outbox.push((event.realm.clone(), event.id.clone()));
         }
+    }
+
+    /// Whether anything is told or brought up to date of what happens in a realm.
+    pub(super) fn has_targets(&self, realm: &RealmName) -> bool {
+        self.targets.keys().any(|(known, _)| known == realm)
     }
 
     fn want(&mut self, mark: &Mark, now: Timestamp) {

@@ -191,7 +191,7 @@ async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<T
         provisioning::insert_hashes(tx, token.id, secret).await?;
     }
     rows::add_services_and_labels(tx, token).await?;
-    enrolment::tell_end(tx, token).await?;
+    enrolment::tell_end(tx, token, token.created_at).await?;
     usage::store(tx, token.id, &token.usage).await?;
     Ok(Some(Token { secrets: facts, revocation: None, ..token.clone() }))
 }

@@ -74,7 +74,7 @@ pub(super) async fn update(
     }
     if found.validity.expires_at() != token.validity.expires_at() {
         enrolment::forget_end(tx, &found).await?;
-        enrolment::tell_end(tx, &Token { kind: found.kind, ..token.clone() }).await?;
+        enrolment::tell_end(tx, &Token { kind: found.kind, ..token.clone() }, event.at).await?;
     }
     let client = |token: &Token| token.device.as_ref().and_then(|device| device.client.clone());
     if client(&found) != client(token) {

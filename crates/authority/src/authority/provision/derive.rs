@@ -31,13 +31,21 @@ pub type Needs = Vec<HashNeed>;
 
 /// What these targets need of new secrets.
 pub(crate) fn needs_of(targets: &[Target]) -> Needs {
-    let with_schemes = targets.iter().filter(|target| !target.config.schemes.is_empty());
-    with_schemes
+    let needing =
+        |target: &&Target| !target.config.schemes.is_empty() || target.kind == TargetKind::Mail;
+    targets
+        .iter()
+        .filter(needing)
         .map(|target| HashNeed { kind: target.kind, config: target.config.clone() })
         .collect()
 }
 
 impl HashNeed {
+    /// Whether it is of a target that writes letters, and so may have to hold a one-time link.
+    pub(super) fn is_of_letters(&self) -> bool {
+        self.kind == TargetKind::Mail
+    }
+
     fn wants(&self, kind: Kind, services: &Services) -> bool {
         match (self.kind, kind) {
             (TargetKind::ProfileAttribute, Kind::PersonalAccessToken) => true,

@@ -2,6 +2,7 @@
 //! worker that brings it there.
 
 mod derive;
+mod letters;
 mod reconcile;
 mod state;
 mod targets;

@@ -65,7 +65,7 @@ impl Authority {
             return Err(Refusal::Policy("the target is disabled".into()));
         }
         if target.kind.takes_messages() {
-            return Err(Refusal::Policy("a webhook is told of events and holds no state".into()));
+            return Err(Refusal::Policy("the target is told of events and holds no state".into()));
         }
         let mut part = Reconciled::default();
         if page.after.as_deref() == Some(STRAYS) {

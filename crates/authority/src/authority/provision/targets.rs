@@ -7,6 +7,7 @@ use crate::authority::realms::{EDIT_ATTEMPTS_MAX, expect_version, merged, missin
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::names::{RealmName, ServiceLabel, TargetName};
+use crate::provision::letter::{LETTER_EVENTS, LETTER_EVENTS_MORE, TEMPLATES_MAX};
 use crate::provision::{Delivery, Target, TargetConfig, TargetKind, TargetMode};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
@@ -234,6 +235,7 @@ fn check(target: &Target) -> Result<(), Refusal> {
         if given { Ok(()) } else { Err(Refusal::invalid(field, "is needed for this kind")) }
     };
     let allowed: &[&str] = match target.kind {
+        TargetKind::Mail => return check_mail(config),
         TargetKind::Webhook => &["http://", "https://"],
         _ => &["ldap://", "ldaps://"],
     };
@@ -241,11 +243,9 @@ fn check(target: &Target) -> Result<(), Refusal> {
         let why = format!("begins with {}", allowed.join(" or "));
         return Err(Refusal::invalid("url", why));
     }
-    if config.timeout_ms.is_some_and(|ms| !(100..=TIMEOUT_MS_MAX).contains(&ms)) {
-        return Err(Refusal::invalid("timeout_ms", format!("is 100 to {TIMEOUT_MS_MAX}")));
-    }
-    for label in config.services.iter().flatten() {
-        ServiceLabel::parse(label).map_err(|bad| Refusal::invalid("services", bad))?;
+    check_common(config)?;
+    if !config.templates.is_empty() {
+        return Err(Refusal::invalid("templates", "are for targets of kind mail"));
     }
     if target.kind == TargetKind::Webhook {
         return Ok(());
@@ -272,13 +272,47 @@ fn check(target: &Target) -> Result<(), Refusal> {
             }
         }
         TargetKind::ProfileAttribute => required("attribute", &config.attribute)?,
-        TargetKind::Webhook => {}
+        TargetKind::Webhook | TargetKind::Mail => {}
     }
     if target.kind == TargetKind::Entry {
         required("dn", &config.dn)?;
         if config.object_classes.is_empty() {
             return Err(Refusal::invalid("object_classes", "are needed for this kind"));
         }
+    }
+    Ok(())
+}
+
+/// What every kind has.
+fn check_common(config: &TargetConfig) -> Result<(), Refusal> {
+    if config.timeout_ms.is_some_and(|ms| !(100..=TIMEOUT_MS_MAX).contains(&ms)) {
+        return Err(Refusal::invalid("timeout_ms", format!("is 100 to {TIMEOUT_MS_MAX}")));
+    }
+    for label in config.services.iter().flatten() {
+        ServiceLabel::parse(label).map_err(|bad| Refusal::invalid("services", bad))?;
+    }
+    Ok(())
+}
+
+/// Where mail goes is the server's configuration: a realm cannot send its people's through another.
+fn check_mail(config: &TargetConfig) -> Result<(), Refusal> {
+    if !config.url.is_empty() {
+        let why = "is for the other kinds: mail goes where the server's [mail] says";
+        return Err(Refusal::invalid("url", why));
+    }
+    check_common(config)?;
+    let known = || LETTER_EVENTS.into_iter().chain(LETTER_EVENTS_MORE);
+    if config.events.iter().any(|event| !known().any(|one| one == event)) {
+        let names: Vec<&str> = known().collect();
+        return Err(Refusal::invalid("events", format!("are of {}", names.join(", "))));
+    }
+    if config.templates.len() > TEMPLATES_MAX {
+        return Err(Refusal::invalid("templates", format!("are at most {TEMPLATES_MAX}")));
+    }
+    for (index, template) in config.templates.iter().enumerate() {
+        template.check().map_err(|(field, what)| {
+            Refusal::invalid(format!("templates[{index}].{field}"), what)
+        })?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::event::{Event, Origin};
 use crate::names::{RealmName, TargetName};
 use crate::provision::{
     Arrived, Courier, Delivery, DeliveryKey, Failed, Fault, Freight, Mark, Object, Target,
-    TargetMode,
+    TargetKind, TargetMode,
 };
 use crate::secret::ClearSecret;
 use crate::store::{Lease, PageRequest, Settled, Settlement, Unavailable, UserFilter};
@@ -226,6 +226,12 @@ impl Authority {
         let freight = match &key.object {
             _ if !key.message.is_empty() => {
                 match self.store.event_find(&key.realm, &key.message).await? {
+                    Some(event) if target.kind == TargetKind::Mail => {
+                        match self.letter(target, &event).await? {
+                            Some(letter) => Freight::Letter(Box::new(letter)),
+                            None => return Ok((Settlement::Forget, None)),
+                        }
+                    }
                     Some(event) => Freight::Message(Box::new(event)),
                     None => return Ok((Settlement::Forget, None)),
                 }
@@ -328,7 +334,8 @@ impl Authority {
     ) -> Result<Settlement, Unavailable> {
         let Failed { fault, what } = failed;
         let most = target.config.attempts_max.unwrap_or(ATTEMPTS_MAX);
-        if fault == Fault::Refused && delivery.attempts + 1 >= most {
+        let tried_enough = fault == Fault::Refused && delivery.attempts + 1 >= most;
+        if tried_enough || fault == Fault::Final {
             return Ok(Settlement::Dead { error: what });
         }
         let at = self.after(self.now(), delivery.attempts)?;

@@ -13,38 +13,48 @@ use crate::keys::Pepper;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
-use crate::secret_hash::{Mac256, SecretHash};
+use crate::secret_hash::{Mac256, SecretHash, SlowCost};
 use crate::slow::{Holder, Place, Preimage};
 use crate::store::{Record, Unavailable};
 use crate::token::StoredSecret;
 use crate::verdict::Reason;
 use zeroize::Zeroizing;
 
+/// One way to compare: as it is or by another system's recipe, at one cost.
+type Way = (Option<Recipe>, SlowCost);
+
 /// What the presented secret is compared by: as it is, and by every scheme that the service takes
-/// of other systems. A person without a hash of a scheme costs as much as one who has it.
-fn recipes(schemes: &[ForeignScheme], entries: &[(TokenId, Record)]) -> Vec<Option<Recipe>> {
-    let secrets = || entries.iter().flat_map(|(_, record)| &record.secrets);
-    let mut recipes = vec![None];
-    for scheme in schemes {
-        let before = recipes.len();
-        for secret in secrets() {
-            if let SecretHash::Slow { recipe: Some(recipe), .. } = &secret.hash
-                && recipe.scheme() == *scheme
-                && !recipes.contains(&Some(recipe.clone()))
-            {
-                recipes.push(Some(recipe.clone()));
+/// of other systems, each at every cost that one of the person's secrets was hashed at. A person
+/// without any costs as much as one whose secrets were hashed at the cost of now; somebody who has
+/// older ones costs more, until those are replaced.
+fn ways(schemes: &[ForeignScheme], entries: &[(TokenId, Record)], now: SlowCost) -> Vec<Way> {
+    let kept: Vec<(&Option<Recipe>, SlowCost)> = entries
+        .iter()
+        .flat_map(|(_, record)| &record.secrets)
+        .filter_map(|secret| match &secret.hash {
+            SecretHash::Slow { recipe, cost, .. } => Some((recipe, *cost)),
+            SecretHash::Keyed { .. } => None,
+        })
+        .collect();
+    let mut ways: Vec<Way> = Vec::new();
+    for scheme in std::iter::once(None).chain(schemes.iter().map(Some)) {
+        let before = ways.len();
+        for (recipe, cost) in &kept {
+            let way = ((*recipe).clone(), *cost);
+            if recipe.as_ref().map(Recipe::scheme).as_ref() == scheme && !ways.contains(&way) {
+                ways.push(way);
             }
         }
-        if recipes.len() == before {
-            recipes.push(Some(scheme.stand_in()));
+        if ways.len() == before {
+            ways.push((scheme.map(|scheme| scheme.stand_in()), now));
         }
     }
-    recipes
+    ways
 }
 
 impl Authority {
     /// For self-chosen secrets: user and service must be named, and every attempt costs one
-    /// Argon2id per pepper, whether the user exists or not.
+    /// Argon2id per pepper and way, whether the user exists or not.
     pub(super) async fn verify_slowly(
         &self,
         around: &Surroundings<'_>,
@@ -82,15 +92,18 @@ impl Authority {
         let Some(place) = self.slow_place(request, username, around.now).await? else {
             return self.refused(request, Reason::RateLimited, None, around.now);
         };
-        let recipes = recipes(&cell.policy.imported_schemes, &entries);
+        let ways = ways(&cell.policy.imported_schemes, &entries, self.settings.slow_cost);
         for pepper in around.keys.peppers() {
             let names = [request.realm.as_str(), user.as_str(), label.as_str()];
-            for recipe in &recipes {
-                let digest =
-                    self.presented_digest(&place, pepper, names, request, recipe.as_ref()).await?;
-                let is_right = |secret: &StoredSecret| {
-                    matches!(&secret.hash, SecretHash::Slow { pepper: p, digest: d, recipe: r, .. }
-                        if *p == pepper.id() && r == recipe && *d == digest)
+            for way in &ways {
+                let digest = self.presented_digest(&place, pepper, names, request, way).await?;
+                let (way_recipe, way_cost) = way;
+                let is_right = |secret: &StoredSecret| match &secret.hash {
+                    SecretHash::Slow { pepper: own, digest: kept, recipe, cost } => {
+                        let compares = recipe == way_recipe && cost == way_cost;
+                        *own == pepper.id() && compares && *kept == digest
+                    }
+                    SecretHash::Keyed { .. } => false,
                 };
                 let right = entries.iter().find(|(_, record)| record.secrets.iter().any(is_right));
                 if let Some((id, _)) = right {
@@ -111,7 +124,7 @@ impl Authority {
         pepper: &Pepper,
         [realm, user, label]: [&str; 3],
         request: &VerifyRequest<'_>,
-        recipe: Option<&Recipe>,
+        (recipe, cost): &Way,
     ) -> Result<Mac256, Refusal> {
         let salt = crate::secret_hash::slow_salt(pepper, realm, user, label);
         let clear = Zeroizing::new(request.presented.to_owned());
@@ -119,7 +132,7 @@ impl Authority {
             None => Preimage::Clear(clear),
             Some(recipe) => Preimage::Foreign(clear, recipe.clone()),
         };
-        self.slow.digest_of(place, pepper, salt, preimage, self.settings.slow_cost).await
+        self.slow.digest_of(place, pepper, salt, preimage, *cost).await
     }
 
     /// A place for one comparison. A presenter who failed often waits before it is computed; an

@@ -70,8 +70,13 @@ pub struct TargetSettings {
     /// `entry` or `attributes`.
     #[schema(value_type = Option<String>)]
     on_delete: Option<counterfoil_authority::provision::OnDelete>,
-    /// Kinds of events that a webhook is told of; all that record a change unless given.
+    /// Kinds of events that a webhook or a person is told of; all that record a change, and of a
+    /// person's those of their tokens' life, unless given.
     events: Option<Vec<String>>,
+    /// The realm's own words for letters: `event`, `service?`, `language?`, `subject`, `text`,
+    /// `html?`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    templates: Option<Vec<counterfoil_authority::provision::letter::LetterTemplate>>,
     /// Failed attempts after which a delivery is dead; 20 unless given.
     attempts_max: Option<u32>,
     /// Milliseconds within which the target has to answer; 10000 unless given.
@@ -150,7 +155,7 @@ impl TargetObject {
 pub struct TargetBody {
     /// Its name, unique in the realm.
     name: String,
-    /// `ldap`, `entry`, `profile_attribute` or `webhook`.
+    /// `ldap`, `entry`, `profile_attribute`, `webhook` or `mail`.
     kind: &'static str,
     /// When it is brought up to date.
     mode: &'static str,

@@ -116,7 +116,7 @@ pub(super) fn plan(
         TargetKind::ProfileAttribute => {
             on_existing(state, found, |entry| records(attribute(target), &state.records, entry))
         }
-        TargetKind::Ldap | TargetKind::Webhook => {
+        TargetKind::Ldap | TargetKind::Webhook | TargetKind::Mail => {
             on_existing(state, found, |entry| passwords(target, state, entry))
         }
     }

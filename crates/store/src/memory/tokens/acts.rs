@@ -97,7 +97,7 @@ impl State {
         let updated = held.shown();
         if ends != updated.validity.expires_at() {
             self.families.forget_end(updated.id);
-            self.tell_end(&updated);
+            self.tell_end(&updated, event.at);
         }
         self.record(event);
         self.changed(Change::Token(token.id), event.at);

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::enrolment::{
-    Constraint, Counts, ISSUE_APPROVAL_SECONDS, Mode, NOTICE_SECONDS, OnDuplicate,
+    Constraint, Counts, ISSUE_APPROVAL_SECONDS, Mode, OnDuplicate,
 };
 use counterfoil_authority::event::{Event, Origin, Outcome};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::notice;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
     BlastRadius, Change, CountReturn, Draw, Enrol, Enrolled, EnrolmentStore, Refresh, Refreshed,
@@ -66,9 +67,10 @@ impl State {
         held.into_iter().map(|token| token.id).collect()
     }
 
-    pub(super) fn tell_end(&mut self, token: &Token) {
-        if let (Kind::RegistrationToken, Some(ends)) = (token.kind, token.validity.expires_at()) {
-            let due = ends.plus_seconds(-NOTICE_SECONDS);
+    pub(super) fn tell_end(&mut self, token: &Token, now: Timestamp) {
+        let Some(ends) = token.validity.expires_at() else { return };
+        let told = !notice::needs_listeners(token.kind) || self.has_targets(&token.realm);
+        if let (Some(due), true) = (notice::first(token.kind, ends, now), told) {
             self.families.ends.insert(token.id, (token.realm.clone(), due));
         }
     }
@@ -426,8 +428,12 @@ impl State {
             let ends = token.validity.expires_at().filter(|end| now < *end);
             if let (Some(ends), None) = (ends, &token.revocation) {
                 let realm = token.realm.clone();
+                let subject = Some(token.owner.actor());
+                if let Some(due) = notice::next(token.kind, ends, now) {
+                    self.families.ends.insert(id, (realm.clone(), due));
+                }
                 let told = events::consequence(cause, "token.ends-soon", id, &ends.to_string());
-                self.record(&Event { realm, ..told });
+                self.record(&Event { realm, subject, ..told });
             }
         }
         let before = self.families.successors.len();

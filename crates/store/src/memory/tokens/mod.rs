@@ -112,7 +112,7 @@ impl State {
         };
         let shown = held.shown();
         self.tokens.insert(token.id, held);
-        self.tell_end(&shown);
+        self.tell_end(&shown, token.created_at);
         let replaced: Vec<TokenId> = victims.into_iter().map(|(_, id)| id).collect();
         self.replace(&replaced, token.created_at, event);
         self.keep(idempotency, &shown);

@@ -2,9 +2,10 @@
 //! ends that are near, successors past their grace.
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::enrolment::{ISSUE_APPROVAL_SECONDS, NOTICE_SECONDS};
+use counterfoil_authority::enrolment::ISSUE_APPROVAL_SECONDS;
 use counterfoil_authority::event::{Event, Outcome};
 use counterfoil_authority::kind::Kind;
+use counterfoil_authority::notice;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::token::Token;
 
@@ -88,7 +89,7 @@ where  (token, kind) in (
 returning token, realm, kind";
 
 const STILL_ENDS: &str = "
-select expires_at
+select expires_at, kind, owner_kind, owner
 from   token
 where  id = $1
 and    revoked_at is null
@@ -118,6 +119,14 @@ values ($1, 'ends', $2, $3)
 on conflict (token, kind) do update
 set    due_at = excluded.due_at";
 
+/// The same where the realm has a target that could tell somebody.
+const TELL_END_TO_LISTENERS: &str = "
+insert into notice (token, kind, realm, due_at)
+select $1, 'ends', $2, $3
+where  exists (select 1 from target where realm = $2)
+on conflict (token, kind) do update
+set    due_at = excluded.due_at";
+
 const TELL_UNDECIDED: &str = "
 insert into notice (token, kind, realm, due_at)
 values ($1, 'undecided', $2, $3)
@@ -143,6 +152,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     STILL_WAITS,
     FORGET,
     TELL_END,
+    TELL_END_TO_LISTENERS,
     TELL_UNDECIDED,
     FORGET_END,
 ];
@@ -180,8 +190,13 @@ pub(super) async fn due(
         }
         if let Some(mut row) = tx.row(STILL_ENDS, &values![&token, now]).await? {
             let ends = row.time("expires_at")?;
+            let (kind, owner) = (row.parsed("kind", Kind::from_name)?, codec::owner(&mut row)?);
             let told = events::consequence(cause, "token.ends-soon", token, &ends.to_string());
-            events::append(tx, &Event { realm, ..told }).await?;
+            if let Some(due) = notice::next(kind, ends, now) {
+                tx.push(TELL_END, &values![&token, &realm, due]).await?;
+            }
+            let subject = Some(owner.actor());
+            events::append(tx, &Event { realm, subject, ..told }).await?;
         }
     }
     Ok(done + tx.execute(FORGET, &values![now, limit]).await?)
@@ -273,13 +288,13 @@ pub(in crate::tokens) async fn release(
 pub(in crate::tokens) async fn tell_end(
     tx: &mut Transaction<'_>,
     token: &Token,
+    now: Timestamp,
 ) -> Result<(), Failure> {
-    match token.validity.expires_at() {
-        Some(ends) if token.kind == Kind::RegistrationToken => {
-            let due = ends.plus_seconds(-NOTICE_SECONDS);
-            tx.push(TELL_END, &values![&token.id, &token.realm, due]).await?;
-        }
-        _ => {}
+    let ends = token.validity.expires_at();
+    if let Some(due) = ends.and_then(|ends| notice::first(token.kind, ends, now)) {
+        let listened = notice::needs_listeners(token.kind);
+        let statement = if listened { TELL_END_TO_LISTENERS } else { TELL_END };
+        tx.push(statement, &values![&token.id, &token.realm, due]).await?;
     }
     if token.pending && token.kind != Kind::AuthToken {
         let due = token.created_at.plus_seconds(ISSUE_APPROVAL_SECONDS);
@@ -288,13 +303,10 @@ pub(in crate::tokens) async fn tell_end(
     Ok(())
 }
 
-/// Notes that a registration token no longer ends when it did.
+/// Notes that a token no longer ends when it did.
 pub(in crate::tokens) async fn forget_end(
     tx: &mut Transaction<'_>,
     token: &Token,
 ) -> Result<(), Failure> {
-    if token.kind == Kind::RegistrationToken {
-        tx.push(FORGET_END, &values![&token.id]).await?;
-    }
-    Ok(())
+    tx.push(FORGET_END, &values![&token.id]).await
 }

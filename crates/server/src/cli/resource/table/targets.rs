@@ -1,11 +1,11 @@
 //! Targets of provisioning, as the command line has them.
 
-use super::{Resource, Verb, column, field, needed, text};
+use super::{Resource, Verb, column, field, text};
 use crate::cli::print::Column;
 use crate::cli::resource::fields::{Field, On, Sort};
 
 /// Kinds of targets.
-const KINDS: &[&str] = &["ldap", "entry", "profile_attribute", "webhook"];
+const KINDS: &[&str] = &["ldap", "entry", "profile_attribute", "webhook", "mail"];
 /// When a target is brought up to date.
 const MODES: &[&str] =
     &["automatic", "enrollment", "manual", "queue", "queue_on_error", "disabled"];
@@ -42,7 +42,7 @@ pub(super) const TARGET: Resource = Resource {
     verbs: &[Verb::List, Verb::Show, Verb::Create, Verb::Update, Verb::Delete, Verb::Test],
     fields: &[
         field("kind", "kind", "KIND", Sort::Choice(KINDS), "What it is, when it is set up"),
-        needed(text("address", "url", "Where it is: ldap://, ldaps:// or https://")),
+        text("address", "url", "Where it is: ldap://, ldaps:// or https://; of mail nothing"),
         field("start-tls", "start_tls", "true|false", Sort::Flag, "Whether ldap:// becomes TLS"),
         text("trusted-ca", "ca_file", "Certificates to trust, a file on the server"),
         text("bind-dn", "bind_dn", "As whom to bind"),
@@ -56,7 +56,8 @@ pub(super) const TARGET: Resource = Resource {
         text("dn", "dn", "An entry's distinguished name, a template"),
         field("object-class", "object_classes", "NAME", Sort::List, "An entry's object class"),
         field("attributes", "attributes", "JSON", Sort::Json, "An entry's attributes"),
-        field("event", "events", "EVENT", Sort::List, "A kind of event for a webhook"),
+        field("event", "events", "EVENT", Sort::List, "A kind of event for a webhook or mail"),
+        field("templates", "templates", "JSON", Sort::Json, "The realm's own letters"),
         field("mode", "mode", "MODE", Sort::Choice(MODES), "When it is brought up to date"),
         field("order", "order", "N", Sort::Number, "Its place among the targets"),
     ],

@@ -1,0 +1,379 @@
+//! Letters: what a person is told by mail of something that happened to a token of theirs.
+//!
+//! A [`Letter`] is a template with the values that its substitutions stand for, in the notation
+//! that COmanage's message templates have: `(@CO_PERSON)`. Invariant: no value of a letter is a
+//! secret of a token. The one thing in it that opens anything is a one-time link, which the courier
+//! puts in, because only it knows under which address people reach the server.
+
+mod texts;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::names::ServiceLabel;
+use crate::secret::ClearSecret;
+
+/// Events that a person is told of unless a target says otherwise.
+pub const LETTER_EVENTS: [&str; 8] = [
+    "token.issued",
+    "token.replaced",
+    "token.rotated",
+    "token.revoked",
+    "token.locked",
+    "token.unlocked",
+    "token.ends-soon",
+    "link.opened",
+];
+
+/// Events that a person can be told of besides.
+pub const LETTER_EVENTS_MORE: [&str; 3] = ["token.enabled", "token.disabled", "token.updated"];
+
+/// What a template is for where a token was issued and its secret waits behind a link.
+pub const LINK_ISSUED: &str = "issued-by-link";
+
+/// Substitutions that a template may hold, without those of [`IDENTIFIER`].
+pub const SUBSTITUTIONS: [&str; 12] = [
+    "AUTHENTICATOR",
+    "CO_PERSON",
+    "CO_NAME",
+    "SERVICE",
+    "SERVICE_URL",
+    "TOKEN_ID",
+    "ACTOR",
+    "REASON",
+    "TIME",
+    "EXPIRES",
+    "LINK",
+    "LINK_EXPIRY",
+];
+
+/// `(@IDENTIFIER:name)` is the person's attribute of that name.
+const IDENTIFIER: &str = "IDENTIFIER:";
+
+/// Characters of a subject at most: it stands on one line of somebody's list.
+const SUBJECT_CHARS_MAX: usize = 200;
+/// Bytes of a text at most, so that a realm's templates stay a small part of its target.
+const TEXT_BYTES_MAX: usize = 16 << 10;
+/// Templates of a target at most: each letter looks through all of them.
+pub const TEMPLATES_MAX: usize = 100;
+/// Characters of one value at most: names are free text, and a letter is no place for books.
+const VALUE_CHARS_MAX: usize = 500;
+
+/// A realm's own words for an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LetterTemplate {
+    /// The event, or `issued-by-link`.
+    pub event: String,
+    /// The service it is for; absent: every one that has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The language it is in, `de`; absent: everybody's who has none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// One line.
+    pub subject: String,
+    /// The letter as plain text.
+    pub text: String,
+    /// The same as HTML, for those who show that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+}
+
+impl LetterTemplate {
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    ///
+    /// The field, and what is wrong with it.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let known = LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED]);
+        if !known.clone().any(|event| *event == self.event) {
+            let names: Vec<&str> = known.copied().collect();
+            return Err(("event", format!("is one of {}", names.join(", "))));
+        }
+        if let Some(bad) = self.service.as_deref().and_then(|l| ServiceLabel::parse(l).err()) {
+            return Err(("service", bad.to_string()));
+        }
+        if self.language.as_deref().is_some_and(|language| !is_language(language)) {
+            return Err((
+                "language",
+                "is a language of RFC 5646 without region, such as de".into(),
+            ));
+        }
+        if self.subject.trim().is_empty() || self.subject.chars().any(char::is_control) {
+            return Err(("subject", "is one line that is not empty".into()));
+        }
+        if self.subject.chars().count() > SUBJECT_CHARS_MAX {
+            return Err(("subject", format!("has at most {SUBJECT_CHARS_MAX} characters")));
+        }
+        if self.text.trim().is_empty() {
+            return Err(("text", "must not be empty".into()));
+        }
+        let fields = [("subject", Some(&self.subject)), ("text", Some(&self.text))];
+        for (field, text) in fields.into_iter().chain([("html", self.html.as_ref())]) {
+            let Some(text) = text else { continue };
+            if text.len() > TEXT_BYTES_MAX {
+                return Err((field, format!("has at most {TEXT_BYTES_MAX} bytes")));
+            }
+            check_substitutions(text).map_err(|what| (field, what))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_language(text: &str) -> bool {
+    (2..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+/// Whether every substitution of a template is known: what is not would be sent to everybody as it
+/// stands there.
+fn check_substitutions(text: &str) -> Result<(), String> {
+    for part in parts(text) {
+        match part {
+            Part::Text(_) => {}
+            Part::Open => return Err("holds `(@` without `)` behind it".to_owned()),
+            Part::Name(name) if is_known(name) => {}
+            Part::Name(name) => {
+                let known: Vec<String> =
+                    SUBSTITUTIONS.iter().map(|name| format!("(@{name})")).collect();
+                return Err(format!(
+                    "knows no (@{name}); it knows {} and (@{IDENTIFIER}name)",
+                    known.join(", ")
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_known(name: &str) -> bool {
+    let attribute = |rest: &str| !rest.is_empty() && !rest.contains('(');
+    SUBSTITUTIONS.contains(&name) || name.strip_prefix(IDENTIFIER).is_some_and(attribute)
+}
+
+/// A piece of a template.
+enum Part<'a> {
+    Text(&'a str),
+    Name(&'a str),
+    /// `(@` that nothing closes.
+    Open,
+}
+
+fn parts(mut text: &str) -> Vec<Part<'_>> {
+    let mut found = Vec::new();
+    while let Some((before, rest)) = text.split_once("(@") {
+        found.push(Part::Text(before));
+        let Some((name, behind)) = rest.split_once(')') else {
+            found.push(Part::Open);
+            return found;
+        };
+        found.push(Part::Name(name));
+        text = behind;
+    }
+    found.push(Part::Text(text));
+    found
+}
+
+/// A letter to a person, not yet written.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The event it tells of: each one makes one letter, however often it is sent.
+    pub event: String,
+    /// When that happened.
+    pub at: Timestamp,
+    /// The address it goes to.
+    pub address: String,
+    /// What to call the person.
+    pub name: String,
+    /// The language it is in.
+    pub language: String,
+    /// The one-time link that it delivers.
+    pub link: Option<ClearSecret>,
+    template: LetterTemplate,
+    values: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Letter").field("event", &self.event).finish_non_exhaustive()
+    }
+}
+
+/// A letter with everything in its place.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Written {
+    /// One line.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// HTML.
+    pub html: Option<String>,
+}
+
+/// What a letter needs to know beside its event and its person.
+pub(crate) struct Facts<'a> {
+    /// What the person calls the token, if they call it anything.
+    pub(crate) token_name: Option<&'a str>,
+    /// The token's kind.
+    pub(crate) kind: crate::kind::Kind,
+    /// What to call the realm.
+    pub(crate) realm: &'a str,
+    /// What to call the services.
+    pub(crate) services: Vec<String>,
+    /// Labels of the services, to choose a template by.
+    pub(crate) labels: Vec<String>,
+    /// Where the service is.
+    pub(crate) service_url: Option<&'a str>,
+    /// When the token ends.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// The link behind which its secret waits, and its end.
+    pub(crate) link: Option<(ClearSecret, Timestamp)>,
+}
+
+impl Letter {
+    /// The letter that tells somebody of an event; `None` if they have no address.
+    pub(crate) fn of(
+        event: &Event,
+        user: &crate::subject::User,
+        templates: &[LetterTemplate],
+        facts: Facts<'_>,
+    ) -> Option<Self> {
+        let address = user.emails.iter().find(|address| !address.trim().is_empty())?;
+        let language = language_of(user);
+        let kind = if facts.link.is_some() { LINK_ISSUED } else { &*event.kind };
+        let template = chosen(templates, kind, &facts.labels, &language)
+            .or_else(|| texts::of(kind, &language))?;
+        let language = template.language.clone().unwrap_or(language);
+        let name = user.display_name.clone().unwrap_or_else(|| user.username.to_string());
+        let (_, actor) = event.origin.actor.split_once(':').unwrap_or(("", &event.origin.actor));
+        let authenticator = match facts.token_name {
+            Some(name) => name.to_owned(),
+            None => texts::kind(facts.kind, &language).to_owned(),
+        };
+        let link_ends = facts.link.as_ref().map(|(_, end)| time(*end)).unwrap_or_default();
+        let token = event.token.as_ref().map(ToString::to_string).unwrap_or_default();
+        let services = if facts.services.is_empty() {
+            facts.realm.to_owned()
+        } else {
+            facts.services.join(", ")
+        };
+        let never = || texts::never(&language).to_owned();
+        let mut values: BTreeMap<String, String> = [
+            ("AUTHENTICATOR", authenticator),
+            ("CO_PERSON", name.clone()),
+            ("CO_NAME", facts.realm.to_owned()),
+            ("SERVICE", services),
+            ("SERVICE_URL", facts.service_url.unwrap_or_default().to_owned()),
+            ("TOKEN_ID", token),
+            ("ACTOR", actor.to_owned()),
+            ("REASON", event.reason.clone().unwrap_or_else(|| "-".to_owned())),
+            ("TIME", time(event.at)),
+            ("EXPIRES", facts.expires_at.map_or_else(never, time)),
+            ("LINK_EXPIRY", link_ends),
+        ]
+        .map(|(name, value)| (name.to_owned(), line(&value)))
+        .into();
+        for (attribute, value) in &user.attributes {
+            let value = match value {
+                serde_json::Value::String(text) => line(text),
+                other => line(&other.to_string()),
+            };
+            values.insert(format!("{IDENTIFIER}{attribute}"), value);
+        }
+        Some(Self {
+            event: event.id.clone(),
+            at: event.at,
+            address: address.trim().to_owned(),
+            name: line(&name),
+            language,
+            link: facts.link.map(|(secret, _)| secret),
+            template,
+            values,
+        })
+    }
+
+    /// Writes it; `link` is the address of its one-time link.
+    pub fn written(&self, link: Option<&str>) -> Written {
+        let plain = |template: &str| self.filled(template, link, str::to_owned);
+        Written {
+            subject: line(&plain(&self.template.subject)),
+            text: plain(&self.template.text),
+            html: self.template.html.as_deref().map(|html| self.filled(html, link, escaped)),
+        }
+    }
+
+    fn filled(&self, template: &str, link: Option<&str>, write: fn(&str) -> String) -> String {
+        let mut text = String::new();
+        for part in parts(template) {
+            match part {
+                Part::Text(piece) => text.push_str(piece),
+                Part::Name("LINK") => text.push_str(&write(link.unwrap_or_default())),
+                Part::Name(name) => {
+                    text.push_str(&write(self.values.get(name).map_or("", String::as_str)));
+                }
+                Part::Open => {}
+            }
+        }
+        text
+    }
+}
+
+/// The realm's own template for this event: of the service before that of all, in the person's
+/// language before that without one.
+fn chosen(
+    templates: &[LetterTemplate],
+    event: &str,
+    labels: &[String],
+    language: &str,
+) -> Option<LetterTemplate> {
+    let fits = |template: &&LetterTemplate| {
+        template.event == event
+            && template.service.as_ref().is_none_or(|label| labels.contains(label))
+            && template.language.as_deref().is_none_or(|own| own == language)
+    };
+    let closeness =
+        |template: &&LetterTemplate| (template.service.is_some(), template.language.is_some());
+    templates.iter().filter(fits).max_by_key(closeness).cloned()
+}
+
+/// The language of a person: `preferredLanguage` (RFC 2798 section 2.7) or `locale` (OpenID Connect
+/// Core section 5.1) among their attributes.
+fn language_of(user: &crate::subject::User) -> String {
+    let named = ["preferredLanguage", "preferred_language", "locale"];
+    let found = named.iter().find_map(|name| user.attributes.get(*name)?.as_str());
+    let first = found.unwrap_or("en").split(['-', '_', ',', ';', ' ']).next().unwrap_or("en");
+    let language = first.to_ascii_lowercase();
+    if is_language(&language) { language } else { "en".to_owned() }
+}
+
+/// A value is one line, so that no name can begin a header or a sentence of its own.
+fn line(text: &str) -> String {
+    let spaced = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    spaced.filter(|c| !is_invisible(*c)).take(VALUE_CHARS_MAX).collect::<String>().trim().to_owned()
+}
+
+/// Characters that turn a line around or hide: Unicode's bidirectional controls and line ends.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// An instant to the minute, as people read it.
+fn time(at: Timestamp) -> String {
+    let full = at.to_string();
+    match (full.get(..10), full.get(11..16)) {
+        (Some(date), Some(minute)) => format!("{date} {minute} UTC"),
+        _ => full,
+    }
+}
+
+#[cfg(test)]
+mod tests;
