@@ -10,6 +10,9 @@ use crate::names::RealmName;
 use crate::secret::TokenId;
 use crate::verdict::Door;
 
+/// The reason of an event by which something of another system was taken over.
+pub const IMPORTED: &str = "imported";
+
 /// How an act ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -175,7 +178,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 62] = [
+pub const EVENT_KINDS: [&str; 66] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -184,6 +187,8 @@ pub const EVENT_KINDS: [&str; 62] = [
     "user.created",
     "user.updated",
     "user.deleted",
+    "user.locked",
+    "user.unlocked",
     "group.created",
     "group.deleted",
     "group.member-added",
@@ -196,6 +201,8 @@ pub const EVENT_KINDS: [&str; 62] = [
     "service.created",
     "service.updated",
     "service.deleted",
+    "service.locked",
+    "service.unlocked",
     "client.created",
     "client.updated",
     "client.deleted",

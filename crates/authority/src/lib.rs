@@ -22,6 +22,7 @@ pub mod event;
 pub mod foreign;
 pub mod keys;
 pub mod kind;
+pub mod lock;
 pub mod names;
 pub mod notice;
 pub mod permission;

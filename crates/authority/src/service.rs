@@ -148,6 +148,8 @@ pub struct Service {
     pub entitlement_uri: Option<String>,
     /// Whether its tokens count.
     pub status: ServiceStatus,
+    /// Whether its tokens are locked, whenever they were issued.
+    pub locked: bool,
     /// The unit it belongs to.
     pub unit: Option<String>,
     /// Its own limits.
@@ -160,6 +162,43 @@ pub struct Service {
     pub updated_at: Timestamp,
     /// Rises by one with each change; the `ETag`.
     pub version: i64,
+}
+
+/// Somebody who looks at services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Viewer<'a> {
+    /// Whoever has not said who they are.
+    Anybody,
+    /// A person of the realm.
+    Person {
+        /// The groups they are in.
+        groups: &'a [GroupName],
+        /// The unit they belong to.
+        unit: Option<&'a str>,
+    },
+}
+
+impl Service {
+    /// Whether somebody who does not administer the service sees it (COmanage's portal).
+    ///
+    /// A service that is not active is not there; one of a unit is there for its people only; and
+    /// one for the members of its group is there for everybody while it has none.
+    pub fn is_seen_by(&self, viewer: Viewer<'_>) -> bool {
+        if self.status != ServiceStatus::Active {
+            return false;
+        }
+        let Viewer::Person { groups, unit } = viewer else {
+            return self.visibility == Visibility::Public && self.unit.is_none();
+        };
+        if self.unit.is_some() && self.unit.as_deref() != unit {
+            return false;
+        }
+        match self.visibility {
+            Visibility::Administrators => false,
+            Visibility::Group => self.group.as_ref().is_none_or(|group| groups.contains(group)),
+            Visibility::Realm | Visibility::Public => true,
+        }
+    }
 }
 
 /// The services that a token is good for.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::access::AccessSettings;
 use crate::clock::Timestamp;
+use crate::lock::Locks;
 use crate::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use crate::scope::{ApiScope, ApiScopes};
 
@@ -97,6 +98,8 @@ pub struct User {
     pub unit: Option<String>,
     /// Names of the groups they are in; kept by the store, ignored on insert and update.
     pub groups: Vec<GroupName>,
+    /// Where their tokens are locked, whenever they were issued.
+    pub locks: Locks,
     /// When the record was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -320,4 +323,13 @@ pub struct UserFacts {
     pub unit: Option<String>,
     /// The groups they are in.
     pub groups: Vec<GroupName>,
+    /// Where their tokens are locked.
+    pub locks: Locks,
+}
+
+impl UserFacts {
+    /// Whether anything of theirs counts.
+    pub fn counts(&self) -> bool {
+        self.status == UserStatus::Active && !self.locks.everywhere
+    }
 }

@@ -88,8 +88,9 @@ impl Door {
         // Below 8 KiB hyper refuses to start; the configuration's bounds are above.
         let head = usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX);
         http.http1()
+            // A head in time is what [`Activity::idle`] sees to.
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
+            .header_read_timeout(None)
             // Answers are small: one buffer costs less than two.
             .writev(false)
             .max_buf_size(head);
@@ -246,6 +247,9 @@ async fn converse(
         Until::Ended(ended) => ended,
         Until::Idle => {
             debug!(peer = %facts.peer, "closed: nothing was asked for a while");
+            if !activity.any() {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             // Nothing runs any more: only what nobody reads is lost when it is cut off.
             tokio::select! {

@@ -4,16 +4,9 @@
 -- the link is opened.
 alter table link add column sealed {blob};
 
--- Whose tokens are locked whenever they were issued: a person's, a service's, or a person's at a
--- service. An empty name stands for any.
-create table token_lock (
-    realm           {text} not null references realm (name),
-    username        {text} not null,
-    service         {text} not null,
-    locked_at       {int}  not null,
-    locked_by       {text} not null,
-    reason          {text},
-    primary key (realm, username, service)
-) {clustered};
+-- Where every token of a person is locked, whenever it was issued: labels of services, or '*' for
+-- everywhere. Null: nowhere.
+alter table person add column locks {text};
 
-create index token_lock_by_service on token_lock (realm, service, username);
+-- Whether every token is locked at a service, whenever it was issued.
+alter table service add column locked {int} not null default 0;

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write};
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::foreign::Recipe;
+use counterfoil_authority::lock::Locks;
 use counterfoil_authority::names::{GroupName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::scope::{ApiScopes, Scope};
 use counterfoil_authority::secret::TokenId;
@@ -77,6 +78,11 @@ pub(crate) fn owner(row: &mut Row) -> Result<Owner, Inconsistent> {
         "c" => counterfoil_authority::names::ClientName::parse(name).ok().map(Owner::Client),
         _ => None,
     })
+}
+
+/// The column `locks`.
+pub(crate) fn locks(row: &mut Row) -> Result<Locks, Inconsistent> {
+    Ok(row.parsed_or_null("locks", Locks::from_words)?.unwrap_or_default())
 }
 
 /// The column `owner_kind`.

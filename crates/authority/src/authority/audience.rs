@@ -47,7 +47,7 @@ impl<'a> Holder<'a> {
     }
 
     fn is_taken_by(&self, cell: &ServiceCell) -> bool {
-        if cell.service.status != ServiceStatus::Active {
+        if cell.service.status != ServiceStatus::Active || cell.is_locked_for(self.owner) {
             return false;
         }
         if let (Some(group), OwnerFacts::User(user)) = (&cell.service.group, self.owner)

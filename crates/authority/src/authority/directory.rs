@@ -43,7 +43,7 @@ impl ShownService {
     /// whose status ended cannot, and are not shown.
     fn has(&self, user: &User) -> bool {
         let within = self.service.group.as_ref().is_none_or(|group| user.groups.contains(group));
-        user.status == UserStatus::Active && within
+        user.status == UserStatus::Active && within && !user.locks.hold_at(&self.service.label)
     }
 }
 
@@ -79,7 +79,7 @@ impl Authority {
         let active = entry.state_facts().state(now) == State::Active;
         let orphan = entry.rest.as_ref().is_some_and(|rest| rest.parent_revoked);
         let owner = match &entry.owner.facts {
-            OwnerFacts::User(user) => user.status == UserStatus::Active,
+            OwnerFacts::User(user) => user.counts(),
             OwnerFacts::Client(client) => client.enabled,
             OwnerFacts::Gone => false,
         };
@@ -128,7 +128,7 @@ impl Authority {
                 page = PageRequest { limit: PAGE, after: Some(next) };
             }
         }
-        found.retain(|service| service.status == ServiceStatus::Active);
+        found.retain(|service| service.status == ServiceStatus::Active && !service.locked);
         Ok(found.into_iter().map(|service| ShownService { service }).collect())
     }
 

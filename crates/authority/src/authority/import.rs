@@ -12,7 +12,7 @@ use super::Authority;
 use super::UserDraft;
 use super::services::ServiceDraft;
 use crate::clock::Timestamp;
-use crate::event::{Event, Origin};
+use crate::event::{Event, IMPORTED, Origin};
 use crate::foreign::ForeignHash;
 use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel, Username};
 use crate::policy::{EffectivePolicy, TokenPolicy};
@@ -341,7 +341,7 @@ impl Authority {
     }
 
     fn imported(&self, run: &Run<'_>, kind: &'static str) -> Result<Event, Refusal> {
-        Ok(self.event(kind, run.realm, &run.origin, run.now)?.with_reason("imported"))
+        Ok(self.event(kind, run.realm, &run.origin, run.now)?.with_reason(IMPORTED))
     }
 }
 

@@ -64,6 +64,7 @@ impl Seed {
             group: None,
             entitlement_uri: None,
             status: ServiceStatus::Active,
+            locked: false,
             unit: None,
             token_policy: TokenPolicy::default(),
             forward_auth: ForwardAuth::default(),

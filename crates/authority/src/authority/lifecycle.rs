@@ -86,7 +86,35 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let token = self.reachable(caller, realm, id).await?;
+        self.refuse_to_show(caller, &token).await?;
         self.rotate_token(caller, token, overlap_seconds, if_match, replay).await
+    }
+
+    /// A person is shown no secret of somebody else's, unless policy says so; a program that
+    /// issues is, and hands it on.
+    async fn refuse_to_show(&self, caller: &Caller, token: &Token) -> Result<(), Refusal> {
+        let for_another = caller.subject.user().is_some()
+            && token.owner.user().is_some()
+            && !caller.is(&token.owner, &token.realm);
+        if !for_another {
+            return Ok(());
+        }
+        let mut shown = true;
+        match &token.services {
+            Services::All => shown = self.realm_facts(&token.realm).await?.policy.show_to_issuer,
+            Services::Named(labels) => {
+                for label in labels {
+                    let cell = self.service_facts(&token.realm, label).await?;
+                    shown &= cell.is_none_or(|cell| cell.policy.show_to_issuer);
+                }
+            }
+        }
+        if shown {
+            return Ok(());
+        }
+        Err(Refusal::BeyondGrant(
+            "the secret of somebody else would be shown; issue a new token by link instead",
+        ))
     }
 
     async fn rotate_token(

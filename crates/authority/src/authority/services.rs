@@ -11,7 +11,7 @@ use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel};
 use crate::policy::{EffectivePolicy, TokenPolicy};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, Scope};
-use crate::service::{ForwardAuth, Service, ServiceStatus, Visibility, holds_escape};
+use crate::service::{ForwardAuth, Service, ServiceStatus, Viewer, Visibility, holds_escape};
 use crate::store::{Inserted, Page, PageRequest, ServiceDeleted};
 
 /// Forward-auth rules per service at most: each request is held against all of them.
@@ -63,6 +63,7 @@ impl ServiceDraft {
             group: self.group,
             entitlement_uri: self.entitlement_uri,
             status: self.status,
+            locked: false,
             unit: self.unit,
             token_policy: self.token_policy,
             forward_auth: self.forward_auth,
@@ -253,7 +254,7 @@ impl Authority {
         }
     }
 
-    async fn service_in_reach(
+    pub(super) async fn service_in_reach(
         &self,
         reach: &Reach,
         realm: &RealmName,
@@ -266,18 +267,18 @@ impl Authority {
     }
 
     /// What the caller sees of a realm's services.
-    async fn sight(&self, caller: &Caller, realm: &RealmName) -> Result<Sight, Refusal> {
+    pub(super) async fn sight(&self, caller: &Caller, realm: &RealmName) -> Result<Sight, Refusal> {
         let reach = caller.reach(realm, ApiScope::ServicesRead)?;
         self.realm_facts(realm).await?;
         let person = reach.own.as_ref().and_then(|owner| owner.user());
-        let groups = match person {
+        let own = match person {
             Some(name) if !reach.whole => {
                 let found = self.store().user_find(realm, name).await?;
-                Some(found.map(|user| user.groups).unwrap_or_default())
+                Some(found.map(|user| (user.groups, user.unit)).unwrap_or_default())
             }
             _ => None,
         };
-        Ok(Sight { reach, groups })
+        Ok(Sight { reach, own })
     }
 
     /// Checks everything about a service that needs no look at who asks.
@@ -300,25 +301,21 @@ impl Authority {
 }
 
 /// What one caller sees of a realm's services.
-struct Sight {
+pub(super) struct Sight {
     reach: Reach,
-    /// The caller's groups, if it is a person who sees services as one of the realm.
-    groups: Option<Vec<GroupName>>,
+    /// The caller's groups and unit, if it is a person who sees services as one of the realm.
+    own: Option<(Vec<GroupName>, Option<String>)>,
 }
 
 impl Sight {
-    fn shows(&self, service: &Service) -> bool {
+    pub(super) fn shows(&self, service: &Service) -> bool {
         if self.reach.covers_service(&service.label, service.unit.as_ref()) {
             return true;
         }
-        let Some(groups) = &self.groups else {
+        let Some((groups, unit)) = &self.own else {
             return false;
         };
-        match service.visibility {
-            Visibility::Administrators => false,
-            Visibility::Group => service.group.as_ref().is_some_and(|group| groups.contains(group)),
-            Visibility::Realm | Visibility::Public => true,
-        }
+        service.is_seen_by(Viewer::Person { groups, unit: unit.as_deref() })
     }
 }
 

@@ -9,6 +9,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::secret::TokenId;
 use crate::store::{EventFilter, Page, PageRequest, TokenFilter};
+use crate::subject::Owner;
 use crate::token::Token;
 
 impl Authority {
@@ -102,7 +103,25 @@ impl Authority {
         id: TokenId,
     ) -> Result<Token, Refusal> {
         let found = self.store.token_find(realm, id).await?;
-        found.filter(|token| reach.covers_token(token)).ok_or(Refusal::NotFound(Thing::Token))
+        let token = found.ok_or(Refusal::NotFound(Thing::Token))?;
+        let within = reach.covers_token(&token)
+            || (!is_enrolment(&token) && self.administers(reach, realm, &token.owner).await?);
+        if within { Ok(token) } else { Err(Refusal::NotFound(Thing::Token)) }
+    }
+
+    /// Whether somebody belongs to a unit within reach: whoever administers a person's unit looks
+    /// after the person's tokens, whichever unit those were put into.
+    async fn administers(
+        &self,
+        reach: &Reach,
+        realm: &RealmName,
+        owner: &Owner,
+    ) -> Result<bool, Refusal> {
+        if reach.units.is_empty() {
+            return Ok(false);
+        }
+        let unit = self.unit_of_owner(realm, owner).await?;
+        Ok(unit.is_some_and(|unit| reach.units.contains(&unit)))
     }
 
     /// Tokens within the caller's reach, newest first.
@@ -116,7 +135,11 @@ impl Authority {
         let reach = caller.reach(realm, ApiScope::TokensRead)?;
         // An operator who misspells a realm must not read "there are none".
         self.realm_facts(realm).await?;
-        if !reach.whole {
+        let of_person = match &filter.owner {
+            Some(owner) if !reach.whole => self.administers(&reach, realm, owner).await?,
+            _ => false,
+        };
+        if !reach.whole && !of_person {
             narrow(&reach, &mut filter)?;
         }
         Ok(self.store.token_list(realm, filter, self.now(), page).await?)

@@ -2,7 +2,7 @@
 
 use super::letter::LETTER_EVENTS;
 use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
-use crate::event::{Event, Outcome};
+use crate::event::{Event, IMPORTED, Outcome};
 
 /// Whether an event can concern a target at all, so that it leaves a note in the outbox.
 pub fn concerns_targets(event: &Event) -> bool {
@@ -40,8 +40,12 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
     Some(Mark { key: DeliveryKey { realm, target, object, message }, held })
 }
 
-/// Whether a person is written to about this.
+/// Whether a person is written to about this. Of what was taken over from another system they know:
+/// a move would be a letter to everybody.
 fn is_for_a_person(event: &Event, target: &Target) -> bool {
+    if event.kind == "token.issued" && event.reason.as_deref() == Some(IMPORTED) {
+        return false;
+    }
     let named = event.subject.as_deref().map(Object::from_name);
     let asked = !target.config.events.is_empty() || LETTER_EVENTS.contains(&&*event.kind);
     let mut labels = event.service.iter().flat_map(|labels| labels.split(' '));

@@ -52,13 +52,7 @@ impl World {
         self.authority.exchange_token(&self.realm, secret, request, context()).await
     }
 
-    /// The same of a token with permissions, whose access tokens are opaque.
-    async fn opaquely_exchanged(&self, user: &str, services: &[&str]) -> MintedAccess {
-        let secret = self.with_permissions(user, services).await;
-        self.exchanged(&secret, &[]).await.unwrap()
-    }
-
-    /// The secret of a token with permissions.
+    /// The secret of a token with permissions, whose access tokens are opaque.
     async fn with_permissions(&self, user: &str, services: &[&str]) -> String {
         let mut wanted = wish(Kind::PersonalAccessToken, user, services);
         wanted.permissions = Some(serde_json::json!({ "*": ["*"] }));

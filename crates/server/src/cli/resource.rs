@@ -86,10 +86,22 @@ fn with_verb(resource: &'static Resource, verb: Verb) -> Command {
         Verb::AddMember | Verb::RemoveMember => command.arg(
             Arg::new("users").value_name("USERNAME").num_args(1..).required(true).help("People"),
         ),
+        Verb::Lock | Verb::Unlock => with_lock(command, resource),
         Verb::Show | Verb::Delete | Verb::Members | Verb::Test => command,
     };
     // Last: the flags bring a text about themselves along.
     RemoteArgs::augment_args(command).about(resource.about_of(verb))
+}
+
+/// A person can be locked at one service alone.
+fn with_lock(command: Command, resource: &Resource) -> Command {
+    let at = Arg::new("service").long("service").value_name("LABEL");
+    let reason = Arg::new("reason").long("reason").value_name("TEXT");
+    let command = command.arg(reason.help("Why; stands in the event"));
+    if resource.path == "users" {
+        return command.arg(at.help("At this service only"));
+    }
+    command
 }
 
 fn with_paging(command: Command, resource: &'static Resource) -> Command {
@@ -162,6 +174,16 @@ pub(crate) async fn run(command: &ResourceCommand) -> Result<(), Failure> {
         Verb::Test => {
             let path = format!("{}/test", path_of(&api, command));
             tested(&api, &api.send(Ask::new(Method::POST, path)).await?)
+        }
+        Verb::Lock | Verb::Unlock => {
+            let given = |name| matches.try_get_one::<String>(name).ok().flatten();
+            let fields = ["service", "reason"].into_iter();
+            let body: Map<String, Value> = fields
+                .filter_map(|name| Some((name.to_owned(), given(name)?.clone().into())))
+                .collect();
+            let path = format!("{}/{}", path_of(&api, command), command.verb.name());
+            show(&api, &api.send(Ask::post(path, Value::Object(body))).await?);
+            Ok(())
         }
         Verb::Delete => {
             api.send(Ask::delete(path_of(&api, command))).await?;

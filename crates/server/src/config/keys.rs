@@ -2,6 +2,8 @@
 //!
 //! Reading, errors, the default file, the JSON schema and the reference page all
 //! follow from this table, so they cannot disagree.
+//!
+//! Length: one table, a passage for each key, which is read as a whole.
 
 /// What a key's value looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

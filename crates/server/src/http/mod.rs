@@ -18,10 +18,12 @@ pub mod grants;
 pub mod groups;
 pub mod health;
 pub mod links;
+pub mod locks;
 pub mod metrics;
 pub mod oauth;
 pub mod offer;
 pub mod policy;
+pub mod portal;
 pub mod possession;
 pub mod precondition;
 pub mod problem;
@@ -110,6 +112,11 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(realms::realm_show, realms::realm_edit))
         .routes(routes!(users::user_list, users::user_create))
         .routes(routes!(users::user_show, users::user_edit, users::user_delete))
+        .routes(routes!(locks::user_lock))
+        .routes(routes!(locks::user_unlock))
+        .routes(routes!(locks::service_lock))
+        .routes(routes!(locks::service_unlock))
+        .routes(routes!(portal::portal))
         .routes(routes!(groups::group_list, groups::group_create))
         .routes(routes!(groups::group_show, groups::group_delete))
         .routes(routes!(groups::group_member_list))

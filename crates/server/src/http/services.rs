@@ -49,6 +49,8 @@ pub struct ServiceBody {
     entitlement_uri: Option<String>,
     /// `active` or `suspended`.
     status: &'static str,
+    /// Whether its tokens are locked, also those that are issued later.
+    locked: bool,
     /// The unit it belongs to.
     unit: Option<String>,
     /// Its own limits.
@@ -76,6 +78,7 @@ impl From<Service> for ServiceBody {
             group: service.group.map(|group| group.to_string()),
             entitlement_uri: service.entitlement_uri,
             status: service.status.name(),
+            locked: service.locked,
             unit: service.unit,
             token_policy: service.token_policy,
             forward_auth: service.forward_auth,

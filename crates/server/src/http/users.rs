@@ -45,6 +45,10 @@ pub struct UserBody {
     unit: Option<String>,
     /// The groups they are in.
     groups: Vec<String>,
+    /// Whether their tokens are locked everywhere, also those that are issued later.
+    locked: bool,
+    /// Services at which their tokens are locked, also those that are issued later.
+    locked_services: Vec<String>,
     /// When the record was made.
     created_at: String,
     /// When it last changed.
@@ -61,6 +65,8 @@ impl From<User> for UserBody {
             status: user.status.name(),
             unit: user.unit,
             groups: user.groups.iter().map(ToString::to_string).collect(),
+            locked: user.locks.everywhere,
+            locked_services: user.locks.services.iter().map(ToString::to_string).collect(),
             created_at: time(user.created_at),
             updated_at: time(user.updated_at),
         }

@@ -229,6 +229,30 @@ async fn a_client_that_was_served_and_asks_no_more_is_closed() {
     assert!(is_closed(&mut stream, |_| Vec::new()).await);
 }
 
+#[tokio::test]
+async fn a_head_that_comes_byte_by_byte_does_not_hold_its_connection() {
+    let running = running(greeter(), None).await;
+    for served in ["", REQUEST] {
+        let stream = TcpStream::connect(running.address).await.unwrap();
+        let (mut reading, mut writing) = stream.into_split();
+        writing.write_all(served.as_bytes()).await.unwrap();
+        let trickle = tokio::spawn(async move {
+            writing.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ").await?;
+            loop {
+                tokio::time::sleep(LIMITS.header_timeout / 10).await;
+                writing.write_all(b"x").await?;
+            }
+            #[expect(unreachable_code, reason = "says what the loop ends with")]
+            Ok::<_, io::Error>(())
+        });
+        let mut answered = Vec::new();
+        let closed = reading.read_to_end(&mut answered);
+        assert!(tokio::time::timeout(8 * LIMITS.header_timeout, closed).await.is_ok());
+        assert_eq!(answered.is_empty(), served.is_empty());
+        trickle.abort();
+    }
+}
+
 /// Frames of HTTP/2 (RFC 9113 section 4.1) that keep a connection alive and ask nothing.
 fn acknowledged(frames: &[u8]) -> Vec<u8> {
     const SETTINGS: u8 = 4;

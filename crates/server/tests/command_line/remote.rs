@@ -133,6 +133,9 @@ fn every_resource_is_made_shown_changed_listed_and_removed() {
     site.done("user create alice");
     site.done("user update alice --display-name Alice --status suspended");
     assert_eq!(site.json("user show alice")["status"], "suspended");
+    assert_eq!(site.json("user lock alice --service counterfoil --reason lost")["locked"], false);
+    let unlocked = site.json("user unlock alice --service counterfoil");
+    assert_eq!(unlocked["locked_services"], Value::Array(Vec::new()));
     site.done("user update alice --display-name ");
     assert_eq!(site.json("user show alice")["display_name"], Value::Null);
 
@@ -150,6 +153,8 @@ fn every_resource_is_made_shown_changed_listed_and_removed() {
 
     site.done(r#"service create git --token-policy {"max_lifetime_seconds":3600}"#);
     assert_eq!(site.json("service show git")["token_policy"]["max_lifetime_seconds"], 3600);
+    assert_eq!(site.json("service lock git")["locked"], true);
+    assert_eq!(site.json("service unlock git --reason over")["locked"], false);
     site.done("service update git --status suspended --contact root@example.org");
 
     let made = site.json("client create gate --role verifier --service git");

@@ -150,6 +150,38 @@ impl Node {
     }
 }
 
+#[test]
+fn a_lock_that_one_node_is_told_of_holds_on_the_others_for_tokens_old_and_new() {
+    let nodes = Nodes::new();
+    let admin = nodes.admin();
+    let lock = |path: &str, body: &serde_json::Value| admin.post(path, body).expect(200);
+    for (path, body) in [
+        ("/users/alice", json!({})),
+        ("/users/alice", json!({ "service": "git" })),
+        ("/services/git", json!({})),
+    ] {
+        let before = nodes.pat();
+        for node in &nodes.nodes {
+            assert!(active(&verify(&node.verifier, &before.secret)));
+        }
+        lock(&format!("{path}/lock"), &body);
+        let after = nodes.pat();
+        for token in [&before, &after] {
+            for node in &nodes.nodes {
+                await_true("the lock holds", PATIENCE, || {
+                    verify(&node.verifier, &token.secret).expect(200)["code"] == "locked"
+                });
+            }
+        }
+        lock(&format!("{path}/unlock"), &body);
+        for node in &nodes.nodes {
+            await_true("the lock is gone", PATIENCE, || {
+                active(&verify(&node.verifier, &after.secret))
+            });
+        }
+    }
+}
+
 fn five_uses_are_five(rounds: usize) {
     let nodes = Nodes::new();
     for _ in 0..rounds {

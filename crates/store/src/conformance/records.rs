@@ -1,5 +1,6 @@
 //! Promises about the one read that verify makes.
 
+use counterfoil_authority::lock::Locks;
 use counterfoil_authority::names::{ServiceLabel, Username};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
@@ -73,11 +74,14 @@ pub(super) async fn a_record_tells_how_its_owner_stands(world: World) {
         status: UserStatus::Active,
         unit: user.unit.clone(),
         groups: Vec::new(),
+        locks: Locks::default(),
     };
     assert_eq!(facts().await, OwnerFacts::User(expected.clone()));
-    let edited = User { status: UserStatus::Suspended, emails: Vec::new(), ..user };
+    let locks = Locks::from_words("* git").unwrap();
+    let status = UserStatus::Suspended;
+    let edited = User { status, locks: locks.clone(), emails: Vec::new(), ..user };
     world.store.user_update(edited, world.event("user.updated")).await.unwrap();
-    let expected = UserFacts { status: UserStatus::Suspended, email: None, ..expected };
+    let expected = UserFacts { status, locks, email: None, ..expected };
     assert_eq!(facts().await, OwnerFacts::User(expected));
 }
 

@@ -80,6 +80,7 @@ async fn whole_service(world: &World) -> Service {
                 scopes: vec!["write".into()],
             }],
         },
+        locked: true,
         ..world.service_named("git")
     }
 }
@@ -129,7 +130,8 @@ pub(super) async fn a_service_is_replaced_on_condition_of_its_version(world: Wor
     let update =
         |service: Service| world.store.service_update(service, world.event("service.updated"));
     let git = world.service("git").await;
-    let edited = Service { name: "Git".into(), status: ServiceStatus::Suspended, ..git };
+    let edited =
+        Service { name: "Git".into(), status: ServiceStatus::Suspended, locked: true, ..git };
     let expected = Service { version: 2, ..edited.clone() };
     assert_eq!(update(edited.clone()).await.unwrap(), Updated::Done(expected.clone()));
     assert_eq!(update(edited.clone()).await.unwrap(), Updated::VersionMismatch);

@@ -1,5 +1,6 @@
 //! Promises about people.
 
+use counterfoil_authority::lock::Locks;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::store::{Inserted, PageRequest, Updated, UserFilter};
 use counterfoil_authority::subject::{GrantSubject, OwnerFacts, User, UserStatus};
@@ -17,6 +18,7 @@ pub(super) async fn a_person_comes_back_as_they_were_stored(world: World) {
         attributes: [("uid".to_owned(), json!(7)), ("tags".to_owned(), json!(["x"]))].into(),
         status: UserStatus::Suspended,
         unit: Some(unit),
+        locks: Locks::from_words("* git wiki").unwrap(),
         ..world.user_named("älice")
     };
     let sent = User { groups: vec![world.group_named("admins").name], ..user.clone() };
@@ -63,6 +65,7 @@ pub(super) async fn a_person_is_replaced_on_condition_of_their_version(world: Wo
     let edited = User {
         status: UserStatus::Expired,
         emails: vec!["new@example".into()],
+        locks: Locks::from_words("git").unwrap(),
         updated_at: World::at(9),
         ..alice
     };

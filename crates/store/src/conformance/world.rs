@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use counterfoil_authority::clock::{Entropy, Timestamp};
 use counterfoil_authority::event::{Event, Origin};
 use counterfoil_authority::kind::Kind;
+use counterfoil_authority::lock::Locks;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::policy::{AtLimit, TokenPolicy};
 use counterfoil_authority::secret::TokenId;
@@ -133,6 +134,7 @@ impl World {
             group: None,
             entitlement_uri: None,
             status: ServiceStatus::Active,
+            locked: false,
             unit: None,
             token_policy: TokenPolicy::default(),
             forward_auth: ForwardAuth::default(),
@@ -162,6 +164,7 @@ impl World {
             status: UserStatus::Active,
             unit: None,
             groups: Vec::new(),
+            locks: Locks::default(),
             created_at: Self::at(0),
             updated_at: Self::at(0),
             version: 1,

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 33] = [
+const TABLES: [Table; 32] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -50,8 +50,8 @@ const TABLES: [Table; 33] = [
         name: "person",
         key_columns: 2,
         numbered: false,
-        columns: "realm username display_name emails attributes status unit group_names created_at \
-              updated_at version",
+        columns: "realm username display_name emails attributes status unit group_names locks \
+              created_at updated_at version",
     },
     Table {
         name: "grp",
@@ -65,7 +65,7 @@ const TABLES: [Table; 33] = [
         key_columns: 2,
         numbered: false,
         columns: "realm label name description url contact logo_url visibility grp entitlement_uri \
-              status unit token_policy forward_auth created_at updated_at version",
+              status locked unit token_policy forward_auth created_at updated_at version",
     },
     Table {
         name: "client",
@@ -156,12 +156,6 @@ const TABLES: [Table; 33] = [
         key_columns: 1,
         numbered: false,
         columns: "id realm token created_at expires_at pepper hash opened_at sealed",
-    },
-    Table {
-        name: "token_lock",
-        key_columns: 3,
-        numbered: false,
-        columns: "realm username service locked_at locked_by reason",
     },
     Table {
         name: "access_token",

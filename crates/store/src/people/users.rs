@@ -13,16 +13,16 @@ use crate::{codec, events, people, tokens};
 const INSERT: &str = "
 insert into person (
     realm, username, display_name, emails, attributes, status, unit, group_names,
-    created_at, updated_at, version
+    created_at, updated_at, version, locks
 )
-values ($1, $2, $3, $4, $5, $6, $7, '[]', $8, $9, $10)
+values ($1, $2, $3, $4, $5, $6, $7, '[]', $8, $9, $10, $11)
 on conflict do nothing";
 
 macro_rules! columns {
     () => {
         "
 select p.realm, p.username, p.display_name, p.emails, p.attributes, p.status, p.unit,
-       p.group_names, p.created_at, p.updated_at, p.version
+       p.group_names, p.locks, p.created_at, p.updated_at, p.version
 from   person p
 where  p.realm = $1
 "
@@ -62,7 +62,7 @@ const LIST_OF_GROUP: &str = list!(
 const UPDATE: &str = "
 update person
 set    display_name = $3, emails = $4, attributes = $5, status = $6, unit = $7,
-       updated_at = $8, version = version + 1
+       updated_at = $8, locks = $10, version = version + 1
 where  realm = $1
 and    username = $2
 and    version = $9";
@@ -97,7 +97,8 @@ pub(crate) async fn insert(
         user.unit.as_ref(),
         user.created_at,
         user.updated_at,
-        user.version
+        user.version,
+        user.locks.words()
     ];
     if tx.execute(INSERT, &values).await? == 0 {
         return Ok(Inserted::Exists);
@@ -166,7 +167,8 @@ pub(super) async fn update(
         user.status.name(),
         user.unit.as_ref(),
         user.updated_at,
-        user.version
+        user.version,
+        user.locks.words()
     ];
     if tx.execute(UPDATE, &values).await? == 0 {
         return Err(Failure::interleaved());
@@ -221,6 +223,7 @@ fn user_of(mut row: Row) -> Result<User, Inconsistent> {
         status: row.parsed("status", UserStatus::from_name)?,
         unit: row.text_or_null("unit")?,
         groups: codec::groups(&mut row)?,
+        locks: codec::locks(&mut row)?,
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         version: row.int("version")?,

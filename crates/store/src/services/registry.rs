@@ -12,16 +12,18 @@ use crate::{clients, codec, events, people};
 const INSERT: &str = "
 insert into service (
     realm, label, name, description, url, contact, logo_url, visibility, grp,
-    entitlement_uri, status, unit, token_policy, forward_auth, created_at, updated_at, version
+    entitlement_uri, status, unit, token_policy, forward_auth, created_at, updated_at, version,
+    locked
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 on conflict do nothing";
 
 macro_rules! columns {
     () => {
         "
 select realm, label, name, description, url, contact, logo_url, visibility, grp,
-       entitlement_uri, status, unit, token_policy, forward_auth, created_at, updated_at, version
+       entitlement_uri, status, locked, unit, token_policy, forward_auth, created_at, updated_at,
+       version
 from   service
 where  realm = $1
 "
@@ -35,7 +37,7 @@ const UPDATE: &str = "
 update service
 set    name = $3, description = $4, url = $5, contact = $6, logo_url = $7, visibility = $8,
        grp = $9, entitlement_uri = $10, status = $11, unit = $12, token_policy = $13,
-       forward_auth = $14, updated_at = $15, version = version + 1
+       forward_auth = $14, updated_at = $15, locked = $17, version = version + 1
 where  realm = $1
 and    label = $2
 and    version = $16";
@@ -105,7 +107,8 @@ pub(super) async fn store(tx: &mut Transaction<'_>, service: &Service) -> Result
         codec::json(&service.forward_auth),
         service.created_at,
         service.updated_at,
-        service.version
+        service.version,
+        service.locked
     ];
     tx.execute(INSERT, &values).await
 }
@@ -162,7 +165,8 @@ pub(super) async fn update(
         codec::json(&service.token_policy),
         codec::json(&service.forward_auth),
         service.updated_at,
-        service.version
+        service.version,
+        service.locked
     ];
     if tx.execute(UPDATE, &values).await? == 0 {
         return Err(Failure::interleaved());
@@ -229,6 +233,7 @@ fn service_of(mut row: Row) -> Result<Service, Inconsistent> {
         group: row.parsed_or_null("grp", |text| GroupName::parse(text).ok())?,
         entitlement_uri: row.text_or_null("entitlement_uri")?,
         status: row.parsed("status", ServiceStatus::from_name)?,
+        locked: row.flag("locked")?,
         unit: row.text_or_null("unit")?,
         token_policy: row.json("token_policy")?,
         forward_auth: row.json("forward_auth")?,

@@ -25,7 +25,7 @@ select t.id, s.id, s.slot, s.created_at, s.not_before, s.expires_at, s.pepper, s
        t.realm, t.kind, t.owner_kind, t.owner, t.services, t.scopes, t.permissions,
        t.networks, t.doors, t.enabled, t.locked, t.pending, t.revoked_at, t.not_before,
        t.expires_at, t.created_at, t.max_usages, t.parent,
-       p.username, p.display_name, p.emails, p.status, p.unit, p.group_names
+       p.username, p.display_name, p.emails, p.status, p.unit, p.group_names, p.locks
 from   ",
             $tokens,
             " t
@@ -234,5 +234,6 @@ fn owner_facts(owner: &Owner, row: &mut Row) -> Result<OwnerFacts, Inconsistent>
         status: row.parsed("status", UserStatus::from_name)?,
         unit: row.text_or_null("unit")?,
         groups: codec::groups(row)?,
+        locks: codec::locks(row)?,
     }))
 }

@@ -8,7 +8,7 @@ use crate::enrolment::{Confirmation, Grant};
 use crate::names::RealmName;
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
-use crate::subject::{OwnerFacts, UserStatus};
+use crate::subject::OwnerFacts;
 use crate::token::State;
 
 impl Authority {
@@ -39,7 +39,7 @@ impl Authority {
         let refused = AccessRefusal::Token { guessed: false };
         let Some(entry) = self.entry(token.id).await? else { return Err(refused) };
         let owner_is_active = match &entry.owner.facts {
-            OwnerFacts::User(user) => user.status == UserStatus::Active,
+            OwnerFacts::User(user) => user.counts(),
             OwnerFacts::Client(client) => client.enabled,
             OwnerFacts::Gone => false,
         };

@@ -34,7 +34,7 @@ use crate::store::{
     Draw, DrawRules, Enrol, EnrolReplay, Enrolled, Idempotency, Rehash, Rotated, TokenRotate,
     Unavailable,
 };
-use crate::subject::{OwnerFacts, UserStatus};
+use crate::subject::OwnerFacts;
 use crate::token::{State, Token, Told};
 
 /// How long the answer to an enrolment is kept for its repetition (reference rule S5).
@@ -250,7 +250,7 @@ impl Authority {
             }
         }
         let owner_is_active = match &entry.owner.facts {
-            OwnerFacts::User(user) => user.status == UserStatus::Active,
+            OwnerFacts::User(user) => user.counts(),
             OwnerFacts::Client(client) => client.enabled,
             OwnerFacts::Gone => false,
         };

@@ -14,7 +14,7 @@ pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::limits_of;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
-use self::wishes::{check_reach, check_wishes};
+use self::wishes::{check_reach, check_services, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
 use super::realms::missing;
@@ -170,6 +170,7 @@ impl Authority {
         let owner_unit =
             if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
         check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
+        check_services(&services.1, caller, &reach, request.kind, own)?;
         self.check_unit(realm, request.unit.as_deref()).await?;
         unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;

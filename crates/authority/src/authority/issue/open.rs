@@ -12,9 +12,10 @@ use crate::service::ServiceStatus;
 use crate::subject::Owner;
 
 impl Authority {
-    /// Whether each service is active, and the person in the group that it asks for.
+    /// Whether one of the services at least is active and has the person in the group that it asks
+    /// for. The others are judged when the token is used, as they may open later.
     ///
-    /// What is drawn later or by others is not judged here but when it is used.
+    /// What is drawn later or by others is not judged here at all.
     pub(super) async fn check_open(
         &self,
         realm: &RealmName,
@@ -22,29 +23,24 @@ impl Authority {
         kind: Kind,
         services: &[Arc<ServiceCell>],
     ) -> Result<(), Refusal> {
-        if !matches!(kind, Kind::ServiceToken | Kind::PersonalAccessToken) {
+        if !matches!(kind, Kind::ServiceToken | Kind::PersonalAccessToken) || services.is_empty() {
             return Ok(());
         }
-        let suspended = services.iter().find(|cell| cell.service.status != ServiceStatus::Active);
-        if let Some(cell) = suspended {
-            let label = &cell.service.label;
-            return Err(Refusal::NotOpen(format!("{label} is suspended")));
+        let active = |cell: &&Arc<ServiceCell>| cell.service.status == ServiceStatus::Active;
+        let active: Vec<&Arc<ServiceCell>> = services.iter().filter(active).collect();
+        if active.is_empty() {
+            return Err(Refusal::NotOpen("the service is suspended".into()));
         }
         let Owner::User(name) = owner else { return Ok(()) };
-        if services.iter().all(|cell| cell.service.group.is_none()) {
+        if active.iter().any(|cell| cell.service.group.is_none()) {
             return Ok(());
         }
         // Who is unknown is told apart when the token is stored.
         let Some(user) = self.store.user_find(realm, name).await? else { return Ok(()) };
-        let outside = services.iter().find(|cell| {
-            cell.service.group.as_ref().is_some_and(|group| !user.groups.contains(group))
-        });
-        match outside {
-            Some(cell) => {
-                let label = &cell.service.label;
-                Err(Refusal::NotOpen(format!("{label} is for members of its group")))
-            }
-            None => Ok(()),
+        let mut groups = active.iter().filter_map(|cell| cell.service.group.as_ref());
+        if groups.any(|group| user.groups.contains(group)) {
+            return Ok(());
         }
+        Err(Refusal::NotOpen("the service is for members of its group".into()))
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::authority::Authority;
 use crate::authority::realms::{EDIT_ATTEMPTS_MAX, expect_version, missing};
 use crate::caller::{Caller, Reach};
+use crate::lock::Locks;
 use crate::names::{RealmName, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
@@ -128,6 +129,7 @@ impl Authority {
             status: draft.status,
             unit: draft.unit,
             groups: Vec::new(),
+            locks: Locks::default(),
             created_at: at,
             updated_at: at,
             version: 1,

@@ -41,7 +41,10 @@ impl Authority {
         let Ok(username) = Username::parse(name) else { return Ok(state) };
         let realm = self.store.realm_find(&target.realm).await?;
         state.user = self.store.user_find(&target.realm, &username).await?;
-        let counts = state.user.as_ref().is_some_and(|user| user.status == UserStatus::Active)
+        let counts = state
+            .user
+            .as_ref()
+            .is_some_and(|user| user.status == UserStatus::Active && !user.locks.everywhere)
             && realm.is_some_and(|realm| realm.enabled);
         if !counts {
             return Ok(state);
@@ -108,7 +111,8 @@ impl Authority {
         };
         Ok(service.is_some_and(|service| {
             let member = service.group.as_ref().is_none_or(|group| user.groups.contains(group));
-            service.status == ServiceStatus::Active && member
+            let locked = service.locked || user.locks.hold_at(label);
+            service.status == ServiceStatus::Active && member && !locked
         }))
     }
 

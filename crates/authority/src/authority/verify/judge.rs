@@ -112,7 +112,8 @@ pub(super) fn judge(
         return Err(Reason::RealmInactive);
     }
     match &entry.owner.facts {
-        OwnerFacts::User(user) if user.status == UserStatus::Active => {}
+        OwnerFacts::User(user) if user.counts() => {}
+        OwnerFacts::User(user) if user.status == UserStatus::Active => return Err(Reason::Locked),
         OwnerFacts::Client(client) if client.enabled => {}
         _ => return Err(Reason::OwnerInactive),
     }
@@ -194,6 +195,9 @@ fn judge_service_state(
 ) -> Result<(), Reason> {
     if cell.service.status != ServiceStatus::Active {
         return Err(Reason::ServiceInactive);
+    }
+    if cell.is_locked_for(&entry.owner.facts) {
+        return Err(Reason::Locked);
     }
     if let (Some(group), OwnerFacts::User(user)) = (&cell.service.group, &entry.owner.facts)
         && !user.groups.contains(group)

@@ -20,6 +20,7 @@ fn person(display_name: &str, language: Option<&str>) -> User {
         status: UserStatus::Active,
         unit: None,
         groups: Vec::new(),
+        locks: crate::lock::Locks::default(),
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
         version: 1,

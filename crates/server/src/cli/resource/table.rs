@@ -26,11 +26,15 @@ pub(crate) enum Verb {
     RemoveMember,
     /// Looks whether it can be used.
     Test,
+    /// Locks its tokens, also those that are issued later.
+    Lock,
+    /// Takes that lock away.
+    Unlock,
 }
 
 impl Verb {
     /// Every verb.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::List,
         Self::Show,
         Self::Create,
@@ -40,6 +44,8 @@ impl Verb {
         Self::AddMember,
         Self::RemoveMember,
         Self::Test,
+        Self::Lock,
+        Self::Unlock,
     ];
 
     /// The word on the command line.
@@ -54,6 +60,8 @@ impl Verb {
             Self::AddMember => "add",
             Self::RemoveMember => "remove",
             Self::Test => "test",
+            Self::Lock => "lock",
+            Self::Unlock => "unlock",
         }
     }
 }
@@ -103,6 +111,8 @@ impl Resource {
             Verb::AddMember => format!("Put people into {one}"),
             Verb::RemoveMember => format!("Take people out of {one}"),
             Verb::Test => format!("Look whether {one} can be used, and what to do if not"),
+            Verb::Lock => format!("Lock all tokens of {one}, also those that are issued later"),
+            Verb::Unlock => format!("Take the lock of {one} away"),
         }
     }
 }
@@ -139,6 +149,8 @@ const fn column(title: &'static str, field: &'static str) -> Column {
 
 const ALL_BUT_MEMBERS: &[Verb] =
     &[Verb::List, Verb::Show, Verb::Create, Verb::Update, Verb::Delete];
+const LOCKABLE: &[Verb] =
+    &[Verb::List, Verb::Show, Verb::Create, Verb::Update, Verb::Delete, Verb::Lock, Verb::Unlock];
 const STATUS: Field = field(
     "status",
     "status",
@@ -187,7 +199,7 @@ const USER: Resource = Resource {
     placeholder: "USERNAME",
     key_help: "Their user name",
     unnamed: false,
-    verbs: ALL_BUT_MEMBERS,
+    verbs: LOCKABLE,
     fields: &[
         text("display-name", "display_name", "What to call them"),
         field("email", "emails", "ADDRESS", Sort::List, "An address; repeat for more"),
@@ -274,7 +286,7 @@ const SERVICE: Resource = Resource {
     placeholder: "LABEL",
     key_help: "Its short label",
     unnamed: false,
-    verbs: ALL_BUT_MEMBERS,
+    verbs: LOCKABLE,
     fields: &[
         text("name", "name", "What to call it"),
         text("description", "description", "What it is"),

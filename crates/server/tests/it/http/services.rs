@@ -28,6 +28,7 @@ async fn a_service_is_created_changed_and_removed() {
       },
       "group": null,
       "label": "git",
+      "locked": false,
       "logo_url": null,
       "name": "Git",
       "status": "active",

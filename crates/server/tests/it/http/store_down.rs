@@ -74,6 +74,7 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
         "grants",
         "services",
         "services/git",
+        "portal",
         "clients",
         "clients/gate",
         "tokens",
@@ -114,6 +115,25 @@ async fn every_act_on_targets_answers_503_and_leaves_nothing_half_done() {
     }
     act("POST", "targets/ldap1/test", Value::Null, 200).await;
     act("DELETE", "targets/ldap1", Value::Null, 204).await;
+}
+
+#[tokio::test]
+async fn every_lock_answers_503_and_leaves_nothing_half_done() {
+    let (world, store) = failing().await;
+    let alice = world.with_alice().await;
+    for act in ["lock", "unlock"] {
+        for (path, body) in [
+            ("users/alice", json!({})),
+            ("users/alice", json!({ "service": "git" })),
+            ("services/git", json!({})),
+        ] {
+            let wanted = request("POST", &format!("{path}/{act}"), body, 200);
+            drill(&world, &store, &world.operator_key, &wanted).await;
+        }
+        let told = request("POST", "verify", json!({ "token": alice.secret }), 200);
+        let told = drill(&world, &store, &alice.gate, &told).await;
+        assert_eq!(told["active"], act == "unlock");
+    }
 }
 
 #[tokio::test]

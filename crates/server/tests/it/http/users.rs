@@ -24,6 +24,8 @@ async fn a_person_is_created_changed_and_removed() {
         "alice@example.org"
       ],
       "groups": [],
+      "locked": false,
+      "locked_services": [],
       "status": "active",
       "unit": null,
       "updated_at": "2026-11-21T12:00:00Z",

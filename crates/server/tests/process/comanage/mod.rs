@@ -1,6 +1,7 @@
 //! The checks of the reference on COmanage Registry, by their numbers, against the real server on
 //! both stores. Those that need a directory are in `provisioning`.
 
+mod door;
 mod issuing;
 mod matrix;
 mod moving;

@@ -10,7 +10,7 @@ use ldap3_proto::proto::LdapResultCode;
 use serde_json::{Value, json};
 
 use super::{Needles, dump, is_good, nothing_in_files};
-use crate::harness::Site;
+use crate::harness::{PATIENCE, Site, await_true};
 use crate::ldap;
 use crate::world::{UNTHROTTLED, World, authz, service, user};
 
@@ -166,7 +166,7 @@ fn people_come_with_their_units_and_their_groups() {
         assert_eq!(get("/users/mkim")["unit"], physics["id"], "one of two");
         assert_eq!(get("/users/rkhan")["unit"], Value::Null, "the role has expired");
         assert_eq!(get("/services/attic")["unit"], optics["id"]);
-        assert_eq!(get("/users/plee")["groups"], json!(["HPC users", "Writers"]));
+        assert_eq!(get("/users/plee")["groups"], json!(["hpc users", "writers"]));
         let told =
             report["remarks"].as_array().unwrap().iter().any(|remark| {
                 remark["id"] == 59 && remark["why"].as_str().unwrap().contains("2 COUs")
@@ -221,6 +221,38 @@ fn the_commands_of_the_guide_move_an_installation() {
 }
 
 #[test]
+fn an_import_that_makes_no_sense_is_refused_before_anything_changes() {
+    let world = World::new(UNTHROTTLED);
+    let written = |name: &str, text: &str| {
+        fs::write(world.site.path(name), text).unwrap();
+        world.site.path(name).display().to_string()
+    };
+    let whole = dump("mysql.sql").display().to_string();
+    let two = written("two.sql", "INSERT INTO cm_co_people (id, co_id) VALUES (1, 2), (2, 3);\n");
+    let none = written("none.sql", "SELECT 1;\n");
+    let other = written("cm_others.csv", "id\n1\n");
+    let before = world.admin.get("/events?limit=1000").expect(200);
+    for (arguments, code, why) in [
+        (&[&*two][..], 1, "name one with --co"),
+        (&[&*two, "--co", "4"], 1, "there is nothing of CO 4"),
+        (&[&*none], 1, "neither services nor people"),
+        (&[&*other], 1, "named after none of the tables"),
+        (&["no-such.sql"], 1, "no-such.sql"),
+        (&[&*whole, "--realm", "nowhere"], 1, "there is no such realm"),
+        (&[&*whole, "--realm", "No Realm"], 2, "No Realm"),
+        (&[], 2, "PATH"),
+    ] {
+        let mut all = vec!["import", "comanage"];
+        all.extend(arguments);
+        let output = world.site.run(&all);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(why), "{arguments:?}: {said}");
+    }
+    assert_eq!(world.admin.get("/events?limit=1000").expect(200), before);
+}
+
+#[test]
 fn a_file_that_breaks_off_is_refused_with_its_line_and_nothing_is_taken_over() {
     let world = World::new(UNTHROTTLED);
     let whole = fs::read_to_string(dump("postgresql.sql")).unwrap();
@@ -243,6 +275,26 @@ fn a_file_that_breaks_off_is_refused_with_its_line_and_nothing_is_taken_over() {
         assert!(said.contains("does not end") || said.contains("number of values"), "{said}");
         assert_eq!(people(&world), before);
     }
+}
+
+#[test]
+fn nobody_is_written_to_because_they_were_moved() {
+    let mail = "[mail]\nhost = \"127.0.0.1\"\nport = 1\ntls = \"none\"\nfrom = \"a@myvo.org\"";
+    let world = World::new(&format!("{UNTHROTTLED}\n{mail}"));
+    // It holds every letter back until somebody lets it go.
+    let letters = json!({ "name": "letters", "kind": "mail", "mode": "manual" });
+    world.admin.post("/targets", &letters).expect(201);
+    let done = import(&world.site, &[dump("mysql.sql")], &[]);
+    assert!(done["tables"]["cm_passwords"]["new"].as_u64() > Some(0));
+    world.pat();
+    let held = || {
+        let page = world.admin.get("/deliveries?target=letters&limit=1000").expect(200);
+        page["items"].as_array().unwrap().clone()
+    };
+    // Behind all the others in the outbox, so none of theirs is still on its way.
+    await_true("the letter about a new token waits", PATIENCE, || !held().is_empty());
+    let about: Vec<Value> = held().iter().map(|letter| letter["object"].clone()).collect();
+    assert_eq!(about, ["user:alice"]);
 }
 
 #[test]

@@ -138,6 +138,23 @@ fn a7_a_lock_takes_the_value_away_and_an_unlock_brings_the_same_one_back() {
     await_values(&place.slapd, "plee", "wiki", 0);
     place.act(&token, "unlock");
     assert_eq!(await_values(&place.slapd, "plee", "wiki", 1), before);
+    for (path, body) in [
+        ("/users/plee", json!({})),
+        ("/users/plee", json!({ "service": "wiki" })),
+        ("/services/wiki", json!({})),
+    ] {
+        place.admin().post(&format!("{path}/lock"), &body).expect(200);
+        await_values(&place.slapd, "plee", "wiki", 0);
+        // Issued under the lock, and so not there before its end.
+        let later = place.issue("plee", "wiki");
+        place.settled();
+        assert_eq!(place.slapd.values("plee", "wiki"), Vec::<String>::new());
+        place.admin().post(&format!("{path}/unlock"), &body).expect(200);
+        await_values(&place.slapd, "plee", "wiki", 2);
+        place.act(&later, "revoke");
+        assert_eq!(await_values(&place.slapd, "plee", "wiki", 1), before);
+    }
+    await_values(&place.slapd, "alice", "wiki", 1);
     place.admin().patch("/services/wiki", &json!({ "status": "suspended" })).expect(200);
     for person in ["plee", "alice"] {
         await_values(&place.slapd, person, "wiki", 0);

@@ -27,8 +27,9 @@ fn password(number: u8) -> (&'static str, String) {
     match number % 3 {
         0 => ("NO", format!("wq7m-2x9d-{number:04}-p8zc")),
         1 => {
-            let bytes: Vec<u8> =
-                (0..24).map(|place: u8| number.wrapping_mul(89).wrapping_add(place * 37)).collect();
+            let bytes: Vec<u8> = (0..24)
+                .map(|place: u8| number.wrapping_mul(89).wrapping_add(place.wrapping_mul(37)))
+                .collect();
             ("SH", STANDARD.encode(bytes))
         }
         _ => ("CR", BCRYPT.replace("hBWL", &format!("h{number:03}"))),

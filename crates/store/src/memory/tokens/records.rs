@@ -60,6 +60,7 @@ impl State {
                     status: user.status,
                     unit: user.unit,
                     groups: user.groups,
+                    locks: user.locks,
                 }),
             },
         }

@@ -1,0 +1,158 @@
+//! `R/portal`: who sees which service (COmanage's CA, CG, CP and P), and what may be asked for.
+
+use serde_json::{Value, json};
+
+use crate::world::{R, World};
+
+/// Everybody who may look.
+const VIEWERS: [&str; 4] = ["anybody", "member", "group-member", "administrator"];
+
+/// Who sees a service of a visibility, in the order of [`VIEWERS`].
+const TABLE: [(&str, [bool; 4]); 4] = [
+    ("administrators", [false, false, false, true]),
+    ("group", [false, false, true, true]),
+    ("realm", [false, true, true, true]),
+    ("public", [true, true, true, true]),
+];
+
+async fn put_into(world: &World, group: &str, user: &str) {
+    let path = format!("{R}/groups/{group}/members/{user}");
+    world.call(&world.operator_key, "PUT", &path, Value::Null).await.expect(204);
+}
+
+/// Labels and their cards, as somebody sees them; an empty key is nobody's.
+async fn seen(world: &World, key: &str) -> Vec<Value> {
+    let path = format!("{R}/portal");
+    let answer = match key {
+        "" => world.send("GET", &path, &[], None).await,
+        key => world.call(key, "GET", &path, Value::Null).await,
+    };
+    if key.is_empty() && answer.status == 404 {
+        return Vec::new();
+    }
+    answer.expect(200)["items"].as_array().unwrap().clone()
+}
+
+async fn labels(world: &World, key: &str) -> Vec<String> {
+    let seen = seen(world, key).await;
+    seen.iter().map(|card| card["label"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A person's key that reads services and issues tokens.
+async fn person(world: &World, name: &str) -> String {
+    world.user(name).await;
+    let more = json!({ "services": ["counterfoil"],
+        "scopes": ["services:read", "tokens:write"] });
+    world.pat(name, more).await.1
+}
+
+#[tokio::test]
+async fn a20_four_viewers_see_the_four_visibilities_as_the_table_says() {
+    let world = World::new().await;
+    world.post(&format!("{R}/groups"), json!({ "name": "staff" })).await.expect(201);
+    let member = person(&world, "member").await;
+    let in_group = person(&world, "insider").await;
+    put_into(&world, "staff", "insider").await;
+    let keys = ["", &member, &in_group, &world.operator_key];
+    for (visibility, _) in TABLE {
+        let body = json!({ "label": visibility, "visibility": visibility, "group": "staff" });
+        world.post(&format!("{R}/services"), body).await.expect(201);
+    }
+    for (viewer, key) in keys.iter().enumerate() {
+        let mut expected: Vec<&str> =
+            TABLE.iter().filter(|(_, who)| who[viewer]).map(|(label, _)| *label).collect();
+        expected.sort_unstable();
+        assert_eq!(labels(&world, key).await, expected, "{}", VIEWERS[viewer]);
+    }
+    // A service for a group that has none is for everybody of the realm.
+    let none = json!({ "group": null });
+    world.patch(&format!("{R}/services/group"), none).await.expect(200);
+    assert!(labels(&world, &member).await.contains(&"group".to_owned()));
+    assert_eq!(labels(&world, "").await, ["public"]);
+    // What is suspended is there for nobody.
+    for (visibility, _) in TABLE {
+        let suspended = json!({ "status": "suspended" });
+        world.patch(&format!("{R}/services/{visibility}"), suspended).await.expect(200);
+    }
+    for key in keys {
+        assert_eq!(labels(&world, key).await, [] as [&str; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a20_a_service_of_a_unit_is_seen_by_its_people_only() {
+    let world = World::new().await;
+    let mut units = Vec::new();
+    for name in ["physics", "history"] {
+        let made = world.post(&format!("{R}/units"), json!({ "name": name })).await.expect(201);
+        units.push(made["id"].as_str().unwrap().to_owned());
+    }
+    for (label, visibility) in [("lab", "realm"), ("open", "public")] {
+        let body = json!({ "label": label, "visibility": visibility, "unit": units[0] });
+        world.post(&format!("{R}/services"), body).await.expect(201);
+    }
+    let (inside, outside) = (person(&world, "inside").await, person(&world, "outside").await);
+    for (name, unit) in [("inside", &units[0]), ("outside", &units[1])] {
+        world.patch(&format!("{R}/users/{name}"), json!({ "unit": unit })).await.expect(200);
+    }
+    assert_eq!(labels(&world, &inside).await, ["lab", "open"]);
+    assert_eq!(labels(&world, &outside).await, [] as [&str; 0]);
+    assert_eq!(labels(&world, "").await, [] as [&str; 0]);
+    let own = |service: &str| json!({ "kind": "service_token", "service": service });
+    let issue = |key: String, body| {
+        let world = &world;
+        async move { world.call(&key, "POST", &format!("{R}/tokens"), body).await }
+    };
+    issue(inside, own("lab")).await.expect(201);
+    let hidden = issue(outside.clone(), own("lab")).await.refused(422, "invalid");
+    let unknown = issue(outside, own("none")).await.refused(422, "invalid");
+    let without_name = |problem: &Value, name: &str| problem.to_string().replace(name, "?");
+    // To who may not see it, it does not exist.
+    assert_eq!(without_name(&hidden["errors"], "lab"), without_name(&unknown["errors"], "none"));
+}
+
+#[tokio::test]
+async fn a16_nobody_issues_for_a_suspended_service_or_for_themselves_outside_its_group() {
+    let world = World::new().await;
+    world.post(&format!("{R}/groups"), json!({ "name": "staff" })).await.expect(201);
+    let body = json!({ "label": "hpc", "visibility": "public", "group": "staff" });
+    world.post(&format!("{R}/services"), body).await.expect(201);
+    let key = person(&world, "alice").await;
+    let own = json!({ "kind": "service_token", "service": "hpc" });
+    let issue = |body: Value| {
+        let (world, key) = (&world, &key);
+        async move { world.call(key, "POST", &format!("{R}/tokens"), body).await }
+    };
+    let card = async || seen(&world, &key).await.remove(0);
+    let before = card().await;
+    assert_eq!((&before["member"], &before["usable"]), (&json!(false), &json!(false)));
+    issue(own.clone()).await.refused(403, "beyond-grant");
+    put_into(&world, "staff", "alice").await;
+    let after = card().await;
+    assert_eq!((&after["member"], &after["usable"]), (&json!(true), &json!(true)));
+    issue(own.clone()).await.expect(201);
+    let suspended = json!({ "status": "suspended" });
+    world.patch(&format!("{R}/services/hpc"), suspended).await.expect(200);
+    // Hidden from its own people; who administers it is told why.
+    issue(own.clone()).await.refused(422, "policy");
+    let for_alice = json!({ "kind": "service_token", "service": "hpc", "user": "alice" });
+    world.post(&format!("{R}/tokens"), for_alice).await.refused(422, "policy");
+    let switched_off = json!({ "status": "active", "token_policy": { "enabled": false } });
+    world.patch(&format!("{R}/services/hpc"), switched_off).await.expect(200);
+    issue(own).await.refused(422, "policy");
+}
+
+#[tokio::test]
+async fn a_realm_without_public_services_is_to_nobody_a_realm() {
+    let world = World::new().await;
+    let ask = |path: &'static str| {
+        let world = &world;
+        async move { world.send("GET", path, &[], None).await }
+    };
+    let here = ask("/api/v1/realms/main/portal").await.refused(404, "not-found");
+    let there = ask("/api/v1/realms/none/portal").await.refused(404, "not-found");
+    assert_eq!(here["title"], there["title"]);
+    // A credential that is not good is not taken for none.
+    let path = format!("{R}/portal");
+    world.call("cflp_nothing", "GET", &path, Value::Null).await.refused(401, "unauthenticated");
+}
