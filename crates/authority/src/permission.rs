@@ -100,7 +100,7 @@ mod tests {
     fn what_is_handed_on_lies_within_what_there_is() {
         let wide = Some(r#"{"repo:docs/*":["*"],"repo:web":["pull","push"]}"#);
         for narrow in [
-            r#"{}"#,
+            "{}",
             r#"{"repo:web":["pull"]}"#,
             r#"{"repo:docs/a":["push"],"repo:docs/b*":["*"]}"#,
         ] {
