@@ -29,6 +29,8 @@ cases (all but scale when none is named):
   ldap           simple binds beside slapd with {SSHA} and 10,000 entries
   oauth          introspection beside hello and oidc-provider; refresh and
                  enrolment beside durable issue
+  am             evaluate of one pat:// resource at the AM door, with few policies
+                 and with 1,000, against hello
   inproc         one verify without HTTP: time, and instructions (callgrind)
   scale          10 k to 10 M tokens: cost of a verify, start-up, memory (only
                  when named, or with --long)
@@ -61,7 +63,7 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 10] = [
+const CASES: [(&str, Case); 11] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
@@ -71,6 +73,7 @@ const CASES: [(&str, Case); 10] = [
     ("postgres", cases::postgres),
     ("oauth", cases::oauth),
     ("ldap", cases::ldap),
+    ("am", cases::am),
     ("scale", cases::scale),
 ];
 
