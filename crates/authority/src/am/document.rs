@@ -349,6 +349,10 @@ impl ResourceType {
 
     fn covers(&self, resource: &str) -> bool {
         let Ok(resource) = Pattern::parse(resource) else { return false };
+        // What is wider than tokens says nothing of them, so nobody should believe it did.
+        if resource.names_scheme(PAT) && !self.is_of_pats() {
+            return false;
+        }
         let mut parsed = self.patterns.iter().filter_map(|pattern| Pattern::parse(pattern).ok());
         parsed.any(|pattern| pattern.covers(&resource))
     }

@@ -413,7 +413,8 @@ pub const KEYS: &[Key] = &[
         "am.cookie_name",
         Sort::ClientId,
         "\"iPlanetDirectoryPro\"",
-        "How the header and the cookie of a session are called. Clients read it at /json/serverinfo/*.",
+        "How the header and the cookie of a session are called. Clients read it at \
+         /json/serverinfo/*.",
     ),
     Key::new(
         "am.pat_attribute",

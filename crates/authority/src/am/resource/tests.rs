@@ -201,7 +201,8 @@ proptest! {
     #[test]
     fn check_08_a_pattern_without_wildcards_matches_its_equals(a in names(), b in names()) {
         let wild = |text: &str| text.contains('*') || text.contains("$SELF");
-        if let (Ok(pattern), Ok(request), false) = (Pattern::parse(&a), Requested::read(&b), wild(&a)) {
+        let both = (Pattern::parse(&a), Requested::read(&b));
+        if let ((Ok(pattern), Ok(request)), false) = (both, wild(&a)) {
             let same = canonicalise(&a).unwrap().to_lowercase() == request.folded();
             // A name without a path is its root, where pieces are compared one by one.
             let rooted = |text: &str| text.strip_suffix('/').unwrap_or(text).to_owned();
@@ -216,7 +217,7 @@ proptest! {
         if let (Ok(pattern), Ok(request)) = (Pattern::parse(&a), Requested::read(&b))
             && pattern.matches(&request).is_some()
         {
-            prop_assert!(request.folded().starts_with(pattern.key()), "{:?} {:?}", pattern, request);
+            prop_assert!(request.folded().starts_with(pattern.key()), "{pattern:?} {request:?}");
         }
     }
 

@@ -51,7 +51,7 @@ pub struct AmExplained {
 }
 
 impl Authority {
-    /// Explains a decision. Counts nothing, and records no refusal.
+    /// Explains a decision. Counts nothing; a secret that is presented and bad is recorded.
     ///
     /// # Errors
     ///

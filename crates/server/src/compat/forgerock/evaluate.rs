@@ -118,7 +118,7 @@ async fn inquiry<'a>(
     question: &Question<'_>,
 ) -> Result<Inquiry<'a>, Fault> {
     let on_behalf_of = match &question.subject {
-        Some(sent) => asker_of(asked, sent).await?,
+        Some(subject) => asker_of(asked, subject).await?,
         None => asker_of_caller(&session.caller),
     };
     let none = BTreeMap::new();
@@ -193,8 +193,11 @@ fn payload(jwt: &str) -> Option<Map<String, Value>> {
 }
 
 /// Answers about each resource once, in their order.
-pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, Fault> {
-    let session = asked.session().await?;
+pub(super) async fn answer(
+    asked: &Asked<'_>,
+    session: &Session,
+    body: &[u8],
+) -> Result<Response, Fault> {
     let authority = &asked.state.authority;
     authority.am_may_evaluate(&session.caller, &asked.realm)?;
     let question = read(body)?;
@@ -204,7 +207,7 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
     }
     let documents = authority.am_documents(&asked.realm).await?;
     let set = set_of(asked, &documents, &question)?;
-    let inquiry = inquiry(asked, &session, set, &question).await?;
+    let inquiry = inquiry(asked, session, set, &question).await?;
     let mut out = Vec::with_capacity(ANSWER_BYTES * resources.len());
     let mut seen = HashSet::new();
     for resource in resources {
@@ -222,8 +225,11 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
 
 /// Answers about a resource and what lies below it. Below `pat://` lies nothing: nobody is told
 /// who has a token.
-pub(super) async fn tree(asked: &Asked<'_>, body: &[u8]) -> Result<Response, Fault> {
-    let session = asked.session().await?;
+pub(super) async fn tree(
+    asked: &Asked<'_>,
+    session: &Session,
+    body: &[u8],
+) -> Result<Response, Fault> {
     let authority = &asked.state.authority;
     authority.am_may_evaluate(&session.caller, &asked.realm)?;
     let question = read(body)?;
@@ -231,7 +237,7 @@ pub(super) async fn tree(asked: &Asked<'_>, body: &[u8]) -> Result<Response, Fau
     let root = root.filter(|root| !root.is_empty()).ok_or_else(|| Fault::value("resource"))?;
     let documents = authority.am_documents(&asked.realm).await?;
     let set = set_of(asked, &documents, &question)?;
-    let inquiry = inquiry(asked, &session, set, &question).await?;
+    let inquiry = inquiry(asked, session, set, &question).await?;
     let mut resources = vec![root.to_owned()];
     if !is_pat(root) {
         let requested = Requested::read(root).map_err(|bad| Fault::invalid(bad.to_string()))?;

@@ -71,7 +71,9 @@ impl Reader<'_> {
     /// A word that ends where another begins.
     fn take_word(&mut self, word: &str) -> bool {
         self.skip();
-        let rest = self.0.strip_prefix(word);
+        // Some clients shout `AND` and `OR`.
+        let shouted = || self.0.strip_prefix(word.to_uppercase().as_str());
+        let rest = self.0.strip_prefix(word).or_else(shouted);
         match rest.filter(|rest| !rest.starts_with(|c: char| c.is_alphanumeric())) {
             Some(rest) => {
                 self.0 = rest;
@@ -199,6 +201,11 @@ impl Filter {
     }
 }
 
+/// AM compares some texts by patterns, of which its clients use one: everything but this name.
+fn excluded(value: &Value) -> Option<&str> {
+    value.as_str()?.strip_prefix("^(?!")?.strip_suffix("$).*")
+}
+
 fn holds(found: &Value, by: Comparison, value: &Value) -> bool {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -208,6 +215,9 @@ fn holds(found: &Value, by: Comparison, value: &Value) -> bool {
         (Some(found), Some(value)) => found.partial_cmp(&value),
         _ => Some(text(found).cmp(&text(value))),
     };
+    if let (Comparison::Equal, Some(excluded)) = (by, excluded(value)) {
+        return text(found) != excluded;
+    }
     match by {
         Comparison::Present => true,
         Comparison::Equal => order == Some(Ordering::Equal),
@@ -288,7 +298,7 @@ pub(super) fn page(query: &BTreeMap<String, String>, all: Vec<Value>) -> Result<
         "pagedResultsCookie": more.then(|| behind.to_string()),
         "totalPagedResultsPolicy": if counts { "EXACT" } else { "NONE" },
         "totalPagedResults": if counts { json!(total) } else { json!(-1) },
-        "remainingPagedResults": if size > 0 { json!(total.saturating_sub(behind)) } else { json!(0) },
+        "remainingPagedResults": if size > 0 { total.saturating_sub(behind) } else { 0 },
     }))
 }
 
@@ -328,6 +338,8 @@ mod tests {
             ("!(n eq 3 or name pr)", false),
             ("(n eq 3) and (name pr)", true),
             (r#"name eq "a\"b""#, false),
+            (r#"name eq "^(?!All PATs$).*""#, false),
+            (r#"name eq "All PATs" AND name eq "^(?!Delegation Service$).*""#, true),
         ] {
             assert_eq!(Filter::parse(text).unwrap().takes(&object), takes, "{text}");
         }

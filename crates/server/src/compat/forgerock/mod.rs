@@ -87,9 +87,18 @@ where
     let answered = async {
         let root = realm_of(state, parts);
         let realm = place.realm(&query, &root)?.ok_or_else(Fault::no_privilege)?;
-        let body = any_bytes_within(body, state.settings.body_bytes_max.max(BATCH_BODY_BYTES_MAX));
-        let body = body.await?;
         let asked = Asked { state, arrival, parts, place: &place, query: &query, realm, root };
+        let limit = state.settings.body_bytes_max;
+        if place.endpoint == Endpoint::Policies && is_evaluate && parts.method == Method::POST {
+            // Only whoever has a session may send much.
+            let session = asked.session().await?;
+            let body = any_bytes_within(body, limit.max(BATCH_BODY_BYTES_MAX)).await?;
+            return match action {
+                Some("evaluate") => evaluate::answer(&asked, &session, &body).await,
+                _ => evaluate::tree(&asked, &session, &body).await,
+            };
+        }
+        let body = any_bytes_within(body, limit).await?;
         dispatch(&asked, &body).await
     };
     let mut response = answered.await.unwrap_or_else(|fault| fault.answer());
@@ -104,16 +113,9 @@ async fn dispatch(asked: &Asked<'_>, body: &[u8]) -> Result<Response, Fault> {
         Endpoint::Authenticate => authenticate::answer(asked, body).await,
         Endpoint::Sessions => sessions::answer(asked, body).await,
         Endpoint::Users => users::answer(asked, body).await,
-        Endpoint::Policies => match asked.action() {
-            Some("evaluate") if *asked.method() == Method::POST => {
-                evaluate::answer(asked, body).await
-            }
-            Some("evaluateTree") if *asked.method() == Method::POST => {
-                evaluate::tree(asked, body).await
-            }
-            _ => documents::answer(asked, body).await,
-        },
-        Endpoint::Applications | Endpoint::ResourceTypes => documents::answer(asked, body).await,
+        Endpoint::Policies | Endpoint::Applications | Endpoint::ResourceTypes => {
+            documents::answer(asked, body).await
+        }
         Endpoint::ServerInfo => serverinfo::answer(asked),
         Endpoint::ConditionTypes
         | Endpoint::SubjectTypes

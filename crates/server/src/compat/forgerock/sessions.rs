@@ -72,7 +72,10 @@ fn told(asked: &Asked<'_>, action: &str, session: Option<&Session>) -> Result<Va
     let left = |session: &Session| session.to.seconds() - now.seconds();
     // There is no idle end: a session that nobody uses ends like any other.
     let minutes = |session: &Session| (session.to.seconds() - session.from.seconds()) / 60;
-    let number = |name: &str, value: &dyn Fn(&Session) -> i64| json!({ name: session.map_or(NO_TIME, value) });
+    let number = |name: &str, value: &dyn Fn(&Session) -> i64| {
+        let value = session.map_or(NO_TIME, value);
+        json!({ name: value })
+    };
     let must = || session.ok_or_else(Fault::no_session);
     Ok(match action {
         "validate" => match session {

@@ -2,6 +2,7 @@
 //! PostgreSQL.
 
 mod answers;
+mod client;
 mod documents;
 mod seed;
 mod sessions;
