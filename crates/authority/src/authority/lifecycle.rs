@@ -86,6 +86,11 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let token = self.reachable(caller, realm, id).await?;
+        let (reach, _) = Self::reach_to_write(caller, realm)?;
+        // Who administers a person ends and locks what is theirs, and never holds it.
+        if !reach.covers_token(&token) {
+            return Err(Refusal::BeyondGrant("only its owner gives this token a new secret"));
+        }
         self.rotate_token(caller, token, overlap_seconds, if_match, replay).await
     }
 

@@ -234,7 +234,7 @@ impl Authority {
     }
 
     /// Checks everything about a service that needs no look at who asks.
-    async fn check_service(&self, service: &Service) -> Result<(), Refusal> {
+    pub(super) async fn check_service(&self, service: &Service) -> Result<(), Refusal> {
         check_policy(&service.token_policy)?;
         check_forward_auth(&service.forward_auth)?;
         let realm = self.store().realm_find(&service.realm).await?;

@@ -9,6 +9,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::secret::TokenId;
 use crate::store::{EventFilter, Page, PageRequest, TokenFilter};
+use crate::subject::Owner;
 use crate::token::Token;
 
 impl Authority {
@@ -102,7 +103,27 @@ impl Authority {
         id: TokenId,
     ) -> Result<Token, Refusal> {
         let found = self.store.token_find(realm, id).await?;
-        found.filter(|token| reach.covers_token(token)).ok_or(Refusal::NotFound(Thing::Token))
+        let token = found.ok_or(Refusal::NotFound(Thing::Token))?;
+        if reach.covers_token(&token) || self.is_of_a_unit(reach, realm, &token.owner).await? {
+            Ok(token)
+        } else {
+            Err(Refusal::NotFound(Thing::Token))
+        }
+    }
+
+    /// Whether somebody belongs to a unit within reach: whoever administers it manages their
+    /// tokens, whatever unit those were put into.
+    async fn is_of_a_unit(
+        &self,
+        reach: &Reach,
+        realm: &RealmName,
+        owner: &Owner,
+    ) -> Result<bool, Refusal> {
+        if reach.units.is_empty() {
+            return Ok(false);
+        }
+        let unit = self.unit_of_owner(realm, owner).await?;
+        Ok(unit.is_some_and(|unit| reach.units.contains(&unit)))
     }
 
     /// Tokens within the caller's reach, newest first.
@@ -116,7 +137,11 @@ impl Authority {
         let reach = caller.reach(realm, ApiScope::TokensRead)?;
         // An operator who misspells a realm must not read "there are none".
         self.realm_facts(realm).await?;
-        if !reach.whole {
+        let of_unit = match &filter.owner {
+            Some(owner) if !reach.whole => self.is_of_a_unit(&reach, realm, owner).await?,
+            _ => false,
+        };
+        if !reach.whole && !of_unit {
             narrow(&reach, &mut filter)?;
         }
         Ok(self.store.token_list(realm, filter, self.now(), page).await?)

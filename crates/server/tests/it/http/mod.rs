@@ -19,5 +19,6 @@ mod services;
 mod store_down;
 mod tokens;
 mod units;
+mod units_admin;
 mod users;
 mod verify;
