@@ -323,6 +323,37 @@ pub struct EffectivePolicy {
 }
 
 impl EffectivePolicy {
+    /// The same as a policy that states all of it, for people to read. `own` is what the service
+    /// itself states, for what is not applied in levels.
+    pub fn stated(&self, own: &TokenPolicy) -> TokenPolicy {
+        TokenPolicy {
+            enabled: Some(self.enabled),
+            form: Some(self.form),
+            length: (self.form == SecretForm::Ag).then_some(self.length),
+            source: Some(self.source),
+            self_select: (self.source == SecretSource::SelfSelect).then_some(self.self_select),
+            default_lifetime_seconds: least(
+                self.default_lifetime_seconds.or(Some(DEFAULT_LIFETIME_SECONDS)),
+                self.max_lifetime_seconds,
+            ),
+            max_lifetime_seconds: self.max_lifetime_seconds,
+            must_expire: Some(self.must_expire),
+            max_active_per_user: self.max_active_per_user,
+            at_limit: Some(self.at_limit),
+            self_rotate: self.self_rotate,
+            self_derive: self.self_derive,
+            rotation_overlap_seconds: Some(self.rotation_overlap_seconds),
+            scopes: self.scopes.clone(),
+            networks: within_all(&self.networks),
+            doors: self.doors.clone(),
+            issue_by: self.issue_by.clone(),
+            hash_schemes: own.hash_schemes.clone(),
+            idle_expiry_seconds: own.idle_expiry_seconds,
+            approval: Some(self.approval),
+            show_to_issuer: Some(self.show_to_issuer),
+        }
+    }
+
     /// Whether the service has secrets that are chosen, handed in, or of a short form: below 112
     /// bits, and so compared slowly.
     pub fn has_secrets_of_few_bits(&self) -> bool {
@@ -425,6 +456,19 @@ fn presets(service: &TokenPolicy, realm: &TokenPolicy, longest: Option<i64>) -> 
     presets.sort_unstable();
     presets.dedup();
     presets
+}
+
+/// The blocks that lie inside one block of every list; `None`: there is no list. Of two blocks
+/// one lies inside the other, or they have nothing in common.
+fn within_all(levels: &[Vec<ipnet::IpNet>]) -> Option<Vec<ipnet::IpNet>> {
+    let mut levels = levels.iter();
+    let first = levels.next()?.clone();
+    Some(levels.fold(first, |known, level| {
+        let inner = |a: &ipnet::IpNet, b: &ipnet::IpNet| {
+            if a.contains(b) { Some(*b) } else { b.contains(a).then_some(*a) }
+        };
+        known.iter().flat_map(|a| level.iter().filter_map(move |b| inner(a, b))).collect()
+    }))
 }
 
 /// The smaller of two limits, where `None` limits nothing.

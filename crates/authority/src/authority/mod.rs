@@ -29,6 +29,7 @@ mod realms;
 mod refresh;
 mod registration;
 mod services;
+mod token_settings;
 mod tokens;
 mod verify;
 

@@ -35,6 +35,7 @@ pub mod responses;
 pub mod services;
 pub mod state;
 pub mod targets;
+pub mod token_settings;
 pub mod tokens;
 pub mod units;
 pub mod users;
@@ -118,6 +119,10 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(locks::service_lock))
         .routes(routes!(locks::service_unlock))
         .routes(routes!(portal::portal))
+        .routes(routes!(
+            token_settings::token_settings_show,
+            token_settings::token_settings_replace
+        ))
         .routes(routes!(groups::group_list, groups::group_create))
         .routes(routes!(groups::group_show, groups::group_delete))
         .routes(routes!(groups::group_member_list))

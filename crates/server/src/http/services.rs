@@ -56,6 +56,10 @@ pub struct ServiceBody {
     /// Its own limits.
     #[schema(value_type = PolicyBody)]
     token_policy: TokenPolicy,
+    /// What holds with the realm's limits and the defaults applied; only where one is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PolicyBody>)]
+    effective_token_policy: Option<TokenPolicy>,
     /// What forward-auth requires.
     #[schema(value_type = ForwardAuthBody)]
     forward_auth: ForwardAuth,
@@ -81,6 +85,7 @@ impl From<Service> for ServiceBody {
             locked: service.locked,
             unit: service.unit,
             token_policy: service.token_policy,
+            effective_token_policy: None,
             forward_auth: service.forward_auth,
             created_at: time(service.created_at),
             updated_at: time(service.updated_at),
@@ -230,8 +235,11 @@ pub async fn service_show(
     Authenticated(caller): Authenticated,
     At((realm, label)): At<(RealmName, ServiceLabel)>,
 ) -> Result<Response, Problem> {
-    let service = state.authority.service(&caller, &realm, &label).await?;
-    Ok(versioned(StatusCode::OK, service.version, ServiceBody::from(service)))
+    let (service, effective) = state.authority.token_settings(&caller, &realm, &label).await?;
+    let (version, effective) = (service.version, effective.stated(&service.token_policy));
+    let body =
+        ServiceBody { effective_token_policy: Some(effective), ..ServiceBody::from(service) };
+    Ok(versioned(StatusCode::OK, version, body))
 }
 
 /// Changes a service.

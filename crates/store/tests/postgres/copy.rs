@@ -114,7 +114,8 @@ async fn an_installation_moves_to_postgresql_and_back_cut_off_half_way_and_nothi
     raw.execute(kept, []).unwrap();
     // The promises about purges left none.
     for row in [
-        "link values ('0123456789AB', 'realm-1', 'BA9876543210', 1, 2, 1, x'00ff', null)",
+        "link values ('0123456789AB', 'realm-1', 'BA9876543210', 1, 2, 1, x'00ff', null, x'0b')",
+        "refresh_successor values ('0123456789AB', 'secret-1', x'00ff', 0, 9)",
         "directory_hash values ('0123456789AB', 'secret-1', '{SSHA}', x'00ff')",
         "outbox (realm, event) values ('realm-1', 'event-1')",
         "access_token values ('0123456789AB', 'realm-1', 1, x'00ff', '{}', 1)",

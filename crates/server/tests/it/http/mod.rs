@@ -20,5 +20,6 @@ mod services;
 mod store_down;
 mod tokens;
 mod units;
+mod units_admin;
 mod users;
 mod verify;

@@ -97,6 +97,51 @@ async fn the_built_in_service_stays_usable() {
 }
 
 #[tokio::test]
+async fn the_token_settings_of_a_service_are_one_resource_that_shows_what_holds() {
+    let world = World::new().await;
+    let limits = json!({ "max_lifetime_seconds": 604_800, "networks": ["10.0.0.0/8"] });
+    world.patch(R, json!({ "token_policy": limits })).await.expect(200);
+    world.service("git").await;
+    let path = format!("{R}/services/git/token-settings");
+    let put = |body: serde_json::Value| {
+        let (world, path) = (&world, &path);
+        async move { world.call(&world.operator_key, "PUT", path, body).await }
+    };
+    let whole = json!({ "form": "plain15", "max_active_per_user": 1, "at_limit": "replace_oldest",
+        "networks": ["10.1.0.0/16", "192.0.2.0/24"] });
+    let set = put(whole.clone()).await.expect(200);
+    assert_eq!(set["policy"], whole);
+    insta::assert_json_snapshot!(set["effective"], @r#"
+    {
+      "approval": false,
+      "at_limit": "replace_oldest",
+      "default_lifetime_seconds": 604800,
+      "enabled": true,
+      "form": "plain15",
+      "max_active_per_user": 1,
+      "max_lifetime_seconds": 604800,
+      "must_expire": false,
+      "networks": [
+        "10.1.0.0/16"
+      ],
+      "rotation_overlap_seconds": 86400,
+      "show_to_issuer": false,
+      "source": "generated"
+    }
+    "#);
+    // What is left out is inherited again.
+    let set = put(json!({ "form": "grouped" })).await.expect(200);
+    assert_eq!(set["policy"], json!({ "form": "grouped" }));
+    assert_eq!(set["effective"]["networks"], json!(["10.0.0.0/8"]));
+    assert_eq!(world.get(&path).await.expect(200), set);
+    let shown = world.get(&format!("{R}/services/git")).await.expect(200);
+    assert_eq!(shown["effective_token_policy"], set["effective"]);
+    put(json!({ "max_lifetime_seconds": 604_801 })).await.refused(422, "invalid");
+    put(json!({ "form": "rhyme" })).await.refused(422, "invalid");
+    put(json!({ "colour": "red" })).await.refused(422, "invalid");
+}
+
+#[tokio::test]
 async fn a_service_with_live_tokens_stays() {
     let world = World::new().await;
     let alice = world.with_alice().await;

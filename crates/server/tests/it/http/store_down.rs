@@ -75,6 +75,7 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
         "services",
         "services/git",
         "portal",
+        "services/git/token-settings",
         "clients",
         "clients/gate",
         "tokens",
@@ -138,6 +139,9 @@ async fn explaining_a_decision_answers_503_while_any_of_its_reads_fails() {
 async fn every_lock_answers_503_and_leaves_nothing_half_done() {
     let (world, store) = failing().await;
     let alice = world.with_alice().await;
+    let settings = json!({ "form": "plain15" });
+    let replace = request("PUT", "services/git/token-settings", settings, 200);
+    drill(&world, &store, &world.operator_key, &replace).await;
     for act in ["lock", "unlock"] {
         for (path, body) in [
             ("users/alice", json!({})),
