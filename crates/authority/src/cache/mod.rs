@@ -269,8 +269,7 @@ impl Cache {
         entry
     }
 
-    /// Makes an entry of an access token and keeps it unless it was revoked since `tag`. Its
-    /// parent's owner is its own: if that one changed, both entries are misses.
+    /// The same of an access token; if the owner of its parent changed, both entries are misses.
     pub(crate) fn fill_access(&self, access: Access, parent: &Entry, tag: Position) -> Arc<Entry> {
         let id = access.id;
         let entry = Arc::new(Entry::of_access(access, parent, &self.profiles));
