@@ -102,10 +102,14 @@ pub(super) fn open_ends(path: &Path, text: &str) -> Vec<Finding> {
         .collect()
 }
 
-/// Places of one particular machine.
+/// Places of one particular machine. The realm that AM calls root is none.
 pub(super) fn machine_paths(path: &Path, text: &str) -> Vec<Finding> {
+    let is_place = |line: &str| {
+        let line = line.replace("realms/root/", "");
+        MACHINE_PATHS.iter().any(|place| line.contains(place))
+    };
     numbered(text)
-        .filter(|(_, line)| MACHINE_PATHS.iter().any(|place| line.contains(place)))
+        .filter(|(_, line)| is_place(line))
         .map(|(number, _)| Finding::new(path, number, "a path of one particular machine"))
         .collect()
 }

@@ -25,7 +25,6 @@ pub use self::changes::Position;
 use self::changes::RecentChanges;
 pub(crate) use self::tokens::{Access, Entry, Matched, Profile, Tokens, matched};
 use self::trust::Trust;
-use crate::am::Compiled;
 use crate::authority::Needs;
 use crate::caller::Standing;
 use crate::clock::Timestamp;
@@ -73,9 +72,8 @@ pub struct RealmCell {
     pub policy: EffectivePolicy,
     /// What its targets need of new secrets.
     pub needs: Needs,
-    /// The documents of the AM door, once somebody asked for a decision. Each change of them is
-    /// a change of the realm, so that this cell is forgotten with them.
-    pub(crate) am: OnceLock<Arc<Compiled>>,
+    /// The documents of the AM door, once read. A change of them is one of the realm.
+    pub(crate) am: OnceLock<Arc<crate::am::Compiled>>,
 }
 
 /// A service as verify needs it, its realm's policy applied.
@@ -271,8 +269,7 @@ impl Cache {
         entry
     }
 
-    /// Makes an entry of an access token and keeps it unless it was revoked since `tag`. Its
-    /// parent's owner is its own: if that one changed, both entries are misses.
+    /// The same of an access token; if the owner of its parent changed, both entries are misses.
     pub(crate) fn fill_access(&self, access: Access, parent: &Entry, tag: Position) -> Arc<Entry> {
         let id = access.id;
         let entry = Arc::new(Entry::of_access(access, parent, &self.profiles));

@@ -69,7 +69,7 @@ fn check_04_what_makes_no_sense_is_refused_in_the_words_of_am() {
             said(&ask(body), 400, "Bad Request", "Invalid value resources");
         }
         for subject in [
-            r#"{}"#,
+            "{}",
             r#"{"ssoToken":"x"}"#,
             r#"{"jwt":"x"}"#,
             r#"{"claims":{"a":"b"}}"#,
