@@ -140,6 +140,23 @@ async fn every_lock_answers_503_and_leaves_nothing_half_done() {
 }
 
 #[tokio::test]
+async fn deriving_and_trying_a_policy_answer_503_and_a_derived_token_is_never_denied() {
+    let (world, store) = failing().await;
+    let alice = world.with_alice().await;
+    let longest = json!({ "token_policy": { "max_lifetime_seconds": 60 } });
+    for path in [format!("{R}?dry_run=true"), "services/git?dry_run=true".to_owned()] {
+        let tried = request("PATCH", &path, longest.clone(), 200);
+        drill(&world, &store, &world.operator_key, &tried).await;
+    }
+    let derive = request("POST", "/api/v1/self/derive", json!({}), 201);
+    let derived = drill(&world, &store, &alice.secret, &derive).await;
+    let child = derived["secret"].as_str().unwrap().to_owned();
+    let of_child = request("POST", "verify", json!({ "token": child }), 200);
+    drill(&world, &store, &alice.gate, &of_child).await;
+    drill(&world, &store, &child, &request("GET", "/authz/git", Value::Null, 200)).await;
+}
+
+#[tokio::test]
 async fn every_act_answers_503_and_leaves_nothing_half_done() {
     let (world, store) = failing().await;
     let alice = world.with_alice().await;
@@ -150,9 +167,6 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     };
     act("POST", "/api/v1/realms", json!({ "name": "labs" }), 201).await;
     act("PATCH", R, json!({ "display_name": "Main" }), 200).await;
-    let longest = json!({ "token_policy": { "max_lifetime_seconds": 60 } });
-    act("PATCH", &format!("{R}?dry_run=true"), longest.clone(), 200).await;
-    act("PATCH", "services/git?dry_run=true", longest, 200).await;
     act("POST", "users", json!({ "username": "bob" }), 201).await;
     act("PATCH", "users/bob", json!({ "display_name": "Bob" }), 200).await;
     act("POST", "groups", json!({ "name": "staff" }), 201).await;
@@ -206,12 +220,6 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     act("DELETE", "users/bob", Value::Null, 204).await;
     let events = world.get(&format!("{R}/events?kind=token.issued&subject=user:bob")).await;
     assert_eq!(events.expect(200)["items"].as_array().unwrap().len(), 2);
-    let derive = request("POST", "/api/v1/self/derive", json!({}), 201);
-    let derived = drill(&world, &store, &alice.secret, &derive).await;
-    let child = derived["secret"].as_str().unwrap().to_owned();
-    let of_child = request("POST", "verify", json!({ "token": child }), 200);
-    drill(&world, &store, &alice.gate, &of_child).await;
-    drill(&world, &store, &child, &request("GET", "/authz/git", Value::Null, 200)).await;
     let question = json!({ "token": alice.secret });
     drill(&world, &store, &alice.gate, &request("POST", "verify", question, 200)).await;
     let questions = json!({ "requests": [{ "token": alice.secret }] });
