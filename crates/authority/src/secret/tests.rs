@@ -17,7 +17,7 @@ fn prefixes() -> Vec<Prefix> {
 }
 
 #[test]
-fn the_published_vectors_are_recognised() {
+fn check_13_the_published_vectors_are_recognised() {
     for (text, kind) in VECTORS {
         let id = TokenId::parse(&text[5..17]).unwrap();
         assert_eq!(shape_of(text, &prefixes()), Shape::Prefixed { kind, id }, "{text}");
@@ -25,7 +25,7 @@ fn the_published_vectors_are_recognised() {
 }
 
 #[test]
-fn every_one_character_change_fails_before_any_look_up() {
+fn check_13_every_one_character_change_fails_before_any_look_up() {
     for (text, _) in VECTORS {
         for position in 0..text.len() {
             for other in "0aZ_-~ ".chars() {
@@ -43,7 +43,7 @@ fn every_one_character_change_fails_before_any_look_up() {
 }
 
 #[test]
-fn a_million_generated_strings_never_repeat_and_always_check() {
+fn check_13_a_million_generated_strings_never_repeat_and_always_check() {
     let entropy = SeededEntropy::new(7);
     let prefix = Prefix::default();
     let mut seen = HashSet::with_capacity(1_000_000);
@@ -55,6 +55,41 @@ fn a_million_generated_strings_never_repeat_and_always_check() {
         assert_eq!(shape_of(text.reveal(), &prefixes()), expected);
         assert!(seen.insert(crc_free(text.reveal())), "repeated");
     }
+}
+
+/// The hashes that were published beside the vectors.
+#[test]
+fn check_13_the_published_vectors_have_the_published_hashes() {
+    use sha2::{Digest as _, Sha256};
+    for ((text, _), hash) in VECTORS.into_iter().zip([
+        "74b8f02dc03b9ef317c002c47b6b9e73c6b8597c214bbf79eb4fccadac7a2909",
+        "b3f9701833009753ed8e975966d80c8bdea0581eef2926f7e7e5caab9194b3cd",
+        "f70ae08d4f37656140cdf7ef3e73c092a1834adb5d925671285cf0d72729a8c8",
+    ]) {
+        assert_eq!(data_encoding::HEXLOWER.encode(&Sha256::digest(text)), hash, "{text}");
+    }
+}
+
+/// Chi-square over 62 characters: with 61 degrees of freedom, above 110 one draw in ten thousand.
+#[test]
+fn check_13_every_character_of_the_alphabet_is_as_likely_as_any_other() {
+    let entropy = SeededEntropy::new(11);
+    let prefix = Prefix::default();
+    let mut counts = [0_u32; 128];
+    for _ in 0..20_000 {
+        let id = TokenId::generate(&entropy).unwrap();
+        let text = generate_prefixed(&prefix, Kind::PersonalAccessToken, id, &entropy).unwrap();
+        for &byte in text.reveal().as_bytes()[5..17].iter().chain(&text.reveal().as_bytes()[18..50])
+        {
+            counts[usize::from(byte)] += 1;
+        }
+    }
+    let seen: Vec<u32> = counts.into_iter().filter(|count| *count > 0).collect();
+    assert_eq!(seen.len(), 62);
+    let expected = f64::from(seen.iter().sum::<u32>()) / 62.0;
+    let distance = |count: &u32| (f64::from(*count) - expected).powi(2) / expected;
+    let chi_square: f64 = seen.iter().map(distance).sum();
+    assert!((20.0..110.0).contains(&chi_square), "{chi_square}");
 }
 
 /// A compact stand-in for the string, so that a million of them fit in memory.

@@ -59,7 +59,7 @@ pub(crate) struct ForgerockArgs {
     /// The entry below which the people are
     #[arg(long, value_name = "DN", default_value = "")]
     base: String,
-    /// Use StartTLS
+    /// Begin TLS on the plain port before anything is said
     #[arg(long)]
     start_tls: bool,
     /// The realm that takes them

@@ -5,6 +5,7 @@ use axum::extract::State;
 use counterfoil_authority::authority::Offer;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::policy::DEFAULT_LIFETIME_SECONDS;
+use counterfoil_authority::verdict::Door;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -61,7 +62,7 @@ impl From<Offer> for OfferBody {
             must_expire: policy.must_expire,
             idle_expiry_seconds: policy.idle_expiry_seconds,
             scopes: policy.scopes,
-            doors: policy.doors.map(|doors| doors.into_iter().map(|door| door.name()).collect()),
+            doors: policy.doors.map(|doors| doors.into_iter().map(Door::name).collect()),
             networks: policy.networks,
             max_active_per_user: policy.max_active_per_user,
             approval: policy.approval,

@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Source {
     /// `ldap://` or `ldaps://`.
     pub(crate) url: String,
-    /// Whether to use StartTLS.
+    /// Whether TLS begins on the plain port, before anything is said.
     pub(crate) start_tls: bool,
     /// Who asks.
     pub(crate) bind_dn: String,

@@ -1,4 +1,4 @@
-//! Personal access tokens on the profiles of a ForgeRock or OpenAM directory: one value of a
+//! Personal access tokens on the profiles of a ForgeRock AM directory: one value of a
 //! multi-valued attribute each, in clear, with its permissions.
 //!
 //! Three spellings are read: the token, a colon and a JSON object; the same with typographic

@@ -240,6 +240,20 @@ fn rotate(admin: &Api, token: &Issued, key: &str, needles: &mut Needles) {
     let rotated = Issued::of(&first.expect(200));
     assert_eq!(ask(1).body, first.body, "a repetition answers the same");
     needles.add(&rotated.secret);
+    // What is derived, from that in turn, and the same again under its key.
+    let mut parent = rotated.secret.clone();
+    for _ in 0..2 {
+        let derive = Request::new("POST", "/api/v1/self/derive").bearer(&parent);
+        let derive = derive.json(&json!({})).header("Idempotency-Key", "derive");
+        let derived = admin.raw(&derive);
+        // Only personal access tokens hand something on.
+        if derived.status != 201 {
+            break;
+        }
+        assert_eq!(admin.raw(&derive).body, derived.body);
+        parent = Issued::of(&derived.json()).secret;
+        needles.add(&parent);
+    }
     needles.add(&Issued::of(&ask(2).expect(200)).secret);
 }
 

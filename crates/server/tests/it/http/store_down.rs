@@ -74,6 +74,9 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
         "grants",
         "services",
         "services/git",
+        "services/git/offer",
+        "blocked-tokens",
+        "blocked-tokens?service=git",
         "portal",
         "services/git/token-settings",
         "clients",
@@ -155,6 +158,23 @@ async fn every_lock_answers_503_and_leaves_nothing_half_done() {
         let told = drill(&world, &store, &alice.gate, &told).await;
         assert_eq!(told["active"], act == "unlock");
     }
+}
+
+#[tokio::test]
+async fn deriving_and_trying_a_policy_answer_503_and_a_derived_token_is_never_denied() {
+    let (world, store) = failing().await;
+    let alice = world.with_alice().await;
+    let longest = json!({ "token_policy": { "max_lifetime_seconds": 60 } });
+    for path in [format!("{R}?dry_run=true"), "services/git?dry_run=true".to_owned()] {
+        let tried = request("PATCH", &path, longest.clone(), 200);
+        drill(&world, &store, &world.operator_key, &tried).await;
+    }
+    let derive = request("POST", "/api/v1/self/derive", json!({}), 201);
+    let derived = drill(&world, &store, &alice.secret, &derive).await;
+    let child = derived["secret"].as_str().unwrap().to_owned();
+    let of_child = request("POST", "verify", json!({ "token": child }), 200);
+    drill(&world, &store, &alice.gate, &of_child).await;
+    drill(&world, &store, &child, &request("GET", "/authz/git", Value::Null, 200)).await;
 }
 
 #[tokio::test]

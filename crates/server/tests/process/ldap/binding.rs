@@ -38,6 +38,25 @@ fn a_person_binds_with_a_token_for_the_service_and_is_told_who_they_are() {
 }
 
 #[test]
+fn check_27_a_token_binds_an_empty_password_never_does_and_another_persons_token_is_49() {
+    for world in World::on_each_store(UNTHROTTLED) {
+        user(&world.admin, "bob");
+        let token = world.pat();
+        let mut ldap = world.ldap();
+        let alice = person("alice", "git");
+        assert_eq!(ldap.bind(&alice, &token.secret), LdapResultCode::Success);
+        // An unauthenticated bind (RFC 4513 section 5.1.2) must not look like one that succeeded.
+        assert_ne!(ldap.bind(&alice, ""), LdapResultCode::Success);
+        assert_eq!(ldap.who_am_i().0, LdapResultCode::InsufficentAccessRights);
+        for (name, password) in [(person("bob", "git"), &*token.secret), (alice.clone(), "wrong")] {
+            assert_eq!(ldap.bind(&name, password), LdapResultCode::InvalidCredentials);
+        }
+        world.admin.post(&token.path("/revoke"), &json!({})).expect(200);
+        assert_eq!(ldap.bind(&alice, &token.secret), LdapResultCode::InvalidCredentials);
+    }
+}
+
+#[test]
 fn everything_that_is_not_good_is_answered_with_the_same_bytes() {
     let world = World::new(UNTHROTTLED);
     user(&world.admin, "bob");
