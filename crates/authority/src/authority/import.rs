@@ -14,6 +14,7 @@ use super::services::ServiceDraft;
 use crate::clock::Timestamp;
 use crate::event::{Event, IMPORTED, Origin};
 use crate::foreign::ForeignHash;
+use crate::lock::Locks;
 use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel, Username};
 use crate::policy::{EffectivePolicy, TokenPolicy};
 use crate::refusal::{Refusal, Thing};
@@ -311,6 +312,7 @@ impl Authority {
             status: draft.status,
             unit: draft.unit.as_ref().and_then(|key| known.units.get(key)).cloned(),
             groups: Vec::new(),
+            locks: Locks::default(),
             created_at: run.now,
             updated_at: run.now,
             version: 1,
