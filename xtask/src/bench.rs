@@ -30,6 +30,8 @@ cases (all but scale when none is named):
   provision      10,000 tokens into slapd, beside ldapmodify doing the same
   oauth          introspection beside hello and oidc-provider; refresh and
                  enrolment beside durable issue
+  am             evaluate of one pat:// resource at the AM door, with few policies
+                 and with 1,000, against hello
   inproc         one verify without HTTP: time, and instructions (callgrind)
   scale          10 k to 10 M tokens: cost of a verify, start-up, memory (only
                  when named, or with --long)
@@ -62,7 +64,7 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 11] = [
+const CASES: [(&str, Case); 12] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
@@ -73,6 +75,7 @@ const CASES: [(&str, Case); 11] = [
     ("oauth", cases::oauth),
     ("ldap", cases::ldap),
     ("provision", cases::provision),
+    ("am", cases::am),
     ("scale", cases::scale),
 ];
 

@@ -220,7 +220,7 @@ pub(crate) const WRK: Peer =
 pub(crate) const NPM: Peer = Peer {
     name: "npm",
     package: "npm",
-    needed_for: "oidc-provider, a rival of the benchmark",
+    needed_for: "a client of the AM door, and a rival of the benchmark",
     probe: Probe::Program("npm"),
 };
 /// Counts instructions.

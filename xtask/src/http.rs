@@ -83,6 +83,20 @@ pub(crate) fn request(
     send(address, &format!("{method} {path}"), authorization, kind, body)
 }
 
+/// The same with a header of another name in place of `Authorization`.
+///
+/// # Errors
+///
+/// Fails when the server cannot be reached or does not speak HTTP.
+pub(crate) fn request_under(
+    address: SocketAddr,
+    line: &str,
+    header: &str,
+    body: &str,
+) -> Result<Answer> {
+    exchange(address, line, &format!("{header}\r\n"), "application/json", body)
+}
+
 /// Posts a form on a connection of its own.
 ///
 /// # Errors
@@ -105,16 +119,26 @@ fn send(
     kind: &str,
     body: &str,
 ) -> Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
     // Nothing is not the same as a credential that nobody understands.
     let authorization = match authorization {
         "" => String::new(),
         credential => format!("Authorization: {credential}\r\n"),
     };
+    exchange(address, line, &authorization, kind, body)
+}
+
+fn exchange(
+    address: SocketAddr,
+    line: &str,
+    headers: &str,
+    kind: &str,
+    body: &str,
+) -> Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let head = format!(
         "{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         {authorization}Content-Type: {kind}\r\n\
+         {headers}Content-Type: {kind}\r\n\
          Content-Length: {}\r\n\r\n",
         body.len()
     );

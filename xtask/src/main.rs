@@ -14,6 +14,7 @@ mod fuzz;
 mod host;
 mod http;
 mod interrupt;
+mod node;
 mod openapi;
 mod python;
 mod report;

@@ -10,12 +10,12 @@ use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
 use crate::host::{
     self, AIOSMTPD, CADDY, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS,
-    FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NSLCD, PAM_LDAP, PAMTESTER,
-    POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
+    FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NPM, NSLCD, PAM_LDAP,
+    PAMTESTER, POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
 };
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
-use crate::{api_fuzz, drill, openapi, python, scale, tidy};
+use crate::{api_fuzz, drill, node, openapi, python, scale, tidy};
 
 /// A gating run ends by itself before the 45 minutes it is given; a long one takes its time.
 const CI_LIMIT: Duration = Duration::from_mins(43);
@@ -24,7 +24,9 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 21] = [
+const NEEDS: [(&str, &Peer); 24] = [
+    ("forgerock::client", &CURL),
+    ("forgerock::client", &NPM),
     ("nginx", &NGINX),
     ("nginx", &FCGIWRAP),
     ("nginx", &GIT),
@@ -224,6 +226,13 @@ fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> 
             run.env("COUNTERFOIL_OAUTH_PYTHON", bin.join("python"));
         }
         Err(error) => println!("no OAuth client library: {error:#}"),
+    }
+    match node::modules("frodo", deadline) {
+        // The same for the AM door.
+        Ok(modules) => {
+            run.env("COUNTERFOIL_AM_NODE", modules);
+        }
+        Err(error) => println!("no client library for the AM door: {error:#}"),
     }
     if wish.long {
         // Tests with more rounds in them read the variable; tests that are too

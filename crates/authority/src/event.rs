@@ -178,7 +178,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 66] = [
+pub const EVENT_KINDS: [&str; 69] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -222,6 +222,9 @@ pub const EVENT_KINDS: [&str; 66] = [
     "target.deleted",
     "target.reconciled",
     "delivery.dead",
+    "am-document.created",
+    "am-document.updated",
+    "am-document.deleted",
     "link.opened",
     "link.reopened",
     "link.refused",

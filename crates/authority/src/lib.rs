@@ -13,6 +13,7 @@
 
 mod abuse;
 pub mod access;
+pub mod am;
 pub mod authority;
 pub mod cache;
 pub mod caller;

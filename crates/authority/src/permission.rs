@@ -99,11 +99,9 @@ mod tests {
     #[test]
     fn what_is_handed_on_lies_within_what_there_is() {
         let wide = Some(r#"{"repo:docs/*":["*"],"repo:web":["pull","push"]}"#);
-        for narrow in [
-            r#"{}"#,
-            r#"{"repo:web":["pull"]}"#,
-            r#"{"repo:docs/a":["push"],"repo:docs/b*":["*"]}"#,
-        ] {
+        for narrow in
+            ["{}", r#"{"repo:web":["pull"]}"#, r#"{"repo:docs/a":["push"],"repo:docs/b*":["*"]}"#]
+        {
             assert!(is_within(Some(narrow), wide), "{narrow}");
             assert!(is_within(Some(narrow), None), "{narrow}");
         }

@@ -28,6 +28,12 @@ pub enum Thing {
     Link,
     /// A target of provisioning.
     Target,
+    /// A resource type of the AM door.
+    ResourceType,
+    /// A policy set of the AM door.
+    PolicySet,
+    /// A policy of the AM door.
+    Policy,
 }
 
 impl Thing {
@@ -44,6 +50,9 @@ impl Thing {
             Self::Token => "token",
             Self::Link => "link",
             Self::Target => "target",
+            Self::ResourceType => "resource type",
+            Self::PolicySet => "policy set",
+            Self::Policy => "policy",
         }
     }
 }

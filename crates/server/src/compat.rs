@@ -1,4 +1,5 @@
 //! Doors that speak as other products do, each in a file of its own, over the same authority.
 
 pub mod comanage;
+pub mod forgerock;
 pub mod sentinel;

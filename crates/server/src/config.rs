@@ -55,6 +55,8 @@ pub struct Config {
     pub sentinel: Sentinel,
     /// The COmanage door.
     pub comanage: Comanage,
+    /// The ForgeRock AM door.
+    pub am: Am,
     /// The LDAP door.
     pub ldap: Ldap,
     /// The mail server.
@@ -139,6 +141,8 @@ pub struct Doors {
     pub sentinel: bool,
     /// The COmanage door.
     pub comanage: bool,
+    /// The ForgeRock AM door.
+    pub am: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -298,6 +302,18 @@ pub struct Sentinel {
 pub struct Comanage {
     /// The number of the CO that a realm is shown as.
     pub co_id: u32,
+}
+
+/// The ForgeRock AM door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Am {
+    /// How long a session lasts, in seconds.
+    pub session_seconds: i64,
+    /// How its header and its cookie are called.
+    pub cookie_name: String,
+    /// The attribute in which clients look for a person's tokens.
+    pub pat_attribute: String,
 }
 
 /// The LDAP door.

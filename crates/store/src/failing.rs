@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use counterfoil_authority::access::AccessRecord;
+use counterfoil_authority::am::{AmKind, AmObject};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{
@@ -17,9 +18,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    AccessRevoke, AccessStore, Arriving, Backlog, BlastRadius, ChangeListener, ChangesRead,
-    ClientCreated, ClientStore, Consumed, CountReturn, DeliveryFilter, DirectoryToken, Enrol,
-    Enrolled, EnrolmentStore, EventFilter, EventStore, ImportStore, Imported, Initialised,
+    AccessRevoke, AccessStore, AmDeleted, AmStore, Arriving, Backlog, BlastRadius, ChangeListener,
+    ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn, DeliveryFilter, DirectoryToken,
+    Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore, ImportStore, Imported, Initialised,
     Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link,
     LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation,
     Page, PageRequest, PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed,
@@ -694,6 +695,40 @@ impl AccessStore for FailingStore {
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
         pass!(self.proof_use(once, expires_at, now))
+    }
+}
+
+#[async_trait]
+impl AmStore for FailingStore {
+    async fn am_insert(&self, object: AmObject, event: Event) -> Result<Inserted, Unavailable> {
+        pass!(self.am_insert(object, event))
+    }
+    async fn am_find(
+        &self,
+        realm: &RealmName,
+        kind: AmKind,
+        name: &str,
+    ) -> Result<Option<AmObject>, Unavailable> {
+        pass!(self.am_find(realm, kind, name))
+    }
+    async fn am_list(&self, realm: &RealmName) -> Result<Vec<AmObject>, Unavailable> {
+        pass!(self.am_list(realm))
+    }
+    async fn am_update(
+        &self,
+        object: AmObject,
+        event: Event,
+    ) -> Result<Updated<AmObject>, Unavailable> {
+        pass!(self.am_update(object, event))
+    }
+    async fn am_delete(
+        &self,
+        realm: &RealmName,
+        kind: AmKind,
+        name: &str,
+        event: Event,
+    ) -> Result<AmDeleted, Unavailable> {
+        pass!(self.am_delete(realm, kind, name, event))
     }
 }
 

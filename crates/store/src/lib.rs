@@ -6,6 +6,7 @@
 //! [`conformance`] tells whether a store keeps them.
 
 mod access;
+mod am;
 mod changes;
 mod clients;
 mod codec;

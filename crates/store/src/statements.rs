@@ -1,7 +1,7 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, changes, clients, events, idempotency, installation, leases, links, people,
+    access, am, changes, clients, events, idempotency, installation, leases, links, people,
     provisioning, services, tokens,
 };
 
@@ -9,6 +9,7 @@ use crate::{
 pub(crate) fn all() -> Vec<&'static str> {
     let mut all = [
         access::STATEMENTS,
+        am::STATEMENTS,
         changes::STATEMENTS,
         clients::STATEMENTS,
         events::STATEMENTS,

@@ -1,5 +1,6 @@
 //! The cases. Each measures one sentence of the bars and records it.
 
+mod am;
 mod inproc;
 mod issue;
 mod ldap;
@@ -18,6 +19,7 @@ use super::world::{REALM, SERVICE, Store, World, prove, serve};
 use crate::http::Api;
 use crate::server::{DataDir, Server};
 
+pub(super) use am::am;
 pub(super) use inproc::inproc;
 pub(super) use issue::issue;
 pub(super) use ldap::ldap;

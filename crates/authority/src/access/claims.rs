@@ -128,6 +128,7 @@ pub(crate) fn read<'a>(
             scope: claims.scope,
             audience: claims.aud.names(),
             confirmation: claims.cnf,
+            door: None,
             issued_at: Timestamp::from_seconds(claims.iat),
             expires_at: Timestamp::from_seconds(claims.exp),
         },
@@ -232,6 +233,7 @@ mod tests {
             scope: "repo:read".into(),
             audience: vec!["git".into()],
             confirmation: Confirmation::of_key("abc"),
+            door: None,
             issued_at: Timestamp::from_seconds(1_800_000_000),
             expires_at: Timestamp::from_seconds(1_800_000_300),
         }

@@ -19,6 +19,7 @@ use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::{Mac256, SecretHash};
 use crate::service::Services;
 use crate::validity::Validity;
+use crate::verdict::Door;
 
 /// How long an access token lives unless somebody says otherwise, in seconds: as long as a
 /// verifier that never asks may go on believing in a token that was revoked.
@@ -229,6 +230,9 @@ pub struct AccessFacts {
     /// The key it is bound to.
     #[serde(default, skip_serializing_if = "Confirmation::is_bearer")]
     pub confirmation: Confirmation,
+    /// The only door it opens, if it is the session of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Option<Door>,
     /// From when on it counts.
     #[serde(with = "claims::micros")]
     pub issued_at: Timestamp,

@@ -1,6 +1,7 @@
 //! What the authority does: one file per act, all on the one struct that knows the rules.
 
 mod access;
+mod am;
 mod audience;
 mod authenticate;
 mod background;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use access::{AccessRefusal, ExchangeRequest, Presented};
+pub use am::{AmAnswer, AmExplained, AmFault, AmLogin, AmQuestion, AmSession, AmTest, AmTestToken};
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};

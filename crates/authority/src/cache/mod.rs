@@ -25,6 +25,7 @@ pub use self::changes::Position;
 use self::changes::RecentChanges;
 pub(crate) use self::tokens::{Access, Entry, Matched, Profile, Tokens, matched};
 use self::trust::Trust;
+use crate::am::Compiled;
 use crate::authority::Needs;
 use crate::caller::Standing;
 use crate::clock::Timestamp;
@@ -72,6 +73,9 @@ pub struct RealmCell {
     pub policy: EffectivePolicy,
     /// What its targets need of new secrets.
     pub needs: Needs,
+    /// The documents of the AM door, once somebody asked for a decision. Each change of them is
+    /// a change of the realm, so that this cell is forgotten with them.
+    pub(crate) am: OnceLock<Arc<Compiled>>,
 }
 
 /// A service as verify needs it, its realm's policy applied.
@@ -371,7 +375,7 @@ impl Cache {
     pub(crate) fn fill_realm(&self, realm: Realm, needs: Needs, tag: Position) -> Arc<RealmCell> {
         let policy = crate::policy::TokenPolicy::default().effective(&realm.token_policy);
         let name = realm.name.clone();
-        let cell = Arc::new(RealmCell { realm, policy, needs });
+        let cell = Arc::new(RealmCell { realm, policy, needs, am: OnceLock::new() });
         if !tag.keeps() {
             return cell;
         }

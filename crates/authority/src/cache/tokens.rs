@@ -193,6 +193,14 @@ impl Entry {
         let gone = if revoked { Switches::REVOKED } else { 0 };
         let switches = Switches(Switches::ENABLED | gone);
         let of_key = parent.kind == Kind::ClientKey;
+        let doors = match facts.door {
+            None => parent.profile.doors.clone(),
+            // The session of a door opens that one, where its parent does.
+            Some(door) => {
+                let opens = parent.profile.doors.as_ref().is_none_or(|all| all.contains(&door));
+                Some(if opens { vec![door] } else { Vec::new() })
+            }
+        };
         let rest = Rest { of_key, access: Some(Arc::clone(&facts)), ..Rest::default() };
         Self {
             id,
@@ -207,7 +215,7 @@ impl Entry {
                 scopes,
                 permissions: parent.profile.permissions.clone(),
                 networks: parent.profile.networks.clone(),
-                doors: parent.profile.doors.clone(),
+                doors,
             }),
             current: Some(current),
             rest: Some(Box::new(rest)),

@@ -11,6 +11,7 @@
 //! very next verify.
 
 mod access;
+mod am;
 mod clients;
 mod enrolment;
 mod events;
@@ -26,6 +27,7 @@ mod tokens;
 use std::sync::Arc;
 
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
+pub use am::{AmDeleted, AmStore};
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use enrolment::{
     BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
@@ -166,6 +168,7 @@ pub trait Store:
     + ProvisioningStore
     + EnrolmentStore
     + AccessStore
+    + AmStore
     + EventStore
     + Send
     + Sync
@@ -185,6 +188,7 @@ impl<T> Store for T where
         + ProvisioningStore
         + EnrolmentStore
         + AccessStore
+        + AmStore
         + EventStore
         + Send
         + Sync

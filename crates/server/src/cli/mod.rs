@@ -17,6 +17,7 @@ mod keys;
 mod local;
 mod migrate;
 mod pages;
+mod policy;
 mod print;
 mod reconcile;
 mod remote;
@@ -61,6 +62,8 @@ enum Command {
     Enrol(Box<enrol::EnrolArgs>),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     Reconcile(reconcile::ReconcileArgs),
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
@@ -156,6 +159,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Token(command) => token::run(command).await,
             Command::Enrol(args) => enrol::run(args).await,
             Command::Resource(command) => resource::run(command).await,
+            Command::Policy(command) => policy::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,

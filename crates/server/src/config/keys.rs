@@ -109,7 +109,7 @@ impl Key {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 16] = [
+pub const SECTIONS: [(&str, &str); 17] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -121,6 +121,7 @@ pub const SECTIONS: [(&str, &str); 16] = [
     ("oauth", "Access tokens, and the token endpoint."),
     ("sentinel", "The Sentinel EMS door, /token/api/v5."),
     ("comanage", "The COmanage door, /registry."),
+    ("am", "The ForgeRock AM door, /json, /am/json and /openam/json."),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
     ("ldap", "The LDAP door: binds with tokens, and a look at who may use a service."),
@@ -246,6 +247,12 @@ pub const KEYS: &[Key] = &[
     Key::new("doors.ldap", Sort::Flag, "true", "LDAP. When it is off, nothing listens."),
     Key::new("doors.sentinel", Sort::Flag, "true", "The Sentinel EMS door, /token/api/v5."),
     Key::new("doors.comanage", Sort::Flag, "true", "The COmanage door, /registry, to be read."),
+    Key::new(
+        "doors.am",
+        Sort::Flag,
+        "true",
+        "The ForgeRock AM door, /json, /am/json and /openam/json.",
+    ),
     Key::new(
         "doors.docs",
         Sort::Flag,
@@ -394,6 +401,27 @@ pub const KEYS: &[Key] = &[
         Sort::Count { min: 1, max: 4_294_967_295 },
         "2",
         "The number of the CO that this door shows the realm as. COmanage's own is 1.",
+    ),
+    Key::new(
+        "am.session_seconds",
+        Sort::Count { min: 60, max: 86_400 },
+        "7200",
+        "How long a session of this door lasts, in seconds. It ends earlier with the key or token \
+         that it was made from.",
+    ),
+    Key::new(
+        "am.cookie_name",
+        Sort::ClientId,
+        "\"iPlanetDirectoryPro\"",
+        "How the header and the cookie of a session are called. Clients read it at \
+         /json/serverinfo/*.",
+    ),
+    Key::new(
+        "am.pat_attribute",
+        Sort::ClientId,
+        "\"iplanet-am-user-alias-list\"",
+        "The attribute of /json/users in which clients look for a person's tokens. It shows which \
+         there are and what they may do, never a usable one.",
     ),
     Key::new(
         "log.format",

@@ -121,6 +121,14 @@ pub async fn any_bytes_of(
     read(body, state.settings.body_bytes_max).await
 }
 
+/// Reads a body of at most `limit` bytes, whatever it says it is.
+pub async fn any_bytes_within(
+    body: impl HttpBody<Data = Bytes>,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    read(body, limit).await
+}
+
 /// The media type that a request declares, without its parameters.
 pub fn media_type(headers: &HeaderMap) -> Option<&str> {
     let declared = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());

@@ -157,6 +157,7 @@ fn changes_something(method: &Method, template: &str) -> bool {
     !method.is_safe()
         && !template.contains("/verify")
         && !template.contains("/introspect")
+        && !template.contains("_action=evaluate")
         && !template.starts_with("/authz")
 }
 

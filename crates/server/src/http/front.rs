@@ -25,6 +25,7 @@ use super::query::Segment as _;
 use super::state::{AppState, Connection};
 use super::{authz, oauth, router, verify};
 use crate::clock::Stopwatch;
+use crate::compat::forgerock;
 
 /// What a request is, if it may take the short way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +42,12 @@ pub enum Way {
     IntrospectBelowAuth,
     /// `POST /oauth2/introspect`: the same for the realm `main`.
     IntrospectMain,
+    /// `POST .../json/.../policies?_action=evaluate`, in whatever spelling.
+    AmEvaluate,
 }
 
 /// Ways, in the order in which their metrics are kept.
-pub const WAYS: usize = 6;
+pub const WAYS: usize = 7;
 
 impl Way {
     /// The route, as the router calls it.
@@ -58,12 +61,15 @@ impl Way {
                 "/auth/realms/{realm}/protocol/openid-connect/token/introspect"
             }
             Self::IntrospectMain => INTROSPECT_MAIN,
+            Self::AmEvaluate => AM_EVALUATE,
         }
     }
 }
 
 /// The path of introspection that names no realm.
 const INTROSPECT_MAIN: &str = "/oauth2/introspect";
+/// What all spellings of evaluate are called together.
+const AM_EVALUATE: &str = "/json/policies?_action=evaluate";
 
 /// Every HTTP door.
 #[derive(Clone)]
@@ -120,6 +126,9 @@ fn way_of(state: &AppState, method: &Method, uri: &Uri) -> Option<Way> {
         && let Some((way, _)) = introspection_of(path)
     {
         return Some(way);
+    }
+    if state.settings.am && forgerock::is_evaluate(method, path, uri.query()) {
+        return Some(Way::AmEvaluate);
     }
     forward_auth_of(path).filter(|_| state.settings.forward_auth)
 }
@@ -179,6 +188,7 @@ where
         (None, Way::ForwardAuth | Way::ForwardAuthBelow) => {
             authz::answer(state, &arrival, &parts).await
         }
+        (None, Way::AmEvaluate) => forgerock::answer(state, &arrival, &parts, body).await,
     };
     let template = way.template();
     let response = Served { state, arrival: &arrival, method: &parts.method, template }

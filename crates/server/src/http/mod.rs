@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod oauth;
 pub mod offer;
 pub mod policy;
+pub mod policy_test;
 pub mod portal;
 pub mod possession;
 pub mod precondition;
@@ -163,6 +164,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(targets::target_test))
         .routes(routes!(targets::target_reconcile))
         .routes(routes!(targets::delivery_list))
+        .routes(routes!(policy_test::policy_test))
 }
 
 /// Routes for those who run the server; never switched off.
@@ -219,6 +221,9 @@ pub fn router(state: AppState) -> Router {
     }
     if state.settings.comanage {
         router = router.merge(crate::compat::comanage::routes());
+    }
+    if state.settings.am {
+        router = router.merge(crate::compat::forgerock::routes());
     }
     if state.settings.oauth {
         router = router.merge(oauth::router());

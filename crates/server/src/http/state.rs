@@ -58,6 +58,14 @@ pub struct HttpSettings {
     pub comanage: bool,
     /// The number of the CO that the COmanage door shows a realm as.
     pub comanage_co_id: u32,
+    /// Whether `/json` is served, as AM does.
+    pub am: bool,
+    /// How the header and the cookie of a session of the AM door are called.
+    pub am_cookie_name: String,
+    /// How long such a session lasts, in seconds.
+    pub am_session_seconds: i64,
+    /// The attribute in which clients of AM look for a person's tokens.
+    pub am_pat_attribute: String,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -88,6 +96,10 @@ impl Default for HttpSettings {
             sentinel_validity_days_max: crate::compat::sentinel::VALIDITY_DAYS_MAX_DEFAULT,
             comanage: true,
             comanage_co_id: crate::compat::comanage::CO_ID_DEFAULT,
+            am: true,
+            am_cookie_name: crate::compat::forgerock::COOKIE_NAME_DEFAULT.to_owned(),
+            am_session_seconds: crate::compat::forgerock::SESSION_SECONDS_DEFAULT,
+            am_pat_attribute: crate::compat::forgerock::PAT_ATTRIBUTE_DEFAULT.to_owned(),
             docs: true,
             api_key_headers: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,

@@ -26,6 +26,7 @@ mod crash;
 mod disk;
 mod enrolment;
 mod fixtures;
+mod forgerock;
 mod forgerock_import;
 mod forward_auth;
 mod front_doors;

@@ -102,12 +102,40 @@ fn issue_all(world: &World) -> Needles {
         needles.add(made["secret"].as_str().unwrap());
         draw(admin, round, &mut needles);
         grant(admin, round, &token_of(&made), &mut needles);
+        decide(world, round, &token_of(&made), &mut needles);
     }
     needles
 }
 
 fn token_of(made: &Value) -> String {
     made["secret"].as_str().unwrap().to_owned()
+}
+
+/// A session of the AM door, and a token in a resource; each also where it does not belong.
+fn decide(world: &World, round: u32, key: &str, needles: &mut Needles) {
+    let admin = &world.admin;
+    let made = Request::new("POST", "/openam/json/authenticate")
+        .header("X-OpenAM-Username", format!("client-{round}"))
+        .header("X-OpenAM-Password", key)
+        .body("{}");
+    let session = admin.raw(&made).expect(200)["tokenId"].as_str().unwrap().to_owned();
+    needles.add(&session);
+    let token = world.pat();
+    needles.add(&token.secret);
+    let body = json!({ "resources": [format!("pat://alice:{}", token.secret)],
+        "application": "PATValidator" });
+    let under = |target: &str| {
+        let request = Request::new("POST", target).header("iPlanetDirectoryPro", &*session);
+        admin.raw(&request.json(&body))
+    };
+    let decided = under("/openam/json/policies?_action=evaluate").expect(200);
+    assert_eq!(decided[0]["actions"]["access"], true);
+    for secret in [&session, &token.secret] {
+        assert!(under(&format!("/openam/json/{secret}/policies?_action=evaluate")).status >= 400);
+        assert!(under(&format!("/json/policies/{secret}?_action={secret}")).status >= 400);
+        assert!(under(&format!("/json/users/{secret}")).status >= 400);
+    }
+    under(&format!("/am/json/sessions/{session}?_action=logout")).expect(200);
 }
 
 /// What the OAuth door makes: access tokens of both forms, registered clients, refreshes, and

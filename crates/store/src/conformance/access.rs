@@ -29,6 +29,7 @@ fn record(world: &World, what: &str, ends: i64) -> AccessRecord {
         scope: "repo:read".into(),
         audience: vec!["git".into()],
         confirmation: Confirmation::of_key("a thumbprint"),
+        door: None,
         issued_at: World::at(0),
         expires_at: World::at(ends),
     };

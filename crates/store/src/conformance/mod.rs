@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod am;
 mod changes;
 mod clients;
 mod enrolment;
@@ -66,7 +67,8 @@ pub async fn all(store: Arc<dyn Store>) -> usize {
     let kept = of_tokens(&store, kept).await;
     let kept = of_enrolment(&store, kept).await;
     let kept = of_coming_and_going(&store, kept).await;
-    usize::from(of_counting_and_listing(&store, kept).await)
+    let kept = of_counting_and_listing(&store, kept).await;
+    usize::from(of_documents_targets_and_changes(&store, kept).await)
 }
 
 #[rustfmt::skip]
@@ -306,6 +308,19 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             an_access_token_is_revoked_once,
             the_feed_names_what_has_not_ended,
             a_proof_is_used_once,
+        }
+    )
+}
+
+#[rustfmt::skip]
+async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u8 {
+    keep!(store, kept;
+        am::{
+            a_document_comes_back_as_it_was_stored,
+            a_document_must_name_what_exists,
+            a_document_has_its_name_for_itself,
+            a_document_is_replaced_on_condition_of_its_version,
+            a_document_that_others_name_stays,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 32] = [
+const TABLES: [Table; 33] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -188,6 +188,13 @@ const TABLES: [Table; 32] = [
         numbered: false,
         columns: "realm target object message state wanted due_at since attempts error place \
               progress unanswered done_at",
+    },
+    Table {
+        name: "am_object",
+        key_columns: 3,
+        numbered: false,
+        columns: "realm kind name policy_set resource_type document created_at created_by \
+              updated_at updated_by version",
     },
     Table { name: "proof", key_columns: 1, numbered: false, columns: "once expires_at" },
 ];

@@ -5,6 +5,7 @@
 //! and writes last, so a refusal has nothing to take back.
 
 mod access;
+mod am;
 mod clients;
 mod import;
 mod installation;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use counterfoil_authority::access::AccessRecord;
+use counterfoil_authority::am::{AmKind, AmObject};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::{KeyId, KeyPurpose};
@@ -86,6 +88,7 @@ struct State {
     answers: HashMap<(String, String), Answer>,
     leases: HashMap<String, leases::Held>,
     families: tokens::Families,
+    am: BTreeMap<(RealmName, AmKind, String), AmObject>,
     access: HashMap<TokenId, AccessRecord>,
     access_ended: HashMap<TokenId, access::Ended>,
     proofs: HashMap<[u8; 32], Timestamp>,

@@ -67,6 +67,7 @@ impl Authority {
             scope: scope.clone(),
             audience: grant.audience.iter().map(ServiceLabel::to_string).collect(),
             confirmation: grant.confirmation.clone(),
+            door: None,
             issued_at: now,
             expires_at: end,
         };
@@ -122,7 +123,7 @@ impl Authority {
         jwt.map(ClearSecret::new).ok_or_else(none)
     }
 
-    fn referred(
+    pub(super) fn referred(
         &self,
         realm: &RealmName,
         id: TokenId,

@@ -16,6 +16,9 @@ use crate::verdict::Reason;
 /// Derivations in a row at most: beyond it nobody can say any more what a token may do.
 pub(in crate::authority) const DERIVED_DEPTH_MAX: usize = 3;
 
+/// What is seen of an ancestor: why it refuses, and what it was derived from itself.
+type Seen = (Option<Reason>, Option<TokenId>);
+
 impl Authority {
     /// Why an ancestor of a derived token does not allow what is asked; `None` for any other
     /// token, and where all of them do.
@@ -55,7 +58,7 @@ impl Authority {
         &self,
         mut parent: Option<TokenId>,
         now: Timestamp,
-        look: &(dyn Fn(&Entry) -> (Option<Reason>, Option<TokenId>) + Sync),
+        look: &(dyn Fn(&Entry) -> Seen + Sync),
     ) -> Result<Option<Reason>, Refusal> {
         for _ in 0..DERIVED_DEPTH_MAX {
             let Some(id) = parent else { break };

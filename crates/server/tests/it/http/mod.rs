@@ -1,5 +1,6 @@
 //! The native API, forward-auth, and what surrounds them.
 
+mod am_down;
 mod authz;
 mod bulk;
 mod clients;

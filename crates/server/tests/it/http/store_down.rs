@@ -117,6 +117,23 @@ async fn every_act_on_targets_answers_503_and_leaves_nothing_half_done() {
     act("DELETE", "targets/ldap1", Value::Null, 204).await;
 }
 
+/// A decision explained needs the store; it is explained, or the store is down.
+#[tokio::test]
+async fn explaining_a_decision_answers_503_while_any_of_its_reads_fails() {
+    let (world, store) = failing().await;
+    let alice = world.with_alice().await;
+    for (resource, token) in [
+        ("pat://alice", json!(alice.token)),
+        ("pat://alice", Value::Null),
+        ("http://h/", Value::Null),
+    ] {
+        let body = json!({ "user": "alice", "resource": resource, "action": "access",
+            "token": token });
+        let wanted = request("POST", "policies/test", body, 200);
+        drill(&world, &store, &world.operator_key, &wanted).await;
+    }
+}
+
 #[tokio::test]
 async fn every_lock_answers_503_and_leaves_nothing_half_done() {
     let (world, store) = failing().await;

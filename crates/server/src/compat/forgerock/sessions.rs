@@ -1,0 +1,131 @@
+//! `/sessions`: whether one is good, how long it lasts, and its end. By possession of the session,
+//! as with AM: whoever asks about one presents it.
+
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use counterfoil_authority::authority::AuthRefusal;
+use counterfoil_authority::verdict::Door;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::fault::Fault;
+use super::{Asked, Session};
+use crate::http::body::parse;
+
+/// What AM says of times of a session that there is not.
+const NO_TIME: i64 = -1;
+
+#[derive(Deserialize, Default)]
+struct Named {
+    #[serde(rename = "tokenId", default)]
+    token_id: Option<String>,
+}
+
+/// The session that a request is about: in its path, query or body, or its own.
+fn about(asked: &Asked<'_>, body: &[u8]) -> Result<Option<String>, Fault> {
+    if !asked.place.id.is_empty() {
+        return Ok(Some(asked.place.id.clone()));
+    }
+    if let Some(id) = asked.query.get("tokenId") {
+        return Ok(Some(id.clone()));
+    }
+    if !body.iter().all(u8::is_ascii_whitespace) {
+        let named: Named = parse(body)?;
+        if named.token_id.is_some() {
+            return Ok(named.token_id);
+        }
+    }
+    asked.presented()
+}
+
+/// Answers one request.
+pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, Fault> {
+    if *asked.method() != Method::POST {
+        return Err(Fault::method());
+    }
+    let Some(presented) = about(asked, body)? else {
+        return Err(Fault::new(StatusCode::UNAUTHORIZED, "Access denied"));
+    };
+    let action = asked.action().unwrap_or_default();
+    if action == "logout" {
+        let context = asked.arrival.context(Door::Am);
+        let gone = asked.state.authority.am_logout(&presented, context).await?;
+        let result = if gone { "Token has expired" } else { "Successfully logged out" };
+        return Ok(asked.whole(StatusCode::OK, &json!({ "result": result })));
+    }
+    let session = match asked.session_of(&presented).await {
+        Ok(session) => Some(session),
+        Err(AuthRefusal::Denied { guessed }) => {
+            if guessed {
+                asked.hold_back(None).await;
+            }
+            None
+        }
+        Err(AuthRefusal::Unavailable(refusal)) => return Err(refusal.into()),
+    };
+    let said = told(asked, action, session.as_ref())?;
+    Ok(asked.whole(StatusCode::OK, &said))
+}
+
+fn told(asked: &Asked<'_>, action: &str, session: Option<&Session>) -> Result<Value, Fault> {
+    let now = asked.state.authority.now();
+    let left = |session: &Session| session.to.seconds() - now.seconds();
+    // There is no idle end: a session that nobody uses ends like any other.
+    let minutes = |session: &Session| (session.to.seconds() - session.from.seconds()) / 60;
+    let number = |name: &str, value: &dyn Fn(&Session) -> i64| {
+        let value = session.map_or(NO_TIME, value);
+        json!({ name: value })
+    };
+    let must = || session.ok_or_else(Fault::no_session);
+    Ok(match action {
+        "validate" => match session {
+            Some(session) => json!({
+                "valid": true,
+                "uid": session.caller.subject.name(),
+                "realm": asked.shown_realm(&session.caller.realm),
+            }),
+            None => json!({ "valid": false }),
+        },
+        "isActive" => json!({ "active": session.is_some() }),
+        "getTimeLeft" => number("maxtime", &left),
+        "getMaxSessionTime" => number("maxsessiontime", &minutes),
+        "getMaxIdle" => number("maxidletime", &minutes),
+        "getIdle" => number("idletime", &|_| 0),
+        "refresh" => {
+            let session = must()?;
+            json!({
+                "uid": session.caller.subject.name(),
+                "realm": asked.shown_realm(&session.caller.realm),
+                "idletime": 0,
+                "maxidletime": minutes(session),
+                "maxsessiontime": minutes(session),
+                "maxtime": left(session),
+            })
+        }
+        "getSessionInfo" | "getSessionInfoAndResetIdleTime" => {
+            let session = must()?;
+            let name = session.caller.subject.name();
+            json!({
+                "username": name,
+                "universalId": universal_id(asked, session),
+                "realm": asked.shown_realm(&session.caller.realm),
+                "latestAccessTime": now.to_string(),
+                "maxIdleExpirationTime": session.to.to_string(),
+                "maxSessionExpirationTime": session.to.to_string(),
+                "properties": {},
+            })
+        }
+        other => return Err(Fault::no_action(asked.place.endpoint, other)),
+    })
+}
+
+/// The name by which policies of AM know a person.
+pub(super) fn universal_id(asked: &Asked<'_>, session: &Session) -> String {
+    let caller = &session.caller;
+    let base = if caller.realm == asked.root {
+        String::new()
+    } else {
+        format!("o={},ou=services,", caller.realm)
+    };
+    format!("id={},ou=user,{base}ou=am-config", caller.subject.name())
+}
