@@ -348,7 +348,9 @@ impl EffectivePolicy {
             doors: self.doors.clone(),
             issue_by: self.issue_by.clone(),
             hash_schemes: own.hash_schemes.clone(),
-            idle_expiry_seconds: own.idle_expiry_seconds,
+            idle_expiry_seconds: self.idle_expiry_seconds,
+            imported_schemes: own.imported_schemes.clone(),
+            lifetime_presets_seconds: Some(self.lifetime_presets_seconds.clone()),
             approval: Some(self.approval),
             show_to_issuer: Some(self.show_to_issuer),
         }
