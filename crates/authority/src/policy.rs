@@ -2,6 +2,9 @@
 //!
 //! A service may only tighten what its realm limits. An absent or `null` field
 //! restricts nothing at its level.
+//!
+//! Length: what a level may state, what is checked of it, and what follows from two of them are
+//! one list of fields three times over; apart, one would be forgotten in one of them.
 
 use serde::{Deserialize, Serialize};
 

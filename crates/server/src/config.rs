@@ -2,6 +2,8 @@
 //!
 //! [`keys`] is the one table of what can be set; the structs here are what the
 //! rest of the server reads. A test holds the two together.
+//!
+//! Length: one struct for each section of the file, and nothing but their fields.
 
 pub mod document;
 pub mod keys;

@@ -134,12 +134,12 @@ async fn a16_nobody_issues_for_a_suspended_service_or_for_themselves_outside_its
     let suspended = json!({ "status": "suspended" });
     world.patch(&format!("{R}/services/hpc"), suspended).await.expect(200);
     // Hidden from its own people; who administers it is told why.
-    issue(own.clone()).await.refused(422, "policy");
+    issue(own.clone()).await.refused(409, "not-open");
     let for_alice = json!({ "kind": "service_token", "service": "hpc", "user": "alice" });
-    world.post(&format!("{R}/tokens"), for_alice).await.refused(422, "policy");
+    world.post(&format!("{R}/tokens"), for_alice).await.refused(409, "not-open");
     let switched_off = json!({ "status": "active", "token_policy": { "enabled": false } });
     world.patch(&format!("{R}/services/hpc"), switched_off).await.expect(200);
-    issue(own).await.refused(422, "policy");
+    issue(own).await.refused(409, "not-open");
 }
 
 #[tokio::test]

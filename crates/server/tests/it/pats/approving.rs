@@ -75,7 +75,7 @@ async fn check_22_a_denied_token_and_one_that_nobody_decides_about_end() {
 }
 
 #[tokio::test]
-async fn check_22_only_a_manager_approves_a_token_of_their_own() {
+async fn check_22_nobody_but_a_manager_approves_what_is_theirs() {
     for engine in ENGINES {
         let world = World::on(engine).await;
         let alice = world.with_alice().await;

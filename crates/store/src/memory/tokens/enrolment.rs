@@ -1,4 +1,6 @@
 //! Enrolment, in memory.
+//!
+//! Length: drawing, returning and what falls due move the same counts, which only hold together.
 
 use std::collections::{BTreeMap, HashMap};
 
