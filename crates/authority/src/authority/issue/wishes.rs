@@ -75,7 +75,7 @@ pub(super) fn check_services(
     if let Some(first) = cells.first()
         && cells.iter().all(suspended)
     {
-        return Err(Refusal::Policy(format!("the service {} is suspended", first.service.label)));
+        return Err(Refusal::NotOpen(format!("the service {} is suspended", first.service.label)));
     }
     let for_themselves = own && caller.subject.user().is_some() && kind != Kind::RegistrationToken;
     let others = cells.iter().map(|cell| &cell.service);
@@ -88,9 +88,8 @@ pub(super) fn check_services(
             return Err(no_such_service(services_field(kind), &service.label));
         }
         if service.group.as_ref().is_some_and(|group| !caller.groups.contains(group)) {
-            return Err(Refusal::BeyondGrant(
-                "only members of its group have tokens for a service",
-            ));
+            let said = "only members of its group have tokens for a service";
+            return Err(Refusal::NotOpen(said.to_owned()));
         }
     }
     Ok(())

@@ -126,7 +126,7 @@ async fn a16_nobody_issues_for_a_suspended_service_or_for_themselves_outside_its
     let card = async || seen(&world, &key).await.remove(0);
     let before = card().await;
     assert_eq!((&before["member"], &before["usable"]), (&json!(false), &json!(false)));
-    issue(own.clone()).await.refused(403, "beyond-grant");
+    issue(own.clone()).await.refused(409, "not-open");
     put_into(&world, "staff", "alice").await;
     let after = card().await;
     assert_eq!((&after["member"], &after["usable"]), (&json!(true), &json!(true)));

@@ -118,6 +118,9 @@ async fn the_token_settings_of_a_service_are_one_resource_that_shows_what_holds(
       "default_lifetime_seconds": 604800,
       "enabled": true,
       "form": "plain15",
+      "lifetime_presets_seconds": [
+        604800
+      ],
       "max_active_per_user": 1,
       "max_lifetime_seconds": 604800,
       "must_expire": false,

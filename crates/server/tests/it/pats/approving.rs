@@ -75,7 +75,7 @@ async fn check_22_a_denied_token_and_one_that_nobody_decides_about_end() {
 }
 
 #[tokio::test]
-async fn check_22_nobody_but_a_manager_approves_what_is_theirs() {
+async fn check_22_nobody_approves_their_own_token_unless_the_service_is_theirs() {
     for engine in ENGINES {
         let world = World::on(engine).await;
         let alice = world.with_alice().await;
