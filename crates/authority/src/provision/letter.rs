@@ -35,7 +35,7 @@ pub const LETTER_EVENTS_MORE: [&str; 3] = ["token.enabled", "token.disabled", "t
 /// What a template is for where a token was issued and its secret waits behind a link.
 pub const LINK_ISSUED: &str = "issued-by-link";
 
-/// Substitutions that a template may hold, without those of [`IDENTIFIER`].
+/// Substitutions that a template may hold, without those of identifiers.
 pub const SUBSTITUTIONS: [&str; 12] = [
     "AUTHENTICATOR",
     "CO_PERSON",

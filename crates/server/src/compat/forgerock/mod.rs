@@ -48,7 +48,7 @@ pub const SESSION_SECONDS_DEFAULT: i64 = 7_200;
 pub const PAT_ATTRIBUTE_DEFAULT: &str = "iplanet-am-user-alias-list";
 
 /// The routes of the door. Realms stand in the path in several spellings, so that everything
-/// below `/json` is read by [`Place`].
+/// below `/json` is read by `path::Place`.
 pub fn routes() -> Router<AppState> {
     path::PREFIXES.iter().fold(Router::new(), |router, prefix| {
         router.route(&format!("{prefix}/json/{{*rest}}"), any(handler))
