@@ -226,7 +226,8 @@ impl Cache {
         seen
     }
 
-    /// The cached token with this hash, for secrets whose form carries no id.
+    /// The cached token with this hash, for secrets whose form carries no id, and for slow ones
+    /// that are remembered.
     pub(crate) fn id_by_hash(&self, mac: &Mac256) -> Option<TokenId> {
         self.by_hash.read().get(mac.as_bytes()).copied()
     }
@@ -256,17 +257,27 @@ impl Cache {
             })
         };
         if self.tokens.insert_unless(&entry, moved) {
-            if !hashes.is_empty() {
-                let mut index = self.by_hash.write();
-                if index.len() >= self.tokens.capacity() {
-                    index.clear();
-                }
-                index.extend(hashes.into_iter().map(|mac| (mac, id)));
-            }
+            self.index(hashes, id);
         } else {
             self.dropped_fills.fetch_add(1, Ordering::Relaxed);
         }
         entry
+    }
+
+    /// Notes where a slow secret that verified leads. Whether it still is good, its entry says.
+    pub(crate) fn remember(&self, mac: Mac256, id: TokenId) {
+        self.index(vec![*mac.as_bytes()], id);
+    }
+
+    fn index(&self, hashes: Vec<[u8; 32]>, id: TokenId) {
+        if hashes.is_empty() {
+            return;
+        }
+        let mut index = self.by_hash.write();
+        if index.len() >= self.tokens.capacity() {
+            index.clear();
+        }
+        index.extend(hashes.into_iter().map(|mac| (mac, id)));
     }
 
     /// The same of an access token; if the owner of its parent changed, both entries are misses.

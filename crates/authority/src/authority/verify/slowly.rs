@@ -73,17 +73,17 @@ impl Authority {
             return self.refused(request, Reason::Unknown, None, around.now);
         };
         let label = &cell.service.label;
-        let records = self.store.token_records_slow(request.realm, &user, label).await?;
         let remembered_as = self.remembered_mac(request.realm, &user, label, request.presented);
+        if let Some(id) = self.cache.id_by_hash(&remembered_as)
+            && let Some(decision) = self.remembered(around, id, remembered_as)
+        {
+            return self.conclude(around, id, decision).await;
+        }
+        let records = self.store.token_records_slow(request.realm, &user, label).await?;
         let mut entries = Vec::with_capacity(records.len());
         for record in records {
             let id = record.id;
-            let known = self.cache.with_token(around.now, id, |entry| {
-                let rest = entry.rest.as_ref()?;
-                (*rest.remembered.lock() == Some(remembered_as))
-                    .then(|| decide_matched(entry, Matched::Good, None, around))
-            });
-            if let Some(Some(decision)) = known {
+            if let Some(decision) = self.remembered(around, id, remembered_as) {
                 return self.conclude(around, id, decision).await;
             }
             // One entry per change of the token: filling again would forget what it remembers.
@@ -207,8 +207,25 @@ impl Authority {
         let decision = decide_matched(&entry, matched, None, &around);
         if is_lasting && let (Decision::Good { .. }, Some(rest)) = (&decision, &entry.rest) {
             *rest.remembered.lock() = Some(remembered_as);
+            self.cache.remember(remembered_as, id);
         }
         self.conclude(&around, id, decision).await
+    }
+
+    /// The decision about a token whose secret was compared before and found to be this one. Every
+    /// change of the token, its owner or the cache's trust forgets it.
+    fn remembered(
+        &self,
+        around: &Surroundings<'_>,
+        id: TokenId,
+        remembered_as: Mac256,
+    ) -> Option<Decision> {
+        let known = self.cache.with_token(around.now, id, |entry| {
+            let rest = entry.rest.as_ref()?;
+            (*rest.remembered.lock() == Some(remembered_as))
+                .then(|| decide_matched(entry, Matched::Good, None, around))
+        });
+        known.flatten()
     }
 
     fn remembered_mac(

@@ -250,3 +250,27 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     drill(&world, &store, "x", &request("POST", path, found, 202)).await;
     drill(&world, &store, &alice.secret, &request("GET", "/api/v1/self", Value::Null, 401)).await;
 }
+
+#[tokio::test]
+async fn a_short_secret_that_was_compared_once_needs_no_store_until_its_token_changes() {
+    let (world, store) = failing().await;
+    let service = json!({ "label": "old", "token_policy": { "form": "plain08" } });
+    world.post(&format!("{R}/services"), service).await.expect(201);
+    world.post(&format!("{R}/users"), json!({ "username": "alice" })).await.expect(201);
+    let wanted = json!({ "kind": "service_token", "user": "alice", "service": "old" });
+    let issued = world.post(&format!("{R}/tokens"), wanted).await.expect(201);
+    let key = world.client("gate", json!({ "roles": ["verifier"], "services": ["old"] })).await;
+    let path = format!("{R}/verify");
+    let question = json!({ "token": issued["secret"], "username": "alice" });
+    let ask = async || world.call(&key, "POST", &path, question.clone()).await;
+    assert_eq!(ask().await.expect(200)["active"], true);
+    store.fail_from(1);
+    assert_eq!(ask().await.expect(200)["active"], true);
+    assert_eq!(store.calls(), Vec::<&str>::new());
+    store.heal();
+    let id = issued["token"]["id"].as_str().unwrap();
+    world.post(&format!("{R}/tokens/{id}/revoke"), json!({})).await.expect(200);
+    assert_eq!(ask().await.expect(200)["active"], false);
+    store.fail_from(1);
+    ask().await.expect(503);
+}
