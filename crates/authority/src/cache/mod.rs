@@ -8,6 +8,8 @@
 //! The trust rule: what other processes changed is heard of through the log. While
 //! its end has not been seen for a second, every look-up is a miss, and what is
 //! read then is used once and not kept.
+//!
+//! Length: every change has to reach every part of what is remembered, and is seen to here alone.
 
 mod changes;
 mod near;
