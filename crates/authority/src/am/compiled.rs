@@ -11,6 +11,7 @@ use crate::names::ServiceLabel;
 /// All documents of a realm.
 #[derive(Debug, Default)]
 pub struct Compiled {
+    zone: String,
     objects: BTreeMap<(AmKind, String), Arc<AmObject>>,
     sets: HashMap<String, Arc<CompiledSet>>,
 }
@@ -65,8 +66,9 @@ pub struct Matched<'a> {
 }
 
 impl Compiled {
-    /// Makes documents ready. What is broken in itself speaks of nothing.
-    pub fn of(objects: impl IntoIterator<Item = AmObject>) -> Self {
+    /// Makes the documents of a realm in a time zone ready. What is broken in itself speaks of
+    /// nothing.
+    pub fn of(zone: &str, objects: impl IntoIterator<Item = AmObject>) -> Self {
         let objects: BTreeMap<_, _> = objects
             .into_iter()
             .map(|object| ((object.kind(), object.name.clone()), Arc::new(object)))
@@ -90,7 +92,12 @@ impl Compiled {
             Some((object.name.clone(), Arc::new(set)))
         });
         let sets = sets.collect();
-        Self { objects, sets }
+        Self { zone: zone.to_owned(), objects, sets }
+    }
+
+    /// The realm's time zone: that of conditions which name none, unless the question does.
+    pub fn zone(&self) -> &str {
+        &self.zone
     }
 
     /// The policy set of a name.

@@ -58,8 +58,11 @@ pub fn canonicalise(text: &str) -> Result<String, BadResource> {
         return web(scheme, default_port, rest.trim_start_matches('/'));
     }
     let (authority, below) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if below.is_empty() {
+        return Ok(text.to_owned());
+    }
     let (path, query) = without_query(below);
-    Ok(format!("{scheme}://{authority}{}{query}", normal_path(path)))
+    Ok([scheme, "://", authority, &normal_path(path), query].concat())
 }
 
 /// The port that `http`, `https`, or either with wildcards behind it, stands for.
@@ -143,8 +146,13 @@ fn sorted_query(query: &str) -> String {
 }
 
 /// The form in which names are compared: without case.
-fn folded(canonical: &str) -> String {
-    let mut folded = canonical.to_lowercase();
+fn folded(mut canonical: String) -> String {
+    let mut folded = if canonical.is_ascii() {
+        canonical.make_ascii_lowercase();
+        canonical
+    } else {
+        canonical.to_lowercase()
+    };
     if folded.ends_with(ANY_QUERY) {
         folded.truncate(folded.len() - ANY_QUERY.len() + 1);
     }
@@ -189,7 +197,7 @@ impl Requested {
     ///
     /// [`BadResource`].
     pub fn read(text: &str) -> Result<Self, BadResource> {
-        Ok(Self { folded: folded(&canonicalise(text)?) })
+        Ok(Self { folded: folded(canonicalise(text)?) })
     }
 
     /// What it is compared by; every pattern that matches it begins with one of its beginnings.
@@ -242,7 +250,7 @@ impl Pattern {
     /// [`BadResource`].
     pub fn parse(text: &str) -> Result<Self, BadResource> {
         let canonical = canonicalise(text)?;
-        let folded = folded(&canonical);
+        let folded = folded(canonical.clone());
         let matcher = if canonical.contains(SELF) {
             Matcher::OfSelf
         } else {

@@ -31,7 +31,7 @@ pub enum AuthRefusal {
 }
 
 /// A presented token, as far as it is known before its secret is compared.
-struct Found {
+pub(super) struct Found {
     realm: RealmName,
     /// Whether it is for the API.
     for_api: bool,
@@ -40,10 +40,16 @@ struct Found {
 }
 
 impl Found {
+    /// Found by something else than its id.
     fn of(entry: &Entry) -> Self {
         // A refresh token asks for access tokens; with itself it may only look at itself.
         let for_api = entry.profile.services.includes(COUNTERFOIL) && entry.kind != Kind::AuthToken;
         Self { realm: entry.owner.realm.clone(), for_api, entry: None }
+    }
+
+    /// Found by its id, which says this kind.
+    pub(super) fn by_id(kind: Kind, entry: Arc<Entry>) -> Self {
+        Self { entry: Some((kind, Arc::clone(&entry))), ..Self::of(&entry) }
     }
 }
 
@@ -74,9 +80,20 @@ impl Authority {
             // Recorded under the main realm: a credential that is nobody's belongs to none.
             let guessed = AuthRefusal::Denied { guessed: true };
             let Some(realm) = main_realm() else { return Err(guessed) };
-            self.probe(presented, &realm, Binding::Unbound, &anonymous, None).await?;
+            Box::pin(self.probe(presented, &realm, Binding::Unbound, &anonymous, None)).await?;
             return Err(guessed);
         };
+        self.recognised(found, presented, anonymous, proved).await
+    }
+
+    /// The holder of a token that was found, if its secret is right.
+    pub(super) async fn recognised(
+        &self,
+        found: Found,
+        presented: &str,
+        anonymous: Origin,
+        proved: &Confirmation,
+    ) -> Result<Caller, AuthRefusal> {
         // A token for the API obeys the policy of the service that the API is.
         let Found { realm, for_api, entry } = found;
         let binding = if for_api { Binding::Service(&self.api_service) } else { Binding::Unbound };
@@ -139,17 +156,11 @@ impl Authority {
         match self.shape(presented) {
             shape @ (Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. }) => {
                 let entry = self.access_entry(presented, &shape, self.now()).await?;
-                Ok(entry.map(|entry| Found {
-                    entry: Some((Kind::AccessToken, Arc::clone(&entry))),
-                    ..Found::of(&entry)
-                }))
+                Ok(entry.map(|entry| Found::by_id(Kind::AccessToken, entry)))
             }
             Shape::Prefixed { kind, id } => {
                 let entry = self.entry(id).await?;
-                Ok(entry.map(|entry| Found {
-                    entry: Some((kind, Arc::clone(&entry))),
-                    ..Found::of(&entry)
-                }))
+                Ok(entry.map(|entry| Found::by_id(kind, entry)))
             }
             Shape::Grouped(normal) => {
                 let keys = self.keys();
@@ -193,7 +204,7 @@ impl Authority {
         let owner = active.owner();
         let standing = match owner.standing.get() {
             Some(standing) => Arc::clone(standing),
-            None => self.standing_anew(&realm, owner).await?,
+            None => Box::pin(self.standing_anew(&realm, owner)).await?,
         };
         let token_scopes = match active.kind() {
             Kind::ClientKey => None,

@@ -49,7 +49,7 @@ fn url_policy(name: &str, fields: &Value) -> AmObject {
 }
 
 fn compiled(policies: Vec<AmObject>) -> Compiled {
-    Compiled::of(builtin::all(&realm(), Timestamp::EPOCH).into_iter().chain(policies))
+    Compiled::of("UTC", builtin::all(&realm(), Timestamp::EPOCH).into_iter().chain(policies))
 }
 
 fn alice() -> Asker {

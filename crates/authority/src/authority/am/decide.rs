@@ -47,8 +47,8 @@ pub struct AmQuestion<'a> {
     pub address: Option<IpAddr>,
     /// The end client's host name.
     pub dns_name: Option<&'a str>,
-    /// The zone of conditions about time that name none; the realm's if absent.
-    pub zone: Option<&'a str>,
+    /// The zone of conditions about time that name none.
+    pub zone: &'a str,
     /// Scopes of the request, for resources that present no token.
     pub scopes: &'a [&'a str],
 }
@@ -88,7 +88,7 @@ impl Authority {
         }
         let stored = self.store.am_list(realm).await?;
         let built_in = builtin::all(realm, cell.realm.created_at);
-        let compiled = Arc::new(Compiled::of(built_in.into_iter().chain(stored)));
+        let compiled = Arc::new(Compiled::of(&cell.realm.zone, built_in.into_iter().chain(stored)));
         // A change forgets the cell before it is answered: what was read before it goes with it.
         Ok(Arc::clone(cell.am.get_or_init(|| compiled)))
     }
@@ -121,8 +121,7 @@ impl Authority {
             return self.decide_about(question, &pat).await;
         }
         let requested = Requested::read(question.resource)?;
-        let facts = self.realm_facts(question.realm).await?;
-        let around = circumstances(question, &facts.realm.zone, self.now());
+        let around = circumstances(question, self.now());
         let asked = Question { requested: &requested, circumstances: around };
         let decision = question.set.decide(&asked, &mut Explanation::silent());
         let uid = question.asker.uid.as_deref();
@@ -157,7 +156,8 @@ impl Authority {
             _ => return Ok(AmAnswer::default()),
         };
         let mut silent = Explanation::silent();
-        let decision = self.decide_with(question, &requested, &active, &mut silent).await?;
+        let now = self.now();
+        let decision = decide_with(question, &requested, &active, now, &mut silent);
         if !decision.allows_anything() {
             self.refused_by_set(question, &active)?;
             return Ok(AmAnswer::default());
@@ -165,11 +165,11 @@ impl Authority {
         if active.remaining().is_some() {
             // The store alone says whether a use is left.
             let request = VerifyRequest { consume: true, ..request };
-            if matches!(self.verify(request).await?, Verdict::Inactive { .. }) {
+            if matches!(Box::pin(self.verify(request)).await?, Verdict::Inactive { .. }) {
                 return Ok(AmAnswer::default());
             }
         } else {
-            self.ledger.accepted(active.root(), self.now(), question.address);
+            self.ledger.accepted(active.root(), now, question.address);
         }
         let mut attributes =
             self.am_attributes(question.realm, active.username(), Some(&active), &decision).await?;
@@ -178,40 +178,18 @@ impl Authority {
         Ok(AmAnswer { actions: decision.actions, attributes, until: decision.until })
     }
 
-    /// What the policies say of a token that is good.
-    pub(super) async fn decide_with(
-        &self,
-        question: &AmQuestion<'_>,
-        requested: &Requested,
-        active: &Active,
-        explanation: &mut Explanation,
-    ) -> Result<Decision, Refusal> {
-        let facts = self.realm_facts(question.realm).await?;
-        let scopes: Vec<&str> = active.scopes().iter().map(Scope::as_str).collect();
-        let person = active.username().map(|username| Person { username, groups: active.groups() });
-        let around = Circumstances {
-            scopes: &scopes,
-            person,
-            ..circumstances(question, &facts.realm.zone, self.now())
-        };
-        let asked = Question { requested, circumstances: around };
-        let mut decision = question.set.decide(&asked, explanation);
-        decision.end_by(active.expires_at());
-        Ok(decision)
-    }
-
     /// The services that a token presented to this caller must be good for; `None`: not checked.
-    pub(super) fn am_services(
+    pub(super) fn am_services<'a>(
         &self,
-        question: &AmQuestion<'_>,
-    ) -> Result<Option<Vec<ServiceLabel>>, Refusal> {
+        question: &AmQuestion<'a>,
+    ) -> Result<Option<Cow<'a, [ServiceLabel]>>, Refusal> {
         let AmQuestion { caller, realm, set, .. } = question;
         match &set.service {
             Some(label) => {
                 self.binding(caller, realm, Some(label))?;
-                Ok(Some(vec![label.clone()]))
+                Ok(Some(Cow::Borrowed(std::slice::from_ref(label))))
             }
-            None => Ok(self.verifiable(caller, realm)?.map(Cow::into_owned)),
+            None => self.verifiable(caller, realm),
         }
     }
 
@@ -291,6 +269,23 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
+/// What the policies say of a token that is good.
+pub(super) fn decide_with(
+    question: &AmQuestion<'_>,
+    requested: &Requested,
+    active: &Active,
+    now: Timestamp,
+    explanation: &mut Explanation,
+) -> Decision {
+    let scopes: Vec<&str> = active.scopes().iter().map(Scope::as_str).collect();
+    let person = active.username().map(|username| Person { username, groups: active.groups() });
+    let around = Circumstances { scopes: &scopes, person, ..circumstances(question, now) };
+    let asked = Question { requested, circumstances: around };
+    let mut decision = question.set.decide(&asked, explanation);
+    decision.end_by(active.expires_at());
+    decision
+}
+
 /// The binding of a token that is presented to the asker of a question.
 pub(super) fn binding_of<'a>(
     question: &AmQuestion<'a>,
@@ -307,12 +302,11 @@ pub(super) fn binding_of<'a>(
 /// What a question says of its circumstances.
 pub(super) fn circumstances<'a>(
     question: &AmQuestion<'a>,
-    zone: &'a str,
     now: Timestamp,
 ) -> Circumstances<'a> {
     Circumstances {
         now,
-        zone: question.zone.unwrap_or(zone),
+        zone: question.zone,
         address: question.address,
         dns_name: question.dns_name,
         scopes: question.scopes,

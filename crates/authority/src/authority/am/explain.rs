@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::{Active, Authority, Verdict, VerifyRequest};
-use super::decide::{AmAnswer, AmFault, AmQuestion, binding_of, circumstances, step};
+use super::decide::{AmAnswer, AmFault, AmQuestion, binding_of, circumstances, decide_with, step};
 use crate::am::resource::{PAT, Requested, is_pat};
 use crate::am::{Asker, CompiledSet, Explanation, Question, Step};
 use crate::caller::Caller;
@@ -81,13 +81,13 @@ impl Authority {
             asker: &asker,
             address: test.address,
             dns_name: None,
-            zone: None,
+            zone: documents.zone(),
             scopes: &[],
         };
         let answer = if is_pat(test.resource) {
             self.explain_token(&question, test, &mut explanation).await?
         } else {
-            self.explain_resource(&question, set, &mut explanation).await?
+            self.explain_resource(&question, set, &mut explanation)?
         };
         let allowed = answer.actions.get(test.action) == Some(&true);
         explanation.note(|| {
@@ -101,7 +101,7 @@ impl Authority {
         Ok(AmExplained { allowed, answer, steps: explanation.into_steps() })
     }
 
-    async fn explain_resource(
+    fn explain_resource(
         &self,
         question: &AmQuestion<'_>,
         set: &CompiledSet,
@@ -112,8 +112,7 @@ impl Authority {
             let why = format!("is compared as {}", requested.folded());
             step("resource", true, why)
         });
-        let facts = self.realm_facts(question.realm).await?;
-        let around = circumstances(question, &facts.realm.zone, self.now());
+        let around = circumstances(question, self.now());
         let asked = Question { requested: &requested, circumstances: around };
         let decision = set.decide(&asked, explanation);
         Ok(AmAnswer {
@@ -143,7 +142,7 @@ impl Authority {
         explanation.note(|| step("resource", true, format!("pat://{named}, with a token")));
         let active = self.supposed(question, named, test.token, explanation).await?;
         let Some(active) = active else { return Ok(AmAnswer::default()) };
-        let decision = self.decide_with(question, &requested, &active, explanation).await?;
+        let decision = decide_with(question, &requested, &active, self.now(), explanation);
         if !decision.allows_anything() {
             return Ok(AmAnswer::default());
         }

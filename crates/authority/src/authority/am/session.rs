@@ -1,8 +1,9 @@
 //! Sessions of the AM door. One is an opaque access token that opens no other door: it is stored
 //! as a hash, remembered like any token, and dies with the credential it was made from.
 
+use super::super::authenticate::Found;
 use super::super::{AuthRefusal, Authority, Binding, Verdict, VerifyRequest};
-use crate::access::AccessFacts;
+use crate::access::{AccessFacts, Confirmation};
 use crate::caller::{Caller, RequestContext};
 use crate::clock::Timestamp;
 use crate::event::Origin;
@@ -120,15 +121,18 @@ impl Authority {
             }
             _ => None,
         };
-        let life = entry.as_ref().and_then(|entry| {
+        let session = entry.and_then(|entry| {
             let facts = entry.access().filter(|facts| facts.door == Some(Door::Am))?;
-            Some((facts.issued_at, facts.expires_at))
+            Some((facts.issued_at, facts.expires_at, entry))
         });
-        let Some((from, to)) = life else {
+        let Some((from, to, entry)) = session else {
             self.reject(context.source);
             return Err(AuthRefusal::Denied { guessed: true });
         };
-        let caller = self.authenticate(presented, context).await?;
+        let found = Found::by_id(Kind::AccessToken, entry);
+        let anonymous = Origin::anonymous(context);
+        let proved = Confirmation::default();
+        let caller = self.recognised(found, presented, anonymous, &proved).await?;
         Ok((caller, from, to))
     }
 

@@ -29,7 +29,7 @@ impl Authority {
         let found = if known.is_some() {
             known
         } else {
-            let entry = self.access_entry(presented, shape, around.now).await?;
+            let entry = Box::pin(self.access_entry(presented, shape, around.now)).await?;
             entry.map(|entry| look(&entry))
         };
         let Some((id, decision)) = found else {
@@ -53,8 +53,10 @@ impl Authority {
             return Ok(Some(entry));
         }
         match shape {
-            Shape::Jwt(_) => self.jwt_entry(presented, now).await,
-            Shape::Prefixed { kind: Kind::AccessToken, id } => self.opaque_entry(*id, now).await,
+            Shape::Jwt(_) => Box::pin(self.jwt_entry(presented, now)).await,
+            Shape::Prefixed { kind: Kind::AccessToken, id } => {
+                Box::pin(self.opaque_entry(*id, now)).await
+            }
             _ => Ok(None),
         }
     }
@@ -150,7 +152,7 @@ impl Authority {
         let look = |entry: &Entry| (standing(entry, now), entry.parent());
         let (standing, above) = match self.cache.with_token(now, parent, look) {
             Some(known) => known,
-            None => match self.entry(parent).await? {
+            None => match Box::pin(self.entry(parent)).await? {
                 Some(entry) => look(&entry),
                 None => return Ok(Err(Reason::ParentRevoked)),
             },

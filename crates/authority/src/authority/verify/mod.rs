@@ -183,7 +183,9 @@ impl Authority {
         let found = found.filter(|_| at_hand.is_some());
         let (realm, services) = match at_hand {
             Some(found) => found,
-            None => match self.surroundings_read(&request).await? {
+            // The rare ways are boxed, here and below: the state of every caller's own future has
+            // room for the longest way that it holds, and is copied with it.
+            None => match Box::pin(self.surroundings_read(&request)).await? {
                 Ok(found) => {
                     read = found;
                     (&*read.0, &*read.1)
@@ -210,8 +212,8 @@ impl Authority {
             Shape::Prefixed { kind, id } => {
                 self.verify_by_id(&surroundings, kind, id, request.presented).await
             }
-            Shape::Grouped(normal) => self.verify_by_hash(&surroundings, &normal).await,
-            Shape::Other => self.verify_slowly(&surroundings).await,
+            Shape::Grouped(normal) => Box::pin(self.verify_by_hash(&surroundings, &normal)).await,
+            Shape::Other => Box::pin(self.verify_slowly(&surroundings)).await,
         }
     }
 
@@ -351,8 +353,8 @@ impl Authority {
         };
         // Nearly no token asks for more than its own record.
         if active.kind == Kind::DerivedToken || idle::window(around, &active).is_some() {
-            let ended = match self.ancestors_refuse(around, &active).await? {
-                None => self.idle_refuses(around, &active).await?,
+            let ended = match Box::pin(self.ancestors_refuse(around, &active)).await? {
+                None => Box::pin(self.idle_refuses(around, &active)).await?,
                 refused => refused,
             };
             if let Some(reason) = ended {
@@ -369,7 +371,7 @@ impl Authority {
             }
             return Ok(Verdict::Active(active));
         };
-        self.conclude_limited(around, active, limit).await
+        Box::pin(self.conclude_limited(around, active, limit)).await
     }
 
     /// A limited token: the store alone says whether a use is left.

@@ -10,7 +10,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use counterfoil_authority::am::resource::{RESOURCE_BYTES_MAX, Requested, is_pat};
-use counterfoil_authority::am::{Asker, CompiledSet, builtin};
+use counterfoil_authority::am::{Asker, Compiled, CompiledSet, builtin};
 use counterfoil_authority::authority::{AmAnswer, AmQuestion, AuthRefusal};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::clock::zone_is_known;
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::{Asked, Session};
-use crate::http::body::parse;
+use crate::http::body::{parse, parse_flat};
 use crate::http::wire::json_bytes;
 
 /// Resources of one request at most: as many as one answer may keep waiting.
@@ -62,7 +62,12 @@ struct SentSubject {
 }
 
 fn read(body: &[u8]) -> Result<Question<'_>, Fault> {
-    parse(body).map_err(|problem| {
+    // Nothing but a subject can keep what is nested deeply; all else is dropped while it is read.
+    let read = match parse_flat::<Question<'_>>(body) {
+        Ok(question) if question.subject.is_none() => Ok(question),
+        _ => parse(body),
+    };
+    read.map_err(|problem| {
         // Which field it was, in AM's words; never what stood in it.
         let detail = problem.detail();
         let fields = ["resources", "resource", "application", "subject", "environment"];
@@ -81,7 +86,7 @@ struct Inquiry<'a> {
     asker: Asker,
     address: Option<IpAddr>,
     dns_name: Option<String>,
-    zone: Option<String>,
+    zone: Cow<'a, str>,
     scopes: Vec<String>,
 }
 
@@ -103,7 +108,7 @@ impl Inquiry<'_> {
             asker: &self.asker,
             address: self.address,
             dns_name: self.dns_name.as_deref(),
-            zone: self.zone.as_deref(),
+            zone: &self.zone,
             scopes: &scopes,
         };
         Ok(self.asked.state.authority.am_decide(&question).await?)
@@ -114,11 +119,12 @@ impl Inquiry<'_> {
 async fn inquiry<'a>(
     asked: &'a Asked<'a>,
     session: &'a Session,
-    set: &'a CompiledSet,
+    documents: &'a Compiled,
     question: &Question<'_>,
 ) -> Result<Inquiry<'a>, Fault> {
+    let set = set_of(asked, documents, question)?;
     let on_behalf_of = match &question.subject {
-        Some(subject) => asker_of(asked, subject).await?,
+        Some(subject) => Box::pin(asker_of(asked, subject)).await?,
         None => asker_of_caller(&session.caller),
     };
     let none = BTreeMap::new();
@@ -130,7 +136,7 @@ async fn inquiry<'a>(
         Some(text) => Some(text.parse().map_err(|_| Fault::value("environment"))?),
         None => None,
     };
-    let zone = first(&["requestTimeZone"]).filter(|zone| zone_is_known(zone)).cloned();
+    let zone = first(&["requestTimeZone"]).filter(|zone| zone_is_known(zone));
     let scopes = told.get("scope").into_iter().flatten();
     let scopes = scopes.flat_map(|text| text.split(' ')).filter(|word| !word.is_empty());
     Ok(Inquiry {
@@ -140,7 +146,7 @@ async fn inquiry<'a>(
         asker: on_behalf_of,
         address,
         dns_name: first(&["dnsName", "requestDnsName"]).cloned(),
-        zone,
+        zone: zone.map_or(Cow::Borrowed(documents.zone()), |named| Cow::Owned(named.clone())),
         scopes: scopes.map(str::to_owned).collect(),
     })
 }
@@ -206,8 +212,7 @@ pub(super) async fn answer(
         return Err(Fault::value("resources"));
     }
     let documents = authority.am_documents(&asked.realm).await?;
-    let set = set_of(asked, &documents, &question)?;
-    let inquiry = inquiry(asked, session, set, &question).await?;
+    let inquiry = inquiry(asked, session, &documents, &question).await?;
     let mut out = Vec::with_capacity(ANSWER_BYTES * resources.len());
     let mut seen = HashSet::new();
     for resource in resources {
@@ -236,12 +241,11 @@ pub(super) async fn tree(
     let root = question.resource.as_ref().map(|text| text.0.as_ref());
     let root = root.filter(|root| !root.is_empty()).ok_or_else(|| Fault::value("resource"))?;
     let documents = authority.am_documents(&asked.realm).await?;
-    let set = set_of(asked, &documents, &question)?;
-    let inquiry = inquiry(asked, session, set, &question).await?;
+    let inquiry = inquiry(asked, session, &documents, &question).await?;
     let mut resources = vec![root.to_owned()];
     if !is_pat(root) {
         let requested = Requested::read(root).map_err(|bad| Fault::invalid(bad.to_string()))?;
-        let below = set.below(&requested).map(|pattern| pattern.canonical().to_owned());
+        let below = inquiry.set.below(&requested).map(|pattern| pattern.canonical().to_owned());
         resources.extend(below.filter(|name| name != root).take(TREE_MAX));
     }
     let mut out = Vec::with_capacity(ANSWER_BYTES * resources.len());
@@ -256,7 +260,7 @@ pub(super) async fn tree(
 
 fn set_of<'a>(
     asked: &Asked<'_>,
-    documents: &'a counterfoil_authority::am::Compiled,
+    documents: &'a Compiled,
     question: &Question<'_>,
 ) -> Result<&'a CompiledSet, Fault> {
     let name = question.application.as_ref().map_or(builtin::DEFAULT_SET, |text| &text.0);

@@ -95,11 +95,12 @@ where
             let body = any_bytes_within(body, limit.max(BATCH_BODY_BYTES_MAX)).await?;
             return match action {
                 Some("evaluate") => evaluate::answer(&asked, &session, &body).await,
-                _ => evaluate::tree(&asked, &session, &body).await,
+                // Boxed, as is all else: the question that is asked most often makes the room.
+                _ => Box::pin(evaluate::tree(&asked, &session, &body)).await,
             };
         }
         let body = any_bytes_within(body, limit).await?;
-        dispatch(&asked, &body).await
+        Box::pin(dispatch(&asked, &body)).await
     };
     let mut response = answered.await.unwrap_or_else(|fault| fault.answer());
     if let Some(value) = chosen.header() {
@@ -201,7 +202,7 @@ impl Asked<'_> {
             }
             Err(refusal) => {
                 if matches!(refusal, AuthRefusal::Denied { guessed: true }) {
-                    self.hold_back(None).await;
+                    Box::pin(self.hold_back(None)).await;
                 }
                 Err(refusal.into())
             }

@@ -62,6 +62,9 @@ const fn versions(endpoint: Endpoint, is_evaluate: bool) -> &'static [Version] {
     }
 }
 
+/// What nearly all who ask for decisions get; its text is not made anew for each of them.
+const LATEST_EVALUATE: Chosen = Chosen { protocol: PROTOCOL, resource: Version(2, 1) };
+
 /// What a client gets: protocol and resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chosen {
@@ -72,6 +75,9 @@ pub(super) struct Chosen {
 impl Chosen {
     /// The header that says so.
     pub(super) fn header(self) -> Option<HeaderValue> {
+        if self == LATEST_EVALUATE {
+            return Some(HeaderValue::from_static("protocol=1.0,resource=2.1"));
+        }
         let text = format!("protocol={},resource={}", self.protocol, self.resource);
         HeaderValue::try_from(text).ok()
     }
