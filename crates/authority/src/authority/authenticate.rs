@@ -31,26 +31,44 @@ pub enum AuthRefusal {
 }
 
 /// A presented token, as far as it is known before its secret is compared.
-pub(super) struct Found {
-    realm: RealmName,
-    /// Whether it is for the API.
-    for_api: bool,
-    /// The token itself with the kind that its string says, where the way to it was its id.
-    entry: Option<(Kind, Arc<Entry>)>,
+pub(super) enum Found {
+    /// By its id, which says this kind.
+    ById(Kind, Arc<Entry>),
+    /// By its keyed hash.
+    ByHash {
+        /// Its realm.
+        realm: RealmName,
+        /// Whether it is for the API.
+        for_api: bool,
+    },
 }
 
 impl Found {
-    /// Found by something else than its id.
-    fn of(entry: &Entry) -> Self {
-        // A refresh token asks for access tokens; with itself it may only look at itself.
-        let for_api = entry.profile.services.includes(COUNTERFOIL) && entry.kind != Kind::AuthToken;
-        Self { realm: entry.owner.realm.clone(), for_api, entry: None }
+    fn realm(&self) -> &RealmName {
+        match self {
+            Self::ById(_, entry) => &entry.owner.realm,
+            Self::ByHash { realm, .. } => realm,
+        }
     }
 
-    /// Found by its id, which says this kind.
-    pub(super) fn by_id(kind: Kind, entry: Arc<Entry>) -> Self {
-        Self { entry: Some((kind, Arc::clone(&entry))), ..Self::of(&entry) }
+    fn for_api(&self) -> bool {
+        match self {
+            Self::ById(_, entry) => is_for_api(entry),
+            Self::ByHash { for_api, .. } => *for_api,
+        }
     }
+
+    fn entry(&self) -> Option<(Kind, &Arc<Entry>)> {
+        match self {
+            Self::ById(kind, entry) => Some((*kind, entry)),
+            Self::ByHash { .. } => None,
+        }
+    }
+}
+
+/// A refresh token asks for access tokens; with itself it may only look at itself.
+fn is_for_api(entry: &Entry) -> bool {
+    entry.profile.services.includes(COUNTERFOIL) && entry.kind != Kind::AuthToken
 }
 
 impl Authority {
@@ -95,14 +113,13 @@ impl Authority {
         proved: &Confirmation,
     ) -> Result<Caller, AuthRefusal> {
         // A token for the API obeys the policy of the service that the API is.
-        let Found { realm, for_api, entry } = found;
+        let (realm, for_api) = (found.realm(), found.for_api());
         let binding = if for_api { Binding::Service(&self.api_service) } else { Binding::Unbound };
-        let entry = entry.as_ref().map(|(kind, entry)| (*kind, &**entry));
-        match self.probe(presented, &realm, binding, &anonymous, entry).await? {
+        match self.probe(presented, realm, binding, &anonymous, found.entry()).await? {
             Verdict::Active(active)
                 if active.confirmation().is_some_and(|key| !key.is_met_by(proved)) =>
             {
-                self.refused_sender(&active, &realm, &anonymous)?;
+                self.refused_sender(&active, realm, &anonymous)?;
                 Err(AuthRefusal::Denied { guessed: false })
             }
             Verdict::Active(active) => {
@@ -120,7 +137,7 @@ impl Authority {
         realm: &RealmName,
         binding: Binding<'_>,
         origin: &Origin,
-        entry: Option<(Kind, &Entry)>,
+        entry: Option<(Kind, &Arc<Entry>)>,
     ) -> Result<Verdict, Refusal> {
         let request = VerifyRequest {
             realm,
@@ -156,22 +173,26 @@ impl Authority {
         match self.shape(presented) {
             shape @ (Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. }) => {
                 let entry = self.access_entry(presented, &shape, self.now()).await?;
-                Ok(entry.map(|entry| Found::by_id(Kind::AccessToken, entry)))
+                Ok(entry.map(|entry| Found::ById(Kind::AccessToken, entry)))
             }
             Shape::Prefixed { kind, id } => {
                 let entry = self.entry(id).await?;
-                Ok(entry.map(|entry| Found::by_id(kind, entry)))
+                Ok(entry.map(|entry| Found::ById(kind, entry)))
             }
             Shape::Grouped(normal) => {
                 let keys = self.keys();
                 for pepper in keys.peppers() {
                     let mac = crate::secret_hash::keyed_hash(pepper, &normal);
                     if let Some(id) = self.cache.id_by_hash(&mac) {
-                        return Ok(self.entry(id).await?.map(|entry| Found::of(&entry)));
+                        let entry = self.entry(id).await?;
+                        return Ok(entry.map(|entry| Found::ByHash {
+                            realm: entry.owner.realm.clone(),
+                            for_api: is_for_api(&entry),
+                        }));
                     }
                     if let Some(record) = self.store.token_record_by_hash(mac).await? {
                         let for_api = record.services.includes(COUNTERFOIL);
-                        return Ok(Some(Found { realm: record.realm, for_api, entry: None }));
+                        return Ok(Some(Found::ByHash { realm: record.realm, for_api }));
                     }
                 }
                 keys.require_all(|of| of == KeyPurpose::Pepper).map_err(Unavailable::from)?;
@@ -196,7 +217,7 @@ impl Authority {
     async fn caller_of(
         &self,
         active: &Active,
-        realm: RealmName,
+        realm: &RealmName,
         for_api: bool,
         presented: &str,
         anonymous: Origin,
@@ -204,7 +225,7 @@ impl Authority {
         let owner = active.owner();
         let standing = match owner.standing.get() {
             Some(standing) => Arc::clone(standing),
-            None => Box::pin(self.standing_anew(&realm, owner)).await?,
+            None => Box::pin(self.standing_anew(realm, owner)).await?,
         };
         let token_scopes = match active.kind() {
             Kind::ClientKey => None,

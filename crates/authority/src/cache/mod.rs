@@ -25,7 +25,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use self::changes::Position;
 use self::changes::RecentChanges;
-pub(crate) use self::tokens::{Access, Entry, Matched, Profile, Tokens, matched};
+pub(crate) use self::tokens::{Access, Entry, Matched, Tokens, matched};
 use self::trust::Trust;
 use crate::authority::Needs;
 use crate::caller::Standing;
@@ -202,9 +202,9 @@ impl Cache {
         &self,
         now: Timestamp,
         id: TokenId,
-        look: impl FnOnce(&Entry) -> T,
+        look: impl FnOnce(&Arc<Entry>) -> T,
     ) -> Option<T> {
-        self.look(now, id, |entry| look(entry))
+        self.look(now, id, look)
     }
 
     /// A cached token to keep for one request; `None` on a miss.

@@ -161,7 +161,7 @@ async fn a_verifier_of_two_services_is_told_of_the_one_that_is_active() {
     world.change_service("git", |git| git.status = ServiceStatus::Suspended).await;
     let verdict = world.ask(&secret, None, Binding::AnyOf(&both), &[]).await;
     let Verdict::Active(active) = verdict else { panic!("{verdict:?}") };
-    assert_eq!(active.service(), Some("mail"));
+    assert_eq!(active.service(&Binding::AnyOf(&both)), Some("mail"));
     world.change_service("mail", |mail| mail.status = ServiceStatus::Suspended).await;
     let verdict = world.ask(&secret, None, Binding::AnyOf(&both), &[]).await;
     assert_eq!(reason(&verdict), Some(Reason::ServiceInactive));

@@ -66,7 +66,7 @@ impl FromRequestParts<AppState> for Asked {
         Ok(Self {
             state: state.clone(),
             arrived,
-            realm: realm_of(state, parts),
+            realm: realm_of(state, parts).clone(),
             query,
             id: path.map(|path| path.0).unwrap_or_default(),
             parts: parts.clone(),

@@ -130,9 +130,9 @@ fn credential_of(state: &AppState, request: &Parts) -> Credential {
 }
 
 /// The realm that the host name stands for. `X-Forwarded-Host` is not asked.
-pub fn realm_of(state: &AppState, request: &Parts) -> RealmName {
+pub fn realm_of<'a>(state: &'a AppState, request: &Parts) -> &'a RealmName {
     if state.settings.realm_by_host.is_empty() {
-        return state.main_realm.clone();
+        return &state.main_realm;
     }
     let header = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = request.uri.host().or(header).unwrap_or_default();
@@ -141,7 +141,7 @@ pub fn realm_of(state: &AppState, request: &Parts) -> RealmName {
         _ => host,
     };
     let known = state.settings.realm_by_host.get(&bare.to_ascii_lowercase());
-    known.unwrap_or(&state.main_realm).clone()
+    known.unwrap_or(&state.main_realm)
 }
 
 async fn decide(

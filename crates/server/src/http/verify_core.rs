@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::marker::PhantomData;
 use std::net::IpAddr;
 
-use counterfoil_authority::authority::{Active, Authority, Verdict, VerifyRequest};
+use counterfoil_authority::authority::{Active, Authority, Binding, Verdict, VerifyRequest};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::refusal::Refusal;
@@ -176,7 +176,7 @@ impl Inquiry<'_> {
             })
             .await?;
         self.metrics.verified(origin.door, &verdict);
-        write(&verdict, answer);
+        write(&verdict, &binding, answer);
         Ok(())
     }
 }
@@ -208,9 +208,9 @@ fn check_lengths(
 
 /// Writes a verdict as JSON. By hand, because this is the answer that is given most often and
 /// its permissions are JSON text already.
-fn write(verdict: &Verdict, out: &mut Vec<u8>) {
+fn write(verdict: &Verdict, asked: &Binding<'_>, out: &mut Vec<u8>) {
     match verdict {
-        Verdict::Active(active) => write_active(active, out),
+        Verdict::Active(active) => write_active(active, asked, out),
         Verdict::Inactive { reason, .. } => {
             out.extend_from_slice(br#"{"active":false,"code":""#);
             out.extend_from_slice(reason.code().as_bytes());
@@ -219,7 +219,7 @@ fn write(verdict: &Verdict, out: &mut Vec<u8>) {
     }
 }
 
-fn write_active(active: &Active, out: &mut Vec<u8>) {
+fn write_active(active: &Active, asked: &Binding<'_>, out: &mut Vec<u8>) {
     // Ids and kinds are plain ASCII by their types and need no escaping.
     out.extend_from_slice(br#"{"active":true,"token_id":""#);
     out.extend_from_slice(active.token().as_bytes());
@@ -230,7 +230,7 @@ fn write_active(active: &Active, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","client":"#);
     write_text(active.client(), out);
     out.extend_from_slice(br#","service":"#);
-    write_text(active.service(), out);
+    write_text(active.service(asked), out);
     out.extend_from_slice(br#","service_checked":"#);
     out.extend_from_slice(if active.service_checked() { b"true" } else { b"false" });
     out.extend_from_slice(br#","scopes":["#);

@@ -93,7 +93,7 @@ impl Authority {
             client_id: name.to_owned(),
             scope,
             audience: vec![COUNTERFOIL.to_owned()],
-            confirmation: crate::access::Confirmation::default(),
+            confirmation: Confirmation::default(),
             door: Some(Door::Am),
             issued_at: now,
             expires_at,
@@ -129,7 +129,7 @@ impl Authority {
             self.reject(context.source);
             return Err(AuthRefusal::Denied { guessed: true });
         };
-        let found = Found::by_id(Kind::AccessToken, entry);
+        let found = Found::ById(Kind::AccessToken, entry);
         let anonymous = Origin::anonymous(context);
         let proved = Confirmation::default();
         let caller = self.recognised(found, presented, anonymous, &proved).await?;

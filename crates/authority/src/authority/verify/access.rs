@@ -24,7 +24,7 @@ impl Authority {
     ) -> Result<Verdict, Refusal> {
         let presented = around.request.presented;
         let look =
-            |entry: &Entry| (entry.id, decide(entry, Some(Kind::AccessToken), presented, around));
+            |entry: &Arc<Entry>| (entry.id, decide(entry, Some(Kind::AccessToken), presented, around));
         let known = access_id(shape).and_then(|id| self.cache.with_token(around.now, id, look));
         let found = if known.is_some() {
             known
@@ -149,7 +149,7 @@ impl Authority {
         parent: TokenId,
         now: Timestamp,
     ) -> Result<Result<Option<Timestamp>, Reason>, Refusal> {
-        let look = |entry: &Entry| (standing(entry, now), entry.parent());
+        let look = |entry: &Arc<Entry>| (standing(entry, now), entry.parent());
         let (standing, above) = match self.cache.with_token(now, parent, look) {
             Some(known) => known,
             None => match Box::pin(self.entry(parent)).await? {

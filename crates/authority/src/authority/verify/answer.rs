@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::access::{AccessFacts, Confirmation};
-use crate::cache::{OwnerCell, Profile, ServiceCell};
+use super::Binding;
+use crate::cache::{Entry, OwnerCell, ServiceCell};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{GroupName, Username};
@@ -30,37 +31,43 @@ pub enum Verdict {
 /// The facts of a token that is good.
 #[derive(Debug)]
 pub struct Active {
-    pub(super) id: TokenId,
-    pub(super) kind: Kind,
-    pub(super) owner: Arc<OwnerCell>,
-    pub(super) profile: Arc<Profile>,
-    pub(super) service: Option<Arc<ServiceCell>>,
-    pub(super) expires_at: Option<Timestamp>,
+    /// What is remembered of it. The entry alone is held, which few ask for at the same time, and
+    /// not its profile and its service, which all cores would have to count up and down.
+    pub(super) entry: Arc<Entry>,
+    pub(super) found: Found,
     pub(super) remaining: Option<u64>,
     pub(super) former_secret: bool,
-    pub(super) access: Option<Arc<AccessFacts>>,
     /// When what it issues must end at the latest.
     pub(super) issues_until: Option<Timestamp>,
-    /// The token it was derived from.
-    pub(super) parent: Option<TokenId>,
+}
+
+/// The service that a token was found good for.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// None was checked.
+    Unchecked,
+    /// The one that was asked about.
+    AsAsked,
+    /// One of several.
+    Among(Arc<ServiceCell>),
 }
 
 impl Active {
     /// The token's id.
-    pub const fn token(&self) -> TokenId {
-        self.id
+    pub fn token(&self) -> TokenId {
+        self.entry.id
     }
 
     /// Its kind.
-    pub const fn kind(&self) -> Kind {
-        self.kind
+    pub fn kind(&self) -> Kind {
+        self.entry.kind
     }
 
     /// Who speaks through it, if that is its owner: an enrolled device speaks for itself, and the
     /// owner of its token is only who let it in.
     fn person(&self) -> Option<&OwnerFacts> {
         let device = self.access().is_some_and(AccessFacts::is_of_device);
-        (!device).then_some(&self.owner.facts)
+        (!device).then_some(&self.entry.owner.facts)
     }
 
     /// The person it belongs to.
@@ -111,29 +118,34 @@ impl Active {
         }
     }
 
-    /// The service it was found good for; `None` if none was checked.
-    pub fn service(&self) -> Option<&str> {
-        self.service.as_ref().map(|cell| cell.service.label.as_str())
+    /// The service it was found good for by who asked with this binding; `None` if none was
+    /// checked.
+    pub fn service<'a>(&'a self, asked: &Binding<'a>) -> Option<&'a str> {
+        match (&self.found, asked) {
+            (Found::Among(cell), _) => Some(cell.service.label.as_str()),
+            (Found::AsAsked, Binding::Service(label)) => Some(label.as_str()),
+            (Found::AsAsked | Found::Unchecked, _) => None,
+        }
     }
 
     /// Whether a service was checked at all.
     pub const fn service_checked(&self) -> bool {
-        self.service.is_some()
+        !matches!(self.found, Found::Unchecked)
     }
 
     /// Its scopes.
     pub fn scopes(&self) -> &[Scope] {
-        &self.profile.scopes
+        &self.entry.profile.scopes
     }
 
     /// Its permissions, as JSON text.
     pub fn permissions(&self) -> Option<&str> {
-        self.profile.permissions.as_deref()
+        self.entry.profile.permissions.as_deref()
     }
 
     /// When it ends.
-    pub const fn expires_at(&self) -> Option<Timestamp> {
-        self.expires_at
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.entry.validity.expires_at()
     }
 
     /// Uses left after this one; `None`: unlimited.
@@ -148,7 +160,7 @@ impl Active {
 
     /// What it says of itself, if it is an access token.
     pub fn access(&self) -> Option<&AccessFacts> {
-        self.access.as_deref()
+        self.entry.access().map(|facts| &**facts)
     }
 
     /// The key that its sender must prove to hold, if there is one.
@@ -163,12 +175,12 @@ impl Active {
 
     /// The services that it was issued for.
     pub fn services(&self) -> &Services {
-        &self.profile.services
+        &self.entry.profile.services
     }
 
     /// The token it stands for in the audit: itself, or what an access token was made from.
     pub fn root(&self) -> TokenId {
-        self.access().map_or(self.id, |access| access.parent)
+        self.access().map_or(self.entry.id, |access| access.parent)
     }
 
     /// When what it issues must end at the latest; an access token issues for its parent.
@@ -176,7 +188,7 @@ impl Active {
         self.issues_until
     }
 
-    pub(in crate::authority) const fn owner(&self) -> &Arc<OwnerCell> {
-        &self.owner
+    pub(in crate::authority) fn owner(&self) -> &Arc<OwnerCell> {
+        &self.entry.owner
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
+use super::answer::Found;
 use super::{Active, Authority, Surroundings};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
@@ -58,8 +59,13 @@ const fn may_be_idle(kind: Kind) -> bool {
 
 /// How long the token may rest by what its service says, or the realm where no service is asked.
 pub(super) fn window(around: &Surroundings<'_>, active: &Active) -> Option<i64> {
-    let policy = active.service.as_ref().map_or(&around.realm.policy, |cell| &cell.policy);
-    policy.idle_expiry_seconds.filter(|_| may_be_idle(active.kind))
+    let cell = match &active.found {
+        Found::Unchecked => None,
+        Found::AsAsked => around.services.first(),
+        Found::Among(cell) => Some(cell),
+    };
+    let policy = cell.map_or(&around.realm.policy, |cell| &cell.policy);
+    policy.idle_expiry_seconds.filter(|_| may_be_idle(active.kind()))
 }
 
 impl Authority {
@@ -70,7 +76,7 @@ impl Authority {
         active: &Active,
     ) -> Result<Option<Reason>, Refusal> {
         let Some(window) = window(around, active) else { return Ok(None) };
-        let (id, since) = (active.id, around.now.plus_seconds(-window));
+        let (id, since) = (active.token(), around.now.plus_seconds(-window));
         if !self.seen_lately.after(id, since) {
             let Some(last) = self.store.token_last_active(id).await? else {
                 return Ok(Some(Reason::Unknown));

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::answer::Found;
 use super::{Active, Binding, Decision, Surroundings, VerifyRequest};
 use crate::cache::{Entry, Matched, ServiceCell};
 use crate::clock::Timestamp;
@@ -19,7 +20,7 @@ use crate::verdict::{Door, Reason};
 
 /// Compares the secret, then judges the token.
 pub(super) fn decide(
-    entry: &Entry,
+    entry: &Arc<Entry>,
     kind: Option<Kind>,
     canonical: &str,
     around: &Surroundings<'_>,
@@ -49,14 +50,14 @@ pub(super) fn decide(
 
 /// Judges a token whose right secret was presented.
 pub(super) fn decide_matched(
-    entry: &Entry,
+    entry: &Arc<Entry>,
     matched: Matched,
     rehash: Option<Rehash>,
     around: &Surroundings<'_>,
 ) -> Decision {
     let bad = |reason| Decision::Bad { reason, right_secret: true, retired: false };
-    let service = match judge(entry, around) {
-        Ok(service) => service,
+    let found = match judge(entry, around) {
+        Ok(found) => found,
         Err(reason) => return bad(reason),
     };
     match matched {
@@ -67,26 +68,17 @@ pub(super) fn decide_matched(
         }
     }
     let active = Active {
-        id: entry.id,
-        kind: entry.kind,
-        owner: Arc::clone(&entry.owner),
-        profile: Arc::clone(&entry.profile),
-        service,
-        expires_at: entry.validity.expires_at(),
+        entry: Arc::clone(entry),
+        found,
         remaining: None,
         former_secret: matched == Matched::Former,
-        access: entry.access().map(Arc::clone),
         issues_until: entry.validity.expires_at(),
-        parent: entry.parent(),
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }
 
 /// Everything after the hash and before the limits, in the order of the design.
-pub(super) fn judge(
-    entry: &Entry,
-    around: &Surroundings<'_>,
-) -> Result<Option<Arc<ServiceCell>>, Reason> {
+pub(super) fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Found, Reason> {
     let request = &around.request;
     // Redeemed for other tokens, never presented in place of one.
     if matches!(entry.kind, Kind::RegistrationToken | Kind::Link) {
@@ -117,7 +109,7 @@ pub(super) fn judge(
         OwnerFacts::Client(client) if client.enabled => {}
         _ => return Err(Reason::OwnerInactive),
     }
-    let service = judge_services(entry, around)?;
+    let found = judge_services(entry, around)?;
     if !network_allowed(&entry.profile.networks, request.client_ip) {
         return Err(Reason::NetworkDenied);
     }
@@ -133,7 +125,7 @@ pub(super) fn judge(
     if !crate::permission::allows(permissions, request.resource, request.action) {
         return Err(Reason::PermissionDenied);
     }
-    Ok(service)
+    Ok(found)
 }
 
 fn judge_owner_name(entry: &Entry, request: &VerifyRequest<'_>) -> Result<(), Reason> {
@@ -170,17 +162,19 @@ fn judge_reach(entry: &Entry, around: &Surroundings<'_>) -> Result<(), Reason> {
 
 /// The first service of the binding that takes the token; the reason of the first one, if none
 /// does. Whoever asks for several must not be told no because one of them is suspended.
-fn judge_services(
-    entry: &Entry,
-    around: &Surroundings<'_>,
-) -> Result<Option<Arc<ServiceCell>>, Reason> {
+fn judge_services(entry: &Entry, around: &Surroundings<'_>) -> Result<Found, Reason> {
     if around.request.binding == Binding::Unbound {
-        return judge_policy(entry, &around.realm.policy, around).map(|()| None);
+        return judge_policy(entry, &around.realm.policy, around).map(|()| Found::Unchecked);
     }
     let mut first = None;
     for cell in named(entry, around) {
         match judge_service_state(entry, cell, around) {
-            Ok(()) => return Ok(Some(Arc::clone(cell))),
+            Ok(()) => {
+                return Ok(match around.request.binding {
+                    Binding::AnyOf(_) => Found::Among(Arc::clone(cell)),
+                    Binding::Service(_) | Binding::Unbound => Found::AsAsked,
+                });
+            }
             Err(reason) => first = first.or(Some(reason)),
         }
     }

@@ -27,14 +27,14 @@ impl Authority {
         around: &Surroundings<'_>,
         active: &Active,
     ) -> Result<Option<Reason>, Refusal> {
-        if active.kind != Kind::DerivedToken {
+        if active.kind() != Kind::DerivedToken {
             return Ok(None);
         }
-        if active.parent.is_none() {
+        if active.entry.parent().is_none() {
             return Ok(Some(Reason::ParentRevoked));
         }
         let look = |entry: &Entry| (judge(entry, around).err(), entry.parent());
-        self.walk_up(active.parent, around.now, &look).await
+        self.walk_up(active.entry.parent(), around.now, &look).await
     }
 
     /// Why a token from which an access token was made is no longer good, by what it came from.
@@ -62,7 +62,7 @@ impl Authority {
     ) -> Result<Option<Reason>, Refusal> {
         for _ in 0..DERIVED_DEPTH_MAX {
             let Some(id) = parent else { break };
-            let known = self.cache.with_token(now, id, look);
+            let known = self.cache.with_token(now, id, |entry| look(entry));
             let (refused, above) = match known {
                 Some(seen) => seen,
                 None => match self.entry(id).await? {

@@ -167,7 +167,7 @@ impl Authority {
     pub(super) async fn verify_found(
         &self,
         request: VerifyRequest<'_>,
-        found: Option<(Kind, &Entry)>,
+        found: Option<(Kind, &Arc<Entry>)>,
     ) -> Result<Verdict, Refusal> {
         let now = self.now();
         let known = self.cache.realms();
@@ -222,7 +222,7 @@ impl Authority {
     pub(super) async fn verify_supposed(
         &self,
         request: VerifyRequest<'_>,
-        entry: &Entry,
+        entry: &Arc<Entry>,
     ) -> Result<Verdict, Refusal> {
         let now = self.now();
         let (realm, services) = match self.surroundings_read(&request).await? {
@@ -282,7 +282,7 @@ impl Authority {
         id: TokenId,
         canonical: &str,
     ) -> Result<Verdict, Refusal> {
-        let look = |entry: &Entry| decide(entry, Some(kind), canonical, around);
+        let look = |entry: &Arc<Entry>| decide(entry, Some(kind), canonical, around);
         if let Some(decision) = self.cache.with_token(around.now, id, look) {
             return self.conclude(around, id, decision).await;
         }
@@ -303,7 +303,7 @@ impl Authority {
         around: &Surroundings<'_>,
         normal: &str,
     ) -> Result<Verdict, Refusal> {
-        let look = |entry: &Entry| decide(entry, None, normal, around);
+        let look = |entry: &Arc<Entry>| decide(entry, None, normal, around);
         for pepper in around.keys.peppers() {
             let mac = keyed_hash(pepper, normal);
             if let Some(id) = self.cache.id_by_hash(&mac)
@@ -352,7 +352,7 @@ impl Authority {
             }
         };
         // Nearly no token asks for more than its own record.
-        if active.kind == Kind::DerivedToken || idle::window(around, &active).is_some() {
+        if active.kind() == Kind::DerivedToken || idle::window(around, &active).is_some() {
             let ended = match Box::pin(self.ancestors_refuse(around, &active)).await? {
                 None => Box::pin(self.idle_refuses(around, &active)).await?,
                 refused => refused,
@@ -382,7 +382,7 @@ impl Authority {
         limit: u64,
     ) -> Result<Verdict, Refusal> {
         let request = &around.request;
-        let id = active.id;
+        let id = active.token();
         let consumed = if request.consume {
             self.store.token_consume(id, around.now, request.client_ip).await?
         } else {

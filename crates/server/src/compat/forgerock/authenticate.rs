@@ -136,7 +136,7 @@ fn encoded_word(word: &str) -> Option<String> {
 async fn let_in(asked: &Asked<'_>, credentials: &Credentials) -> Result<Response, Fault> {
     let keeps_session = asked.query.get("noSession").is_none_or(|text| text != "true");
     let login = AmLogin {
-        realm: &asked.realm,
+        realm: asked.realm,
         username: &credentials.username,
         password: &credentials.password,
         lifetime_seconds: asked.state.settings.am_session_seconds,
@@ -154,7 +154,7 @@ async fn let_in(asked: &Asked<'_>, credentials: &Credentials) -> Result<Response
         Err(AuthRefusal::Unavailable(refusal)) => return Err(refusal.into()),
     };
     let success_url = format!("{}/console", asked.place.prefix);
-    let realm = asked.shown_realm(&asked.realm);
+    let realm = asked.shown_realm(asked.realm);
     let Some(secret) = session.secret else {
         return Ok(asked.whole(
             StatusCode::OK,

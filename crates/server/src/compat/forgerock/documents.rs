@@ -25,15 +25,15 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
     let kind = kind_of(asked.place.endpoint);
     let (caller, name) = (&session.caller, asked.place.id.as_str());
     let authority = &asked.state.authority;
-    let show = |object: &AmObject| shown(object, &asked.shown_realm(&asked.realm));
+    let show = |object: &AmObject| shown(object, &asked.shown_realm(asked.realm));
     match (asked.method(), name.is_empty(), asked.action()) {
         (&Method::GET, true, None) => {
-            let objects = authority.am_objects(caller, &asked.realm, kind).await?;
+            let objects = authority.am_objects(caller, asked.realm, kind).await?;
             let envelope = filter::page(asked.query, objects.iter().map(show).collect())?;
             Ok(asked.json(StatusCode::OK, envelope))
         }
         (&Method::GET, false, None) => {
-            let object = authority.am_object(caller, &asked.realm, kind, name).await?;
+            let object = authority.am_object(caller, asked.realm, kind, name).await?;
             Ok(asked.json(StatusCode::OK, show(&object)))
         }
         (&Method::POST, true, Some("create")) => {
@@ -45,7 +45,7 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
                 (_, None) => return Err(Fault::invalid("name is missing")),
             };
             let document = sent.document(kind)?;
-            let made = authority.am_create(caller, &asked.realm, &key, document).await?;
+            let made = authority.am_create(caller, asked.realm, &key, document).await?;
             Ok(created(asked, &made))
         }
         (&Method::PUT, false, None) => {
@@ -57,7 +57,7 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
             put(asked, caller, name, document).await
         }
         (&Method::DELETE, false, None) => {
-            authority.am_remove(caller, &asked.realm, kind, name).await?;
+            authority.am_remove(caller, asked.realm, kind, name).await?;
             Ok(asked.whole(StatusCode::OK, &json!({})))
         }
         (&Method::POST, _, Some(action)) => Err(Fault::no_action(asked.place.endpoint, action)),
@@ -75,9 +75,9 @@ async fn put(
     let authority = &asked.state.authority;
     let only_new = asked.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value == "*");
     if !only_new {
-        match authority.am_replace(caller, &asked.realm, name, document.clone()).await {
+        match authority.am_replace(caller, asked.realm, name, document.clone()).await {
             Ok(object) => {
-                let realm = asked.shown_realm(&asked.realm);
+                let realm = asked.shown_realm(asked.realm);
                 return Ok(asked.json(StatusCode::OK, shown(&object, &realm)));
             }
             // It may be missing itself, or something that it names.
@@ -85,7 +85,7 @@ async fn put(
             Err(refusal) => return Err(refusal.into()),
         }
     }
-    let made = authority.am_create(caller, &asked.realm, name, document).await;
+    let made = authority.am_create(caller, asked.realm, name, document).await;
     match made {
         Ok(made) => Ok(created(asked, &made)),
         Err(Refusal::Exists(_)) if only_new => {
@@ -96,7 +96,7 @@ async fn put(
 }
 
 fn created(asked: &Asked<'_>, made: &AmObject) -> Response {
-    let realm = asked.shown_realm(&asked.realm);
+    let realm = asked.shown_realm(asked.realm);
     let mut response = asked.json(StatusCode::CREATED, shown(made, &realm));
     let name =
         percent_encoding::utf8_percent_encode(&made.name, percent_encoding::NON_ALPHANUMERIC);

@@ -101,7 +101,7 @@ impl Inquiry<'_> {
         }
         let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
         let question = AmQuestion {
-            realm: &self.asked.realm,
+            realm: self.asked.realm,
             caller: self.caller,
             set: self.set,
             resource,
@@ -171,7 +171,7 @@ async fn asker_of(asked: &Asked<'_>, sent: &SentSubject) -> Result<Asker, Fault>
             Err(AuthRefusal::Denied { .. }) => return Err(bad()),
             Err(AuthRefusal::Unavailable(refusal)) => return Err(refusal.into()),
         };
-        if session.caller.realm != asked.realm {
+        if session.caller.realm != *asked.realm {
             return Err(bad());
         }
         named = asker_of_caller(&session.caller);
@@ -205,13 +205,13 @@ pub(super) async fn answer(
     body: &[u8],
 ) -> Result<Response, Fault> {
     let authority = &asked.state.authority;
-    authority.am_may_evaluate(&session.caller, &asked.realm)?;
+    authority.am_may_evaluate(&session.caller, asked.realm)?;
     let question = read(body)?;
     let resources = question.resources.as_deref().unwrap_or_default();
     if resources.is_empty() || resources.len() > RESOURCES_MAX {
         return Err(Fault::value("resources"));
     }
-    let documents = authority.am_documents(&asked.realm).await?;
+    let documents = authority.am_documents(asked.realm).await?;
     let inquiry = inquiry(asked, session, &documents, &question).await?;
     let mut out = Vec::with_capacity(ANSWER_BYTES * resources.len());
     let mut seen = HashSet::new();
@@ -236,11 +236,11 @@ pub(super) async fn tree(
     body: &[u8],
 ) -> Result<Response, Fault> {
     let authority = &asked.state.authority;
-    authority.am_may_evaluate(&session.caller, &asked.realm)?;
+    authority.am_may_evaluate(&session.caller, asked.realm)?;
     let question = read(body)?;
     let root = question.resource.as_ref().map(|text| text.0.as_ref());
     let root = root.filter(|root| !root.is_empty()).ok_or_else(|| Fault::value("resource"))?;
-    let documents = authority.am_documents(&asked.realm).await?;
+    let documents = authority.am_documents(asked.realm).await?;
     let inquiry = inquiry(asked, session, &documents, &question).await?;
     let mut resources = vec![root.to_owned()];
     if !is_pat(root) {
@@ -265,7 +265,7 @@ fn set_of<'a>(
 ) -> Result<&'a CompiledSet, Fault> {
     let name = question.application.as_ref().map_or(builtin::DEFAULT_SET, |text| &text.0);
     let unknown = || {
-        let realm = asked.shown_realm(&asked.realm);
+        let realm = asked.shown_realm(asked.realm);
         let message = format!("Unable to retrieve application under realm {realm}.");
         Fault::new(StatusCode::NOT_FOUND, message)
     };

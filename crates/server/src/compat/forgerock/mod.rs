@@ -86,18 +86,23 @@ where
     };
     let answered = async {
         let root = realm_of(state, parts);
-        let realm = place.realm(&query, &root)?.ok_or_else(Fault::no_privilege)?;
-        let asked = Asked { state, arrival, parts, place: &place, query: &query, realm, root };
+        let realm = place.realm(&query, root)?.ok_or_else(Fault::no_privilege)?;
+        let asked =
+            Asked { state, arrival, parts, place: &place, query: &query, realm: &realm, root };
         let limit = state.settings.body_bytes_max;
         if place.endpoint == Endpoint::Policies && is_evaluate && parts.method == Method::POST {
             // Only whoever has a session may send much.
-            let session = asked.session().await?;
-            let body = any_bytes_within(body, limit.max(BATCH_BODY_BYTES_MAX)).await?;
-            return match action {
-                Some("evaluate") => evaluate::answer(&asked, &session, &body).await,
-                // Boxed, as is all else: the question that is asked most often makes the room.
-                _ => Box::pin(evaluate::tree(&asked, &session, &body)).await,
+            let session = asked.session_found().await?;
+            let answered = async {
+                let body = any_bytes_within(body, limit.max(BATCH_BODY_BYTES_MAX)).await?;
+                match action {
+                    Some("evaluate") => evaluate::answer(&asked, &session, &body).await,
+                    // Boxed, as is all else: the question that is asked most often makes the room.
+                    _ => Box::pin(evaluate::tree(&asked, &session, &body)).await,
+                }
             };
+            // Only the record of a refusal asks who called.
+            return answered.await.inspect_err(|_| asked.recognise(&session));
         }
         let body = any_bytes_within(body, limit).await?;
         Box::pin(dispatch(&asked, &body)).await
@@ -133,9 +138,9 @@ struct Asked<'a> {
     parts: &'a Parts,
     place: &'a Place,
     query: &'a BTreeMap<String, String>,
-    realm: RealmName,
+    realm: &'a RealmName,
     /// The realm that clients call `/`.
-    root: RealmName,
+    root: &'a RealmName,
 }
 
 /// A session that was presented and is good.
@@ -160,7 +165,7 @@ impl Asked<'_> {
 
     /// A realm as clients of AM know it.
     fn shown_realm(&self, realm: &RealmName) -> String {
-        if *realm == self.root { "/".to_owned() } else { format!("/{realm}") }
+        if realm == self.root { "/".to_owned() } else { format!("/{realm}") }
     }
 
     /// The session that the request presents: in the header, or else in the cookie.
@@ -192,14 +197,21 @@ impl Asked<'_> {
         Ok(Session { caller, from, to })
     }
 
+    /// Notes whose session it is.
+    fn recognise(&self, session: &Session) {
+        self.arrival.recognise(&session.caller.realm, &session.caller.origin);
+    }
+
     /// The session of the request.
     async fn session(&self) -> Result<Session, Fault> {
+        self.session_found().await.inspect(|session| self.recognise(session))
+    }
+
+    /// The same, before anybody notes whose it is.
+    async fn session_found(&self) -> Result<Session, Fault> {
         let Some(presented) = self.presented()? else { return Err(Fault::no_session()) };
         match self.session_of(&presented).await {
-            Ok(session) => {
-                self.arrival.recognise(&session.caller.realm, &session.caller.origin);
-                Ok(session)
-            }
+            Ok(session) => Ok(session),
             Err(refusal) => {
                 if matches!(refusal, AuthRefusal::Denied { guessed: true }) {
                     Box::pin(self.hold_back(None)).await;

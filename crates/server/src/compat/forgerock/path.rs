@@ -1,5 +1,6 @@
 //! Where a request goes: deployment prefix, realm in one of three spellings, endpoint, id.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::http::Uri;
@@ -61,7 +62,7 @@ pub(super) struct Place {
 }
 
 fn decoded(segment: &str) -> Option<String> {
-    percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(segment).decode_utf8().ok().map(Cow::into_owned)
 }
 
 fn endpoint(name: &str) -> Option<Endpoint> {
@@ -106,11 +107,11 @@ impl Place {
 
     /// The realm: of the path or of the query, and the root realm where neither names one.
     /// `None` if no realm can have the name.
-    pub(super) fn realm(
+    pub(super) fn realm<'a>(
         &self,
         query: &BTreeMap<String, String>,
-        root: &RealmName,
-    ) -> Result<Option<RealmName>, Fault> {
+        root: &'a RealmName,
+    ) -> Result<Option<Cow<'a, RealmName>>, Fault> {
         let named: Option<Vec<String>> = query.get("realm").map(|text| {
             text.split('/').filter(|name| !name.is_empty()).map(str::to_owned).collect()
         });
@@ -122,8 +123,8 @@ impl Place {
             _ => self.realms.clone(),
         };
         Ok(match chain.as_slice() {
-            [] => Some(root.clone()),
-            [one] => RealmName::parse(one).ok(),
+            [] => Some(Cow::Borrowed(root)),
+            [one] => RealmName::parse(one).ok().map(Cow::Owned),
             // Realms lie side by side here.
             _ => None,
         })
@@ -179,7 +180,7 @@ mod tests {
         let query = query_of(&"/json/policies?realm=/x&a=b".parse().unwrap()).unwrap();
         let root = RealmName::parse("main").unwrap();
         let place = Place::of("/json/policies").unwrap();
-        let x = RealmName::parse("x").ok();
+        let x = RealmName::parse("x").ok().map(Cow::Owned);
         assert_eq!(place.realm(&query, &root).unwrap(), x);
         let place = Place::of("/json/y/policies").unwrap();
         assert!(place.realm(&query, &root).is_err());

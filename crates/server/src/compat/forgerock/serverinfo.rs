@@ -20,7 +20,7 @@ pub(super) fn answer(asked: &Asked<'_>) -> Result<Response, Fault> {
     match asked.place.id.as_str() {
         "*" => {
             let settings = &asked.state.settings;
-            let realm = asked.shown_realm(&asked.realm);
+            let realm = asked.shown_realm(asked.realm);
             let value = json!({
                 "_id": "*",
                 "_rev": "0",
@@ -71,7 +71,7 @@ pub(super) async fn vocabulary(asked: &Asked<'_>) -> Result<Response, Fault> {
         return Err(Fault::method());
     }
     let session = asked.session().await?;
-    asked.state.authority.am_may_evaluate(&session.caller, &asked.realm)?;
+    asked.state.authority.am_may_evaluate(&session.caller, asked.realm)?;
     let logical = |name: &str| ["AND", "OR", "NOT"].contains(&name);
     let typed = |names: &[&str]| -> Vec<Value> {
         let config = json!({ "type": "object", "properties": {} });

@@ -122,7 +122,7 @@ fn told(asked: &Asked<'_>, action: &str, session: Option<&Session>) -> Result<Va
 /// The name by which policies of AM know a person.
 pub(super) fn universal_id(asked: &Asked<'_>, session: &Session) -> String {
     let caller = &session.caller;
-    let base = if caller.realm == asked.root {
+    let base = if caller.realm == *asked.root {
         String::new()
     } else {
         format!("o={},ou=services,", caller.realm)

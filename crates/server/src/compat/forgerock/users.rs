@@ -38,7 +38,7 @@ pub(super) async fn answer(asked: &Asked<'_>, _body: &[u8]) -> Result<Response, 
         (&Method::GET, false, None) => {
             if let Owner::Client(own) = &caller.subject
                 && own.as_str() == name
-                && caller.realm == asked.realm
+                && caller.realm == *asked.realm
             {
                 return Ok(asked.json(StatusCode::OK, client(asked, name)));
             }
@@ -50,7 +50,7 @@ pub(super) async fn answer(asked: &Asked<'_>, _body: &[u8]) -> Result<Response, 
                 other => other.into(),
             };
             let username = Username::parse(name).map_err(|_| Fault::not_found())?;
-            let found = asked.state.authority.user(caller, &asked.realm, &username).await;
+            let found = asked.state.authority.user(caller, asked.realm, &username).await;
             let user = found.map_err(denied)?;
             Ok(asked.json(StatusCode::OK, shown(asked, caller, &user).await?))
         }
@@ -64,7 +64,7 @@ pub(super) async fn answer(asked: &Asked<'_>, _body: &[u8]) -> Result<Response, 
 fn client(asked: &Asked<'_>, name: &str) -> Value {
     json!({
         "username": name,
-        "realm": asked.shown_realm(&asked.realm),
+        "realm": asked.shown_realm(asked.realm),
         "uid": [name],
         "cn": [name],
         "inetUserStatus": ["Active"],
@@ -85,7 +85,7 @@ async fn shown(asked: &Asked<'_>, caller: &Caller, user: &User) -> Result<Value,
     let cn = user.display_name.as_deref().unwrap_or(name);
     let status = if user.status == UserStatus::Active { "Active" } else { "Inactive" };
     fields.insert("username".to_owned(), json!(name));
-    fields.insert("realm".to_owned(), json!(asked.shown_realm(&asked.realm)));
+    fields.insert("realm".to_owned(), json!(asked.shown_realm(asked.realm)));
     fields.insert("uid".to_owned(), json!([name]));
     fields.insert("cn".to_owned(), json!([cn]));
     fields.insert("mail".to_owned(), json!(user.emails));
@@ -118,7 +118,7 @@ async fn tokens(
     };
     let authority = &asked.state.authority;
     let page = PageRequest::first(PAGE);
-    let read = match authority.tokens(caller, &asked.realm, filter, page).await {
+    let read = match authority.tokens(caller, asked.realm, filter, page).await {
         Ok(read) => read,
         Err(Refusal::Forbidden(_) | Refusal::NotFound(Thing::Realm)) => return Ok(None),
         Err(refusal) => return Err(refusal.into()),
@@ -153,7 +153,7 @@ async fn listed(asked: &Asked<'_>, caller: &Caller) -> Result<Response, Fault> {
     if let Some((_, name)) = exact {
         let username = Username::parse(name).ok();
         if let Some(username) = username {
-            match asked.state.authority.user(caller, &asked.realm, &username).await {
+            match asked.state.authority.user(caller, asked.realm, &username).await {
                 Ok(user) => people.push(user),
                 Err(Refusal::NotFound(Thing::User)) => {}
                 Err(refusal) => return Err(refusal.into()),
@@ -166,7 +166,7 @@ async fn listed(asked: &Asked<'_>, caller: &Caller) -> Result<Response, Fault> {
     for user in &people {
         let named = json!({
             "username": user.username.as_str(),
-            "realm": asked.shown_realm(&asked.realm),
+            "realm": asked.shown_realm(asked.realm),
             "uid": [user.username.as_str()],
             "cn": [user.display_name.as_deref().unwrap_or(user.username.as_str())],
             "mail": user.emails,
@@ -181,7 +181,7 @@ async fn everybody(asked: &Asked<'_>, caller: &Caller) -> Result<Vec<User>, Faul
     let mut page = PageRequest::first(PAGE);
     loop {
         let authority = &asked.state.authority;
-        let read = authority.users(caller, &asked.realm, UserFilter::default(), page).await?;
+        let read = authority.users(caller, asked.realm, UserFilter::default(), page).await?;
         people.extend(read.items);
         if people.len() > PEOPLE_MAX {
             return Err(Fault::invalid("Too many people; ask for one by name."));

@@ -81,7 +81,7 @@ impl FromRequestParts<AppState> for Asked {
         Ok(Self {
             state: state.clone(),
             arrived,
-            realm: realm_of(state, parts),
+            realm: realm_of(state, parts).clone(),
             format,
             query,
             id: path.map(|path| path.0).unwrap_or_default(),
