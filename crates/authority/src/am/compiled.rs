@@ -44,6 +44,10 @@ impl CompiledPolicy {
     pub fn policy(&self) -> Option<&Policy> {
         self.object.policy()
     }
+
+    fn is_of_type_in(&self, types: &[String]) -> bool {
+        self.policy().is_some_and(|policy| types.contains(&policy.resource_type_uuid))
+    }
 }
 
 /// A pattern that one or more policies name.
@@ -85,7 +89,9 @@ impl Compiled {
         }
         let sets = objects.values().filter_map(|object| {
             let service = object.policy_set()?.service_label();
-            let policies = by_set.remove(object.name.as_str()).unwrap_or_default();
+            let mut policies = by_set.remove(object.name.as_str()).unwrap_or_default();
+            // A set that has given a resource type up says nothing of such resources any more.
+            policies.retain(|compiled| compiled.is_of_type_in(object.document.resource_types()));
             let set = CompiledSet::of(Arc::clone(object), service, policies);
             Some((object.name.clone(), Arc::new(set)))
         });

@@ -105,19 +105,7 @@ impl Authority {
         origin: &Origin,
         entry: Option<(Kind, &Entry)>,
     ) -> Result<Verdict, Refusal> {
-        let request = VerifyRequest {
-            realm,
-            presented,
-            username: None,
-            binding,
-            scopes: &[],
-            resource: None,
-            action: None,
-            client_ip: origin.source,
-            consume: true,
-            throttled: true,
-            origin,
-        };
+        let request = VerifyRequest::of_holder(realm, presented, binding, origin);
         self.verify_found(request, entry).await
     }
 

@@ -24,6 +24,7 @@ use crate::names::{GroupName, RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScope, Scope};
 use crate::subject::OwnerFacts;
+use crate::verdict::Reason;
 
 /// What a token may do there, as one text; the name is the seed's.
 const ASSIGNED_PERMISSIONS: &str = "Assigned Permissions";
@@ -53,6 +54,18 @@ pub struct AmQuestion<'a> {
     pub scopes: &'a [&'a str],
 }
 
+/// What came of the token that a resource presents, for whoever counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AmPresented {
+    /// The resource presents none.
+    #[default]
+    Nothing,
+    /// It is good, and a policy lets it in.
+    Active,
+    /// It is not, or none does.
+    Inactive(Reason),
+}
+
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AmAnswer {
@@ -62,6 +75,15 @@ pub struct AmAnswer {
     pub attributes: BTreeMap<String, BTreeSet<String>>,
     /// Until when it holds; `None`: for ever.
     pub until: Option<Timestamp>,
+    /// The token. Never told to who asks.
+    pub presented: AmPresented,
+}
+
+impl AmAnswer {
+    /// What every bad token gets.
+    fn refused(reason: Reason) -> Self {
+        Self { presented: AmPresented::Inactive(reason), ..Self::default() }
+    }
 }
 
 /// Why there is no answer.
@@ -116,7 +138,7 @@ impl Authority {
     pub async fn am_decide(&self, question: &AmQuestion<'_>) -> Result<AmAnswer, AmFault> {
         if is_pat(question.resource) {
             let Some(pat) = presented_pat(question.resource) else {
-                return Ok(AmAnswer::default());
+                return Ok(AmAnswer::refused(Reason::Unknown));
             };
             return self.decide_about(question, &pat).await;
         }
@@ -127,7 +149,8 @@ impl Authority {
         let decision = question.set.decide(&asked, &mut Explanation::silent());
         let uid = question.asker.uid.as_deref();
         let attributes = self.am_attributes(question.realm, uid, None, &decision).await?;
-        Ok(AmAnswer { actions: decision.actions, attributes, until: decision.until })
+        let Decision { actions, until, .. } = decision;
+        Ok(AmAnswer { actions, attributes, until, presented: AmPresented::Nothing })
     }
 
     async fn decide_about(
@@ -136,7 +159,7 @@ impl Authority {
         pat: &PresentedPat<'_>,
     ) -> Result<AmAnswer, AmFault> {
         let Ok(requested) = Requested::read(question.resource) else {
-            return Ok(AmAnswer::default());
+            return Ok(AmAnswer::refused(Reason::Unknown));
         };
         let several = self.am_services(question)?;
         let request = VerifyRequest {
@@ -154,19 +177,20 @@ impl Authority {
         };
         let active = match self.verify(request).await? {
             Verdict::Active(active) if PRESENTABLE.contains(&active.kind()) => active,
-            _ => return Ok(AmAnswer::default()),
+            Verdict::Active(_) => return Ok(AmAnswer::refused(Reason::Unknown)),
+            Verdict::Inactive { reason, .. } => return Ok(AmAnswer::refused(reason)),
         };
         let mut silent = Explanation::silent();
         let decision = self.decide_with(question, &requested, &active, &mut silent).await?;
         if !decision.allows_anything() {
             self.refused_by_set(question, &active)?;
-            return Ok(AmAnswer::default());
+            return Ok(AmAnswer::refused(Reason::PermissionDenied));
         }
         if active.remaining().is_some() {
             // The store alone says whether a use is left.
             let request = VerifyRequest { consume: true, ..request };
-            if matches!(self.verify(request).await?, Verdict::Inactive { .. }) {
-                return Ok(AmAnswer::default());
+            if let Verdict::Inactive { reason, .. } = self.verify(request).await? {
+                return Ok(AmAnswer::refused(reason));
             }
         } else {
             self.ledger.accepted(active.root(), self.now(), question.address);
@@ -175,7 +199,8 @@ impl Authority {
             self.am_attributes(question.realm, active.username(), Some(&active), &decision).await?;
         let permissions = active.permissions().unwrap_or("{}").to_owned();
         attributes.entry(ASSIGNED_PERMISSIONS.to_owned()).or_default().insert(permissions);
-        Ok(AmAnswer { actions: decision.actions, attributes, until: decision.until })
+        let Decision { actions, until, .. } = decision;
+        Ok(AmAnswer { actions, attributes, until, presented: AmPresented::Active })
     }
 
     /// What the policies say of a token that is good.

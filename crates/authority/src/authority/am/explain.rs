@@ -120,6 +120,7 @@ impl Authority {
             actions: decision.actions,
             attributes: decision.attributes,
             until: decision.until,
+            ..AmAnswer::default()
         })
     }
 
@@ -151,6 +152,7 @@ impl Authority {
             actions: decision.actions,
             attributes: decision.attributes,
             until: decision.until,
+            ..AmAnswer::default()
         })
     }
 

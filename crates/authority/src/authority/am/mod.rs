@@ -1,10 +1,14 @@
 //! The AM door's acts: who may ask, what is decided, and the documents that decide it.
 
+mod copying;
 mod decide;
 mod documents;
 mod explain;
+mod idle;
 mod session;
 
-pub use decide::{AmAnswer, AmFault, AmQuestion};
+pub use copying::AmCopy;
+pub use decide::{AmAnswer, AmFault, AmPresented, AmQuestion};
 pub use explain::{AmExplained, AmTest, AmTestToken};
-pub use session::{AmLogin, AmSession};
+pub(super) use idle::SessionUses;
+pub use session::{AmHeld, AmLogin, AmSession, AmUse};

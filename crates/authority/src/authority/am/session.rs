@@ -37,6 +37,28 @@ pub struct AmSession {
     pub expires_at: Timestamp,
 }
 
+/// What presenting a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmUse {
+    /// Seconds after which a session ends that nobody uses.
+    pub idle_seconds: i64,
+    /// Whether this is a use, and not just a question about the session.
+    pub extends: bool,
+}
+
+/// A session that is good.
+#[derive(Debug)]
+pub struct AmHeld {
+    /// Whose it is.
+    pub caller: Caller,
+    /// When it was made.
+    pub from: Timestamp,
+    /// When it ends at the latest.
+    pub to: Timestamp,
+    /// When it was last used before this.
+    pub used_at: Timestamp,
+}
+
 impl Authority {
     /// Lets a client in by its key, or a person by a token of theirs that was issued for the API.
     ///
@@ -50,17 +72,8 @@ impl Authority {
     ) -> Result<AmSession, AuthRefusal> {
         let origin = Origin::anonymous(context);
         let request = VerifyRequest {
-            realm: login.realm,
-            presented: login.password,
             username: Some(login.username),
-            binding: Binding::Service(&self.api_service),
-            scopes: &[],
-            resource: None,
-            action: None,
-            client_ip: origin.source,
-            consume: true,
-            throttled: true,
-            origin: &origin,
+            ..VerifyRequest::of_holder(login.realm, login.password, Binding::Service(&self.api_service), &origin)
         };
         let active = match self.verify(request).await? {
             Verdict::Active(active) => active,
@@ -103,7 +116,7 @@ impl Authority {
         Ok(AmSession { secret: Some(secret), expires_at })
     }
 
-    /// Recognises the holder of a session, and says from when to when it counts.
+    /// Recognises the holder of a session.
     ///
     /// # Errors
     ///
@@ -111,8 +124,9 @@ impl Authority {
     pub async fn am_caller(
         &self,
         presented: &str,
+        using: AmUse,
         context: RequestContext,
-    ) -> Result<(Caller, Timestamp, Timestamp), AuthRefusal> {
+    ) -> Result<AmHeld, AuthRefusal> {
         let shape = self.shape(presented);
         let entry = match shape {
             Shape::Prefixed { kind: Kind::AccessToken, .. } => {
@@ -122,14 +136,27 @@ impl Authority {
         };
         let life = entry.as_ref().and_then(|entry| {
             let facts = entry.access().filter(|facts| facts.door == Some(Door::Am))?;
-            Some((facts.issued_at, facts.expires_at))
+            Some((entry.id, facts.issued_at, facts.expires_at))
         });
-        let Some((from, to)) = life else {
+        let Some((id, from, to)) = life else {
             self.reject(context.source);
             return Err(AuthRefusal::Denied { guessed: true });
         };
         let caller = self.authenticate(presented, context).await?;
-        Ok((caller, from, to))
+        let now = self.now();
+        let since = now.plus_seconds(-using.idle_seconds);
+        let used_at = self.session_last_used(id, from, since, !using.extends).await?;
+        if used_at <= since {
+            let event = self.event("verify.refused", &caller.realm, &caller.origin, now);
+            let event = event.map_err(Refusal::from)?;
+            let event = event.with_token(caller.origin.actor_token.unwrap_or(id));
+            self.record_refusal(event.with_reason("session_idle").refused());
+            return Err(AuthRefusal::Denied { guessed: false });
+        }
+        if using.extends {
+            self.session_used(id, now);
+        }
+        Ok(AmHeld { caller, from, to, used_at })
     }
 
     /// Ends a session; true if there was none to end.
@@ -140,11 +167,12 @@ impl Authority {
     pub async fn am_logout(
         &self,
         presented: &str,
+        using: AmUse,
         context: RequestContext,
     ) -> Result<bool, Refusal> {
-        match self.am_caller(presented, context).await {
-            Ok((caller, ..)) => {
-                self.end_access(None, presented, &caller.origin).await?;
+        match self.am_caller(presented, using, context).await {
+            Ok(held) => {
+                self.end_access(None, presented, &held.caller.origin).await?;
                 Ok(false)
             }
             Err(AuthRefusal::Denied { .. }) => Ok(true),

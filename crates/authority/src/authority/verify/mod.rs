@@ -75,6 +75,31 @@ pub struct VerifyRequest<'a> {
     pub origin: &'a Origin,
 }
 
+impl<'a> VerifyRequest<'a> {
+    /// The question of whoever comes in with a credential of their own: an accepted answer is a
+    /// use of it, and failures count against where it came from.
+    pub const fn of_holder(
+        realm: &'a RealmName,
+        presented: &'a str,
+        binding: Binding<'a>,
+        origin: &'a Origin,
+    ) -> Self {
+        Self {
+            realm,
+            presented,
+            username: None,
+            binding,
+            scopes: &[],
+            resource: None,
+            action: None,
+            client_ip: origin.source,
+            consume: true,
+            throttled: true,
+            origin,
+        }
+    }
+}
+
 /// What the cache can say without the store.
 enum Decision {
     Good {

@@ -11,9 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use counterfoil_authority::am::resource::{RESOURCE_BYTES_MAX, Requested, is_pat};
 use counterfoil_authority::am::{Asker, CompiledSet, builtin};
-use counterfoil_authority::authority::{AmAnswer, AmQuestion, AuthRefusal};
+use counterfoil_authority::authority::{AmAnswer, AmPresented, AmQuestion, AuthRefusal};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::clock::zone_is_known;
+use counterfoil_authority::verdict::Door;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -106,7 +107,14 @@ impl Inquiry<'_> {
             zone: self.zone.as_deref(),
             scopes: &scopes,
         };
-        Ok(self.asked.state.authority.am_decide(&question).await?)
+        let answer = self.asked.state.authority.am_decide(&question).await?;
+        let metrics = &self.asked.state.metrics;
+        match answer.presented {
+            AmPresented::Nothing => {}
+            AmPresented::Active => metrics.counted(Door::Am, None),
+            AmPresented::Inactive(reason) => metrics.counted(Door::Am, Some(reason)),
+        }
+        Ok(answer)
     }
 }
 
@@ -160,7 +168,7 @@ async fn asker_of(asked: &Asked<'_>, sent: &SentSubject) -> Result<Asker, Fault>
     let mut named = Asker::default();
     let mut is_named = false;
     if let Some(token) = &sent.sso_token {
-        let session = match asked.session_of(token).await {
+        let session = match asked.session_of(token, true).await {
             Ok(session) => session,
             Err(AuthRefusal::Denied { .. }) => return Err(bad()),
             Err(AuthRefusal::Unavailable(refusal)) => return Err(refusal.into()),

@@ -3,11 +3,13 @@
 //! same, what differs, and what nobody outside could verify.
 
 mod authenticate;
+mod copying;
 mod documents;
 mod evaluate;
 mod fault;
 mod filter;
 mod path;
+mod profile;
 mod serverinfo;
 mod sessions;
 mod users;
@@ -24,9 +26,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
-use counterfoil_authority::authority::AuthRefusal;
-use counterfoil_authority::caller::Caller;
-use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::authority::{AmHeld as Session, AmUse, AuthRefusal};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::verdict::Door;
 use serde_json::Value;
@@ -44,6 +44,9 @@ use crate::http::wire::json_bytes;
 pub const COOKIE_NAME_DEFAULT: &str = "iPlanetDirectoryPro";
 /// How long a session lasts unless configured otherwise, in seconds: AM's own default.
 pub const SESSION_SECONDS_DEFAULT: i64 = 7_200;
+/// How long a session lasts that nobody uses unless configured otherwise, in seconds: AM's own
+/// default.
+pub const IDLE_SECONDS_DEFAULT: i64 = 1_800;
 /// The attribute of a person in which the seed keeps tokens.
 pub const PAT_ATTRIBUTE_DEFAULT: &str = "iplanet-am-user-alias-list";
 
@@ -137,13 +140,6 @@ struct Asked<'a> {
     root: RealmName,
 }
 
-/// A session that was presented and is good.
-struct Session {
-    caller: Caller,
-    from: Timestamp,
-    to: Timestamp,
-}
-
 impl Asked<'_> {
     fn method(&self) -> &Method {
         &self.parts.method
@@ -184,17 +180,21 @@ impl Asked<'_> {
         Ok(Some(value))
     }
 
-    /// The session of a token.
-    async fn session_of(&self, presented: &str) -> Result<Session, AuthRefusal> {
+    /// What presenting a session means here.
+    fn using(&self, extends: bool) -> AmUse {
+        AmUse { idle_seconds: self.state.settings.am_idle_seconds, extends }
+    }
+
+    /// The session of a token, which is used with it or only asked about.
+    async fn session_of(&self, presented: &str, extends: bool) -> Result<Session, AuthRefusal> {
         let context = self.arrival.context(Door::Am);
-        let (caller, from, to) = self.state.authority.am_caller(presented, context).await?;
-        Ok(Session { caller, from, to })
+        self.state.authority.am_caller(presented, self.using(extends), context).await
     }
 
     /// The session of the request.
     async fn session(&self) -> Result<Session, Fault> {
         let Some(presented) = self.presented()? else { return Err(Fault::no_session()) };
-        match self.session_of(&presented).await {
+        match self.session_of(&presented, true).await {
             Ok(session) => {
                 self.arrival.recognise(&session.caller.realm, &session.caller.origin);
                 Ok(session)
