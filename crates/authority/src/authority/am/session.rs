@@ -44,6 +44,8 @@ pub struct AmUse {
     pub idle_seconds: i64,
     /// Whether this is a use, and not just a question about the session.
     pub extends: bool,
+    /// Whether its last use is wanted as exactly as the nodes know it.
+    pub exactly: bool,
 }
 
 /// A session that is good.
@@ -145,7 +147,7 @@ impl Authority {
         let caller = self.authenticate(presented, context).await?;
         let now = self.now();
         let since = now.plus_seconds(-using.idle_seconds);
-        let used_at = self.session_last_used(id, from, since, !using.extends).await?;
+        let used_at = self.session_last_used(id, from, since, using.exactly).await?;
         if used_at <= since {
             let event = self.event("verify.refused", &caller.realm, &caller.origin, now);
             let event = event.map_err(Refusal::from)?;

@@ -168,7 +168,7 @@ async fn asker_of(asked: &Asked<'_>, sent: &SentSubject) -> Result<Asker, Fault>
     let mut named = Asker::default();
     let mut is_named = false;
     if let Some(token) = &sent.sso_token {
-        let session = match asked.session_of(token, true).await {
+        let session = match asked.session_of(token, asked.using(true)).await {
             Ok(session) => session,
             Err(AuthRefusal::Denied { .. }) => return Err(bad()),
             Err(AuthRefusal::Unavailable(refusal)) => return Err(refusal.into()),

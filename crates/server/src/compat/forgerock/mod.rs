@@ -182,19 +182,20 @@ impl Asked<'_> {
 
     /// What presenting a session means here.
     fn using(&self, extends: bool) -> AmUse {
-        AmUse { idle_seconds: self.state.settings.am_idle_seconds, extends }
+        let idle_seconds = self.state.settings.am_idle_seconds;
+        AmUse { idle_seconds, extends, exactly: false }
     }
 
     /// The session of a token, which is used with it or only asked about.
-    async fn session_of(&self, presented: &str, extends: bool) -> Result<Session, AuthRefusal> {
+    async fn session_of(&self, presented: &str, using: AmUse) -> Result<Session, AuthRefusal> {
         let context = self.arrival.context(Door::Am);
-        self.state.authority.am_caller(presented, self.using(extends), context).await
+        self.state.authority.am_caller(presented, using, context).await
     }
 
     /// The session of the request.
     async fn session(&self) -> Result<Session, Fault> {
         let Some(presented) = self.presented()? else { return Err(Fault::no_session()) };
-        match self.session_of(&presented, true).await {
+        match self.session_of(&presented, self.using(true)).await {
             Ok(session) => {
                 self.arrival.recognise(&session.caller.realm, &session.caller.origin);
                 Ok(session)

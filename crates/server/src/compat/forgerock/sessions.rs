@@ -3,7 +3,7 @@
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use counterfoil_authority::authority::AuthRefusal;
+use counterfoil_authority::authority::{AmUse, AuthRefusal};
 use counterfoil_authority::verdict::Door;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -54,7 +54,9 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
         let result = if gone { "Token has expired" } else { "Successfully logged out" };
         return Ok(asked.whole(StatusCode::OK, &json!({ "result": result })));
     }
-    let session = match asked.session_of(&presented, extends(asked, action)).await {
+    let exactly = matches!(action, "getIdle" | "getSessionInfo");
+    let using = AmUse { exactly, ..asked.using(extends(asked, action)) };
+    let session = match asked.session_of(&presented, using).await {
         Ok(session) => Some(session),
         Err(AuthRefusal::Denied { guessed }) => {
             if guessed {

@@ -4,6 +4,7 @@
 mod answers;
 mod client;
 mod documents;
+mod profile;
 mod seed;
 mod sessions;
 
