@@ -41,7 +41,7 @@ use arc_swap::ArcSwap;
 
 pub use access::{AccessRefusal, ExchangeRequest, Presented};
 pub use am::{
-    AmAnswer, AmCopy, AmExplained, AmFault, AmHeld, AmLogin, AmPresented, AmQuestion,
+    AmAnswer, AmCopy, AmDirectory, AmExplained, AmFault, AmHeld, AmLogin, AmPresented, AmQuestion,
     AmSession, AmTest, AmTestToken, AmUse,
 };
 pub use authenticate::AuthRefusal;

@@ -12,6 +12,7 @@ use counterfoil_authority::authority::{
     ClearPat, Incoming, IncomingPat, IncomingSecret, IncomingToken, ServiceDraft, UserDraft,
 };
 use counterfoil_authority::names::{ServiceLabel, Username};
+use counterfoil_authority::permission;
 use counterfoil_authority::policy::TokenPolicy;
 use counterfoil_authority::secret::{ClearSecret, HEX_TOKEN_LEN};
 use counterfoil_authority::service::{ForwardAuth, ServiceStatus, Visibility};
@@ -186,15 +187,9 @@ fn parsed(value: &str) -> Result<Vec<Pat>, &'static str> {
 fn pat(token: &str, raw: &str) -> Result<Pat, &'static str> {
     let permissions: Value =
         serde_json::from_str(&straight(raw)).map_err(|_| "has permissions that are no JSON")?;
-    let lists = |object: &Map<String, Value>| {
-        let texts =
-            |value: &Value| value.as_array().is_some_and(|l| l.iter().all(Value::is_string));
-        object.values().all(texts)
-    };
-    if !permissions.as_object().is_some_and(lists) {
-        return Err("has permissions that are no object of resources with lists of actions");
-    }
-    let text = permissions.to_string();
+    let text = permission::check(&permissions).map_err(|_| {
+        "has permissions that are no object of resources with lists of actions, or too many"
+    })?;
     let token = Zeroizing::new(token.to_owned());
     Ok(Pat { token, permissions, raw: raw.trim().to_owned(), text })
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::directory::AmDirectory;
 use super::super::{Active, Authority, Binding, Verdict, VerifyRequest};
 use crate::am::condition::Circumstances;
 use crate::am::resource::{BadResource, PresentedPat, Requested, is_pat, presented_pat};
@@ -29,7 +30,7 @@ use crate::verdict::Reason;
 /// What a token may do there, as one text; the name is the seed's.
 const ASSIGNED_PERMISSIONS: &str = "Assigned Permissions";
 /// Kinds that are presented as a personal access token.
-const PRESENTABLE: [Kind; 3] = [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::DerivedToken];
+pub(super) const PRESENTABLE: [Kind; 3] = [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::DerivedToken];
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,16 @@ pub struct AmQuestion<'a> {
     pub zone: Option<&'a str>,
     /// Scopes of the request, for resources that present no token.
     pub scopes: &'a [&'a str],
+    /// Who asks the realm's directory, where a policy wants that.
+    pub directory: AmDirectory<'a>,
+}
+
+impl<'a> AmQuestion<'a> {
+    /// The person on whose behalf is asked, if they have proved to be that person.
+    pub(super) fn person(&self) -> Option<&'a str> {
+        let asker = self.asker;
+        asker.uid.as_deref().filter(|_| asker.is_authenticated && !asker.is_client)
+    }
 }
 
 /// What came of the token that a resource presents, for whoever counts.
@@ -144,7 +155,10 @@ impl Authority {
         }
         let requested = Requested::read(question.resource)?;
         let facts = self.realm_facts(question.realm).await?;
+        let said =
+            self.directory_says(question, question.set, &requested, question.person()).await?;
         let around = circumstances(question, &facts.realm.zone, self.now());
+        let around = Circumstances { filters: &said, ..around };
         let asked = Question { requested: &requested, circumstances: around };
         let decision = question.set.decide(&asked, &mut Explanation::silent());
         let uid = question.asker.uid.as_deref();
@@ -214,9 +228,12 @@ impl Authority {
         let facts = self.realm_facts(question.realm).await?;
         let scopes: Vec<&str> = active.scopes().iter().map(Scope::as_str).collect();
         let person = active.username().map(|username| Person { username, groups: active.groups() });
+        let said =
+            self.directory_says(question, question.set, requested, active.username()).await?;
         let around = Circumstances {
             scopes: &scopes,
             person,
+            filters: &said,
             ..circumstances(question, &facts.realm.zone, self.now())
         };
         let asked = Question { requested, circumstances: around };
@@ -343,6 +360,7 @@ pub(super) fn circumstances<'a>(
         scopes: question.scopes,
         asker: question.asker,
         person: None,
+        filters: &[],
     }
 }
 

@@ -198,7 +198,9 @@ impl Authority {
                     let why = "is none of the resource types of the policy set";
                     return Err(Refusal::invalid("resourceTypeUuid", why));
                 }
-                AmDocument::Policy(policy.checked(sort)?)
+                let policy = AmDocument::Policy(policy.checked(sort)?);
+                self.check_directory(realm, &policy).await?;
+                policy
             }
         })
     }

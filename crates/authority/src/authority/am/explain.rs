@@ -3,7 +3,11 @@
 use std::net::IpAddr;
 
 use super::super::{Active, Authority, Verdict, VerifyRequest};
-use super::decide::{AmAnswer, AmFault, AmQuestion, binding_of, circumstances, step};
+use super::directory::AmDirectory;
+use super::decide::{
+    AmAnswer, AmFault, AmQuestion, PRESENTABLE, binding_of, circumstances, step,
+};
+use crate::am::condition::Circumstances;
 use crate::am::resource::{PAT, Requested, is_pat};
 use crate::am::{Asker, CompiledSet, Explanation, Question, Step};
 use crate::caller::Caller;
@@ -37,6 +41,8 @@ pub struct AmTest<'a> {
     pub token: Option<AmTestToken<'a>>,
     /// The end client's address.
     pub address: Option<IpAddr>,
+    /// Who asks the realm's directory.
+    pub directory: AmDirectory<'a>,
 }
 
 /// A decision with its reasons.
@@ -83,6 +89,7 @@ impl Authority {
             dns_name: None,
             zone: None,
             scopes: &[],
+            directory: test.directory,
         };
         let answer = if is_pat(test.resource) {
             self.explain_token(&question, test, &mut explanation).await?
@@ -113,7 +120,9 @@ impl Authority {
             step("resource", true, why)
         });
         let facts = self.realm_facts(question.realm).await?;
+        let said = self.directory_says(question, set, &requested, question.person()).await?;
         let around = circumstances(question, &facts.realm.zone, self.now());
+        let around = Circumstances { filters: &said, ..around };
         let asked = Question { requested: &requested, circumstances: around };
         let decision = set.decide(&asked, explanation);
         Ok(AmAnswer {
@@ -196,6 +205,13 @@ impl Authority {
             }
         };
         Ok(match verdict {
+            Verdict::Active(active) if !PRESENTABLE.contains(&active.kind()) => {
+                explanation.note(|| {
+                    let why = format!("{} is no personal access token", active.token());
+                    step("token", false, why)
+                });
+                None
+            }
             Verdict::Active(active) => {
                 let id = active.token();
                 explanation.note(|| step("token", true, format!("{id} is active")));
@@ -217,6 +233,7 @@ fn asker_of(user: &User) -> Asker {
         uid: Some(user.username.to_string()),
         groups: user.groups.iter().map(|group| group.as_str().to_owned()).collect(),
         is_authenticated: true,
+        is_client: false,
         claims: serde_json::Map::new(),
     }
 }

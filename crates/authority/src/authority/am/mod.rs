@@ -2,12 +2,14 @@
 
 mod copying;
 mod decide;
+mod directory;
 mod documents;
 mod explain;
 mod idle;
 mod session;
 
 pub use copying::AmCopy;
+pub use directory::AmDirectory;
 pub use decide::{AmAnswer, AmFault, AmPresented, AmQuestion};
 pub use explain::{AmExplained, AmTest, AmTestToken};
 pub(super) use idle::SessionUses;

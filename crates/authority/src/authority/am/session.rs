@@ -9,7 +9,7 @@ use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::Refusal;
-use crate::scope::{API_SCOPES, ApiScope, Scope};
+use crate::scope::{API_SCOPES, ApiScope, ApiScopes, Scope};
 use crate::secret::{ClearSecret, Shape, TokenId};
 use crate::verdict::Door;
 
@@ -138,13 +138,17 @@ impl Authority {
         };
         let life = entry.as_ref().and_then(|entry| {
             let facts = entry.access().filter(|facts| facts.door == Some(Door::Am))?;
-            Some((entry.id, facts.issued_at, facts.expires_at))
+            let of_person = (!entry.is_of_key()).then_some(facts.parent);
+            Some((entry.id, of_person, facts.issued_at, facts.expires_at))
         });
-        let Some((id, from, to)) = life else {
+        let Some((id, of_person, from, to)) = life else {
             self.reject(context.source);
             return Err(AuthRefusal::Denied { guessed: true });
         };
-        let caller = self.authenticate(presented, context).await?;
+        let mut caller = self.authenticate(presented, context).await?;
+        if let Some(token) = of_person {
+            caller.token_scopes = Some(self.scopes_now(&caller, token).await?);
+        }
         let now = self.now();
         let since = now.plus_seconds(-using.idle_seconds);
         let used_at = self.session_last_used(id, from, since, using.exactly).await?;
@@ -159,6 +163,24 @@ impl Authority {
             self.session_used(id, now);
         }
         Ok(AmHeld { caller, from, to, used_at })
+    }
+
+    /// The scopes of the token that a person came in with, if it would let them in now. A session
+    /// lasts for hours: what the token loses meanwhile, by whatever edit or policy, it loses, too.
+    async fn scopes_now(&self, caller: &Caller, token: TokenId) -> Result<ApiScopes, AuthRefusal> {
+        let denied = AuthRefusal::Denied { guessed: false };
+        let Some(entry) = self.entry(token).await? else { return Err(denied) };
+        let binding = Binding::Service(&self.api_service);
+        let question = VerifyRequest {
+            consume: false,
+            ..VerifyRequest::of_holder(&caller.realm, "", binding, &caller.origin)
+        };
+        match self.verify_supposed(question, &entry).await? {
+            Verdict::Active(active) => {
+                Ok(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str)))
+            }
+            Verdict::Inactive { .. } => Err(denied),
+        }
     }
 
     /// Ends a session; true if there was none to end.

@@ -125,6 +125,11 @@ struct Surroundings<'a> {
     now: Timestamp,
 }
 
+/// Whether a token needs more than its own record to be good. Nearly none does.
+fn asks_more(around: &Surroundings<'_>, active: &Active) -> bool {
+    active.kind == Kind::DerivedToken || idle::window(around, active).is_some()
+}
+
 impl Authority {
     /// The binding of a verifier: its one service is implied, one of several must be named.
     pub fn binding<'a>(
@@ -256,6 +261,12 @@ impl Authority {
         let surroundings =
             Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
         let supposed = judge::decide_matched(entry, Matched::Good, None, &surroundings);
+        if let Decision::Good { active, .. } = &supposed
+            && asks_more(&surroundings, active)
+            && let Some(reason) = self.refused_beyond(&surroundings, active).await?
+        {
+            return Ok(Verdict::Inactive { reason, token: Some(entry.id) });
+        }
         Ok(match supposed {
             Decision::Good { active, limit: None, .. } => Verdict::Active(active),
             Decision::Good { active, limit: Some(_), .. } => {
@@ -374,16 +385,11 @@ impl Authority {
                 return self.refused(request, reason, right_secret.then_some(id), around.now);
             }
         };
-        // Nearly no token asks for more than its own record.
-        if active.kind == Kind::DerivedToken || idle::window(around, &active).is_some() {
-            let ended = match self.ancestors_refuse(around, &active).await? {
-                None => self.idle_refuses(around, &active).await?,
-                refused => refused,
-            };
-            if let Some(reason) = ended {
-                self.ledger.denied(id);
-                return self.refused(request, reason, Some(id), around.now);
-            }
+        if asks_more(around, &active)
+            && let Some(reason) = self.refused_beyond(around, &active).await?
+        {
+            self.ledger.denied(id);
+            return self.refused(request, reason, Some(id), around.now);
         }
         if let Some(rehash) = rehash {
             self.ledger.rehash(rehash);
@@ -395,6 +401,18 @@ impl Authority {
             return Ok(Verdict::Active(active));
         };
         self.conclude_limited(around, active, limit).await
+    }
+
+    /// Why a token that asks for more than its own record is refused.
+    async fn refused_beyond(
+        &self,
+        around: &Surroundings<'_>,
+        active: &Active,
+    ) -> Result<Option<Reason>, Refusal> {
+        match self.ancestors_refuse(around, active).await? {
+            None => self.idle_refuses(around, active).await,
+            refused => Ok(refused),
+        }
     }
 
     /// A limited token: the store alone says whether a use is left.

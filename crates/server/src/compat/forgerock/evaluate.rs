@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use counterfoil_authority::am::resource::{RESOURCE_BYTES_MAX, Requested, is_pat};
 use counterfoil_authority::am::{Asker, CompiledSet, builtin};
-use counterfoil_authority::authority::{AmAnswer, AmPresented, AmQuestion, AuthRefusal};
+use counterfoil_authority::authority::{AmAnswer, AmDirectory, AmPresented, AmQuestion, AuthRefusal};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::clock::zone_is_known;
 use counterfoil_authority::verdict::Door;
@@ -106,6 +106,7 @@ impl Inquiry<'_> {
             dns_name: self.dns_name.as_deref(),
             zone: self.zone.as_deref(),
             scopes: &scopes,
+            directory: AmDirectory(&*self.asked.state.courier),
         };
         let answer = self.asked.state.authority.am_decide(&question).await?;
         let metrics = &self.asked.state.metrics;
@@ -158,6 +159,7 @@ fn asker_of_caller(caller: &Caller) -> Asker {
         uid: Some(caller.subject.name().to_owned()),
         groups: caller.groups.iter().map(|group| group.as_str().to_owned()).collect(),
         is_authenticated: true,
+        is_client: caller.subject.user().is_none(),
         claims: Map::new(),
     }
 }

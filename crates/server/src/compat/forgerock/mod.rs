@@ -89,7 +89,8 @@ where
     };
     let answered = async {
         let root = realm_of(state, parts);
-        let realm = place.realm(&query, &root)?.ok_or_else(Fault::no_privilege)?;
+        let realm = place.realm(&query, &root)?;
+        let realm = realm.ok_or_else(|| Fault::no_realm(place.endpoint))?;
         let asked = Asked { state, arrival, parts, place: &place, query: &query, realm, root };
         let limit = state.settings.body_bytes_max;
         if place.endpoint == Endpoint::Policies && is_evaluate && parts.method == Method::POST {

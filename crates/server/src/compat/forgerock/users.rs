@@ -112,6 +112,8 @@ pub(super) fn described(asked: &Asked<'_>, user: &User) -> Map<String, Value> {
     fields.insert("cn".to_owned(), json!([cn]));
     fields.insert("mail".to_owned(), json!(user.emails));
     fields.insert("inetUserStatus".to_owned(), json!([status]));
+    // Whatever somebody has put there may be a token.
+    fields.remove(&asked.state.settings.am_pat_attribute);
     fields
 }
 

@@ -55,7 +55,9 @@ async fn a_session_that_nobody_uses_ends_and_one_in_use_lasts_to_its_own_end() {
         assert_eq!(about(&world, &session, "isActive").await, json!({ "active": true }));
         let left = about(&world, &session, "getTimeLeft").await["maxtime"].as_i64().unwrap();
         assert_eq!(left, LONGEST - 3 * (IDLE - 1));
-        world.clock.advance_seconds(left - 1);
+        world.clock.advance_seconds(10);
+        assert_eq!(evaluated(&world, &session, &alice).await, 200);
+        world.clock.advance_seconds(left - 11);
         assert_eq!(evaluated(&world, &session, &alice).await, 200);
         world.clock.advance_seconds(1);
         assert_eq!(evaluated(&world, &session, &alice).await, 401);
