@@ -3,6 +3,7 @@
 
 mod answers;
 mod client;
+mod directory;
 mod documents;
 mod profile;
 mod seed;
