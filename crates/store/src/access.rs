@@ -120,10 +120,7 @@ async fn find(tx: &mut Transaction<'_>, id: TokenId) -> Result<Option<AccessReco
     Ok(Some(AccessRecord { realm, id, hash, facts: row.json("facts")? }))
 }
 
-async fn note_uses(
-    tx: &mut Transaction<'_>,
-    used: &[(TokenId, Timestamp)],
-) -> Result<(), Failure> {
+async fn note_uses(tx: &mut Transaction<'_>, used: &[(TokenId, Timestamp)]) -> Result<(), Failure> {
     for (id, at) in used {
         tx.push(USED, &values![id, *at]).await?;
     }

@@ -242,7 +242,9 @@ impl Condition {
             }
             Self::Not { condition } => condition.add_filters(filters),
             Self::All { conditions } | Self::Any { conditions } => {
-                conditions.iter().for_each(|condition| condition.add_filters(filters));
+                for condition in conditions {
+                    condition.add_filters(filters);
+                }
             }
             _ => {}
         }

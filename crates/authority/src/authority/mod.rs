@@ -53,8 +53,8 @@ pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
 pub use import::{
-    ClearPat, Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken, IncomingUnit,
-    WEAK_DERIVATION,
+    ClearPat, Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken,
+    IncomingUnit, WEAK_DERIVATION,
 };
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};

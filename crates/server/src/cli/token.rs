@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::args::TokenCommand;
 use self::args::{
-    DeriveArgs, EventsArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs, ShowArgs, VerifyArgs,
+    DeriveArgs, EventsArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs, ShowArgs,
+    VerifyArgs,
 };
 use super::events;
 use super::failure::Failure;

@@ -276,10 +276,13 @@ impl Metrics {
 
     /// Notes a verdict.
     pub fn verified(&self, door: Door, verdict: &Verdict) {
-        self.counted(door, match verdict {
-            Verdict::Active(_) => None,
-            Verdict::Inactive { reason, .. } => Some(*reason),
-        });
+        self.counted(
+            door,
+            match verdict {
+                Verdict::Active(_) => None,
+                Verdict::Inactive { reason, .. } => Some(*reason),
+            },
+        );
     }
 
     /// Notes how verify ended; `None` is active.

@@ -187,9 +187,9 @@ fn parsed(value: &str) -> Result<Vec<Pat>, &'static str> {
 fn pat(token: &str, raw: &str) -> Result<Pat, &'static str> {
     let permissions: Value =
         serde_json::from_str(&straight(raw)).map_err(|_| "has permissions that are no JSON")?;
-    let text = permission::check(&permissions).map_err(|_| {
-        "has permissions that are no object of resources with lists of actions, or too many"
-    })?;
+    let text = permission::check(&permissions).map_err(
+        |_| "has permissions that are no object of resources with lists of actions, or too many",
+    )?;
     let token = Zeroizing::new(token.to_owned());
     Ok(Pat { token, permissions, raw: raw.trim().to_owned(), text })
 }

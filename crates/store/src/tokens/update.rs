@@ -128,8 +128,7 @@ pub(crate) fn takes_place(
             Counted::EveryService => token.service_labels().contains(&"*"),
             Counted::Realm => true,
         };
-        named
-            && token.validity.expires_at().is_none_or(|end| now < end)
+        named && token.validity.expires_at().is_none_or(|end| now < end)
     };
     before.revocation.is_none() && counts(after) && !counts(before)
 }

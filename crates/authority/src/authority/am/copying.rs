@@ -96,12 +96,12 @@ impl Authority {
             resource_type_uuid: own(&copy.resource_type, &policy.resource_type_uuid),
             ..policy.clone()
         };
-        let document =
-            self.checked_document(&original.realm, AmDocument::Policy(policy)).await?;
+        let document = self.checked_document(&original.realm, AmDocument::Policy(policy)).await?;
         let (at, actor) = (self.now(), caller.origin.actor.to_string());
-        let (created_at, created_by) = match moves {
-            true => (original.created_at, original.created_by.clone()),
-            false => (at, actor.clone()),
+        let (created_at, created_by) = if moves {
+            (original.created_at, original.created_by.clone())
+        } else {
+            (at, actor.clone())
         };
         Ok(AmObject {
             realm: original.realm.clone(),

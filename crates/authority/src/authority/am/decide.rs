@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::directory::AmDirectory;
 use super::super::{Active, Authority, Binding, Verdict, VerifyRequest};
+use super::directory::AmDirectory;
 use crate::am::condition::Circumstances;
 use crate::am::resource::{BadResource, PresentedPat, Requested, is_pat, presented_pat};
 use crate::am::{
@@ -30,7 +30,8 @@ use crate::verdict::Reason;
 /// What a token may do there, as one text; the name is the seed's.
 const ASSIGNED_PERMISSIONS: &str = "Assigned Permissions";
 /// Kinds that are presented as a personal access token.
-pub(super) const PRESENTABLE: [Kind; 3] = [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::DerivedToken];
+pub(super) const PRESENTABLE: [Kind; 3] =
+    [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::DerivedToken];
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]

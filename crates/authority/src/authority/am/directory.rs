@@ -11,6 +11,7 @@ use crate::am::{AmDocument, CompiledSet};
 use crate::names::{RealmName, Username};
 use crate::provision::{Courier, Target, TargetKind};
 use crate::refusal::Refusal;
+use crate::secret::ClearSecret;
 use crate::store::Unavailable;
 
 /// Filters that one decision may ask about at most.
@@ -101,7 +102,7 @@ impl Authority {
         let target = self.directory_of(question.realm).await?;
         let target = target.ok_or_else(|| Unavailable::new(Silent::NoDirectory))?;
         let secret = self.target_secret(&target)?;
-        let secret = secret.as_ref().map(|secret| secret.reveal());
+        let secret = secret.as_ref().map(ClearSecret::reveal);
         let mut said = Vec::with_capacity(filters.len());
         for filter in filters {
             let AmDirectory(courier) = question.directory;

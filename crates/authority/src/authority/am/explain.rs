@@ -3,10 +3,8 @@
 use std::net::IpAddr;
 
 use super::super::{Active, Authority, Verdict, VerifyRequest};
+use super::decide::{AmAnswer, AmFault, AmQuestion, PRESENTABLE, binding_of, circumstances, step};
 use super::directory::AmDirectory;
-use super::decide::{
-    AmAnswer, AmFault, AmQuestion, PRESENTABLE, binding_of, circumstances, step,
-};
 use crate::am::condition::Circumstances;
 use crate::am::resource::{PAT, Requested, is_pat};
 use crate::am::{Asker, CompiledSet, Explanation, Question, Step};

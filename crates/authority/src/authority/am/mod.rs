@@ -9,8 +9,8 @@ mod idle;
 mod session;
 
 pub use copying::AmCopy;
-pub use directory::AmDirectory;
 pub use decide::{AmAnswer, AmFault, AmPresented, AmQuestion};
+pub use directory::AmDirectory;
 pub use explain::{AmExplained, AmTest, AmTestToken};
 pub(super) use idle::SessionUses;
 pub use session::{AmHeld, AmLogin, AmSession, AmUse};

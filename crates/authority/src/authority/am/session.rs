@@ -75,7 +75,12 @@ impl Authority {
         let origin = Origin::anonymous(context);
         let request = VerifyRequest {
             username: Some(login.username),
-            ..VerifyRequest::of_holder(login.realm, login.password, Binding::Service(&self.api_service), &origin)
+            ..VerifyRequest::of_holder(
+                login.realm,
+                login.password,
+                Binding::Service(&self.api_service),
+                &origin,
+            )
         };
         let active = match self.verify(request).await? {
             Verdict::Active(active) => active,

@@ -90,7 +90,11 @@ impl Authority {
     }
 
     /// Why a secret can never be presented for a service with this policy.
-    pub(super) fn unusable(&self, secret: &IncomingSecret, policy: &EffectivePolicy) -> Option<&'static str> {
+    pub(super) fn unusable(
+        &self,
+        secret: &IncomingSecret,
+        policy: &EffectivePolicy,
+    ) -> Option<&'static str> {
         match secret {
             IncomingSecret::Clear(clear) => {
                 let clear = clear.reveal();

@@ -107,9 +107,8 @@ async fn of_set(
     // That there is such a policy set is asked first, so that a wrong name is told.
     authority.am_object(caller, &asked.realm, AmKind::PolicySet, &from.application).await?;
     let policies = authority.am_objects(caller, &asked.realm, AmKind::Policy).await?;
-    let of_it = |object: &&AmObject| {
-        object.document.policy_set() == Some(from.application.as_str())
-    };
+    let of_it =
+        |object: &&AmObject| object.document.policy_set() == Some(from.application.as_str());
     let copy = |object: &AmObject| {
         let of_type = object.policy().map(|policy| policy.resource_type_uuid.as_str());
         AmCopy {

@@ -11,7 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use counterfoil_authority::am::resource::{RESOURCE_BYTES_MAX, Requested, is_pat};
 use counterfoil_authority::am::{Asker, CompiledSet, builtin};
-use counterfoil_authority::authority::{AmAnswer, AmDirectory, AmPresented, AmQuestion, AuthRefusal};
+use counterfoil_authority::authority::{
+    AmAnswer, AmDirectory, AmPresented, AmQuestion, AuthRefusal,
+};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::clock::zone_is_known;
 use counterfoil_authority::verdict::Door;

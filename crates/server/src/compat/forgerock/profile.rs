@@ -48,8 +48,7 @@ pub(super) async fn put(
         pats.extend(read);
     }
     let authority = &asked.state.authority;
-    let stored =
-        authority.import_pats(caller, &asked.realm, &user.username, service, &pats).await;
+    let stored = authority.import_pats(caller, &asked.realm, &user.username, service, &pats).await;
     stored.map_err(|refusal| match refusal {
         Refusal::Forbidden(_) => {
             Fault::new(StatusCode::FORBIDDEN, "Permission to perform the update operation denied")

@@ -54,11 +54,7 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
 }
 
 /// A person, if the caller may look at them.
-pub(super) async fn found(
-    asked: &Asked<'_>,
-    caller: &Caller,
-    name: &str,
-) -> Result<User, Fault> {
+pub(super) async fn found(asked: &Asked<'_>, caller: &Caller, name: &str) -> Result<User, Fault> {
     let username = Username::parse(name).map_err(|_| Fault::not_found())?;
     let found = asked.state.authority.user(caller, &asked.realm, &username).await;
     found.map_err(|refusal| match refusal {

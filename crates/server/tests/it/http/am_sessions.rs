@@ -100,10 +100,7 @@ async fn what_counts_as_a_use_and_what_only_asks() {
     world.clock.advance_seconds(1);
     assert_eq!(about(&world, &session, "isActive").await, json!({ "active": false }));
     assert_eq!(about(&world, &session, "getIdle").await, json!({ "idletime": -1 }));
-    assert_eq!(
-        about(&world, &session, "logout").await,
-        json!({ "result": "Token has expired" })
-    );
+    assert_eq!(about(&world, &session, "logout").await, json!({ "result": "Token has expired" }));
     world.authority.flush_usage().await.unwrap();
     let events = world.get("/api/v1/realms/main/events?outcome=refused").await.expect(200);
     assert_eq!(events["items"][0]["reason"], "session_idle", "{events}");

@@ -118,8 +118,7 @@ async fn check_22_who_approves_administrates_every_service_that_asks() {
         world.policy(json!({ "approval": true })).await;
         let carol = world.person("carol", None).await;
         let wanted = async || {
-            let body =
-                json!({ "kind": "personal_access_token", "services": ["git", "wiki"] });
+            let body = json!({ "kind": "personal_access_token", "services": ["git", "wiki"] });
             of(&world.call(&carol, "POST", &format!("{R}/tokens"), body).await.expect(201))
         };
         let decide = async |key: &str, id: &str, act: &str| {

@@ -333,8 +333,13 @@ fn policies_are_copied_and_moved_all_or_none() {
             ("/none", "move", json!({ "to": { "name": "x" } }), 404),
             ("/AllPATs", "move", json!({ "to": { "name": "x" } }), 400),
             ("", "copy", json!({ "from": { "application": web }, "to": {} }), 400),
-            ("", "copy", json!({ "from": { "application": "none" },
-                "to": { "namePostfix": "x" } }), 404),
+            (
+                "",
+                "copy",
+                json!({ "from": { "application": "none" },
+                "to": { "namePostfix": "x" } }),
+                404,
+            ),
             ("", "move", json!({ "to": { "namePostfix": "x" } }), 400),
         ] {
             let said = act(place, action, &body);

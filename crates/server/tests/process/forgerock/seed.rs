@@ -254,9 +254,8 @@ fn decisions_about_tokens_are_counted() {
     let revoked = pat(&world.admin, &json!({}));
     world.admin.post(&revoked.path("/revoke"), &json!({})).expect(200);
     let resource = |secret: &str| format!("pat://alice:{secret}");
-    let asked = json!([
-        resource(&good.secret), resource(&revoked.secret), "pat://alice:*", "http://h/x"
-    ]);
+    let asked =
+        json!([resource(&good.secret), resource(&revoked.secret), "pat://alice:*", "http://h/x"]);
     evaluated(&world, &token, "PATValidator", &asked).expect(200);
     // No policy of this set speaks of tokens.
     let elsewhere = json!([resource(&good.secret)]);

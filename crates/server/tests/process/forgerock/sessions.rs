@@ -124,8 +124,7 @@ fn a_session_loses_what_its_token_loses() {
         let grant = json!({ "subject": { "user": "alice" }, "role": "realm-admin" });
         world.admin.post("/grants", &grant).expect(201);
         let scopes = json!(["policies:write", "users:read"]);
-        let token =
-            pat(&world.admin, &json!({ "services": ["counterfoil"], "scopes": scopes }));
+        let token = pat(&world.admin, &json!({ "services": ["counterfoil"], "scopes": scopes }));
         let opened = session(&world.admin, "alice", &token.secret);
         let look = |path: &str| {
             let path = format!("/openam/json/{path}");
@@ -170,7 +169,10 @@ fn people_are_looked_up_without_a_usable_token() {
         let written = json!({ "attributes": { attribute: ["4f4f:{}"], "city": ["Bern"] } });
         world.admin.patch("/users/alice", &written).expect(200);
         let whole = look("/openam/json/users/alice").expect(200);
-        assert_eq!((whole[attribute].as_array().unwrap().len(), &whole["city"]), (1, &json!(["Bern"])));
+        assert_eq!(
+            (whole[attribute].as_array().unwrap().len(), &whole["city"]),
+            (1, &json!(["Bern"]))
+        );
         world.admin.post(&good.path("/revoke"), &json!({})).expect(200);
         let whole = look("/openam/json/users/alice").expect(200);
         assert!(whole.get(attribute).is_none(), "{whole}");

@@ -17,9 +17,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
-    ActiveLimit, Consumed, Counted, Idempotency, Issued, Page, PageRequest, Record, Rehash, Rotated,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    Unavailable, Updated, UsageDelta,
+    ActiveLimit, Consumed, Counted, Idempotency, Issued, Page, PageRequest, Record, Rehash,
+    Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
+    TokenUpdated, Unavailable, Updated, UsageDelta,
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
