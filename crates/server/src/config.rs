@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use counterfoil_authority::access::{AccessFormat, SigningAlg};
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::secret::{ClearSecret, Prefix};
 use counterfoil_store::DatabaseUrl;
 use http::HeaderName;
@@ -312,10 +312,15 @@ pub struct Comanage {
 pub struct Am {
     /// How long a session lasts, in seconds.
     pub session_seconds: i64,
+    /// How long a session lasts that nobody uses, in seconds.
+    pub idle_seconds: i64,
     /// How its header and its cookie are called.
     pub cookie_name: String,
     /// The attribute in which clients look for a person's tokens.
     pub pat_attribute: String,
+    /// What tokens become good for that are put there.
+    #[serde(default, deserialize_with = "service")]
+    pub import_service: Option<ServiceLabel>,
 }
 
 /// The LDAP door.
@@ -480,6 +485,11 @@ fn host_realms<'de, D: Deserializer<'de>>(
         Ok((host.to_ascii_lowercase(), realm))
     };
     table.into_iter().map(realm).collect()
+}
+
+fn service<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ServiceLabel>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|text| ServiceLabel::parse(&text)).transpose().map_err(serde::de::Error::custom)
 }
 
 fn realm<'de, D: Deserializer<'de>>(from: D) -> Result<RealmName, D::Error> {

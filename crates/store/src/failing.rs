@@ -18,15 +18,16 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    AccessRevoke, AccessStore, AmDeleted, AmStore, Arriving, Backlog, BlastRadius, ChangeListener,
-    ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn, DeliveryFilter, DirectoryToken,
-    Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore, ImportStore, Imported, Initialised,
-    Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link,
-    LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation,
-    Page, PageRequest, PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed,
-    Rehash, Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Settled, Store,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    Unavailable, Updated, UsageDelta, UserFilter,
+    AccessRevoke, AccessStore, AmChange, AmChanged, AmDeleted, AmStore, Arriving, Backlog,
+    BlastRadius, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn,
+    DeliveryFilter, DirectoryToken, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
+    ImportStore, Imported, Initialised, Inserted, Installation, InstallationStore, Issued,
+    KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore,
+    LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
+    ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned, Revocations,
+    Rotated, ServiceDeleted, ServiceStore, Settled, Store, TokenChange, TokenFilter, TokenIssue,
+    TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
+    UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -673,6 +674,12 @@ impl AccessStore for FailingStore {
     async fn access_find(&self, id: TokenId) -> Result<Option<AccessRecord>, Unavailable> {
         pass!(self.access_find(id))
     }
+    async fn access_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<(), Unavailable> {
+        pass!(self.access_used(used))
+    }
+    async fn access_last_used(&self, id: TokenId) -> Result<Option<Timestamp>, Unavailable> {
+        pass!(self.access_last_used(id))
+    }
     async fn access_revoke(&self, revoke: AccessRevoke) -> Result<bool, Unavailable> {
         pass!(self.access_revoke(revoke))
     }
@@ -720,6 +727,13 @@ impl AmStore for FailingStore {
         event: Event,
     ) -> Result<Updated<AmObject>, Unavailable> {
         pass!(self.am_update(object, event))
+    }
+    async fn am_change(
+        &self,
+        realm: &RealmName,
+        changes: Vec<AmChange>,
+    ) -> Result<AmChanged, Unavailable> {
+        pass!(self.am_change(realm, changes))
     }
     async fn am_delete(
         &self,

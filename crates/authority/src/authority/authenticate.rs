@@ -139,19 +139,7 @@ impl Authority {
         origin: &Origin,
         entry: Option<(Kind, &Arc<Entry>)>,
     ) -> Result<Verdict, Refusal> {
-        let request = VerifyRequest {
-            realm,
-            presented,
-            username: None,
-            binding,
-            scopes: &[],
-            resource: None,
-            action: None,
-            client_ip: origin.source,
-            consume: true,
-            throttled: true,
-            origin,
-        };
+        let request = VerifyRequest::of_holder(realm, presented, binding, origin);
         self.verify_found(request, entry).await
     }
 

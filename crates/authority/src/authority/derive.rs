@@ -21,7 +21,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::{Scope, any_covers};
 use crate::secret::TokenId;
 use crate::service::Services;
-use crate::store::{ActiveLimit, Issued, TokenIssue};
+use crate::store::{ActiveLimit, Counted, Issued, TokenIssue};
 use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
 use crate::verdict::Door;
 
@@ -277,13 +277,13 @@ fn doors_within(
 
 /// What each service says about how many there may be, and a bound where it says nothing.
 fn limits_of_derived(cells: &[Arc<ServiceCell>], realm: &EffectivePolicy) -> Vec<ActiveLimit> {
-    let mut limits = limits_of(cells, realm, false);
-    let named: Vec<_> = limits.iter().map(|limit| limit.service.clone()).collect();
-    let all = cells.iter().map(|cell| Some(cell.service.label.clone()));
-    let everything = cells.is_empty().then_some(None);
-    for service in all.chain(everything).filter(|service| !named.contains(service)) {
+    let mut limits = limits_of(Kind::DerivedToken, cells, realm, false);
+    let named: Vec<_> = limits.iter().map(|limit| limit.of.clone()).collect();
+    let all = cells.iter().map(|cell| Counted::Service(cell.service.label.clone()));
+    let everything = cells.is_empty().then_some(Counted::EveryService);
+    for of in all.chain(everything).filter(|of| !named.contains(of)) {
         let (max, at_limit) = (DERIVED_PER_SERVICE_MAX, AtLimit::Refuse);
-        limits.push(ActiveLimit { service, max, at_limit, slow_only: false });
+        limits.push(ActiveLimit { of, max, at_limit, slow_only: false });
     }
     limits
 }

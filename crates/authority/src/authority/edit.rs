@@ -239,7 +239,7 @@ impl Authority {
             return Ok(None);
         }
         let realm = self.realm_facts(&after.realm).await?;
-        Ok(Some(limits_of(&cells, &realm.policy, false)))
+        Ok(Some(limits_of(after.kind, &cells, &realm.policy, false)))
     }
 
     /// A wider token must be one that the caller could have issued. Says which limits it has to
@@ -279,7 +279,7 @@ impl Authority {
         check_offer(&policies, &after.scopes, after.doors.as_ref())?;
         self.check_new_services(&cells, before).await?;
         check_end(caller, reach, &policies, before, after, now)?;
-        Ok(limits_of(&cells, &realm.policy, false))
+        Ok(limits_of(after.kind, &cells, &realm.policy, false))
     }
 
     /// A service that approves tokens does so when one is issued, and a chosen secret is hashed

@@ -40,7 +40,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use access::{AccessRefusal, ExchangeRequest, Presented};
-pub use am::{AmAnswer, AmExplained, AmFault, AmLogin, AmQuestion, AmSession, AmTest, AmTestToken};
+pub use am::{
+    AmAnswer, AmCopy, AmDirectory, AmExplained, AmFault, AmHeld, AmLogin, AmPresented, AmQuestion,
+    AmSession, AmTest, AmTestToken, AmUse,
+};
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
@@ -50,8 +53,8 @@ pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
 pub use import::{
-    Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken, IncomingUnit,
-    WEAK_DERIVATION,
+    ClearPat, Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken,
+    IncomingUnit, WEAK_DERIVATION,
 };
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
@@ -169,6 +172,8 @@ pub struct Authority {
     flushed_last: std::sync::atomic::AtomicUsize,
     /// Tokens that must not rest too long and did not.
     seen_lately: verify::SeenLately,
+    /// When sessions of the AM door were used.
+    session_uses: am::SessionUses,
 }
 
 /// Why an authority cannot be set up.
@@ -232,6 +237,7 @@ impl Authority {
             delivering_lease: parking_lot::Mutex::new(None),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
             seen_lately: verify::SeenLately::default(),
+            session_uses: am::SessionUses::default(),
         })
     }
 

@@ -161,7 +161,7 @@ impl Authority {
 }
 
 /// Whether a token is a registration token or was drawn from one.
-fn is_enrolment(token: &Token) -> bool {
+pub(super) fn is_enrolment(token: &Token) -> bool {
     matches!(token.kind, Kind::RegistrationToken | Kind::AuthToken)
 }
 

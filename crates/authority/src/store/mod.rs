@@ -27,7 +27,7 @@ mod tokens;
 use std::sync::Arc;
 
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
-pub use am::{AmDeleted, AmStore};
+pub use am::{AmChange, AmChanged, AmDeleted, AmStore};
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use enrolment::{
     BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
@@ -50,9 +50,9 @@ pub use provisioning::{
 };
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
-    ActiveLimit, Consumed, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer, TokenAct,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    UsageDelta,
+    ActiveLimit, Consumed, Counted, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer,
+    TokenAct, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
+    TokenUpdated, UsageDelta,
 };
 
 use crate::names::{ClientName, RealmName, ServiceLabel, Username};

@@ -91,15 +91,27 @@ impl fmt::Debug for Idempotency {
     }
 }
 
-/// A limit on tokens that one owner holds for one service at the same time.
+/// Which tokens of an owner a limit counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counted {
+    /// Those that name this service.
+    Service(ServiceLabel),
+    /// Those for every service (`*`).
+    EveryService,
+    /// All that they hold in the realm.
+    Realm,
+}
+
+/// A limit on tokens that one owner holds at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveLimit {
-    /// Whose tokens are counted; `None`: those for every service (`*`).
-    pub service: Option<ServiceLabel>,
+    /// Which tokens are counted.
+    pub of: Counted,
     /// Tokens at most, the new one included. Counted are tokens of the same kind and owner
-    /// that name the service and are neither revoked nor expired.
+    /// that are neither revoked nor expired.
     pub max: u32,
-    /// What happens beyond.
+    /// What happens beyond. A limit of the whole realm always refuses, but for what the limits of
+    /// services replace: nobody loses a token of another service.
     pub at_limit: AtLimit,
     /// Count only tokens with a slow hash (self-chosen secrets).
     pub slow_only: bool,

@@ -119,6 +119,7 @@ fn schema_of(key: &Key) -> Json {
         | Sort::Secret
         | Sort::Dn
         | Sort::Realm
+        | Sort::Service
         | Sort::Host
         | Sort::Mailbox
         | Sort::Line => {
@@ -193,6 +194,7 @@ fn takes(sort: Sort) -> String {
         Sort::Dn => "distinguished name".into(),
         Sort::DnTemplates => "list of distinguished names with `{user}` and `{service}`".into(),
         Sort::Realm => "name of a realm".into(),
+        Sort::Service => "label of a service".into(),
         Sort::Host => "name or address of a machine".into(),
         Sort::Mailbox => "mail address, with or without a name".into(),
         Sort::Line => "text".into(),

@@ -45,6 +45,8 @@ pub enum Sort {
     DnTemplates,
     /// The name of a realm.
     Realm,
+    /// The label of a service.
+    Service,
     /// The name or address of a machine.
     Host,
     /// Whom mail is from or goes to, `Tokens <tokens@example.org>`.
@@ -410,6 +412,13 @@ pub const KEYS: &[Key] = &[
          that it was made from.",
     ),
     Key::new(
+        "am.idle_seconds",
+        Sort::Count { min: 120, max: 86_400 },
+        "1800",
+        "How long such a session lasts that nobody uses, in seconds. Nodes tell each other of uses \
+         once a minute.",
+    ),
+    Key::new(
         "am.cookie_name",
         Sort::ClientId,
         "\"iPlanetDirectoryPro\"",
@@ -422,6 +431,13 @@ pub const KEYS: &[Key] = &[
         "\"iplanet-am-user-alias-list\"",
         "The attribute of /json/users in which clients look for a person's tokens. It shows which \
          there are and what they may do, never a usable one.",
+    ),
+    Key::optional(
+        "am.import_service",
+        Sort::Service,
+        "\"wiki\"",
+        "The service that tokens become good for which an administrator puts on a person's profile \
+         (PUT /json/users/{user}) in clear. Nothing can be put there unless this is set.",
     ),
     Key::new(
         "log.format",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::http::HeaderName;
 use counterfoil_authority::authority::Authority;
 use counterfoil_authority::clock::NoEntropy;
-use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName};
+use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName, ServiceLabel};
 use counterfoil_authority::provision::Courier;
 use counterfoil_authority::secret::ClearSecret;
 use ipnet::IpNet;
@@ -64,8 +64,12 @@ pub struct HttpSettings {
     pub am_cookie_name: String,
     /// How long such a session lasts, in seconds.
     pub am_session_seconds: i64,
+    /// How long such a session lasts that nobody uses, in seconds.
+    pub am_idle_seconds: i64,
     /// The attribute in which clients of AM look for a person's tokens.
     pub am_pat_attribute: String,
+    /// What tokens become good for that are put there; `None`: none can be.
+    pub am_import_service: Option<ServiceLabel>,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -99,6 +103,8 @@ impl Default for HttpSettings {
             am: true,
             am_cookie_name: crate::compat::forgerock::COOKIE_NAME_DEFAULT.to_owned(),
             am_session_seconds: crate::compat::forgerock::SESSION_SECONDS_DEFAULT,
+            am_idle_seconds: crate::compat::forgerock::IDLE_SECONDS_DEFAULT,
+            am_import_service: None,
             am_pat_attribute: crate::compat::forgerock::PAT_ATTRIBUTE_DEFAULT.to_owned(),
             docs: true,
             api_key_headers: Vec::new(),

@@ -164,6 +164,9 @@ async fn of_tokens(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_limit_on_slow_hashes_counts_only_those,
             the_oldest_gives_way_where_policy_says_so,
             of_a_hundred_issues_one_stays_active,
+            a_limit_of_the_realm_counts_over_all_services,
+            a_limit_of_the_realm_replaces_nothing,
+            of_fifty_issues_as_many_succeed_as_the_realm_allows,
             of_a_hundred_issues_as_many_succeed_as_are_allowed,
         }
         records::{
@@ -305,6 +308,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
         }
         access::{
             an_access_token_comes_back_until_it_has_ended,
+            the_latest_use_of_an_access_token_is_known,
             an_access_token_is_revoked_once,
             the_feed_names_what_has_not_ended,
             a_proof_is_used_once,
@@ -321,6 +325,8 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u
             a_document_has_its_name_for_itself,
             a_document_is_replaced_on_condition_of_its_version,
             a_document_that_others_name_stays,
+            documents_change_together_or_not_at_all,
+            of_forty_who_move_a_document_one_does,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,

@@ -17,7 +17,7 @@ use counterfoil_authority::service::{
     ForwardAuth, Realm, Service, ServiceStatus, Services, Visibility,
 };
 use counterfoil_authority::store::{
-    ActiveLimit, ClientCreated, EventFilter, Idempotency, Inserted, Issued, MemberChange,
+    ActiveLimit, ClientCreated, Counted, EventFilter, Idempotency, Inserted, Issued, MemberChange,
     NewClient, PageRequest, Store, TokenAct, TokenChange, TokenIssue, TokenRotate, TokenUpdate,
     Updated,
 };
@@ -461,8 +461,8 @@ pub(super) fn limit(max: u32, at_limit: AtLimit) -> ActiveLimit {
 
 /// A limit on all tokens for one service.
 pub(super) fn limit_of(service: &str, max: u32, at_limit: AtLimit) -> ActiveLimit {
-    let service = Some(ServiceLabel::parse(service).unwrap());
-    ActiveLimit { service, max, at_limit, slow_only: false }
+    let label = ServiceLabel::parse(service).unwrap();
+    ActiveLimit { of: Counted::Service(label), max, at_limit, slow_only: false }
 }
 
 /// Runs `n` tasks at the same time and gathers what they say.

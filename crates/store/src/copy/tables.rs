@@ -161,7 +161,7 @@ const TABLES: [Table; 33] = [
         name: "access_token",
         key_columns: 1,
         numbered: false,
-        columns: "id realm pepper hash facts expires_at",
+        columns: "id realm pepper hash facts expires_at used_at",
     },
     Table {
         name: "access_revocation",

@@ -90,6 +90,7 @@ struct State {
     families: tokens::Families,
     am: BTreeMap<(RealmName, AmKind, String), AmObject>,
     access: HashMap<TokenId, AccessRecord>,
+    access_used: HashMap<TokenId, Timestamp>,
     access_ended: HashMap<TokenId, access::Ended>,
     proofs: HashMap<[u8; 32], Timestamp>,
     /// The time of the database's clock, if a test has one.

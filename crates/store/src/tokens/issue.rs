@@ -9,7 +9,9 @@ use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
 use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{ActiveLimit, Idempotency, Issued, Link, LinkIssue, TokenIssue};
+use counterfoil_authority::store::{
+    ActiveLimit, Counted, Idempotency, Issued, Link, LinkIssue, TokenIssue,
+};
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
 
@@ -39,8 +41,24 @@ and    ($7 = 0 or exists (
     where  s.token = t.id and s.cost is not null
 ))";
 
+/// The same in the whole realm.
+const HELD_IN_REALM: &str = "
+select t.sort_key, t.id
+from   token t
+where  t.realm = $1
+and    t.owner_kind = $2
+and    t.owner = $3
+and    t.kind = $4
+and    t.revoked_at is null
+and    (t.expires_at is null or t.expires_at > $5)
+and    ($6 = 0 or exists (
+    select 1
+    from   token_secret s
+    where  s.token = t.id and s.cost is not null
+))";
+
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[HELD];
+pub(super) const STATEMENTS: &[&str] = &[HELD, HELD_IN_REALM];
 
 /// Whether no other operation can decide on, or wait for, what this one reads and writes: nothing
 /// is counted, its keys are drawn at random, and no caller can have chosen the same one twice.
@@ -123,7 +141,10 @@ async fn arrive(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Issued,
         // What is counted below must still be so when the new one is added.
         turn_at_owner(tx, issue.token).await?;
     }
-    let limits: Vec<&ActiveLimit> = issue.limits.iter().filter(|l| concerns(l, issue)).collect();
+    let mut limits: Vec<&ActiveLimit> =
+        issue.limits.iter().filter(|l| concerns(l, issue)).collect();
+    // What services replace makes room in the realm, so that one is asked last.
+    limits.sort_by_key(|limit| limit.of == Counted::Realm);
     let mut asked = vec![people::ask_owner(&issue.token.realm, &issue.token.owner)];
     asked.extend(labels(issue.token).map(|l| people::ask_service(&issue.token.realm, l)));
     asked.extend(limits.iter().map(|limit| ask_held(issue.token, limit, now)));
@@ -139,7 +160,10 @@ async fn arrive(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Issued,
     }
     let mut victims = BTreeSet::new();
     for limit in limits {
-        let held = held_of(answer())?;
+        let mut held = held_of(answer())?;
+        if limit.of == Counted::Realm {
+            held.retain(|one| !victims.contains(one));
+        }
         // The new one needs a place too.
         let excess = (held.len() + 1).saturating_sub(limit.max as usize);
         if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
@@ -255,15 +279,17 @@ pub(super) async fn held(
 }
 
 fn ask_held<'a>(token: &'a Token, limit: &'a ActiveLimit, now: Timestamp) -> Asked<'a> {
-    let values = values![
-        &token.realm,
-        crate::codec::owner_kind(&token.owner),
-        token.owner.name(),
-        token.kind.name(),
-        now,
-        limit.service.as_ref().map_or("*", ServiceLabel::as_str),
-        limit.slow_only
-    ];
+    let kind = crate::codec::owner_kind(&token.owner);
+    let (owner, sort) = (token.owner.name(), token.kind.name());
+    let service = match &limit.of {
+        Counted::Service(label) => label.as_str(),
+        Counted::EveryService => "*",
+        Counted::Realm => {
+            let values = values![&token.realm, kind, owner, sort, now, limit.slow_only];
+            return Asked::new(HELD_IN_REALM, values);
+        }
+    };
+    let values = values![&token.realm, kind, owner, sort, now, service, limit.slow_only];
     Asked::new(HELD, values)
 }
 

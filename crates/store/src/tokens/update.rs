@@ -2,8 +2,7 @@
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::enrolment::Counts;
-use counterfoil_authority::names::ServiceLabel;
-use counterfoil_authority::store::{ActiveLimit, Change, TokenUpdate, TokenUpdated};
+use counterfoil_authority::store::{ActiveLimit, Change, Counted, TokenUpdate, TokenUpdated};
 use counterfoil_authority::token::{SentinelAttributes, Token};
 
 use super::enrolment::decide::still_told;
@@ -124,9 +123,12 @@ pub(crate) fn takes_place(
     now: Timestamp,
 ) -> bool {
     let counts = |token: &Token| {
-        let service = limit.service.as_ref().map_or("*", ServiceLabel::as_str);
-        token.service_labels().contains(&service)
-            && token.validity.expires_at().is_none_or(|end| now < end)
+        let named = match &limit.of {
+            Counted::Service(label) => token.service_labels().contains(&label.as_str()),
+            Counted::EveryService => token.service_labels().contains(&"*"),
+            Counted::Realm => true,
+        };
+        named && token.validity.expires_at().is_none_or(|end| now < end)
     };
     before.revocation.is_none() && counts(after) && !counts(before)
 }

@@ -118,7 +118,7 @@ async fn an_installation_moves_to_postgresql_and_back_cut_off_half_way_and_nothi
         "refresh_successor values ('0123456789AB', 'secret-1', x'00ff', 0, 9)",
         "directory_hash values ('0123456789AB', 'secret-1', '{SSHA}', x'00ff')",
         "outbox (realm, event) values ('realm-1', 'event-1')",
-        "access_token values ('0123456789AB', 'realm-1', 1, x'00ff', '{}', 1)",
+        "access_token values ('0123456789AB', 'realm-1', 1, x'00ff', '{}', 1, 7)",
         "access_revocation values ('0123456789AB', 'realm-1', 1, 2)",
         "proof values ('once', 1)",
     ] {

@@ -7,16 +7,16 @@ use super::{
     WEAK_DERIVATION, refused,
 };
 use crate::authority::Authority;
-use crate::authority::issue::{Drafted, Whose};
+use crate::authority::issue::{Drafted, Whose, limit_of_realm};
 use crate::clock::Timestamp;
 use crate::foreign::{ForeignHash, ForeignScheme};
 use crate::kind::Kind;
-use crate::policy::{DEFAULT_LIFETIME_SECONDS, EffectivePolicy};
+use crate::policy::{DEFAULT_LIFETIME_SECONDS, EffectivePolicy, TokenPolicy};
 use crate::refusal::Refusal;
 use crate::secret::Shape;
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
-use crate::store::{ActiveLimit, PageRequest, TokenFilter, TokenIssue};
+use crate::store::{ActiveLimit, Counted, PageRequest, TokenFilter, TokenIssue};
 use crate::subject::Owner;
 use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
 use crate::validity::Validity;
@@ -90,7 +90,11 @@ impl Authority {
     }
 
     /// Why a secret can never be presented for a service with this policy.
-    fn unusable(&self, secret: &IncomingSecret, policy: &EffectivePolicy) -> Option<&'static str> {
+    pub(super) fn unusable(
+        &self,
+        secret: &IncomingSecret,
+        policy: &EffectivePolicy,
+    ) -> Option<&'static str> {
         match secret {
             IncomingSecret::Clear(clear) => {
                 let clear = clear.reveal();
@@ -155,13 +159,14 @@ impl Authority {
                 self.derive_for_directories(realm, id, kind, &services, chosen, drafted).await?.1
             }
         };
-        let limits = policy.map_or_else(Vec::new, |policy| {
-            let service = Some(token.service.clone());
-            let at_limit = policy.at_limit;
-            let max = policy.max_active_per_user;
-            let limit = max.map(|max| ActiveLimit { service, max, at_limit, slow_only: false });
-            limit.into_iter().collect()
+        let kind = kind_of(token);
+        let max = policy.and_then(|policy| policy.max_active_per_user);
+        let of_service = max.zip(policy).map(|(max, policy)| {
+            let of = Counted::Service(token.service.clone());
+            ActiveLimit { of, max, at_limit: policy.at_limit, slow_only: false }
         });
+        let of_realm = TokenPolicy::default().effective(&run.realm_policy);
+        let limits = of_service.into_iter().chain(limit_of_realm(kind, &of_realm)).collect();
         let event = self
             .imported(run, "token.issued")?
             .with_token(token.id)
@@ -199,6 +204,7 @@ fn token_of(
     let weak = pat.is_some_and(|pat| pat.weak);
     let permissions = pat.map(|pat| crate::permission::check(&pat.permissions)).transpose();
     let end = pat.and_then(|_| end_of(run, policy));
+    let end = [end, run.at_door.ends_by].into_iter().flatten().min();
     let mut labels = BTreeMap::from([(IMPORTED_FROM.to_owned(), token.row.clone())]);
     if weak {
         labels.insert(WEAK_DERIVATION.to_owned(), "true".to_owned());
@@ -217,12 +223,12 @@ fn token_of(
         doors: None,
         enabled: true,
         locked: token.locked,
-        pending: false,
+        pending: run.at_door.pending,
         validity: Validity::new(run.now, end).map_err(|e| Refusal::invalid("expires_at", e))?,
         revocation: None,
         created_at: run.now,
         created_by: run.origin.actor.to_string(),
-        activated_at: Some(run.now),
+        activated_at: (!run.at_door.pending).then_some(run.now),
         usage: Usage::default(),
         max_usages: None,
         used: 0,

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(super) use self::lifetime::{Lifetime, validity_of};
-pub(super) use self::limits::limits_of;
+pub(super) use self::limits::{limit_of_realm, limits_of};
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use self::wishes::{check_reach, check_services, check_wishes};
@@ -200,7 +200,7 @@ impl Authority {
             self.require_api_rank(caller, &token).await?;
             self.refuse_pasted_tokens(&token)?;
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
-            let limits = limits_of(&services.1, &realm_cell.policy, slow);
+            let limits = limits_of(request.kind, &services.1, &realm_cell.policy, slow);
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
             match self.store_issue(issue, &secret.0).await? {
                 Issued::Done { token, .. } => {

@@ -75,6 +75,31 @@ pub struct VerifyRequest<'a> {
     pub origin: &'a Origin,
 }
 
+impl<'a> VerifyRequest<'a> {
+    /// The question of whoever comes in with a credential of their own: an accepted answer is a
+    /// use of it, and failures count against where it came from.
+    pub const fn of_holder(
+        realm: &'a RealmName,
+        presented: &'a str,
+        binding: Binding<'a>,
+        origin: &'a Origin,
+    ) -> Self {
+        Self {
+            realm,
+            presented,
+            username: None,
+            binding,
+            scopes: &[],
+            resource: None,
+            action: None,
+            client_ip: origin.source,
+            consume: true,
+            throttled: true,
+            origin,
+        }
+    }
+}
+
 /// What the cache can say without the store.
 enum Decision {
     Good {
@@ -98,6 +123,11 @@ struct Surroundings<'a> {
     realm: &'a RealmCell,
     keys: &'a KeyRing,
     now: Timestamp,
+}
+
+/// Whether a token needs more than its own record to be good. Nearly none does.
+fn asks_more(around: &Surroundings<'_>, active: &Active) -> bool {
+    active.kind() == Kind::DerivedToken || idle::window(around, active).is_some()
 }
 
 impl Authority {
@@ -233,6 +263,12 @@ impl Authority {
         let surroundings =
             Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
         let supposed = judge::decide_matched(entry, Matched::Good, None, &surroundings);
+        if let Decision::Good { active, .. } = &supposed
+            && asks_more(&surroundings, active)
+            && let Some(reason) = self.refused_beyond(&surroundings, active).await?
+        {
+            return Ok(Verdict::Inactive { reason, token: Some(entry.id) });
+        }
         Ok(match supposed {
             Decision::Good { active, limit: None, .. } => Verdict::Active(active),
             Decision::Good { active, limit: Some(_), .. } => {
@@ -352,15 +388,11 @@ impl Authority {
             }
         };
         // Nearly no token asks for more than its own record.
-        if active.kind() == Kind::DerivedToken || idle::window(around, &active).is_some() {
-            let ended = match Box::pin(self.ancestors_refuse(around, &active)).await? {
-                None => Box::pin(self.idle_refuses(around, &active)).await?,
-                refused => refused,
-            };
-            if let Some(reason) = ended {
-                self.ledger.denied(id);
-                return self.refused(request, reason, Some(id), around.now);
-            }
+        if asks_more(around, &active)
+            && let Some(reason) = Box::pin(self.refused_beyond(around, &active)).await?
+        {
+            self.ledger.denied(id);
+            return self.refused(request, reason, Some(id), around.now);
         }
         if let Some(rehash) = rehash {
             self.ledger.rehash(rehash);
@@ -372,6 +404,18 @@ impl Authority {
             return Ok(Verdict::Active(active));
         };
         Box::pin(self.conclude_limited(around, active, limit)).await
+    }
+
+    /// Why a token that asks for more than its own record is refused.
+    async fn refused_beyond(
+        &self,
+        around: &Surroundings<'_>,
+        active: &Active,
+    ) -> Result<Option<Reason>, Refusal> {
+        match self.ancestors_refuse(around, active).await? {
+            None => self.idle_refuses(around, active).await,
+            refused => Ok(refused),
+        }
     }
 
     /// A limited token: the store alone says whether a use is left.

@@ -48,6 +48,14 @@ impl Fault {
         Self::new(StatusCode::FORBIDDEN, "The user has insufficient privileges")
     }
 
+    /// A realm that nobody can have a session of: like one of somebody else.
+    pub(super) fn no_realm(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Authenticate => Self::not_authenticated(),
+            _ => Self::no_privilege(),
+        }
+    }
+
     /// An action that nobody has a privilege for.
     pub(super) fn no_action(endpoint: Endpoint, action: &str) -> Self {
         let shown: String = action.chars().filter(char::is_ascii_alphanumeric).take(32).collect();

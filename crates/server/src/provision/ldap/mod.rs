@@ -11,7 +11,9 @@ mod plan;
 mod template;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use counterfoil_authority::names::Username;
 use counterfoil_authority::provision::{
     Arrived, Failed, Fault, Finding, Holding, Looked, PersonState, Target, TargetKind,
 };
@@ -27,6 +29,10 @@ const VO_PERSON_PASSWORD: &str = "voPersonApplicationPassword";
 const VO_PERSON: &str = "voPerson";
 /// How a person is found, unless the target says otherwise.
 const PERSON_FILTER: &str = "(uid={username})";
+
+/// How long a directory is given while somebody waits for a decision: a front door waits no longer
+/// than a few seconds itself.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Brings people to LDAP directories.
 #[derive(Default)]
@@ -118,6 +124,44 @@ impl LdapCourier {
         session.apply(&Plan::Modify { dn: entry.dn, mods, rename: None }).await
     }
 
+    /// Whether the entry of a person matches a filter.
+    pub(super) async fn matches(
+        &self,
+        target: &Target,
+        secret: Option<&str>,
+        username: &Username,
+        filter: &str,
+    ) -> Result<bool, Failed> {
+        let asked = async {
+            let first = self.asked(target, secret, username, filter).await;
+            match first {
+                // The connection may have been closed while nobody used it.
+                Err(failed) if matches!(failed.fault, Fault::Away | Fault::Unanswered) => {
+                    self.asked(target, secret, username, filter).await
+                }
+                said => said,
+            }
+        };
+        let late = || Failed::new(Fault::Unanswered, "the directory did not answer in time");
+        tokio::time::timeout(DECISION_TIMEOUT, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn asked(
+        &self,
+        target: &Target,
+        secret: Option<&str>,
+        username: &Username,
+        filter: &str,
+    ) -> Result<bool, Failed> {
+        let mut session = self.connections.session(target, secret).await?;
+        let person = person_filter(target, username.as_str());
+        let both = format!("(&{person}{filter})");
+        // No attribute is wanted (RFC 4511 section 4.5.1.8).
+        let found = session.search(base(target), Scope::Subtree, &both, &["1.1"]).await;
+        self.connections.after(target, &session, found.as_ref().err());
+        Ok(!found?.is_empty())
+    }
+
     /// Looks whether the directory can be used as the target is set up.
     pub(super) async fn test(&self, target: &Target, secret: Option<&str>) -> Vec<Finding> {
         examine::examine(target, secret).await
@@ -130,6 +174,12 @@ fn naming_attribute(target: &Target) -> String {
     let before = filter.split("={username}").next().unwrap_or("uid");
     let name = before.rsplit(['(', '&', '|', '!', '=']).next().unwrap_or("uid");
     if name.is_empty() { "uid".to_owned() } else { name.to_owned() }
+}
+
+/// The filter by which a person is found.
+fn person_filter(target: &Target, username: &str) -> String {
+    let filter = target.config.person_filter.as_deref().unwrap_or(PERSON_FILTER);
+    filter.replace("{username}", &ldap3::ldap_escape(username))
 }
 
 /// The one entry of a person, if there is any.
@@ -149,8 +199,7 @@ async fn find(
         }
         return Ok(None);
     }
-    let filter = target.config.person_filter.as_deref().unwrap_or(PERSON_FILTER);
-    let filter = filter.replace("{username}", &ldap3::ldap_escape(state.username.as_str()));
+    let filter = person_filter(target, state.username.as_str());
     let asked = ["objectClass", attribute(target)];
     let mut found = session.search(base(target), Scope::Subtree, &filter, &asked).await?;
     if found.len() > 1 {

@@ -17,9 +17,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
-    ActiveLimit, Consumed, Idempotency, Issued, Page, PageRequest, Record, Rehash, Rotated,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    Unavailable, Updated, UsageDelta,
+    ActiveLimit, Consumed, Counted, Idempotency, Issued, Page, PageRequest, Record, Rehash,
+    Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
+    TokenUpdated, Unavailable, Updated, UsageDelta,
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
@@ -91,11 +91,16 @@ impl State {
             return Issued::ServiceGone(label);
         }
         let mut victims = BTreeSet::new();
+        let mut limits: Vec<&ActiveLimit> = limits.iter().collect();
+        limits.sort_by_key(|limit| limit.of == Counted::Realm);
         for limit in limits {
             if limit.slow_only && !slow {
                 continue;
             }
-            let held = self.held(token, limit, token.created_at);
+            let mut held = self.held(token, limit, token.created_at);
+            if limit.of == Counted::Realm {
+                held.retain(|one| !victims.contains(one));
+            }
             let excess = (held.len() + 1).saturating_sub(limit.max as usize);
             if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
                 return Issued::AtLimit(limit.max);
@@ -133,7 +138,11 @@ impl State {
         limit: &ActiveLimit,
         now: Timestamp,
     ) -> BTreeSet<(String, TokenId)> {
-        let service = limit.service.as_ref().map_or("*", ServiceLabel::as_str);
+        let named = |token: &Token| match &limit.of {
+            Counted::Service(label) => token.service_labels().contains(&label.as_str()),
+            Counted::EveryService => token.service_labels().contains(&"*"),
+            Counted::Realm => true,
+        };
         let counts = |held: &&Held| {
             let token = &held.token;
             let ended = token.validity.expires_at().is_some_and(|end| end <= now);
@@ -142,7 +151,7 @@ impl State {
                 && token.kind == new.kind
                 && token.revocation.is_none()
                 && !ended
-                && token.service_labels().contains(&service)
+                && named(token)
                 && (!limit.slow_only || held.has_slow_secret())
         };
         let held = self.tokens.values().filter(counts);
