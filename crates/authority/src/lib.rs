@@ -26,6 +26,7 @@ pub mod kind;
 pub mod lock;
 pub mod names;
 pub mod notice;
+pub mod otp;
 pub mod permission;
 pub mod policy;
 pub mod provision;

@@ -31,6 +31,17 @@ pub(super) fn is_by_link(
     let chosen = request.secret.is_some();
     let for_another = caller.subject.user().is_some() && !own;
     let shown = policies.iter().all(|policy| policy.show_to_issuer);
+    if let Some(otp) = &request.otp {
+        return match request.delivery {
+            Delivery::Link => {
+                Err(Refusal::invalid("delivery", "what an authenticator reads has no link"))
+            }
+            _ if for_another && !shown && otp.shows_secret() => Err(Refusal::Policy(
+                "who enrols for somebody else would see their seed (show_to_issuer)".into(),
+            )),
+            _ => Ok(false),
+        };
+    }
     match request.delivery {
         Delivery::Link if chosen => {
             Err(Refusal::invalid("delivery", "a secret that was chosen needs no link"))

@@ -19,6 +19,7 @@ mod issue;
 mod lifecycle;
 mod link;
 mod locks;
+mod otp;
 mod people;
 mod portal;
 mod possession;
@@ -57,6 +58,7 @@ pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
 pub use locks::LockAct;
+pub use otp::{Challenge, Challenged, OtpDraft, Selected};
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use portal::PortalService;
 pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};
@@ -66,7 +68,7 @@ pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
 pub use services::{Offer, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 
-use crate::abuse::Throttle;
+use crate::abuse::{CodeThrottle, Throttle};
 use crate::access::{AccessSettings, KEY_OVERLAP_SECONDS};
 use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
@@ -82,6 +84,9 @@ use crate::usage::Ledger;
 
 /// How long a one-time link can be opened, unless configured otherwise: over a working day.
 const DEFAULT_LINK_LIFETIME_SECONDS: i64 = 86_400;
+
+/// The field of a request in which a code is presented.
+const CODE_FIELD: &str = "code";
 
 /// What an operator may set about the rules.
 #[derive(Debug, Clone)]
@@ -154,6 +159,7 @@ pub struct Authority {
     ledger: Ledger,
     slow: SlowHasher,
     throttle: Throttle,
+    codes: CodeThrottle,
     /// Keys the memory of slow secrets that verified; never leaves the process.
     process_key: zeroize::Zeroizing<[u8; 32]>,
     /// The name of this process among those of the installation.
@@ -224,6 +230,7 @@ impl Authority {
             cache,
             ledger: Ledger::new(),
             throttle: Throttle::default(),
+            codes: CodeThrottle::default(),
             node: node_name(&process_key),
             process_key,
             followed: parking_lot::Mutex::new(None),

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 33] = [
+const TABLES: [Table; 35] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -156,6 +156,19 @@ const TABLES: [Table; 33] = [
         key_columns: 1,
         numbered: false,
         columns: "id realm token created_at expires_at pepper hash opened_at sealed",
+    },
+    Table {
+        name: "otp",
+        key_columns: 1,
+        numbered: false,
+        columns: "token method algorithm digits step_seconds seed seal public_id accepted drift \
+              confirmed codes_at",
+    },
+    Table {
+        name: "otp_code",
+        key_columns: 2,
+        numbered: false,
+        columns: "token id pepper hash expires_at attempts sealed used_at",
     },
     Table {
         name: "access_token",

@@ -11,6 +11,7 @@ mod import;
 mod installation;
 mod leases;
 mod links;
+mod otp;
 mod people;
 mod places;
 mod provisioning;
@@ -78,6 +79,7 @@ struct State {
     grants: BTreeMap<(RealmName, String), Grant>,
     tokens: HashMap<TokenId, Held>,
     links: HashMap<TokenId, Link>,
+    otps: BTreeMap<TokenId, otp::Kept>,
     targets: BTreeMap<(RealmName, TargetName), Target>,
     outbox: Vec<(RealmName, String)>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,

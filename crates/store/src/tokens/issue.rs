@@ -9,14 +9,16 @@ use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
 use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{ActiveLimit, Idempotency, Issued, Link, LinkIssue, TokenIssue};
+use counterfoil_authority::store::{
+    ActiveLimit, Idempotency, Issued, Link, LinkIssue, Otp, OtpIssue, TokenIssue,
+};
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
 
 use super::{enrolment, revoke, rows, secrets, usage};
 use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
-use crate::{events, links, people, provisioning};
+use crate::{events, links, otp, people, provisioning};
 
 /// Tokens of an owner that count towards a limit for one service, oldest first.
 const HELD: &str = "
@@ -69,6 +71,8 @@ enum Proof<'a> {
     Secret(&'a StoredSecret),
     /// Not before this link is opened.
     Link(&'a Link),
+    /// By codes that are good once.
+    Codes(&'a Otp),
 }
 
 impl<'a> Arrival<'a> {
@@ -82,6 +86,13 @@ impl<'a> Arrival<'a> {
     pub(crate) fn by_link(issue: &'a LinkIssue) -> Self {
         let LinkIssue { token, link, limits, idempotency, event } = issue;
         let (proof, idempotency) = (Proof::Link(link), idempotency.as_ref());
+        Self { token, proof, limits, idempotency, event }
+    }
+
+    /// A token that proves itself by codes.
+    pub(crate) fn by_codes(issue: &'a OtpIssue) -> Self {
+        let OtpIssue { token, otp, limits, idempotency, event } = issue;
+        let (proof, idempotency) = (Proof::Codes(otp), idempotency.as_ref());
         Self { token, proof, limits, idempotency, event }
     }
 }
@@ -183,12 +194,15 @@ async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<T
             (secrets::ask_insert(&token.id, secret), vec![secret.facts.clone()])
         }
         Proof::Link(link) => (links::ask_insert(link), Vec::new()),
+        Proof::Codes(otp) => (otp::ask_insert(otp), Vec::new()),
     };
     if tx.execute_both(rows::ask_insert(token), proof).await?.contains(&0) {
         return Ok(None);
     }
-    if let Proof::Secret(secret) = issue.proof {
-        provisioning::insert_hashes(tx, token.id, secret).await?;
+    match issue.proof {
+        Proof::Secret(secret) => provisioning::insert_hashes(tx, token.id, secret).await?,
+        Proof::Link(_) => {}
+        Proof::Codes(otp) => otp::add_codes(tx, token.id, &otp.codes).await?,
     }
     rows::add_services_and_labels(tx, token).await?;
     enrolment::tell_end(tx, token, token.created_at).await?;
@@ -237,8 +251,8 @@ fn labels(token: &Token) -> impl Iterator<Item = &ServiceLabel> {
 fn concerns(limit: &ActiveLimit, issue: &Arrival<'_>) -> bool {
     let slow = match issue.proof {
         Proof::Secret(secret) => matches!(secret.hash, SecretHash::Slow { .. }),
-        // What a link delivers is generated.
-        Proof::Link(_) => false,
+        // What a link delivers is generated, and what a seed leads to is nobody's choice.
+        Proof::Link(_) | Proof::Codes(_) => false,
     };
     slow || !limit.slow_only
 }

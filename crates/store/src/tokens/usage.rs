@@ -31,7 +31,7 @@ case
 end"
     };
 }
-pub(super) use state;
+pub(crate) use state;
 
 /// Refuses by matching no row, so that the check and the count are one statement.
 const CONSUME: &str = concat!(
@@ -104,7 +104,7 @@ pub(super) async fn last_active(
 }
 
 /// Counts one use of a limited token, or says why not. A token that is gone counts as revoked.
-pub(super) async fn consume(
+pub(crate) async fn consume(
     tx: &mut Transaction<'_>,
     id: TokenId,
     now: Timestamp,

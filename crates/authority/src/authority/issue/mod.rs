@@ -17,6 +17,7 @@ pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use self::wishes::{check_reach, check_services, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
+use super::otp::OtpDraft;
 use super::realms::missing;
 use super::registration::{checked_stamp, completed};
 use crate::cache::ServiceCell;
@@ -103,6 +104,8 @@ pub struct IssueRequest {
     pub secret: Option<ClearSecret>,
     /// How its secret reaches its owner.
     pub delivery: Delivery,
+    /// What makes it an authentication token, which has codes in place of a secret.
+    pub otp: Option<OtpDraft>,
 }
 
 /// An `Idempotency-Key`, and how the answer is written that a repetition gets again.
@@ -158,7 +161,7 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let now = self.now();
-        let mut request = completed(request)?;
+        let mut request = Self::completed_otp(completed(request)?)?;
         let scope = match request.kind {
             Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
             _ => ApiScope::TokensWrite,
@@ -196,13 +199,22 @@ impl Authority {
         let by_link = is_by_link(&judged, caller, &request, own)?;
         let draft = Draft { owner, services: services.0, validity, pending, by_link };
         for _ in 0..ID_ATTEMPTS {
-            let (token, secret) = self.draft(caller, realm, &request, &draft, &judged, now).await?;
+            let (token, mut secret) =
+                self.draft(caller, realm, &request, &draft, &judged, now).await?;
+            let otp = match &request.otp {
+                Some(wanted) => Some(self.drawn_otp(wanted, &token, &realm_cell, &mut secret.0)?),
+                None => None,
+            };
             self.require_api_rank(caller, &token).await?;
             self.refuse_pasted_tokens(&token)?;
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
             let limits = limits_of(&services.1, &realm_cell.policy, slow);
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
-            match self.store_issue(issue, &secret.0).await? {
+            let said = match otp {
+                Some(otp) => self.store_otp(issue, otp).await?,
+                None => self.store_issue(issue, &secret.0).await?,
+            };
+            match said {
                 Issued::Done { token, .. } => {
                     return Ok(Answered::Fresh { token, secret: secret.0 });
                 }

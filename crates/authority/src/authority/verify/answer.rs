@@ -7,6 +7,7 @@ use crate::cache::{OwnerCell, Profile, ServiceCell};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{GroupName, Username};
+use crate::otp::Method;
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::service::Services;
@@ -43,12 +44,19 @@ pub struct Active {
     pub(super) issues_until: Option<Timestamp>,
     /// The token it was derived from.
     pub(super) parent: Option<TokenId>,
+    /// How an authentication token has proved itself.
+    pub(super) method: Option<Method>,
 }
 
 impl Active {
     /// The token's id.
     pub const fn token(&self) -> TokenId {
         self.id
+    }
+
+    /// How it has proved itself, if by a code.
+    pub const fn method(&self) -> Option<Method> {
+        self.method
     }
 
     /// Its kind.

@@ -10,12 +10,15 @@ use std::sync::Arc;
 
 mod access;
 mod answer;
+mod code;
 mod idle;
 mod judge;
 mod lineage;
 mod slowly;
 
 pub use self::answer::{Active, Verdict};
+pub use self::code::Selected;
+pub(super) use self::code::{recognised, seed_of};
 pub(super) use self::idle::SeenLately;
 use self::judge::decide;
 pub(super) use self::judge::network_allowed;
@@ -211,7 +214,10 @@ impl Authority {
                 self.verify_by_id(&surroundings, kind, id, request.presented).await
             }
             Shape::Grouped(normal) => self.verify_by_hash(&surroundings, &normal).await,
-            Shape::Other => self.verify_slowly(&surroundings).await,
+            Shape::Other => match self.verify_code(&surroundings, None).await? {
+                Some(verdict) => Ok(verdict),
+                None => self.verify_slowly(&surroundings).await,
+            },
         }
     }
 

@@ -139,6 +139,7 @@ pub struct TokenCreate {
     /// the secret is made when it is opened. Unless given, a person who issues for somebody else
     /// gets a link, and everybody else a secret.
     delivery: Option<DeliveryWord>,
+    otp: None,
     /// A self-chosen secret, where the service's policy allows one.
     secret: Option<SecretWord>,
 }

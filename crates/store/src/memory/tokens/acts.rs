@@ -275,7 +275,12 @@ impl State {
         }
     }
 
-    pub(super) fn consume(&mut self, id: TokenId, now: Timestamp, ip: Option<IpAddr>) -> Consumed {
+    pub(in super::super) fn consume(
+        &mut self,
+        id: TokenId,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+    ) -> Consumed {
         let Some(held) = self.tokens.get_mut(&id) else {
             return Consumed::Refused(TokenState::Revoked);
         };
