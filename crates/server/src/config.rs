@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use counterfoil_authority::access::{AccessFormat, SigningAlg};
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{ClientName, RealmName};
 use counterfoil_authority::secret::{ClearSecret, Prefix};
 use counterfoil_store::DatabaseUrl;
 use http::HeaderName;
@@ -59,6 +59,8 @@ pub struct Config {
     pub comanage: Comanage,
     /// The ForgeRock AM door.
     pub am: Am,
+    /// The privacyIDEA door.
+    pub validate: Validate,
     /// The LDAP door.
     pub ldap: Ldap,
     /// The mail server.
@@ -145,6 +147,8 @@ pub struct Doors {
     pub comanage: bool,
     /// The ForgeRock AM door.
     pub am: bool,
+    /// The privacyIDEA door.
+    pub validate: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -318,6 +322,17 @@ pub struct Am {
     pub pat_attribute: String,
 }
 
+/// The privacyIDEA door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Validate {
+    /// Networks whose requests count as those of a client.
+    #[serde(deserialize_with = "network_clients")]
+    pub clients: Vec<(IpNet, ClientName)>,
+    /// Whether an empty password sends a code by mail.
+    pub email_challenge: bool,
+}
+
 /// The LDAP door.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -480,6 +495,21 @@ fn host_realms<'de, D: Deserializer<'de>>(
         Ok((host.to_ascii_lowercase(), realm))
     };
     table.into_iter().map(realm).collect()
+}
+
+/// The narrowest network first: of two that hold an address it counts.
+fn network_clients<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<(IpNet, ClientName)>, D::Error> {
+    let table = BTreeMap::<String, String>::deserialize(from)?;
+    let pair = |(network, client): (String, String)| {
+        let network = value::network(&network)
+            .ok_or_else(|| serde::de::Error::custom("not a network"))?;
+        Ok((network, ClientName::parse(&client).map_err(serde::de::Error::custom)?))
+    };
+    let mut pairs = table.into_iter().map(pair).collect::<Result<Vec<_>, D::Error>>()?;
+    pairs.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+    Ok(pairs)
 }
 
 fn realm<'de, D: Deserializer<'de>>(from: D) -> Result<RealmName, D::Error> {

@@ -104,7 +104,7 @@ fn schema_of(key: &Key) -> Json {
         Sort::Networks | Sort::Headers | Sort::DnTemplates => {
             json!({ "type": "array", "items": { "type": "string" } })
         }
-        Sort::HostRealms => {
+        Sort::HostRealms | Sort::NetworkClients => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
         Sort::Prefix => json!({ "type": "string", "pattern": PREFIX_PATTERN }),
@@ -182,6 +182,7 @@ fn takes(sort: Sort) -> String {
         Sort::Networks => "list of networks".into(),
         Sort::Headers => "list of header names".into(),
         Sort::HostRealms => "table of host names and realms".into(),
+        Sort::NetworkClients => "table of networks and clients".into(),
         Sort::Flag => "`true` or `false`".into(),
         Sort::Count { min, max } => format!("number from {min} to {max}"),
         Sort::Choice(words) => format!("one of `{}`", words.join("`, `")),

@@ -43,6 +43,8 @@ pub enum Sort {
     Dn,
     /// A list of distinguished names with `{user}` and `{service}` in them.
     DnTemplates,
+    /// A table from networks to names of clients.
+    NetworkClients,
     /// The name of a realm.
     Realm,
     /// The name or address of a machine.
@@ -109,7 +111,7 @@ impl Key {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 17] = [
+pub const SECTIONS: [(&str, &str); 18] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -122,6 +124,7 @@ pub const SECTIONS: [(&str, &str); 17] = [
     ("sentinel", "The Sentinel EMS door, /token/api/v5."),
     ("comanage", "The COmanage door, /registry."),
     ("am", "The ForgeRock AM door, /json, /am/json and /openam/json."),
+    ("validate", "The privacyIDEA door, /validate/check."),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
     ("ldap", "The LDAP door: binds with tokens, and a look at who may use a service."),
@@ -253,6 +256,7 @@ pub const KEYS: &[Key] = &[
         "true",
         "The ForgeRock AM door, /json, /am/json and /openam/json.",
     ),
+    Key::new("doors.validate", Sort::Flag, "true", "The privacyIDEA door, /validate/check."),
     Key::new(
         "doors.docs",
         Sort::Flag,
@@ -422,6 +426,22 @@ pub const KEYS: &[Key] = &[
         "\"iplanet-am-user-alias-list\"",
         "The attribute of /json/users in which clients look for a person's tokens. It shows which \
          there are and what they may do, never a usable one.",
+    ),
+    Key::new(
+        "validate.clients",
+        Sort::NetworkClients,
+        "{}",
+        "Networks whose requests count as those of a client, for modules that send no credential: \
+         { \"10.0.0.5/32\" = \"radius1\" }. Whoever can send from there is believed, so name single \
+         machines; addresses behind server.trusted_proxies are those that the proxies tell. A \
+         request with a credential is judged by that alone.",
+    ),
+    Key::new(
+        "validate.email_challenge",
+        Sort::Flag,
+        "false",
+        "Whether an empty password sends a code by mail to a person who has a token for that. It \
+         shows who has one, which is why it is off.",
     ),
     Key::new(
         "log.format",

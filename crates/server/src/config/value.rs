@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{ClientName, RealmName};
 use counterfoil_authority::secret::Prefix;
 use counterfoil_store::DatabaseUrl;
 use toml::Value;
@@ -47,6 +47,13 @@ impl Sort {
                 })
                 .collect::<Result<toml::Table, _>>()
                 .map(Value::Table),
+            Self::NetworkClients => parts(text)
+                .map(|part| match part.split_once('=') {
+                    Some((net, client)) => Ok((net.to_owned(), Value::String(client.to_owned()))),
+                    None => Err(format!("must be a list of network=client, not `{part}`")),
+                })
+                .collect::<Result<toml::Table, _>>()
+                .map(Value::Table),
             _ => Ok(Value::String(text.to_owned())),
         }
     }
@@ -79,6 +86,10 @@ impl Sort {
             (Self::HostRealms, Value::Table(table)) => check_host_realms(table),
             (Self::HostRealms, _) => {
                 Err(found("must be a table such as { \"tokens.example.org\" = \"main\" }", value))
+            }
+            (Self::NetworkClients, Value::Table(table)) => check_network_clients(table),
+            (Self::NetworkClients, _) => {
+                Err(found("must be a table such as { \"10.0.0.5/32\" = \"radius1\" }", value))
             }
             (_, Value::String(text)) => self.check_text(text),
             (Self::Secret | Self::Database, _) => Err("must be a text in quotation marks".into()),
@@ -202,6 +213,18 @@ fn check_host_realms(table: &toml::Table) -> Result<(), String> {
             return Err(format!("the realm of `{host}` must be a text in quotation marks"));
         };
         RealmName::parse(realm).map(drop).map_err(|bad| format!("`{realm}`: {bad}"))
+    })
+}
+
+fn check_network_clients(table: &toml::Table) -> Result<(), String> {
+    table.iter().try_for_each(|(text, client)| {
+        if network(text).is_none() {
+            return Err(format!("`{text}` is not a network such as 10.0.0.5/32"));
+        }
+        let Value::String(client) = client else {
+            return Err(format!("the client of `{text}` must be a text in quotation marks"));
+        };
+        ClientName::parse(client).map(drop).map_err(|bad| format!("`{client}`: {bad}"))
     })
 }
 

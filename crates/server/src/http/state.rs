@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::http::HeaderName;
 use counterfoil_authority::authority::Authority;
 use counterfoil_authority::clock::NoEntropy;
-use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName};
+use counterfoil_authority::names::{BadName, ClientName, MAIN_REALM, RealmName};
 use counterfoil_authority::provision::Courier;
 use counterfoil_authority::secret::ClearSecret;
 use ipnet::IpNet;
@@ -66,6 +66,12 @@ pub struct HttpSettings {
     pub am_session_seconds: i64,
     /// The attribute in which clients of AM look for a person's tokens.
     pub am_pat_attribute: String,
+    /// Whether `/validate/check` is served.
+    pub validate: bool,
+    /// Networks whose requests there count as those of a client of that name.
+    pub validate_clients: Vec<(IpNet, ClientName)>,
+    /// Whether an empty password there sends a code by mail to who has a token for that.
+    pub validate_email_challenge: bool,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -100,6 +106,9 @@ impl Default for HttpSettings {
             am_cookie_name: crate::compat::forgerock::COOKIE_NAME_DEFAULT.to_owned(),
             am_session_seconds: crate::compat::forgerock::SESSION_SECONDS_DEFAULT,
             am_pat_attribute: crate::compat::forgerock::PAT_ATTRIBUTE_DEFAULT.to_owned(),
+            validate: true,
+            validate_clients: Vec::new(),
+            validate_email_challenge: false,
             docs: true,
             api_key_headers: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,
