@@ -135,7 +135,7 @@ fn repositories_are_read_as_the_operator_wrote_them() {
 fn a3_wrong_repositories_are_reported_with_their_lines() {
     let long = "A".repeat(22);
     assert!(from_file(&format!("[repository.{long}]\nkind = \"token\"")).is_ok());
-    assert_snapshot!(faults(&format!("[repository.{long}A]\nkind = \"token\"")), @"");
+    assert_snapshot!(faults(&format!("[repository.{long}A]\nkind = \"token\"")), @"counterfoil.toml:1: `repository.AAAAAAAAAAAAAAAAAAAAAAA`: a repository name is 1 to 22 letters, digits and '_'");
     let text = r#"
 [repository.a]
 kind = "tokens"
