@@ -77,6 +77,8 @@ pub struct OtpIssue {
     pub otp: Otp,
     /// Limits that hold in the same transaction.
     pub limits: Vec<ActiveLimit>,
+    /// The payload that a repository keeps of it, sealed.
+    pub data: Option<Vec<u8>>,
     /// The answer to keep.
     pub idempotency: Option<Idempotency>,
     /// What is recorded.

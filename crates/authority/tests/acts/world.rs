@@ -61,6 +61,7 @@ pub(crate) fn wish(kind: Kind, user: &str, services: &[&str]) -> IssueRequest {
         secret: None,
         delivery: counterfoil_authority::authority::Delivery::Default,
         otp: None,
+        repository: None,
     }
 }
 

@@ -32,7 +32,14 @@ fn enrolment(world: &World, user: &User, method: Method) -> OtpIssue {
         codes_at: None,
         codes: Vec::new(),
     };
-    OtpIssue { token, otp, limits: Vec::new(), idempotency: None, event: issue.event }
+    OtpIssue {
+        token,
+        otp,
+        limits: Vec::new(),
+        data: None,
+        idempotency: None,
+        event: issue.event,
+    }
 }
 
 async fn enrolled(world: &World, issue: &OtpIssue) {

@@ -28,7 +28,7 @@ fn shown(otp: &Otp) -> Otp {
 
 impl State {
     fn issue_otp(&mut self, issue: &OtpIssue) -> Issued {
-        let OtpIssue { token, otp, limits, idempotency, event } = issue;
+        let OtpIssue { token, otp, limits, data, idempotency, event } = issue;
         match self.earlier(idempotency.as_ref(), token.created_at) {
             Earlier::Answered(answer) => return Issued::Replayed(answer),
             Earlier::Other => return Issued::KeyReused,
@@ -37,6 +37,7 @@ impl State {
         let issued = self.arrive(token, None, limits, idempotency.as_ref(), event);
         if matches!(issued, Issued::Done { .. }) {
             self.otps.insert(token.id, otp.clone());
+            self.data.extend(data.clone().map(|sealed| (token.id, sealed)));
         }
         issued
     }

@@ -176,10 +176,10 @@ impl Authority {
         issue: TokenIssue,
         otp: Otp,
     ) -> Result<Issued, Unavailable> {
-        let TokenIssue { token, limits, idempotency, event, .. } = issue;
+        let TokenIssue { token, limits, data, idempotency, event, .. } = issue;
         let detail = serde_json::json!({ "method": otp.method.name() });
         let event = event.with_detail(detail);
-        self.store.otp_issue(OtpIssue { token, otp, limits, idempotency, event }).await
+        self.store.otp_issue(OtpIssue { token, otp, limits, data, idempotency, event }).await
     }
 
     /// Seals what a token computes its codes from.

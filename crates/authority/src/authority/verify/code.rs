@@ -182,7 +182,7 @@ impl Authority {
         match self.store.otp_accept(accept).await? {
             OtpAccepted::Done { used } => {
                 if request.consume && !counted {
-                    self.ledger.accepted(id, around.now, request.client_ip);
+                    self.ledger.accepted_listed(id, around.now, request.client_ip);
                 }
                 let remaining = limit.filter(|_| counted).map(|limit| limit.saturating_sub(used));
                 let method = Some(otp.method);

@@ -232,6 +232,7 @@ async fn draft(asked: &Asked, caller: &Caller, fields: &Fields) -> Result<IssueR
         secret: None,
         delivery: Delivery::Response,
         otp: None,
+        repository: None,
     })
 }
 

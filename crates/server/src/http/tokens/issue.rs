@@ -241,6 +241,7 @@ impl TokenCreate {
             secret: self.secret.map(|secret| secret.0),
             delivery: self.delivery.map_or(Delivery::Default, |delivery| delivery.0),
             otp: self.otp.map(OtpWish::read).transpose()?,
+            repository: None,
         })
     }
 }
