@@ -2,4 +2,5 @@
 
 pub mod comanage;
 pub mod forgerock;
+pub mod privacyidea;
 pub mod sentinel;

@@ -152,6 +152,9 @@ macro_rules! pass {
     };
 }
 
+// Behind the macro that it needs.
+mod otp;
+
 #[async_trait]
 impl InstallationStore for FailingStore {
     async fn ping(&self) -> Result<Pulse, Unavailable> {

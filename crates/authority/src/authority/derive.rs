@@ -116,15 +116,16 @@ impl Authority {
                 self.idempotency(&caller.replay_key, caller.token, replay, &clear, now)
             });
             let limits = limits.clone();
-            let issue = TokenIssue { token, secret, limits, idempotency, event };
+            let issue = TokenIssue { token, secret, limits, data: None, idempotency, event };
             match self.store.token_issue(issue).await? {
                 Issued::Done { token, .. } => return Ok(Answered::Fresh { token, secret: clear }),
                 Issued::Replayed(sealed) => return replayed(caller, &sealed),
                 Issued::KeyReused => return Err(Refusal::KeyReused),
                 Issued::AtLimit(max) => return Err(Refusal::AtLimit(max)),
                 Issued::OwnerGone => return Err(Refusal::NotFound(Thing::User)),
+                // A derived token is in no repository.
+                Issued::SerialTaken | Issued::PlaceTaken | Issued::Collision => {}
                 Issued::ServiceGone(label) => return Err(no_such_service("services", &label)),
-                Issued::Collision => {}
             }
         }
         Err(Refusal::NoEntropy(crate::clock::NoEntropy))
@@ -218,6 +219,7 @@ impl Authority {
             unit: parent.unit.clone(),
             parent: Some(parent.id),
             changed_at: None,
+            repository: None,
             device: None,
             version: 1,
             secrets: Vec::new(),

@@ -92,7 +92,11 @@ impl Authority {
 
     /// A person is shown no secret of somebody else's, unless policy says so; a program that
     /// issues is, and hands it on.
-    async fn refuse_to_show(&self, caller: &Caller, token: &Token) -> Result<(), Refusal> {
+    pub(super) async fn refuse_to_show(
+        &self,
+        caller: &Caller,
+        token: &Token,
+    ) -> Result<(), Refusal> {
         let for_another = caller.subject.user().is_some()
             && token.owner.user().is_some()
             && !caller.is(&token.owner, &token.realm);
@@ -131,6 +135,10 @@ impl Authority {
                 "kind",
                 "an auth token rotates through its refresh token",
             ));
+        }
+        // A secret beside its codes would be a way around them.
+        if token.kind == Kind::Generic && self.is_otp(&token).await? {
+            return Err(Refusal::invalid("kind", "an authentication token has no secret to rotate"));
         }
         // A lock is there to stop things; a new secret would be a way to go on.
         if token.locked {

@@ -19,6 +19,7 @@ mod issue;
 mod lifecycle;
 mod link;
 mod locks;
+mod otp;
 mod people;
 mod portal;
 mod possession;
@@ -57,9 +58,12 @@ pub use import::{
     IncomingUnit, WEAK_DERIVATION,
 };
 pub use install::{FirstKey, Seed, key_records};
-pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
+pub use issue::{
+    Answered, Delivery, Expiry, IssueRequest, Payload, RenderAnswer, Replay, RepositoryWish,
+};
 pub use lifecycle::Act;
 pub use locks::LockAct;
+pub use otp::{Challenge, Challenged, OtpDraft, Selected};
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use portal::PortalService;
 pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};
@@ -69,7 +73,7 @@ pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
 pub use services::{Offer, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 
-use crate::abuse::Throttle;
+use crate::abuse::{CodeThrottle, Throttle};
 use crate::access::{AccessSettings, KEY_OVERLAP_SECONDS};
 use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
@@ -77,6 +81,7 @@ use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
 use crate::names::{BadName, COUNTERFOIL, RealmName, ServiceLabel};
 use crate::refusal::{Refusal, Thing};
+use crate::repository::Repositories;
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
 use crate::slow::SlowHasher;
@@ -85,6 +90,9 @@ use crate::usage::Ledger;
 
 /// How long a one-time link can be opened, unless configured otherwise: over a working day.
 const DEFAULT_LINK_LIFETIME_SECONDS: i64 = 86_400;
+
+/// The field of a request in which a code is presented.
+const CODE_FIELD: &str = "code";
 
 /// What an operator may set about the rules.
 #[derive(Debug, Clone)]
@@ -109,6 +117,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// How long a former signing key verifies after a rotation, in seconds.
     pub key_overlap_seconds: i64,
+    /// The repositories of generic tokens. Immutable while the server runs.
+    pub repositories: Repositories,
 }
 
 impl Default for Settings {
@@ -124,6 +134,7 @@ impl Default for Settings {
             link_lifetime_seconds: DEFAULT_LINK_LIFETIME_SECONDS,
             access: AccessSettings::default(),
             key_overlap_seconds: KEY_OVERLAP_SECONDS,
+            repositories: Repositories::default(),
         }
     }
 }
@@ -157,6 +168,7 @@ pub struct Authority {
     ledger: Ledger,
     slow: SlowHasher,
     throttle: Throttle,
+    codes: CodeThrottle,
     /// Keys the memory of slow secrets that verified; never leaves the process.
     process_key: zeroize::Zeroizing<[u8; 32]>,
     /// The name of this process among those of the installation.
@@ -229,6 +241,7 @@ impl Authority {
             cache,
             ledger: Ledger::new(),
             throttle: Throttle::default(),
+            codes: CodeThrottle::default(),
             node: node_name(&process_key),
             process_key,
             followed: parking_lot::Mutex::new(None),
@@ -274,6 +287,11 @@ impl Authority {
     /// The settings.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The repositories of generic tokens.
+    pub const fn repositories(&self) -> &Repositories {
+        &self.settings.repositories
     }
 
     /// Figures for metrics.

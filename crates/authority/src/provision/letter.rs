@@ -2,8 +2,8 @@
 //!
 //! A [`Letter`] is a template with the values that its substitutions stand for, in the notation
 //! that COmanage's message templates have: `(@CO_PERSON)`. Invariant: no value of a letter is a
-//! secret of a token. The one thing in it that opens anything is a one-time link, which the courier
-//! puts in, because only it knows under which address people reach the server.
+//! secret of a token. What in it opens anything does so once and not for long: a link, which the
+//! courier puts in, because only it knows under which address people reach the server, and a code.
 
 mod texts;
 
@@ -32,11 +32,14 @@ pub const LETTER_EVENTS: [&str; 8] = [
 /// Events that a person can be told of besides.
 pub const LETTER_EVENTS_MORE: [&str; 3] = ["token.enabled", "token.disabled", "token.updated"];
 
+/// The event of a code that is sent, whatever else a target tells of.
+pub const CODE_SENT: &str = "code.sent";
+
 /// What a template is for where a token was issued and its secret waits behind a link.
 pub const LINK_ISSUED: &str = "issued-by-link";
 
 /// Substitutions that a template may hold, without those of identifiers.
-pub const SUBSTITUTIONS: [&str; 12] = [
+pub const SUBSTITUTIONS: [&str; 14] = [
     "AUTHENTICATOR",
     "CO_PERSON",
     "CO_NAME",
@@ -49,6 +52,8 @@ pub const SUBSTITUTIONS: [&str; 12] = [
     "EXPIRES",
     "LINK",
     "LINK_EXPIRY",
+    "CODE",
+    "CODE_EXPIRY",
 ];
 
 /// `(@IDENTIFIER:name)` is the person's attribute of that name.
@@ -91,7 +96,7 @@ impl LetterTemplate {
     ///
     /// The field, and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let known = LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED]);
+        let known = LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED, &CODE_SENT]);
         if !known.clone().any(|event| *event == self.event) {
             let names: Vec<&str> = known.copied().collect();
             return Err(("event", format!("is one of {}", names.join(", "))));
@@ -233,6 +238,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) expires_at: Option<Timestamp>,
     /// The link behind which its secret waits, and its end.
     pub(crate) link: Option<(ClearSecret, Timestamp)>,
+    /// The code that is sent, and its end.
+    pub(crate) code: Option<(ClearSecret, Timestamp)>,
 }
 
 impl Letter {
@@ -255,6 +262,8 @@ impl Letter {
             Some(name) => name.to_owned(),
             None => texts::kind(facts.kind, &language).to_owned(),
         };
+        let code = facts.code.as_ref().map(|(code, _)| code.reveal().to_owned());
+        let code_ends = facts.code.as_ref().map(|(_, end)| time(*end)).unwrap_or_default();
         let link_ends = facts.link.as_ref().map(|(_, end)| time(*end)).unwrap_or_default();
         let token = event.token.as_ref().map(ToString::to_string).unwrap_or_default();
         let services = if facts.services.is_empty() {
@@ -275,6 +284,8 @@ impl Letter {
             ("TIME", time(event.at)),
             ("EXPIRES", facts.expires_at.map_or_else(never, time)),
             ("LINK_EXPIRY", link_ends),
+            ("CODE", code.unwrap_or_default()),
+            ("CODE_EXPIRY", code_ends),
         ]
         .map(|(name, value)| (name.to_owned(), line(&value)))
         .into();

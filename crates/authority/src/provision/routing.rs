@@ -1,6 +1,6 @@
 //! Which deliveries an event asks for: the one rule that every store applies.
 
-use super::letter::LETTER_EVENTS;
+use super::letter::{CODE_SENT, LETTER_EVENTS};
 use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
 use crate::event::{Event, IMPORTED, Outcome};
 
@@ -19,7 +19,9 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
     let own = event.subject.as_deref() == Some(&format!("target:{}", target.name));
     let (object, message) = if target.kind.takes_messages() {
         let asked = &target.config.events;
-        if !asked.is_empty() && !asked.iter().any(|kind| *kind == event.kind) {
+        // Whoever asked for a code waits for it.
+        let awaited = target.kind == TargetKind::Mail && event.kind == CODE_SENT;
+        if !awaited && !asked.is_empty() && !asked.iter().any(|kind| *kind == event.kind) {
             return None;
         }
         if target.kind == TargetKind::Mail && !is_for_a_person(event, target) {
@@ -47,7 +49,9 @@ fn is_for_a_person(event: &Event, target: &Target) -> bool {
         return false;
     }
     let named = event.subject.as_deref().map(Object::from_name);
-    let asked = !target.config.events.is_empty() || LETTER_EVENTS.contains(&&*event.kind);
+    let asked = !target.config.events.is_empty()
+        || LETTER_EVENTS.contains(&&*event.kind)
+        || event.kind == CODE_SENT;
     let mut labels = event.service.iter().flat_map(|labels| labels.split(' '));
     let concerned =
         event.service.is_none() || labels.any(|label| label == "*" || target.config.is_for(label));

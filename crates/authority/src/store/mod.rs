@@ -19,6 +19,7 @@ mod import;
 mod installation;
 mod leases;
 mod links;
+mod otp;
 mod people;
 mod provisioning;
 mod services;
@@ -42,6 +43,10 @@ pub use installation::{
 pub use leases::{Lease, LeaseStore};
 pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
+};
+pub use otp::{
+    NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes, OtpIssue,
+    OtpProof, OtpReplaced, OtpStore, OtpUse,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{
@@ -164,6 +169,7 @@ pub trait Store:
     + ClientStore
     + TokenStore
     + LinkStore
+    + OtpStore
     + ImportStore
     + ProvisioningStore
     + EnrolmentStore
@@ -184,6 +190,7 @@ impl<T> Store for T where
         + ClientStore
         + TokenStore
         + LinkStore
+        + OtpStore
         + ImportStore
         + ProvisioningStore
         + EnrolmentStore

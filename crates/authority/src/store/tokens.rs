@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::policy::AtLimit;
+use crate::repository::{Membership, RepositoryLimit};
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash};
@@ -58,6 +59,8 @@ pub struct Record {
     pub created_at: Timestamp,
     /// Uses allowed in all; `None`: unlimited.
     pub max_usages: Option<u64>,
+    /// The repository that it is in.
+    pub repository: Option<Membership>,
     /// The token it dies with.
     pub parent: Option<TokenId>,
     /// Whether that one is revoked.
@@ -100,6 +103,8 @@ pub enum Counted {
     EveryService,
     /// All that they hold in the realm.
     Realm,
+    /// Those that they hold in a repository.
+    Repository(RepositoryLimit),
 }
 
 /// A limit on tokens that one owner holds at the same time.
@@ -126,6 +131,8 @@ pub struct TokenIssue {
     pub secret: StoredSecret,
     /// Limits that hold in the same transaction, each for itself.
     pub limits: Vec<ActiveLimit>,
+    /// What is kept with it, sealed to its id: the readable data of a repository's token.
+    pub data: Option<Vec<u8>>,
     /// The answer to keep.
     pub idempotency: Option<Idempotency>,
     /// What is recorded. For each token that is replaced the store adds a `token.replaced`.
@@ -154,6 +161,10 @@ pub enum Issued {
     OwnerGone,
     /// A service that the token names does not exist (any more).
     ServiceGone(ServiceLabel),
+    /// Another token of the repository has its serial.
+    SerialTaken,
+    /// The owner's place in the repository, `current` or `next`, is taken.
+    PlaceTaken,
 }
 
 /// An edit of a token.
@@ -187,6 +198,8 @@ pub enum TokenUpdated {
     AtLimit(u32),
     /// The count would be less than what is taken already, which is so many.
     CountTaken(u64),
+    /// Another token of the repository has its serial.
+    SerialTaken,
 }
 
 /// A new secret for a token.
@@ -303,6 +316,8 @@ pub struct UsageDelta {
     pub last_at: Option<Timestamp>,
     /// The client's address at the latest.
     pub last_ip: Option<IpAddr>,
+    /// Whether the token is of a repository, where lists are sorted by use.
+    pub is_listed: bool,
 }
 
 /// A secret that verified under a retired pepper, hashed under the current one.

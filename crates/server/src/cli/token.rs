@@ -4,6 +4,7 @@ mod args;
 mod bulk;
 mod edit;
 mod mint;
+mod otp;
 mod registration;
 
 use counterfoil_authority::clock::Clock as _;
@@ -56,6 +57,7 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::Unlock(args) => switch(args, "unlock").await,
         TokenCommand::Revoke(args) => revoke(args).await,
         TokenCommand::Bulk(args) => bulk::run(args).await,
+        TokenCommand::Otp(command) => otp::run(command).await,
         TokenCommand::Verify(args) => verify(args).await,
     }
 }

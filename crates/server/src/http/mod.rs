@@ -150,6 +150,11 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_approve))
         .routes(routes!(tokens::token_deny))
         .routes(routes!(tokens::token_return_count))
+        .routes(routes!(tokens::token_otp))
+        .routes(routes!(tokens::token_otp_confirm))
+        .routes(routes!(tokens::token_otp_resync))
+        .routes(routes!(tokens::token_otp_codes))
+        .routes(routes!(tokens::token_otp_send))
         .routes(routes!(enrol::enrol))
         .routes(routes!(enrol::poll))
         .routes(routes!(events::token_event_list))
@@ -229,6 +234,9 @@ pub fn router(state: AppState) -> Router {
     }
     if state.settings.am {
         router = router.merge(crate::compat::forgerock::routes());
+    }
+    if state.settings.validate {
+        router = router.merge(crate::compat::privacyidea::routes());
     }
     if state.settings.oauth {
         router = router.merge(oauth::router());

@@ -26,6 +26,7 @@ mod leases;
 mod limits;
 mod links;
 mod list;
+mod otp;
 mod provisioning;
 mod records;
 mod rotate;
@@ -256,6 +257,18 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_link_whose_id_is_taken_is_refused_without_a_trace,
             an_issue_by_link_obeys_what_every_issue_obeys,
             a_purge_forgets_links_that_ended_long_ago,
+        }
+        otp::{
+            an_authentication_token_comes_back_as_it_was_enrolled,
+            an_enrolment_obeys_what_every_issue_obeys,
+            of_sixty_four_presenters_of_one_place_one_is_accepted,
+            of_sixty_four_presenters_of_one_backup_code_one_is_accepted,
+            a_code_is_accepted_of_an_active_token_only,
+            a_code_counts_as_many_uses_as_are_allowed,
+            a_token_is_good_for_nothing_before_it_is_confirmed,
+            codes_are_replaced_as_a_whole_and_not_too_often,
+            wrong_codes_end_the_one_that_was_sent,
+            seeds_are_sealed_anew_one_by_one,
         }
         import::{
             a_batch_arrives_whole_and_in_its_order,

@@ -365,12 +365,14 @@ impl World {
             unit: None,
             parent: None,
             changed_at: None,
+            repository: None,
             device: None,
             version: 1,
             secrets: Vec::new(),
         };
         let event = self.event("token.issued").with_token(id);
-        TokenIssue { token, secret: self.secret(), limits: Vec::new(), idempotency: None, event }
+        let (secret, limits) = (self.secret(), Vec::new());
+        TokenIssue { token, secret, limits, data: None, idempotency: None, event }
     }
 
     /// A token to issue to a person, for the built-in service.

@@ -11,6 +11,7 @@ mod import;
 mod installation;
 mod leases;
 mod links;
+mod otp;
 mod people;
 mod places;
 mod provisioning;
@@ -78,6 +79,9 @@ struct State {
     grants: BTreeMap<(RealmName, String), Grant>,
     tokens: HashMap<TokenId, Held>,
     links: HashMap<TokenId, Link>,
+    otps: BTreeMap<TokenId, otp::Kept>,
+    listed: BTreeMap<TokenId, tokens::Listed>,
+    data: HashMap<TokenId, Vec<u8>>,
     targets: BTreeMap<(RealmName, TargetName), Target>,
     outbox: Vec<(RealmName, String)>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,

@@ -6,6 +6,7 @@ mod issue;
 mod journal;
 mod list;
 mod record;
+mod repository;
 mod revoke;
 mod rotate;
 mod rows;
@@ -38,6 +39,7 @@ pub(crate) use revoke::revoke_all_of;
 pub(crate) use rows::find_to_change;
 pub(crate) use secrets::{insert, purge_retired};
 pub(crate) use update::takes_place;
+pub(crate) use usage::{consume, state};
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {
@@ -47,6 +49,7 @@ pub(crate) fn statements() -> Vec<&'static str> {
         journal::STATEMENTS,
         list::STATEMENTS,
         record::STATEMENTS,
+        repository::STATEMENTS,
         revoke::STATEMENTS,
         rotate::STATEMENTS,
         rows::STATEMENTS,

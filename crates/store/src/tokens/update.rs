@@ -6,7 +6,7 @@ use counterfoil_authority::store::{ActiveLimit, Change, Counted, TokenUpdate, To
 use counterfoil_authority::token::{SentinelAttributes, Token};
 
 use super::enrolment::decide::still_told;
-use super::{enrolment, issue, rows};
+use super::{enrolment, issue, repository, rows};
 use crate::engine::{Failure, Transaction, values};
 use crate::{codec, events, people};
 
@@ -71,6 +71,10 @@ pub(super) async fn update(
         // The version was right, so it is the count that the statement refused.
         return Ok(TokenUpdated::CountTaken(Counts::of(&counted).taken()));
     }
+    if repository::edit(tx, &found, token).await?.is_err() {
+        tx.undo();
+        return Ok(TokenUpdated::SerialTaken);
+    }
     if found.validity.expires_at() != token.validity.expires_at() {
         enrolment::forget_end(tx, &found).await?;
         enrolment::tell_end(tx, &Token { kind: found.kind, ..token.clone() }, event.at).await?;
@@ -123,12 +127,13 @@ pub(crate) fn takes_place(
     now: Timestamp,
 ) -> bool {
     let counts = |token: &Token| {
-        let named = match &limit.of {
-            Counted::Service(label) => token.service_labels().contains(&label.as_str()),
-            Counted::EveryService => token.service_labels().contains(&"*"),
-            Counted::Realm => true,
-        };
-        named && token.validity.expires_at().is_none_or(|end| now < end)
+        let live = token.validity.expires_at().is_none_or(|end| now < end);
+        match &limit.of {
+            Counted::Service(label) => live && token.service_labels().contains(&label.as_str()),
+            Counted::EveryService => live && token.service_labels().contains(&"*"),
+            Counted::Realm => live,
+            Counted::Repository(of) => live || of.count_expired,
+        }
     };
     before.revocation.is_none() && counts(after) && !counts(before)
 }

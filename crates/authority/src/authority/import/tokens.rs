@@ -173,7 +173,7 @@ impl Authority {
             .with_subject(owner.actor())
             .with_service(token.service.as_str());
         let token = token_of(run, token, owner, services, policy)?;
-        Ok(TokenIssue { token, secret, limits, idempotency: None, event })
+        Ok(TokenIssue { token, secret, limits, data: None, idempotency: None, event })
     }
 }
 
@@ -238,6 +238,7 @@ fn token_of(
         unit: None,
         parent: None,
         changed_at: None,
+        repository: None,
         device: None,
         version: 1,
         secrets: Vec::new(),

@@ -176,8 +176,10 @@ pub(super) fn check_wishes(
     if request.max_usages == Some(0) {
         return Err(Refusal::invalid("max_usages", "must be at least 1; null is unlimited"));
     }
-    if all_services && request.kind != Kind::PersonalAccessToken {
-        return Err(Refusal::invalid("services", "only a personal access token may name *"));
+    let may_name_all = request.kind == Kind::PersonalAccessToken || request.otp.is_some();
+    if all_services && !may_name_all {
+        let why = "only a personal access token or an authentication token may name *";
+        return Err(Refusal::invalid("services", why));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::authority::Authority;
 use crate::event::Event;
 use crate::kind::Kind;
 use crate::names::{RealmName, Username};
-use crate::provision::letter::{Facts, Letter};
+use crate::provision::letter::{CODE_SENT, Facts, Letter};
 use crate::provision::{Object, Target};
 use crate::secret::{ClearSecret, TokenId};
 use crate::service::Services;
@@ -74,7 +74,12 @@ impl Authority {
             service_url: service_url.as_deref(),
             expires_at: token.validity.expires_at(),
             link: self.link_of(event, &token).await?,
+            code: self.code_of(event, &token).await?,
         };
+        // What was to be told is no longer so: the code was used, replaced, or has ended.
+        if event.kind == CODE_SENT && facts.code.is_none() {
+            return Ok(None);
+        }
         Ok(Letter::of(event, &user, &target.config.templates, facts))
     }
 

@@ -8,6 +8,7 @@ use crate::cache::{Entry, OwnerCell, ServiceCell};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{GroupName, Username};
+use crate::otp::Method;
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::service::Services;
@@ -39,6 +40,8 @@ pub struct Active {
     pub(super) former_secret: bool,
     /// When what it issues must end at the latest.
     pub(super) issues_until: Option<Timestamp>,
+    /// How an authentication token has proved itself.
+    pub(super) method: Option<Method>,
 }
 
 /// The service that a token was found good for.
@@ -56,6 +59,11 @@ impl Active {
     /// The token's id.
     pub fn token(&self) -> TokenId {
         self.entry.id
+    }
+
+    /// How it has proved itself, if by a code.
+    pub const fn method(&self) -> Option<Method> {
+        self.method
     }
 
     /// Its kind.

@@ -73,6 +73,7 @@ pub(super) fn decide_matched(
         remaining: None,
         former_secret: matched == Matched::Former,
         issues_until: entry.validity.expires_at(),
+        method: None,
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }

@@ -10,12 +10,15 @@ use std::sync::Arc;
 
 mod access;
 mod answer;
+mod code;
 mod idle;
 mod judge;
 mod lineage;
 mod slowly;
 
 pub use self::answer::{Active, Verdict};
+pub use self::code::Selected;
+pub(super) use self::code::{recognised, seed_of};
 pub(super) use self::idle::SeenLately;
 use self::judge::decide;
 pub(super) use self::judge::network_allowed;
@@ -243,7 +246,10 @@ impl Authority {
                 self.verify_by_id(&surroundings, kind, id, request.presented).await
             }
             Shape::Grouped(normal) => Box::pin(self.verify_by_hash(&surroundings, &normal)).await,
-            Shape::Other => Box::pin(self.verify_slowly(&surroundings)).await,
+            Shape::Other => match Box::pin(self.verify_code(&surroundings, None)).await? {
+                Some(verdict) => Ok(verdict),
+                None => Box::pin(self.verify_slowly(&surroundings)).await,
+            },
         }
     }
 
@@ -399,7 +405,12 @@ impl Authority {
         }
         let Some(limit) = limit else {
             if request.consume {
-                self.ledger.accepted(id, around.now, request.client_ip);
+                match active.kind() {
+                    Kind::Generic => {
+                        self.ledger.accepted_listed(id, around.now, request.client_ip);
+                    }
+                    _ => self.ledger.accepted(id, around.now, request.client_ip),
+                }
             }
             return Ok(Verdict::Active(active));
         };

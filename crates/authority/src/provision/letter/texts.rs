@@ -1,6 +1,6 @@
 //! The letters' words where a realm has none of its own, in English and German.
 
-use super::{LINK_ISSUED, LetterTemplate};
+use super::{CODE_SENT, LINK_ISSUED, LetterTemplate};
 use crate::kind::Kind;
 
 /// The languages of these words; somebody with another one is written to in the first.
@@ -11,11 +11,13 @@ pub(super) fn of(event: &str, language: &str) -> Option<LetterTemplate> {
     let language = LANGUAGES.into_iter().find(|own| *own == language).unwrap_or(LANGUAGES[0]);
     let german = language == "de";
     let (subject, first) = if german { german_of(event)? } else { english_of(event)? };
-    let frame = match (event == LINK_ISSUED, german) {
-        (true, false) => LINK_ENGLISH,
-        (true, true) => LINK_GERMAN,
-        (false, false) => ENGLISH,
-        (false, true) => GERMAN,
+    let frame = match (event, german) {
+        (CODE_SENT, false) => CODE_ENGLISH,
+        (CODE_SENT, true) => CODE_GERMAN,
+        (LINK_ISSUED, false) => LINK_ENGLISH,
+        (LINK_ISSUED, true) => LINK_GERMAN,
+        (_, false) => ENGLISH,
+        (_, true) => GERMAN,
     };
     Some(LetterTemplate {
         event: event.to_owned(),
@@ -102,9 +104,32 @@ Wann:   (@TIME), durch (@ACTOR)
 Ende:   (@EXPIRES)
 ";
 
+const CODE_ENGLISH: &str = "Hello (@CO_PERSON),
+
+{first}
+
+    (@CODE)
+
+It works once, until (@CODE_EXPIRY).
+Nobody who works for (@CO_NAME) will ever ask you for it.
+If you did not ask for it, somebody is trying to log in as you; tell whoever looks after (@CO_NAME).
+";
+
+const CODE_GERMAN: &str = "Guten Tag (@CO_PERSON),
+
+{first}
+
+    (@CODE)
+
+Der Code gilt einmal, bis (@CODE_EXPIRY).
+Niemand von (@CO_NAME) wird Sie je danach fragen.
+Falls Sie ihn nicht angefordert haben, versucht jemand, sich als Sie anzumelden; melden Sie das.
+";
+
 /// Subject and first sentence.
 fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
+        CODE_SENT => ("(@CO_NAME): your code", "Your code for (@CO_NAME) is:"),
         LINK_ISSUED => (
             "(@SERVICE): your new token is waiting",
             "A token for (@SERVICE) was issued to you. Open this link to see it:",
@@ -155,6 +180,7 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
 
 fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
+        CODE_SENT => ("(@CO_NAME): Ihr Code", "Ihr Code für (@CO_NAME) lautet:"),
         LINK_ISSUED => (
             "(@SERVICE): Ihr neues Token liegt bereit",
             "Für Sie wurde ein Token für (@SERVICE) ausgestellt. Dieser Link zeigt es an:",

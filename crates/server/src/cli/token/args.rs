@@ -12,6 +12,7 @@ use crate::cli::resource::object_from;
 use crate::cli::when::{self, When};
 
 pub(crate) use super::bulk::BulkArgs;
+pub(crate) use super::otp::OtpCommand;
 pub(crate) use super::registration::{
     ChildrenArgs, RegistrationArgs, ReturnCountArgs, WaitingArgs,
 };
@@ -57,6 +58,9 @@ pub(crate) enum TokenCommand {
     Revoke(RevokeArgs),
     /// Lock, disable or revoke all tokens of a person, a service, or a person for a service
     Bulk(Box<BulkArgs>),
+    /// Authentication tokens: one-time codes of an app, a key, a sheet or a mail
+    #[command(subcommand)]
+    Otp(OtpCommand),
     /// Ask whether a token is good; exit status 0 if it is, 1 if not
     Verify(Box<VerifyArgs>),
 }

@@ -1,5 +1,6 @@
 //! Letters to people, through a real mail server: what they say, and that none is lost or a lie.
 
+mod codes;
 mod outages;
 mod sink;
 
