@@ -57,7 +57,8 @@ impl Place {
 
     fn add_target(&self, name: &str) {
         let body = json!({ "name": name, "kind": "ldap", "url": self.slapd.url(),
-            "bind_dn": ADMIN, "bind_password": PASSWORD, "base_dn": PEOPLE, "mode": "disabled" });
+            "bind_dn": ADMIN, "bind_password": PASSWORD, "base_dn": PEOPLE, "schemes": ["SSHA"],
+            "mode": "disabled" });
         self.world.admin.post("/targets", &body).expect(201);
     }
 }
