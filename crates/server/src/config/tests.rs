@@ -45,7 +45,8 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 14] = [
+const KEYS_WITHOUT_DEFAULT: [&str; 15] = [
+    "import_service",
     "tls_listen ",
     "public_url ",
     "cert ",

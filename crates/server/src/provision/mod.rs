@@ -41,7 +41,7 @@ impl Couriers {
 
 /// Whether a text is one LDAP filter (RFC 4515) and nothing beside it.
 pub(crate) fn is_filter(text: &str) -> bool {
-    ldap3::parse_filter(text).is_ok()
+    text.starts_with('(') && ldap3::parse_filter(text).is_ok()
 }
 
 /// Who is told of events holds no state that could be looked at.

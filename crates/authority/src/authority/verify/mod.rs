@@ -15,6 +15,7 @@ mod idle;
 mod judge;
 mod lineage;
 mod slowly;
+mod supposed;
 
 pub use self::answer::{Active, Verdict};
 pub use self::code::Selected;
@@ -24,7 +25,7 @@ use self::judge::decide;
 pub(super) use self::judge::network_allowed;
 pub(super) use self::lineage::DERIVED_DEPTH_MAX;
 use super::Authority;
-use crate::cache::{Entry, Matched, RealmCell, ServiceCell};
+use crate::cache::{Entry, RealmCell, ServiceCell};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::event::Origin;
@@ -251,41 +252,6 @@ impl Authority {
                 None => Box::pin(self.verify_slowly(&surroundings)).await,
             },
         }
-    }
-
-    /// What verify would say if the secret of this token were presented. Counts nothing, and no
-    /// refusal is recorded: nobody presented anything.
-    pub(super) async fn verify_supposed(
-        &self,
-        request: VerifyRequest<'_>,
-        entry: &Arc<Entry>,
-    ) -> Result<Verdict, Refusal> {
-        let now = self.now();
-        let (realm, services) = match self.surroundings_read(&request).await? {
-            Ok(found) => found,
-            Err(reason) => return Ok(Verdict::Inactive { reason, token: None }),
-        };
-        let keys = self.keys.load();
-        let surroundings =
-            Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
-        let supposed = judge::decide_matched(entry, Matched::Good, None, &surroundings);
-        if let Decision::Good { active, .. } = &supposed
-            && asks_more(&surroundings, active)
-            && let Some(reason) = self.refused_beyond(&surroundings, active).await?
-        {
-            return Ok(Verdict::Inactive { reason, token: Some(entry.id) });
-        }
-        Ok(match supposed {
-            Decision::Good { active, limit: None, .. } => Verdict::Active(active),
-            Decision::Good { active, limit: Some(_), .. } => {
-                match self.store.token_find(request.realm, entry.id).await? {
-                    Some(token) if token.state(now) == State::Active => Verdict::Active(active),
-                    _ => Verdict::Inactive { reason: Reason::Exhausted, token: Some(entry.id) },
-                }
-            }
-            Decision::Bad { reason, .. } => Verdict::Inactive { reason, token: Some(entry.id) },
-            Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
-        })
     }
 
     /// The realm and the services that the binding names, from the store if need be; a reason if

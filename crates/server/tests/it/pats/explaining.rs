@@ -31,7 +31,9 @@ async fn a_supposed_token_is_judged_with_what_it_came_from_and_by_when_it_was_us
         assert!(about_token(&said).contains("locked"), "{said}");
         world.act(&alice.token, "unlock").await.expect(200);
         assert_eq!(tested(&world, "alice", json!(child)).await["allowed"], true);
-        world.policy(json!({ "idle_expiry_seconds": 3_600 })).await;
+        // The operator is bound to no service, so it is the realm's word that counts.
+        let idle = json!({ "token_policy": { "idle_expiry_seconds": 3_600 } });
+        world.patch(R, idle).await.expect(200);
         world.clock.advance_seconds(3_600);
         let said = tested(&world, "alice", json!(alice.token)).await;
         assert_eq!(said["allowed"], false);

@@ -57,7 +57,8 @@ impl Place {
 
     fn add_target(&self, name: &str) {
         let body = json!({ "name": name, "kind": "ldap", "url": self.slapd.url(),
-            "bind_dn": ADMIN, "bind_password": PASSWORD, "base_dn": PEOPLE, "mode": "disabled" });
+            "bind_dn": ADMIN, "bind_password": PASSWORD, "base_dn": PEOPLE, "schemes": ["SSHA"],
+            "mode": "disabled" });
         self.world.admin.post("/targets", &body).expect(201);
     }
 }
@@ -93,6 +94,8 @@ fn a_directory_decides_by_what_it_says_and_never_by_silence() {
         place.under(&negated).expect(200);
         assert!(place.allowed());
         place.slapd.halt();
+        // A thread of it may go on for a moment until all have heard.
+        await_true("the directory is silent", PATIENCE, || place.asked().status == 503);
         let watch = Stopwatch::start();
         let away = place.asked();
         assert_eq!((away.status, away.header("retry-after")), (503, "1"), "{}", away.text());
