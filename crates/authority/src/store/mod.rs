@@ -55,7 +55,8 @@ pub use provisioning::{
 };
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
-    ActiveLimit, Consumed, Counted, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer,
+    ActiveLimit, Consumed, Counted, Idempotency, Issued, LookedAfter, Record, Rehash, Rotated,
+    SealAnswer,
     TokenAct, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
     TokenUpdated, UsageDelta,
 };

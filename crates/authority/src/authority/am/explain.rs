@@ -6,7 +6,7 @@ use super::super::{Active, Authority, Verdict, VerifyRequest};
 use super::decide::{AmAnswer, AmFault, AmQuestion, PRESENTABLE, binding_of, circumstances, step};
 use super::directory::AmDirectory;
 use crate::am::condition::Circumstances;
-use crate::am::resource::{PAT, Requested, is_pat};
+use crate::am::resource::{PAT, Requested, is_pat, presented_pat};
 use crate::am::{Asker, CompiledSet, Explanation, Question, Step};
 use crate::caller::Caller;
 use crate::names::{RealmName, Username};
@@ -143,12 +143,14 @@ impl Authority {
             return Err(Refusal::invalid("resource", why).into());
         }
         // Policies see the form of a token, never which one it is.
-        let Ok(requested) = Requested::read(&format!("pat://{named}:token")) else {
+        let supposed = format!("pat://{named}:token");
+        let (Ok(requested), Some(pat)) = (Requested::read(&supposed), presented_pat(&supposed))
+        else {
             explanation.note(|| step("resource", false, "is no resource"));
             return Ok(AmAnswer::default());
         };
         explanation.note(|| step("resource", true, format!("pat://{named}, with a token")));
-        let active = self.supposed(question, named, test.token, explanation).await?;
+        let active = self.supposed(question, &pat.username, test.token, explanation).await?;
         let Some(active) = active else { return Ok(AmAnswer::default()) };
         let decision = self.decide_with(question, &requested, &active, self.now(), explanation).await?;
         if !decision.allows_anything() {

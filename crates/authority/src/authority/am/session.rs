@@ -159,6 +159,7 @@ impl Authority {
         if let Some(token) = of_person {
             caller.token_scopes = Some(Box::pin(self.scopes_now(&caller, token)).await?);
         }
+        let to = caller.token_expires_at.map_or(to, |end| end.min(to));
         let now = self.now();
         let since = now.plus_seconds(-using.idle_seconds);
         let used_at = self.session_last_used(id, from, since, using.exactly).await?;

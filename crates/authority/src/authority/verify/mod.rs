@@ -23,6 +23,7 @@ pub(super) use self::code::{recognised, seed_of};
 pub(super) use self::idle::SeenLately;
 use self::judge::decide;
 pub(super) use self::judge::network_allowed;
+use self::lineage::Left;
 pub(super) use self::lineage::DERIVED_DEPTH_MAX;
 use super::Authority;
 use crate::cache::{Entry, RealmCell, ServiceCell};
@@ -346,7 +347,7 @@ impl Authority {
         decision: Decision,
     ) -> Result<Verdict, Refusal> {
         let request = &around.request;
-        let (active, limit, rehash) = match decision {
+        let (mut active, limit, rehash) = match decision {
             Decision::Good { active, limit, rehash } => (active, limit, rehash),
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, right_secret, retired } => {
@@ -360,11 +361,15 @@ impl Authority {
             }
         };
         // Nearly no token asks for more than its own record.
-        if asks_more(around, &active)
-            && let Some(reason) = Box::pin(self.refused_beyond(around, &active)).await?
-        {
-            self.ledger.denied(id);
-            return self.refused(request, reason, Some(id), around.now);
+        if asks_more(around, &active) {
+            match Box::pin(self.left_beyond(around, &active)).await? {
+                Ok(Some(left)) => active = active.under(left),
+                Ok(None) => {}
+                Err(reason) => {
+                    self.ledger.denied(id);
+                    return self.refused(request, reason, Some(id), around.now);
+                }
+            }
         }
         if let Some(rehash) = rehash {
             self.ledger.rehash(rehash);
@@ -383,16 +388,18 @@ impl Authority {
         Box::pin(self.conclude_limited(around, active, limit)).await
     }
 
-    /// Why a token that asks for more than its own record is refused.
-    async fn refused_beyond(
+    /// What its ancestors leave of a token that asks for more than its own record, or why it is
+    /// refused.
+    async fn left_beyond(
         &self,
         around: &Surroundings<'_>,
         active: &Active,
-    ) -> Result<Option<Reason>, Refusal> {
-        match self.ancestors_refuse(around, active).await? {
-            None => self.idle_refuses(around, active).await,
-            refused => Ok(refused),
-        }
+    ) -> Result<Result<Option<Left>, Reason>, Refusal> {
+        let left = match self.left_by_ancestors(around, active).await? {
+            Ok(left) => left,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        Ok(self.idle_refuses(around, active).await?.map_or(Ok(left), Err))
     }
 
     /// A limited token: the store alone says whether a use is left.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::judge::decide_matched;
 use super::{Authority, Decision, Surroundings, Verdict, VerifyRequest, asks_more};
 use crate::cache::{Entry, Matched};
+use crate::kind::Kind;
 use crate::refusal::Refusal;
 use crate::store::Unavailable;
 use crate::token::State;
@@ -28,22 +29,26 @@ impl Authority {
         let surroundings =
             Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
         let supposed = decide_matched(entry, Matched::Good, None, &surroundings);
-        if let Decision::Good { active, .. } = &supposed
-            && asks_more(&surroundings, active)
-            && let Some(reason) = self.refused_beyond(&surroundings, active).await?
-        {
-            return Ok(Verdict::Inactive { reason, token: Some(entry.id) });
-        }
-        Ok(match supposed {
-            Decision::Good { active, limit: None, .. } => Verdict::Active(active),
-            Decision::Good { active, limit: Some(_), .. } => {
-                match self.store.token_find(request.realm, entry.id).await? {
-                    Some(token) if token.state(now) == State::Active => Verdict::Active(active),
-                    _ => Verdict::Inactive { reason: Reason::Exhausted, token: Some(entry.id) },
-                }
-            }
-            Decision::Bad { reason, .. } => Verdict::Inactive { reason, token: Some(entry.id) },
+        let bad = |reason| Ok(Verdict::Inactive { reason, token: Some(entry.id) });
+        let (mut active, limit) = match supposed {
+            Decision::Good { active, limit, .. } => (active, limit),
+            Decision::Bad { reason, .. } => return bad(reason),
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
-        })
+        };
+        // An access token asks its parent even where nothing else is asked.
+        if asks_more(&surroundings, &active) || active.kind() == Kind::AccessToken {
+            match self.left_beyond(&surroundings, &active).await? {
+                Ok(Some(left)) => active = active.under(left),
+                Ok(None) => {}
+                Err(reason) => return bad(reason),
+            }
+        }
+        if limit.is_some() {
+            let found = self.store.token_find(request.realm, entry.id).await?;
+            if found.is_none_or(|token| token.state(now) != State::Active) {
+                return bad(Reason::Exhausted);
+            }
+        }
+        Ok(Verdict::Active(active))
     }
 }
