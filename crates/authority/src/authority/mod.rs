@@ -63,7 +63,7 @@ pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, Target
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
-pub use services::{Offer, ServiceDraft, ServiceEdit};
+pub use services::{Offer, PolicyEdit, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 
 use crate::abuse::Throttle;

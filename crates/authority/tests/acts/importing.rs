@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
-    Fate, Incoming, IncomingSecret, IncomingToken, ServiceDraft, ServiceEdit, UserDraft,
+    Fate, Incoming, IncomingSecret, IncomingToken, PolicyEdit, ServiceDraft, ServiceEdit, UserDraft,
 };
 use counterfoil_authority::foreign::{ForeignHash, ForeignScheme};
 use counterfoil_authority::kind::Kind;
@@ -161,7 +161,7 @@ async fn a_service_that_forgets_the_schemes_forgets_the_secrets() {
     ];
     import(&world, incoming, false).await;
     let forget = serde_json::json!({ "imported_schemes": null });
-    let token_policy = forget.as_object().cloned();
+    let token_policy = forget.as_object().cloned().map(PolicyEdit::Merge);
     let edit = ServiceEdit { token_policy, ..ServiceEdit::default() };
     let (admin, realm) = (&world.admin, &world.realm);
     world.authority.edit_service(admin, realm, &label("wiki"), edit, None).await.unwrap();
