@@ -2,4 +2,5 @@
 
 pub mod comanage;
 pub mod forgerock;
+mod received;
 pub mod sentinel;

@@ -328,6 +328,19 @@ impl Authority {
         }
     }
 
+    /// Waits as long as a door holds back a refusal to this presenter.
+    pub async fn hold_back(
+        &self,
+        source: Option<std::net::IpAddr>,
+        user: Option<&str>,
+        service: Option<&str>,
+    ) {
+        let delay = self.refusal_delay(source, user, service);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
     /// A realm as verify needs it; [`Refusal::NotFound`] if there is none.
     pub async fn realm_facts(&self, name: &RealmName) -> Result<Arc<RealmCell>, Refusal> {
         let now = self.now();
