@@ -32,7 +32,7 @@ use crate::secret_hash::SecretHash;
 use crate::service::Services;
 use crate::store::{ActiveLimit, Issued, TokenIssue};
 use crate::subject::Owner;
-use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::token::{AirlockAttributes, SentinelAttributes, Token};
 use crate::validity::Validity;
 use crate::verdict::Door;
 
@@ -328,38 +328,24 @@ impl Authority {
             .derive_for_directories(realm, id, request.kind, &draft.services, chosen, drafted)
             .await?;
         let permissions = request.permissions.as_ref().map(crate::permission::check).transpose();
+        let created = (now, caller.origin.actor.to_string());
+        let (owner, services) = (draft.owner.clone(), draft.services.clone());
+        let what = (id, request.kind);
         let token = Token {
-            id,
-            realm: realm.clone(),
-            kind: request.kind,
             name: request.name.clone(),
             description: request.description.clone(),
-            owner: draft.owner.clone(),
-            services: draft.services.clone(),
             scopes: request.scopes.clone(),
             permissions: permissions.map_err(|e| Refusal::invalid("permissions", e))?,
             networks: request.networks.clone(),
             doors: request.doors.clone(),
-            enabled: true,
-            locked: false,
             pending: draft.pending,
-            validity: draft.validity,
-            revocation: None,
-            created_at: now,
-            created_by: caller.origin.actor.to_string(),
             activated_at: (!draft.pending).then_some(now),
-            usage: Usage::default(),
             max_usages: request.max_usages,
-            used: 0,
             labels: request.labels.clone(),
             airlock: request.airlock.clone(),
             sentinel: request.sentinel.clone(),
             unit: request.unit.clone(),
-            parent: None,
-            changed_at: None,
-            device: None,
-            version: 1,
-            secrets: Vec::new(),
+            ..Token::new(what, realm.clone(), owner, services, draft.validity, created)
         };
         Ok((token, drafted))
     }
