@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::limits_of;
+use self::open::Asking;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
-use self::wishes::{check_reach, check_services, check_wishes};
+use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
 use super::realms::missing;
@@ -170,7 +171,8 @@ impl Authority {
         let owner_unit =
             if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
         check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
-        check_services(&services.1, caller, &reach, request.kind, own)?;
+        let asking = Asking { caller, reach: &reach, owner: &owner, kind: request.kind, own };
+        self.check_open(realm, &asking, &services.1).await?;
         self.check_unit(realm, request.unit.as_deref()).await?;
         unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;
@@ -180,7 +182,6 @@ impl Authority {
             judged.push(&realm_cell.policy);
         }
         check_issuer(&judged, caller, own)?;
-        self.check_open(realm, &owner, request.kind, &services.1).await?;
         check_wishes(&judged, &request)?;
         if request.kind == Kind::RegistrationToken {
             let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged, &reach.limits)?;

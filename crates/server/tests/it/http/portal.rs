@@ -143,6 +143,26 @@ async fn a16_nobody_issues_for_a_suspended_service_or_for_themselves_outside_its
 }
 
 #[tokio::test]
+async fn a_suspended_service_is_as_unknown_to_who_may_not_see_it_as_an_active_one() {
+    let world = World::new().await;
+    let key = person(&world, "alice").await;
+    for status in ["active", "suspended"] {
+        let body = json!({ "label": status, "visibility": "administrators", "status": status });
+        world.post(&format!("{R}/services"), body).await.expect(201);
+        let own = json!({ "kind": "service_token", "service": status });
+        let path = format!("{R}/tokens");
+        world.call(&key, "POST", &path, own).await.refused(422, "invalid");
+    }
+    // Of several services that she sees, the one that is active takes the token.
+    for status in ["active", "suspended"] {
+        let seen = json!({ "visibility": "realm" });
+        world.patch(&format!("{R}/services/{status}"), seen).await.expect(200);
+    }
+    let both = json!({ "kind": "personal_access_token", "services": ["active", "suspended"] });
+    world.call(&key, "POST", &format!("{R}/tokens"), both).await.expect(201);
+}
+
+#[tokio::test]
 async fn a_realm_without_public_services_is_to_nobody_a_realm() {
     let world = World::new().await;
     let ask = |path: &'static str| {
