@@ -224,19 +224,11 @@ impl Authority {
         let now = self.now();
         let key = &delivery.key;
         let freight = match &key.object {
-            _ if !key.message.is_empty() => {
-                match self.store.event_find(&key.realm, &key.message).await? {
-                    Some(event) if target.kind == TargetKind::Mail => {
-                        match self.letter(target, &event).await? {
-                            Some(letter) => Freight::Letter(Box::new(letter)),
-                            None => return Ok((Settlement::Forget, None)),
-                        }
-                    }
-                    Some(event) => Freight::Message(Box::new(event)),
-                    None => return Ok((Settlement::Forget, None)),
-                }
-            }
             Object::Everyone => return Ok((self.everyone(delivery).await?, None)),
+            object if !key.message.is_empty() => match self.told_of(target, key, object).await? {
+                Some(freight) => freight,
+                None => return Ok((Settlement::Forget, None)),
+            },
             Object::User(name) => {
                 let state = self.person_state(target, name, now, seen).await?;
                 if let Some(until) = self.waits_for_its_turn(step, target, key, &state, now).await?
@@ -261,6 +253,24 @@ impl Authority {
                 Ok((self.failed(target, delivery, failed)?, Some(fault)))
             }
         }
+    }
+
+    /// What a message says; `None` if there is nothing to say any more.
+    async fn told_of(
+        &self,
+        target: &Target,
+        key: &DeliveryKey,
+        object: &Object,
+    ) -> Result<Option<Freight>, Unavailable> {
+        let Some(event) = self.store.event_find(&key.realm, &key.message).await? else {
+            return Ok(None);
+        };
+        if target.kind != TargetKind::Mail {
+            return Ok(Some(Freight::Message(Box::new(event))));
+        }
+        let Object::User(name) = object else { return Ok(None) };
+        let letter = self.letter(target, &event, name).await?;
+        Ok(letter.map(|letter| Freight::Letter(Box::new(letter))))
     }
 
     /// Lower orders first, and last where something is taken away. A target that is away or has
