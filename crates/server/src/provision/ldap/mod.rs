@@ -17,6 +17,7 @@ use counterfoil_authority::provision::{
 };
 use ldap3::Scope;
 
+pub(crate) use self::connection::is_loopback;
 use self::connection::{Connections, Session};
 use self::entry::Entry;
 use self::plan::Plan;
