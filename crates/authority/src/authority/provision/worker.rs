@@ -241,8 +241,12 @@ impl Authority {
         };
         let secret = secret.as_ref().map(|secret| secret.reveal());
         let place = delivery.place.as_deref();
+        // What was read before may have taken long.
+        let Some(left) = left_of_lease(step.began, self.now()) else {
+            return Ok((Settlement::Wait { until: self.now() }, None));
+        };
         let bringing = step.courier.bring(target, secret, &freight, place);
-        let ended = match tokio::time::timeout(ATTEMPT_MAX, bringing).await {
+        let ended = match tokio::time::timeout(left, bringing).await {
             Ok(ended) => ended,
             Err(_) => Err(Failed::new(Fault::Unanswered, "no answer in time")),
         };
@@ -328,7 +332,9 @@ impl Authority {
     fn done(&self, delivery: &Delivery, freight: &Freight, arrived: Arrived) -> Settlement {
         let Freight::Person(state) = freight else { return Settlement::Forget };
         let unsure = delivery.unanswered > 1;
-        if state.user.is_none() && arrived.place.is_none() && !unsure {
+        // Whoever is gone has no place that would have to be remembered, unless it is looked at
+        // once more.
+        if state.user.is_none() && !unsure {
             return Settlement::Forget;
         }
         let confirm = unsure.then(|| self.now().plus_seconds(CONFIRM_SECONDS));
@@ -364,5 +370,33 @@ impl Authority {
         self.entropy().fill(&mut chance).map_err(Unavailable::new)?;
         let sooner = millis * 1_000 / 5 * i64::from(chance[0]) / 256;
         Ok(Timestamp::from_micros(now.micros() + millis * 1_000 - sooner))
+    }
+}
+
+/// How long an attempt may take that begins now, so that it ends before the lease does; `None` if
+/// it is too late for one.
+fn left_of_lease(began: Timestamp, now: Timestamp) -> Option<Duration> {
+    let late = now.micros() - began.micros() - BEGIN_WITHIN_MICROS;
+    let late = Duration::from_micros(late.max(0).unsigned_abs());
+    ATTEMPT_MAX.checked_sub(late).filter(|left| !left.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_ends_before_the_lease_whenever_it_begins() {
+        let began = Timestamp::from_seconds(1_000);
+        let after = |seconds: i64| left_of_lease(began, began.plus_seconds(seconds));
+        assert_eq!(after(0), Some(ATTEMPT_MAX));
+        assert_eq!(after(2), Some(ATTEMPT_MAX));
+        assert_eq!(after(7), Some(Duration::from_secs(10)));
+        for seconds in 0..LEASE_SECONDS {
+            let ends = after(seconds).map(|left| seconds.unsigned_abs() + left.as_secs());
+            assert!(ends.is_none_or(|ends| ends < LEASE_SECONDS.unsigned_abs()), "{seconds}");
+        }
+        assert_eq!(after(17), None);
+        assert_eq!(after(60), None);
     }
 }
