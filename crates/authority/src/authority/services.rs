@@ -49,6 +49,25 @@ pub struct ServiceDraft {
 }
 
 impl ServiceDraft {
+    /// A service called as its label, for everybody of the realm, without settings of its own.
+    pub fn new(label: ServiceLabel) -> Self {
+        Self {
+            name: label.to_string(),
+            label,
+            description: None,
+            url: None,
+            contact: None,
+            logo_url: None,
+            visibility: Visibility::Realm,
+            group: None,
+            entitlement_uri: None,
+            status: ServiceStatus::Active,
+            unit: None,
+            token_policy: TokenPolicy::default(),
+            forward_auth: ForwardAuth::default(),
+        }
+    }
+
     /// The service as it is created at `at`.
     pub(super) fn into_service(self, realm: &RealmName, at: Timestamp) -> Service {
         Service {

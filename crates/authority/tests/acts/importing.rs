@@ -10,7 +10,6 @@ use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::Username;
 use counterfoil_authority::policy::{AtLimit, SecretForm, TokenPolicy};
 use counterfoil_authority::secret::{ClearSecret, TokenId};
-use counterfoil_authority::service::{ForwardAuth, ServiceStatus, Visibility};
 use counterfoil_authority::subject::UserStatus;
 use counterfoil_authority::verdict::Reason;
 
@@ -32,21 +31,7 @@ fn policy(schemes: &[ForeignScheme]) -> TokenPolicy {
 
 /// The service of every test as another system describes it.
 fn wiki() -> ServiceDraft {
-    ServiceDraft {
-        label: label("wiki"),
-        name: "Wiki".into(),
-        description: None,
-        url: None,
-        contact: None,
-        logo_url: None,
-        visibility: Visibility::Realm,
-        group: None,
-        entitlement_uri: None,
-        status: ServiceStatus::Active,
-        unit: None,
-        token_policy: TokenPolicy::default(),
-        forward_auth: ForwardAuth::default(),
-    }
+    ServiceDraft { name: "Wiki".into(), ..ServiceDraft::new(label("wiki")) }
 }
 
 fn user(name: &str) -> Incoming {

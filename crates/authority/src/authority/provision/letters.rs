@@ -10,7 +10,7 @@ use crate::names::{RealmName, ServiceLabel, Username};
 use crate::provision::Target;
 use crate::provision::letter::{Facts, Letter};
 use crate::secret::{ClearSecret, TokenId};
-use crate::service::Services;
+use crate::service::{Services, Viewer};
 use crate::store::{Link, PageRequest, TokenFilter, Unavailable};
 use crate::subject::{Owner, User};
 use crate::token::{State, Token};
@@ -121,12 +121,19 @@ impl Authority {
         user: &User,
         label: &ServiceLabel,
     ) -> Result<bool, Unavailable> {
+        let found = self.store.service_find(&user.realm, label).await?;
+        let Some(service) = found else { return Ok(false) };
+        let viewer = Viewer::Person { groups: &user.groups, unit: user.unit.as_deref() };
+        let is_member = service.group.as_ref().is_none_or(|group| user.groups.contains(group));
+        // Of what they may not see nobody hears by a token for everything.
+        let knows = is_member && service.would_be_seen_by(viewer);
         let now = self.now();
         let owner = Some(Owner::User(user.username.clone()));
         let named = |kind| TokenFilter { service: Some(label.clone()), kind: Some(kind), ..any() };
         let every =
             TokenFilter { for_everything: true, kind: Some(Kind::PersonalAccessToken), ..any() };
-        for filter in [named(Kind::ServiceToken), named(Kind::PersonalAccessToken), every] {
+        let named = [named(Kind::ServiceToken), named(Kind::PersonalAccessToken)];
+        for filter in named.into_iter().chain(knows.then_some(every)) {
             let filter = TokenFilter { owner: owner.clone(), ..filter };
             let mut page = PageRequest::first(TOKENS_PER_LOOK);
             loop {
