@@ -184,9 +184,11 @@ impl Service {
     /// A service that is not active is not there; one of a unit is there for its people only; and
     /// one for the members of its group is there for everybody while it has none.
     pub fn is_seen_by(&self, viewer: Viewer<'_>) -> bool {
-        if self.status != ServiceStatus::Active {
-            return false;
-        }
+        self.status == ServiceStatus::Active && self.would_be_seen_by(viewer)
+    }
+
+    /// Whether they see it while it is active: to somebody else it never exists.
+    pub fn would_be_seen_by(&self, viewer: Viewer<'_>) -> bool {
         let Viewer::Person { groups, unit } = viewer else {
             return self.visibility == Visibility::Public && self.unit.is_none();
         };

@@ -346,6 +346,52 @@ impl StateFacts {
 }
 
 impl Token {
+    /// A token as it is issued when nothing is asked for: active, without bounds of its own, and
+    /// without secrets.
+    pub fn new(
+        (id, kind): (TokenId, Kind),
+        realm: RealmName,
+        owner: Owner,
+        services: Services,
+        validity: Validity,
+        (created_at, created_by): (Timestamp, String),
+    ) -> Self {
+        Self {
+            id,
+            realm,
+            kind,
+            name: None,
+            description: None,
+            owner,
+            services,
+            scopes: Vec::new(),
+            permissions: None,
+            networks: Vec::new(),
+            doors: None,
+            enabled: true,
+            locked: false,
+            pending: false,
+            validity,
+            revocation: None,
+            created_at,
+            created_by,
+            activated_at: Some(created_at),
+            usage: Usage::default(),
+            max_usages: None,
+            used: 0,
+            labels: BTreeMap::new(),
+            airlock: AirlockAttributes::default(),
+            sentinel: SentinelAttributes::default(),
+            unit: None,
+            parent: None,
+            device: None,
+            changed_at: None,
+            repository: None,
+            version: 1,
+            secrets: Vec::new(),
+        }
+    }
+
     /// The token's own state at `now`; owner, service and realm are looked at by verify.
     pub fn state(&self, now: Timestamp) -> State {
         StateFacts {

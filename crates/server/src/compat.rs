@@ -1,6 +1,8 @@
 //! Doors that speak as other products do, each in a file of its own, over the same authority.
 
 pub mod comanage;
+pub mod described;
 pub mod forgerock;
 pub mod privacyidea;
+mod received;
 pub mod sentinel;

@@ -24,7 +24,7 @@ use crate::scope::{Scope, any_covers};
 use crate::secret::TokenId;
 use crate::service::Services;
 use crate::store::{ActiveLimit, Counted, Issued, TokenIssue};
-use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::token::Token;
 use crate::validity::Validity;
 use crate::verdict::Door;
 
@@ -257,39 +257,20 @@ impl Authority {
         let wanted =
             Lifetime { kind: Kind::DerivedToken, expires: request.expires, not_before: None };
         let validity = validity_of(&policies, caller, &Reach::default(), wanted, now)?;
+        let created = (now, caller.origin.actor.to_string());
+        let (what, owner) = ((parent.id, Kind::DerivedToken), parent.owner.clone());
         Ok(Token {
-            id: parent.id,
-            realm: parent.realm.clone(),
-            kind: Kind::DerivedToken,
             name: request.name,
             description: request.description,
-            owner: parent.owner.clone(),
-            services,
             scopes,
             permissions,
             networks,
             doors,
-            enabled: true,
-            locked: false,
-            pending: false,
-            validity,
-            revocation: None,
-            created_at: now,
-            created_by: caller.origin.actor.to_string(),
-            activated_at: Some(now),
-            usage: Usage::default(),
             max_usages: request.max_usages,
-            used: 0,
             labels: request.labels,
-            airlock: AirlockAttributes::default(),
-            sentinel: SentinelAttributes::default(),
             unit: parent.unit.clone(),
             parent: Some(parent.id),
-            changed_at: None,
-            repository: None,
-            device: None,
-            version: 1,
-            secrets: Vec::new(),
+            ..Token::new(what, parent.realm.clone(), owner, services, validity, created)
         })
     }
 }

@@ -1,8 +1,11 @@
 //! Locking a person, a service, or a person at a service: what they have and what they will get.
 
+use std::collections::BTreeMap;
+
 use super::Authority;
 use super::realms::EDIT_ATTEMPTS_MAX;
 use crate::caller::Caller;
+use crate::lock::Locks;
 use crate::names::{COUNTERFOIL, RealmName, ServiceLabel, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
@@ -63,9 +66,13 @@ impl Authority {
             {
                 return Err(Refusal::invalid("service", format!("there is no service {label}")));
             }
+            let told = |user: User| {
+                let label = service.filter(|_| !administrates);
+                label.map_or_else(|| user.clone(), |label| as_known_at(label, &user))
+            };
             let locks = user.locks.clone().with(service, act.on);
             if locks == user.locks {
-                return Ok(user);
+                return Ok(told(user));
             }
             let at = self.now();
             let kind = if act.on { "user.locked" } else { "user.unlocked" };
@@ -81,7 +88,7 @@ impl Authority {
             let updated = self.store().user_update(changed, event).await?;
             match Refusal::unless_updated(updated, Thing::User) {
                 Err(Refusal::VersionMismatch) => {}
-                settled => return settled,
+                settled => return settled.map(told),
             }
         }
         Err(Refusal::VersionMismatch)
@@ -134,5 +141,19 @@ impl Authority {
             ));
         }
         Ok(())
+    }
+}
+
+/// A person as those see them who look after a service and nothing else: their tokens name them,
+/// and what else there is to know about them is nobody's business there.
+fn as_known_at(label: &ServiceLabel, user: &User) -> User {
+    User {
+        display_name: None,
+        emails: Vec::new(),
+        attributes: BTreeMap::new(),
+        unit: None,
+        groups: Vec::new(),
+        locks: Locks::default().with(Some(label), user.locks.hold_at(label)),
+        ..user.clone()
     }
 }

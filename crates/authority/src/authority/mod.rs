@@ -70,7 +70,7 @@ pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, Target
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
-pub use services::{Offer, ServiceDraft, ServiceEdit};
+pub use services::{Offer, PolicyEdit, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 
 use crate::abuse::{CodeThrottle, Throttle};
@@ -349,6 +349,19 @@ impl Authority {
                 self.throttle.delay(source, user, service, self.now())
             }
             _ => Duration::ZERO,
+        }
+    }
+
+    /// Waits as long as a door holds back a refusal to this presenter.
+    pub async fn hold_back(
+        &self,
+        source: Option<std::net::IpAddr>,
+        user: Option<&str>,
+        service: Option<&str>,
+    ) {
+        let delay = self.refusal_delay(source, user, service);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
     }
 

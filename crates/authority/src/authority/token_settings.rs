@@ -1,12 +1,10 @@
 //! The token settings of a service as one resource: what it states, and what comes of it.
 
-use super::Authority;
-use super::realms::{EDIT_ATTEMPTS_MAX, expect_version};
+use super::{Authority, PolicyEdit, ServiceEdit};
 use crate::caller::Caller;
 use crate::names::{RealmName, ServiceLabel};
 use crate::policy::{EffectivePolicy, TokenPolicy};
-use crate::refusal::{Refusal, Thing};
-use crate::scope::ApiScope;
+use crate::refusal::Refusal;
 use crate::service::Service;
 
 impl Authority {
@@ -30,24 +28,10 @@ impl Authority {
         policy: TokenPolicy,
         if_match: Option<i64>,
     ) -> Result<(Service, EffectivePolicy), Refusal> {
-        let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
-        for _ in 0..EDIT_ATTEMPTS_MAX {
-            let current = self.service_in_reach(&reach, realm, label).await?;
-            expect_version(if_match, current.version)?;
-            let at = self.now();
-            let changed = Service { token_policy: policy.clone(), updated_at: at, ..current };
-            self.check_service(&changed).await?;
-            let event = self
-                .event("service.updated", realm, &caller.origin, at)?
-                .with_service(label.as_str());
-            let updated = self.store().service_update(changed, event).await?;
-            match Refusal::unless_updated(updated, Thing::Service) {
-                Err(Refusal::VersionMismatch) if if_match.is_none() => {}
-                Ok(service) => return self.with_effective(realm, service).await,
-                Err(refusal) => return Err(refusal),
-            }
-        }
-        Err(Refusal::VersionMismatch)
+        let token_policy = Some(PolicyEdit::Replace(Box::new(policy)));
+        let edit = ServiceEdit { token_policy, ..ServiceEdit::default() };
+        let service = self.edit_service(caller, realm, label, edit, if_match).await?;
+        self.with_effective(realm, service).await
     }
 
     async fn with_effective(

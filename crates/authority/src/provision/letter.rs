@@ -1,4 +1,5 @@
-//! Letters: what a person is told by mail of something that happened to a token of theirs.
+//! Letters: what a person is told by mail of something that happened to a token of theirs, or to
+//! all of them at once.
 //!
 //! A [`Letter`] is a template with the values that its substitutions stand for, in the notation
 //! that COmanage's message templates have: `(@CO_PERSON)`. Invariant: no value of a letter is a
@@ -18,7 +19,7 @@ use crate::names::ServiceLabel;
 use crate::secret::ClearSecret;
 
 /// Events that a person is told of unless a target says otherwise.
-pub const LETTER_EVENTS: [&str; 8] = [
+pub const LETTER_EVENTS: [&str; 12] = [
     "token.issued",
     "token.replaced",
     "token.rotated",
@@ -27,6 +28,10 @@ pub const LETTER_EVENTS: [&str; 8] = [
     "token.unlocked",
     "token.ends-soon",
     "link.opened",
+    "user.locked",
+    "user.unlocked",
+    "service.locked",
+    "service.unlocked",
 ];
 
 /// Events that a person can be told of besides.
@@ -224,8 +229,8 @@ pub struct Written {
 pub(crate) struct Facts<'a> {
     /// What the person calls the token, if they call it anything.
     pub(crate) token_name: Option<&'a str>,
-    /// The token's kind.
-    pub(crate) kind: crate::kind::Kind,
+    /// The token's kind; `None` where it is about all of a person's tokens.
+    pub(crate) kind: Option<crate::kind::Kind>,
     /// What to call the realm.
     pub(crate) realm: &'a str,
     /// What to call the services.
@@ -258,9 +263,10 @@ impl Letter {
         let language = template.language.clone().unwrap_or(language);
         let name = user.display_name.clone().unwrap_or_else(|| user.username.to_string());
         let (_, actor) = event.origin.actor.split_once(':').unwrap_or(("", &event.origin.actor));
-        let authenticator = match facts.token_name {
-            Some(name) => name.to_owned(),
-            None => texts::kind(facts.kind, &language).to_owned(),
+        let authenticator = match (facts.token_name, facts.kind) {
+            (Some(name), _) => name,
+            (None, Some(kind)) => texts::kind(kind, &language),
+            (None, None) => texts::every_token(&language),
         };
         let code = facts.code.as_ref().map(|(code, _)| code.reveal().to_owned());
         let code_ends = facts.code.as_ref().map(|(_, end)| time(*end)).unwrap_or_default();
@@ -273,7 +279,7 @@ impl Letter {
         };
         let never = || texts::never(&language).to_owned();
         let mut values: BTreeMap<String, String> = [
-            ("AUTHENTICATOR", authenticator),
+            ("AUTHENTICATOR", authenticator.to_owned()),
             ("CO_PERSON", name.clone()),
             ("CO_NAME", facts.realm.to_owned()),
             ("SERVICE", services),

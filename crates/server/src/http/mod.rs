@@ -51,6 +51,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::compat::described;
+
 pub use front::Front;
 use problem::{Problem, Sort};
 pub use state::{AppState, Connection, HttpSettings};
@@ -192,6 +194,7 @@ pub fn openapi() -> OpenApi {
     for part in [components, api().into_openapi(), operation().into_openapi()] {
         document.merge(part);
     }
+    document.paths.merge(described::paths());
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     document
 }
@@ -204,7 +207,7 @@ fn served(settings: &HttpSettings) -> OpenApi {
         path if path.starts_with("/api/v1/") => settings.api,
         path if path.starts_with(authz::PREFIX) => settings.forward_auth,
         path if path.starts_with("/realms/") || path.starts_with("/.well-known/") => settings.oauth,
-        _ => true,
+        path => described::door_of(path).is_none_or(|door| (door.is_on)(settings)),
     });
     document
 }

@@ -13,9 +13,7 @@ use counterfoil_authority::authority::{
 };
 use counterfoil_authority::names::{ServiceLabel, Username};
 use counterfoil_authority::permission;
-use counterfoil_authority::policy::TokenPolicy;
 use counterfoil_authority::secret::{ClearSecret, HEX_TOKEN_LEN};
-use counterfoil_authority::service::{ForwardAuth, ServiceStatus, Visibility};
 use counterfoil_authority::subject::UserStatus;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -218,19 +216,8 @@ fn person(entry: &Entry, username: &Username) -> UserDraft {
 
 fn service(label: &ServiceLabel) -> ServiceDraft {
     ServiceDraft {
-        label: label.clone(),
-        name: label.to_string(),
         description: Some("Personal access tokens of ForgeRock AM".to_owned()),
-        url: None,
-        contact: None,
-        logo_url: None,
-        visibility: Visibility::Realm,
-        group: None,
-        entitlement_uri: None,
-        status: ServiceStatus::Active,
-        unit: None,
-        token_policy: TokenPolicy::default(),
-        forward_auth: ForwardAuth::default(),
+        ..ServiceDraft::new(label.clone())
     }
 }
 

@@ -18,6 +18,7 @@ use self::ldap::LdapCourier;
 use self::mail::MailCourier;
 use self::webhook::WebhookCourier;
 
+pub(crate) use self::ldap::is_loopback;
 pub use self::mail::{MailSettings, MailTls};
 
 /// The couriers of every kind of target.

@@ -280,6 +280,7 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
             what_happens_to_a_person_is_one_delivery,
             an_attempt_settles_only_what_it_knew_of,
             messages_about_one_object_keep_their_order,
+            nothing_is_on_its_way_to_a_target_that_is_gone,
             directory_hashes_come_with_their_token,
             the_end_of_a_persons_token_is_told_of_four_times,
         }

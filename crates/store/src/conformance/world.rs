@@ -25,9 +25,7 @@ use counterfoil_authority::subject::{
     Client, Grant, GrantSubject, Group, Limits, Owner, Role, Unit, User, UserStatus,
 };
 use counterfoil_authority::testing::SeededEntropy;
-use counterfoil_authority::token::{
-    AirlockAttributes, SecretFacts, SentinelAttributes, Slot, StoredSecret, Token, Usage,
-};
+use counterfoil_authority::token::{SecretFacts, Slot, StoredSecret, Token};
 use counterfoil_authority::validity::Validity;
 use counterfoil_authority::verdict::Door;
 
@@ -336,39 +334,12 @@ impl World {
         let created_at = self.now();
         let id = TokenId::generate(&*self.entropy).unwrap();
         let labels = services.iter().map(|label| ServiceLabel::parse(label).unwrap());
+        let services = Services::Named(labels.collect());
+        let validity = Validity::new(created_at, None).unwrap();
+        let (what, created) = ((id, Kind::PersonalAccessToken), (created_at, "user:root".into()));
         let token = Token {
-            id,
-            realm: self.realm.clone(),
-            kind: Kind::PersonalAccessToken,
-            name: None,
-            description: None,
-            owner,
-            services: Services::Named(labels.collect()),
-            scopes: Vec::new(),
-            permissions: None,
-            networks: Vec::new(),
-            doors: None,
-            enabled: true,
-            locked: false,
-            pending: false,
-            validity: Validity::new(created_at, None).unwrap(),
-            revocation: None,
-            created_at,
-            created_by: "user:root".into(),
             activated_at: None,
-            usage: Usage::default(),
-            max_usages: None,
-            used: 0,
-            labels: BTreeMap::new(),
-            airlock: AirlockAttributes::default(),
-            sentinel: SentinelAttributes::default(),
-            unit: None,
-            parent: None,
-            changed_at: None,
-            repository: None,
-            device: None,
-            version: 1,
-            secrets: Vec::new(),
+            ..Token::new(what, self.realm.clone(), owner, services, validity, created)
         };
         let event = self.event("token.issued").with_token(id);
         let (secret, limits) = (self.secret(), Vec::new());

@@ -3,7 +3,7 @@
 
 use super::{AtDoor, IncomingPat, IncomingSecret, IncomingToken, Run};
 use crate::authority::Authority;
-use crate::authority::issue::check_issuer;
+use crate::authority::issue::{Asking, check_issuer};
 use crate::caller::Caller;
 use crate::keys::KeyPurpose;
 use crate::kind::Kind;
@@ -68,9 +68,10 @@ impl Authority {
         let cell = self.service_facts(realm, service).await?;
         let cell = cell.filter(|_| service.as_str() != COUNTERFOIL);
         let cell = cell.ok_or(Refusal::NotFound(Thing::Service))?;
-        check_issuer(&[&cell.policy], caller, caller.is(&owner, realm))?;
-        let kind = Kind::PersonalAccessToken;
-        self.check_open(realm, &owner, kind, std::slice::from_ref(&cell)).await?;
+        let (kind, own) = (Kind::PersonalAccessToken, caller.is(&owner, realm));
+        check_issuer(&[&cell.policy], caller, own)?;
+        let asking = Asking { caller, reach: &reach, owner: &owner, kind, own };
+        self.check_open(realm, &asking, std::slice::from_ref(&cell)).await?;
         let by_person = caller.subject.user().is_some();
         let run = Run {
             realm,

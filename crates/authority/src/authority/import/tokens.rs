@@ -18,7 +18,7 @@ use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
 use crate::store::{ActiveLimit, Counted, PageRequest, TokenFilter, TokenIssue};
 use crate::subject::Owner;
-use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::token::Token;
 use crate::validity::Validity;
 
 /// Secrets that stand in manuals: whoever has read one has the secret.
@@ -209,38 +209,17 @@ fn token_of(
     if weak {
         labels.insert(WEAK_DERIVATION.to_owned(), "true".to_owned());
     }
+    let permissions = permissions.map_err(|e| Refusal::invalid("permissions", e))?;
+    let validity = Validity::new(run.now, end).map_err(|e| Refusal::invalid("expires_at", e))?;
+    let created = (run.now, run.origin.actor.to_string());
+    let what = (token.id, kind_of(token));
     Ok(Token {
-        id: token.id,
-        realm: run.realm.clone(),
-        kind: kind_of(token),
-        name: None,
         description: weak.then(|| ROTATE_IT.to_owned()),
-        owner,
-        services,
-        scopes: Vec::new(),
-        permissions: permissions.map_err(|e| Refusal::invalid("permissions", e))?,
-        networks: Vec::new(),
-        doors: None,
-        enabled: true,
+        permissions,
         locked: token.locked,
         pending: run.at_door.pending,
-        validity: Validity::new(run.now, end).map_err(|e| Refusal::invalid("expires_at", e))?,
-        revocation: None,
-        created_at: run.now,
-        created_by: run.origin.actor.to_string(),
         activated_at: (!run.at_door.pending).then_some(run.now),
-        usage: Usage::default(),
-        max_usages: None,
-        used: 0,
         labels,
-        airlock: AirlockAttributes::default(),
-        sentinel: SentinelAttributes::default(),
-        unit: None,
-        parent: None,
-        changed_at: None,
-        repository: None,
-        device: None,
-        version: 1,
-        secrets: Vec::new(),
+        ..Token::new(what, run.realm.clone(), owner, services, validity, created)
     })
 }

@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::{limit_of_realm, limits_of};
+pub(super) use self::open::Asking;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
-use self::wishes::{check_reach, check_services, check_wishes};
+use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
 use super::otp::OtpDraft;
@@ -35,7 +36,7 @@ use crate::secret_hash::SecretHash;
 use crate::service::Services;
 use crate::store::{ActiveLimit, Issued, TokenIssue};
 use crate::subject::Owner;
-use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::token::{AirlockAttributes, SentinelAttributes, Token};
 use crate::validity::Validity;
 use crate::verdict::Door;
 
@@ -201,7 +202,8 @@ impl Authority {
         let owner_unit =
             if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
         check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
-        check_services(&services.1, caller, &reach, request.kind, own)?;
+        let asking = Asking { caller, reach: &reach, owner: &owner, kind: request.kind, own };
+        self.check_open(realm, &asking, &services.1).await?;
         self.check_unit(realm, request.unit.as_deref()).await?;
         unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;
@@ -211,7 +213,6 @@ impl Authority {
             judged.push(&realm_cell.policy);
         }
         check_issuer(&judged, caller, own)?;
-        self.check_open(realm, &owner, request.kind, &services.1).await?;
         check_wishes(&judged, &request)?;
         if request.kind == Kind::RegistrationToken {
             let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged, &reach.limits)?;
@@ -375,42 +376,28 @@ impl Authority {
             .derive_for_directories(realm, id, request.kind, &draft.services, chosen, drafted)
             .await?;
         let permissions = request.permissions.as_ref().map(crate::permission::check).transpose();
+        let created = (now, caller.origin.actor.to_string());
+        let (owner, services) = (draft.owner.clone(), draft.services.clone());
+        let what = (id, request.kind);
         let token = Token {
-            id,
-            realm: realm.clone(),
-            kind: request.kind,
             name: request.name.clone(),
             description: request.description.clone(),
-            owner: draft.owner.clone(),
-            services: draft.services.clone(),
             scopes: request.scopes.clone(),
             permissions: permissions.map_err(|e| Refusal::invalid("permissions", e))?,
             networks: request.networks.clone(),
             doors: request.doors.clone(),
-            enabled: true,
-            locked: false,
             pending: draft.pending,
-            validity: draft.validity,
-            revocation: None,
-            created_at: now,
-            created_by: caller.origin.actor.to_string(),
             activated_at: (!draft.pending).then_some(now),
-            usage: Usage::default(),
             max_usages: request.max_usages,
-            used: 0,
             labels: request.labels.clone(),
             airlock: request.airlock.clone(),
             sentinel: request.sentinel.clone(),
             unit: request.unit.clone(),
-            parent: None,
-            changed_at: None,
             repository: request.repository.as_ref().map(|wish| Membership {
                 name: wish.name.clone(),
                 place: wish.place,
             }),
-            device: None,
-            version: 1,
-            secrets: Vec::new(),
+            ..Token::new(what, realm.clone(), owner, services, draft.validity, created)
         };
         Ok((token, drafted))
     }

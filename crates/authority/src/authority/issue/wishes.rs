@@ -1,18 +1,14 @@
 //! What may be asked for: by whom, with which scopes and doors, with which chosen secret.
 
-use std::sync::Arc;
-
-use super::{IssueRequest, no_such_service, services_field};
+use super::IssueRequest;
 use crate::authority::Authority;
-use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
 use crate::kind::Kind;
-use crate::names::COUNTERFOIL;
 use crate::policy::{EffectivePolicy, SecretSource};
 use crate::refusal::Refusal;
 use crate::scope::Scope;
 use crate::secret::{ClearSecret, Shape, entropy_bits_chosen};
-use crate::service::{ServiceStatus, Services, Viewer};
+use crate::service::Services;
 use crate::verdict::Door;
 
 /// Bits that a chosen secret must show (NIST SP 800-63B asks 20 of a look-up secret).
@@ -58,41 +54,6 @@ pub(super) fn check_reach(
     } else {
         Err(Refusal::BeyondGrant("this exceeds the limits of the caller's grant"))
     }
-}
-
-/// Whether the services take new tokens, and are ones that a person may have tokens for.
-///
-/// To somebody who may not see a service it does not exist.
-pub(super) fn check_services(
-    cells: &[Arc<ServiceCell>],
-    caller: &Caller,
-    reach: &Reach,
-    kind: Kind,
-    own: bool,
-) -> Result<(), Refusal> {
-    // Of several, those that are not will take the token.
-    let suspended = |cell: &Arc<ServiceCell>| cell.service.status != ServiceStatus::Active;
-    if let Some(first) = cells.first()
-        && cells.iter().all(suspended)
-    {
-        return Err(Refusal::NotOpen(format!("the service {} is suspended", first.service.label)));
-    }
-    let for_themselves = own && caller.subject.user().is_some() && kind != Kind::RegistrationToken;
-    let others = cells.iter().map(|cell| &cell.service);
-    for service in others.filter(|service| service.label.as_str() != COUNTERFOIL) {
-        if !for_themselves || reach.covers_service(&service.label, service.unit.as_ref()) {
-            continue;
-        }
-        let viewer = Viewer::Person { groups: &caller.groups, unit: caller.unit.as_deref() };
-        if !service.is_seen_by(viewer) {
-            return Err(no_such_service(services_field(kind), &service.label));
-        }
-        if service.group.as_ref().is_some_and(|group| !caller.groups.contains(group)) {
-            let said = "only members of its group have tokens for a service";
-            return Err(Refusal::NotOpen(said.to_owned()));
-        }
-    }
-    Ok(())
 }
 
 /// Whether the policies let this caller issue. Administrators act through their reach; the

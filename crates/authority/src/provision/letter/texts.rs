@@ -11,11 +11,14 @@ pub(super) fn of(event: &str, language: &str) -> Option<LetterTemplate> {
     let language = LANGUAGES.into_iter().find(|own| *own == language).unwrap_or(LANGUAGES[0]);
     let german = language == "de";
     let (subject, first) = if german { german_of(event)? } else { english_of(event)? };
+    let is_wide = !event.starts_with("token.") && !event.starts_with("link.");
     let frame = match (event, german) {
         (CODE_SENT, false) => CODE_ENGLISH,
         (CODE_SENT, true) => CODE_GERMAN,
         (LINK_ISSUED, false) => LINK_ENGLISH,
         (LINK_ISSUED, true) => LINK_GERMAN,
+        (_, false) if is_wide => WIDE_ENGLISH,
+        (_, true) if is_wide => WIDE_GERMAN,
         (_, false) => ENGLISH,
         (_, true) => GERMAN,
     };
@@ -41,6 +44,11 @@ pub(super) fn kind(kind: Kind, language: &str) -> &'static str {
         (_, "de") => "Token",
         (_, _) => "token",
     }
+}
+
+/// What a letter is about that is about no token in particular.
+pub(super) fn every_token(language: &str) -> &'static str {
+    if language == "de" { "alle Token" } else { "all tokens" }
 }
 
 /// What stands for an end that there is not.
@@ -126,6 +134,26 @@ Niemand von (@CO_NAME) wird Sie je danach fragen.
 Falls Sie ihn nicht angefordert haben, versucht jemand, sich als Sie anzumelden; melden Sie das.
 ";
 
+const WIDE_ENGLISH: &str = "Hello (@CO_PERSON),
+
+{first}
+
+Service: (@SERVICE)
+When:    (@TIME), by (@ACTOR)
+
+If you did not expect this, ask whoever looks after (@CO_NAME).
+";
+
+const WIDE_GERMAN: &str = "Guten Tag (@CO_PERSON),
+
+{first}
+
+Dienst: (@SERVICE)
+Wann:   (@TIME), durch (@ACTOR)
+
+Falls Sie das nicht erwartet haben, melden Sie sich bei (@CO_NAME).
+";
+
 /// Subject and first sentence.
 fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
@@ -173,6 +201,25 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): your link was opened",
             "The link to your token for (@SERVICE) was opened and shows nothing any more. If that \
              was not you, somebody else has the token: revoke it.",
+        ),
+        "user.locked" => (
+            "(@SERVICE): your tokens were locked",
+            "None of your tokens for (@SERVICE) works until this lock is taken away, not even one \
+             that is issued meanwhile.",
+        ),
+        "user.unlocked" => (
+            "(@SERVICE): your tokens were unlocked",
+            "The lock of your tokens for (@SERVICE) was taken away. Those that are good by \
+             themselves work again.",
+        ),
+        "service.locked" => (
+            "(@SERVICE): the service was locked",
+            "No token for (@SERVICE) works until this lock is taken away, neither yours nor \
+             anybody else's.",
+        ),
+        "service.unlocked" => (
+            "(@SERVICE): the service was unlocked",
+            "The lock of (@SERVICE) was taken away. Tokens that are good by themselves work again.",
         ),
         _ => return None,
     })
@@ -224,6 +271,26 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): Ihr Link wurde geöffnet",
             "Der Link zu Ihrem Token für (@SERVICE) wurde geöffnet und zeigt nichts mehr an. Falls \
              Sie das nicht waren, hat jemand anders das Token: widerrufen Sie es.",
+        ),
+        "user.locked" => (
+            "(@SERVICE): Ihre Token wurden gesperrt",
+            "Keines Ihrer Token für (@SERVICE) gilt, bis diese Sperre aufgehoben ist, auch keines, \
+             das inzwischen ausgestellt wird.",
+        ),
+        "user.unlocked" => (
+            "(@SERVICE): Ihre Token wurden entsperrt",
+            "Die Sperre Ihrer Token für (@SERVICE) wurde aufgehoben. Was für sich genommen gültig \
+             ist, gilt wieder.",
+        ),
+        "service.locked" => (
+            "(@SERVICE): Dienst gesperrt",
+            "Kein Token für (@SERVICE) gilt, bis diese Sperre aufgehoben ist, weder Ihres noch das \
+             von anderen.",
+        ),
+        "service.unlocked" => (
+            "(@SERVICE): Dienst entsperrt",
+            "Die Sperre von (@SERVICE) wurde aufgehoben. Was für sich genommen gültig ist, gilt \
+             wieder.",
         ),
         _ => return None,
     })

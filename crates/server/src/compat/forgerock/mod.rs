@@ -225,10 +225,7 @@ impl Asked<'_> {
 
     /// Waits, if failures often come from there.
     async fn hold_back(&self, user: Option<&str>) {
-        let delay = self.state.authority.refusal_delay(self.arrival.source, user, None);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+        self.state.authority.hold_back(self.arrival.source, user, None).await;
     }
 
     /// An answer, cut down to the fields that were asked for.

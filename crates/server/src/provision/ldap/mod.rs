@@ -19,6 +19,7 @@ use counterfoil_authority::provision::{
 };
 use ldap3::Scope;
 
+pub(crate) use self::connection::is_loopback;
 use self::connection::{Connections, Session};
 use self::entry::Entry;
 use self::plan::Plan;
@@ -98,7 +99,7 @@ impl LdapCourier {
         let asked = [attribute(target), naming.as_str()];
         let found = session.search_all(base(target), &filter, &asked).await;
         self.connections.after(target, &session, found.as_ref().err());
-        let owned = plan::owned(target);
+        let owned = target.config.owned();
         let ours = |entry: &Entry| {
             entry.labels(attribute(target)).keys().any(|label| owned.includes(label))
         };
@@ -215,11 +216,6 @@ async fn bring(
     state: &PersonState,
     place: Option<&str>,
 ) -> Result<Arrived, Failed> {
-    // Somebody who never had anything there, and has nothing now, costs the directory nothing.
-    let nothing = state.values.is_empty() && state.records.is_empty();
-    if place.is_none() && nothing && target.kind != TargetKind::Entry && state.user.is_none() {
-        return Ok(Arrived::default());
-    }
     let found = find(session, target, state, place).await?;
     let plan = plan::plan(target, state, found.as_ref())?;
     session.apply(&plan).await?;
