@@ -21,6 +21,7 @@ mod leases;
 mod links;
 mod people;
 mod provisioning;
+mod repositories;
 mod services;
 mod tokens;
 
@@ -47,6 +48,10 @@ pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{
     Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
     Settled, Settlement, TARGETS_PER_REALM_MAX,
+};
+pub use repositories::{
+    Assign, ListedBy, Listing, ListingFilter, ListingRemove, ListingRequest, Moved, Promote,
+    RepositoryStore, Span,
 };
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
@@ -169,6 +174,7 @@ pub trait Store:
     + EnrolmentStore
     + AccessStore
     + AmStore
+    + RepositoryStore
     + EventStore
     + Send
     + Sync
@@ -189,6 +195,7 @@ impl<T> Store for T where
         + EnrolmentStore
         + AccessStore
         + AmStore
+        + RepositoryStore
         + EventStore
         + Send
         + Sync
