@@ -20,6 +20,7 @@ create table repository_token (
     ends_at         {int}  not null,
     last_at         {int}  not null,
     total           {int}  not null,
+    first_at        {int},
     held_since      {int},
     base_total      {int}  not null
 ) {clustered};

@@ -22,6 +22,7 @@ mod links;
 mod otp;
 mod people;
 mod provisioning;
+mod repositories;
 mod services;
 mod tokens;
 
@@ -45,20 +46,23 @@ pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
 };
 pub use otp::{
-    NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes, OtpIssue,
-    OtpProof, OtpReplaced, OtpStore, OtpUse,
+    NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes,
+    OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{
     Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
     Settled, Settlement, TARGETS_PER_REALM_MAX,
 };
+pub use repositories::{
+    Assign, ListedBy, Listing, ListingFilter, ListingRemove, ListingRequest, Moved, Promote,
+    RepositoryStore, Span,
+};
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
     ActiveLimit, Consumed, Counted, Idempotency, Issued, LookedAfter, Record, Rehash, Rotated,
-    SealAnswer,
-    TokenAct, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
-    TokenUpdated, UsageDelta,
+    SealAnswer, TokenAct, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore,
+    TokenUpdate, TokenUpdated, UsageDelta,
 };
 
 use crate::names::{ClientName, RealmName, ServiceLabel, Username};
@@ -176,6 +180,7 @@ pub trait Store:
     + EnrolmentStore
     + AccessStore
     + AmStore
+    + RepositoryStore
     + EventStore
     + Send
     + Sync
@@ -197,6 +202,7 @@ impl<T> Store for T where
         + EnrolmentStore
         + AccessStore
         + AmStore
+        + RepositoryStore
         + EventStore
         + Send
         + Sync

@@ -214,7 +214,7 @@ const TABLES: [Table; 41] = [
         key_columns: 1,
         numbered: false,
         columns: "token realm repository sort_key owner place serial tracking ends_at last_at \
-              total held_since base_total",
+              total first_at held_since base_total",
     },
     Table {
         name: "repository_value",

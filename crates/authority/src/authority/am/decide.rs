@@ -196,8 +196,7 @@ impl Authority {
         };
         let mut silent = Explanation::silent();
         let now = self.now();
-        let decision =
-            self.decide_with(question, &requested, &active, now, &mut silent).await?;
+        let decision = self.decide_with(question, &requested, &active, now, &mut silent).await?;
         if !decision.allows_anything() {
             self.refused_by_set(question, &active)?;
             return Ok(AmAnswer::refused(Reason::PermissionDenied));
@@ -349,10 +348,7 @@ pub(super) fn binding_of<'a>(
 }
 
 /// What a question says of its circumstances.
-pub(super) fn circumstances<'a>(
-    question: &AmQuestion<'a>,
-    now: Timestamp,
-) -> Circumstances<'a> {
+pub(super) fn circumstances<'a>(question: &AmQuestion<'a>, now: Timestamp) -> Circumstances<'a> {
     Circumstances {
         now,
         zone: question.zone,

@@ -152,7 +152,8 @@ impl Authority {
         explanation.note(|| step("resource", true, format!("pat://{named}, with a token")));
         let active = self.supposed(question, &pat.username, test.token, explanation).await?;
         let Some(active) = active else { return Ok(AmAnswer::default()) };
-        let decision = self.decide_with(question, &requested, &active, self.now(), explanation).await?;
+        let decision =
+            self.decide_with(question, &requested, &active, self.now(), explanation).await?;
         if !decision.allows_anything() {
             return Ok(AmAnswer::default());
         }

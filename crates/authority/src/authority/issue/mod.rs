@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::{limit_of_realm, limits_of};
+pub(super) use self::member::payload_row;
 pub(super) use self::open::Asking;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
@@ -239,8 +240,7 @@ impl Authority {
             self.require_api_rank(caller, &token).await?;
             self.refuse_pasted_tokens(&token)?;
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
-            let mut limits =
-                limits_of(request.kind, &services.1, &realm_cell.policy, slow);
+            let mut limits = limits_of(request.kind, &services.1, &realm_cell.policy, slow);
             limits.extend(member::limit_of(repository.as_deref(), &token));
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
             let issue = self.with_payload(issue, &request)?;
@@ -393,10 +393,10 @@ impl Authority {
             airlock: request.airlock.clone(),
             sentinel: request.sentinel.clone(),
             unit: request.unit.clone(),
-            repository: request.repository.as_ref().map(|wish| Membership {
-                name: wish.name.clone(),
-                place: wish.place,
-            }),
+            repository: request
+                .repository
+                .as_ref()
+                .map(|wish| Membership { name: wish.name.clone(), place: wish.place }),
             ..Token::new(what, realm.clone(), owner, services, draft.validity, created)
         };
         Ok((token, drafted))

@@ -23,8 +23,8 @@ pub(super) use self::code::{recognised, seed_of};
 pub(super) use self::idle::SeenLately;
 use self::judge::decide;
 pub(super) use self::judge::network_allowed;
-use self::lineage::Left;
 pub(super) use self::lineage::DERIVED_DEPTH_MAX;
+use self::lineage::Left;
 use super::Authority;
 use crate::cache::{Entry, RealmCell, ServiceCell};
 use crate::caller::Caller;
@@ -374,18 +374,31 @@ impl Authority {
         if let Some(rehash) = rehash {
             self.ledger.rehash(rehash);
         }
-        let Some(limit) = limit else {
-            if request.consume {
-                match active.kind() {
-                    Kind::Generic => {
-                        self.ledger.accepted_listed(id, around.now, request.client_ip);
-                    }
-                    _ => self.ledger.accepted(id, around.now, request.client_ip),
-                }
+        let promotes = active.kind() == Kind::Generic && request.consume;
+        let user = active.user().filter(|_| promotes).cloned();
+        let verdict = match limit {
+            Some(limit) => Box::pin(self.conclude_limited(around, active, limit)).await?,
+            None => {
+                self.note_use(request, &active, around.now);
+                Verdict::Active(active)
             }
-            return Ok(Verdict::Active(active));
         };
-        Box::pin(self.conclude_limited(around, active, limit)).await
+        if promotes && matches!(verdict, Verdict::Active(_)) {
+            let (realm, origin) = (request.realm, request.origin);
+            Box::pin(self.promote_on_use(realm, origin, id, user.as_ref())).await?;
+        }
+        Ok(verdict)
+    }
+
+    /// Notes an accepted use of a token without a limit.
+    fn note_use(&self, request: &VerifyRequest<'_>, active: &Active, now: Timestamp) {
+        if !request.consume {
+            return;
+        }
+        match active.kind() {
+            Kind::Generic => self.ledger.accepted_listed(active.token(), now, request.client_ip),
+            _ => self.ledger.accepted(active.token(), now, request.client_ip),
+        }
     }
 
     /// What its ancestors leave of a token that asks for more than its own record, or why it is

@@ -162,7 +162,10 @@ fn e2_every_refusal_is_the_same() {
         admin.patch(&ended.path(""), &past).expect(200);
         refusals.push(ask(&world.verifier, &[("user", "alice"), ("pass", &ended.secret)]));
         let first = timeless(&refusals[0]);
-        assert_eq!((first.0, &first.2["detail"]), (200, &json!({ "message": "wrong credentials" })));
+        assert_eq!(
+            (first.0, &first.2["detail"]),
+            (200, &json!({ "message": "wrong credentials" }))
+        );
         for (number, refusal) in refusals.iter().enumerate() {
             assert_eq!(timeless(refusal), first, "refusal {number}");
         }
@@ -196,7 +199,12 @@ fn e3_nobody_asks_without_a_key_unless_a_network_is_said_to_be_a_client() {
         assert!(!said_or_refused(&ask_as(from("10.0.0.6"))));
         assert!(!said_or_refused(&ask_as(from("192.0.2.1"))));
         let mapped = ask_as(from("10.0.0.5"));
-        assert_eq!(mapped.status, 403, "an administrator's role does not verify: {}", mapped.text());
+        assert_eq!(
+            mapped.status,
+            403,
+            "an administrator's role does not verify: {}",
+            mapped.text()
+        );
         let grant = json!({ "subject": { "client": "radius1" }, "role": "verifier",
             "service": "git" });
         world.admin.post("/grants", &grant).expect(201);

@@ -34,7 +34,7 @@ impl State {
     }
 
     pub(super) fn update(&mut self, update: &TokenUpdate) -> TokenUpdated {
-        let TokenUpdate { token, limits, event } = update;
+        let TokenUpdate { token, limits, data, event } = update;
         let Some(held) = self.of_realm(&token.realm, token.id) else {
             return TokenUpdated::NotFound;
         };
@@ -98,6 +98,9 @@ impl State {
             ..old
         };
         let updated = held.shown();
+        if let Some(sealed) = data {
+            self.data.insert(token.id, sealed.clone());
+        }
         if ends != updated.validity.expires_at() {
             self.families.forget_end(updated.id);
             self.tell_end(&updated, event.at);

@@ -20,8 +20,7 @@ use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
     ActiveLimit, Consumed, Counted, Idempotency, Issued, LookedAfter, Page, PageRequest, Record,
-    Rehash,
-    Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
+    Rehash, Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
     TokenUpdated, Unavailable, Updated, UsageDelta,
 };
 use counterfoil_authority::subject::{Owner, User};
