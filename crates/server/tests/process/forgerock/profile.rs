@@ -145,7 +145,8 @@ fn check_09_what_is_not_taken_over_changes_nothing_and_is_not_repeated() {
         ] {
             assert_eq!(put(&world, &above, "bob", &body).expect(400)["message"], json!(message));
         }
-        assert_eq!(put(&world, &above, "nobody", &values(&[good.clone()])).status, 404);
+        let one = std::slice::from_ref(&good);
+        assert_eq!(put(&world, &above, "nobody", &values(one)).status, 404);
         // Only who administrates the tokens of the realm, and a person not even for themselves.
         let own = pat(
             &world.admin,
@@ -154,17 +155,17 @@ fn check_09_what_is_not_taken_over_changes_nothing_and_is_not_repeated() {
         );
         let own = session(&world.admin, "alice", &own.secret);
         let denied = "Permission to perform the update operation denied";
-        let said = put(&world, &own, "alice", &values(&[good.clone()]));
+        let said = put(&world, &own, "alice", &values(one));
         assert_eq!(said.expect(403)["message"], denied);
-        assert_eq!(put(&world, &token, "alice", &values(&[good.clone()])).status, 403);
-        let none = Request::new("PUT", "/openam/json/users/bob").json(&values(&[good.clone()]));
+        assert_eq!(put(&world, &token, "alice", &values(one)).status, 403);
+        let none = Request::new("PUT", "/openam/json/users/bob").json(&values(one));
         assert_eq!(world.admin.raw(&none).status, 401);
         assert!(!allows(&decision(&world, &token, "alice", FIRST)));
 
         // The policy of the service is obeyed.
         let approval = json!({ "token_policy": { "approval": true, "max_active_per_user": 3 } });
         world.admin.patch("/services/git", &approval).expect(200);
-        let held = put(&world, &above, "bob", &values(&[good.clone()])).expect(200);
+        let held = put(&world, &above, "bob", &values(one)).expect(200);
         assert!(!allows(&decision(&world, &token, "bob", FIRST)), "it waits for an approval");
         let id = ids(&held).remove(0);
         world.admin.post(&format!("/tokens/{id}/approve"), &json!({})).expect(200);
