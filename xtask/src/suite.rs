@@ -8,7 +8,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
-use crate::host::{self, AIOSMTPD, CADDY, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS, FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NPM, NSLCD, OATHTOOL, PAMTESTER, PAM_LDAP, POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB, ZBAR};
+use crate::host::{
+    self, AIOSMTPD, CADDY, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS,
+    FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NPM, NSLCD, OATHTOOL,
+    PAM_LDAP, PAMTESTER, POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
+    ZBAR,
+};
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
 use crate::{api_fuzz, drill, node, openapi, python, scale, tidy};

@@ -512,8 +512,8 @@ fn network_clients<'de, D: Deserializer<'de>>(
 ) -> Result<Vec<(IpNet, ClientName)>, D::Error> {
     let table = BTreeMap::<String, String>::deserialize(from)?;
     let pair = |(network, client): (String, String)| {
-        let network = value::network(&network)
-            .ok_or_else(|| serde::de::Error::custom("not a network"))?;
+        let network =
+            value::network(&network).ok_or_else(|| serde::de::Error::custom("not a network"))?;
         Ok((network, ClientName::parse(&client).map_err(serde::de::Error::custom)?))
     };
     let mut pairs = table.into_iter().map(pair).collect::<Result<Vec<_>, D::Error>>()?;

@@ -29,10 +29,7 @@ const MIGRATIONS: [Migration; 12] = [
     Migration { version: 10, sql: include_str!("../migrations/0010_letters_and_locks.sql") },
     Migration { version: 12, sql: include_str!("../migrations/0012_am_documents.sql") },
     Migration { version: 13, sql: include_str!("../migrations/0013_repositories.sql") },
-    Migration {
-        version: 14,
-        sql: include_str!("../migrations/0014_authentication_tokens.sql"),
-    },
+    Migration { version: 14, sql: include_str!("../migrations/0014_authentication_tokens.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

@@ -179,8 +179,20 @@ and    seed = $2";
 
 /// Every statement of this file.
 pub(crate) const STATEMENTS: &[&str] = &[
-    INSERT, ADD_CODE, FIND, CODES, OF_PERSON, ADVANCE, SPEND, STATE, RENEW, STANDS, DROP_CODES,
-    MISSED, SEALED_BEFORE, RESEAL,
+    INSERT,
+    ADD_CODE,
+    FIND,
+    CODES,
+    OF_PERSON,
+    ADVANCE,
+    SPEND,
+    STATE,
+    RENEW,
+    STANDS,
+    DROP_CODES,
+    MISSED,
+    SEALED_BEFORE,
+    RESEAL,
 ];
 
 /// Stores what makes a token an authentication token.
@@ -305,7 +317,8 @@ async fn accept(tx: &mut Transaction<'_>, accept: &OtpAccept) -> Result<OtpAccep
             tx.execute(ADVANCE, &values![token, *at, *place, *drift, adjusts, counted]).await?
         }
         OtpProof::Code(id) => {
-            tx.execute(SPEND, &values![token, *at, id, EMAIL_ATTEMPTS_MAX, adjusts, counted]).await?
+            tx.execute(SPEND, &values![token, *at, id, EMAIL_ATTEMPTS_MAX, adjusts, counted])
+                .await?
         }
     };
     if touched > 0 {

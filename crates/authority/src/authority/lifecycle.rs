@@ -138,7 +138,10 @@ impl Authority {
         }
         // A secret beside its codes would be a way around them.
         if token.kind == Kind::Generic && self.is_otp(&token).await? {
-            return Err(Refusal::invalid("kind", "an authentication token has no secret to rotate"));
+            return Err(Refusal::invalid(
+                "kind",
+                "an authentication token has no secret to rotate",
+            ));
         }
         // A lock is there to stop things; a new secret would be a way to go on.
         if token.locked {

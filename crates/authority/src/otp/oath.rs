@@ -162,8 +162,7 @@ mod tests {
             (20_000_000_000, ["65353130", "77737706", "47863826"]),
         ];
         for (seconds, codes) in table {
-            let ways =
-                [(Algorithm::Sha1, 20), (Algorithm::Sha256, 32), (Algorithm::Sha512, 64)];
+            let ways = [(Algorithm::Sha1, 20), (Algorithm::Sha256, 32), (Algorithm::Sha512, 64)];
             for ((algorithm, bytes), expected) in ways.into_iter().zip(codes) {
                 let (seed, shape) = (key(bytes), shape(algorithm, 8));
                 let now = Timestamp::from_seconds(seconds);

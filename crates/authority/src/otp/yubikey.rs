@@ -196,9 +196,10 @@ mod tests {
 
     #[test]
     fn modhex_is_sixteen_letters() {
-        assert_eq!(from_modhex("cbdefghijklnrtuv").unwrap().as_slice(), [
-            0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef
-        ]);
+        assert_eq!(
+            from_modhex("cbdefghijklnrtuv").unwrap().as_slice(),
+            [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef]
+        );
         assert_eq!(from_modhex("cbd"), None);
         assert_eq!(from_modhex("aa"), None);
     }

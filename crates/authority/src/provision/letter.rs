@@ -96,7 +96,8 @@ impl LetterTemplate {
     ///
     /// The field, and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let known = LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED, &CODE_SENT]);
+        let known =
+            LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED, &CODE_SENT]);
         if !known.clone().any(|event| *event == self.event) {
             let names: Vec<&str> = known.copied().collect();
             return Err(("event", format!("is one of {}", names.join(", "))));

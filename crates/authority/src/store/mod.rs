@@ -45,8 +45,8 @@ pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
 };
 pub use otp::{
-    NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes, OtpIssue,
-    OtpProof, OtpReplaced, OtpStore, OtpUse,
+    NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes,
+    OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{

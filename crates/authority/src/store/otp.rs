@@ -177,11 +177,8 @@ pub trait OtpStore {
     /// every issue does. It has no secret.
     async fn otp_issue(&self, issue: OtpIssue) -> Result<Issued, Unavailable>;
     /// What makes a token an authentication token; `None` if it is none.
-    async fn otp_find(
-        &self,
-        realm: &RealmName,
-        token: TokenId,
-    ) -> Result<Option<Otp>, Unavailable>;
+    async fn otp_find(&self, realm: &RealmName, token: TokenId)
+    -> Result<Option<Otp>, Unavailable>;
     /// The authentication tokens of a person that are not revoked, the newest first, at most
     /// [`OTPS_PER_PERSON_MAX`].
     async fn otp_of_person(

@@ -121,9 +121,8 @@ fn issue_all(world: &World) -> Needles {
 
 /// Seeds and codes, each shown once, of which one is used.
 fn enrol_authenticators(admin: &Api, round: u32, needles: &mut Needles) {
-    let wish = |method: &str| {
-        json!({ "kind": "generic", "user": "alice", "otp": { "method": method } })
-    };
+    let wish =
+        |method: &str| json!({ "kind": "generic", "user": "alice", "otp": { "method": method } });
     for method in ["totp", "hotp"] {
         let request = Request::new("POST", below_main("/tokens")).json(&wish(method));
         let request = request.header("Idempotency-Key", format!("{method}-{round}"));

@@ -32,14 +32,7 @@ fn enrolment(world: &World, user: &User, method: Method) -> OtpIssue {
         codes_at: None,
         codes: Vec::new(),
     };
-    OtpIssue {
-        token,
-        otp,
-        limits: Vec::new(),
-        data: None,
-        idempotency: None,
-        event: issue.event,
-    }
+    OtpIssue { token, otp, limits: Vec::new(), data: None, idempotency: None, event: issue.event }
 }
 
 async fn enrolled(world: &World, issue: &OtpIssue) {
@@ -83,9 +76,8 @@ pub(super) async fn an_authentication_token_comes_back_as_it_was_enrolled(world:
         assert_eq!(found.as_ref(), Some(&issue.otp));
         assert_eq!(world.token(issue.token.id).await.secrets, []);
     }
-    let of = async |user: &User| {
-        world.store.otp_of_person(&world.realm, &user.username).await.unwrap()
-    };
+    let of =
+        async |user: &User| world.store.otp_of_person(&world.realm, &user.username).await.unwrap();
     assert_eq!(of(&alice).await, [second.otp.clone(), first.otp]);
     assert_eq!(of(&world.user("bob").await).await, []);
     let plain = world.token_of(&alice).await;

@@ -43,11 +43,11 @@ pub(crate) fn privacyidea(world: &World, into: &mut Record) -> Result<()> {
     let ours = Ours::start(world, &place, &single)?;
     ensure!(rival.accepts()? && ours.accepts()?, "an application password is refused");
     let before = ours.used()?;
-    let pressure =
-        Pressure { connections: CONNECTIONS, seconds: world.options.seconds, offset: 0 };
+    let pressure = Pressure { connections: CONNECTIONS, seconds: world.options.seconds, offset: 0 };
     let (mut of_rival, mut of_ours) = (Vec::new(), Vec::new());
     for round in 0..world.options.rounds {
-        let theirs = load::load(rival.server.address, rival.server.id(), &rival.requests, pressure)?;
+        let theirs =
+            load::load(rival.server.address, rival.server.id(), &rival.requests, pressure)?;
         let own = load::load(ours.server.address, ours.server.id(), &ours.requests, pressure)?;
         println!("  round {round}: rival {:.1}/s, ours {:.0}/s", theirs.rate, own.rate);
         for measured in [&theirs, &own] {
@@ -172,8 +172,8 @@ fn furnished(address: SocketAddr, home: &Path) -> Result<String> {
     let credentials = format!("username=admin&password={ADMIN}");
     let entered = form(address, "/auth", "", &credentials)?.json()?;
     let key = text_at(&entered, "/result/value/token")?;
-    let file: String = form_urlencoded::byte_serialize(people.display().to_string().as_bytes())
-        .collect();
+    let file: String =
+        form_urlencoded::byte_serialize(people.display().to_string().as_bytes()).collect();
     for (path, body) in [
         ("/resolver/people".to_owned(), format!("type=passwdresolver&fileName={file}")),
         ("/realm/bench".to_owned(), "resolvers=people".to_owned()),
@@ -182,8 +182,7 @@ fn furnished(address: SocketAddr, home: &Path) -> Result<String> {
     ] {
         form(address, &path, &key, &body)?.json().with_context(|| path.clone())?;
     }
-    let wanted =
-        format!("type=applspec&user={person}&realm=bench&service_id={SERVICE}&genkey=1");
+    let wanted = format!("type=applspec&user={person}&realm=bench&service_id={SERVICE}&genkey=1");
     let made = form(address, "/token/init", &key, &wanted)?.json()?;
     text_at(&made, "/detail/password")
 }
@@ -200,7 +199,8 @@ struct Ours {
 
 impl Ours {
     fn start(world: &World, place: &Place, single: &Single) -> Result<Self> {
-        let directory = DataDir { path: place.directory_of("ours", false)?, operator_key: String::new() };
+        let directory =
+            DataDir { path: place.directory_of("ours", false)?, operator_key: String::new() };
         let mut init = Command::new(&world.binary);
         init.arg("init").arg("--data").arg(directory.data()).args(["--database", &single.url]);
         let operator_key = stdout_of(&mut init)?.trim().to_owned();

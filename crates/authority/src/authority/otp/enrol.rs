@@ -14,9 +14,7 @@ use crate::otp::{Method, Shape, SharedSeed};
 use crate::refusal::Refusal;
 use crate::secret::{ClearSecret, TokenId};
 use crate::service::Services;
-use crate::store::{
-    Issued, NOTHING_ACCEPTED, Otp, OtpCode, OtpIssue, TokenIssue, Unavailable,
-};
+use crate::store::{Issued, NOTHING_ACCEPTED, Otp, OtpCode, OtpIssue, TokenIssue, Unavailable};
 use crate::subject::Owner;
 use crate::token::Token;
 use crate::verdict::Door;

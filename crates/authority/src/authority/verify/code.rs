@@ -52,9 +52,10 @@ impl Authority {
             return self.refused(&request, Reason::Unknown, None, now);
         };
         if let Shape::Prefixed { id, .. } = self.shape(request.presented) {
-            return match id.as_str() == serial {
-                true => self.verify(request).await,
-                false => self.refused(&request, Reason::Unknown, None, now),
+            return if id.as_str() == serial {
+                self.verify(request).await
+            } else {
+                self.refused(&request, Reason::Unknown, None, now)
             };
         }
         // Which token it is shows when it is found; a use is counted only of the right one.
@@ -89,9 +90,7 @@ impl Authority {
         }
         let (realm, name) = (request.realm.as_str(), user.as_str());
         let source = request.client_ip;
-        if self.settings.throttle
-            && !self.codes.wait(source, realm, name, around.now).is_zero()
-        {
+        if self.settings.throttle && !self.codes.wait(source, realm, name, around.now).is_zero() {
             return self.refused(request, Reason::RateLimited, None, around.now).map(Some);
         }
         let mut last = None;
@@ -270,10 +269,7 @@ pub(in crate::authority) fn seed_of(
 
 /// What is sealed of a token. A value that was altered or moved here opens nothing, for nobody;
 /// one whose key is elsewhere is no denial.
-fn opened(
-    keys: &KeyRing,
-    otp: &Otp,
-) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Unavailable> {
+fn opened(keys: &KeyRing, otp: &Otp) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Unavailable> {
     let (Some(sealed), Some(seal)) = (&otp.seed, otp.seal) else { return Ok(None) };
     match keys.open(&Otp::row(otp.token, otp.method), sealed) {
         Ok(bytes) => Ok(Some(bytes)),

@@ -155,7 +155,9 @@ async fn act(remote: &RemoteArgs, id: &str, act: &str, body: Value) -> Result<()
 async fn resync(args: &CodeArgs) -> Result<(), Failure> {
     let both = secret_input::secret(args.code_file.as_deref(), Wanted::Codes)?;
     let Some((first, second)) = both.reveal().split_once([' ', ',']) else {
-        return Err(Failure::Usage("give two codes that follow each other, `123456 654321`".into()));
+        return Err(Failure::Usage(
+            "give two codes that follow each other, `123456 654321`".into(),
+        ));
     };
     let body = json!({ "first": first.trim(), "second": second.trim() });
     act(&args.remote, &args.id, "/otp/resync", body).await

@@ -146,7 +146,8 @@ impl Fault {
         let mut response = envelope(*status, body, now);
         let headers = response.headers_mut();
         if self.is_nobody() {
-            let challenge = HeaderValue::from_static("Basic realm=\"counterfoil\", charset=\"UTF-8\"");
+            let challenge =
+                HeaderValue::from_static("Basic realm=\"counterfoil\", charset=\"UTF-8\"");
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if *status == StatusCode::SERVICE_UNAVAILABLE {

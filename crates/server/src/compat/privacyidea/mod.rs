@@ -142,7 +142,8 @@ async fn caller_of(
     if let Some((name, key)) = presented(parts)? {
         let denied = match authority.authenticate(key.reveal(), context()).await {
             Ok(caller) => {
-                let named = name.is_none_or(|name| *caller.origin.actor == *format!("client:{name}"));
+                let named =
+                    name.is_none_or(|name| *caller.origin.actor == *format!("client:{name}"));
                 if named {
                     return Ok(caller);
                 }

@@ -19,10 +19,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::TokenBody;
-use super::otp::{OtpWish, TokenEnrolled};
 use super::fields::{
     DeliveryWord, Document, GenericData, ServiceChoices, check_count, chosen, text,
 };
+use super::otp::{OtpWish, TokenEnrolled};
 use crate::http::body::Payload;
 use crate::http::caller::Authenticated;
 use crate::http::links::link_url;
@@ -70,12 +70,7 @@ pub enum TokenHanded {
 }
 
 impl TokenHanded {
-    fn of(
-        state: &AppState,
-        method: Option<Method>,
-        token: &Token,
-        secret: &ClearSecret,
-    ) -> Self {
+    fn of(state: &AppState, method: Option<Method>, token: &Token, secret: &ClearSecret) -> Self {
         if let Some(method) = method {
             return Self::Enrolled(TokenEnrolled::of(token, method, secret));
         }

@@ -315,7 +315,8 @@ async fn codes_answer_503_while_any_call_of_theirs_fails_and_are_good_afterwards
     let sheet = act(&operator, "tokens", wish(json!({ "method": "backup" })), 201).await;
     let path = format!("tokens/{}/otp/codes", sheet["token"]["id"].as_str().unwrap());
     let renewed = act(&operator, &path, json!({}), 200).await;
-    let said = act(&alice.gate, "/validate/check", door(renewed["codes"][0].as_str().unwrap()), 200);
+    let said =
+        act(&alice.gate, "/validate/check", door(renewed["codes"][0].as_str().unwrap()), 200);
     assert_eq!(said.await["result"]["authentication"], "ACCEPT");
 
     act(&operator, "targets", json!({ "name": "mail", "kind": "mail" }), 201).await;

@@ -33,7 +33,10 @@ fn a_code_is_sent_to_the_person_and_answers_its_challenge_once() {
     assert_eq!(sent["sent"], true);
     // A moment later none is sent, and the first stays good.
     let again = place.admin().post(&format!("{path}/send"), &json!({})).expect(200);
-    assert_eq!((&again["sent"], &again["transaction_id"]), (&json!(false), &sent["transaction_id"]));
+    assert_eq!(
+        (&again["sent"], &again["transaction_id"]),
+        (&json!(false), &sent["transaction_id"])
+    );
     let mails = place.sink.await_taken(1);
     assert_eq!(mails[0].header("Subject"), "main: your code");
     let code = code_of(&mails[0]);
@@ -41,7 +44,8 @@ fn a_code_is_sent_to_the_person_and_answers_its_challenge_once() {
 
     let transaction = sent["transaction_id"].as_str().unwrap();
     let answer = format!("user=plee&pass={code}&transaction_id={transaction}");
-    let wrong = check(&place.world, &format!("user=plee&pass={code}&transaction_id=0{transaction}"));
+    let wrong =
+        check(&place.world, &format!("user=plee&pass={code}&transaction_id=0{transaction}"));
     assert_eq!(wrong["result"]["authentication"], "REJECT");
     let said = check(&place.world, &answer);
     assert_eq!(said["result"]["authentication"], "ACCEPT", "{said}");
@@ -53,9 +57,9 @@ fn a_code_is_sent_to_the_person_and_answers_its_challenge_once() {
     // Nothing of it is left, but in the letter.
     assert!(place.world.server.stop().success());
     let files = place.world.site.files();
-    let holds = files.iter().find(|(_, bytes)| {
-        bytes.windows(code.len()).any(|window| window == code.as_bytes())
-    });
+    let holds = files
+        .iter()
+        .find(|(_, bytes)| bytes.windows(code.len()).any(|window| window == code.as_bytes()));
     assert_eq!(holds.map(|(path, _)| path), None, "a file holds the code");
 }
 
@@ -72,8 +76,11 @@ fn an_empty_password_is_a_challenge_where_that_is_switched_on() {
     world.admin.post("/tokens", &body).expect(201);
 
     let asked = check(&world, "user=plee&pass=");
-    assert_eq!(asked["result"], json!({ "status": true, "value": false,
-        "authentication": "CHALLENGE" }));
+    assert_eq!(
+        asked["result"],
+        json!({ "status": true, "value": false,
+        "authentication": "CHALLENGE" })
+    );
     let transaction = asked["detail"]["transaction_id"].as_str().unwrap().to_owned();
     assert_eq!(asked["detail"]["multi_challenge"][0]["client_mode"], "interactive");
     let code = code_of(sink.await_taken(2).iter().find(|m| m.text.contains("code")).unwrap());

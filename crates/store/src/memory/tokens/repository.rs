@@ -54,9 +54,8 @@ impl State {
         let ended = ended.map(|other| other.id);
         let rest: Vec<_> = others.iter().filter(|other| Some(other.id) != ended).collect();
         let serial = token.airlock.serial.as_ref();
-        let same_serial = |other: &&&&Token| {
-            serial.is_some() && other.airlock.serial.as_ref() == serial
-        };
+        let same_serial =
+            |other: &&&&Token| serial.is_some() && other.airlock.serial.as_ref() == serial;
         if rest.iter().any(|other| same_serial(&other)) {
             return Err(Issued::SerialTaken);
         }
