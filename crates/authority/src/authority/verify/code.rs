@@ -52,9 +52,10 @@ impl Authority {
             return self.refused(&request, Reason::Unknown, None, now);
         };
         if let Shape::Prefixed { id, .. } = self.shape(request.presented) {
-            return match id.as_str() == serial {
-                true => self.verify(request).await,
-                false => self.refused(&request, Reason::Unknown, None, now),
+            return if id.as_str() == serial {
+                self.verify(request).await
+            } else {
+                self.refused(&request, Reason::Unknown, None, now)
             };
         }
         // Which token it is shows when it is found; a use is counted only of the right one.

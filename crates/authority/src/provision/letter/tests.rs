@@ -55,6 +55,7 @@ fn facts(link: Option<(ClearSecret, Timestamp)>) -> Facts<'static> {
         service_url: None,
         expires_at: None,
         link,
+        code: None,
     }
 }
 
