@@ -50,6 +50,7 @@ mod tests {
         ("from   outbox o\norder  by o.seq", "the first rows by their key"),
         ("where  state <> 'done'\ngroup", "what is not done: nothing, most of the time"),
         ("join   above a", "the units above one unit"),
+        ("from   person p\n        cross  join token o", "the places of one unit's tokens"),
     ];
 
     /// A list that reads everything to show one page works in every test and in no installation.

@@ -238,7 +238,7 @@ fn within(reach: &Reach) -> TokenFilter {
     let looked_after = looked_after(reach);
     let alone = reach.units.is_empty() && reach.services.is_empty();
     let owner = reach.own.clone().filter(|_| alone);
-    TokenFilter { looked_after, owner, ..TokenFilter::default() }
+    TokenFilter { owner, looked_after, ..TokenFilter::default() }
 }
 
 /// Kinds that a policy about tokens speaks of at use.

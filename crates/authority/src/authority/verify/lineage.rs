@@ -63,10 +63,11 @@ impl Authority {
         };
         let Some(parent) = parent else { return Ok(Err(Reason::ParentRevoked)) };
         let left = match active.found {
-            Found::Among(_) => Box::pin(self.left_among(around, &active.entry, parent)).await?,
-            Found::AsAsked | Found::Unchecked => {
-                self.walk_up(around, &active.entry, parent).await?
+            // One of one needs no choosing.
+            Found::Among(_) if around.services.len() > 1 => {
+                Box::pin(self.left_among(around, &active.entry, parent)).await?
             }
+            _ => self.walk_up(around, &active.entry, parent).await?,
         };
         Ok(left.map(Some))
     }
