@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::issue::{
     Drafted, Lifetime, check_offer, limits_of, no_such_service, replayed, validity_of,
 };
@@ -23,6 +25,7 @@ use crate::secret::TokenId;
 use crate::service::Services;
 use crate::store::{ActiveLimit, Issued, TokenIssue};
 use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::validity::Validity;
 use crate::verdict::Door;
 
 /// Draws of a new id before giving up; a collision of 71 random bits is a broken generator.
@@ -49,7 +52,7 @@ pub struct DeriveRequest {
     /// Uses allowed in all.
     pub max_usages: Option<u64>,
     /// Networks it may be used from.
-    pub networks: Option<Vec<ipnet::IpNet>>,
+    pub networks: Option<Vec<IpNet>>,
     /// Doors it may be presented at.
     pub doors: Option<Vec<Door>>,
     /// Free text for filters.
@@ -149,6 +152,19 @@ impl Authority {
         Ok(kind)
     }
 
+    /// A token as its ancestors leave it: what they have lost since, it has no more.
+    pub(super) async fn as_left(&self, token: Token) -> Result<Token, Refusal> {
+        let mut left = token;
+        let mut parent = left.parent.filter(|_| left.kind == Kind::DerivedToken);
+        for _ in 0..DERIVED_DEPTH_MAX {
+            let Some(id) = parent else { break };
+            let Some(above) = self.store.token_find(&left.realm, id).await? else { break };
+            narrow(&mut left, &above);
+            parent = above.parent.filter(|_| above.kind == Kind::DerivedToken);
+        }
+        Ok(left)
+    }
+
     /// The token that is asked for, once everything about it lies within its parent. Its id is
     /// still to be drawn.
     async fn narrowed(
@@ -225,6 +241,50 @@ impl Authority {
     }
 }
 
+/// Takes from a token what the one above it has not.
+fn narrow(token: &mut Token, above: &Token) {
+    let exact = [&token.services, &above.services].iter().any(|all| all.includes(COUNTERFOIL));
+    if let Some(left) = crate::scope::narrowed(&token.scopes, &above.scopes, exact) {
+        token.scopes = left;
+    }
+    if let Some(left) = token.services.narrowed(&above.services) {
+        token.services = left;
+    }
+    let bound = above.permissions.as_deref();
+    if let Some(left) = crate::permission::narrowed(token.permissions.as_deref(), bound) {
+        token.permissions = Some(left);
+    }
+    token.networks = networks_in_both(&token.networks, &above.networks);
+    if let Some(open) = &above.doors {
+        let doors = token.doors.get_or_insert_with(|| open.clone());
+        doors.retain(|door| open.contains(door));
+    }
+    let (own, bound) = (token.validity.expires_at(), above.validity.expires_at());
+    let end = own.into_iter().chain(bound).min();
+    // One that ended before the token began is judged at use.
+    if let Ok(validity) = Validity::new(token.validity.not_before(), end) {
+        token.validity = validity;
+    }
+}
+
+/// The networks inside both lists. An empty list is no bound; where both bound and have none in
+/// common, the token is good nowhere, and its own list stays.
+fn networks_in_both(own: &[IpNet], above: &[IpNet]) -> Vec<IpNet> {
+    match (own, above) {
+        ([], other) | (other, []) => return other.to_vec(),
+        _ => {}
+    }
+    let mut both: Vec<IpNet> = Vec::new();
+    for one in own {
+        if above.iter().any(|wide| wide.contains(one)) {
+            both.push(*one);
+        } else {
+            both.extend(above.iter().filter(|narrow| one.contains(*narrow)));
+        }
+    }
+    if both.is_empty() { own.to_vec() } else { both }
+}
+
 /// The refusal for a wish that the parent does not fulfil.
 fn beyond(field: &'static str) -> Refusal {
     Refusal::invalid(field, "goes beyond the presented token")
@@ -247,14 +307,11 @@ fn check_scopes(parent: &Token, wanted: &[Scope]) -> Result<(), Refusal> {
     if within { Ok(()) } else { Err(beyond("scopes")) }
 }
 
-fn networks_within(
-    parent: &[ipnet::IpNet],
-    wanted: Option<Vec<ipnet::IpNet>>,
-) -> Result<Vec<ipnet::IpNet>, Refusal> {
+fn networks_within(parent: &[IpNet], wanted: Option<Vec<IpNet>>) -> Result<Vec<IpNet>, Refusal> {
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
         return Ok(parent.to_vec());
     };
-    let inside = |network: &ipnet::IpNet| parent.iter().any(|wide| wide.contains(network));
+    let inside = |network: &IpNet| parent.iter().any(|wide| wide.contains(network));
     if parent.is_empty() || wanted.iter().all(inside) {
         Ok(wanted)
     } else {

@@ -357,8 +357,15 @@ impl Authority {
         }
     }
 
-    /// The presented token itself, for its holder.
+    /// The presented token itself, for its holder: with what it can do now, also where something
+    /// that it was derived from has lost some since.
     pub async fn self_token(&self, caller: &Caller) -> Result<Token, Refusal> {
+        let token = self.own_token(caller).await?;
+        self.as_left(token).await
+    }
+
+    /// The same as it is stored.
+    async fn own_token(&self, caller: &Caller) -> Result<Token, Refusal> {
         let found = self.store.token_find(&caller.realm, caller.token).await?;
         if found.is_none() && caller.origin.actor_token != Some(caller.token) {
             return Err(Refusal::BeyondGrant("an access token is ended where it was made"));
@@ -373,7 +380,7 @@ impl Authority {
 
     /// The holder ends the presented token.
     pub async fn self_revoke(&self, caller: &Caller) -> Result<Token, Refusal> {
-        let token = self.self_token(caller).await?;
+        let token = self.own_token(caller).await?;
         let reason = Some("revoked by its holder".to_owned());
         self.change_token(&caller.origin, &token, Act::Revoke { reason }, None).await
     }
@@ -388,7 +395,7 @@ impl Authority {
         if_match: Option<i64>,
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
-        let token = self.self_token(caller).await?;
+        let token = self.own_token(caller).await?;
         // A leaked former secret must not survive the rotation that was meant to kill it.
         if caller.former_secret {
             return Err(Refusal::BeyondGrant("a former secret cannot rotate the token"));

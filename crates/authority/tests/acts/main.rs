@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 #![expect(clippy::panic, reason = "a test says what it expects")]
 
+mod deriving;
 mod editing;
 mod enrolling;
 mod following;

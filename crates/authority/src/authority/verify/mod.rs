@@ -233,17 +233,24 @@ impl Authority {
         let surroundings =
             Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
         let supposed = judge::decide_matched(entry, Matched::Good, None, &surroundings);
-        Ok(match supposed {
-            Decision::Good { active, limit: None, .. } => Verdict::Active(active),
-            Decision::Good { active, limit: Some(_), .. } => {
-                match self.store.token_find(request.realm, entry.id).await? {
-                    Some(token) if token.state(now) == State::Active => Verdict::Active(active),
-                    _ => Verdict::Inactive { reason: Reason::Exhausted, token: Some(entry.id) },
-                }
-            }
-            Decision::Bad { reason, .. } => Verdict::Inactive { reason, token: Some(entry.id) },
+        let bad = |reason| Ok(Verdict::Inactive { reason, token: Some(entry.id) });
+        let (active, limit) = match supposed {
+            Decision::Good { active, limit, .. } => (active, limit),
+            Decision::Bad { reason, .. } => return bad(reason),
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
-        })
+        };
+        let active = match self.left_by_ancestors(&surroundings, &active).await? {
+            Ok(Some(left)) => active.under(left),
+            Ok(None) => active,
+            Err(reason) => return bad(reason),
+        };
+        if limit.is_some() {
+            let found = self.store.token_find(request.realm, entry.id).await?;
+            if found.is_none_or(|token| token.state(now) != State::Active) {
+                return bad(Reason::Exhausted);
+            }
+        }
+        Ok(Verdict::Active(active))
     }
 
     /// The realm and the services that the binding names, from the store if need be; a reason if
@@ -338,7 +345,7 @@ impl Authority {
         decision: Decision,
     ) -> Result<Verdict, Refusal> {
         let request = &around.request;
-        let (active, limit, rehash) = match decision {
+        let (mut active, limit, rehash) = match decision {
             Decision::Good { active, limit, rehash } => (active, limit, rehash),
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, right_secret, retired } => {
@@ -353,9 +360,14 @@ impl Authority {
         };
         // Nearly no token asks for more than its own record.
         if active.kind() == Kind::DerivedToken || idle::window(around, &active).is_some() {
-            let ended = match Box::pin(self.ancestors_refuse(around, &active)).await? {
-                None => Box::pin(self.idle_refuses(around, &active)).await?,
-                refused => refused,
+            let ended = match Box::pin(self.left_by_ancestors(around, &active)).await? {
+                Ok(left) => {
+                    if let Some(left) = left {
+                        active = active.under(left);
+                    }
+                    Box::pin(self.idle_refuses(around, &active)).await?
+                }
+                Err(reason) => Some(reason),
             };
             if let Some(reason) = ended {
                 self.ledger.denied(id);

@@ -1,0 +1,118 @@
+//! What is made of a token may do what all that it came from may do now, and says no more of itself.
+
+use std::collections::BTreeMap;
+
+use counterfoil_authority::authority::{
+    DeriveRequest, Expiry,
+    TokenEdit,
+};
+use counterfoil_authority::caller::{Caller, RequestContext};
+use counterfoil_authority::kind::Kind;
+use counterfoil_authority::policy::TokenPolicy;
+use counterfoil_authority::refusal::Refusal;
+use counterfoil_authority::scope::{ApiScope, ApiScopes, Scope};
+use counterfoil_authority::service::Services;
+use counterfoil_authority::subject::Role;
+use counterfoil_authority::token::Token;
+use counterfoil_authority::verdict::{Door, Reason};
+
+use crate::world::{World, context, fresh, label, reason, wish};
+
+const PAT: Kind = Kind::PersonalAccessToken;
+
+/// Everything that a token of alice for the API has before it loses some.
+const API: [&str; 4] = ["users:read", "users:write", "tokens:read", "tokens:write"];
+
+fn scopes(names: &[&str]) -> Vec<Scope> {
+    names.iter().map(|name| Scope::parse(name).unwrap()).collect()
+}
+
+fn named(services: &[&str]) -> Option<Services> {
+    Some(Services::Named(services.iter().map(|text| label(text)).collect()))
+}
+
+/// As the parent has it.
+fn same() -> DeriveRequest {
+    DeriveRequest {
+        name: None,
+        description: None,
+        services: None,
+        scopes: None,
+        permissions: None,
+        expires: Expiry::Default,
+        max_usages: None,
+        networks: None,
+        doors: None,
+        labels: BTreeMap::new(),
+    }
+}
+
+fn only(names: &[&str]) -> TokenEdit {
+    TokenEdit { scopes: Some(scopes(names)), ..TokenEdit::default() }
+}
+
+fn names(of: &[Scope]) -> Vec<&str> {
+    of.iter().map(Scope::as_str).collect()
+}
+
+impl World {
+    async fn pat(&self, services: &[&str], has: &[&str]) -> (Token, String) {
+        let mut wish = wish(PAT, "alice", services);
+        wish.scopes = scopes(has);
+        self.issue(wish).await
+    }
+
+    async fn caller(&self, secret: &str) -> Caller {
+        self.authority.authenticate(secret, context()).await.unwrap()
+    }
+
+    async fn try_derive(
+        &self,
+        secret: &str,
+        request: DeriveRequest,
+    ) -> Result<(Token, String), Refusal> {
+        let caller = self.caller(secret).await;
+        self.authority.self_derive(&caller, request, None).await.map(fresh)
+    }
+
+    async fn derive(&self, secret: &str) -> (Token, String) {
+        self.try_derive(secret, same()).await.unwrap()
+    }
+
+    async fn narrow(&self, token: &Token, edit: TokenEdit) {
+        self.try_edit(token, edit).await.unwrap();
+    }
+
+    async fn try_edit(&self, token: &Token, edit: TokenEdit) -> Result<Token, Refusal> {
+        self.authority.edit_token(&self.admin, &self.realm, token.id, edit, None).await
+    }
+}
+
+#[tokio::test]
+async fn what_a_parent_loses_in_the_api_its_descendants_lose_at_the_same_moment() {
+    let world = World::new().await;
+    world.grant("alice", Role::RealmAdmin).await;
+    let (parent, secret) = world.pat(&["counterfoil"], &API).await;
+    let (_, child) = world.derive(&secret).await;
+    let (_, grandchild) = world.derive(&child).await;
+    world.narrow(&parent, only(&["tokens:write"])).await;
+    for derived in [&child, &grandchild] {
+        let caller = world.caller(derived).await;
+        let left = ApiScopes::of(&[ApiScope::TokensWrite]);
+        assert_eq!(caller.token_scopes, Some(left), "{:?}", caller.token_scopes);
+        assert!(caller.reach(&world.realm, ApiScope::UsersRead).is_err());
+        // What is lost is handed on to nobody, neither by deriving nor by issuing.
+        let wider = DeriveRequest { scopes: Some(scopes(&["users:read"])), ..same() };
+        let refused = world.authority.self_derive(&caller, wider, None).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Invalid { .. }), "{refused:?}");
+        let mut wish = wish(PAT, "alice", &["counterfoil"]);
+        wish.scopes = scopes(&["users:read"]);
+        let refused = world.refusal(&caller, wish).await;
+        assert!(matches!(refused, Refusal::BeyondGrant(_)), "{refused:?}");
+    }
+    let (made, _) = world.derive(&child).await;
+    assert_eq!(names(&made.scopes), ["tokens:write"]);
+    // The parent gets it back, and its family with it.
+    world.narrow(&parent, only(&["tokens:write", "users:read"])).await;
+    assert!(world.caller(&child).await.token_allows(ApiScope::UsersRead));
+}
