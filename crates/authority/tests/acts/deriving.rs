@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
-    DeriveRequest, Expiry,
-    TokenEdit,
+    AccessRefusal, Active, Binding, DeriveRequest, ExchangeRequest, Expiry,
+    TokenEdit, Verdict,
 };
 use counterfoil_authority::caller::{Caller, RequestContext};
 use counterfoil_authority::kind::Kind;
@@ -86,6 +86,35 @@ impl World {
     async fn try_edit(&self, token: &Token, edit: TokenEdit) -> Result<Token, Refusal> {
         self.authority.edit_token(&self.admin, &self.realm, token.id, edit, None).await
     }
+
+    async fn active(&self, secret: &str, service: &str) -> Active {
+        match self.verify(secret, None, service).await {
+            Verdict::Active(active) => active,
+            Verdict::Inactive { reason, .. } => panic!("{reason}"),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        secret: &str,
+        audience: &[&str],
+        asked: Option<&[&str]>,
+    ) -> Result<(String, String), AccessRefusal> {
+        let request = ExchangeRequest {
+            scopes: asked.map(scopes),
+            audience: audience.iter().map(|text| label(text)).collect(),
+            ..ExchangeRequest::default()
+        };
+        let context = RequestContext { door: Door::Oauth, ..context() };
+        let minted = self.authority.exchange_token(&self.realm, secret, request, context).await?;
+        Ok((minted.secret.reveal().to_owned(), minted.scope))
+    }
+
+    /// Asks `orders` whether a token may do something there.
+    async fn asks(&self, secret: &str, scope: &str) -> Option<Reason> {
+        let orders = label("git");
+        reason(&self.ask(secret, None, Binding::Service(&orders), &scopes(&[scope])).await)
+    }
 }
 
 #[tokio::test]
@@ -115,4 +144,51 @@ async fn what_a_parent_loses_in_the_api_its_descendants_lose_at_the_same_moment(
     // The parent gets it back, and its family with it.
     world.narrow(&parent, only(&["tokens:write", "users:read"])).await;
     assert!(world.caller(&child).await.token_allows(ApiScope::UsersRead));
+}
+
+#[tokio::test]
+async fn an_exchange_hands_on_no_scope_that_an_ancestor_has_lost() {
+    let world = World::new().await;
+    let (parent, secret) = world.pat(&["git"], &["orders:read", "orders:admin"]).await;
+    let (_, child) = world.derive(&secret).await;
+    world.narrow(&parent, only(&["orders:read"])).await;
+    for audience in [&["git"][..], &[]] {
+        let refused = world.exchange(&child, audience, Some(&["orders:admin"])).await.unwrap_err();
+        assert!(matches!(refused, AccessRefusal::Scope), "{refused:?}");
+        assert_eq!(world.exchange(&child, audience, None).await.unwrap().1, "orders:read");
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_does_what_all_that_it_came_from_may_do_now() {
+    let world = World::new().await;
+    let (parent, secret) = world.pat(&["git", "mail"], &["orders:read", "orders:admin"]).await;
+    let (_, child) = world.derive(&secret).await;
+    let of_parent = world.exchange(&secret, &["git"], None).await.unwrap().0;
+    let of_child = world.exchange(&child, &["git"], None).await.unwrap().0;
+    for access in [&of_parent, &of_child] {
+        assert_eq!(world.asks(access, "orders:admin").await, None);
+    }
+    world.narrow(&parent, only(&["orders:read"])).await;
+    for access in [&of_parent, &of_child] {
+        assert_eq!(world.asks(access, "orders:admin").await, Some(Reason::InsufficientScope));
+        assert_eq!(world.asks(access, "orders:read").await, None);
+        assert_eq!(names(world.active(access, "git").await.scopes()), ["orders:read"]);
+    }
+    let permissions = Some(Some(serde_json::json!({ "repo/*": ["read"] })));
+    world.narrow(&parent, TokenEdit { permissions, ..TokenEdit::default() }).await;
+    for access in [&of_parent, &of_child] {
+        let active = world.active(access, "git").await;
+        assert_eq!(active.permissions(), Some(r#"{"repo/*":["read"]}"#));
+    }
+    let networks = Some(vec!["192.0.2.0/24".parse().unwrap()]);
+    world.narrow(&parent, TokenEdit { networks, ..TokenEdit::default() }).await;
+    for access in [&of_parent, &of_child] {
+        assert_eq!(world.asks(access, "orders:read").await, Some(Reason::NetworkDenied));
+    }
+    world.narrow(&parent, TokenEdit { networks: Some(Vec::new()), ..TokenEdit::default() }).await;
+    world.narrow(&parent, TokenEdit { services: named(&["mail"]), ..TokenEdit::default() }).await;
+    for access in [&of_parent, &of_child] {
+        assert_eq!(world.asks(access, "orders:read").await, Some(Reason::WrongService));
+    }
 }
