@@ -165,6 +165,50 @@ impl Authority {
         Ok(left)
     }
 
+    /// Refuses an edit that gives a derived token what it could not have been derived with now.
+    /// What the edit leaves as it is stays, however much of it counts.
+    pub(super) async fn require_within_parent(
+        &self,
+        before: &Token,
+        after: &Token,
+    ) -> Result<(), Refusal> {
+        let Some(id) = before.parent.filter(|_| before.kind == Kind::DerivedToken) else {
+            return Ok(());
+        };
+        let found = self.store.token_find(&before.realm, id).await?;
+        let parent = self.as_left(found.ok_or(Refusal::NotFound(Thing::Token))?).await?;
+        let said = |field| Refusal::invalid(field, "goes beyond the token it was derived from");
+        if after.services != before.services {
+            check_services(&parent.services, &after.services).map_err(|_| said("services"))?;
+        }
+        if after.scopes != before.scopes {
+            check_scopes(&parent, &after.scopes).map_err(|_| said("scopes"))?;
+        }
+        let (kept, bound) = (after.permissions.as_deref(), parent.permissions.as_deref());
+        if after.permissions != before.permissions && !crate::permission::is_within(kept, bound) {
+            return Err(said("permissions"));
+        }
+        let open = after.networks.is_empty() && !parent.networks.is_empty();
+        let networks = Some(after.networks.clone());
+        if after.networks != before.networks
+            && (open || networks_within(&parent.networks, networks).is_err())
+        {
+            return Err(said("networks"));
+        }
+        let open = after.doors.is_none() && parent.doors.is_some();
+        if after.doors != before.doors
+            && (open || doors_within(parent.doors.as_ref(), after.doors.clone()).is_err())
+        {
+            return Err(said("doors"));
+        }
+        let end = after.validity.expires_at();
+        let late = |bound| end.is_none_or(|end| bound < end);
+        if end != before.validity.expires_at() && parent.validity.expires_at().is_some_and(late) {
+            return Err(said("expires_at"));
+        }
+        Ok(())
+    }
+
     /// The token that is asked for, once everything about it lies within its parent. Its id is
     /// still to be drawn.
     async fn narrowed(

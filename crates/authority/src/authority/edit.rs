@@ -96,6 +96,7 @@ impl Authority {
                 return Err(Refusal::Ended(crate::token::State::Revoked));
             }
             let mut after = self.edited(&token, &edit, now)?;
+            self.require_within_parent(&token, &after).await?;
             self.edit_registration(&mut after, &edit, &reach).await?;
             if let Some(Some(unit)) = &edit.unit {
                 self.check_unit(realm, Some(unit)).await?;

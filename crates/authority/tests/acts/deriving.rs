@@ -192,3 +192,59 @@ async fn an_access_token_does_what_all_that_it_came_from_may_do_now() {
         assert_eq!(world.asks(access, "orders:read").await, Some(Reason::WrongService));
     }
 }
+
+#[tokio::test]
+async fn a_door_reports_of_a_derived_token_what_its_ancestors_have_left_it() {
+    let world = World::new().await;
+    let mut wish = wish(PAT, "alice", &["git", "mail"]);
+    wish.scopes = scopes(&["repo/*:read", "push"]);
+    wish.permissions = Some(serde_json::json!({ "repo/*": ["read", "write"] }));
+    let (parent, secret) = world.issue(wish).await;
+    let (_, child) = world.derive(&secret).await;
+    let (_, grandchild) = world.derive(&child).await;
+    let end = world.authority.now().plus_seconds(100);
+    let edit = TokenEdit {
+        permissions: Some(Some(serde_json::json!({ "repo/web": ["*"] }))),
+        services: named(&["git"]),
+        expires: Some(Expiry::At(end)),
+        ..only(&["repo/web:*"])
+    };
+    world.narrow(&parent, edit).await;
+    for derived in [&child, &grandchild] {
+        let active = world.active(derived, "git").await;
+        assert_eq!(names(active.scopes()), ["repo/web:read"]);
+        assert_eq!(active.permissions(), Some(r#"{"repo/web":["read","write"]}"#));
+        assert_eq!(active.services(), &named(&["git"]).unwrap());
+        assert_eq!(active.expires_at(), Some(end));
+        let caller = world.caller(derived).await;
+        assert_eq!(caller.token_expires_at, Some(end));
+        let shown = world.authority.self_token(&caller).await.unwrap();
+        assert_eq!(names(&shown.scopes), ["repo/web:read"]);
+        assert_eq!(shown.permissions.as_deref(), active.permissions());
+        assert_eq!(&shown.services, active.services());
+        assert_eq!(shown.validity.expires_at(), Some(end));
+    }
+}
+
+#[tokio::test]
+async fn an_edit_makes_no_derived_token_wider_than_what_it_came_from() {
+    let world = World::new().await;
+    let (parent, secret) = world.pat(&["git"], &["read", "write"]).await;
+    let request = DeriveRequest { scopes: Some(scopes(&["read"])), ..same() };
+    let (child, child_secret) = world.try_derive(&secret, request).await.unwrap();
+    let (grandchild, _) = world.derive(&child_secret).await;
+    world.narrow(&child, only(&["read", "write"])).await;
+    world.narrow(&parent, only(&["read"])).await;
+    for (derived, edit) in [
+        (&child, only(&["read", "admin"])),
+        (&grandchild, only(&["read", "write"])),
+        (&child, TokenEdit { services: named(&["git", "mail"]), ..TokenEdit::default() }),
+        (&child, TokenEdit { expires: Some(Expiry::Never), ..TokenEdit::default() }),
+    ] {
+        let refused = world.try_edit(derived, edit).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Invalid { .. }), "{refused:?}");
+    }
+    // What an edit does not speak of stays as it is, however much of it counts.
+    let edit = TokenEdit { name: Some(Some("nightly".into())), ..TokenEdit::default() };
+    assert_eq!(names(&world.try_edit(&child, edit).await.unwrap().scopes), ["read", "write"]);
+}
