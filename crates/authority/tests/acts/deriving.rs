@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
-    AccessRefusal, Active, Binding, DeriveRequest, ExchangeRequest, Expiry,
+    AccessRefusal, Active, AmLogin, AuthRefusal, Binding, DeriveRequest, ExchangeRequest, Expiry,
     TokenEdit, Verdict,
 };
 use counterfoil_authority::caller::{Caller, RequestContext};
@@ -115,6 +115,22 @@ impl World {
         let orders = label("git");
         reason(&self.ask(secret, None, Binding::Service(&orders), &scopes(&[scope])).await)
     }
+
+    async fn log_in(&self, password: &str) -> String {
+        let login = AmLogin {
+            realm: &self.realm,
+            username: "alice",
+            password,
+            lifetime_seconds: 3_600,
+            keeps_session: true,
+        };
+        let session = self.authority.am_login(login, at_am()).await.unwrap();
+        session.secret.unwrap().reveal().to_owned()
+    }
+}
+
+fn at_am() -> RequestContext {
+    RequestContext { door: Door::Am, ..context() }
 }
 
 #[tokio::test]
@@ -247,4 +263,24 @@ async fn an_edit_makes_no_derived_token_wider_than_what_it_came_from() {
     // What an edit does not speak of stays as it is, however much of it counts.
     let edit = TokenEdit { name: Some(Some("nightly".into())), ..TokenEdit::default() };
     assert_eq!(names(&world.try_edit(&child, edit).await.unwrap().scopes), ["read", "write"]);
+}
+
+#[tokio::test]
+async fn a_session_keeps_no_scope_that_its_token_has_lost() {
+    let world = World::new().await;
+    let (parent, secret) = world.pat(&["counterfoil"], &API).await;
+    let session = world.log_in(&secret).await;
+    let (caller, ..) = world.authority.am_caller(&session, at_am()).await.unwrap();
+    assert!(caller.token_allows(ApiScope::UsersWrite));
+    let end = world.authority.now().plus_seconds(60);
+    let edit = TokenEdit { expires: Some(Expiry::At(end)), ..only(&["tokens:read"]) };
+    world.narrow(&parent, edit).await;
+    let (caller, _, to) = world.authority.am_caller(&session, at_am()).await.unwrap();
+    assert_eq!(to, end);
+    assert_eq!(caller.token_scopes, Some(ApiScopes::of(&[ApiScope::TokensRead])));
+    world
+        .narrow(&parent, TokenEdit { doors: Some(Some(vec![Door::Api])), ..TokenEdit::default() })
+        .await;
+    let said = world.authority.am_caller(&session, at_am()).await.unwrap_err();
+    assert!(matches!(said, AuthRefusal::Denied { .. }), "{said:?}");
 }

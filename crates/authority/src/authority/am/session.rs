@@ -133,6 +133,7 @@ impl Authority {
         let anonymous = Origin::anonymous(context);
         let proved = Confirmation::default();
         let caller = self.recognised(found, presented, anonymous, &proved).await?;
+        let to = caller.token_expires_at.map_or(to, |end| end.min(to));
         Ok((caller, from, to))
     }
 
