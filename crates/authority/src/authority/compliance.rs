@@ -210,6 +210,8 @@ fn refused(policy: &EffectivePolicy, token: &Token, now: Timestamp) -> Option<Bl
     let expires = token.validity.expires_at().map(Timestamp::micros);
     let for_everything = token.services == Services::All;
     let blocked = policy.blocks(token.created_at.micros(), expires, for_everything, &token.scopes);
+    let derived = for_everything && token.kind == Kind::DerivedToken;
+    let not_derived = || derived && !policy.takes_derived_for_everything();
     let no_door = || {
         let (Some(open), Some(doors)) = (&policy.doors, &token.doors) else { return false };
         !doors.iter().any(|door| open.contains(door))
@@ -220,6 +222,7 @@ fn refused(policy: &EffectivePolicy, token: &Token, now: Timestamp) -> Option<Bl
         })
     };
     blocked
+        .or_else(|| not_derived().then_some(Blocked::Everything))
         .or_else(|| no_door().then_some(Blocked::Door))
         .or_else(|| idle().then_some(Blocked::Idle))
 }

@@ -34,6 +34,9 @@ const ID_ATTEMPTS: usize = 3;
 /// number: a script that derives in a loop must not fill the store.
 const DERIVED_PER_SERVICE_MAX: u32 = 1_000;
 
+/// Why a holder derives nothing.
+const NO_DERIVING: &str = "the service's policy does not let holders derive";
+
 /// A narrower token that the holder of one asks for. `None` and `Default`: as the parent has it.
 #[derive(Debug, Clone)]
 pub struct DeriveRequest {
@@ -76,7 +79,7 @@ impl Authority {
         let by_default = root == Kind::PersonalAccessToken;
         let allowed = self.holder_may(&parent, by_default, |policy| policy.self_derive).await?;
         if !allowed || !matches!(root, Kind::PersonalAccessToken | Kind::ServiceToken) {
-            return Err(Refusal::Policy("the service's policy does not let holders derive".into()));
+            return Err(Refusal::Policy(NO_DERIVING.into()));
         }
         let now = self.now();
         let child = self.narrowed(caller, &parent, request, now).await?;
@@ -88,6 +91,10 @@ impl Authority {
         }
         if policies.iter().any(|policy| !policy.enabled) {
             return Err(Refusal::Policy("tokens are switched off for this service".into()));
+        }
+        // The services of a token for everything were not asked yet.
+        if policies.iter().any(|policy| policy.self_derive == Some(false)) {
+            return Err(Refusal::Policy(NO_DERIVING.into()));
         }
         check_offer(&policies, &child.scopes, child.doors.as_ref())?;
         self.require_api_rank(caller, &child).await?;

@@ -284,3 +284,25 @@ async fn a_session_keeps_no_scope_that_its_token_has_lost() {
     let said = world.authority.am_caller(&session, at_am()).await.unwrap_err();
     assert!(matches!(said, AuthRefusal::Denied { .. }), "{said:?}");
 }
+
+#[tokio::test]
+async fn a_token_for_everything_derives_none_for_a_service_that_does_not_let_holders_derive() {
+    let world = World::new().await;
+    let policy = TokenPolicy { self_derive: Some(false), ..TokenPolicy::default() };
+    world.add_service("closed", policy).await;
+    let mut everything = wish(PAT, "alice", &[]);
+    everything.services = Some(Services::All);
+    let (_, secret) = world.issue(everything).await;
+    let for_services = |services| DeriveRequest { services, ..same() };
+    for services in [named(&["closed"]), named(&["git", "closed"])] {
+        let refused = world.try_derive(&secret, for_services(services)).await.unwrap_err();
+        assert!(matches!(refused, Refusal::Policy(_)), "{refused:?}");
+    }
+    world.try_derive(&secret, for_services(named(&["git"]))).await.unwrap();
+    // One that is for everything again is good for all services but that one.
+    let (_, everywhere) = world.try_derive(&secret, same()).await.unwrap();
+    assert_eq!(reason(&world.verify(&everywhere, None, "git").await), None);
+    let said = reason(&world.verify(&everywhere, None, "closed").await);
+    assert_eq!(said, Some(Reason::PolicyBlocked));
+    assert_eq!(reason(&world.verify(&secret, None, "closed").await), None);
+}

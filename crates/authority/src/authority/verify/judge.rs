@@ -260,6 +260,10 @@ fn judge_policy(
     if policy.blocks(created, expires, for_everything, &entry.profile.scopes).is_some() {
         return Err(Reason::PolicyBlocked);
     }
+    let derived = for_everything && entry.kind == Kind::DerivedToken;
+    if derived && !policy.takes_derived_for_everything() {
+        return Err(Reason::PolicyBlocked);
+    }
     if !door_allowed(policy.doors.as_ref(), &around.request) {
         return Err(Reason::WrongDoor);
     }
