@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::super::{Active, Authority, Verdict, VerifyRequest};
 use super::decide::{AmAnswer, AmFault, AmQuestion, binding_of, circumstances, decide_with, step};
-use crate::am::resource::{PAT, Requested, is_pat};
+use crate::am::resource::{PAT, Requested, is_pat, presented_pat};
 use crate::am::{Asker, CompiledSet, Explanation, Question, Step};
 use crate::caller::Caller;
 use crate::names::{RealmName, Username};
@@ -135,12 +135,14 @@ impl Authority {
             return Err(Refusal::invalid("resource", why).into());
         }
         // Policies see the form of a token, never which one it is.
-        let Ok(requested) = Requested::read(&format!("pat://{named}:token")) else {
+        let supposed = format!("pat://{named}:token");
+        let (Ok(requested), Some(pat)) = (Requested::read(&supposed), presented_pat(&supposed))
+        else {
             explanation.note(|| step("resource", false, "is no resource"));
             return Ok(AmAnswer::default());
         };
         explanation.note(|| step("resource", true, format!("pat://{named}, with a token")));
-        let active = self.supposed(question, named, test.token, explanation).await?;
+        let active = self.supposed(question, &pat.username, test.token, explanation).await?;
         let Some(active) = active else { return Ok(AmAnswer::default()) };
         let decision = decide_with(question, &requested, &active, self.now(), explanation);
         if !decision.allows_anything() {

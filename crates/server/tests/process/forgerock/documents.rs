@@ -235,6 +235,27 @@ fn policies_of_tokens_narrow_and_never_replace_the_token() {
     }
 }
 
+/// The token check knows one name behind all its spellings, and so do the policies.
+#[test]
+fn no_spelling_of_a_user_name_passes_a_policy_about_it() {
+    let spellings = ["alice", "ALICE", "al%69ce", "%61lice", "\u{ff41}lice", "%EF%BD%81lice"];
+    for world in World::on_each_store(SETTINGS) {
+        let desk = Desk::of(&world);
+        let (token, good) = evaluator(&world);
+        for name in spellings {
+            assert!(allows(&decision(&world, &token, name, &good.secret)), "{name}");
+        }
+        let body = json!({ "name": "not alice", "active": true, "applicationName": "PATValidator",
+            "resourceTypeUuid": desk.sort("PAT"), "resources": ["pat://alice:*"],
+            "actionValues": { "access": false },
+            "subject": { "type": "NOT", "subject": { "type": "NONE" } } });
+        desk.create(POLICIES, &body).expect(201);
+        for name in spellings {
+            assert!(!allows(&decision(&world, &token, name, &good.secret)), "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_decision_is_explained_step_by_step() {
     for world in World::on_each_store(SETTINGS) {
