@@ -33,7 +33,7 @@ mod tests {
     use crate::{DatabaseUrl, OpenOptions, open};
 
     /// Statements that scan or sort, and why that is bearable.
-    const BORNE: [(&str, &str); 14] = [
+    const BORNE: [(&str, &str); 15] = [
         ("where  at >= $1", "stops at the first row that stays"),
         ("min(seq)", "an end of the index"),
         ("max(seq)", "an end of the index"),
@@ -48,6 +48,7 @@ mod tests {
         ("from   outbox o\norder  by o.seq", "the first rows by their key"),
         ("where  state <> 'done'\ngroup", "what is not done: nothing, most of the time"),
         ("join   above a", "the units above one unit"),
+        ("from   person p\n        cross  join token o", "the places of one unit's tokens"),
     ];
 
     /// A list that reads everything to show one page works in every test and in no installation.

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use super::Authority;
-use crate::caller::Caller;
+use super::tokens::looked_after;
+use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel};
@@ -15,7 +16,6 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::service::{Realm, Service, Services};
 use crate::store::{Page, PageRequest, TokenFilter};
-use crate::subject::Owner;
 use crate::token::{State, Token};
 
 /// Tokens read at once.
@@ -55,6 +55,8 @@ struct Policies<'a> {
     realm: Realm,
     planned: &'a Planned,
     known: HashMap<ServiceLabel, Option<(EffectivePolicy, EffectivePolicy)>>,
+    /// All services, once a token for everything was met.
+    all: Option<Vec<ServiceLabel>>,
 }
 
 impl Authority {
@@ -71,10 +73,8 @@ impl Authority {
         self.realm_facts(realm).await?;
         let covers_all =
             reach.whole || service.as_ref().is_some_and(|l| reach.services.contains(l));
-        let others = !reach.units.is_empty() || !reach.services.is_empty();
-        let owner = reach.own.clone().filter(|_| !covers_all && !others);
-        let visible = |token: &Token| covers_all || reach.covers_token(token);
-        self.refused_by_policy(realm, service, owner, &Planned::Nothing, &visible, page).await
+        let reach = Some(&reach).filter(|_| !covers_all);
+        self.refused_by_policy(realm, service, reach, &Planned::Nothing, page).await
     }
 
     /// The same under a change, for who may make it.
@@ -88,21 +88,23 @@ impl Authority {
             Planned::Service(service) => Some(service.label.clone()),
             Planned::Nothing | Planned::Realm(_) => None,
         };
-        self.refused_by_policy(realm, service, None, &planned, &|_| true, page).await
+        self.refused_by_policy(realm, service, None, &planned, page).await
     }
 
+    /// What policies refuse of the tokens within reach; without one, of all.
     async fn refused_by_policy(
         &self,
         name: &RealmName,
         service: Option<ServiceLabel>,
-        owner: Option<Owner>,
+        reach: Option<&Reach>,
         planned: &Planned,
-        visible: &(dyn Fn(&Token) -> bool + Sync),
         page: PageRequest,
     ) -> Result<Page<BlockedToken>, Refusal> {
         let now = self.now();
         let realm = self.store.realm_find(name).await?.ok_or(Refusal::NotFound(Thing::Realm))?;
-        let mut policies = Policies { realm, planned, known: HashMap::new() };
+        let mut policies = Policies { realm, planned, known: HashMap::new(), all: None };
+        let within = reach.map(within).unwrap_or_default();
+        let all_within = reach.is_none() || within.looked_after.is_some();
         let (mut hits, mut reads) = (Vec::new(), 0);
         // Of one service: first those that name it, then those that name all.
         let mut place = page.after.clone();
@@ -114,16 +116,20 @@ impl Authority {
                 (None, place) => place.clone(),
             };
             let filter = TokenFilter {
-                owner: owner.clone(),
                 service: service.clone().filter(|_| everything.is_none()),
                 for_everything: everything.is_some(),
-                ..TokenFilter::default()
+                ..within.clone()
             };
             let prefix = if everything.is_some() { EVERYTHING } else { "" };
             let ask = PageRequest { limit: READ_AT_ONCE.min(page.limit), after };
             let read = self.store.token_list(name, filter, now, ask).await?;
             reads += 1;
-            for token in read.items.into_iter().filter(|token| visible(token)) {
+            for token in read.items {
+                if let Some(reach) = reach.filter(|_| !all_within)
+                    && !self.reaches(reach, name, &token).await?
+                {
+                    continue;
+                }
                 self.judge_under(&mut policies, service.as_ref(), token, now, &mut hits).await?;
             }
             place = match read.next {
@@ -152,10 +158,14 @@ impl Authority {
         }
         let labels: Vec<Option<ServiceLabel>> = match (service, &token.services) {
             (Some(label), _) => vec![Some(label.clone())],
-            (None, Services::All) => vec![None],
+            (None, Services::All) => {
+                let all = self.all_labels(policies).await?;
+                std::iter::once(None).chain(all.into_iter().map(Some)).collect()
+            }
             (None, Services::Named(labels)) => labels.iter().cloned().map(Some).collect(),
         };
         for label in labels {
+            let everywhere = label.is_none();
             let Some((before, after)) = self.policies_of(policies, label.as_ref()).await? else {
                 continue;
             };
@@ -163,9 +173,32 @@ impl Authority {
                 let already = refused(&before, &token, now).is_some();
                 let token = token.clone();
                 hits.push(BlockedToken { token, service: label, reason, already });
+                // What the realm refuses is refused at every service, and said once.
+                if everywhere {
+                    return Ok(());
+                }
             }
         }
         Ok(())
+    }
+
+    /// Every service that a token for everything could be good for.
+    async fn all_labels(&self, policies: &mut Policies<'_>) -> Result<Vec<ServiceLabel>, Refusal> {
+        if let Some(all) = &policies.all {
+            return Ok(all.clone());
+        }
+        let (mut all, mut page) = (Vec::new(), PageRequest::first(READ_AT_ONCE));
+        loop {
+            let read = self.store.service_list(&policies.realm.name, page.clone()).await?;
+            all.extend(read.items.into_iter().map(|service| service.label));
+            page.after = read.next;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        all.retain(|label| Services::All.includes(label.as_str()));
+        policies.all = Some(all.clone());
+        Ok(all)
     }
 
     /// What holds for a service, or for the realm alone, before the change and after it.
@@ -198,6 +231,14 @@ impl Authority {
         policies.known.insert(label.clone(), both.clone());
         Ok(both)
     }
+}
+
+/// What of a reach the store can tell: who looks after one unit, or after nothing but their own.
+fn within(reach: &Reach) -> TokenFilter {
+    let looked_after = looked_after(reach);
+    let alone = reach.units.is_empty() && reach.services.is_empty();
+    let owner = reach.own.clone().filter(|_| alone);
+    TokenFilter { owner, looked_after, ..TokenFilter::default() }
 }
 
 /// Kinds that a policy about tokens speaks of at use.

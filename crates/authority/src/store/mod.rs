@@ -50,9 +50,9 @@ pub use provisioning::{
 };
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
-    ActiveLimit, Consumed, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer, TokenAct,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    UsageDelta,
+    ActiveLimit, Consumed, Idempotency, Issued, LookedAfter, Record, Rehash, Rotated, SealAnswer,
+    TokenAct, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
+    TokenUpdated, UsageDelta,
 };
 
 use crate::names::{ClientName, RealmName, ServiceLabel, Username};

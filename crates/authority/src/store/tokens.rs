@@ -323,6 +323,8 @@ pub struct TokenFilter {
     pub labels: Vec<(String, String)>,
     /// In this unit.
     pub unit: Option<String>,
+    /// That somebody who administers a unit looks after.
+    pub looked_after: Option<LookedAfter>,
     /// That end before this instant.
     pub expires_before: Option<Timestamp>,
     /// Not used since this instant, or never.
@@ -347,6 +349,17 @@ pub struct TokenFilter {
     pub system_user: Option<String>,
     /// Auth tokens of a device with this hardware address.
     pub mac_address: Option<String>,
+}
+
+/// The tokens that somebody who administers a unit looks after: those put into the unit, those of
+/// its people whatever unit they were put into, and their own. Registration tokens and what was
+/// drawn from them belong to the unit that they were put into, whoever issued them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedAfter {
+    /// The unit.
+    pub unit: String,
+    /// Whose tokens are their own, if they are a person.
+    pub own: Option<Owner>,
 }
 
 /// Tokens of every realm.

@@ -11,6 +11,7 @@ mod handing_on;
 mod importing;
 mod issuing;
 mod links;
+mod listing;
 mod possessing;
 mod rank;
 mod rotating;

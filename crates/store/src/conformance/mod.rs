@@ -292,6 +292,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             tokens_are_filtered_by_owner_service_kind_and_name,
             tokens_are_filtered_by_state,
             tokens_are_filtered_by_labels_and_unit,
+            tokens_are_listed_for_who_looks_after_a_unit,
             tokens_are_filtered_by_end_and_use,
             tokens_are_filtered_by_the_services_one_may_see,
             tokens_for_every_service_are_found_by_themselves,

@@ -11,17 +11,18 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
+use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, ServiceLabel, Username};
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
-    ActiveLimit, Consumed, Idempotency, Issued, Page, PageRequest, Record, Rehash, Rotated,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    Unavailable, Updated, UsageDelta,
+    ActiveLimit, Consumed, Idempotency, Issued, LookedAfter, Page, PageRequest, Record, Rehash,
+    Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
+    TokenUpdated, Unavailable, Updated, UsageDelta,
 };
-use counterfoil_authority::subject::Owner;
+use counterfoil_authority::subject::{Owner, User};
 use counterfoil_authority::token::{StoredSecret, Token};
 
 use super::{Earlier, Held, MemoryStore, State, page_down};
@@ -150,6 +151,20 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether who administers a unit looks after a token.
+    fn looks_after(&self, token: &Token, by: &LookedAfter) -> bool {
+        let drawn = matches!(token.kind, Kind::RegistrationToken | Kind::AuthToken);
+        let of_unit = |user: &User| user.unit.as_ref() == Some(&by.unit);
+        let owner = token.owner.user().filter(|_| !drawn);
+        token.unit.as_ref() == Some(&by.unit)
+            || by.own.as_ref() == Some(&token.owner)
+            || owner
+                .and_then(|name| self.users.get(&(token.realm.clone(), name.clone())))
+                .is_some_and(of_unit)
+    }
+}
+
 /// Where a token stands in a list.
 fn place(token: &Token) -> String {
     codec::sort_key(token.created_at, token.id)
@@ -203,10 +218,14 @@ impl TokenStore for MemoryStore {
         page: PageRequest,
     ) -> Result<Page<Token>, Unavailable> {
         Ok(self.read(|state| {
-            let matching = state
-                .tokens
-                .values()
-                .filter(|held| held.token.realm == *realm && matches(&held.token, &filter, now));
+            let matching = state.tokens.values().filter(|held| {
+                held.token.realm == *realm
+                    && matches(&held.token, &filter, now)
+                    && filter
+                        .looked_after
+                        .as_ref()
+                        .is_none_or(|by| state.looks_after(&held.token, by))
+            });
             page_down(matching.map(Held::shown).collect(), &page, place)
         }))
     }
