@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
-    AccessRefusal, Active, AmLogin, AuthRefusal, Binding, DeriveRequest, ExchangeRequest, Expiry,
-    TokenEdit, Verdict,
+    AccessRefusal, Active, AmLogin, AmUse, AuthRefusal, Binding, DeriveRequest, ExchangeRequest,
+    Expiry, TokenEdit, Verdict,
 };
 use counterfoil_authority::caller::{Caller, RequestContext};
 use counterfoil_authority::kind::Kind;
@@ -270,18 +270,19 @@ async fn a_session_keeps_no_scope_that_its_token_has_lost() {
     let world = World::new().await;
     let (parent, secret) = world.pat(&["counterfoil"], &API).await;
     let session = world.log_in(&secret).await;
-    let (caller, ..) = world.authority.am_caller(&session, at_am()).await.unwrap();
-    assert!(caller.token_allows(ApiScope::UsersWrite));
+    let using = AmUse { idle_seconds: 1_800, extends: true, exactly: false };
+    let held = world.authority.am_caller(&session, using, at_am()).await.unwrap();
+    assert!(held.caller.token_allows(ApiScope::UsersWrite));
     let end = world.authority.now().plus_seconds(60);
     let edit = TokenEdit { expires: Some(Expiry::At(end)), ..only(&["tokens:read"]) };
     world.narrow(&parent, edit).await;
-    let (caller, _, to) = world.authority.am_caller(&session, at_am()).await.unwrap();
-    assert_eq!(to, end);
-    assert_eq!(caller.token_scopes, Some(ApiScopes::of(&[ApiScope::TokensRead])));
+    let held = world.authority.am_caller(&session, using, at_am()).await.unwrap();
+    assert_eq!(held.to, end);
+    assert_eq!(held.caller.token_scopes, Some(ApiScopes::of(&[ApiScope::TokensRead])));
     world
         .narrow(&parent, TokenEdit { doors: Some(Some(vec![Door::Api])), ..TokenEdit::default() })
         .await;
-    let said = world.authority.am_caller(&session, at_am()).await.unwrap_err();
+    let said = world.authority.am_caller(&session, using, at_am()).await.unwrap_err();
     assert!(matches!(said, AuthRefusal::Denied { .. }), "{said:?}");
 }
 
