@@ -110,13 +110,16 @@ fn decrypted(key: &[u8], cipher: &[u8]) -> Option<Block> {
     let key = DecryptingKey::ecb(UnboundCipherKey::new(&AES_128, key).ok()?).ok()?;
     let mut block = Zeroizing::new(<[u8; 16]>::try_from(cipher).ok()?);
     key.decrypt(block.as_mut_slice(), DecryptionContext::None).ok()?;
-    let [a, b, c, d, e, f, u0, u1, t0, t1, t2, session, r0, r1, _, _] = *block;
+    let (private_id, rest) = block.split_first_chunk::<6>()?;
+    let [use0, use1, time0, time1, time2, session, random0, random1, ..] = *rest else {
+        return None;
+    };
     (crc(block.as_slice()) == CRC_RESIDUAL).then_some(Block {
-        private_id: [a, b, c, d, e, f],
-        use_counter: u16::from_le_bytes([u0, u1]),
-        timestamp: u32::from_le_bytes([t0, t1, t2, 0]),
+        private_id: *private_id,
+        use_counter: u16::from_le_bytes([use0, use1]),
+        timestamp: u32::from_le_bytes([time0, time1, time2, 0]),
         session,
-        random: u16::from_le_bytes([r0, r1]),
+        random: u16::from_le_bytes([random0, random1]),
     })
 }
 

@@ -196,7 +196,7 @@ pub(super) async fn a_token_is_good_for_nothing_before_it_is_confirmed(world: Wo
     enrolled(&world, &issue).await;
     let id = issue.token.id;
     assert_eq!(said(&world, accept(id, place(1), false)).await, OtpAccepted::Spent);
-    let event = || world.event("otp.confirmed").with_token(id);
+    let event = || world.event("authenticator.confirmed").with_token(id);
     let confirm = |at| OtpAccept {
         purpose: OtpUse::Adjust,
         event: Some(event()),
@@ -204,7 +204,7 @@ pub(super) async fn a_token_is_good_for_nothing_before_it_is_confirmed(world: Wo
     };
     assert_eq!(said(&world, confirm(1)).await, OtpAccepted::Done { used: 0 });
     assert_eq!(said(&world, confirm(1)).await, OtpAccepted::Spent);
-    assert_eq!(world.count_events("otp.confirmed").await, 1);
+    assert_eq!(world.count_events("authenticator.confirmed").await, 1);
     assert_eq!(said(&world, accept(id, place(2), false)).await, OtpAccepted::Done { used: 0 });
 }
 

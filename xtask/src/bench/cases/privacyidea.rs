@@ -118,7 +118,8 @@ impl Rival {
             format!(
                 "from privacyidea.app import create_app\n\
                  application = create_app(\n    config_name=\"production\", \
-                 config_file={config:?}, silent=True\n)\n"
+                 config_file=\"{}\", silent=True\n)\n",
+                config.display()
             ),
         )?;
         let address = free_address()?;

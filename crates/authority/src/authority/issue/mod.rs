@@ -35,7 +35,7 @@ use crate::scope::{ApiScope, Scope};
 use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
-use crate::store::{ActiveLimit, Issued, TokenIssue};
+use crate::store::{ActiveLimit, Issued, Otp, TokenIssue};
 use crate::subject::Owner;
 use crate::token::{AirlockAttributes, SentinelAttributes, Token};
 use crate::validity::Validity;
@@ -231,12 +231,8 @@ impl Authority {
         let by_link = !has_payload && is_by_link(&judged, caller, &request, own)?;
         let draft = Draft { owner, services: services.0, validity, pending, by_link };
         for _ in 0..ID_ATTEMPTS {
-            let (token, mut secret) =
+            let (token, secret, otp) =
                 self.draft(caller, realm, &request, &draft, &judged, now).await?;
-            let otp = match &request.otp {
-                Some(wanted) => Some(self.drawn_otp(wanted, &token, &realm_cell, &mut secret.0)?),
-                None => None,
-            };
             self.require_api_rank(caller, &token).await?;
             self.refuse_pasted_tokens(&token)?;
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
@@ -244,11 +240,7 @@ impl Authority {
             limits.extend(member::limit_of(repository.as_deref(), &token));
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
             let issue = self.with_payload(issue, &request)?;
-            let said = match otp {
-                Some(otp) => self.store_otp(issue, otp).await?,
-                None => self.store_issue(issue, &secret.0).await?,
-            };
-            match said {
+            match self.store_drawn(issue, otp, &secret.0).await? {
                 Issued::Done { token, .. } => {
                     return Ok(Answered::Fresh { token, secret: secret.0 });
                 }
@@ -359,7 +351,7 @@ impl Authority {
         Ok((services, cells))
     }
 
-    /// The token and its secret, drawn afresh.
+    /// The token and its secret, or what it has in place of one, drawn afresh.
     async fn draft(
         &self,
         caller: &Caller,
@@ -368,7 +360,7 @@ impl Authority {
         draft: &Draft,
         policies: &[&EffectivePolicy],
         now: Timestamp,
-    ) -> Result<(Token, Drafted), Refusal> {
+    ) -> Result<(Token, Drafted, Option<Otp>), Refusal> {
         let id = TokenId::generate(self.entropy())?;
         let drafted = self.secret_of(realm, request, draft, policies, id, now).await?;
         let chosen = request.secret.is_some();
@@ -399,7 +391,15 @@ impl Authority {
                 .map(|wish| Membership { name: wish.name.clone(), place: wish.place }),
             ..Token::new(what, realm.clone(), owner, services, draft.validity, created)
         };
-        Ok((token, drafted))
+        let mut drafted = drafted;
+        let otp = match &request.otp {
+            Some(wanted) => {
+                let cell = self.realm_facts(realm).await?;
+                Some(self.drawn_otp(wanted, &token, &cell, &mut drafted.0)?)
+            }
+            None => None,
+        };
+        Ok((token, drafted, otp))
     }
 
     fn issue_of(

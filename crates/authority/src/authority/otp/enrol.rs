@@ -14,7 +14,7 @@ use crate::otp::{Method, Shape, SharedSeed};
 use crate::refusal::Refusal;
 use crate::secret::{ClearSecret, TokenId};
 use crate::service::Services;
-use crate::store::{Issued, NOTHING_ACCEPTED, Otp, OtpCode, OtpIssue, TokenIssue, Unavailable};
+use crate::store::{Issued, NOTHING_ACCEPTED, Otp, OtpCode, OtpIssue, TokenIssue};
 use crate::subject::Owner;
 use crate::token::Token;
 use crate::verdict::Door;
@@ -168,16 +168,19 @@ impl Authority {
         Ok(otp)
     }
 
-    /// Stores an authentication token in place of one with a secret.
-    pub(in crate::authority) async fn store_otp(
+    /// Stores a token with its secret, or with what it has in place of one.
+    pub(in crate::authority) async fn store_drawn(
         &self,
         issue: TokenIssue,
-        otp: Otp,
-    ) -> Result<Issued, Unavailable> {
+        otp: Option<Otp>,
+        clear: &ClearSecret,
+    ) -> Result<Issued, Refusal> {
+        let Some(otp) = otp else { return self.store_issue(issue, clear).await };
         let TokenIssue { token, limits, data, idempotency, event, .. } = issue;
         let detail = serde_json::json!({ "method": otp.method.name() });
         let event = event.with_detail(detail);
-        self.store.otp_issue(OtpIssue { token, otp, limits, data, idempotency, event }).await
+        let issue = OtpIssue { token, otp, limits, data, idempotency, event };
+        Ok(self.store.otp_issue(issue).await?)
     }
 
     /// Seals what a token computes its codes from.

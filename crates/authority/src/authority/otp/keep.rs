@@ -54,7 +54,8 @@ impl Authority {
         let otp = self.otp_of(&token).await?;
         let proof = recognised(&self.keys(), &otp, code.reveal(), self.now())?;
         let proof = proof.ok_or_else(|| Refusal::invalid(CODE_FIELD, "is not a code of it now"))?;
-        self.adjust(caller, &token, proof, "otp.confirmed", CODE_FIELD).await
+        let event = self.otp_event(caller, &token, "authenticator.confirmed")?;
+        self.adjust(otp, proof, event, CODE_FIELD).await
     }
 
     /// Brings the counter or clock of a token up to date, by two codes that follow each other.
@@ -83,27 +84,38 @@ impl Authority {
         let place = place
             .ok_or_else(|| Refusal::invalid("codes", "are no two codes that follow each other"))?;
         let proof = OtpProof::Place { at: place.at, drift: place.drift };
-        self.adjust(caller, &token, proof, "otp.resynchronised", "codes").await
+        let event = self.otp_event(caller, &token, "authenticator.resynchronised")?;
+        self.adjust(otp, proof, event, "codes").await
     }
 
+    /// Uses a code up that was shown for the token's own sake, and says how the token stands then.
     async fn adjust(
         &self,
-        caller: &Caller,
-        token: &Token,
+        mut otp: Otp,
         proof: OtpProof,
-        kind: &'static str,
+        event: Event,
         field: &str,
     ) -> Result<Otp, Refusal> {
-        let at = self.now();
-        let event = Some(self.otp_event(caller, token, kind)?);
-        let ip = caller.origin.source;
-        let purpose = OtpUse::Adjust;
-        let accept = OtpAccept { token: token.id, proof, purpose, at, ip, event };
+        let accept = OtpAccept {
+            token: otp.token,
+            proof: proof.clone(),
+            purpose: OtpUse::Adjust,
+            at: event.at,
+            ip: event.origin.source,
+            event: Some(event),
+        };
         match self.store.otp_accept(accept).await? {
-            OtpAccepted::Done { .. } => self.otp_of(token).await,
-            OtpAccepted::Spent => Err(Refusal::invalid(field, "was used before")),
-            OtpAccepted::Refused(state) => Err(Refusal::Ended(state)),
+            OtpAccepted::Done { .. } => {}
+            OtpAccepted::Spent => return Err(Refusal::invalid(field, "was used before")),
+            OtpAccepted::Refused(state) => return Err(Refusal::Ended(state)),
         }
+        match proof {
+            OtpProof::Place { at, drift } => {
+                (otp.accepted, otp.drift, otp.confirmed) = (at, drift, true);
+            }
+            OtpProof::Code(id) => otp.codes.retain(|code| code.id != id),
+        }
+        Ok(otp)
     }
 
     /// A new sheet of backup codes; the earlier ones are good for nothing any more.
@@ -126,7 +138,7 @@ impl Authority {
         }
         let at = self.now();
         let (codes, sheet) = self.drawn_codes(id, number, at)?;
-        let event = self.otp_event(caller, &token, "otp.codes-replaced")?;
+        let event = self.otp_event(caller, &token, "authenticator.codes-replaced")?;
         let (realm, token) = (realm.clone(), id);
         let replace = OtpCodes { realm, token, codes, unless_since: None, at, event };
         match self.store.otp_replace_codes(replace).await? {
