@@ -47,6 +47,20 @@ impl Authority {
             if let Some(verdict) = self.verify_code(&around, Some(selected)).await? {
                 return Ok(verdict);
             }
+            // What is left is a chosen secret with the form of a code. The codes of other tokens
+            // are not looked at: a look uses them up.
+            let Selected::Serial(serial) = selected else {
+                return self.refused(&request, Reason::Unknown, None, now);
+            };
+            let look = VerifyRequest { consume: false, ..request };
+            let looking = Surroundings { request: look, ..around };
+            return match self.verify_slowly(&looking).await? {
+                Verdict::Active(active) if active.token().as_str() == serial => {
+                    self.verify_slowly(&Surroundings { request, ..looking }).await
+                }
+                Verdict::Active(_) => self.refused(&request, Reason::Unknown, None, now),
+                inactive @ Verdict::Inactive { .. } => Ok(inactive),
+            };
         }
         let Selected::Serial(serial) = selected else {
             return self.refused(&request, Reason::Unknown, None, now);
