@@ -151,6 +151,9 @@ macro_rules! pass {
     };
 }
 
+/// After the macro, which it uses.
+mod foreign_use;
+
 #[async_trait]
 impl InstallationStore for FailingStore {
     async fn ping(&self) -> Result<Pulse, Unavailable> {

@@ -15,6 +15,7 @@ pub mod copy;
 mod engine;
 mod events;
 mod failing;
+mod foreign_use;
 mod idempotency;
 mod import;
 mod installation;

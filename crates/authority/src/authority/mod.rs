@@ -8,6 +8,7 @@ mod background;
 mod bulk;
 mod clients;
 mod compliance;
+mod custom;
 mod derive;
 mod directory;
 mod edit;
@@ -70,6 +71,7 @@ use crate::abuse::Throttle;
 use crate::access::{AccessSettings, KEY_OVERLAP_SECONDS};
 use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
+use crate::custom::Repositories;
 use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
 use crate::names::{BadName, COUNTERFOIL, RealmName, ServiceLabel};
@@ -169,6 +171,8 @@ pub struct Authority {
     flushed_last: std::sync::atomic::AtomicUsize,
     /// Tokens that must not rest too long and did not.
     seen_lately: verify::SeenLately,
+    /// Repositories that somebody else keeps.
+    custom: ArcSwap<Repositories>,
 }
 
 /// Why an authority cannot be set up.
@@ -232,6 +236,7 @@ impl Authority {
             delivering_lease: parking_lot::Mutex::new(None),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
             seen_lately: verify::SeenLately::default(),
+            custom: ArcSwap::default(),
         })
     }
 

@@ -15,6 +15,7 @@ mod am;
 mod clients;
 mod enrolment;
 mod events;
+mod foreign_use;
 mod import;
 mod installation;
 mod leases;
@@ -34,6 +35,7 @@ pub use enrolment::{
     Refresh, Refreshed, Returned, SealEnrolment,
 };
 pub use events::{EventFilter, EventStore};
+pub use foreign_use::{ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore};
 pub use import::{Arriving, IMPORT_BATCH_MAX, ImportStore, Imported};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
@@ -170,6 +172,7 @@ pub trait Store:
     + AccessStore
     + AmStore
     + EventStore
+    + ForeignUseStore
     + Send
     + Sync
     + 'static
@@ -190,6 +193,7 @@ impl<T> Store for T where
         + AccessStore
         + AmStore
         + EventStore
+        + ForeignUseStore
         + Send
         + Sync
         + 'static

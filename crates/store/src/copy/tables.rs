@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 33] = [
+const TABLES: [Table; 34] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -197,6 +197,12 @@ const TABLES: [Table; 33] = [
               updated_at updated_by version",
     },
     Table { name: "proof", key_columns: 1, numbered: false, columns: "once expires_at" },
+    Table {
+        name: "foreign_use",
+        key_columns: 1,
+        numbered: false,
+        columns: "token realm repository foreign_id owner first_at last_at last_ip total denied used",
+    },
 ];
 
 /// A table and the statements that copy it.

@@ -112,7 +112,11 @@ impl Authority {
             origin: &origin,
         };
         let active = match self.verify(question).await? {
-            Verdict::Active(active) if is_exchanged(active.kind()) => active,
+            Verdict::Active(active)
+                if is_exchanged(active.kind()) && active.kept_by().is_none() =>
+            {
+                active
+            }
             Verdict::Inactive { reason: crate::verdict::Reason::WrongService, .. } => {
                 return Err(AccessRefusal::Target);
             }

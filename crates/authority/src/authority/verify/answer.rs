@@ -43,6 +43,8 @@ pub struct Active {
     pub(super) issues_until: Option<Timestamp>,
     /// The token it was derived from.
     pub(super) parent: Option<TokenId>,
+    /// The repository of somebody else that keeps it.
+    pub(super) kept_by: Option<Arc<str>>,
 }
 
 impl Active {
@@ -174,6 +176,12 @@ impl Active {
     /// When what it issues must end at the latest; an access token issues for its parent.
     pub const fn issues_until(&self) -> Option<Timestamp> {
         self.issues_until
+    }
+
+    /// The repository of somebody else that keeps it; `None`: it is ours. Nothing is made from
+    /// such a token, because nothing here would end with it.
+    pub fn kept_by(&self) -> Option<&str> {
+        self.kept_by.as_deref()
     }
 
     pub(in crate::authority) const fn owner(&self) -> &Arc<OwnerCell> {

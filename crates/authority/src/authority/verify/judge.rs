@@ -78,6 +78,7 @@ pub(super) fn decide_matched(
         access: entry.access().map(Arc::clone),
         issues_until: entry.validity.expires_at(),
         parent: entry.parent(),
+        kept_by: None,
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }
