@@ -31,6 +31,7 @@ pub mod permission;
 pub mod policy;
 pub mod provision;
 pub mod refusal;
+pub mod repository;
 pub mod scope;
 pub mod secret;
 pub mod secret_hash;

@@ -87,6 +87,17 @@ name!(
     GroupName,
     |text| canonical_name(text, 128, "a group name is 1 to 128 characters without spaces at the ends, ':', ',', '/', '\\', control or invisible characters")
 );
+name!(
+    /// A repository's name, `[A-Za-z0-9_]{1,22}`: a segment of URLs and the type of its tokens at
+    /// the Airlock door, which bounds it (reference Airlock IAM, Generic Token Controller).
+    RepositoryName,
+    |text| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let shaped = (1..=22).contains(&text.len()) && text.bytes().all(allowed);
+        let why = "a repository name is 1 to 22 letters, digits and '_'";
+        if shaped { Ok(text.to_owned()) } else { Err(BadName(why)) }
+    }
+);
 
 /// The label of the built-in service that is the API itself.
 pub const COUNTERFOIL: &str = "counterfoil";

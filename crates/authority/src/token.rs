@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::enrolment::Device;
 use crate::kind::Kind;
 use crate::names::RealmName;
+use crate::repository::Membership;
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::secret_hash::SecretHash;
@@ -74,6 +75,8 @@ pub struct Token {
     pub labels: BTreeMap<String, String>,
     /// Attributes of the Airlock token model.
     pub airlock: AirlockAttributes,
+    /// The repository that it is in, and its place there; none but generic tokens have one.
+    pub repository: Option<Membership>,
     /// Attributes of the Sentinel registration and auth token.
     pub sentinel: SentinelAttributes,
     /// The unit it belongs to.

@@ -8,6 +8,8 @@
 pub mod document;
 pub mod keys;
 mod load;
+pub mod repository;
+mod repository_keys;
 mod value;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ use crate::ldap::Dn;
 use crate::provision::MailTls;
 
 pub use load::{ConfigError, Sources, load};
+pub use repository::RepositorySection;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,6 +66,9 @@ pub struct Config {
     pub ldap: Ldap,
     /// The mail server.
     pub mail: Mail,
+    /// Repositories of generic tokens, by name.
+    #[serde(default)]
+    pub repository: BTreeMap<String, RepositorySection>,
 }
 
 /// The HTTP listener.
@@ -133,6 +139,8 @@ pub enum ClientCertificates {
 pub struct Doors {
     /// The native API.
     pub api: bool,
+    /// The Airlock IAM door.
+    pub airlock: bool,
     /// Forward-auth.
     pub forward_auth: bool,
     /// OAuth 2.0.
@@ -427,6 +435,7 @@ impl Config {
             faults.push("`metrics.listen` and `server.listen` are the same address".into());
         }
         faults.extend(self.mail.contradictions());
+        faults.extend(repository::contradictions(&self.repository));
         faults
     }
 

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use super::Authority;
-use crate::custom::{Guarded, Health, Repositories};
+use crate::custom::{Elsewhere, Guarded, Health};
 use crate::names::RealmName;
 
 impl Authority {
     /// Uses these repositories from now on.
-    pub fn set_elsewhere(&self, repositories: Repositories) {
+    pub fn set_elsewhere(&self, repositories: Elsewhere) {
         self.custom.store(Arc::new(repositories));
     }
 
     /// The repositories in use.
-    pub fn elsewhere(&self) -> Arc<Repositories> {
+    pub fn elsewhere(&self) -> Arc<Elsewhere> {
         self.custom.load_full()
     }
 

@@ -116,15 +116,16 @@ impl Authority {
                 self.idempotency(&caller.replay_key, caller.token, replay, &clear, now)
             });
             let limits = limits.clone();
-            let issue = TokenIssue { token, secret, limits, idempotency, event };
+            let issue = TokenIssue { token, secret, limits, data: None, idempotency, event };
             match self.store.token_issue(issue).await? {
                 Issued::Done { token, .. } => return Ok(Answered::Fresh { token, secret: clear }),
                 Issued::Replayed(sealed) => return replayed(caller, &sealed),
                 Issued::KeyReused => return Err(Refusal::KeyReused),
                 Issued::AtLimit(max) => return Err(Refusal::AtLimit(max)),
                 Issued::OwnerGone => return Err(Refusal::NotFound(Thing::User)),
+                // A derived token is in no repository.
+                Issued::SerialTaken | Issued::PlaceTaken | Issued::Collision => {}
                 Issued::ServiceGone(label) => return Err(no_such_service("services", &label)),
-                Issued::Collision => {}
             }
         }
         Err(Refusal::NoEntropy(crate::clock::NoEntropy))
@@ -218,6 +219,7 @@ impl Authority {
             unit: parent.unit.clone(),
             parent: Some(parent.id),
             changed_at: None,
+            repository: None,
             device: None,
             version: 1,
             secrets: Vec::new(),
@@ -283,7 +285,7 @@ fn limits_of_derived(cells: &[Arc<ServiceCell>], realm: &EffectivePolicy) -> Vec
     let everything = cells.is_empty().then_some(None);
     for service in all.chain(everything).filter(|service| !named.contains(service)) {
         let (max, at_limit) = (DERIVED_PER_SERVICE_MAX, AtLimit::Refuse);
-        limits.push(ActiveLimit { service, max, at_limit, slow_only: false });
+        limits.push(ActiveLimit { service, max, at_limit, slow_only: false, repository: None });
     }
     limits
 }

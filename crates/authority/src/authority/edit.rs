@@ -113,6 +113,8 @@ impl Authority {
                 Some(limits) => limits,
                 None => self.check_widening(caller, &reach, &token, &after, now).await?,
             };
+            let mut limits = limits;
+            limits.extend(self.limit_in_repository(&after));
             let event = self
                 .event("token.updated", realm, &caller.origin, now)?
                 .with_token(id)
@@ -127,6 +129,7 @@ impl Authority {
                 TokenUpdated::ServiceGone(label) => {
                     return Err(no_such_service("services", &label));
                 }
+                TokenUpdated::SerialTaken => return Err(Refusal::SerialTaken),
                 TokenUpdated::AtLimit(max) => return Err(Refusal::AtLimit(max)),
                 TokenUpdated::CountTaken(draws) => {
                     let why = format!("must be at least {draws}: so many are taken");
@@ -169,7 +172,7 @@ impl Authority {
         }
         let ends = match edit.expires {
             None | Some(Expiry::Default) => token.validity.expires_at(),
-            Some(Expiry::Never) => None,
+            Some(Expiry::Never | Expiry::Open) => None,
             Some(Expiry::At(end)) => Some(end),
             Some(Expiry::After(seconds)) => Some(now.plus_seconds(seconds)),
         };

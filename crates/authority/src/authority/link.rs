@@ -59,7 +59,8 @@ impl Authority {
         let Shape::Prefixed { kind: Kind::Link, id } = self.shape(clear.reveal()) else {
             return Ok(self.store.token_issue(issue).await?);
         };
-        let TokenIssue { token, secret, limits, idempotency, event } = issue;
+        // What comes with a payload is never delivered by a link.
+        let TokenIssue { token, secret, limits, data: _, idempotency, event } = issue;
         let link = Link {
             id,
             realm: token.realm.clone(),

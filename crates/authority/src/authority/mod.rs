@@ -55,7 +55,9 @@ pub use import::{
     WEAK_DERIVATION,
 };
 pub use install::{FirstKey, Seed, key_records};
-pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
+pub use issue::{
+    Answered, Delivery, Expiry, IssueRequest, Payload, RenderAnswer, Replay, RepositoryWish,
+};
 pub use lifecycle::Act;
 pub use locks::LockAct;
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
@@ -71,11 +73,12 @@ use crate::abuse::Throttle;
 use crate::access::{AccessSettings, KEY_OVERLAP_SECONDS};
 use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
-use crate::custom::Repositories;
+use crate::custom::Elsewhere;
 use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
 use crate::names::{BadName, COUNTERFOIL, RealmName, ServiceLabel};
 use crate::refusal::{Refusal, Thing};
+use crate::repository::Repositories;
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
 use crate::slow::SlowHasher;
@@ -108,6 +111,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// How long a former signing key verifies after a rotation, in seconds.
     pub key_overlap_seconds: i64,
+    /// The repositories of generic tokens. Immutable while the server runs.
+    pub repositories: Repositories,
 }
 
 impl Default for Settings {
@@ -123,6 +128,7 @@ impl Default for Settings {
             link_lifetime_seconds: DEFAULT_LINK_LIFETIME_SECONDS,
             access: AccessSettings::default(),
             key_overlap_seconds: KEY_OVERLAP_SECONDS,
+            repositories: Repositories::default(),
         }
     }
 }
@@ -172,7 +178,7 @@ pub struct Authority {
     /// Tokens that must not rest too long and did not.
     seen_lately: verify::SeenLately,
     /// Repositories that somebody else keeps.
-    custom: ArcSwap<Repositories>,
+    custom: ArcSwap<Elsewhere>,
 }
 
 /// Why an authority cannot be set up.
@@ -273,6 +279,11 @@ impl Authority {
     /// The settings.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The repositories of generic tokens.
+    pub const fn repositories(&self) -> &Repositories {
+        &self.settings.repositories
     }
 
     /// Figures for metrics.

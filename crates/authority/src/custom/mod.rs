@@ -26,7 +26,7 @@ pub use self::record::{
     ForeignToken, ListQuery, PROTOCOL, VerifyRecord, instant,
 };
 pub use self::registry::{
-    CACHE_SECONDS, CACHE_SECONDS_MAX, IN_FLIGHT_MAX, Repositories, Settings, TIMEOUT_MS, UsageKept,
+    CACHE_SECONDS, CACHE_SECONDS_MAX, Elsewhere, IN_FLIGHT_MAX, Settings, TIMEOUT_MS, UsageKept,
     VerifyMode,
 };
 pub(crate) use self::remembered::Remembered;

@@ -151,9 +151,9 @@ impl Settings {
 
 /// Every custom repository.
 #[derive(Default)]
-pub struct Repositories(Vec<Arc<Guarded>>);
+pub struct Elsewhere(Vec<Arc<Guarded>>);
 
-impl Repositories {
+impl Elsewhere {
     /// These.
     pub fn new(all: Vec<Arc<Guarded>>) -> Self {
         Self(all)

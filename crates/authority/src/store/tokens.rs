@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::policy::AtLimit;
+use crate::repository::{Membership, RepositoryLimit};
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash};
@@ -58,6 +59,8 @@ pub struct Record {
     pub created_at: Timestamp,
     /// Uses allowed in all; `None`: unlimited.
     pub max_usages: Option<u64>,
+    /// The repository that it is in.
+    pub repository: Option<Membership>,
     /// The token it dies with.
     pub parent: Option<TokenId>,
     /// Whether that one is revoked.
@@ -103,6 +106,8 @@ pub struct ActiveLimit {
     pub at_limit: AtLimit,
     /// Count only tokens with a slow hash (self-chosen secrets).
     pub slow_only: bool,
+    /// Count the tokens of a repository instead of those for a service.
+    pub repository: Option<RepositoryLimit>,
 }
 
 /// A token to issue.
@@ -114,6 +119,8 @@ pub struct TokenIssue {
     pub secret: StoredSecret,
     /// Limits that hold in the same transaction, each for itself.
     pub limits: Vec<ActiveLimit>,
+    /// What is kept with it, sealed to its id: the readable data of a repository's token.
+    pub data: Option<Vec<u8>>,
     /// The answer to keep.
     pub idempotency: Option<Idempotency>,
     /// What is recorded. For each token that is replaced the store adds a `token.replaced`.
@@ -142,6 +149,10 @@ pub enum Issued {
     OwnerGone,
     /// A service that the token names does not exist (any more).
     ServiceGone(ServiceLabel),
+    /// Another token of the repository has its serial.
+    SerialTaken,
+    /// The owner's place in the repository, `current` or `next`, is taken.
+    PlaceTaken,
 }
 
 /// An edit of a token.
@@ -175,6 +186,8 @@ pub enum TokenUpdated {
     AtLimit(u32),
     /// The count would be less than what is taken already, which is so many.
     CountTaken(u64),
+    /// Another token of the repository has its serial.
+    SerialTaken,
 }
 
 /// A new secret for a token.
@@ -291,6 +304,8 @@ pub struct UsageDelta {
     pub last_at: Option<Timestamp>,
     /// The client's address at the latest.
     pub last_ip: Option<IpAddr>,
+    /// Whether the token is of a repository, where lists are sorted by use.
+    pub is_listed: bool,
 }
 
 /// A secret that verified under a retired pepper, hashed under the current one.

@@ -53,6 +53,12 @@ pub enum Sort {
     Line,
     /// A secret, or `file:/path` of a file whose first line it is.
     Secret,
+    /// A time with its unit: `800ms`, `30s`, `15m`, `12h`, `365d`.
+    Duration,
+    /// A list of some of these words.
+    Words(&'static [&'static str]),
+    /// A list of labels of services.
+    Labels,
 }
 
 /// One configuration key.
@@ -71,17 +77,27 @@ pub struct Key {
 }
 
 impl Key {
-    const fn new(path: &'static str, sort: Sort, default: &'static str, doc: &'static str) -> Self {
+    pub(super) const fn new(
+        path: &'static str,
+        sort: Sort,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
         Self { path, sort, default: Some(default), example: default, doc }
     }
 
-    const fn optional(
+    pub(super) const fn optional(
         path: &'static str,
         sort: Sort,
         example: &'static str,
         doc: &'static str,
     ) -> Self {
         Self { path, sort, default: None, example, doc }
+    }
+
+    /// Whether it stands for keys of many sections: those of each repository.
+    pub fn is_pattern(&self) -> bool {
+        self.path.contains('*')
     }
 
     /// The section, `server.tls` of `server.tls.cert`.
@@ -101,15 +117,33 @@ impl Key {
 
     /// The key of a path.
     pub fn find(path: &str) -> Option<&'static Self> {
-        KEYS.iter().find(|key| key.path == path)
+        let pattern = pattern_of(path);
+        KEYS.iter().chain(REPOSITORY_KEYS).find(|key| key.path == pattern)
     }
+}
+
+/// The path with a star in place of the names that an operator gives: those of repositories, and
+/// of their attributes.
+pub fn pattern_of(path: &str) -> String {
+    let mut parts: Vec<&str> = path.split('.').collect();
+    if let [first, name, ..] = parts.as_mut_slice()
+        && *first == "repository"
+    {
+        *name = "*";
+        if let [_, _, section, attribute, ..] = parts.as_mut_slice()
+            && *section == "attributes"
+        {
+            *attribute = "*";
+        }
+    }
+    parts.join(".")
 }
 
 /// How the environment variables of the configuration begin.
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 17] = [
+pub const SECTIONS: [(&str, &str); 21] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -130,7 +164,27 @@ pub const SECTIONS: [(&str, &str); 17] = [
         "TLS for the LDAP listeners. Both files or neither; without them those of server.tls.",
     ),
     ("mail", "The mail server that letters to people are handed to. Realms say what is written."),
+    ("repository", "Repositories of generic tokens. Each has a section with a name of its own."),
+    (
+        "repository.*",
+        "One repository. Its name, 1 to 22 letters, digits and underscores, is the type of its \
+         tokens at the Airlock door.",
+    ),
+    (
+        "repository.*.attributes",
+        "Which attributes of its tokens are shown. What is not named here is neither read nor \
+         written.",
+    ),
+    (
+        "repository.*.attributes.*",
+        "One attribute: serialId, enabled, activationDate, validFrom, validTo, generationDate, \
+         firstUsageDate, latestUsageDate, totalUsages, trackingId, data, encoding, deliveryDate, \
+         maxUsages, or genericDataElement1 to genericDataElement12. `{}` shows it under its own \
+         name.",
+    ),
 ];
+
+pub use super::repository_keys::REPOSITORY_KEYS;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -237,6 +291,7 @@ pub const KEYS: &[Key] = &[
          the server's own certificate changes.",
     ),
     Key::new("doors.api", Sort::Flag, "true", "The native API, /api/v1."),
+    Key::new("doors.airlock", Sort::Flag, "true", "The Airlock IAM door, /auth-admin/rest."),
     Key::new("doors.forward_auth", Sort::Flag, "true", "Forward-auth, /authz/{service}."),
     Key::new(
         "doors.oauth",

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::secret::Prefix;
 use counterfoil_store::DatabaseUrl;
 use toml::Value;
@@ -32,7 +32,7 @@ impl Sort {
                 .parse()
                 .map(Value::Integer)
                 .map_err(|_| format!("must be a whole number, not `{text}`")),
-            Self::Networks | Self::Prefixes | Self::Headers => {
+            Self::Networks | Self::Prefixes | Self::Headers | Self::Words(_) | Self::Labels => {
                 Ok(Value::Array(parts(text).map(|part| Value::String(part.to_owned())).collect()))
             }
             // A comma is part of each.
@@ -74,6 +74,18 @@ impl Sort {
             (Self::Headers, _) => {
                 Err(found("must be a list of header names such as [\"X-API-Key\"]", value))
             }
+            (Self::Words(known), Value::Array(items)) => items.iter().try_for_each(|item| {
+                let is_known = item.as_str().is_some_and(|word| known.contains(&word));
+                let wrong = || format!("must be a list of some of {}", known.join(", "));
+                if is_known { Ok(()) } else { Err(wrong()) }
+            }),
+            (Self::Words(known), _) => {
+                Err(found(&format!("must be a list of some of {}", known.join(", ")), value))
+            }
+            (Self::Labels, Value::Array(items)) => each(items, |text| {
+                ServiceLabel::parse(text).map(drop).map_err(|bad| format!("`{text}`: {bad}"))
+            }),
+            (Self::Labels, _) => Err(found("must be a list of services such as [\"vpn\"]", value)),
             (Self::DnTemplates, Value::Array(items)) => each(items, check_template),
             (Self::DnTemplates, _) => Err("must be a list of distinguished names".into()),
             (Self::HostRealms, Value::Table(table)) => check_host_realms(table),
@@ -109,6 +121,10 @@ impl Sort {
             Self::Line if text.trim().is_empty() || text.contains(char::is_control) => {
                 Err("must be one line that is not empty".into())
             }
+            Self::Duration => match milliseconds(text) {
+                Some(_) => Ok(()),
+                None => Err(format!("must be a time such as 800ms, 30s or 365d, not `{text}`")),
+            },
             Self::Path | Self::Secret if text.is_empty() => Err("must not be empty".into()),
             _ => Ok(()),
         }
@@ -149,6 +165,22 @@ fn check_network(text: &str) -> Result<(), String> {
 /// A network, or an address as the network that holds just it.
 pub(super) fn network(text: &str) -> Option<ipnet::IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(ipnet::IpNet::from))
+}
+
+/// A time with its unit, in milliseconds; `None` if it is none, or longer than a hundred years.
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    let time = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    (time <= 36_525 * 86_400_000).then_some(time)
 }
 
 /// Characters of a client's name at most.

@@ -48,6 +48,8 @@ pub struct HttpSettings {
     pub client_certificates: bool,
     /// Headers in which trusted proxies pass on the certificate of a TLS client.
     pub client_certificate_headers: Vec<HeaderName>,
+    /// Whether `/auth-admin/rest` is served.
+    pub airlock: bool,
     /// Whether `/token/api/v5` is served.
     pub sentinel: bool,
     /// The public client that the Sentinel door names.
@@ -91,6 +93,7 @@ impl Default for HttpSettings {
             dpop_nonce: false,
             client_certificates: false,
             client_certificate_headers: Vec::new(),
+            airlock: true,
             sentinel: true,
             sentinel_client_id: crate::compat::sentinel::CLIENT_ID_DEFAULT.to_owned(),
             sentinel_validity_days_max: crate::compat::sentinel::VALIDITY_DAYS_MAX_DEFAULT,

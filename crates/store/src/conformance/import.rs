@@ -74,6 +74,7 @@ pub(super) async fn a_batch_with_an_obstacle_leaves_no_trace(world: World) {
         max: 0,
         at_limit: AtLimit::Refuse,
         slow_only: false,
+        repository: None,
     };
     issue.limits = vec![limit];
     records.pop();

@@ -222,6 +222,7 @@ pub(super) async fn tokens_are_filtered_by_end_and_use(world: World) {
         first_at: Some(World::at(at)),
         last_at: Some(World::at(at)),
         last_ip: None,
+        is_listed: false,
     };
     let usage = vec![used(soon, 5), used(late, 10)];
     world.store.usage_flush(usage, Vec::new(), Vec::new()).await.unwrap();

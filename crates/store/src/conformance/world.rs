@@ -365,12 +365,14 @@ impl World {
             unit: None,
             parent: None,
             changed_at: None,
+            repository: None,
             device: None,
             version: 1,
             secrets: Vec::new(),
         };
         let event = self.event("token.issued").with_token(id);
-        TokenIssue { token, secret: self.secret(), limits: Vec::new(), idempotency: None, event }
+        let (secret, limits) = (self.secret(), Vec::new());
+        TokenIssue { token, secret, limits, data: None, idempotency: None, event }
     }
 
     /// A token to issue to a person, for the built-in service.
@@ -462,7 +464,7 @@ pub(super) fn limit(max: u32, at_limit: AtLimit) -> ActiveLimit {
 /// A limit on all tokens for one service.
 pub(super) fn limit_of(service: &str, max: u32, at_limit: AtLimit) -> ActiveLimit {
     let service = Some(ServiceLabel::parse(service).unwrap());
-    ActiveLimit { service, max, at_limit, slow_only: false }
+    ActiveLimit { service, max, at_limit, slow_only: false, repository: None }
 }
 
 /// Runs `n` tasks at the same time and gathers what they say.

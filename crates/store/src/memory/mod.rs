@@ -80,6 +80,8 @@ struct State {
     grants: BTreeMap<(RealmName, String), Grant>,
     tokens: HashMap<TokenId, Held>,
     links: HashMap<TokenId, Link>,
+    listed: BTreeMap<TokenId, tokens::Listed>,
+    data: HashMap<TokenId, Vec<u8>>,
     targets: BTreeMap<(RealmName, TargetName), Target>,
     outbox: Vec<(RealmName, String)>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,

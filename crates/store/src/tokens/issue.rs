@@ -13,7 +13,7 @@ use counterfoil_authority::store::{ActiveLimit, Idempotency, Issued, Link, LinkI
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
 
-use super::{enrolment, revoke, rows, secrets, usage};
+use super::{enrolment, repository, revoke, rows, secrets, usage};
 use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
 use crate::{events, links, people, provisioning};
@@ -39,13 +39,26 @@ and    ($7 = 0 or exists (
     where  s.token = t.id and s.cost is not null
 ))";
 
+/// The same in a repository, whatever services they name.
+const HELD_IN_REPOSITORY: &str = "
+select t.sort_key, t.id
+from   repository_token r
+join   token t on t.id = r.token
+where  r.realm = $1
+and    r.repository = $2
+and    r.owner = $3
+and    r.place <> 'stock'
+and    t.revoked_at is null
+and    ($5 = 1 or t.expires_at is null or t.expires_at > $4)";
+
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[HELD];
+pub(super) const STATEMENTS: &[&str] = &[HELD, HELD_IN_REPOSITORY];
 
 /// Whether no other operation can decide on, or wait for, what this one reads and writes: nothing
 /// is counted, its keys are drawn at random, and no caller can have chosen the same one twice.
 pub(super) fn meets_nobody(issue: &TokenIssue) -> bool {
-    issue.limits.is_empty() && issue.idempotency.is_none()
+    let keys = issue.limits.is_empty() && issue.idempotency.is_none();
+    keys && issue.token.repository.is_none()
 }
 
 /// Issues a token, or answers as before.
@@ -58,6 +71,7 @@ pub(crate) struct Arrival<'a> {
     token: &'a Token,
     proof: Proof<'a>,
     limits: &'a [ActiveLimit],
+    data: Option<&'a [u8]>,
     idempotency: Option<&'a Idempotency>,
     event: &'a Event,
 }
@@ -73,16 +87,16 @@ enum Proof<'a> {
 
 impl<'a> Arrival<'a> {
     fn of(issue: &'a TokenIssue) -> Self {
-        let TokenIssue { token, secret, limits, idempotency, event } = issue;
+        let TokenIssue { token, secret, limits, data, idempotency, event } = issue;
         let (proof, idempotency) = (Proof::Secret(secret), idempotency.as_ref());
-        Self { token, proof, limits, idempotency, event }
+        Self { token, proof, limits, data: data.as_deref(), idempotency, event }
     }
 
     /// A token whose secret a link will deliver.
     pub(crate) fn by_link(issue: &'a LinkIssue) -> Self {
         let LinkIssue { token, link, limits, idempotency, event } = issue;
         let (proof, idempotency) = (Proof::Link(link), idempotency.as_ref());
-        Self { token, proof, limits, idempotency, event }
+        Self { token, proof, limits, data: None, idempotency, event }
     }
 }
 
@@ -147,9 +161,12 @@ async fn arrive(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Issued,
         }
         victims.extend(held.into_iter().take(excess));
     }
-    let Some(token) = store(tx, issue).await? else {
-        tx.undo();
-        return Ok(Issued::Collision);
+    let token = match store(tx, issue).await? {
+        Stored::Done(token) => token,
+        taken => {
+            tx.undo();
+            return Ok(taken.refusal());
+        }
     };
     let replaced: Vec<TokenId> = victims.into_iter().map(|(_, id)| id).collect();
     revoke::replace(tx, &replaced, now, issue.event).await?;
@@ -167,16 +184,36 @@ pub(crate) async fn seed(tx: &mut Transaction<'_>, issues: &[TokenIssue]) -> Res
         if service_gone(tx, &issue.token).await?.is_some() {
             return Err(Failure::Overtaken("a service does not exist"));
         }
-        if store(tx, &Arrival::of(issue)).await?.is_none() {
-            return Err(Failure::Overtaken("the id or the hash is taken"));
+        if !matches!(store(tx, &Arrival::of(issue)).await?, Stored::Done(_)) {
+            return Err(Failure::Overtaken("the id, the hash or the serial is taken"));
         }
         events::append(tx, &issue.event).await?;
     }
     Ok(())
 }
 
-/// The rows of a new token; `None` if its id or its hash is taken.
-async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<Token>, Failure> {
+/// What came of storing the rows of a new token.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and the large one is the usual one")]
+enum Stored {
+    Done(Token),
+    /// The id or the hash is taken.
+    Collision,
+    /// What is to be unique in its repository is not.
+    InRepository(repository::Taken),
+}
+
+impl Stored {
+    fn refusal(self) -> Issued {
+        match self {
+            Self::InRepository(repository::Taken::Serial) => Issued::SerialTaken,
+            Self::InRepository(repository::Taken::Place) => Issued::PlaceTaken,
+            Self::Collision | Self::Done(_) => Issued::Collision,
+        }
+    }
+}
+
+/// The rows of a new token.
+async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Stored, Failure> {
     let token = issue.token;
     let (proof, facts) = match issue.proof {
         Proof::Secret(secret) => {
@@ -185,7 +222,10 @@ async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<T
         Proof::Link(link) => (links::ask_insert(link), Vec::new()),
     };
     if tx.execute_both(rows::ask_insert(token), proof).await?.contains(&0) {
-        return Ok(None);
+        return Ok(Stored::Collision);
+    }
+    if let Err(taken) = repository::arrive(tx, token, issue.data).await? {
+        return Ok(Stored::InRepository(taken));
     }
     if let Proof::Secret(secret) = issue.proof {
         provisioning::insert_hashes(tx, token.id, secret).await?;
@@ -193,7 +233,7 @@ async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<T
     rows::add_services_and_labels(tx, token).await?;
     enrolment::tell_end(tx, token, token.created_at).await?;
     usage::store(tx, token.id, &token.usage).await?;
-    Ok(Some(Token { secrets: facts, revocation: None, ..token.clone() }))
+    Ok(Stored::Done(Token { secrets: facts, revocation: None, ..token.clone() }))
 }
 
 /// Others who count the tokens of the same owner wait until this one is done.
@@ -255,6 +295,11 @@ pub(super) async fn held(
 }
 
 fn ask_held<'a>(token: &'a Token, limit: &'a ActiveLimit, now: Timestamp) -> Asked<'a> {
+    if let Some(of) = &limit.repository {
+        let owner = token.owner.name();
+        let values = values![&token.realm, of.name.as_str(), owner, now, of.count_expired];
+        return Asked::new(HELD_IN_REPOSITORY, values);
+    }
     let values = values![
         &token.realm,
         crate::codec::owner_kind(&token.owner),

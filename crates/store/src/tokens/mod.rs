@@ -6,6 +6,7 @@ mod issue;
 mod journal;
 mod list;
 mod record;
+mod repository;
 mod revoke;
 mod rotate;
 mod rows;
@@ -47,6 +48,7 @@ pub(crate) fn statements() -> Vec<&'static str> {
         journal::STATEMENTS,
         list::STATEMENTS,
         record::STATEMENTS,
+        repository::STATEMENTS,
         revoke::STATEMENTS,
         rotate::STATEMENTS,
         rows::STATEMENTS,

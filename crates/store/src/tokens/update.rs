@@ -7,7 +7,7 @@ use counterfoil_authority::store::{ActiveLimit, Change, TokenUpdate, TokenUpdate
 use counterfoil_authority::token::{SentinelAttributes, Token};
 
 use super::enrolment::decide::still_told;
-use super::{enrolment, issue, rows};
+use super::{enrolment, issue, repository, rows};
 use crate::engine::{Failure, Transaction, values};
 use crate::{codec, events, people};
 
@@ -72,6 +72,10 @@ pub(super) async fn update(
         // The version was right, so it is the count that the statement refused.
         return Ok(TokenUpdated::CountTaken(Counts::of(&counted).taken()));
     }
+    if repository::edit(tx, &found, token).await?.is_err() {
+        tx.undo();
+        return Ok(TokenUpdated::SerialTaken);
+    }
     if found.validity.expires_at() != token.validity.expires_at() {
         enrolment::forget_end(tx, &found).await?;
         enrolment::tell_end(tx, &Token { kind: found.kind, ..token.clone() }, event.at).await?;
@@ -124,6 +128,10 @@ pub(crate) fn takes_place(
     now: Timestamp,
 ) -> bool {
     let counts = |token: &Token| {
+        if let Some(of) = &limit.repository {
+            let live = token.validity.expires_at().is_none_or(|end| now < end);
+            return live || of.count_expired;
+        }
         let service = limit.service.as_ref().map_or("*", ServiceLabel::as_str);
         token.service_labels().contains(&service)
             && token.validity.expires_at().is_none_or(|end| now < end)

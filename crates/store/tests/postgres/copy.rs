@@ -57,6 +57,7 @@ async fn issue(store: &Arc<SqlStore>, world: &World, count: usize) -> Vec<ClearS
             first_at: Some(now()),
             last_at: Some(now()),
             last_ip: None,
+            is_listed: false,
         });
         let used = used.collect();
         store.token_seed(issues).await.unwrap();

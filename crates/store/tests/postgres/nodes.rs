@@ -88,6 +88,7 @@ async fn a_limit_of_one_lets_one_through_whichever_node_is_asked() {
                 max: 1,
                 at_limit: AtLimit::Refuse,
                 slow_only: false,
+                repository: None,
             }];
             issue.token.services = counterfoil_authority::service::Services::All;
             async move { node.token_issue(issue).await.unwrap() }

@@ -56,6 +56,7 @@ impl Authority {
                 TokenUpdated::UnitGone
                 | TokenUpdated::ServiceGone(_)
                 | TokenUpdated::AtLimit(_)
+                | TokenUpdated::SerialTaken
                 | TokenUpdated::CountTaken(_) => return Err(AccessRefusal::Target),
             }
         }

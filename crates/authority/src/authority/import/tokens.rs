@@ -159,7 +159,13 @@ impl Authority {
             let service = Some(token.service.clone());
             let at_limit = policy.at_limit;
             let max = policy.max_active_per_user;
-            let limit = max.map(|max| ActiveLimit { service, max, at_limit, slow_only: false });
+            let limit = max.map(|max| ActiveLimit {
+                service,
+                max,
+                at_limit,
+                slow_only: false,
+                repository: None,
+            });
             limit.into_iter().collect()
         });
         let event = self
@@ -168,7 +174,7 @@ impl Authority {
             .with_subject(owner.actor())
             .with_service(token.service.as_str());
         let token = token_of(run, token, owner, services, policy)?;
-        Ok(TokenIssue { token, secret, limits, idempotency: None, event })
+        Ok(TokenIssue { token, secret, limits, data: None, idempotency: None, event })
     }
 }
 
@@ -232,6 +238,7 @@ fn token_of(
         unit: None,
         parent: None,
         changed_at: None,
+        repository: None,
         device: None,
         version: 1,
         secrets: Vec::new(),

@@ -23,10 +23,12 @@ pub(in crate::authority) fn limits_of(
     for (service, policy) in of_services.chain(of_realm) {
         let at_limit = policy.at_limit;
         if let Some(max) = policy.max_active_per_user {
-            limits.push(ActiveLimit { service: service.clone(), max, at_limit, slow_only: false });
+            let service = service.clone();
+            limits.push(ActiveLimit { service, max, at_limit, slow_only: false, repository: None });
         }
         if slow {
-            limits.push(ActiveLimit { service, max: SLOW_TOKENS_MAX, at_limit, slow_only: true });
+            let (max, slow_only) = (SLOW_TOKENS_MAX, true);
+            limits.push(ActiveLimit { service, max, at_limit, slow_only, repository: None });
         }
     }
     limits

@@ -2,6 +2,7 @@
 
 mod lifetime;
 mod limits;
+mod member;
 mod open;
 mod secrets;
 mod wishes;
@@ -23,9 +24,10 @@ use crate::cache::ServiceCell;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
-use crate::names::{RealmName, ServiceLabel, Username};
+use crate::names::{RealmName, RepositoryName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
+use crate::repository::{Membership, Place};
 use crate::scope::{ApiScope, Scope};
 use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
@@ -44,6 +46,9 @@ const ID_ATTEMPTS: usize = 3;
 pub enum Expiry {
     /// Whatever the policy's default is.
     Default,
+    /// Never where the policy allows it, by the policy's default otherwise: what a protocol says
+    /// in which an absent end is no end.
+    Open,
     /// Never, where the policy allows it.
     Never,
     /// At this instant.
@@ -103,6 +108,28 @@ pub struct IssueRequest {
     pub secret: Option<ClearSecret>,
     /// How its secret reaches its owner.
     pub delivery: Delivery,
+    /// The repository that a generic token is to be in.
+    pub repository: Option<RepositoryWish>,
+}
+
+/// What is asked for of a repository.
+#[derive(Debug, Clone)]
+pub struct RepositoryWish {
+    /// Which one.
+    pub name: RepositoryName,
+    /// Which place in it.
+    pub place: Place,
+    /// The payload that comes with it, if one does.
+    pub data: Option<Payload>,
+}
+
+/// A payload, as the repository's mapping says that it is to be kept.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    /// Shown again: sealed.
+    Readable(ClearSecret),
+    /// Never shown again: a secret, kept as a hash and verified.
+    Hashed(ClearSecret),
 }
 
 /// An `Idempotency-Key`, and how the answer is written that a repetition gets again.
@@ -159,6 +186,7 @@ impl Authority {
     ) -> Result<Answered, Refusal> {
         let now = self.now();
         let mut request = completed(request)?;
+        let repository = self.repository_of(&mut request)?;
         let scope = match request.kind {
             Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
             _ => ApiScope::TokensWrite,
@@ -192,16 +220,20 @@ impl Authority {
             not_before: request.not_before,
         };
         let validity = validity_of(&judged, caller, &reach, wanted, now)?;
-        let pending = judged.iter().any(|policy| policy.approval);
-        let by_link = is_by_link(&judged, caller, &request, own)?;
+        let in_stock = request.repository.as_ref().is_some_and(|r| r.place == Place::Stock);
+        let pending = in_stock || judged.iter().any(|policy| policy.approval);
+        let has_payload = request.repository.as_ref().is_some_and(|wish| wish.data.is_some());
+        let by_link = !has_payload && is_by_link(&judged, caller, &request, own)?;
         let draft = Draft { owner, services: services.0, validity, pending, by_link };
         for _ in 0..ID_ATTEMPTS {
             let (token, secret) = self.draft(caller, realm, &request, &draft, &judged, now).await?;
             self.require_api_rank(caller, &token).await?;
             self.refuse_pasted_tokens(&token)?;
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
-            let limits = limits_of(&services.1, &realm_cell.policy, slow);
+            let mut limits = limits_of(&services.1, &realm_cell.policy, slow);
+            limits.extend(member::limit_of(repository.as_deref(), &token));
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
+            let issue = self.with_payload(issue, &request)?;
             match self.store_issue(issue, &secret.0).await? {
                 Issued::Done { token, .. } => {
                     return Ok(Answered::Fresh { token, secret: secret.0 });
@@ -213,6 +245,8 @@ impl Authority {
                 Issued::ServiceGone(label) => {
                     return Err(no_such_service(services_field(request.kind), &label));
                 }
+                Issued::SerialTaken => return Err(Refusal::SerialTaken),
+                Issued::PlaceTaken => return Err(Refusal::PlaceTaken),
                 // A self-chosen secret can only collide by its id, like any other.
                 Issued::Collision => {}
             }
@@ -357,6 +391,10 @@ impl Authority {
             unit: request.unit.clone(),
             parent: None,
             changed_at: None,
+            repository: request
+                .repository
+                .as_ref()
+                .map(|wish| Membership { name: wish.name.clone(), place: wish.place }),
             device: None,
             version: 1,
             secrets: Vec::new(),
@@ -381,7 +419,8 @@ impl Authority {
         let idempotency = replay.map(|replay| {
             self.idempotency(&caller.replay_key, caller.token, replay, &secret.0, now)
         });
-        Ok(TokenIssue { token, secret: secret.1.clone(), limits, idempotency, event })
+        let secret = secret.1.clone();
+        Ok(TokenIssue { token, secret, limits, data: None, idempotency, event })
     }
 }
 

@@ -61,6 +61,10 @@ impl Authority {
             return self.generated(Kind::Link, link, now);
         }
         let whose = Whose { realm, owner: &draft.owner, services: &draft.services };
+        let wish = request.repository.as_ref();
+        if let Some(payload) = wish.and_then(|wish| wish.data.as_ref()) {
+            return self.payload_secret(&whose, payload, id, now).await;
+        }
         let Some(chosen) = &request.secret else {
             let form = match (request.kind, policies) {
                 (Kind::ServiceToken, [policy]) => (policy.form, policy.length),
@@ -225,8 +229,10 @@ impl Authority {
         let idempotency = replay.map(|(replay, caller)| {
             self.idempotency(&caller.replay_key, caller.token, replay, &secret.0, now)
         });
-        let issue = TokenIssue { token, secret: secret.1, limits: Vec::new(), idempotency, event };
-        Ok((issue, secret.0))
+        let (secret, clear) = (secret.1, secret.0);
+        let limits = Vec::new();
+        let issue = TokenIssue { token, secret, limits, data: None, idempotency, event };
+        Ok((issue, clear))
     }
 
     /// Opens the kept answer of a client's creation.
@@ -280,6 +286,7 @@ fn client_key_token(
         unit: None,
         parent: None,
         changed_at: None,
+        repository: None,
         device: None,
         version: 1,
         secrets: Vec::new(),

@@ -270,6 +270,7 @@ impl Authority {
             parent: None,
             parent_revoked: false,
             secrets: Vec::new(),
+            repository: None,
         }))
     }
 

@@ -338,7 +338,12 @@ impl Authority {
         }
         let Some(limit) = limit else {
             if request.consume {
-                self.ledger.accepted(id, around.now, request.client_ip);
+                match active.kind {
+                    Kind::Generic => {
+                        self.ledger.accepted_listed(id, around.now, request.client_ip);
+                    }
+                    _ => self.ledger.accepted(id, around.now, request.client_ip),
+                }
             }
             return Ok(Verdict::Active(active));
         };

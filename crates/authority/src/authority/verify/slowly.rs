@@ -63,13 +63,14 @@ impl Authority {
         // A service whose secrets all have bits enough has none to compare with: nobody can make
         // its server spend Argon2 time by guessing. This depends on the service, never on the
         // user.
-        if !cell.policy.has_secrets_of_few_bits() {
+        let label = &cell.service.label;
+        let takes_data = self.repositories().take_chosen_data(label);
+        if !takes_data && !cell.policy.has_secrets_of_few_bits() {
             return Ok(Here::NotOurs(around.now));
         }
         let Ok(user) = Username::parse(username) else {
             return Ok(Here::NotOurs(around.now));
         };
-        let label = &cell.service.label;
         let remembered_as = self.remembered_mac(request.realm, &user, label, request.presented);
         if let Some(id) = self.cache.id_by_hash(&remembered_as)
             && let Some(decision) = self.remembered(around, id, remembered_as)

@@ -119,9 +119,11 @@ impl From<Refusal> for Fault {
             Refusal::Forbidden(_) | Refusal::NotFound(Thing::Realm) => Self::no_privilege(),
             Refusal::BeyondGrant(_) => Self::new(StatusCode::FORBIDDEN, text),
             Refusal::NotFound(_) => Self::not_found(),
-            Refusal::Exists(_) | Refusal::NotEmpty(_) | Refusal::InUse(_) => {
-                Self::new(StatusCode::CONFLICT, text)
-            }
+            Refusal::Exists(_)
+            | Refusal::SerialTaken
+            | Refusal::PlaceTaken
+            | Refusal::NotEmpty(_)
+            | Refusal::InUse(_) => Self::new(StatusCode::CONFLICT, text),
             Refusal::VersionMismatch | Refusal::KeyReused => {
                 Self::new(StatusCode::PRECONDITION_FAILED, text)
             }
@@ -129,6 +131,7 @@ impl From<Refusal> for Fault {
             | Refusal::Policy(_)
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
+            | Refusal::NotSupported(_)
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)
             | Refusal::BuiltIn(_) => Self::invalid(text),

@@ -231,6 +231,7 @@ async fn draft(asked: &Asked, caller: &Caller, fields: &Fields) -> Result<IssueR
         unit,
         secret: None,
         delivery: Delivery::Response,
+        repository: None,
     })
 }
 

@@ -225,6 +225,7 @@ impl TokenCreate {
             unit: text(self.unit),
             secret: self.secret.map(|secret| secret.0),
             delivery: self.delivery.map_or(Delivery::Default, |delivery| delivery.0),
+            repository: None,
         })
     }
 }

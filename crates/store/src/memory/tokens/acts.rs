@@ -58,6 +58,9 @@ impl State {
             },
             ..token.clone()
         };
+        if self.serial_is_taken(&old, token) {
+            return TokenUpdated::SerialTaken;
+        }
         for limit in limits.iter().filter(|limit| takes_place(limit, &old, token, event.at)) {
             if self.held(&old, limit, event.at).len() >= limit.max as usize {
                 return TokenUpdated::AtLimit(limit.max);
@@ -292,6 +295,7 @@ impl State {
             first_at: Some(now),
             last_at: Some(now),
             last_ip: ip,
+            is_listed: true,
         });
         Consumed::Done { used }
     }

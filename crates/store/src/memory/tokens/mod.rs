@@ -4,6 +4,7 @@ mod acts;
 mod enrolment;
 mod families;
 mod records;
+mod repository;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -29,6 +30,7 @@ use crate::codec;
 use crate::tokens::matches_device;
 
 pub(super) use enrolment::Families;
+pub(super) use repository::Listed;
 
 impl Held {
     /// The token as the contract shows it, with what may be known of its secrets.
@@ -70,8 +72,12 @@ impl State {
 
     /// Issues a token whose request is known to be new.
     pub(super) fn admit(&mut self, issue: &TokenIssue) -> Issued {
-        let TokenIssue { token, secret, limits, idempotency, event } = issue;
-        self.arrive(token, Some(secret), limits, idempotency.as_ref(), event)
+        let TokenIssue { token, secret, limits, data, idempotency, event } = issue;
+        let issued = self.arrive(token, Some(secret), limits, idempotency.as_ref(), event);
+        if let (Issued::Done { .. }, Some(sealed)) = (&issued, data) {
+            self.data.insert(token.id, sealed.clone());
+        }
+        issued
     }
 
     /// Stores a new token with its secret, if it has one yet.
@@ -106,6 +112,9 @@ impl State {
         if known || self.tokens.contains_key(&token.id) {
             return Issued::Collision;
         }
+        if let Err(taken) = self.enter_repository(token) {
+            return taken;
+        }
         let held = Held {
             token: Token { revocation: None, secrets: Vec::new(), ..token.clone() },
             secrets: secret.cloned().into_iter().collect(),
@@ -134,6 +143,9 @@ impl State {
         now: Timestamp,
     ) -> BTreeSet<(String, TokenId)> {
         let service = limit.service.as_ref().map_or("*", ServiceLabel::as_str);
+        if let Some(of) = &limit.repository {
+            return self.held_in_repository(new, of, now);
+        }
         let counts = |held: &&Held| {
             let token = &held.token;
             let ended = token.validity.expires_at().is_some_and(|end| end <= now);
