@@ -88,7 +88,7 @@ fn timeout(target: &Target) -> Duration {
 }
 
 /// Whether a URL leads to this machine, where nobody listens on the way.
-pub(super) fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or(rest);
     ["localhost", "127.", "[::1]"].iter().any(|local| host.starts_with(local))
@@ -140,7 +140,7 @@ pub(super) async fn open(target: &Target, secret: Option<&str>) -> Result<Sessio
     }
 }
 
-fn trusting(file: &str) -> Result<Arc<ClientConfig>, Failed> {
+pub(crate) fn trusting(file: &str) -> Result<Arc<ClientConfig>, Failed> {
     let unusable = |what: String| Failed::new(Fault::Away, format!("ca_file: {what}"));
     let mut roots = RootCertStore::empty();
     let found = CertificateDer::pem_file_iter(file).map_err(|e| unusable(e.to_string()))?;
