@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a test says what it expects")]
 
 mod editing;
+mod elsewhere;
 mod enrolling;
 mod following;
 mod handing_on;

@@ -96,10 +96,12 @@ impl RepositorySection {
         let realm = RealmName::parse(REALM).map_err(|bad| bad.to_string())?;
         let labels = self.services.iter().map(|text| ServiceLabel::parse(text));
         let labels = labels.collect::<Result<Vec<_>, _>>().map_err(|bad| bad.to_string())?;
-        let services = match labels.is_empty() {
-            true if self.prefix.is_some() => Services::All,
-            true => return Err("needs `services`, or a `prefix`".to_owned()),
-            false => Services::Named(labels),
+        let services = if !labels.is_empty() {
+            Services::Named(labels)
+        } else if self.prefix.is_some() {
+            Services::All
+        } else {
+            return Err("needs `services`, or a `prefix`".to_owned());
         };
         let mut settings = Settings::new(name, realm, services);
         settings.prefix.clone_from(&self.prefix);

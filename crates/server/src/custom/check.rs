@@ -162,10 +162,9 @@ impl Run {
             hash: Some(sha256_text(&self.secret())),
             idempotency_key: self.nonce.clone(),
         };
-        let made = self.repository.create(&draft).await;
-        let Ok(token) = made else {
-            return self
-                .note("create", Err(made.err().map_or_else(String::new, |e| e.to_string())));
+        let token = match self.repository.create(&draft).await {
+            Ok(token) => token,
+            Err(error) => return self.note("create", Err(error.to_string())),
         };
         let owned = token.user.as_deref() == Some(&self.user) && token.enabled;
         let outcome = if owned {

@@ -202,7 +202,7 @@ impl LdapRepository {
     }
 
     /// What a value says, as records of the protocol.
-    fn records(&self, user: &str, held: &Held) -> Result<Vec<Value>, RepositoryError> {
+    fn records(&self, user: &str, held: &Held) -> Vec<Value> {
         let mut records = Vec::new();
         match self.settings.form {
             Form::Hash => {
@@ -222,13 +222,13 @@ impl LdapRepository {
                 }
             }
         }
-        Ok(records)
+        records
     }
 
     async fn told(&self, user: &str) -> Result<Vec<Value>, RepositoryError> {
         let mut records = Vec::new();
         for held in self.held(Some(user)).await? {
-            records.extend(self.records(user, &held)?);
+            records.extend(self.records(user, &held));
         }
         Ok(records)
     }
@@ -237,7 +237,7 @@ impl LdapRepository {
     async fn found(&self, id: &ForeignId) -> Result<Option<(String, Held)>, RepositoryError> {
         let Some((user, name)) = id.as_str().rsplit_once('/') else { return Ok(None) };
         for held in self.held(Some(user)).await? {
-            let records = self.records(user, &held)?;
+            let records = self.records(user, &held);
             if records.iter().any(|record| record["id"] == format!("{user}/{name}")) {
                 return Ok(Some((user.to_owned(), held)));
             }
@@ -305,7 +305,7 @@ impl TokenRepository for LdapRepository {
 
     async fn find(&self, id: &ForeignId) -> Result<Option<ForeignToken>, RepositoryError> {
         let Some((user, held)) = self.found(id).await? else { return Ok(None) };
-        let records = self.records(&user, &held)?;
+        let records = self.records(&user, &held);
         let own = records.iter().find(|record| record["id"] == id.as_str());
         own.map(|record| ForeignToken::read(record).map_err(unreadable)).transpose()
     }
