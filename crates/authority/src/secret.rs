@@ -73,6 +73,15 @@ impl TokenId {
         Ok(Self(id))
     }
 
+    /// The id that belongs to a digest: the same for the same one. Zeros where it is too short.
+    pub(crate) fn of_digest(digest: &[u8]) -> Self {
+        let mut id = [b'0'; ID_LEN];
+        for (place, byte) in id.iter_mut().zip(digest) {
+            *place = BASE62[usize::from(*byte) % BASE62.len()];
+        }
+        Self(id)
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         // ASCII by the invariant, so the fallback is never taken.

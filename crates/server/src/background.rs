@@ -71,6 +71,15 @@ impl Steps {
             async move { authority.flush_usage().await.map(drop) }
         }));
         let authority = shared();
+        // A step of its own: a repository that hangs holds up no flush.
+        running.spawn(each("uses elsewhere", USAGE_EVERY, stop.clone(), move || {
+            let authority = Arc::clone(&authority);
+            async move {
+                authority.tell_uses_elsewhere().await;
+                Ok::<_, std::convert::Infallible>(())
+            }
+        }));
+        let authority = shared();
         let settling = stop.clone();
         running.spawn(each("usage journal", SETTLE_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);

@@ -6,6 +6,7 @@
 //! Length: one struct for each section of the file, and nothing but their fields.
 
 pub mod document;
+mod elsewhere;
 pub mod keys;
 mod load;
 pub mod repository;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Deserializer};
 use crate::ldap::Dn;
 use crate::provision::MailTls;
 
+pub use elsewhere::{DriverConfig, Kept, kept_elsewhere};
 pub use load::{ConfigError, Sources, load};
 pub use repository::RepositorySection;
 
@@ -456,6 +458,7 @@ impl Config {
         }
         faults.extend(self.mail.contradictions());
         faults.extend(repository::contradictions(&self.repository));
+        faults.extend(elsewhere::contradictions(self));
         faults
     }
 

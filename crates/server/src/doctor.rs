@@ -2,13 +2,16 @@
 //!
 //! Reads only: a schema of an earlier version is a finding, and stays as it is.
 
+use std::sync::Arc;
+
 use counterfoil_authority::clock::{Clock, Timestamp};
+use counterfoil_authority::custom::VerifyMode;
 use counterfoil_authority::store::{Installation as Identity, InstallationStore};
 use counterfoil_store::{OpenError, SqlStore};
 use serde::Serialize;
 
 use crate::clock::OsClock;
-use crate::config::{Config, Tls};
+use crate::config::{Config, Tls, kept_elsewhere};
 use crate::installation::{InstallationError, Lock, admin_key_left, open_store};
 use crate::keydir::{self, KeyDirectory};
 use crate::private_file;
@@ -67,6 +70,7 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
     findings.extend(ldap(config));
     findings.push(mail(config));
     findings.extend(directory(config));
+    findings.extend(repositories(config).await);
     match open_store(config, false).await {
         Err(error) => findings.push(closed(&error)),
         Ok(store) => {
@@ -75,6 +79,43 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
             findings.push(Finding::ok("database", found));
             findings.extend(inside(config, &store, deep).await);
             store.close().await;
+        }
+    }
+    findings
+}
+
+/// The repositories that somebody else keeps, each asked what it is.
+async fn repositories(config: &Config) -> Vec<Finding> {
+    let clock: Arc<dyn Clock> = Arc::new(OsClock);
+    let mut findings = Vec::new();
+    for kept in kept_elsewhere(config) {
+        let name = &kept.settings.name;
+        let advice = "see that it runs; until then its tokens are unavailable, and no others";
+        let driver = match crate::custom::driver(&kept, &clock) {
+            Ok(driver) => driver,
+            Err(why) => {
+                findings.push(Finding::fail("repository", format!("{name}: {why}"), advice));
+                continue;
+            }
+        };
+        let asked = tokio::time::timeout(kept.settings.timeout, driver.describe()).await;
+        findings.push(match asked {
+            Ok(Ok(known)) => {
+                let names: Vec<_> = known.capabilities.iter().map(|one| one.name()).collect();
+                let can = names.join(" ");
+                Finding::ok("repository", format!("{name} ({}) answers: {can}", driver.driver()))
+            }
+            Ok(Err(why)) => Finding::warn("repository", format!("{name}: {why}"), advice),
+            Err(_) => {
+                Finding::warn("repository", format!("{name} does not answer in time"), advice)
+            }
+        });
+        if kept.settings.verify == VerifyMode::Delegated {
+            findings.push(Finding::warn(
+                "repository",
+                format!("{name} is sent secrets in clear text"),
+                "set verify = \"local\" if it can tell hashes",
+            ));
         }
     }
     findings

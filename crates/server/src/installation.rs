@@ -32,6 +32,9 @@ const OWN_FILES: [&str; 4] = [LOCK_FILE, ADMIN_KEY_FILE, "counterfoil.toml", "lo
 /// Why an installation cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallationError {
+    /// A custom repository cannot be set up as configured.
+    #[error(transparent)]
+    Repository(#[from] crate::custom::NotSetUp),
     /// Another server serves the directory.
     #[error("another counterfoil is running on {0}; stop it first, or choose another --data")]
     Locked(PathBuf),
@@ -274,7 +277,9 @@ pub async fn open(config: &Config, if_empty: IfEmpty) -> Result<Installation, In
     };
     let settings = app::settings(config);
     let shared: Arc<dyn counterfoil_authority::store::Store> = Arc::clone(&store) as _;
+    let elsewhere = crate::custom::elsewhere(config, &clock)?;
     let authority = Arc::new(Authority::new(shared, clock, entropy, ring, settings)?);
+    authority.set_elsewhere(elsewhere);
     let first_key = match (&known, if_empty) {
         (None, IfEmpty::Initialise(admin)) => authority.initialise(&admin).await?,
         _ => None,

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod compat;
 pub mod config;
+pub mod custom;
 pub mod doctor;
 pub mod http;
 mod import;

@@ -153,7 +153,8 @@ macro_rules! pass {
     };
 }
 
-// Behind the macro that it needs.
+// Behind the macro that they need.
+mod foreign_use;
 mod otp;
 
 #[async_trait]

@@ -1,8 +1,8 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, am, changes, clients, events, idempotency, installation, leases, links, otp, people,
-    provisioning, services, tokens,
+    access, am, changes, clients, events, foreign_use, idempotency, installation, leases, links,
+    otp, people, provisioning, services, tokens,
 };
 
 /// All of them.
@@ -13,6 +13,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         changes::STATEMENTS,
         clients::STATEMENTS,
         events::STATEMENTS,
+        foreign_use::STATEMENTS,
         idempotency::STATEMENTS,
         installation::STATEMENTS,
         leases::STATEMENTS,

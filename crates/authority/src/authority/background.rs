@@ -46,6 +46,12 @@ impl Authority {
 
     async fn flush(&self, closing: bool) -> Result<usize, Unavailable> {
         self.tell_session_uses().await?;
+        let flushed = self.flush_ours(closing).await;
+        self.flush_elsewhere().await?;
+        flushed
+    }
+
+    async fn flush_ours(&self, closing: bool) -> Result<usize, Unavailable> {
         let mut batch = self.ledger.drain(self.now(), closing);
         if batch.is_empty() {
             self.flushed_last.store(0, Ordering::Relaxed);

@@ -8,6 +8,7 @@ mod background;
 mod bulk;
 mod clients;
 mod compliance;
+mod custom;
 mod derive;
 mod directory;
 mod edit;
@@ -79,6 +80,7 @@ use crate::abuse::{CodeThrottle, Throttle};
 use crate::access::{AccessSettings, KEY_OVERLAP_SECONDS};
 use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
+use crate::custom::Elsewhere;
 use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
 use crate::names::{BadName, COUNTERFOIL, RealmName, ServiceLabel};
@@ -188,6 +190,8 @@ pub struct Authority {
     seen_lately: verify::SeenLately,
     /// When sessions of the AM door were used.
     session_uses: am::SessionUses,
+    /// Repositories that somebody else keeps.
+    custom: ArcSwap<Elsewhere>,
 }
 
 /// Why an authority cannot be set up.
@@ -253,6 +257,7 @@ impl Authority {
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
             seen_lately: verify::SeenLately::default(),
             session_uses: am::SessionUses::default(),
+            custom: ArcSwap::default(),
         })
     }
 

@@ -299,6 +299,17 @@ impl Cache {
         entry
     }
 
+    /// The entry of a token that somebody else keeps, which is remembered elsewhere; and whether it
+    /// may be: its owner did not change since `tag`, and a later change marks them.
+    pub(crate) fn of_elsewhere(&self, record: Record, tag: Position) -> (Arc<Entry>, bool) {
+        let key = (record.realm.clone(), record.owner.clone());
+        let cell = self.owner_cell(&key, &record, tag);
+        let entry = Arc::new(Entry::new(record, cell, &self.profiles));
+        let moved = || self.recent.moved_past(tag, |change| owner_changed(change, &key));
+        let keeps = tag.keeps() && !moved();
+        (entry, keeps)
+    }
+
     /// The owner's shared cell; a private one if the owner changed since `tag`.
     fn owner_cell(
         &self,

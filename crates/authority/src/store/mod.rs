@@ -15,6 +15,7 @@ mod am;
 mod clients;
 mod enrolment;
 mod events;
+mod foreign_use;
 mod import;
 mod installation;
 mod leases;
@@ -36,6 +37,7 @@ pub use enrolment::{
     Refresh, Refreshed, Returned, SealEnrolment,
 };
 pub use events::{EventFilter, EventStore};
+pub use foreign_use::{ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore};
 pub use import::{Arriving, IMPORT_BATCH_MAX, ImportStore, Imported};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
@@ -182,6 +184,7 @@ pub trait Store:
     + AmStore
     + RepositoryStore
     + EventStore
+    + ForeignUseStore
     + Send
     + Sync
     + 'static
@@ -204,6 +207,7 @@ impl<T> Store for T where
         + AmStore
         + RepositoryStore
         + EventStore
+        + ForeignUseStore
         + Send
         + Sync
         + 'static

@@ -6,6 +6,7 @@
 mod codes;
 mod deriving;
 mod editing;
+mod elsewhere;
 mod enrolling;
 mod following;
 mod handing_on;

@@ -82,6 +82,7 @@ impl From<InstallationError> for Failure {
             InstallationError::Locked(_)
             | InstallationError::WritableByOthers(_)
             | InstallationError::Uninitialised(_)
+            | InstallationError::Repository(_)
             | InstallationError::Foreign { .. } => Self::Refused(error.to_string()),
         }
     }

@@ -21,6 +21,7 @@ mod policy;
 mod print;
 mod reconcile;
 mod remote;
+mod repo_check;
 mod resource;
 mod secret_input;
 mod serve;
@@ -68,6 +69,7 @@ enum Command {
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
+    RepoCheck(repo_check::RepoCheckArgs),
     Migrate(migrate::MigrateArgs),
     /// Take people, services and secrets over from another system
     #[command(subcommand)]
@@ -163,6 +165,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::RepoCheck(args) => repo_check::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Store(command) => store::run(command).await,
             Command::Import(command) => import::run(command).await,

@@ -154,7 +154,8 @@ fn schema_of(key: &Key) -> Json {
         | Sort::Service
         | Sort::Host
         | Sort::Mailbox
-        | Sort::Line => {
+        | Sort::Line
+        | Sort::Text => {
             json!({ "type": "string", "minLength": 1 })
         }
     };
@@ -232,6 +233,7 @@ fn takes(sort: Sort) -> String {
         Sort::Host => "name or address of a machine".into(),
         Sort::Mailbox => "mail address, with or without a name".into(),
         Sort::Line => "text".into(),
+        Sort::Text => "text of one or more lines".into(),
         Sort::Duration => "time with a unit: `ms`, `s`, `m`, `h` or `d`".into(),
         Sort::Words(words) => format!("list of some of `{}`", words.join("`, `")),
         Sort::Labels => "list of labels of services".into(),

@@ -55,6 +55,8 @@ pub enum Sort {
     Mailbox,
     /// One line of text.
     Line,
+    /// Text of any number of lines.
+    Text,
     /// A secret, or `file:/path` of a file whose first line it is.
     Secret,
     /// A time with its unit: `800ms`, `30s`, `15m`, `12h`, `365d`.
@@ -147,7 +149,7 @@ pub fn pattern_of(path: &str) -> String {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 22] = [
+pub const SECTIONS: [(&str, &str); 23] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -174,6 +176,11 @@ pub const SECTIONS: [(&str, &str); 22] = [
         "repository.*",
         "One repository. Its name, 1 to 22 letters, digits and underscores, is the type of its \
          tokens at the Airlock door.",
+    ),
+    (
+        "repository.*.statements",
+        "The statements of a custom repository in a database. What there is no statement for is not \
+         done.",
     ),
     (
         "repository.*.attributes",

@@ -1,6 +1,7 @@
 //! From a repository's section of the configuration to what the rules know of it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use counterfoil_authority::names::{RepositoryName, ServiceLabel};
 use counterfoil_authority::repository::custom::{Comparison, Driver};
@@ -8,6 +9,7 @@ use counterfoil_authority::repository::{
     Attribute, CredentialRules, CustomRules, DEFAULT_TOKENS_PER_USER, Mapped, Mapping, Promotion,
     Repositories, Repository, RepositoryKind, TokenRules, ValueType,
 };
+use counterfoil_authority::secret::ClearSecret;
 use serde::Deserialize;
 
 use super::value::milliseconds;
@@ -45,6 +47,46 @@ pub struct RepositorySection {
     pub timeout: Option<String>,
     /// Who compares a secret of a custom one.
     pub verify: Option<String>,
+    /// How tokens of a custom one begin.
+    pub prefix: Option<String>,
+    /// What a custom one is asked by.
+    pub selector: Option<String>,
+    /// Characters of the public part.
+    pub selector_length: Option<usize>,
+    /// As what its tokens count.
+    pub token_kind: Option<String>,
+    /// Who counts uses of a custom one.
+    pub usage: Option<String>,
+    /// Calls to a custom one at the same time.
+    pub in_flight_max: Option<usize>,
+    /// How long a custom one's yes is remembered, in seconds.
+    pub cache_seconds: Option<u32>,
+    /// What a custom one is shown.
+    #[serde(deserialize_with = "super::secret")]
+    pub secret: Option<ClearSecret>,
+    /// What the secret is to an HTTP repository.
+    pub auth: Option<String>,
+    /// The key of keyed hashes.
+    #[serde(deserialize_with = "super::secret")]
+    pub hash_key: Option<ClearSecret>,
+    /// Certificates to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Certificate and key of this server.
+    pub client_identity: Option<PathBuf>,
+    /// As whom to bind.
+    pub bind_dn: Option<String>,
+    /// Below which people are found.
+    pub base_dn: Option<String>,
+    /// How a person is found.
+    pub filter: Option<String>,
+    /// The attribute that holds the tokens.
+    pub attribute: Option<String>,
+    /// What a value is.
+    pub form: Option<String>,
+    /// Whether the connection becomes TLS.
+    pub start_tls: Option<bool>,
+    /// Statements by name.
+    pub statements: BTreeMap<String, String>,
     /// Which attributes are shown.
     pub attributes: BTreeMap<String, AttributeSection>,
 }
@@ -154,6 +196,25 @@ impl RepositorySection {
             ("url", self.url.is_some()),
             ("timeout", self.timeout.is_some()),
             ("verify", self.verify.is_some()),
+            ("prefix", self.prefix.is_some()),
+            ("selector", self.selector.is_some()),
+            ("selector_length", self.selector_length.is_some()),
+            ("token_kind", self.token_kind.is_some()),
+            ("usage", self.usage.is_some()),
+            ("in_flight_max", self.in_flight_max.is_some()),
+            ("cache_seconds", self.cache_seconds.is_some()),
+            ("secret", self.secret.is_some()),
+            ("auth", self.auth.is_some()),
+            ("hash_key", self.hash_key.is_some()),
+            ("ca_file", self.ca_file.is_some()),
+            ("client_identity", self.client_identity.is_some()),
+            ("bind_dn", self.bind_dn.is_some()),
+            ("base_dn", self.base_dn.is_some()),
+            ("filter", self.filter.is_some()),
+            ("attribute", self.attribute.is_some()),
+            ("form", self.form.is_some()),
+            ("start_tls", self.start_tls.is_some()),
+            ("statements", !self.statements.is_empty()),
         ];
         let own = self.kind.as_deref();
         let mut faults = Vec::new();

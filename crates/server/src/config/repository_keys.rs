@@ -88,6 +88,182 @@ pub const REPOSITORY_KEYS: &[Key] = &[
          clear.",
     ),
     Key::optional(
+        "repository.*.prefix",
+        Sort::Line,
+        "\"acme_\"",
+        "How every token of a custom repository begins. A secret that begins so is looked up there \
+         and nowhere else; one of a repository without a prefix is looked up where the verifier \
+         speaks for one of its services.",
+    ),
+    Key::optional(
+        "repository.*.selector",
+        Sort::Choice(&["user", "prefix", "sha256"]),
+        "\"user\"",
+        "What a custom repository is asked by: the person that the secret was presented with, the \
+         first characters of the secret, or its SHA-256. The last two need a prefix.",
+    ),
+    Key::optional(
+        "repository.*.selector_length",
+        Sort::Count { min: 4, max: 400 },
+        "13",
+        "How many characters of a secret are its public part, the prefix included, with \
+         `selector = \"prefix\"`.",
+    ),
+    Key::optional(
+        "repository.*.token_kind",
+        Sort::Choice(&["service_token", "personal_access_token", "generic"]),
+        "\"service_token\"",
+        "As what a token of a custom repository counts.",
+    ),
+    Key::optional(
+        "repository.*.usage",
+        Sort::Choice(&["here", "there"]),
+        "\"here\"",
+        "Who counts uses against the limits of a custom repository's tokens. Uses are always \
+         kept here as well.",
+    ),
+    Key::optional(
+        "repository.*.in_flight_max",
+        Sort::Count { min: 1, max: 10_000 },
+        "64",
+        "Calls to a custom repository at the same time. Further ones are unavailable at once.",
+    ),
+    Key::optional(
+        "repository.*.cache_seconds",
+        Sort::Count { min: 0, max: 60 },
+        "5",
+        "How long it is remembered that a secret of a custom repository was right. What is revoked \
+         there ends here so much later. 0: not at all.",
+    ),
+    Key::optional(
+        "repository.*.secret",
+        Sort::Secret,
+        "\"file:/etc/counterfoil/acme.secret\"",
+        "What a custom repository is shown: the key that signs requests or the bearer token (http), \
+         the password of the database (sql), the password of bind_dn (ldap).",
+    ),
+    Key::optional(
+        "repository.*.auth",
+        Sort::Choice(&["signature", "bearer"]),
+        "\"signature\"",
+        "What `secret` is to an HTTP repository.",
+    ),
+    Key::optional(
+        "repository.*.hash_key",
+        Sort::Secret,
+        "\"file:/etc/counterfoil/acme.hash-key\"",
+        "The key of hashes that begin with `hmac-sha256:`.",
+    ),
+    Key::optional(
+        "repository.*.ca_file",
+        Sort::Path,
+        "\"/etc/counterfoil/acme-ca.pem\"",
+        "Certificates to trust instead of the system's (http, ldap).",
+    ),
+    Key::optional(
+        "repository.*.client_identity",
+        Sort::Path,
+        "\"/etc/counterfoil/acme-client.pem\"",
+        "Certificate and key, in one PEM file, by which an HTTP repository knows this server.",
+    ),
+    Key::optional(
+        "repository.*.bind_dn",
+        Sort::Line,
+        "\"cn=counterfoil,dc=example,dc=org\"",
+        "As whom to bind (ldap).",
+    ),
+    Key::optional(
+        "repository.*.base_dn",
+        Sort::Line,
+        "\"ou=people,dc=example,dc=org\"",
+        "Below which people are found (ldap).",
+    ),
+    Key::optional(
+        "repository.*.filter",
+        Sort::Line,
+        "\"(uid={username})\"",
+        "How a person is found (ldap).",
+    ),
+    Key::optional(
+        "repository.*.attribute",
+        Sort::Line,
+        "\"voPersonApplicationPassword\"",
+        "The attribute that holds the tokens (ldap). Options `;app-x` name the service.",
+    ),
+    Key::optional(
+        "repository.*.form",
+        Sort::Choice(&["hash", "pat"]),
+        "\"hash\"",
+        "What a value is (ldap): a hash, or a personal access token of ForgeRock AM with its \
+         permissions, in any of its three spellings.",
+    ),
+    Key::optional(
+        "repository.*.start_tls",
+        Sort::Flag,
+        "true",
+        "Whether `ldap://` becomes TLS first; unless on loopback, if not set.",
+    ),
+    Key::optional(
+        "repository.*.statements.lookup",
+        Sort::Text,
+        "\"select id, username as \\\"user\\\", hash from tokens where selector = :selector\"",
+        "The tokens of a selector (sql). Columns are called as in the protocol, or in snake case.",
+    ),
+    Key::optional(
+        "repository.*.statements.list",
+        Sort::Text,
+        "\"select * from tokens where username = :user order by id limit :limit\"",
+        "A page of tokens behind `:cursor`, by id (sql).",
+    ),
+    Key::optional(
+        "repository.*.statements.get",
+        Sort::Text,
+        "\"select * from tokens where id = :id\"",
+        "One token (sql).",
+    ),
+    Key::optional(
+        "repository.*.statements.insert",
+        Sort::Text,
+        "\"insert into tokens (username, selector, hash) values (:user, :selector, :hash) returning *\"",
+        "Adds a token and returns it (sql).",
+    ),
+    Key::optional(
+        "repository.*.statements.update",
+        Sort::Text,
+        "\"update tokens set valid_to = :valid_to where id = :id\"",
+        "Changes attributes (sql).",
+    ),
+    Key::optional(
+        "repository.*.statements.enable",
+        Sort::Text,
+        "\"update tokens set enabled = :enabled where id = :id\"",
+        "Switches a token on or off (sql).",
+    ),
+    Key::optional(
+        "repository.*.statements.assign",
+        Sort::Text,
+        "\"update tokens set username = :user where id = :id\"",
+        "Gives a token to a person, or to nobody (sql).",
+    ),
+    Key::optional(
+        "repository.*.statements.delete",
+        Sort::Text,
+        "\"delete from tokens where id = :id\"",
+        "Removes a token (sql).",
+    ),
+    Key::optional(
+        "repository.*.statements.consume",
+        Sort::Text,
+        "\"update tokens set used = used + 1 where id = :id and used < :limit returning used\"",
+        "Counts a use of a limited token (sql). Only one conditional update counts atomically.",
+    ),
+    Key::optional(
+        "repository.*.statements.usage",
+        Sort::Text,
+        "\"update tokens set uses = uses + :accepted where id = :id\"",
+        "Takes note of uses (sql).",
+    ),
+    Key::optional(
         "repository.*.attributes.*.name",
         Sort::Line,
         "\"device\"",

@@ -4,6 +4,8 @@
 //! the audit of the main realm. Being on the same machine is no credential, because a reverse
 //! proxy is on the same machine too. An own listener serves [`exposition`] without one.
 
+mod elsewhere;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -191,6 +193,8 @@ impl Metrics {
             "Since when the oldest of them is wanted",
             delivery_age.clone(),
         );
+        let elsewhere = elsewhere::Elsewhere(Arc::clone(&authority));
+        registry.register_collector(Box::new(elsewhere));
         registry.register_collector(Box::new(Gauges(authority)));
         let short = std::array::from_fn(|_| OnceLock::new());
         let routes = RwLock::default();

@@ -163,6 +163,12 @@ impl Pat {
     }
 }
 
+/// The tokens of one value with their permissions, for who reads them where they stand.
+pub(crate) fn pats_of(value: &str) -> Option<Vec<(Zeroizing<String>, Value)>> {
+    let pats = parsed(value).ok()?;
+    Some(pats.into_iter().map(|pat| (pat.token, pat.permissions)).collect())
+}
+
 /// The tokens of one value, in any of its spellings.
 fn parsed(value: &str) -> Result<Vec<Pat>, &'static str> {
     let value = value.trim();

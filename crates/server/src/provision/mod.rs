@@ -1,7 +1,7 @@
 //! Couriers: one per protocol that a target speaks. They bring what they are given and decide
 //! nothing.
 
-mod ldap;
+pub(crate) mod ldap;
 mod mail;
 mod webhook;
 

@@ -23,6 +23,7 @@ mod bad_input;
 mod comanage;
 mod counting;
 mod crash;
+mod custom;
 mod disk;
 mod enrolment;
 mod fixtures;

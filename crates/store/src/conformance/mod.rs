@@ -17,6 +17,7 @@ mod clients;
 mod enrolment;
 mod events;
 mod families;
+mod foreign_use;
 mod grants;
 mod groups;
 mod import;
@@ -342,6 +343,11 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u
             a_document_that_others_name_stays,
             documents_change_together_or_not_at_all,
             of_forty_who_move_a_document_one_does,
+        }
+        foreign_use::{
+            uses_of_a_foreign_token_add_up_and_never_run_backwards,
+            of_forty_uses_of_a_foreign_token_as_many_are_counted_as_allowed,
+            a_foreign_token_that_was_removed_is_forgotten,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 41] = [
+const TABLES: [Table; 42] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -243,6 +243,12 @@ const TABLES: [Table; 41] = [
         columns: "realm id request actor state place total done refused created_at updated_at",
     },
     Table { name: "proof", key_columns: 1, numbered: false, columns: "once expires_at" },
+    Table {
+        name: "foreign_use",
+        key_columns: 1,
+        numbered: false,
+        columns: "token realm repository foreign_id owner first_at last_at last_ip total denied used",
+    },
 ];
 
 /// A table and the statements that copy it.

@@ -7,6 +7,7 @@
 mod access;
 mod am;
 mod clients;
+mod foreign_use;
 mod import;
 mod installation;
 mod leases;
@@ -33,7 +34,8 @@ use counterfoil_authority::provision::{Delivery, DeliveryKey, Target};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    Change, Idempotency, Installation, KeyRecord, Link, Page, PageRequest, Unavailable,
+    Change, ForeignUsage, Idempotency, Installation, KeyRecord, Link, Page, PageRequest,
+    Unavailable,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::{StoredSecret, Token};
@@ -93,6 +95,7 @@ struct State {
     leases: HashMap<String, leases::Held>,
     families: tokens::Families,
     am: BTreeMap<(RealmName, AmKind, String), AmObject>,
+    foreign_uses: HashMap<TokenId, ForeignUsage>,
     access: HashMap<TokenId, AccessRecord>,
     access_used: HashMap<TokenId, Timestamp>,
     access_ended: HashMap<TokenId, access::Ended>,

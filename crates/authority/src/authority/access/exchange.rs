@@ -103,7 +103,11 @@ impl Authority {
             ..VerifyRequest::of_holder(realm, presented, binding, &origin)
         };
         let active = match self.verify(question).await? {
-            Verdict::Active(active) if is_exchanged(active.kind()) => active,
+            Verdict::Active(active)
+                if is_exchanged(active.kind()) && active.kept_by().is_none() =>
+            {
+                active
+            }
             Verdict::Inactive { reason: crate::verdict::Reason::WrongService, .. } => {
                 return Err(AccessRefusal::Target);
             }

@@ -44,6 +44,8 @@ pub struct Active {
     pub(super) issues_until: Option<Timestamp>,
     /// How an authentication token has proved itself.
     pub(super) method: Option<Method>,
+    /// The repository of somebody else that keeps it.
+    pub(super) kept_by: Option<Arc<str>>,
 }
 
 /// What is left to a token where something that it came from has lost some since.
@@ -212,6 +214,12 @@ impl Active {
     /// When what it issues must end at the latest; an access token issues for its parent.
     pub const fn issues_until(&self) -> Option<Timestamp> {
         self.issues_until
+    }
+
+    /// The repository of somebody else that keeps it; `None`: it is ours. Nothing is made from
+    /// such a token, because nothing here would end with it.
+    pub fn kept_by(&self) -> Option<&str> {
+        self.kept_by.as_deref()
     }
 
     pub(in crate::authority) fn owner(&self) -> &Arc<OwnerCell> {

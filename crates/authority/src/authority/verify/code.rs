@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::judge::decide_matched;
-use super::{Decision, Surroundings, Verdict, VerifyRequest, idle};
+use super::{Decision, Here, Surroundings, Verdict, VerifyRequest, idle};
 use crate::authority::Authority;
 use crate::cache::{Entry, Matched};
 use crate::clock::Timestamp;
@@ -54,12 +54,16 @@ impl Authority {
             };
             let look = VerifyRequest { consume: false, ..request };
             let looking = Surroundings { request: look, ..around };
-            return match self.verify_slowly(&looking).await? {
-                Verdict::Active(active) if active.token().as_str() == serial => {
-                    self.verify_slowly(&Surroundings { request, ..looking }).await
+            let mut said = self.verify_slowly(&looking).await?;
+            if let Here::Said(Verdict::Active(active)) = &said {
+                if active.token().as_str() != serial {
+                    return self.refused(&request, Reason::Unknown, None, now);
                 }
-                Verdict::Active(_) => self.refused(&request, Reason::Unknown, None, now),
-                inactive @ Verdict::Inactive { .. } => Ok(inactive),
+                said = self.verify_slowly(&Surroundings { request, ..looking }).await?;
+            }
+            return match said {
+                Here::Said(verdict) => Ok(verdict),
+                Here::NotOurs(now) => self.refused(&request, Reason::Unknown, None, now),
             };
         }
         let Selected::Serial(serial) = selected else {

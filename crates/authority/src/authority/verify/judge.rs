@@ -76,6 +76,7 @@ pub(super) fn decide_matched(
         former_secret: matched == Matched::Former,
         issues_until: entry.validity.expires_at(),
         method: None,
+        kept_by: None,
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }

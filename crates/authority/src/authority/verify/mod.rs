@@ -4,13 +4,14 @@
 //! service and door, state and time, network and scope and permission, limits.
 //! The presenter learns nothing but "no".
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 mod access;
 mod answer;
+mod binding;
 mod code;
+mod elsewhere;
 mod idle;
 mod judge;
 mod lineage;
@@ -27,14 +28,13 @@ pub(super) use self::lineage::DERIVED_DEPTH_MAX;
 use self::lineage::Left;
 use super::Authority;
 use crate::cache::{Entry, RealmCell, ServiceCell};
-use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::event::Origin;
 use crate::keys::{KeyNotHere, KeyPurpose, KeyRing};
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
-use crate::scope::{ApiScope, Scope};
+use crate::scope::Scope;
 use crate::secret::{Shape, TokenId};
 use crate::secret_hash::keyed_hash;
 use crate::store::{Consumed, Rehash, Unavailable};
@@ -121,6 +121,14 @@ enum Decision {
     Keyless(KeyNotHere),
 }
 
+/// What is known of a secret among our own tokens.
+enum Here {
+    /// The answer.
+    Said(Verdict),
+    /// It is none of them, as of this instant. Nothing was recorded.
+    NotOurs(Timestamp),
+}
+
 /// What a decision needs beside the token: services, realm, time.
 struct Surroundings<'a> {
     request: VerifyRequest<'a>,
@@ -136,74 +144,39 @@ fn asks_more(around: &Surroundings<'_>, active: &Active) -> bool {
 }
 
 impl Authority {
-    /// The binding of a verifier: its one service is implied, one of several must be named.
-    pub fn binding<'a>(
-        &self,
-        caller: &'a Caller,
-        realm: &'a RealmName,
-        named: Option<&'a ServiceLabel>,
-    ) -> Result<Binding<'a>, Refusal> {
-        let (mut any, mut whole, mut names_it, mut several) = (false, false, false, false);
-        let mut only: Option<&ServiceLabel> = None;
-        for power in caller.powers_in(realm, ApiScope::Verify)? {
-            any = true;
-            match (&power.unit, &power.services) {
-                (Some(_), _) => {}
-                (None, Some(services)) => {
-                    for label in services {
-                        names_it |= named == Some(label);
-                        several |= only.is_some_and(|other| other != label);
-                        only = Some(label);
-                    }
-                }
-                (None, None) => whole = true,
-            }
-        }
-        match (named, only) {
-            _ if !any => Err(Refusal::Forbidden(ApiScope::Verify)),
-            (Some(label), _) if whole || names_it => Ok(Binding::Service(label)),
-            (Some(_), _) => Err(Refusal::Forbidden(ApiScope::Verify)),
-            (None, _) if whole => Ok(Binding::Unbound),
-            (None, Some(only)) if !several => Ok(Binding::Service(only)),
-            (None, _) => {
-                Err(Refusal::invalid("service", "this verifier has several services; name one"))
-            }
-        }
-    }
-
-    /// The services of a verifier whose door has no field to name one (introspection): a token
-    /// that is good for at least one of them is good. `None`: no service is checked.
-    pub fn verifiable<'a>(
-        &self,
-        caller: &'a Caller,
-        realm: &'a RealmName,
-    ) -> Result<Option<Cow<'a, [ServiceLabel]>>, Refusal> {
-        let (mut any, mut labels) = (false, Cow::Borrowed(&[][..]));
-        for power in caller.powers_in(realm, ApiScope::Verify)? {
-            any = true;
-            match (&power.unit, &power.services) {
-                (Some(_), _) => {}
-                // Most have one power, whose list is taken as it is.
-                (None, Some(services)) if labels.is_empty() => labels = Cow::Borrowed(services),
-                (None, Some(services)) => labels.to_mut().extend_from_slice(services),
-                (None, None) => return Ok(None),
-            }
-        }
-        if any { Ok(Some(labels)) } else { Err(Refusal::Forbidden(ApiScope::Verify)) }
-    }
-
     /// Whether the presented secret is good. The only errors are [`Refusal::Unavailable`],
     /// [`Refusal::Overloaded`] and [`Refusal::NoEntropy`]: none of them is a denial.
     pub async fn verify(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {
-        self.verify_found(request, None).await
+        // Nearly no installation keeps tokens elsewhere, and none of them pays for it.
+        if !self.custom.load().all().is_empty()
+            && let Some(verdict) = Box::pin(self.verify_remembered_elsewhere(&request)).await?
+        {
+            return Ok(verdict);
+        }
+        match self.verify_here(request, None).await? {
+            Here::Said(verdict) => Ok(verdict),
+            Here::NotOurs(now) => Box::pin(self.verify_elsewhere(&request, now)).await,
+        }
     }
 
-    /// The same, by who has just recognised the presented secret's shape and found its token.
+    /// The same among our own tokens alone, by who has just recognised the presented secret's
+    /// shape and found its token.
     pub(super) async fn verify_found(
         &self,
         request: VerifyRequest<'_>,
         found: Option<(Kind, &Arc<Entry>)>,
     ) -> Result<Verdict, Refusal> {
+        match self.verify_here(request, found).await? {
+            Here::Said(verdict) => Ok(verdict),
+            Here::NotOurs(now) => self.refused(&request, Reason::Unknown, None, now),
+        }
+    }
+
+    async fn verify_here(
+        &self,
+        request: VerifyRequest<'_>,
+        found: Option<(Kind, &Arc<Entry>)>,
+    ) -> Result<Here, Refusal> {
         let now = self.now();
         let known = self.cache.realms();
         let read;
@@ -225,19 +198,20 @@ impl Authority {
                     read = found;
                     (&*read.0, &*read.1)
                 }
-                Err(reason) => return self.refused(&request, reason, None, now),
+                Err(reason) => return self.refused(&request, reason, None, now).map(Here::Said),
             },
         };
         let keys = self.keys.load();
         let surroundings = Surroundings { request, services, realm, keys: &keys, now };
         if let Some((kind, entry)) = found {
             let decision = decide(entry, Some(kind), request.presented, &surroundings);
-            return match kind {
+            let concluded = match kind {
                 Kind::AccessToken => self.conclude_access(&surroundings, entry.id, decision).await,
                 _ => self.conclude(&surroundings, entry.id, decision).await,
             };
+            return concluded.map(Here::Said);
         }
-        match self.shape(request.presented) {
+        let said = match self.shape(request.presented) {
             Shape::Impossible | Shape::BadChecksum => {
                 self.refused(&request, Reason::Unknown, None, now)
             }
@@ -247,12 +221,18 @@ impl Authority {
             Shape::Prefixed { kind, id } => {
                 self.verify_by_id(&surroundings, kind, id, request.presented).await
             }
-            Shape::Grouped(normal) => Box::pin(self.verify_by_hash(&surroundings, &normal)).await,
-            Shape::Other => match Box::pin(self.verify_code(&surroundings, None)).await? {
-                Some(verdict) => Ok(verdict),
-                None => Box::pin(self.verify_slowly(&surroundings)).await,
-            },
-        }
+            // These two alone can be somebody else's: they say nothing of where they come from.
+            Shape::Grouped(normal) => {
+                return Box::pin(self.verify_by_hash(&surroundings, &normal)).await;
+            }
+            Shape::Other => {
+                return match Box::pin(self.verify_code(&surroundings, None)).await? {
+                    Some(verdict) => Ok(Here::Said(verdict)),
+                    None => Box::pin(self.verify_slowly(&surroundings)).await,
+                };
+            }
+        };
+        said.map(Here::Said)
     }
 
     /// The realm and the services that the binding names, from the store if need be; a reason if
@@ -311,7 +291,7 @@ impl Authority {
         &self,
         around: &Surroundings<'_>,
         normal: &str,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Here, Refusal> {
         let look = |entry: &Arc<Entry>| decide(entry, None, normal, around);
         for pepper in around.keys.peppers() {
             let mac = keyed_hash(pepper, normal);
@@ -319,13 +299,13 @@ impl Authority {
                 && let Some(decision) = self.cache.with_token(around.now, id, look)
                 && !matches!(decision, Decision::Bad { right_secret: false, .. })
             {
-                return self.conclude(around, id, decision).await;
+                return self.conclude(around, id, decision).await.map(Here::Said);
             }
             let tag = self.cache.position(around.now);
             if let Some(record) = self.store.token_record_by_hash(mac).await? {
                 let id = record.id;
                 let entry = self.cache.fill(record, tag);
-                return self.conclude(around, id, look(&entry)).await;
+                return self.conclude(around, id, look(&entry)).await.map(Here::Said);
             }
         }
         // Hashed under a pepper that is not here, it could not be found.
@@ -335,7 +315,7 @@ impl Authority {
             Some(cell) if !cell.policy.imported_schemes.is_empty() => {
                 self.verify_slowly(around).await
             }
-            _ => self.refused(&around.request, Reason::Unknown, None, around.now),
+            _ => Ok(Here::NotOurs(around.now)),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::judge::decide_matched;
-use super::{Binding, Decision, Surroundings, Verdict, VerifyRequest, absent};
+use super::{Binding, Decision, Here, Surroundings, Verdict, VerifyRequest, absent};
 use crate::abuse::Key;
 use crate::authority::Authority;
 use crate::cache::Matched;
@@ -55,13 +55,10 @@ fn ways(schemes: &[ForeignScheme], records: &[Record], now: SlowCost) -> Vec<Way
 impl Authority {
     /// For self-chosen secrets: user and service must be named, and every attempt costs one
     /// Argon2id per pepper and way, whether the user exists or not.
-    pub(super) async fn verify_slowly(
-        &self,
-        around: &Surroundings<'_>,
-    ) -> Result<Verdict, Refusal> {
+    pub(super) async fn verify_slowly(&self, around: &Surroundings<'_>) -> Result<Here, Refusal> {
         let request = &around.request;
         let (Some(username), Some(cell)) = (request.username, around.services.first()) else {
-            return self.refused(request, Reason::Unknown, None, around.now);
+            return Ok(Here::NotOurs(around.now));
         };
         // A service whose secrets all have bits enough has none to compare with: nobody can make
         // its server spend Argon2 time by guessing. This depends on the service, never on the
@@ -69,20 +66,21 @@ impl Authority {
         let label = &cell.service.label;
         let takes_data = self.repositories().take_chosen_data(label);
         if !takes_data && !cell.policy.has_secrets_of_few_bits() {
-            return self.refused(request, Reason::Unknown, None, around.now);
+            return Ok(Here::NotOurs(around.now));
         }
         let Ok(user) = Username::parse(username) else {
-            return self.refused(request, Reason::Unknown, None, around.now);
+            return Ok(Here::NotOurs(around.now));
         };
         let remembered_as = self.remembered_mac(request.realm, &user, label, request.presented);
         if let Some(id) = self.cache.id_by_hash(&remembered_as)
             && let Some(decision) = self.remembered(around, id, remembered_as)
         {
-            return self.conclude(around, id, decision).await;
+            return self.conclude(around, id, decision).await.map(Here::Said);
         }
         let records = self.store.token_records_slow(request.realm, &user, label).await?;
         let Some(place) = self.slow_place(request, username, around.now).await? else {
-            return self.refused(request, Reason::RateLimited, None, around.now);
+            let limited = self.refused(request, Reason::RateLimited, None, around.now);
+            return limited.map(Here::Said);
         };
         let ways = ways(&cell.policy.imported_schemes, &records, self.settings.slow_cost);
         for pepper in around.keys.peppers() {
@@ -99,16 +97,15 @@ impl Authority {
                 };
                 let right = records.iter().find(|record| record.secrets.iter().any(is_right));
                 if let Some(record) = right {
-                    return self
-                        .conclude_slowly(request, record.id, &is_right, remembered_as)
-                        .await;
+                    let said = self.conclude_slowly(request, record.id, &is_right, remembered_as);
+                    return said.await.map(Here::Said);
                 }
             }
         }
         let all = records.iter().flat_map(|record| &record.secrets);
         let peppers = all.map(|secret| secret.hash.pepper());
         around.keys.require_peppers(peppers).map_err(Unavailable::from)?;
-        self.refused(request, Reason::Unknown, None, around.now)
+        Ok(Here::NotOurs(around.now))
     }
 
     /// The digest of what was presented, hashed by another system's recipe first if there is one.
@@ -131,7 +128,7 @@ impl Authority {
 
     /// A place for one comparison. A presenter who failed often waits before it is computed; an
     /// authenticated asker, who speaks for many, is told at once instead (`None`).
-    async fn slow_place(
+    pub(super) async fn slow_place(
         &self,
         request: &VerifyRequest<'_>,
         username: &str,

@@ -147,7 +147,7 @@ pub(super) async fn open(target: &Target, secret: Option<&str>) -> Result<Sessio
     }
 }
 
-fn trusting(file: &str) -> Result<Arc<ClientConfig>, Failed> {
+pub(crate) fn trusting(file: &str) -> Result<Arc<ClientConfig>, Failed> {
     let unusable = |what: String| Failed::new(Fault::Away, format!("ca_file: {what}"));
     let mut roots = RootCertStore::empty();
     let found = CertificateDer::pem_file_iter(file).map_err(|e| unusable(e.to_string()))?;

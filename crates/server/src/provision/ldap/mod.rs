@@ -4,7 +4,7 @@
 //! Every act reads the entry first and sends the one modification that is missing, so that it can
 //! be repeated at will; and what is not ours is never touched.
 
-mod connection;
+pub(crate) mod connection;
 mod entry;
 mod examine;
 mod plan;

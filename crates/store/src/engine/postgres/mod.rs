@@ -12,6 +12,7 @@
 
 mod address;
 mod failure;
+mod foreign;
 mod hosts;
 mod kept;
 mod migrating;
@@ -48,6 +49,7 @@ use crate::migrate::Expected;
 use crate::{BackupProgress, OpenError};
 
 pub use self::address::BadAddress;
+pub(crate) use self::foreign::foreign_client;
 
 /// How long a point read takes before the store is unavailable.
 const POINT_WAIT: Duration = Duration::from_secs(3);

@@ -1,0 +1,8 @@
+//! Repositories that somebody else keeps: the real adapter, tables and directories, and adapters
+//! that misbehave.
+
+mod checking;
+mod guide;
+mod misbehaving;
+mod peers;
+mod verifying;
