@@ -181,12 +181,16 @@ pub enum Viewer<'a> {
 impl Service {
     /// Whether somebody who does not administer the service sees it (COmanage's portal).
     ///
-    /// A service that is not active is not there; one of a unit is there for its people only; and
-    /// one for the members of its group is there for everybody while it has none.
+    /// A service that is not active is not there; any other is for whom it exists.
     pub fn is_seen_by(&self, viewer: Viewer<'_>) -> bool {
-        if self.status != ServiceStatus::Active {
-            return false;
-        }
+        self.status == ServiceStatus::Active && self.exists_for(viewer)
+    }
+
+    /// Whether the service exists for somebody who does not administer it, active or not.
+    ///
+    /// One of a unit is there for its people only; and one for the members of its group is there
+    /// for everybody while it has none.
+    pub fn exists_for(&self, viewer: Viewer<'_>) -> bool {
         let Viewer::Person { groups, unit } = viewer else {
             return self.visibility == Visibility::Public && self.unit.is_none();
         };

@@ -39,6 +39,15 @@ pub struct BlockedToken {
     pub already: bool,
 }
 
+/// What a change would hit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hits {
+    /// The tokens within the caller's reach.
+    pub page: Page<BlockedToken>,
+    /// Refusals of others that were met on the way to this page: their number, and no more.
+    pub hidden: u64,
+}
+
 /// A change that somebody is about to make.
 #[derive(Debug, Clone)]
 pub(super) enum Planned {
@@ -74,21 +83,27 @@ impl Authority {
         let others = !reach.units.is_empty() || !reach.services.is_empty();
         let owner = reach.own.clone().filter(|_| !covers_all && !others);
         let visible = |token: &Token| covers_all || reach.covers_token(token);
-        self.refused_by_policy(realm, service, owner, &Planned::Nothing, &visible, page).await
+        let planned = Planned::Nothing;
+        let found = self.refused_by_policy(realm, service, owner, &planned, &visible, page).await?;
+        Ok(found.page)
     }
 
-    /// The same under a change, for who may make it.
+    /// The same under a change, for who may make it. They see the tokens that they could look at
+    /// anyway; the others are counted, so that nobody takes what they see for all of it.
     pub(super) async fn hit_by(
         &self,
+        caller: &Caller,
         realm: &RealmName,
         planned: Planned,
         page: PageRequest,
-    ) -> Result<Page<BlockedToken>, Refusal> {
+    ) -> Result<Hits, Refusal> {
         let service = match &planned {
             Planned::Service(service) => Some(service.label.clone()),
             Planned::Nothing | Planned::Realm(_) => None,
         };
-        self.refused_by_policy(realm, service, None, &planned, &|_| true, page).await
+        let reach = caller.reach(realm, ApiScope::TokensRead).unwrap_or_default();
+        let visible = |token: &Token| reach.covers_token(token);
+        self.refused_by_policy(realm, service, None, &planned, &visible, page).await
     }
 
     async fn refused_by_policy(
@@ -99,11 +114,11 @@ impl Authority {
         planned: &Planned,
         visible: &(dyn Fn(&Token) -> bool + Sync),
         page: PageRequest,
-    ) -> Result<Page<BlockedToken>, Refusal> {
+    ) -> Result<Hits, Refusal> {
         let now = self.now();
         let realm = self.store.realm_find(name).await?.ok_or(Refusal::NotFound(Thing::Realm))?;
         let mut policies = Policies { realm, planned, known: HashMap::new() };
-        let (mut hits, mut reads) = (Vec::new(), 0);
+        let (mut hits, mut reads, mut hidden) = (Vec::new(), 0, 0_u64);
         // Of one service: first those that name it, then those that name all.
         let mut place = page.after.clone();
         let limit = page.limit as usize;
@@ -123,8 +138,13 @@ impl Authority {
             let ask = PageRequest { limit: READ_AT_ONCE.min(page.limit), after };
             let read = self.store.token_list(name, filter, now, ask).await?;
             reads += 1;
-            for token in read.items.into_iter().filter(|token| visible(token)) {
+            for token in read.items {
+                let (known, seen) = (hits.len(), visible(&token));
                 self.judge_under(&mut policies, service.as_ref(), token, now, &mut hits).await?;
+                if !seen {
+                    let more = hits.drain(known..).count();
+                    hidden += u64::try_from(more).unwrap_or(u64::MAX);
+                }
             }
             place = match read.next {
                 Some(next) => Some(format!("{prefix}{next}")),
@@ -132,7 +152,7 @@ impl Authority {
                 None => None,
             };
             if place.is_none() || hits.len() >= limit || reads >= READS_MAX {
-                return Ok(Page { items: hits, next: place });
+                return Ok(Hits { page: Page { items: hits, next: place }, hidden });
             }
         }
     }

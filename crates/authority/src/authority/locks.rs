@@ -2,12 +2,30 @@
 
 use super::Authority;
 use super::realms::EDIT_ATTEMPTS_MAX;
-use crate::caller::Caller;
+use crate::caller::{Caller, Reach};
 use crate::names::{COUNTERFOIL, RealmName, ServiceLabel, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::service::Service;
 use crate::subject::{Owner, User};
+
+/// What came of a lock of a person, as far as who asked may read of them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Locked {
+    /// The person as they are now.
+    Person(Box<User>),
+    /// Only what was asked about.
+    Place {
+        /// Whose tokens.
+        username: Username,
+        /// At this service; everywhere, if absent.
+        service: Option<ServiceLabel>,
+        /// Whether they are locked there now.
+        locked: bool,
+        /// The version of the person.
+        version: i64,
+    },
+}
 
 /// A lock to put on or take off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +34,26 @@ pub struct LockAct {
     pub on: bool,
     /// Why, in the words of who does it.
     pub reason: Option<String>,
+}
+
+/// A person for who may read them; to others, what they did.
+fn shown_to(
+    caller: &Caller,
+    realm: &RealmName,
+    user: User,
+    service: Option<&ServiceLabel>,
+) -> Locked {
+    let owner = Owner::User(user.username.clone());
+    let reach = caller.reach(realm, ApiScope::UsersRead);
+    if reach.is_ok_and(|reach| reach.covers_user(&owner, user.unit.as_ref())) {
+        return Locked::Person(Box::new(user));
+    }
+    let locked = match service {
+        Some(label) => user.locks.services.contains(label),
+        None => user.locks.everywhere,
+    };
+    let (username, version) = (user.username, user.version);
+    Locked::Place { username, service: service.cloned(), locked, version }
 }
 
 impl Authority {
@@ -27,6 +65,8 @@ impl Authority {
     /// # Errors
     ///
     /// [`Refusal::BeyondGrant`] for the person themselves, and for those who stand below them.
+    /// [`Refusal::NotFound`] for who looks after a service and names somebody who cannot use it:
+    /// they learn of nobody else whether there is such a person.
     pub async fn lock_user(
         &self,
         caller: &Caller,
@@ -34,29 +74,24 @@ impl Authority {
         name: &Username,
         service: Option<&ServiceLabel>,
         act: &LockAct,
-    ) -> Result<User, Refusal> {
+    ) -> Result<Locked, Refusal> {
         let reach = caller.reach(realm, ApiScope::TokensWrite)?;
         self.check_reason(act)?;
+        let told = |user: User| shown_to(caller, realm, user, service);
         let owner = Owner::User(name.clone());
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let found = self.store().user_find(realm, name).await?;
             let user = found.ok_or(Refusal::NotFound(Thing::User))?;
             let administrates =
                 reach.whole || user.unit.as_ref().is_some_and(|unit| reach.units.contains(unit));
-            let by_service = service.is_some_and(|label| {
-                label.as_str() != COUNTERFOIL && reach.services.contains(label)
-            });
-            if !administrates && !by_service {
-                let own = reach.own.as_ref() == Some(&owner);
-                return Err(if own {
-                    Refusal::BeyondGrant("only an administrator locks and unlocks a person")
-                } else {
-                    Refusal::NotFound(Thing::User)
-                });
+            if caller.is(&owner, realm) {
+                let why = "nobody locks or unlocks themselves: another administrator does";
+                return Err(Refusal::BeyondGrant(why));
             }
-            if !by_service {
-                self.require_above(caller, realm, &owner).await?;
+            if !administrates && !self.looks_after(&reach, &user, service).await? {
+                return Err(Refusal::NotFound(Thing::User));
             }
+            self.require_above(caller, realm, &owner).await?;
             if let Some(label) = service
                 && act.on
                 && self.store().service_find(realm, label).await?.is_none()
@@ -65,7 +100,7 @@ impl Authority {
             }
             let locks = user.locks.clone().with(service, act.on);
             if locks == user.locks {
-                return Ok(user);
+                return Ok(told(user));
             }
             let at = self.now();
             let kind = if act.on { "user.locked" } else { "user.unlocked" };
@@ -81,10 +116,28 @@ impl Authority {
             let updated = self.store().user_update(changed, event).await?;
             match Refusal::unless_updated(updated, Thing::User) {
                 Err(Refusal::VersionMismatch) => {}
-                settled => return settled,
+                settled => return settled.map(told),
             }
         }
         Err(Refusal::VersionMismatch)
+    }
+
+    /// Whether a service within reach is one that this person can use, or is locked at.
+    async fn looks_after(
+        &self,
+        reach: &Reach,
+        user: &User,
+        service: Option<&ServiceLabel>,
+    ) -> Result<bool, Refusal> {
+        let Some(label) = service else { return Ok(false) };
+        if label.as_str() == COUNTERFOIL || !reach.services.contains(label) {
+            return Ok(false);
+        }
+        let found = self.store().service_find(&user.realm, label).await?;
+        let member = |service: &Service| {
+            service.group.as_ref().is_none_or(|group| user.groups.contains(group))
+        };
+        Ok(user.locks.services.contains(label) || found.is_some_and(|service| member(&service)))
     }
 
     /// Locks or unlocks every token at a service, whenever it was or will be issued. Idempotent.

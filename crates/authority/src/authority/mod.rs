@@ -44,7 +44,7 @@ pub use am::{AmAnswer, AmExplained, AmFault, AmLogin, AmQuestion, AmSession, AmT
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
-pub use compliance::BlockedToken;
+pub use compliance::{BlockedToken, Hits};
 pub use derive::DeriveRequest;
 pub use directory::ShownService;
 pub use edit::TokenEdit;
@@ -56,7 +56,7 @@ pub use import::{
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
 pub use lifecycle::Act;
-pub use locks::LockAct;
+pub use locks::{LockAct, Locked};
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use portal::PortalService;
 pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};

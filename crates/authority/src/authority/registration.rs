@@ -186,17 +186,27 @@ impl Authority {
         realm: &RealmName,
         token: &Token,
     ) -> Result<(), Refusal> {
+        if self.decides_about(caller, realm, token).await? {
+            Ok(())
+        } else {
+            Err(Refusal::BeyondGrant("only an administrator approves or denies"))
+        }
+    }
+
+    /// Whether the caller is one of those who approve or deny a token.
+    pub(super) async fn decides_about(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        token: &Token,
+    ) -> Result<bool, Refusal> {
         let (reach, _) = Self::reach_to_write(caller, realm)?;
         let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
         let by_unit = [owner_unit.as_ref(), token.unit.as_ref()]
             .into_iter()
             .flatten()
             .any(|unit| reach.units.contains(unit));
-        if reach.whole || by_unit || reach.covers_services(&token.services) {
-            Ok(())
-        } else {
-            Err(Refusal::BeyondGrant("only an administrator approves or denies"))
-        }
+        Ok(reach.whole || by_unit || reach.covers_services(&token.services))
     }
 
     /// Does one batch of what has fallen due: requests that nobody decided, auth tokens that were

@@ -1,13 +1,15 @@
 //! The token settings of a service as one resource: what it states, and what comes of it.
 
-use super::Authority;
+use super::compliance::Planned;
 use super::realms::{EDIT_ATTEMPTS_MAX, expect_version};
+use super::{Authority, Hits};
 use crate::caller::Caller;
 use crate::names::{RealmName, ServiceLabel};
 use crate::policy::{EffectivePolicy, TokenPolicy};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::service::Service;
+use crate::store::PageRequest;
 
 impl Authority {
     /// A service that the caller sees, and what its policy comes to inside its realm's.
@@ -48,6 +50,22 @@ impl Authority {
             }
         }
         Err(Refusal::VersionMismatch)
+    }
+
+    /// Which tokens such a replacement would have refused at use; nothing is changed.
+    pub async fn preview_token_settings(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        label: &ServiceLabel,
+        policy: TokenPolicy,
+        page: PageRequest,
+    ) -> Result<Hits, Refusal> {
+        let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
+        let current = self.service_in_reach(&reach, realm, label).await?;
+        let changed = Service { token_policy: policy, ..current };
+        self.check_service(&changed).await?;
+        self.hit_by(caller, realm, Planned::Service(Box::new(changed)), page).await
     }
 
     async fn with_effective(

@@ -12,6 +12,7 @@ mod issuing;
 mod links;
 mod possessing;
 mod rank;
+mod reaching;
 mod rotating;
 mod slow_secrets;
 mod verifying;

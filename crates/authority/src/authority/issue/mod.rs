@@ -13,8 +13,8 @@ use std::sync::Arc;
 pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::limits_of;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
-pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
-use self::wishes::{check_reach, check_services, check_wishes};
+pub(super) use self::wishes::{Asking, check_issuer, check_offer, unit_within};
+use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
 use super::realms::missing;
@@ -165,17 +165,18 @@ impl Authority {
         };
         let reach = caller.reach(realm, scope)?;
         let owner = owner_of(caller, realm, &request)?;
-        let services = self.services_of(realm, &request).await?;
         let own = caller.is(&owner, realm);
+        let field = services_field(request.kind);
+        let asking = Asking::new(caller, &reach, (request.kind, own), field);
+        let services = self.services_of(realm, &request, &asking).await?;
         let owner_unit =
             if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
         check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
-        check_services(&services.1, caller, &reach, request.kind, own)?;
+        asking.check(&services.1)?;
         self.check_unit(realm, request.unit.as_deref()).await?;
         unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;
-        let mut judged: Vec<&EffectivePolicy> =
-            services.1.iter().map(|cell| &cell.policy).collect();
+        let mut judged: Vec<_> = services.1.iter().map(|cell| &cell.policy).collect();
         if judged.is_empty() {
             judged.push(&realm_cell.policy);
         }
@@ -277,6 +278,7 @@ impl Authority {
         &self,
         realm: &RealmName,
         request: &IssueRequest,
+        asking: &Asking<'_>,
     ) -> Result<(Services, Vec<Arc<ServiceCell>>), Refusal> {
         let field = services_field(request.kind);
         let services = match (&request.services, request.kind) {
@@ -303,11 +305,8 @@ impl Authority {
                 "a service token names exactly one service, a personal access token at least one",
             ));
         }
-        let mut cells = Vec::with_capacity(labels.len());
-        for label in labels {
-            let cell = self.service_facts(realm, label).await?;
-            cells.push(cell.ok_or_else(|| no_such_service(field, label))?);
-        }
+        let labels: Vec<&ServiceLabel> = labels.iter().collect();
+        let cells = self.cells_known_to(realm, &labels, asking).await?;
         Ok((services, cells))
     }
 

@@ -16,7 +16,7 @@ impl Authority {
     /// for. The others are judged when the token is used, as they may open later.
     ///
     /// What is drawn later or by others is not judged here at all.
-    pub(super) async fn check_open(
+    pub(in crate::authority) async fn check_open(
         &self,
         realm: &RealmName,
         owner: &Owner,

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{IssueRequest, no_such_service, services_field};
+use super::{IssueRequest, no_such_service};
 use crate::authority::Authority;
 use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
 use crate::kind::Kind;
-use crate::names::COUNTERFOIL;
+use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::policy::{EffectivePolicy, SecretSource};
 use crate::refusal::Refusal;
 use crate::scope::Scope;
 use crate::secret::{ClearSecret, Shape, entropy_bits_chosen};
-use crate::service::{ServiceStatus, Services, Viewer};
+use crate::service::{Service, ServiceStatus, Services, Viewer};
 use crate::verdict::Door;
 
 /// Bits that a chosen secret must show (NIST SP 800-63B asks 20 of a look-up secret).
@@ -60,39 +60,80 @@ pub(super) fn check_reach(
     }
 }
 
-/// Whether the services take new tokens, and are ones that a person may have tokens for.
-///
-/// To somebody who may not see a service it does not exist.
-pub(super) fn check_services(
-    cells: &[Arc<ServiceCell>],
-    caller: &Caller,
-    reach: &Reach,
-    kind: Kind,
-    own: bool,
-) -> Result<(), Refusal> {
-    // Of several, those that are not will take the token.
-    let suspended = |cell: &Arc<ServiceCell>| cell.service.status != ServiceStatus::Active;
-    if let Some(first) = cells.first()
-        && cells.iter().all(suspended)
-    {
-        return Err(Refusal::NotOpen(format!("the service {} is suspended", first.service.label)));
+/// Who asks for a token of some services, by issuing one or by an edit that leads there.
+pub(in crate::authority) struct Asking<'a> {
+    caller: &'a Caller,
+    reach: &'a Reach,
+    /// The field that names the services.
+    field: &'static str,
+    /// Whether a person asks on their own behalf.
+    for_themselves: bool,
+}
+
+impl<'a> Asking<'a> {
+    /// Somebody who asks for a token of this kind, of their own or not.
+    pub(in crate::authority) fn new(
+        caller: &'a Caller,
+        reach: &'a Reach,
+        (kind, own): (Kind, bool),
+        field: &'static str,
+    ) -> Self {
+        let person = caller.subject.user().is_some();
+        let for_themselves = own && person && kind != Kind::RegistrationToken;
+        Self { caller, reach, field, for_themselves }
     }
-    let for_themselves = own && caller.subject.user().is_some() && kind != Kind::RegistrationToken;
-    let others = cells.iter().map(|cell| &cell.service);
-    for service in others.filter(|service| service.label.as_str() != COUNTERFOIL) {
-        if !for_themselves || reach.covers_service(&service.label, service.unit.as_ref()) {
-            continue;
-        }
-        let viewer = Viewer::Person { groups: &caller.groups, unit: caller.unit.as_deref() };
-        if !service.is_seen_by(viewer) {
-            return Err(no_such_service(services_field(kind), &service.label));
-        }
-        if service.group.as_ref().is_some_and(|group| !caller.groups.contains(group)) {
-            let said = "only members of its group have tokens for a service";
-            return Err(Refusal::NotOpen(said.to_owned()));
-        }
+
+    /// Whether visibility and unit have a say in what they ask for.
+    fn is_bound_by(&self, service: &Service) -> bool {
+        self.for_themselves
+            && service.label.as_str() != COUNTERFOIL
+            && !self.reach.covers_service(&service.label, service.unit.as_ref())
     }
-    Ok(())
+
+    /// To somebody who may not see a service it does not exist, whether it is active or not.
+    fn knows(&self, service: &Service) -> bool {
+        let Caller { standing, .. } = self.caller;
+        let viewer = Viewer::Person { groups: &standing.groups, unit: standing.unit.as_deref() };
+        !self.is_bound_by(service) || service.exists_for(viewer)
+    }
+
+    /// Whether one of the services takes new tokens, and all are for this person.
+    pub(in crate::authority) fn check(&self, cells: &[Arc<ServiceCell>]) -> Result<(), Refusal> {
+        // Of several, those that are not will take the token.
+        let suspended = |cell: &Arc<ServiceCell>| cell.service.status != ServiceStatus::Active;
+        if let Some(first) = cells.first()
+            && cells.iter().all(suspended)
+        {
+            let label = &first.service.label;
+            return Err(Refusal::NotOpen(format!("the service {label} is suspended")));
+        }
+        let bound = cells.iter().map(|cell| &cell.service).filter(|s| self.is_bound_by(s));
+        let mut groups = bound.filter_map(|service| service.group.as_ref());
+        if groups.all(|group| self.caller.groups.contains(group)) {
+            return Ok(());
+        }
+        let said = "only members of its group have tokens for a service";
+        Err(Refusal::NotOpen(said.to_owned()))
+    }
+}
+
+impl Authority {
+    /// The services that somebody names, with their policies. One that they may not see is as
+    /// unknown as one that does not exist, whatever stands beside it.
+    pub(in crate::authority) async fn cells_known_to(
+        &self,
+        realm: &RealmName,
+        labels: &[&ServiceLabel],
+        asking: &Asking<'_>,
+    ) -> Result<Vec<Arc<ServiceCell>>, Refusal> {
+        let mut cells = Vec::with_capacity(labels.len());
+        for &label in labels {
+            let found = self.service_facts(realm, label).await?;
+            let known = found.filter(|cell| asking.knows(&cell.service));
+            cells.push(known.ok_or_else(|| no_such_service(asking.field, label))?);
+        }
+        Ok(cells)
+    }
 }
 
 /// Whether the policies let this caller issue. Administrators act through their reach; the

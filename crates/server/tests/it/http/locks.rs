@@ -150,7 +150,10 @@ async fn administrators_lock_those_within_their_reach_and_nobody_unlocks_themsel
     ask(&own, "users/alice/unlock", json!({})).await.refused(401, "unauthenticated");
     ask(&unit_admin, "users/alice/unlock", json!({})).await.expect(200);
     ask(&own, "users/alice/unlock", json!({})).await.refused(403, "beyond-grant");
-    ask(&manager, "users/alice/lock", json!({ "service": "git" })).await.expect(200);
+    let told = ask(&manager, "users/alice/lock", json!({ "service": "git" })).await.expect(200);
+    assert_eq!(told, json!({ "username": "alice", "service": "git", "locked": true }));
+    let told = ask(&unit_admin, "users/alice/lock", json!({ "service": "git" })).await.expect(200);
+    assert_eq!(told["locked_services"], json!(["git"]));
     ask(&manager, "users/alice/lock", json!({ "service": "wiki" })).await.refused(404, "not-found");
     ask(&manager, "users/alice/lock", json!({})).await.refused(404, "not-found");
     ask(&manager, "services/git/lock", json!({})).await.expect(200);

@@ -12,6 +12,7 @@ mod links;
 mod locks;
 mod oauth_down;
 mod operation;
+mod parameters;
 mod portal;
 mod possession;
 mod realms;
