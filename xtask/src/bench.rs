@@ -32,6 +32,8 @@ cases (all but scale when none is named):
                  enrolment beside durable issue
   am             evaluate of one pat:// resource at the AM door, with few policies
                  and with 1,000, against hello
+  privacyidea    application passwords at /validate/check beside privacyIDEA under
+                 gunicorn, both on PostgreSQL
   inproc         one verify without HTTP: time, and instructions (callgrind)
   scale          10 k to 10 M tokens: cost of a verify, start-up, memory (only
                  when named, or with --long)
@@ -64,7 +66,7 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 12] = [
+const CASES: [(&str, Case); 13] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
@@ -76,6 +78,7 @@ const CASES: [(&str, Case); 12] = [
     ("ldap", cases::ldap),
     ("provision", cases::provision),
     ("am", cases::am),
+    ("privacyidea", cases::privacyidea),
     ("scale", cases::scale),
 ];
 

@@ -136,6 +136,20 @@ pub(crate) const AIOSMTPD: Peer = Peer {
     needed_for: "letters through a real mail server",
     probe: Probe::Shell("test -f /usr/lib/python3/dist-packages/aiosmtpd/__init__.py"),
 };
+/// Computes one-time codes.
+pub(crate) const OATHTOOL: Peer = Peer {
+    name: "oathtool",
+    package: "oathtool",
+    needed_for: "codes that another program computes",
+    probe: Probe::Program("oathtool"),
+};
+/// Reads QR codes.
+pub(crate) const ZBAR: Peer = Peer {
+    name: "zbarimg",
+    package: "zbar-tools",
+    needed_for: "QR codes that another program reads",
+    probe: Probe::Program("zbarimg"),
+};
 /// Asks an IMAP server in for a person.
 pub(crate) const CURL: Peer = Peer {
     name: "curl",

@@ -10,8 +10,9 @@ use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
 use crate::host::{
     self, AIOSMTPD, CADDY, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP, FREERADIUS,
-    FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NPM, NSLCD, PAM_LDAP,
-    PAMTESTER, POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
+    FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NPM, NSLCD, OATHTOOL,
+    PAM_LDAP, PAMTESTER, POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB,
+    ZBAR,
 };
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
@@ -24,7 +25,7 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 24] = [
+const NEEDS: [(&str, &Peer); 26] = [
     ("forgerock::client", &CURL),
     ("forgerock::client", &NPM),
     ("nginx", &NGINX),
@@ -46,6 +47,8 @@ const NEEDS: [(&str, &Peer); 24] = [
     ("ldap::pam", &PAM_LDAP),
     ("ldap::pam", &PAMTESTER),
     ("mail::", &AIOSMTPD),
+    ("otp::peers", &OATHTOOL),
+    ("otp::peers", &ZBAR),
     ("provisioning::", &SLAPD),
     ("provisioning::", &SLAPD_CONTRIB),
     ("provisioning::", &LDAP_UTILS),
@@ -226,6 +229,13 @@ fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> 
             run.env("COUNTERFOIL_OAUTH_PYTHON", bin.join("python"));
         }
         Err(error) => println!("no OAuth client library: {error:#}"),
+    }
+    match python::environment("validate-client", deadline) {
+        // The same for the privacyIDEA door.
+        Ok(bin) => {
+            run.env("COUNTERFOIL_VALIDATE_PYTHON", bin.join("python"));
+        }
+        Err(error) => println!("no client for the privacyIDEA door: {error:#}"),
     }
     match node::modules("frodo", deadline) {
         // The same for the AM door.

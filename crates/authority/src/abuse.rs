@@ -160,9 +160,151 @@ fn keys(source: IpAddr, user: Option<&str>, service: Option<&str>) -> Vec<Key> {
     std::iter::once(Key::of_source(source)).chain(aim).collect()
 }
 
+/// Wrong codes that cost nothing, per person and half-life: mistyped, or read too late.
+const FREE_CODES: f64 = 10.0;
+/// A count of wrong codes halves in this time.
+const CODES_HALF_LIFE_SECONDS: f64 = 300.0;
+/// The wait after the first wrong code too many; it doubles with each further one.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait, and so the longest time for which a stranger's guesses keep a person out who
+/// comes from somewhere new: 1440 guesses a day at a code of six digits.
+pub(crate) const CODE_WAIT_MAX: Duration = Duration::from_mins(1);
+/// How long a source is remembered from which somebody's code was right.
+const TRUSTED_SECONDS: i64 = 30 * 86_400;
+
+/// Limits on guessing codes. Of six digits a distributed guesser would soon have one, so wrong
+/// codes are counted for the person, wherever they come from; and a source from which a code of
+/// theirs was right before has a count of its own, so that strangers cannot keep them out.
+#[derive(Default)]
+pub(crate) struct CodeThrottle {
+    counts: Mutex<HashMap<Key, Count>>,
+    trusted: Mutex<HashMap<Key, Timestamp>>,
+}
+
+impl Count {
+    fn decayed_codes(self, now: Timestamp) -> f64 {
+        let seconds = self.elapsed(now).as_secs_f64();
+        self.failures * (-seconds / CODES_HALF_LIFE_SECONDS).exp2()
+    }
+
+    /// What is left of the wait that these wrong codes have earned.
+    fn code_wait(self, now: Timestamp) -> Duration {
+        // As it stood at the latest one: the wait is for what was done, and ends.
+        let excess = self.failures - FREE_CODES;
+        if excess <= 0.0 {
+            return Duration::ZERO;
+        }
+        let whole = WAIT_FIRST.mul_f64((excess - 1.0).clamp(0.0, 16.0).exp2()).min(CODE_WAIT_MAX);
+        whole.saturating_sub(self.elapsed(now))
+    }
+}
+
+impl CodeThrottle {
+    /// Whom wrong codes are counted for.
+    fn keys(source: Option<IpAddr>, realm: &str, user: &str) -> (Option<Key>, Key) {
+        let anywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        (
+            source.map(|source| Key::of_aim(source, user, Some(realm))),
+            Key::of_aim(anywhere, user, Some(realm)),
+        )
+    }
+
+    /// How long no further code of this person is looked at from there.
+    pub(crate) fn wait(
+        &self,
+        source: Option<IpAddr>,
+        realm: &str,
+        user: &str,
+        now: Timestamp,
+    ) -> Duration {
+        let (own, person) = Self::keys(source, realm, user);
+        let trusted = own.is_some_and(|own| {
+            let known = self.trusted.lock().get(&own).copied();
+            known.is_some_and(|at| at.plus_seconds(TRUSTED_SECONDS) > now)
+        });
+        let counts = self.counts.lock();
+        let wait = |key: &Key| counts.get(key).map_or(Duration::ZERO, |c| c.code_wait(now));
+        let here = own.as_ref().map_or(Duration::ZERO, wait);
+        if trusted { here } else { here.max(wait(&person)) }
+    }
+
+    /// Notes a wrong code.
+    pub(crate) fn failed(&self, source: Option<IpAddr>, realm: &str, user: &str, now: Timestamp) {
+        let (own, person) = Self::keys(source, realm, user);
+        let mut counts = self.counts.lock();
+        if counts.len() >= SOURCES_MAX {
+            counts.retain(|_, count| count.decayed_codes(now) >= 1.0);
+            if counts.len() >= SOURCES_MAX {
+                counts.clear();
+            }
+        }
+        for key in own.into_iter().chain([person]) {
+            let count = counts.entry(key).or_insert(Count { failures: 0.0, at: now });
+            *count = Count { failures: count.decayed_codes(now) + 1.0, at: now };
+        }
+    }
+
+    /// Notes a right one: the source has nothing to make good any more, and is trusted.
+    pub(crate) fn accepted(&self, source: Option<IpAddr>, realm: &str, user: &str, now: Timestamp) {
+        let (Some(own), _) = Self::keys(source, realm, user) else { return };
+        self.counts.lock().remove(&own);
+        let mut trusted = self.trusted.lock();
+        if trusted.len() >= SOURCES_MAX {
+            trusted.retain(|_, at| at.plus_seconds(TRUSTED_SECONDS) > now);
+            if trusted.len() >= SOURCES_MAX {
+                trusted.clear();
+            }
+        }
+        trusted.insert(own, now);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_codes_of_strangers_keep_nobody_out_of_where_they_were_let_in() {
+        let throttle = CodeThrottle::default();
+        let home: IpAddr = "192.0.2.1".parse().unwrap();
+        let at = Timestamp::from_seconds(0);
+        throttle.accepted(Some(home), "main", "alice", at);
+        for n in 0..1_000_u32 {
+            let stranger = IpAddr::V4(Ipv4Addr::from_bits(0xc633_6400 + n % 200));
+            throttle.failed(Some(stranger), "main", "alice", at);
+        }
+        let wait = |source, user, now| throttle.wait(source, "main", user, now);
+        assert_eq!(wait(Some(home), "alice", at), Duration::ZERO);
+        // From anywhere else, and from nowhere in particular, it is a minute and no more.
+        let elsewhere = Some("203.0.113.9".parse().unwrap());
+        for source in [elsewhere, None] {
+            assert_eq!(wait(source, "alice", at), CODE_WAIT_MAX);
+            assert_eq!(wait(source, "alice", at.plus_seconds(60)), Duration::ZERO);
+            assert_eq!(wait(source, "bob", at), Duration::ZERO);
+        }
+        assert_eq!(throttle.wait(elsewhere, "other", "alice", at), Duration::ZERO);
+        // The trusted source has a count of its own.
+        for _ in 0..30 {
+            throttle.failed(Some(home), "main", "alice", at);
+        }
+        assert_eq!(wait(Some(home), "alice", at), CODE_WAIT_MAX);
+    }
+
+    #[test]
+    fn a_few_wrong_codes_cost_nothing_and_each_further_one_twice_as_much() {
+        let throttle = CodeThrottle::default();
+        let at = Timestamp::from_seconds(0);
+        let mut waits = Vec::new();
+        for _ in 0..14 {
+            throttle.failed(None, "main", "alice", at);
+            waits.push(throttle.wait(None, "main", "alice", at).as_secs());
+        }
+        assert_eq!(waits[..10], [0; 10]);
+        assert_eq!(waits[10..], [1, 2, 4, 8]);
+        assert_eq!(throttle.wait(None, "main", "alice", at.plus_seconds(8)), Duration::ZERO);
+        throttle.failed(None, "main", "alice", at.plus_seconds(3_600));
+        assert_eq!(throttle.wait(None, "main", "alice", at.plus_seconds(3_600)), Duration::ZERO);
+    }
 
     #[test]
     fn delays_grow_with_failures_and_fade_with_time() {

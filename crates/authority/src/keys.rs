@@ -297,6 +297,11 @@ impl KeyRing {
         self.peppers.iter().rev()
     }
 
+    /// The number of the key that [`KeyRing::seal`] seals under.
+    pub fn newest_seal(&self) -> KeyId {
+        newest(&self.seals).id
+    }
+
     /// Seals `clear` to `row`, which must be named again to open it.
     pub fn seal(
         &self,

@@ -87,6 +87,17 @@ name!(
     GroupName,
     |text| canonical_name(text, 128, "a group name is 1 to 128 characters without spaces at the ends, ':', ',', '/', '\\', control or invisible characters")
 );
+name!(
+    /// A repository's name, `[A-Za-z0-9_]{1,22}`: a segment of URLs and the type of its tokens at
+    /// the Airlock door, which bounds it (reference Airlock IAM, Generic Token Controller).
+    RepositoryName,
+    |text| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let shaped = (1..=22).contains(&text.len()) && text.bytes().all(allowed);
+        let why = "a repository name is 1 to 22 letters, digits and '_'";
+        if shaped { Ok(text.to_owned()) } else { Err(BadName(why)) }
+    }
+);
 
 /// The label of the built-in service that is the API itself.
 pub const COUNTERFOIL: &str = "counterfoil";
@@ -108,18 +119,23 @@ fn slug(text: &str, longest: usize, dots: bool, why: &'static str) -> Result<Str
     if shaped { Ok(text.to_owned()) } else { Err(BadName(why)) }
 }
 
+/// The one form in which names of people and groups are compared: NFKC and lower case.
+pub(crate) fn folded(text: &str) -> String {
+    // ASCII is normal already, and every name is read back from the store on each miss.
+    if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        // Lower-casing can denormalise and normalising can raise case, hence the second pass.
+        text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+    }
+}
+
 fn canonical_name(text: &str, longest: usize, why: &'static str) -> Result<String, BadName> {
     // Bounded before normalising: one code point can expand to eighteen.
     if text.len() > longest * 4 {
         return Err(BadName(why));
     }
-    // ASCII is normal already, and every name is read back from the store on each miss.
-    let folded: String = if text.is_ascii() {
-        text.to_ascii_lowercase()
-    } else {
-        // Lower-casing can denormalise and normalising can raise case, hence the second pass.
-        text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
-    };
+    let folded = folded(text);
     let forbidden = |c: char| {
         c.is_control() || is_hidden(c) || is_selector(c) || matches!(c, ':' | '/' | '\\' | ',')
     };

@@ -5,6 +5,10 @@
 //! actions, `"*"` standing for all. A token without permissions is not
 //! restricted by them; a request without resource asks nothing of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::scope::meet_of_patterns;
+
 /// Why a value is no permissions object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("permissions is an object of resource patterns, each with a list of actions")]
@@ -65,6 +69,40 @@ pub fn is_within(narrow: Option<&str>, wide: Option<&str>) -> bool {
     })
 }
 
+/// What of the permissions `own` is left where no more is allowed than `above`; `None`: all of
+/// it. What cannot be read, and what would be too large, is left as an object that allows nothing.
+pub fn narrowed(own: Option<&str>, above: Option<&str>) -> Option<String> {
+    if is_within(own, above) {
+        return None;
+    }
+    // Nothing at all is no bound: then it is `above` as it stands.
+    let (Some(own), Some(above)) = (own, above) else { return above.map(ToOwned::to_owned) };
+    let left = meet(own, above).map(|left| serde_json::json!(left).to_string());
+    Some(left.filter(|text| text.len() <= PERMISSIONS_BYTES_MAX).unwrap_or_else(|| "{}".to_owned()))
+}
+
+/// The actions that two objects both allow, by the patterns that both cover.
+fn meet(own: &str, above: &str) -> Option<BTreeMap<String, BTreeSet<String>>> {
+    type Rules = BTreeMap<String, BTreeSet<String>>;
+    let own: Rules = serde_json::from_str(own).ok()?;
+    let above: Rules = serde_json::from_str(above).ok()?;
+    let mut left = Rules::new();
+    for (pattern, actions) in &own {
+        for (wider, allowed) in &above {
+            let Some(both) = meet_of_patterns(pattern, wider) else { continue };
+            let kept: BTreeSet<String> = match (actions.contains("*"), allowed.contains("*")) {
+                (true, _) => allowed.clone(),
+                (false, true) => actions.clone(),
+                (false, false) => actions & allowed,
+            };
+            if !kept.is_empty() {
+                left.entry(both.to_owned()).or_default().extend(kept);
+            }
+        }
+    }
+    Some(left)
+}
+
 /// Whether every resource that `pattern` matches is matched by `wider`.
 fn covers(wider: &str, pattern: &str) -> bool {
     match (wider.strip_suffix('*'), pattern.strip_suffix('*')) {
@@ -111,6 +149,43 @@ mod tests {
             assert!(!is_within(Some(narrow), wide), "{narrow}");
         }
         assert!(!is_within(None, wide));
+    }
+
+    #[test]
+    fn what_is_left_of_permissions_is_what_both_allow() {
+        let own = Some(r#"{"repo/*":["read","write"],"x":["*"]}"#);
+        assert_eq!(narrowed(own, None), None);
+        assert_eq!(narrowed(own, own), None);
+        assert_eq!(narrowed(None, own).as_deref(), own);
+        let left = |above| narrowed(own, Some(above)).unwrap();
+        assert_eq!(left(r#"{"repo/web":["*"]}"#), r#"{"repo/web":["read","write"]}"#);
+        assert_eq!(left(r#"{"*":["read"]}"#), r#"{"repo/*":["read"],"x":["read"]}"#);
+        assert_eq!(left("{}"), "{}");
+        assert_eq!(left("nonsense"), "{}");
+    }
+
+    proptest::proptest! {
+        /// Two objects together allow what each of them allows, and nothing else.
+        #[test]
+        fn what_is_left_allows_what_both_allow(
+            own in rules(),
+            above in rules(),
+            resource in "[ab/]{0,3}",
+            action in "[rw*]",
+        ) {
+            let left = narrowed(Some(&own), Some(&above)).unwrap_or_else(|| own.clone());
+            let says = |text: &str| allows(Some(text), Some(&resource), Some(&action));
+            proptest::prop_assert_eq!(says(&left), says(&own) && says(&above));
+            let seen = |text: &str| allows(Some(text), Some(&resource), None);
+            proptest::prop_assert!(!seen(&left) || (seen(&own) && seen(&above)));
+        }
+    }
+
+    fn rules() -> impl proptest::strategy::Strategy<Value = String> {
+        use proptest::collection::{btree_map, vec};
+        use proptest::strategy::Strategy as _;
+        let rules = btree_map("[ab/]{0,3}[*]?", vec("[rw*]", 0..3), 0..4);
+        rules.prop_map(|rules| serde_json::json!(rules).to_string())
     }
 
     #[test]

@@ -409,6 +409,12 @@ impl EffectivePolicy {
         }
     }
 
+    /// Whether it takes a derived token that is for everything: one for it alone could not be
+    /// derived where holders may not derive.
+    pub fn takes_derived_for_everything(&self) -> bool {
+        self.self_derive != Some(false)
+    }
+
     /// Whether a stored lifetime still obeys. Lowering a limit blocks at use; it never revokes.
     pub fn allows_lifetime(&self, created_micros: i64, expires_micros: Option<i64>) -> bool {
         match (expires_micros, self.max_lifetime_seconds) {

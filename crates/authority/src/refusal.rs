@@ -26,6 +26,8 @@ pub enum Thing {
     Token,
     /// A one-time link.
     Link,
+    /// A repository of generic tokens.
+    Repository,
     /// A target of provisioning.
     Target,
     /// A resource type of the AM door.
@@ -49,6 +51,7 @@ impl Thing {
             Self::Client => "client",
             Self::Token => "token",
             Self::Link => "link",
+            Self::Repository => "repository",
             Self::Target => "target",
             Self::ResourceType => "resource type",
             Self::PolicySet => "policy set",
@@ -101,6 +104,15 @@ pub enum Refusal {
     /// The person holds as many active tokens as the policy allows.
     #[error("the limit of {0} active tokens per person is reached")]
     AtLimit(u32),
+    /// Another token of the repository has this serial.
+    #[error("another token of the repository has this serial")]
+    SerialTaken,
+    /// The person has this credential of the repository already.
+    #[error("the person has this credential already")]
+    PlaceTaken,
+    /// The repository does not do this at all.
+    #[error("{0}")]
+    NotSupported(&'static str),
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used for another request")]
     KeyReused,

@@ -65,6 +65,50 @@ pub fn any_covers(held: &[Scope], wanted: &Scope, exact: bool) -> bool {
     held.contains(wanted) || (!exact && held.iter().any(|scope| scope.covers(wanted)))
 }
 
+/// What of the scopes `own` is left where no more is allowed than `above`; `None`: all of it. The
+/// two together are good for exactly what each of them covers, and patterns overlap: of
+/// `repo/*:read` and `repo/web:*` that is `repo/web:read`.
+pub fn narrowed(own: &[Scope], above: &[Scope], exact: bool) -> Option<Vec<Scope>> {
+    if own == above || own.iter().all(|scope| any_covers(above, scope, exact)) {
+        return None;
+    }
+    let mut left: Vec<Scope> = Vec::new();
+    for scope in own {
+        if any_covers(above, scope, exact) {
+            left.push(scope.clone());
+        } else if !exact {
+            left.extend(above.iter().filter_map(|wider| meet(scope, wider)));
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    left.retain(|scope| seen.insert(scope.clone()));
+    Some(left)
+}
+
+/// The widest scope that both cover. One that would be too long for a scope is none.
+fn meet(a: &Scope, b: &Scope) -> Option<Scope> {
+    if a == b {
+        return Some(a.clone());
+    }
+    let ((a_on, a_act), (b_on, b_act)) = (a.0.rsplit_once(':')?, b.0.rsplit_once(':')?);
+    let resource = meet_of_patterns(a_on, b_on)?;
+    let action = match (a_act, b_act) {
+        ("*", other) | (other, "*") => other,
+        (one, other) => (one == other).then_some(one)?,
+    };
+    Scope::parse(&format!("{resource}:{action}")).ok()
+}
+
+/// The pattern of what two patterns both match: a `*` at the end stands for all that follows.
+pub(crate) fn meet_of_patterns<'a>(a: &'a str, b: &'a str) -> Option<&'a str> {
+    let within = |wide: &str, narrow: &str| {
+        wide.strip_suffix('*').map_or(wide == narrow, |begins| {
+            narrow.strip_suffix('*').unwrap_or(narrow).starts_with(begins)
+        })
+    };
+    if within(a, b) { Some(b) } else { within(b, a).then_some(a) }
+}
+
 /// What two lists of offered scopes both allow: of each list what the other one covers.
 pub fn in_both(a: &[String], b: &[String]) -> Vec<String> {
     let within = |scope: &&String, other: &[String]| other.iter().any(|o| covers(o, scope));
@@ -291,6 +335,39 @@ mod tests {
         #[test]
         fn covering_hands_on(a in "[ab/*]{0,4}:[ab*]", b in "[ab/*]{0,4}:[ab*]", c in "[ab/*]{0,4}:[ab*]") {
             proptest::prop_assert!(!(covers(&a, &b) && covers(&b, &c)) || covers(&a, &c));
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_scopes_is_what_both_cover() {
+        let list = |words: &[&str]| -> Vec<Scope> {
+            words.iter().map(|word| Scope::parse(word).unwrap()).collect()
+        };
+        let left = |own: &[&str], above: &[&str]| narrowed(&list(own), &list(above), false);
+        assert_eq!(left(&["a", "b"], &["b", "a", "c"]), None);
+        assert_eq!(left(&["a", "b"], &["b"]), Some(list(&["b"])));
+        assert_eq!(left(&["repo/*:read"], &["repo/web:*"]), Some(list(&["repo/web:read"])));
+        let several = left(&["repo/*:*", "x"], &["repo/a:read", "repo/b*:push", "repo/a:read"]);
+        assert_eq!(several, Some(list(&["repo/a:read", "repo/b*:push"])));
+        let exact = narrowed(&list(&["tokens:*"]), &list(&["tokens:read"]), true);
+        assert_eq!(exact, Some(Vec::new()));
+    }
+
+    proptest::proptest! {
+        /// Two lists together are good for what each of them is good for, and for nothing else.
+        #[test]
+        fn what_is_left_covers_what_both_cover(
+            own in proptest::collection::vec("[ab/*]{0,3}:[ab*]", 0..4),
+            above in proptest::collection::vec("[ab/*]{0,3}:[ab*]", 0..4),
+            wanted in "[ab/*]{0,4}:[ab*]",
+        ) {
+            let list = |words: &[String]| -> Vec<Scope> {
+                words.iter().map(|word| Scope::parse(word).unwrap()).collect()
+            };
+            let (own, above, wanted) = (list(&own), list(&above), Scope::parse(&wanted).unwrap());
+            let left = narrowed(&own, &above, false).unwrap_or_else(|| own.clone());
+            let both = any_covers(&own, &wanted, false) && any_covers(&above, &wanted, false);
+            proptest::prop_assert_eq!(any_covers(&left, &wanted, false), both);
         }
     }
 

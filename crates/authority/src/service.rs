@@ -183,14 +183,11 @@ impl Service {
     ///
     /// A service that is not active is not there; any other is for whom it exists.
     pub fn is_seen_by(&self, viewer: Viewer<'_>) -> bool {
-        self.status == ServiceStatus::Active && self.exists_for(viewer)
+        self.status == ServiceStatus::Active && self.would_be_seen_by(viewer)
     }
 
-    /// Whether the service exists for somebody who does not administer it, active or not.
-    ///
-    /// One of a unit is there for its people only; and one for the members of its group is there
-    /// for everybody while it has none.
-    pub fn exists_for(&self, viewer: Viewer<'_>) -> bool {
+    /// Whether they see it while it is active: to somebody else it never exists.
+    pub fn would_be_seen_by(&self, viewer: Viewer<'_>) -> bool {
         let Viewer::Person { groups, unit } = viewer else {
             return self.visibility == Visibility::Public && self.unit.is_none();
         };
@@ -221,6 +218,23 @@ impl Services {
             Self::All => label != crate::names::COUNTERFOIL,
             Self::Named(labels) => labels.iter().any(|named| named.as_str() == label),
         }
+    }
+
+    /// What of these is left where no more is allowed than `above`; `None`: all of it.
+    #[must_use]
+    pub fn narrowed(&self, above: &Self) -> Option<Self> {
+        if self == above {
+            return None;
+        }
+        let named = match (self, above) {
+            (Self::All, Self::All) => return None,
+            (Self::All, Self::Named(labels)) | (Self::Named(labels), _) => labels,
+        };
+        let in_both =
+            |label: &&ServiceLabel| self.includes(label.as_str()) && above.includes(label.as_str());
+        let left: Vec<ServiceLabel> = named.iter().filter(in_both).cloned().collect();
+        let all_of_it = matches!(self, Self::Named(own) if own.len() == left.len());
+        (!all_of_it).then_some(Self::Named(left))
     }
 
     /// The labels as they stand on the wire; `*` for all.

@@ -314,7 +314,7 @@ impl OwnerFacts {
     /// administrators only, nor for the people of another unit or group. Clients see all.
     pub(crate) fn may_see(&self, service: &Service) -> bool {
         let Self::User(UserFacts { groups, unit, .. }) = self else { return true };
-        service.exists_for(Viewer::Person { groups, unit: unit.as_deref() })
+        service.would_be_seen_by(Viewer::Person { groups, unit: unit.as_deref() })
     }
 }
 

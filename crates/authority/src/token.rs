@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::enrolment::Device;
 use crate::kind::Kind;
 use crate::names::RealmName;
+use crate::repository::Membership;
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::secret_hash::SecretHash;
@@ -74,6 +75,8 @@ pub struct Token {
     pub labels: BTreeMap<String, String>,
     /// Attributes of the Airlock token model.
     pub airlock: AirlockAttributes,
+    /// The repository that it is in, and its place there; none but generic tokens have one.
+    pub repository: Option<Membership>,
     /// Attributes of the Sentinel registration and auth token.
     pub sentinel: SentinelAttributes,
     /// The unit it belongs to.
@@ -343,6 +346,52 @@ impl StateFacts {
 }
 
 impl Token {
+    /// A token as it is issued when nothing is asked for: active, without bounds of its own, and
+    /// without secrets.
+    pub fn new(
+        (id, kind): (TokenId, Kind),
+        realm: RealmName,
+        owner: Owner,
+        services: Services,
+        validity: Validity,
+        (created_at, created_by): (Timestamp, String),
+    ) -> Self {
+        Self {
+            id,
+            realm,
+            kind,
+            name: None,
+            description: None,
+            owner,
+            services,
+            scopes: Vec::new(),
+            permissions: None,
+            networks: Vec::new(),
+            doors: None,
+            enabled: true,
+            locked: false,
+            pending: false,
+            validity,
+            revocation: None,
+            created_at,
+            created_by,
+            activated_at: Some(created_at),
+            usage: Usage::default(),
+            max_usages: None,
+            used: 0,
+            labels: BTreeMap::new(),
+            airlock: AirlockAttributes::default(),
+            sentinel: SentinelAttributes::default(),
+            unit: None,
+            parent: None,
+            device: None,
+            changed_at: None,
+            repository: None,
+            version: 1,
+            secrets: Vec::new(),
+        }
+    }
+
     /// The token's own state at `now`; owner, service and realm are looked at by verify.
     pub fn state(&self, now: Timestamp) -> State {
         StateFacts {

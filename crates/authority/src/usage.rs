@@ -58,6 +58,7 @@ struct Pending {
     first_at: Option<Timestamp>,
     last_at: Option<Timestamp>,
     last_ip: Option<IpAddr>,
+    is_listed: bool,
 }
 
 /// What a flush carries.
@@ -154,7 +155,17 @@ impl Ledger {
 
     /// Notes an accepted use.
     pub(crate) fn accepted(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>) {
+        self.count(id, now, ip, false);
+    }
+
+    /// The same of a token of a repository, whose lists are sorted by use.
+    pub(crate) fn accepted_listed(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>) {
+        self.count(id, now, ip, true);
+    }
+
+    fn count(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>, is_listed: bool) {
         self.with(id, |pending| {
+            pending.is_listed |= is_listed;
             pending.accepted = pending.accepted.saturating_add(1);
             if pending.first_at.is_none_or(|first| now < first) {
                 pending.first_at = Some(now);
@@ -208,6 +219,7 @@ impl Ledger {
                 first_at: pending.first_at,
                 last_at: pending.last_at,
                 last_ip: pending.last_ip,
+                is_listed: pending.is_listed,
             }));
             // As much room as was needed: growing again costs more than all the noting.
             shard.shrink_to(gathered);

@@ -9,6 +9,7 @@ use counterfoil_authority::secret_hash::SlowCost;
 
 use crate::config::ClientCertificates;
 use crate::config::Config;
+use crate::config::repository::repositories;
 use crate::http::HttpSettings;
 use crate::ldap::{LdapSettings, Tree};
 use crate::provision::MailSettings;
@@ -34,6 +35,7 @@ pub fn settings(config: &Config) -> Settings {
             access_token_lifetime_seconds: Some(config.oauth.access_token_lifetime_seconds),
         },
         key_overlap_seconds: config.oauth.key_overlap_seconds,
+        repositories: repositories(&config.repository),
     }
 }
 
@@ -76,6 +78,7 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         dpop_nonce: config.oauth.dpop_nonce,
         client_certificates: config.server.tls.client_certificates != ClientCertificates::Off,
         client_certificate_headers: config.server.client_certificate_headers.clone(),
+        airlock: config.doors.airlock,
         sentinel: config.doors.sentinel,
         sentinel_validity_days_max: config.sentinel.max_validity_days,
         sentinel_client_id: config.sentinel.client_id.clone(),
@@ -84,7 +87,12 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         am: config.doors.am,
         am_cookie_name: config.am.cookie_name.clone(),
         am_session_seconds: config.am.session_seconds,
+        am_idle_seconds: config.am.idle_seconds,
         am_pat_attribute: config.am.pat_attribute.clone(),
+        am_import_service: config.am.import_service.clone(),
+        validate: config.doors.validate,
+        validate_clients: config.validate.clients.clone(),
+        validate_email_challenge: config.validate.email_challenge,
         docs: config.doors.docs,
         api_key_headers: config.doors.api_key_headers.clone(),
         body_bytes_max: config.server.body_bytes_max,

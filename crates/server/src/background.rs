@@ -44,6 +44,8 @@ const DELIVERIES_EVERY: Duration = Duration::from_millis(100);
 const BACKLOG_EVERY: Duration = Duration::from_secs(5);
 /// Retention is counted in days.
 const PURGE_EVERY: Duration = Duration::from_mins(1);
+/// A rotated sealing key is done with soon; looking costs one indexed read.
+const SEEDS_EVERY: Duration = Duration::from_secs(5);
 /// Often enough to be noticed, rarely enough to be read.
 const NAG_EVERY: Duration = Duration::from_hours(1);
 
@@ -87,13 +89,23 @@ impl Steps {
             async move { purge(&authority).await }
         }));
         let authority = shared();
+        running.spawn(each("seeds", SEEDS_EVERY, stop.clone(), move || {
+            let authority = Arc::clone(&authority);
+            async move {
+                while authority.reseal_seeds().await? {
+                    tokio::task::yield_now().await;
+                }
+                Ok::<_, counterfoil_authority::refusal::Refusal>(())
+            }
+        }));
+        let authority = shared();
         running.spawn(each("enrolment", ENROLMENT_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
             async move {
-                while authority.enrolment_due().await? {
+                while authority.enrolment_due().await? || authority.promote_due().await? {
                     tokio::task::yield_now().await;
                 }
-                Ok::<_, counterfoil_authority::store::Unavailable>(())
+                Ok::<_, counterfoil_authority::refusal::Refusal>(())
             }
         }));
         let delivering = state.clone();

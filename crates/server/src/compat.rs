@@ -1,5 +1,9 @@
 //! Doors that speak as other products do, each in a file of its own, over the same authority.
 
+pub mod airlock;
 pub mod comanage;
+pub mod described;
 pub mod forgerock;
+pub mod privacyidea;
+mod received;
 pub mod sentinel;

@@ -8,6 +8,8 @@
 pub mod document;
 pub mod keys;
 mod load;
+pub mod repository;
+mod repository_keys;
 mod value;
 
 use std::collections::BTreeMap;
@@ -15,7 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use counterfoil_authority::access::{AccessFormat, SigningAlg};
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{ClientName, RealmName, ServiceLabel};
 use counterfoil_authority::secret::{ClearSecret, Prefix};
 use counterfoil_store::DatabaseUrl;
 use http::HeaderName;
@@ -27,6 +29,7 @@ use crate::ldap::Dn;
 use crate::provision::MailTls;
 
 pub use load::{ConfigError, Sources, load};
+pub use repository::RepositorySection;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
@@ -59,10 +62,15 @@ pub struct Config {
     pub comanage: Comanage,
     /// The ForgeRock AM door.
     pub am: Am,
+    /// The privacyIDEA door.
+    pub validate: Validate,
     /// The LDAP door.
     pub ldap: Ldap,
     /// The mail server.
     pub mail: Mail,
+    /// Repositories of generic tokens, by name.
+    #[serde(default)]
+    pub repository: BTreeMap<String, RepositorySection>,
 }
 
 /// The HTTP listener.
@@ -133,6 +141,8 @@ pub enum ClientCertificates {
 pub struct Doors {
     /// The native API.
     pub api: bool,
+    /// The Airlock IAM door.
+    pub airlock: bool,
     /// Forward-auth.
     pub forward_auth: bool,
     /// OAuth 2.0.
@@ -145,6 +155,8 @@ pub struct Doors {
     pub comanage: bool,
     /// The ForgeRock AM door.
     pub am: bool,
+    /// The privacyIDEA door.
+    pub validate: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -312,10 +324,26 @@ pub struct Comanage {
 pub struct Am {
     /// How long a session lasts, in seconds.
     pub session_seconds: i64,
+    /// How long a session lasts that nobody uses, in seconds.
+    pub idle_seconds: i64,
     /// How its header and its cookie are called.
     pub cookie_name: String,
     /// The attribute in which clients look for a person's tokens.
     pub pat_attribute: String,
+    /// What tokens become good for that are put there.
+    #[serde(default, deserialize_with = "service")]
+    pub import_service: Option<ServiceLabel>,
+}
+
+/// The privacyIDEA door.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Validate {
+    /// Networks whose requests count as those of a client.
+    #[serde(deserialize_with = "network_clients")]
+    pub clients: Vec<(IpNet, ClientName)>,
+    /// Whether an empty password sends a code by mail.
+    pub email_challenge: bool,
 }
 
 /// The LDAP door.
@@ -427,6 +455,7 @@ impl Config {
             faults.push("`metrics.listen` and `server.listen` are the same address".into());
         }
         faults.extend(self.mail.contradictions());
+        faults.extend(repository::contradictions(&self.repository));
         faults
     }
 
@@ -480,6 +509,26 @@ fn host_realms<'de, D: Deserializer<'de>>(
         Ok((host.to_ascii_lowercase(), realm))
     };
     table.into_iter().map(realm).collect()
+}
+
+fn service<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ServiceLabel>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    text.map(|text| ServiceLabel::parse(&text)).transpose().map_err(serde::de::Error::custom)
+}
+
+/// The narrowest network first: of two that hold an address it counts.
+fn network_clients<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<(IpNet, ClientName)>, D::Error> {
+    let table = BTreeMap::<String, String>::deserialize(from)?;
+    let pair = |(network, client): (String, String)| {
+        let network =
+            value::network(&network).ok_or_else(|| serde::de::Error::custom("not a network"))?;
+        Ok((network, ClientName::parse(&client).map_err(serde::de::Error::custom)?))
+    };
+    let mut pairs = table.into_iter().map(pair).collect::<Result<Vec<_>, D::Error>>()?;
+    pairs.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+    Ok(pairs)
 }
 
 fn realm<'de, D: Deserializer<'de>>(from: D) -> Result<RealmName, D::Error> {

@@ -24,6 +24,18 @@ select realm, pepper, hash, facts
 from   access_token
 where  id = $1";
 
+/// Uses are told by several nodes in any order: the latest stays.
+const USED: &str = "
+update access_token
+set    used_at = $2
+where  id = $1
+and    (used_at is null or used_at < $2)";
+
+const LAST_USED: &str = "
+select used_at
+from   access_token
+where  id = $1";
+
 /// Refuses by matching no row: the second revocation of a token changes nothing.
 const REVOKE: &str = "
 insert into access_revocation (id, realm, revoked_at, expires_at)
@@ -77,6 +89,8 @@ where  once in (select once from proof where expires_at <= $1 limit $2)";
 pub(crate) const STATEMENTS: &[&str] = &[
     ADD,
     FIND,
+    USED,
+    LAST_USED,
     REVOKE,
     IS_REVOKED,
     REVOKED,
@@ -104,6 +118,20 @@ async fn find(tx: &mut Transaction<'_>, id: TokenId) -> Result<Option<AccessReco
     let mac = Mac256::from_bytes(row.bytes32("hash")?);
     let hash = SecretHash::Keyed { pepper, mac };
     Ok(Some(AccessRecord { realm, id, hash, facts: row.json("facts")? }))
+}
+
+async fn note_uses(tx: &mut Transaction<'_>, used: &[(TokenId, Timestamp)]) -> Result<(), Failure> {
+    for (id, at) in used {
+        tx.push(USED, &values![id, *at]).await?;
+    }
+    Ok(())
+}
+
+async fn last_used(tx: &mut Transaction<'_>, id: TokenId) -> Result<Option<Timestamp>, Failure> {
+    match tx.row(LAST_USED, &values![&id]).await? {
+        Some(mut row) => Ok(row.time_or_null("used_at")?),
+        None => Ok(None),
+    }
 }
 
 async fn revoke(tx: &mut Transaction<'_>, revoke: &AccessRevoke) -> Result<bool, Failure> {
@@ -170,6 +198,14 @@ impl AccessStore for SqlStore {
 
     async fn access_find(&self, id: TokenId) -> Result<Option<AccessRecord>, Unavailable> {
         self.point(id, |tx, id| Box::pin(find(tx, *id))).await
+    }
+
+    async fn access_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<(), Unavailable> {
+        self.write(used, |tx, used| Box::pin(note_uses(tx, used))).await
+    }
+
+    async fn access_last_used(&self, id: TokenId) -> Result<Option<Timestamp>, Unavailable> {
+        self.point(id, |tx, id| Box::pin(last_used(tx, *id))).await
     }
 
     async fn access_revoke(&self, asked: AccessRevoke) -> Result<bool, Unavailable> {

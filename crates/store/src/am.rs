@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use counterfoil_authority::am::{AmDocument, AmKind, AmObject, OBJECTS_PER_REALM_MAX, builtin};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::RealmName;
-use counterfoil_authority::store::{AmDeleted, AmStore, Change, Inserted, Unavailable, Updated};
+use counterfoil_authority::store::{
+    AmChange, AmChanged, AmDeleted, AmStore, Change, Inserted, Unavailable, Updated,
+};
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{SqlStore, codec, events};
@@ -283,6 +285,30 @@ async fn delete(
     Ok(AmDeleted::Done)
 }
 
+async fn change(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    changes: &[AmChange],
+) -> Result<AmChanged, Failure> {
+    for one in changes {
+        let said = match one {
+            AmChange::Insert(object, event) => match insert(tx, object, event).await? {
+                Inserted::Done => continue,
+                refused => AmChanged::NotInserted(refused),
+            },
+            AmChange::Delete(kind, name, event) => {
+                match delete(tx, realm, *kind, name, event).await? {
+                    AmDeleted::Done => continue,
+                    refused => AmChanged::NotDeleted(refused),
+                }
+            }
+        };
+        tx.undo();
+        return Ok(said);
+    }
+    Ok(AmChanged::Done)
+}
+
 /// The compiled documents are remembered with the realm.
 async fn record(tx: &mut Transaction<'_>, realm: &RealmName, event: &Event) -> Result<(), Failure> {
     events::append(tx, event).await?;
@@ -337,6 +363,17 @@ impl AmStore for SqlStore {
         event: Event,
     ) -> Result<Updated<AmObject>, Unavailable> {
         self.write((object, event), |tx, (object, event)| Box::pin(update(tx, object, event))).await
+    }
+
+    async fn am_change(
+        &self,
+        realm: &RealmName,
+        changes: Vec<AmChange>,
+    ) -> Result<AmChanged, Unavailable> {
+        self.write((realm.clone(), changes), |tx, (realm, changes)| {
+            Box::pin(change(tx, realm, changes))
+        })
+        .await
     }
 
     async fn am_delete(

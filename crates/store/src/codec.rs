@@ -6,7 +6,8 @@ use std::fmt::{Display, Write};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::foreign::Recipe;
 use counterfoil_authority::lock::Locks;
-use counterfoil_authority::names::{GroupName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::names::{GroupName, RealmName, RepositoryName, ServiceLabel, Username};
+use counterfoil_authority::repository::{Membership, Place};
 use counterfoil_authority::scope::{ApiScopes, Scope};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash, SlowCost};
@@ -91,6 +92,13 @@ pub(crate) const fn owner_kind(owner: &Owner) -> &'static str {
         Owner::User(_) => "u",
         Owner::Client(_) => "c",
     }
+}
+
+/// The columns `repository` and `place`.
+pub(crate) fn membership(row: &mut Row) -> Result<Option<Membership>, Inconsistent> {
+    let name = row.parsed_or_null("repository", |text| RepositoryName::parse(text).ok())?;
+    let place = row.parsed_or_null("place", Place::from_name)?;
+    Ok(name.zip(place).map(|(name, place)| Membership { name, place }))
 }
 
 /// The column `services`.

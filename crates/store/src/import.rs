@@ -70,6 +70,8 @@ pub(crate) const fn of_issue(issued: &Issued) -> Option<&'static str> {
         Issued::AtLimit(_) => Some("the person holds as many tokens as the policy allows"),
         Issued::OwnerGone => Some("user"),
         Issued::ServiceGone(_) => Some("service"),
+        Issued::SerialTaken => Some("the serial is taken"),
+        Issued::PlaceTaken => Some("the person has this credential already"),
         Issued::Replayed(_) | Issued::KeyReused | Issued::Collision => Some("the id is taken"),
     }
 }

@@ -51,7 +51,8 @@ where  purpose = $1
 and    id = $2
 and    fingerprint = $3";
 
-/// Secrets of tokens that are not revoked, and links that were not opened.
+/// Secrets of tokens that are not revoked, links that were not opened, and codes that were not
+/// used.
 const PEPPER_USE: &str = "
 select s.pepper, count(*)
 from   (
@@ -64,12 +65,26 @@ from   (
     from   link l
     join   token t on t.id = l.token
     where  l.opened_at is null and t.revoked_at is null
+    union  all
+    select c.pepper
+    from   otp_code c
+    join   token t on t.id = c.token
+    where  c.used_at is null and t.revoked_at is null
 ) s
 group  by s.pepper
 order  by s.pepper";
 
+/// Seeds of authentication tokens. The rest of what is sealed needs its key for a while only.
+const SEAL_USE: &str = "
+select seal, count(*)
+from   otp
+where  seal is not null
+group  by seal
+order  by seal";
+
 /// Every statement of this file.
-pub(crate) const STATEMENTS: &[&str] = &[BEAT, FIND, INSERT, KEYS, ADD_KEY, SAME_KEY, PEPPER_USE];
+pub(crate) const STATEMENTS: &[&str] =
+    &[BEAT, FIND, INSERT, KEYS, ADD_KEY, SAME_KEY, PEPPER_USE, SEAL_USE];
 
 async fn beat(tx: &mut Transaction<'_>) -> Result<Pulse, Failure> {
     let said = tx.row(BEAT, &[]).await?;
@@ -132,17 +147,19 @@ async fn store_key(tx: &mut Transaction<'_>, key: &KeyRecord) -> Result<u64, Fai
     tx.execute(ADD_KEY, &values).await
 }
 
-/// Nothing is sealed under a sealing key yet; answers kept for repetition have their own.
+/// Answers that are kept for repetition have keys of their own.
 async fn key_use(tx: &mut Transaction<'_>) -> Result<Vec<KeyUse>, Failure> {
     let known = keys(tx).await?;
     let mut uses: Vec<KeyUse> =
         known.iter().map(|key| KeyUse { purpose: key.purpose, id: key.id, rows: 0 }).collect();
-    for mut row in tx.query(PEPPER_USE, &[]).await? {
-        let (id, rows) = (row.small("pepper")?, row.count("count")?);
-        let of_this = |known: &&mut KeyUse| known.purpose == KeyPurpose::Pepper && known.id == id;
-        match uses.iter_mut().find(of_this) {
-            Some(known) => known.rows = rows,
-            None => uses.push(KeyUse { purpose: KeyPurpose::Pepper, id, rows }),
+    for (purpose, sql) in [(KeyPurpose::Pepper, PEPPER_USE), (KeyPurpose::Seal, SEAL_USE)] {
+        for mut row in tx.query(sql, &[]).await? {
+            let (id, rows) = (row.small("key")?, row.count("count")?);
+            let of_this = |known: &&mut KeyUse| known.purpose == purpose && known.id == id;
+            match uses.iter_mut().find(of_this) {
+                Some(known) => known.rows = rows,
+                None => uses.push(KeyUse { purpose, id, rows }),
+            }
         }
     }
     uses.sort_by_key(|used| (used.purpose, used.id));

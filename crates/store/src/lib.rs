@@ -22,6 +22,7 @@ mod leases;
 mod links;
 mod memory;
 mod migrate;
+mod otp;
 mod people;
 mod provisioning;
 mod services;

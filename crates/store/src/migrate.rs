@@ -17,7 +17,7 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 10] = [
+const MIGRATIONS: [Migration; 13] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
@@ -28,6 +28,9 @@ const MIGRATIONS: [Migration; 10] = [
     Migration { version: 9, sql: include_str!("../migrations/0009_provisioning.sql") },
     Migration { version: 10, sql: include_str!("../migrations/0010_letters_and_locks.sql") },
     Migration { version: 12, sql: include_str!("../migrations/0012_am_documents.sql") },
+    Migration { version: 13, sql: include_str!("../migrations/0013_repositories.sql") },
+    Migration { version: 14, sql: include_str!("../migrations/0014_authentication_tokens.sql") },
+    Migration { version: 16, sql: include_str!("../migrations/0016_sessions.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

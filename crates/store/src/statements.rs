@@ -1,7 +1,7 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, am, changes, clients, events, idempotency, installation, leases, links, people,
+    access, am, changes, clients, events, idempotency, installation, leases, links, otp, people,
     provisioning, services, tokens,
 };
 
@@ -17,6 +17,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         installation::STATEMENTS,
         leases::STATEMENTS,
         links::STATEMENTS,
+        otp::STATEMENTS,
     ]
     .concat();
     all.extend(people::statements());
@@ -33,13 +34,14 @@ mod tests {
     use crate::{DatabaseUrl, OpenOptions, open};
 
     /// Statements that scan or sort, and why that is bearable.
-    const BORNE: [(&str, &str); 14] = [
+    const BORNE: [(&str, &str); 16] = [
         ("where  at >= $1", "stops at the first row that stays"),
         ("min(seq)", "an end of the index"),
         ("max(seq)", "an end of the index"),
         ("from   key_record", "a handful of rows"),
         ("from   usage_journal\norder  by seq\nlimit  1", "the first row by its key"),
         ("group  by s.pepper", "asked for by a person, and said to take long"),
+        ("group  by seal", "asked for by a person, and said to take long"),
         ("select 1 from service where realm", "before a unit is removed"),
         ("and    service = $2\nreturning", "when a service is removed"),
         ("order  by case when slot", "the secrets of one token"),
@@ -48,6 +50,7 @@ mod tests {
         ("from   outbox o\norder  by o.seq", "the first rows by their key"),
         ("where  state <> 'done'\ngroup", "what is not done: nothing, most of the time"),
         ("join   above a", "the units above one unit"),
+        ("from   person p\n        cross  join token o", "the places of one unit's tokens"),
     ];
 
     /// A list that reads everything to show one page works in every test and in no installation.

@@ -6,6 +6,7 @@ mod issue;
 mod ldap;
 mod oauth;
 mod postgres;
+mod privacyidea;
 mod provision;
 mod scale;
 mod slapd;
@@ -25,9 +26,13 @@ pub(super) use issue::issue;
 pub(super) use ldap::ldap;
 pub(super) use oauth::oauth;
 pub(super) use postgres::postgres;
+pub(super) use privacyidea::privacyidea;
 pub(super) use provision::provision;
 pub(super) use scale::scale;
 pub(super) use slow::argon2;
+
+/// The pins of privacyIDEA and what serves it.
+const PRIVACYIDEA: &str = "privacyidea";
 
 /// Connections of every case that does not say otherwise.
 const CONNECTIONS: u32 = 64;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::document::{AmKind, AmObject, Policy, ResourceType};
+use super::identity::Asker;
 use super::resource::{Match, PAT, Pattern, Requested};
 use crate::names::ServiceLabel;
 
@@ -23,6 +24,8 @@ pub struct CompiledSet {
     pub object: Arc<AmObject>,
     /// The one service that presented tokens must be good for.
     pub service: Option<ServiceLabel>,
+    /// Whether any of its policies asks a directory. Nearly none does.
+    asks_directory: bool,
     policies: Vec<CompiledPolicy>,
     patterns: Vec<CompiledPattern>,
     /// From the beginning of a resource to the patterns that need it.
@@ -44,6 +47,18 @@ impl CompiledPolicy {
     /// What it says; `None` never happens, because only policies are compiled.
     pub fn policy(&self) -> Option<&Policy> {
         self.object.policy()
+    }
+
+    fn filters(&self) -> Vec<&str> {
+        let mut filters = Vec::new();
+        if let Some(condition) = self.policy().and_then(|policy| policy.condition.as_ref()) {
+            condition.add_filters(&mut filters);
+        }
+        filters
+    }
+
+    fn is_of_type_in(&self, types: &[String]) -> bool {
+        self.policy().is_some_and(|policy| types.contains(&policy.resource_type_uuid))
     }
 }
 
@@ -87,7 +102,9 @@ impl Compiled {
         }
         let sets = objects.values().filter_map(|object| {
             let service = object.policy_set()?.service_label();
-            let policies = by_set.remove(object.name.as_str()).unwrap_or_default();
+            let mut policies = by_set.remove(object.name.as_str()).unwrap_or_default();
+            // A set that has given a resource type up says nothing of such resources any more.
+            policies.retain(|compiled| compiled.is_of_type_in(object.document.resource_types()));
             let set = CompiledSet::of(Arc::clone(object), service, policies);
             Some((object.name.clone(), Arc::new(set)))
         });
@@ -142,7 +159,25 @@ impl CompiledSet {
         let mut key_lengths: Vec<usize> = index.keys().map(String::len).collect();
         key_lengths.sort_unstable();
         key_lengths.dedup();
-        Self { object, service, policies, patterns, index, key_lengths }
+        let filters = |one: &CompiledPolicy| !one.filters().is_empty();
+        let asks_directory = policies.iter().any(filters);
+        Self { object, service, asks_directory, policies, patterns, index, key_lengths }
+    }
+
+    /// The filters that a directory has to be asked about for a decision.
+    pub fn filters(&self, requested: &Requested, asker: &Asker) -> Vec<&str> {
+        if !self.asks_directory {
+            return Vec::new();
+        }
+        let mut filters = Vec::new();
+        for matched in self.matching(requested, asker.uid.as_deref()) {
+            if matched.policy.policy().is_some_and(|policy| policy.subject.holds(asker)) {
+                filters.extend(matched.policy.filters());
+            }
+        }
+        filters.sort_unstable();
+        filters.dedup();
+        filters
     }
 
     /// Its policies, by name.

@@ -10,6 +10,9 @@ use super::time::SimpleTime;
 use crate::clock::Timestamp;
 use crate::names::GroupName;
 
+/// Bytes of a filter at most.
+const FILTER_LEN_MAX: usize = 1_024;
+
 /// A condition that this version does not have, and why.
 const ABSENT: &[(&str, &str)] = &[
     (
@@ -17,7 +20,6 @@ const ABSENT: &[(&str, &str)] = &[
         "there is no script engine; a personal access token is checked wherever the resource is \
          one, without a condition",
     ),
-    ("LDAPFilter", "needs a directory of people, and none is configured"),
     ("AuthLevel", "sessions have no level here"),
     ("LEAuthLevel", "sessions have no level here"),
     ("AuthScheme", "there is one way to authenticate at this door"),
@@ -52,6 +54,13 @@ pub enum Condition {
         /// Names, or AM's universal ids.
         #[serde(rename = "amIdentityName")]
         names: Vec<String>,
+    },
+    /// For people whose entry in the realm's directory this filter matches (RFC 4515).
+    #[serde(rename = "LDAPFilter")]
+    InDirectory {
+        /// The filter.
+        #[serde(rename = "ldapFilter")]
+        filter: String,
     },
     /// Whenever the other does not.
     #[serde(rename = "NOT")]
@@ -146,6 +155,8 @@ pub struct Circumstances<'a> {
     pub asker: &'a Asker,
     /// The owner of the presented token.
     pub person: Option<Person<'a>>,
+    /// What the directory says of each filter that may be asked about.
+    pub filters: &'a [(String, bool)],
 }
 
 impl Condition {
@@ -175,6 +186,11 @@ impl Condition {
                 count(required.len(), "requiredScopes is empty or too long")
             }
             Self::Membership { names } => count(names.len(), "amIdentityName is empty or too long"),
+            Self::InDirectory { filter } => {
+                let odd = filter.chars().any(char::is_control) || !filter.starts_with('(');
+                let fits = (1..=FILTER_LEN_MAX).contains(&filter.len()) && !odd;
+                if fits { Ok(()) } else { Err(bad("ldapFilter is no filter, or too long")) }
+            }
             Self::Not { condition } => condition.check(depth + 1),
             Self::All { conditions } | Self::Any { conditions } => {
                 count(conditions.len(), "conditions is empty or too long")?;
@@ -192,6 +208,10 @@ impl Condition {
                 required.iter().all(|scope| circumstances.scopes.contains(&scope.as_str()))
             }
             Self::Membership { names: values } => is_member(values, circumstances),
+            Self::InDirectory { filter } => {
+                let mut said = circumstances.filters.iter();
+                said.any(|(asked, matches)| asked == filter && *matches)
+            }
             Self::Not { condition } => !condition.holds(circumstances),
             Self::All { conditions } => conditions.iter().all(|one| one.holds(circumstances)),
             Self::Any { conditions } => conditions.iter().any(|one| one.holds(circumstances)),
@@ -206,9 +226,27 @@ impl Condition {
             Self::All { conditions } | Self::Any { conditions } => {
                 conditions.iter().filter_map(|one| one.holds_until(circumstances)).min()
             }
+            // Nobody tells when an entry changes: it holds no longer than now.
+            Self::InDirectory { .. } => Some(circumstances.now),
             Self::Ipv4(_) | Self::Ipv6(_) | Self::OAuth2Scope { .. } | Self::Membership { .. } => {
                 None
             }
+        }
+    }
+
+    /// Adds the filters that a directory has to be asked about.
+    pub fn add_filters<'a>(&'a self, filters: &mut Vec<&'a str>) {
+        match self {
+            Self::InDirectory { filter } if !filters.contains(&filter.as_str()) => {
+                filters.push(filter);
+            }
+            Self::Not { condition } => condition.add_filters(filters),
+            Self::All { conditions } | Self::Any { conditions } => {
+                for condition in conditions {
+                    condition.add_filters(filters);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -220,6 +258,7 @@ impl Condition {
             Self::Ipv6(_) => "IPv6",
             Self::OAuth2Scope { .. } => "OAuth2Scope",
             Self::Membership { .. } => "AMIdentityMembership",
+            Self::InDirectory { .. } => "LDAPFilter",
             Self::Not { .. } => "NOT",
             Self::All { .. } => "AND",
             Self::Any { .. } => "OR",

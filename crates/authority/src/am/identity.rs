@@ -20,6 +20,8 @@ pub struct Asker {
     pub groups: Vec<String>,
     /// Whether a session or key of theirs was proved.
     pub is_authenticated: bool,
+    /// Whether that name is a client's and not a person's.
+    pub is_client: bool,
     /// What a JWT or the request says of them. Nobody has verified it but who asks.
     pub claims: Map<String, Value>,
 }

@@ -8,6 +8,7 @@
 mod glob;
 
 use self::glob::Glob;
+use crate::names;
 
 /// Bytes of a resource at most: no URL that a program sends is longer.
 pub const RESOURCE_BYTES_MAX: usize = 4096;
@@ -145,8 +146,10 @@ fn sorted_query(query: &str) -> String {
     format!("?{}", parts.join("&"))
 }
 
-/// The form in which names are compared: without case.
-fn folded(mut canonical: String) -> String {
+/// The form in which names are compared: without case, and of a personal access token with the one
+/// form of its user's name.
+fn folded(canonical: String) -> String {
+    let mut canonical = with_one_user_name(canonical);
     let mut folded = if canonical.is_ascii() {
         canonical.make_ascii_lowercase();
         canonical
@@ -157,6 +160,35 @@ fn folded(mut canonical: String) -> String {
         folded.truncate(folded.len() - ANY_QUERY.len() + 1);
     }
     folded
+}
+
+/// The same resource with the user name of `pat://user:token` as the token is compared with it:
+/// decoded, in the canonical form of user names. What a wildcard leaves of a name is brought to
+/// it piece by piece.
+///
+/// Every spelling that the token check takes for a name is one here, so no policy about that name
+/// is passed by writing it differently.
+fn with_one_user_name(resource: String) -> String {
+    let Some(rest) = resource.get(PAT_SCHEME.len()..).filter(|_| is_pat(&resource)) else {
+        return resource;
+    };
+    let (user, below) = rest.split_at(rest.find([':', '/']).unwrap_or(rest.len()));
+    // ASCII without an escape has no other spelling but that of its case, which is folded anyway.
+    if user.is_ascii() && !user.contains('%') {
+        return resource;
+    }
+    let wildcard = if user.contains(ONE_LEVEL) { ONE_LEVEL } else { "*" };
+    let pieces: Vec<String> = user.split(wildcard).map(name_folded).collect();
+    let scheme = resource.get(..PAT_SCHEME.len()).unwrap_or_default();
+    [scheme, &pieces.join(wildcard), below].concat()
+}
+
+/// A piece of a user name, decoded and folded. One that no user's name has stays as it is, so that
+/// it means nothing more than it did.
+fn name_folded(piece: &str) -> String {
+    let name = percent_decoded(piece).map(|name| names::folded(&name));
+    let is_plain = |name: &String| !name.contains([WILDCARD, ':', '/']);
+    name.filter(is_plain).unwrap_or_else(|| piece.to_owned())
 }
 
 /// The pieces of a name that has a scheme.
@@ -283,7 +315,9 @@ impl Pattern {
     /// The pattern for one subject. What is no name gives a pattern that nothing matches.
     pub fn for_subject(&self, uid: &str) -> Option<Self> {
         let plain = !uid.is_empty() && !uid.contains([WILDCARD, '/', ':', '?']);
-        plain.then(|| Self::parse(&self.canonical.replace(SELF, uid)).ok()).flatten()
+        // The name is no escape of another one.
+        let uid = if is_pat(&self.canonical) { uid.replace('%', "%25") } else { uid.to_owned() };
+        plain.then(|| Self::parse(&self.canonical.replace(SELF, &uid)).ok()).flatten()
     }
 
     /// Whether a request is covered, and how.
@@ -418,7 +452,9 @@ pub fn presented_pat(resource: &str) -> Option<PresentedPat<'_>> {
         return None;
     }
     let username = percent_decoded(user)?;
-    (!username.contains(WILDCARD)).then_some(PresentedPat { username, secret })
+    // Also one that becomes a wildcard in the form in which names are compared.
+    let is_wild = username.contains(WILDCARD) || names::folded(&username).contains(WILDCARD);
+    (!is_wild).then_some(PresentedPat { username, secret })
 }
 
 /// `None` for half an escape, or bytes that are no text.

@@ -21,6 +21,7 @@ pub(super) struct Holder<'a> {
     owner: &'a OwnerFacts,
     scopes: &'a [Scope],
     for_everything: bool,
+    derived: bool,
     /// A client's key is bounded by its role; policies are about people and devices.
     of_key: bool,
     /// From when to when, of a token that is issued and not drawn.
@@ -40,6 +41,7 @@ impl<'a> Holder<'a> {
             owner: &entry.owner.facts,
             scopes: &entry.profile.scopes,
             for_everything: entry.profile.services == Services::All,
+            derived: entry.kind == Kind::DerivedToken,
             of_key: entry.is_of_key(),
             life: (!drawn).then(|| (entry.created_at, entry.validity.expires_at())),
             source: context.map(|context| Source(context.source)),
@@ -69,7 +71,9 @@ impl<'a> Holder<'a> {
         let inside = self.source.as_ref().is_none_or(|Source(source)| {
             policy.networks.iter().all(|networks| network_allowed(networks, *source))
         });
-        let agreed = !self.for_everything || policy.agrees_to_everything(self.scopes);
+        let derivable = !self.derived || policy.takes_derived_for_everything();
+        let agreed =
+            !self.for_everything || (derivable && policy.agrees_to_everything(self.scopes));
         policy.enabled && lives && inside && agreed
     }
 }

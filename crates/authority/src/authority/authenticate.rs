@@ -9,12 +9,16 @@ use crate::caller::{Caller, Powers, ReplayKey, RequestContext, Standing};
 use crate::event::Origin;
 use crate::keys::KeyPurpose;
 use crate::kind::Kind;
-use crate::names::{COUNTERFOIL, RealmName};
+use crate::names::{COUNTERFOIL, ClientName, RealmName};
 use crate::refusal::Refusal;
-use crate::scope::{ApiScopes, Scope};
+use crate::scope::{ApiScope, ApiScopes, Scope};
 use crate::secret::{Shape, TokenId};
 use crate::store::Unavailable;
 use crate::subject::{Owner, OwnerFacts};
+
+/// What stands for the token of a caller who presented none. No token has this id by more than
+/// chance, and nothing is looked up by it.
+const NO_TOKEN: &str = "000000000000";
 
 /// Why nobody is authenticated.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -131,6 +135,36 @@ impl Authority {
         }
     }
 
+    /// The client that a door knows by where its requests come from, for the one thing that such
+    /// a door is for: it may verify, whatever else its roles would let it do with its key.
+    ///
+    /// `None` if there is no such client or it is switched off.
+    pub async fn client_by_network(
+        &self,
+        realm: &RealmName,
+        name: &ClientName,
+        context: RequestContext,
+    ) -> Result<Option<Caller>, Refusal> {
+        let Some(client) = self.store.client_find(realm, name).await? else { return Ok(None) };
+        if !client.enabled {
+            return Ok(None);
+        }
+        let facts = OwnerFacts::Client(client.into());
+        let standing = Arc::new(self.standing_of(realm.clone(), &facts).await?);
+        let Some(token) = TokenId::parse(NO_TOKEN) else { return Ok(None) };
+        let origin = Origin { actor: Arc::clone(&standing.actor), ..Origin::anonymous(context) };
+        Ok(Some(Caller {
+            standing,
+            token,
+            token_expires_at: None,
+            former_secret: false,
+            for_api: true,
+            token_scopes: Some(ApiScopes::from_names([ApiScope::Verify.name()])),
+            replay_key: ReplayKey::of(""),
+            origin,
+        }))
+    }
+
     async fn probe(
         &self,
         presented: &str,
@@ -139,19 +173,7 @@ impl Authority {
         origin: &Origin,
         entry: Option<(Kind, &Arc<Entry>)>,
     ) -> Result<Verdict, Refusal> {
-        let request = VerifyRequest {
-            realm,
-            presented,
-            username: None,
-            binding,
-            scopes: &[],
-            resource: None,
-            action: None,
-            client_ip: origin.source,
-            consume: true,
-            throttled: true,
-            origin,
-        };
+        let request = VerifyRequest::of_holder(realm, presented, binding, origin);
         self.verify_found(request, entry).await
     }
 

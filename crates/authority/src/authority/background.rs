@@ -45,6 +45,7 @@ impl Authority {
     }
 
     async fn flush(&self, closing: bool) -> Result<usize, Unavailable> {
+        self.tell_session_uses().await?;
         let mut batch = self.ledger.drain(self.now(), closing);
         if batch.is_empty() {
             self.flushed_last.store(0, Ordering::Relaxed);

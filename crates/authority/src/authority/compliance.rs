@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use super::Authority;
-use crate::caller::Caller;
+use super::tokens::looked_after;
+use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel};
@@ -15,7 +16,6 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::service::{Realm, Service, Services};
 use crate::store::{Page, PageRequest, TokenFilter};
-use crate::subject::Owner;
 use crate::token::{State, Token};
 
 /// Tokens read at once.
@@ -64,6 +64,8 @@ struct Policies<'a> {
     realm: Realm,
     planned: &'a Planned,
     known: HashMap<ServiceLabel, Option<(EffectivePolicy, EffectivePolicy)>>,
+    /// All services, once a token for everything was met.
+    all: Option<Vec<ServiceLabel>>,
 }
 
 impl Authority {
@@ -80,12 +82,9 @@ impl Authority {
         self.realm_facts(realm).await?;
         let covers_all =
             reach.whole || service.as_ref().is_some_and(|l| reach.services.contains(l));
-        let others = !reach.units.is_empty() || !reach.services.is_empty();
-        let owner = reach.own.clone().filter(|_| !covers_all && !others);
-        let visible = |token: &Token| covers_all || reach.covers_token(token);
+        let reach = Some(&reach).filter(|_| !covers_all);
         let planned = Planned::Nothing;
-        let found = self.refused_by_policy(realm, service, owner, &planned, &visible, page).await?;
-        Ok(found.page)
+        Ok(self.counted_by_policy(realm, service, reach, None, &planned, page).await?.page)
     }
 
     /// The same under a change, for who may make it. They see the tokens that they could look at
@@ -102,22 +101,27 @@ impl Authority {
             Planned::Nothing | Planned::Realm(_) => None,
         };
         let reach = caller.reach(realm, ApiScope::TokensRead).unwrap_or_default();
-        let visible = |token: &Token| reach.covers_token(token);
-        self.refused_by_policy(realm, service, None, &planned, &visible, page).await
+        let all = reach.whole;
+        let shown = Some(&reach).filter(|_| !all);
+        self.counted_by_policy(realm, service, None, shown, &planned, page).await
     }
 
-    async fn refused_by_policy(
+    /// What policies refuse of the tokens within reach; without one, of all. Of these, whatever
+    /// lies beyond `shown` is only counted.
+    async fn counted_by_policy(
         &self,
         name: &RealmName,
         service: Option<ServiceLabel>,
-        owner: Option<Owner>,
+        reach: Option<&Reach>,
+        shown: Option<&Reach>,
         planned: &Planned,
-        visible: &(dyn Fn(&Token) -> bool + Sync),
         page: PageRequest,
     ) -> Result<Hits, Refusal> {
         let now = self.now();
         let realm = self.store.realm_find(name).await?.ok_or(Refusal::NotFound(Thing::Realm))?;
-        let mut policies = Policies { realm, planned, known: HashMap::new() };
+        let mut policies = Policies { realm, planned, known: HashMap::new(), all: None };
+        let within = reach.map(within).unwrap_or_default();
+        let all_within = reach.is_none() || within.looked_after.is_some();
         let (mut hits, mut reads, mut hidden) = (Vec::new(), 0, 0_u64);
         // Of one service: first those that name it, then those that name all.
         let mut place = page.after.clone();
@@ -129,17 +133,25 @@ impl Authority {
                 (None, place) => place.clone(),
             };
             let filter = TokenFilter {
-                owner: owner.clone(),
                 service: service.clone().filter(|_| everything.is_none()),
                 for_everything: everything.is_some(),
-                ..TokenFilter::default()
+                ..within.clone()
             };
             let prefix = if everything.is_some() { EVERYTHING } else { "" };
             let ask = PageRequest { limit: READ_AT_ONCE.min(page.limit), after };
             let read = self.store.token_list(name, filter, now, ask).await?;
             reads += 1;
             for token in read.items {
-                let (known, seen) = (hits.len(), visible(&token));
+                if let Some(reach) = reach.filter(|_| !all_within)
+                    && !self.reaches(reach, name, &token).await?
+                {
+                    continue;
+                }
+                let seen = match shown {
+                    Some(shown) => self.reaches(shown, name, &token).await?,
+                    None => true,
+                };
+                let known = hits.len();
                 self.judge_under(&mut policies, service.as_ref(), token, now, &mut hits).await?;
                 if !seen {
                     let more = hits.drain(known..).count();
@@ -172,10 +184,14 @@ impl Authority {
         }
         let labels: Vec<Option<ServiceLabel>> = match (service, &token.services) {
             (Some(label), _) => vec![Some(label.clone())],
-            (None, Services::All) => vec![None],
+            (None, Services::All) => {
+                let all = self.all_labels(policies).await?;
+                std::iter::once(None).chain(all.into_iter().map(Some)).collect()
+            }
             (None, Services::Named(labels)) => labels.iter().cloned().map(Some).collect(),
         };
         for label in labels {
+            let everywhere = label.is_none();
             let Some((before, after)) = self.policies_of(policies, label.as_ref()).await? else {
                 continue;
             };
@@ -183,9 +199,32 @@ impl Authority {
                 let already = refused(&before, &token, now).is_some();
                 let token = token.clone();
                 hits.push(BlockedToken { token, service: label, reason, already });
+                // What the realm refuses is refused at every service, and said once.
+                if everywhere {
+                    return Ok(());
+                }
             }
         }
         Ok(())
+    }
+
+    /// Every service that a token for everything could be good for.
+    async fn all_labels(&self, policies: &mut Policies<'_>) -> Result<Vec<ServiceLabel>, Refusal> {
+        if let Some(all) = &policies.all {
+            return Ok(all.clone());
+        }
+        let (mut all, mut page) = (Vec::new(), PageRequest::first(READ_AT_ONCE));
+        loop {
+            let read = self.store.service_list(&policies.realm.name, page.clone()).await?;
+            all.extend(read.items.into_iter().map(|service| service.label));
+            page.after = read.next;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        all.retain(|label| Services::All.includes(label.as_str()));
+        policies.all = Some(all.clone());
+        Ok(all)
     }
 
     /// What holds for a service, or for the realm alone, before the change and after it.
@@ -220,6 +259,14 @@ impl Authority {
     }
 }
 
+/// What of a reach the store can tell: who looks after one unit, or after nothing but their own.
+fn within(reach: &Reach) -> TokenFilter {
+    let looked_after = looked_after(reach);
+    let alone = reach.units.is_empty() && reach.services.is_empty();
+    let owner = reach.own.clone().filter(|_| alone);
+    TokenFilter { owner, looked_after, ..TokenFilter::default() }
+}
+
 /// Kinds that a policy about tokens speaks of at use.
 const fn is_judged(kind: Kind) -> bool {
     !matches!(kind, Kind::ClientKey | Kind::RegistrationToken | Kind::Link | Kind::AccessToken)
@@ -230,6 +277,8 @@ fn refused(policy: &EffectivePolicy, token: &Token, now: Timestamp) -> Option<Bl
     let expires = token.validity.expires_at().map(Timestamp::micros);
     let for_everything = token.services == Services::All;
     let blocked = policy.blocks(token.created_at.micros(), expires, for_everything, &token.scopes);
+    let derived = for_everything && token.kind == Kind::DerivedToken;
+    let not_derived = || derived && !policy.takes_derived_for_everything();
     let no_door = || {
         let (Some(open), Some(doors)) = (&policy.doors, &token.doors) else { return false };
         !doors.iter().any(|door| open.contains(door))
@@ -240,6 +289,7 @@ fn refused(policy: &EffectivePolicy, token: &Token, now: Timestamp) -> Option<Bl
         })
     };
     blocked
+        .or_else(|| not_derived().then_some(Blocked::Everything))
         .or_else(|| no_door().then_some(Blocked::Door))
         .or_else(|| idle().then_some(Blocked::Idle))
 }

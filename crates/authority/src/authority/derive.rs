@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::issue::{
     Drafted, Lifetime, check_offer, limits_of, no_such_service, replayed, validity_of,
 };
@@ -21,8 +23,9 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::{Scope, any_covers};
 use crate::secret::TokenId;
 use crate::service::Services;
-use crate::store::{ActiveLimit, Issued, TokenIssue};
-use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::store::{ActiveLimit, Counted, Issued, TokenIssue};
+use crate::token::Token;
+use crate::validity::Validity;
 use crate::verdict::Door;
 
 /// Draws of a new id before giving up; a collision of 71 random bits is a broken generator.
@@ -30,6 +33,9 @@ const ID_ATTEMPTS: usize = 3;
 /// Derived tokens that one owner may have active for one service, where its policy names no
 /// number: a script that derives in a loop must not fill the store.
 const DERIVED_PER_SERVICE_MAX: u32 = 1_000;
+
+/// Why a holder derives nothing.
+const NO_DERIVING: &str = "the service's policy does not let holders derive";
 
 /// A narrower token that the holder of one asks for. `None` and `Default`: as the parent has it.
 #[derive(Debug, Clone)]
@@ -49,7 +55,7 @@ pub struct DeriveRequest {
     /// Uses allowed in all.
     pub max_usages: Option<u64>,
     /// Networks it may be used from.
-    pub networks: Option<Vec<ipnet::IpNet>>,
+    pub networks: Option<Vec<IpNet>>,
     /// Doors it may be presented at.
     pub doors: Option<Vec<Door>>,
     /// Free text for filters.
@@ -73,7 +79,7 @@ impl Authority {
         let by_default = root == Kind::PersonalAccessToken;
         let allowed = self.holder_may(&parent, by_default, |policy| policy.self_derive).await?;
         if !allowed || !matches!(root, Kind::PersonalAccessToken | Kind::ServiceToken) {
-            return Err(Refusal::Policy("the service's policy does not let holders derive".into()));
+            return Err(Refusal::Policy(NO_DERIVING.into()));
         }
         let now = self.now();
         let child = self.narrowed(caller, &parent, request, now).await?;
@@ -85,6 +91,10 @@ impl Authority {
         }
         if policies.iter().any(|policy| !policy.enabled) {
             return Err(Refusal::Policy("tokens are switched off for this service".into()));
+        }
+        // The services of a token for everything were not asked yet.
+        if policies.iter().any(|policy| policy.self_derive == Some(false)) {
+            return Err(Refusal::Policy(NO_DERIVING.into()));
         }
         check_offer(&policies, &child.scopes, child.doors.as_ref())?;
         self.require_api_rank(caller, &child).await?;
@@ -116,15 +126,16 @@ impl Authority {
                 self.idempotency(&caller.replay_key, caller.token, replay, &clear, now)
             });
             let limits = limits.clone();
-            let issue = TokenIssue { token, secret, limits, idempotency, event };
+            let issue = TokenIssue { token, secret, limits, data: None, idempotency, event };
             match self.store.token_issue(issue).await? {
                 Issued::Done { token, .. } => return Ok(Answered::Fresh { token, secret: clear }),
                 Issued::Replayed(sealed) => return replayed(caller, &sealed),
                 Issued::KeyReused => return Err(Refusal::KeyReused),
                 Issued::AtLimit(max) => return Err(Refusal::AtLimit(max)),
                 Issued::OwnerGone => return Err(Refusal::NotFound(Thing::User)),
+                // A derived token is in no repository.
+                Issued::SerialTaken | Issued::PlaceTaken | Issued::Collision => {}
                 Issued::ServiceGone(label) => return Err(no_such_service("services", &label)),
-                Issued::Collision => {}
             }
         }
         Err(Refusal::NoEntropy(crate::clock::NoEntropy))
@@ -147,6 +158,63 @@ impl Authority {
             (kind, parent) = (above.kind, above.parent);
         }
         Ok(kind)
+    }
+
+    /// A token as its ancestors leave it: what they have lost since, it has no more.
+    pub(super) async fn as_left(&self, token: Token) -> Result<Token, Refusal> {
+        let mut left = token;
+        let mut parent = left.parent.filter(|_| left.kind == Kind::DerivedToken);
+        for _ in 0..DERIVED_DEPTH_MAX {
+            let Some(id) = parent else { break };
+            let Some(above) = self.store.token_find(&left.realm, id).await? else { break };
+            narrow(&mut left, &above);
+            parent = above.parent.filter(|_| above.kind == Kind::DerivedToken);
+        }
+        Ok(left)
+    }
+
+    /// Refuses an edit that gives a derived token what it could not have been derived with now.
+    /// What the edit leaves as it is stays, however much of it counts.
+    pub(super) async fn require_within_parent(
+        &self,
+        before: &Token,
+        after: &Token,
+    ) -> Result<(), Refusal> {
+        let Some(id) = before.parent.filter(|_| before.kind == Kind::DerivedToken) else {
+            return Ok(());
+        };
+        let found = self.store.token_find(&before.realm, id).await?;
+        let parent = self.as_left(found.ok_or(Refusal::NotFound(Thing::Token))?).await?;
+        let said = |field| Refusal::invalid(field, "goes beyond the token it was derived from");
+        if after.services != before.services {
+            check_services(&parent.services, &after.services).map_err(|_| said("services"))?;
+        }
+        if after.scopes != before.scopes {
+            check_scopes(&parent, &after.scopes).map_err(|_| said("scopes"))?;
+        }
+        let (kept, bound) = (after.permissions.as_deref(), parent.permissions.as_deref());
+        if after.permissions != before.permissions && !crate::permission::is_within(kept, bound) {
+            return Err(said("permissions"));
+        }
+        let open = after.networks.is_empty() && !parent.networks.is_empty();
+        let networks = Some(after.networks.clone());
+        if after.networks != before.networks
+            && (open || networks_within(&parent.networks, networks).is_err())
+        {
+            return Err(said("networks"));
+        }
+        let open = after.doors.is_none() && parent.doors.is_some();
+        if after.doors != before.doors
+            && (open || doors_within(parent.doors.as_ref(), after.doors.clone()).is_err())
+        {
+            return Err(said("doors"));
+        }
+        let end = after.validity.expires_at();
+        let late = |bound| end.is_none_or(|end| bound < end);
+        if end != before.validity.expires_at() && parent.validity.expires_at().is_some_and(late) {
+            return Err(said("expires_at"));
+        }
+        Ok(())
     }
 
     /// The token that is asked for, once everything about it lies within its parent. Its id is
@@ -189,40 +257,66 @@ impl Authority {
         let wanted =
             Lifetime { kind: Kind::DerivedToken, expires: request.expires, not_before: None };
         let validity = validity_of(&policies, caller, &Reach::default(), wanted, now)?;
+        let created = (now, caller.origin.actor.to_string());
+        let (what, owner) = ((parent.id, Kind::DerivedToken), parent.owner.clone());
         Ok(Token {
-            id: parent.id,
-            realm: parent.realm.clone(),
-            kind: Kind::DerivedToken,
             name: request.name,
             description: request.description,
-            owner: parent.owner.clone(),
-            services,
             scopes,
             permissions,
             networks,
             doors,
-            enabled: true,
-            locked: false,
-            pending: false,
-            validity,
-            revocation: None,
-            created_at: now,
-            created_by: caller.origin.actor.to_string(),
-            activated_at: Some(now),
-            usage: Usage::default(),
             max_usages: request.max_usages,
-            used: 0,
             labels: request.labels,
-            airlock: AirlockAttributes::default(),
-            sentinel: SentinelAttributes::default(),
             unit: parent.unit.clone(),
             parent: Some(parent.id),
-            changed_at: None,
-            device: None,
-            version: 1,
-            secrets: Vec::new(),
+            ..Token::new(what, parent.realm.clone(), owner, services, validity, created)
         })
     }
+}
+
+/// Takes from a token what the one above it has not.
+fn narrow(token: &mut Token, above: &Token) {
+    let exact = [&token.services, &above.services].iter().any(|all| all.includes(COUNTERFOIL));
+    if let Some(left) = crate::scope::narrowed(&token.scopes, &above.scopes, exact) {
+        token.scopes = left;
+    }
+    if let Some(left) = token.services.narrowed(&above.services) {
+        token.services = left;
+    }
+    let bound = above.permissions.as_deref();
+    if let Some(left) = crate::permission::narrowed(token.permissions.as_deref(), bound) {
+        token.permissions = Some(left);
+    }
+    token.networks = networks_in_both(&token.networks, &above.networks);
+    if let Some(open) = &above.doors {
+        let doors = token.doors.get_or_insert_with(|| open.clone());
+        doors.retain(|door| open.contains(door));
+    }
+    let (own, bound) = (token.validity.expires_at(), above.validity.expires_at());
+    let end = own.into_iter().chain(bound).min();
+    // One that ended before the token began is judged at use.
+    if let Ok(validity) = Validity::new(token.validity.not_before(), end) {
+        token.validity = validity;
+    }
+}
+
+/// The networks inside both lists. An empty list is no bound; where both bound and have none in
+/// common, the token is good nowhere, and its own list stays.
+fn networks_in_both(own: &[IpNet], above: &[IpNet]) -> Vec<IpNet> {
+    match (own, above) {
+        ([], other) | (other, []) => return other.to_vec(),
+        _ => {}
+    }
+    let mut both: Vec<IpNet> = Vec::new();
+    for one in own {
+        if above.iter().any(|wide| wide.contains(one)) {
+            both.push(*one);
+        } else {
+            both.extend(above.iter().filter(|narrow| one.contains(*narrow)));
+        }
+    }
+    if both.is_empty() { own.to_vec() } else { both }
 }
 
 /// The refusal for a wish that the parent does not fulfil.
@@ -247,14 +341,11 @@ fn check_scopes(parent: &Token, wanted: &[Scope]) -> Result<(), Refusal> {
     if within { Ok(()) } else { Err(beyond("scopes")) }
 }
 
-fn networks_within(
-    parent: &[ipnet::IpNet],
-    wanted: Option<Vec<ipnet::IpNet>>,
-) -> Result<Vec<ipnet::IpNet>, Refusal> {
+fn networks_within(parent: &[IpNet], wanted: Option<Vec<IpNet>>) -> Result<Vec<IpNet>, Refusal> {
     let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
         return Ok(parent.to_vec());
     };
-    let inside = |network: &ipnet::IpNet| parent.iter().any(|wide| wide.contains(network));
+    let inside = |network: &IpNet| parent.iter().any(|wide| wide.contains(network));
     if parent.is_empty() || wanted.iter().all(inside) {
         Ok(wanted)
     } else {
@@ -277,13 +368,13 @@ fn doors_within(
 
 /// What each service says about how many there may be, and a bound where it says nothing.
 fn limits_of_derived(cells: &[Arc<ServiceCell>], realm: &EffectivePolicy) -> Vec<ActiveLimit> {
-    let mut limits = limits_of(cells, realm, false);
-    let named: Vec<_> = limits.iter().map(|limit| limit.service.clone()).collect();
-    let all = cells.iter().map(|cell| Some(cell.service.label.clone()));
-    let everything = cells.is_empty().then_some(None);
-    for service in all.chain(everything).filter(|service| !named.contains(service)) {
+    let mut limits = limits_of(Kind::DerivedToken, cells, realm, false);
+    let named: Vec<_> = limits.iter().map(|limit| limit.of.clone()).collect();
+    let all = cells.iter().map(|cell| Counted::Service(cell.service.label.clone()));
+    let everything = cells.is_empty().then_some(Counted::EveryService);
+    for of in all.chain(everything).filter(|of| !named.contains(of)) {
         let (max, at_limit) = (DERIVED_PER_SERVICE_MAX, AtLimit::Refuse);
-        limits.push(ActiveLimit { service, max, at_limit, slow_only: false });
+        limits.push(ActiveLimit { of, max, at_limit, slow_only: false });
     }
     limits
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::issue::{Asking, check_issuer, check_offer, limits_of, no_such_service, unit_within};
+use super::issue::{
+    Asking, check_issuer, check_offer, limits_of, no_such_service, payload_row, unit_within,
+};
 use super::realms::missing;
 use super::registration::{
     checked_approval, checked_constraints, checked_stamp, count_within, unit_given, widens,
@@ -17,7 +19,7 @@ use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{Scope, any_covers};
-use crate::secret::TokenId;
+use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
 use crate::store::{ActiveLimit, TokenUpdate, TokenUpdated};
@@ -73,6 +75,14 @@ pub struct TokenEdit {
     pub stamp: Option<Option<String>>,
     /// How drawing is approved.
     pub approval: Option<Option<String>>,
+    /// When it begins.
+    pub not_before: Option<Timestamp>,
+    /// When it was delivered.
+    pub delivery_date: Option<Option<Timestamp>>,
+    /// How the payload of a repository's token is to be read.
+    pub data_encoding: Option<Option<String>>,
+    /// The payload of a repository's token that is shown again.
+    pub data: Option<ClearSecret>,
 }
 
 impl Authority {
@@ -96,6 +106,7 @@ impl Authority {
                 return Err(Refusal::Ended(crate::token::State::Revoked));
             }
             let mut after = self.edited(&token, &edit, now)?;
+            self.require_within_parent(&token, &after).await?;
             self.edit_registration(&mut after, &edit, &reach).await?;
             if let Some(Some(unit)) = &edit.unit {
                 self.check_unit(realm, Some(unit)).await?;
@@ -114,11 +125,14 @@ impl Authority {
                 Some(limits) => limits,
                 None => self.check_widening(caller, &reach, &token, &after, now).await?,
             };
+            let mut limits = limits;
+            limits.extend(self.limit_in_repository(&after));
             let event = self
                 .event("token.updated", realm, &caller.origin, now)?
                 .with_token(id)
                 .with_subject(token.owner.actor());
-            let update = TokenUpdate { token: after, limits, event };
+            let data = self.payload_of(&after, &edit)?;
+            let update = TokenUpdate { token: after, limits, data, event };
             match self.store.token_update(update).await? {
                 TokenUpdated::Done(token) => return Ok(token),
                 TokenUpdated::VersionMismatch if if_match.is_none() => {}
@@ -128,6 +142,7 @@ impl Authority {
                 TokenUpdated::ServiceGone(label) => {
                     return Err(no_such_service("services", &label));
                 }
+                TokenUpdated::SerialTaken => return Err(Refusal::SerialTaken),
                 TokenUpdated::AtLimit(max) => return Err(Refusal::AtLimit(max)),
                 TokenUpdated::CountTaken(draws) => {
                     let why = format!("must be at least {draws}: so many are taken");
@@ -136,6 +151,16 @@ impl Authority {
             }
         }
         Err(Refusal::VersionMismatch)
+    }
+
+    /// The payload that takes the place of the one before, sealed.
+    fn payload_of(&self, token: &Token, edit: &TokenEdit) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(clear) = &edit.data else { return Ok(None) };
+        if token.repository.is_none() {
+            return Err(Refusal::invalid("data", "belongs to tokens of repositories"));
+        }
+        let row = payload_row(token);
+        Ok(Some(self.keys().seal(&row, clear.reveal().as_bytes(), self.entropy())?))
     }
 
     /// The token as it would stand after the edit.
@@ -170,11 +195,12 @@ impl Authority {
         }
         let ends = match edit.expires {
             None | Some(Expiry::Default) => token.validity.expires_at(),
-            Some(Expiry::Never) => None,
+            Some(Expiry::Never | Expiry::Open) => None,
             Some(Expiry::At(end)) => Some(end),
             Some(Expiry::After(seconds)) => Some(now.plus_seconds(seconds)),
         };
-        let validity = Validity::new(token.validity.not_before(), ends);
+        let begins = edit.not_before.unwrap_or_else(|| token.validity.not_before());
+        let validity = Validity::new(begins, ends);
         after.validity = validity.map_err(|e| Refusal::invalid("expires_at", e))?;
         apply_texts(&mut after, edit);
         self.refuse_pasted_tokens(&after)?;
@@ -242,7 +268,7 @@ impl Authority {
             return Ok(None);
         }
         let realm = self.realm_facts(&after.realm).await?;
-        Ok(Some(limits_of(&cells, &realm.policy, false)))
+        Ok(Some(limits_of(after.kind, &cells, &realm.policy, false)))
     }
 
     /// A wider token must be one that the caller could have issued. Says which limits it has to
@@ -283,11 +309,10 @@ impl Authority {
         self.check_new_services(&cells, before).await?;
         self.check_approval(caller, before, &cells, &realm.policy).await?;
         check_end(caller, reach, &policies, before, after, now)?;
-        Ok(limits_of(&cells, &realm.policy, false))
+        Ok(limits_of(after.kind, &cells, &realm.policy, false))
     }
 
-    /// The services that an edit adds are ones that the caller could have the token issued for: a
-    /// token for everything does not name them either.
+    /// The services that an edit names anew are ones that the token could be issued for.
     async fn check_added(
         &self,
         caller: &Caller,
@@ -296,13 +321,15 @@ impl Authority {
         after: &Token,
     ) -> Result<(), Refusal> {
         let Services::Named(labels) = &after.services else { return Ok(()) };
-        let named = |label: &&ServiceLabel| matches!(&before.services, Services::Named(known) if known.contains(label));
+        let known: &[ServiceLabel] = match &before.services {
+            Services::Named(labels) => labels,
+            Services::All => &[],
+        };
         let own = caller.is(&after.owner, &after.realm);
-        let asking = Asking::new(caller, reach, (after.kind, own), "services");
-        let added: Vec<&ServiceLabel> = labels.iter().filter(|label| !named(label)).collect();
-        let cells = self.cells_known_to(&after.realm, &added, &asking).await?;
-        asking.check(&cells)?;
-        self.check_open(&after.realm, &after.owner, after.kind, &cells).await
+        let asking = Asking { caller, reach, owner: &after.owner, kind: after.kind, own };
+        let added: Vec<&ServiceLabel> = labels.iter().filter(|l| !known.contains(l)).collect();
+        let cells = self.cells_known_to(&after.realm, &added, &asking, "services").await?;
+        self.check_open(&after.realm, &asking, &cells).await
     }
 
     /// A service that approves tokens does so when one is issued, and a chosen secret is hashed
@@ -400,7 +427,9 @@ fn narrows(before: &Token, after: &Token) -> bool {
         .validity
         .expires_at()
         .is_none_or(|end| after.validity.expires_at().is_some_and(|other| other <= end));
-    let registration = !widens(before, after);
+    // An earlier beginning lets it do what it could not.
+    let begins = before.validity.not_before() <= after.validity.not_before();
+    let registration = !widens(before, after) && begins;
     services && scopes && permissions && networks && doors && usages && ends && registration
 }
 
@@ -455,6 +484,13 @@ fn apply_texts(token: &mut Token, edit: &TokenEdit) {
             field.clone_from(wanted);
         }
     }
+    if let Some(delivered) = edit.delivery_date {
+        token.airlock.delivery_date = delivered;
+    }
+    if let Some(encoding) = &edit.data_encoding {
+        token.airlock.data_encoding.clone_from(encoding);
+    }
+    token.airlock.data_present |= edit.data.is_some();
     if let Some(labels) = &edit.labels {
         token.labels.clone_from(labels);
     }

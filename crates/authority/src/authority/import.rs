@@ -3,8 +3,11 @@
 //! What is there already stays as it is: whoever was given a secret here must not lose it to one
 //! from elsewhere. So a second run changes nothing.
 
+mod profile;
 mod tokens;
 mod units;
+
+pub use self::profile::ClearPat;
 
 use std::collections::{HashMap, HashSet};
 
@@ -111,6 +114,15 @@ pub enum Fate {
     Refused(String),
 }
 
+/// What a token obeys that somebody brings along at a door, and not who holds the machine.
+#[derive(Debug, Clone, Copy, Default)]
+struct AtDoor {
+    /// When the credential ends that brings it.
+    ends_by: Option<Timestamp>,
+    /// Whether it waits for an approval.
+    pending: bool,
+}
+
 /// What is known while a plan is made.
 #[derive(Default)]
 struct Known {
@@ -137,6 +149,7 @@ struct Run<'a> {
     realm_policy: TokenPolicy,
     origin: Origin,
     now: Timestamp,
+    at_door: AtDoor,
 }
 
 impl Authority {
@@ -161,6 +174,7 @@ impl Authority {
             realm_policy: found.token_policy,
             origin: Origin::system(Door::Cli),
             now: self.now(),
+            at_door: AtDoor::default(),
         };
         let mut known = Known::default();
         let mut fates = Vec::with_capacity(incoming.len());

@@ -93,7 +93,11 @@ impl Authority {
 
     /// A person is shown no secret of somebody else's, unless policy says so; a program that
     /// issues is, and hands it on.
-    async fn refuse_to_show(&self, caller: &Caller, token: &Token) -> Result<(), Refusal> {
+    pub(super) async fn refuse_to_show(
+        &self,
+        caller: &Caller,
+        token: &Token,
+    ) -> Result<(), Refusal> {
         let for_another = caller.subject.user().is_some()
             && token.owner.user().is_some()
             && !caller.is(&token.owner, &token.realm);
@@ -131,6 +135,13 @@ impl Authority {
             return Err(Refusal::invalid(
                 "kind",
                 "an auth token rotates through its refresh token",
+            ));
+        }
+        // A secret beside its codes would be a way around them.
+        if token.kind == Kind::Generic && self.is_otp(&token).await? {
+            return Err(Refusal::invalid(
+                "kind",
+                "an authentication token has no secret to rotate",
             ));
         }
         self.refuse_secret_if_held(&token).await?;
@@ -405,8 +416,15 @@ impl Authority {
         }
     }
 
-    /// The presented token itself, for its holder.
+    /// The presented token itself, for its holder: with what it can do now, also where something
+    /// that it was derived from has lost some since.
     pub async fn self_token(&self, caller: &Caller) -> Result<Token, Refusal> {
+        let token = self.own_token(caller).await?;
+        self.as_left(token).await
+    }
+
+    /// The same as it is stored.
+    async fn own_token(&self, caller: &Caller) -> Result<Token, Refusal> {
         let found = self.store.token_find(&caller.realm, caller.token).await?;
         if found.is_none() && caller.origin.actor_token != Some(caller.token) {
             return Err(Refusal::BeyondGrant("an access token is ended where it was made"));
@@ -421,7 +439,7 @@ impl Authority {
 
     /// The holder ends the presented token.
     pub async fn self_revoke(&self, caller: &Caller) -> Result<Token, Refusal> {
-        let token = self.self_token(caller).await?;
+        let token = self.own_token(caller).await?;
         let reason = Some("revoked by its holder".to_owned());
         self.change_token(&caller.origin, &token, Act::Revoke { reason }, None).await
     }
@@ -436,7 +454,7 @@ impl Authority {
         if_match: Option<i64>,
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
-        let token = self.self_token(caller).await?;
+        let token = self.own_token(caller).await?;
         // A leaked former secret must not survive the rotation that was meant to kill it.
         if caller.former_secret {
             return Err(Refusal::BeyondGrant("a former secret cannot rotate the token"));

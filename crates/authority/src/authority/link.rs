@@ -31,6 +31,17 @@ pub(super) fn is_by_link(
     let chosen = request.secret.is_some();
     let for_another = caller.subject.user().is_some() && !own;
     let shown = policies.iter().all(|policy| policy.show_to_issuer);
+    if let Some(otp) = &request.otp {
+        return match request.delivery {
+            Delivery::Link => {
+                Err(Refusal::invalid("delivery", "what an authenticator reads has no link"))
+            }
+            _ if for_another && !shown && otp.shows_secret() => Err(Refusal::Policy(
+                "who enrols for somebody else would see their seed (show_to_issuer)".into(),
+            )),
+            _ => Ok(false),
+        };
+    }
     match request.delivery {
         Delivery::Link if chosen => {
             Err(Refusal::invalid("delivery", "a secret that was chosen needs no link"))
@@ -59,7 +70,8 @@ impl Authority {
         let Shape::Prefixed { kind: Kind::Link, id } = self.shape(clear.reveal()) else {
             return Ok(self.store.token_issue(issue).await?);
         };
-        let TokenIssue { token, secret, limits, idempotency, event } = issue;
+        // What comes with a payload is never delivered by a link.
+        let TokenIssue { token, secret, limits, data: _, idempotency, event } = issue;
         let link = Link {
             id,
             realm: token.realm.clone(),

@@ -1,31 +1,16 @@
 //! Locking a person, a service, or a person at a service: what they have and what they will get.
 
+use std::collections::BTreeMap;
+
 use super::Authority;
 use super::realms::EDIT_ATTEMPTS_MAX;
 use crate::caller::{Caller, Reach};
+use crate::lock::Locks;
 use crate::names::{COUNTERFOIL, RealmName, ServiceLabel, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::service::Service;
 use crate::subject::{Owner, User};
-
-/// What came of a lock of a person, as far as who asked may read of them.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Locked {
-    /// The person as they are now.
-    Person(Box<User>),
-    /// Only what was asked about.
-    Place {
-        /// Whose tokens.
-        username: Username,
-        /// At this service; everywhere, if absent.
-        service: Option<ServiceLabel>,
-        /// Whether they are locked there now.
-        locked: bool,
-        /// The version of the person.
-        version: i64,
-    },
-}
 
 /// A lock to put on or take off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,26 +19,6 @@ pub struct LockAct {
     pub on: bool,
     /// Why, in the words of who does it.
     pub reason: Option<String>,
-}
-
-/// A person for who may read them; to others, what they did.
-fn shown_to(
-    caller: &Caller,
-    realm: &RealmName,
-    user: User,
-    service: Option<&ServiceLabel>,
-) -> Locked {
-    let owner = Owner::User(user.username.clone());
-    let reach = caller.reach(realm, ApiScope::UsersRead);
-    if reach.is_ok_and(|reach| reach.covers_user(&owner, user.unit.as_ref())) {
-        return Locked::Person(Box::new(user));
-    }
-    let locked = match service {
-        Some(label) => user.locks.services.contains(label),
-        None => user.locks.everywhere,
-    };
-    let (username, version) = (user.username, user.version);
-    Locked::Place { username, service: service.cloned(), locked, version }
 }
 
 impl Authority {
@@ -74,10 +39,9 @@ impl Authority {
         name: &Username,
         service: Option<&ServiceLabel>,
         act: &LockAct,
-    ) -> Result<Locked, Refusal> {
+    ) -> Result<User, Refusal> {
         let reach = caller.reach(realm, ApiScope::TokensWrite)?;
         self.check_reason(act)?;
-        let told = |user: User| shown_to(caller, realm, user, service);
         let owner = Owner::User(name.clone());
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let found = self.store().user_find(realm, name).await?;
@@ -98,6 +62,10 @@ impl Authority {
             {
                 return Err(Refusal::invalid("service", format!("there is no service {label}")));
             }
+            let told = |user: User| {
+                let label = service.filter(|_| !administrates);
+                label.map_or_else(|| user.clone(), |label| as_known_at(label, &user))
+            };
             let locks = user.locks.clone().with(service, act.on);
             if locks == user.locks {
                 return Ok(told(user));
@@ -187,5 +155,19 @@ impl Authority {
             ));
         }
         Ok(())
+    }
+}
+
+/// A person as those see them who look after a service and nothing else: their tokens name them,
+/// and what else there is to know about them is nobody's business there.
+fn as_known_at(label: &ServiceLabel, user: &User) -> User {
+    User {
+        display_name: None,
+        emails: Vec::new(),
+        attributes: BTreeMap::new(),
+        unit: None,
+        groups: Vec::new(),
+        locks: Locks::default().with(Some(label), user.locks.hold_at(label)),
+        ..user.clone()
     }
 }

@@ -19,6 +19,7 @@ mod issue;
 mod lifecycle;
 mod link;
 mod locks;
+mod otp;
 mod people;
 mod portal;
 mod possession;
@@ -28,6 +29,7 @@ mod readiness;
 mod realms;
 mod refresh;
 mod registration;
+mod repositories;
 mod services;
 mod token_settings;
 mod tokens;
@@ -40,7 +42,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use access::{AccessRefusal, ExchangeRequest, Presented};
-pub use am::{AmAnswer, AmExplained, AmFault, AmLogin, AmQuestion, AmSession, AmTest, AmTestToken};
+pub use am::{
+    AmAnswer, AmCopy, AmDirectory, AmExplained, AmFault, AmHeld, AmLogin, AmPresented, AmQuestion,
+    AmSession, AmTest, AmTestToken, AmUse,
+};
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
@@ -50,23 +55,27 @@ pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
 pub use import::{
-    Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken, IncomingUnit,
-    WEAK_DERIVATION,
+    ClearPat, Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken,
+    IncomingUnit, WEAK_DERIVATION,
 };
 pub use install::{FirstKey, Seed, key_records};
-pub use issue::{Answered, Delivery, Expiry, IssueRequest, RenderAnswer, Replay};
+pub use issue::{
+    Answered, Delivery, Expiry, IssueRequest, Payload, RenderAnswer, Replay, RepositoryWish,
+};
 pub use lifecycle::Act;
-pub use locks::{LockAct, Locked};
+pub use locks::LockAct;
+pub use otp::{Challenge, Challenged, OtpDraft, Selected};
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use portal::PortalService;
 pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
-pub use services::{Offer, ServiceDraft, ServiceEdit};
+pub use repositories::{RepositoryDraft, RepositoryEntry};
+pub use services::{Offer, PolicyEdit, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 
-use crate::abuse::Throttle;
+use crate::abuse::{CodeThrottle, Throttle};
 use crate::access::{AccessSettings, KEY_OVERLAP_SECONDS};
 use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
@@ -74,6 +83,7 @@ use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
 use crate::names::{BadName, COUNTERFOIL, RealmName, ServiceLabel};
 use crate::refusal::{Refusal, Thing};
+use crate::repository::Repositories;
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
 use crate::slow::SlowHasher;
@@ -82,6 +92,9 @@ use crate::usage::Ledger;
 
 /// How long a one-time link can be opened, unless configured otherwise: over a working day.
 const DEFAULT_LINK_LIFETIME_SECONDS: i64 = 86_400;
+
+/// The field of a request in which a code is presented.
+const CODE_FIELD: &str = "code";
 
 /// What an operator may set about the rules.
 #[derive(Debug, Clone)]
@@ -106,6 +119,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// How long a former signing key verifies after a rotation, in seconds.
     pub key_overlap_seconds: i64,
+    /// The repositories of generic tokens. Immutable while the server runs.
+    pub repositories: Repositories,
 }
 
 impl Default for Settings {
@@ -121,6 +136,7 @@ impl Default for Settings {
             link_lifetime_seconds: DEFAULT_LINK_LIFETIME_SECONDS,
             access: AccessSettings::default(),
             key_overlap_seconds: KEY_OVERLAP_SECONDS,
+            repositories: Repositories::default(),
         }
     }
 }
@@ -154,6 +170,7 @@ pub struct Authority {
     ledger: Ledger,
     slow: SlowHasher,
     throttle: Throttle,
+    codes: CodeThrottle,
     /// Keys the memory of slow secrets that verified; never leaves the process.
     process_key: zeroize::Zeroizing<[u8; 32]>,
     /// The name of this process among those of the installation.
@@ -169,6 +186,8 @@ pub struct Authority {
     flushed_last: std::sync::atomic::AtomicUsize,
     /// Tokens that must not rest too long and did not.
     seen_lately: verify::SeenLately,
+    /// When sessions of the AM door were used.
+    session_uses: am::SessionUses,
 }
 
 /// Why an authority cannot be set up.
@@ -224,6 +243,7 @@ impl Authority {
             cache,
             ledger: Ledger::new(),
             throttle: Throttle::default(),
+            codes: CodeThrottle::default(),
             node: node_name(&process_key),
             process_key,
             followed: parking_lot::Mutex::new(None),
@@ -232,6 +252,7 @@ impl Authority {
             delivering_lease: parking_lot::Mutex::new(None),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
             seen_lately: verify::SeenLately::default(),
+            session_uses: am::SessionUses::default(),
         })
     }
 
@@ -268,6 +289,11 @@ impl Authority {
     /// The settings.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The repositories of generic tokens.
+    pub const fn repositories(&self) -> &Repositories {
+        &self.settings.repositories
     }
 
     /// Figures for metrics.
@@ -325,6 +351,19 @@ impl Authority {
                 self.throttle.delay(source, user, service, self.now())
             }
             _ => Duration::ZERO,
+        }
+    }
+
+    /// Waits as long as a door holds back a refusal to this presenter.
+    pub async fn hold_back(
+        &self,
+        source: Option<std::net::IpAddr>,
+        user: Option<&str>,
+        service: Option<&str>,
+    ) {
+        let delay = self.refusal_delay(source, user, service);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
     }
 

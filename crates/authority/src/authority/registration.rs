@@ -1,7 +1,11 @@
 //! What administrators do with registration tokens and what was drawn from them.
 
+use std::sync::Arc;
+
 use super::lifecycle::Act;
+use super::tokens::is_enrolment;
 use super::{Authority, IssueRequest};
+use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
 use crate::enrolment::{Approval, Constraints, Stamp};
 use crate::event::Origin;
@@ -99,7 +103,10 @@ impl Authority {
         realm: &RealmName,
         id: TokenId,
     ) -> Result<Token, Refusal> {
-        let token = self.reachable(caller, realm, id).await?;
+        let token = match self.decidable(caller, realm, id).await? {
+            Some(token) => token,
+            None => self.reachable(caller, realm, id).await?,
+        };
         self.require_administration(caller, realm, &token).await?;
         if token.revocation.is_some() {
             return Err(Refusal::Ended(State::Revoked));
@@ -129,7 +136,10 @@ impl Authority {
         realm: &RealmName,
         id: TokenId,
     ) -> Result<Token, Refusal> {
-        let token = self.endable(caller, realm, id).await?;
+        let token = match self.decidable(caller, realm, id).await? {
+            Some(token) => token,
+            None => self.endable(caller, realm, id).await?,
+        };
         self.require_administration(caller, realm, &token).await?;
         if token.revocation.is_some() {
             return Ok(token);
@@ -179,7 +189,42 @@ impl Authority {
         self.change(caller, realm, id, Act::RevokeWithChildren { reason }, if_match).await
     }
 
-    /// Deciding about others is for those who administrate them, not for who asked.
+    /// A token that waits and that the caller decides about, though it may also be for services
+    /// that are not theirs.
+    async fn decidable(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Option<Token>, Refusal> {
+        let (reach, only_registration) = Self::reach_to_write(caller, realm)?;
+        let found = self.store.token_find(realm, id).await?;
+        let Some(token) = found.filter(|token| token.pending && !only_registration) else {
+            return Ok(None);
+        };
+        let theirs = !is_enrolment(&token) && self.decides(&reach, &token).await?;
+        Ok(theirs.then_some(token))
+    }
+
+    /// Whether every service that asks to approve a token is within reach (decision 0029).
+    async fn decides(&self, reach: &Reach, token: &Token) -> Result<bool, Refusal> {
+        let Services::Named(labels) = &token.services else { return Ok(reach.whole) };
+        let mut cells = Vec::new();
+        for label in labels {
+            cells.extend(self.service_facts(&token.realm, label).await?);
+        }
+        // Where none asks any more, all of them are asked.
+        if cells.iter().any(|cell| cell.policy.approval) {
+            cells.retain(|cell| cell.policy.approval);
+        }
+        let within = |cell: &Arc<ServiceCell>| {
+            reach.covers_service(&cell.service.label, cell.service.unit.as_ref())
+        };
+        Ok(reach.whole || (!cells.is_empty() && cells.iter().all(within)))
+    }
+
+    /// Deciding about others is for those who administrate them, not for who asked: about what is
+    /// drawn, who administrates the unit or the services; about what is issued, the services.
     async fn require_administration(
         &self,
         caller: &Caller,
@@ -201,12 +246,14 @@ impl Authority {
         token: &Token,
     ) -> Result<bool, Refusal> {
         let (reach, _) = Self::reach_to_write(caller, realm)?;
-        let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
-        let by_unit = [owner_unit.as_ref(), token.unit.as_ref()]
-            .into_iter()
-            .flatten()
-            .any(|unit| reach.units.contains(unit));
-        Ok(reach.whole || by_unit || reach.covers_services(&token.services))
+        if is_enrolment(token) {
+            let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
+            let units = [owner_unit.as_ref(), token.unit.as_ref()];
+            return Ok(reach.whole
+                || units.into_iter().flatten().any(|unit| reach.units.contains(unit))
+                || reach.covers_services(&token.services));
+        }
+        self.decides(&reach, token).await
     }
 
     /// Does one batch of what has fallen due: requests that nobody decided, auth tokens that were

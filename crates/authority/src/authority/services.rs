@@ -49,6 +49,25 @@ pub struct ServiceDraft {
 }
 
 impl ServiceDraft {
+    /// A service called as its label, for everybody of the realm, without settings of its own.
+    pub fn new(label: ServiceLabel) -> Self {
+        Self {
+            name: label.to_string(),
+            label,
+            description: None,
+            url: None,
+            contact: None,
+            logo_url: None,
+            visibility: Visibility::Realm,
+            group: None,
+            entitlement_uri: None,
+            status: ServiceStatus::Active,
+            unit: None,
+            token_policy: TokenPolicy::default(),
+            forward_auth: ForwardAuth::default(),
+        }
+    }
+
     /// The service as it is created at `at`.
     pub(super) fn into_service(self, realm: &RealmName, at: Timestamp) -> Service {
         Service {
@@ -97,10 +116,19 @@ pub struct ServiceEdit {
     pub status: Option<ServiceStatus>,
     /// The unit it belongs to.
     pub unit: Option<Option<String>>,
-    /// Merged into the policy as RFC 7396 says.
-    pub token_policy: Option<Map<String, Value>>,
+    /// What becomes of its own limits.
+    pub token_policy: Option<PolicyEdit>,
     /// Merged into the forward-auth settings as RFC 7396 says; its lists are replaced.
     pub forward_auth: Option<Map<String, Value>>,
+}
+
+/// What to make of a service's policy.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PolicyEdit {
+    /// Merged into the policy as RFC 7396 says.
+    Merge(Map<String, Value>),
+    /// Put into its place: what is left out is inherited.
+    Replace(Box<TokenPolicy>),
 }
 
 /// What a service offers to who asks for a token of it.
@@ -321,7 +349,8 @@ impl Sight {
 
 fn apply(service: Service, edit: &ServiceEdit) -> Result<Service, Refusal> {
     let token_policy = match &edit.token_policy {
-        Some(patch) => merged(&service.token_policy, patch, "token_policy")?,
+        Some(PolicyEdit::Merge(patch)) => merged(&service.token_policy, patch, "token_policy")?,
+        Some(PolicyEdit::Replace(policy)) => TokenPolicy::clone(policy),
         None => service.token_policy,
     };
     let forward_auth = match &edit.forward_auth {

@@ -1,13 +1,10 @@
 //! The token settings of a service as one resource: what it states, and what comes of it.
 
-use super::compliance::Planned;
-use super::realms::{EDIT_ATTEMPTS_MAX, expect_version};
-use super::{Authority, Hits};
+use super::{Authority, Hits, PolicyEdit, ServiceEdit};
 use crate::caller::Caller;
 use crate::names::{RealmName, ServiceLabel};
 use crate::policy::{EffectivePolicy, TokenPolicy};
-use crate::refusal::{Refusal, Thing};
-use crate::scope::ApiScope;
+use crate::refusal::Refusal;
 use crate::service::Service;
 use crate::store::PageRequest;
 
@@ -32,24 +29,10 @@ impl Authority {
         policy: TokenPolicy,
         if_match: Option<i64>,
     ) -> Result<(Service, EffectivePolicy), Refusal> {
-        let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
-        for _ in 0..EDIT_ATTEMPTS_MAX {
-            let current = self.service_in_reach(&reach, realm, label).await?;
-            expect_version(if_match, current.version)?;
-            let at = self.now();
-            let changed = Service { token_policy: policy.clone(), updated_at: at, ..current };
-            self.check_service(&changed).await?;
-            let event = self
-                .event("service.updated", realm, &caller.origin, at)?
-                .with_service(label.as_str());
-            let updated = self.store().service_update(changed, event).await?;
-            match Refusal::unless_updated(updated, Thing::Service) {
-                Err(Refusal::VersionMismatch) if if_match.is_none() => {}
-                Ok(service) => return self.with_effective(realm, service).await,
-                Err(refusal) => return Err(refusal),
-            }
-        }
-        Err(Refusal::VersionMismatch)
+        let token_policy = Some(PolicyEdit::Replace(Box::new(policy)));
+        let edit = ServiceEdit { token_policy, ..ServiceEdit::default() };
+        let service = self.edit_service(caller, realm, label, edit, if_match).await?;
+        self.with_effective(realm, service).await
     }
 
     /// Which tokens such a replacement would have refused at use; nothing is changed.
@@ -61,11 +44,9 @@ impl Authority {
         policy: TokenPolicy,
         page: PageRequest,
     ) -> Result<Hits, Refusal> {
-        let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
-        let current = self.service_in_reach(&reach, realm, label).await?;
-        let changed = Service { token_policy: policy, ..current };
-        self.check_service(&changed).await?;
-        self.hit_by(caller, realm, Planned::Service(Box::new(changed)), page).await
+        let token_policy = Some(PolicyEdit::Replace(Box::new(policy)));
+        let edit = ServiceEdit { token_policy, ..ServiceEdit::default() };
+        self.preview_service(caller, realm, label, edit, page).await
     }
 
     async fn with_effective(

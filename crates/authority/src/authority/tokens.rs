@@ -8,7 +8,7 @@ use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::secret::TokenId;
-use crate::store::{EventFilter, Page, PageRequest, TokenFilter};
+use crate::store::{EventFilter, LookedAfter, Page, PageRequest, TokenFilter};
 use crate::subject::Owner;
 use crate::token::Token;
 
@@ -104,9 +104,19 @@ impl Authority {
     ) -> Result<Token, Refusal> {
         let found = self.store.token_find(realm, id).await?;
         let token = found.ok_or(Refusal::NotFound(Thing::Token))?;
-        let within = reach.covers_token(&token)
-            || (!is_enrolment(&token) && self.administers(reach, realm, &token.owner).await?);
+        let within = self.reaches(reach, realm, &token).await?;
         if within { Ok(token) } else { Err(Refusal::NotFound(Thing::Token)) }
+    }
+
+    /// Whether a token lies within reach, by itself or by whose it is.
+    pub(super) async fn reaches(
+        &self,
+        reach: &Reach,
+        realm: &RealmName,
+        token: &Token,
+    ) -> Result<bool, Refusal> {
+        Ok(reach.covers_token(token)
+            || (!is_enrolment(token) && self.administers(reach, realm, &token.owner).await?))
     }
 
     /// Whether somebody belongs to a unit within reach: whoever administers a person's unit looks
@@ -160,8 +170,17 @@ impl Authority {
     }
 }
 
+/// What who administers one unit, and no service beside it, looks after: all of their reach, in
+/// one list.
+pub(super) fn looked_after(reach: &Reach) -> Option<LookedAfter> {
+    match (reach.units.as_slice(), reach.services.as_slice()) {
+        ([unit], []) => Some(LookedAfter { unit: unit.clone(), own: reach.own.clone() }),
+        _ => None,
+    }
+}
+
 /// Whether a token is a registration token or was drawn from one.
-fn is_enrolment(token: &Token) -> bool {
+pub(super) fn is_enrolment(token: &Token) -> bool {
     matches!(token.kind, Kind::RegistrationToken | Kind::AuthToken)
 }
 
@@ -183,8 +202,8 @@ fn narrow(reach: &Reach, filter: &mut TokenFilter) -> Result<(), Refusal> {
             Err(Refusal::NotFound(Thing::Unit))
         };
     }
-    if let ([unit], []) = (reach.units.as_slice(), reach.services.as_slice()) {
-        filter.unit = Some(unit.clone());
+    if let Some(looked_after) = looked_after(reach) {
+        filter.looked_after = Some(looked_after);
         return Ok(());
     }
     if reach.units.is_empty() && !reach.services.is_empty() {

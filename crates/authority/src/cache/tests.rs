@@ -52,6 +52,7 @@ fn record(number: u32, status: UserStatus) -> Record {
         max_usages: None,
         parent: None,
         parent_revoked: false,
+        repository: None,
         secrets: Vec::new(),
     }
 }

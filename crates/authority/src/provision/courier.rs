@@ -8,6 +8,7 @@ use super::Target;
 use super::letter::Letter;
 use crate::clock::Timestamp;
 use crate::event::Event;
+use crate::names::Username;
 use crate::secret::TokenId;
 use crate::subject::User;
 
@@ -206,6 +207,19 @@ pub trait Courier: Send + Sync {
     /// Takes our values from a place, whoever it belongs to.
     async fn clear(&self, target: &Target, secret: Option<&str>, place: &str)
     -> Result<(), Failed>;
+
+    /// Whether the entry of a person matches a filter (RFC 4515), soon: somebody waits for the
+    /// decision. Only directories can tell.
+    async fn matches(
+        &self,
+        target: &Target,
+        secret: Option<&str>,
+        username: &Username,
+        filter: &str,
+    ) -> Result<bool, Failed> {
+        let _ = (target, secret, username, filter);
+        Err(Failed::new(Fault::Refused, "the target is no directory"))
+    }
 
     /// Looks whether the target can be used as it is set up. Changes nothing that stays.
     async fn test(&self, target: &Target, secret: Option<&str>) -> Vec<Finding>;

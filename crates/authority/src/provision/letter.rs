@@ -1,9 +1,10 @@
-//! Letters: what a person is told by mail of something that happened to a token of theirs.
+//! Letters: what a person is told by mail of something that happened to a token of theirs, or to
+//! all of them at once.
 //!
 //! A [`Letter`] is a template with the values that its substitutions stand for, in the notation
 //! that COmanage's message templates have: `(@CO_PERSON)`. Invariant: no value of a letter is a
-//! secret of a token. The one thing in it that opens anything is a one-time link, which the courier
-//! puts in, because only it knows under which address people reach the server.
+//! secret of a token. What in it opens anything does so once and not for long: a link, which the
+//! courier puts in, because only it knows under which address people reach the server, and a code.
 
 mod texts;
 
@@ -18,7 +19,7 @@ use crate::names::ServiceLabel;
 use crate::secret::ClearSecret;
 
 /// Events that a person is told of unless a target says otherwise.
-pub const LETTER_EVENTS: [&str; 8] = [
+pub const LETTER_EVENTS: [&str; 12] = [
     "token.issued",
     "token.replaced",
     "token.rotated",
@@ -27,16 +28,23 @@ pub const LETTER_EVENTS: [&str; 8] = [
     "token.unlocked",
     "token.ends-soon",
     "link.opened",
+    "user.locked",
+    "user.unlocked",
+    "service.locked",
+    "service.unlocked",
 ];
 
 /// Events that a person can be told of besides.
 pub const LETTER_EVENTS_MORE: [&str; 3] = ["token.enabled", "token.disabled", "token.updated"];
 
+/// The event of a code that is sent, whatever else a target tells of.
+pub const CODE_SENT: &str = "code.sent";
+
 /// What a template is for where a token was issued and its secret waits behind a link.
 pub const LINK_ISSUED: &str = "issued-by-link";
 
 /// Substitutions that a template may hold, without those of identifiers.
-pub const SUBSTITUTIONS: [&str; 12] = [
+pub const SUBSTITUTIONS: [&str; 14] = [
     "AUTHENTICATOR",
     "CO_PERSON",
     "CO_NAME",
@@ -49,6 +57,8 @@ pub const SUBSTITUTIONS: [&str; 12] = [
     "EXPIRES",
     "LINK",
     "LINK_EXPIRY",
+    "CODE",
+    "CODE_EXPIRY",
 ];
 
 /// `(@IDENTIFIER:name)` is the person's attribute of that name.
@@ -91,7 +101,8 @@ impl LetterTemplate {
     ///
     /// The field, and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let known = LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED]);
+        let known =
+            LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED, &CODE_SENT]);
         if !known.clone().any(|event| *event == self.event) {
             let names: Vec<&str> = known.copied().collect();
             return Err(("event", format!("is one of {}", names.join(", "))));
@@ -219,8 +230,8 @@ pub struct Written {
 pub(crate) struct Facts<'a> {
     /// What the person calls the token, if they call it anything.
     pub(crate) token_name: Option<&'a str>,
-    /// The token's kind.
-    pub(crate) kind: crate::kind::Kind,
+    /// The token's kind; `None` where it is about all of a person's tokens.
+    pub(crate) kind: Option<crate::kind::Kind>,
     /// What to call the realm.
     pub(crate) realm: &'a str,
     /// What to call the services.
@@ -233,6 +244,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) expires_at: Option<Timestamp>,
     /// The link behind which its secret waits, and its end.
     pub(crate) link: Option<(ClearSecret, Timestamp)>,
+    /// The code that is sent, and its end.
+    pub(crate) code: Option<(ClearSecret, Timestamp)>,
 }
 
 impl Letter {
@@ -251,10 +264,13 @@ impl Letter {
         let language = template.language.clone().unwrap_or(language);
         let name = user.display_name.clone().unwrap_or_else(|| user.username.to_string());
         let (_, actor) = event.origin.actor.split_once(':').unwrap_or(("", &event.origin.actor));
-        let authenticator = match facts.token_name {
-            Some(name) => name.to_owned(),
-            None => texts::kind(facts.kind, &language).to_owned(),
+        let authenticator = match (facts.token_name, facts.kind) {
+            (Some(name), _) => name,
+            (None, Some(kind)) => texts::kind(kind, &language),
+            (None, None) => texts::every_token(&language),
         };
+        let code = facts.code.as_ref().map(|(code, _)| code.reveal().to_owned());
+        let code_ends = facts.code.as_ref().map(|(_, end)| time(*end)).unwrap_or_default();
         let link_ends = facts.link.as_ref().map(|(_, end)| time(*end)).unwrap_or_default();
         let token = event.token.as_ref().map(ToString::to_string).unwrap_or_default();
         let services = if facts.services.is_empty() {
@@ -264,7 +280,7 @@ impl Letter {
         };
         let never = || texts::never(&language).to_owned();
         let mut values: BTreeMap<String, String> = [
-            ("AUTHENTICATOR", authenticator),
+            ("AUTHENTICATOR", authenticator.to_owned()),
             ("CO_PERSON", name.clone()),
             ("CO_NAME", facts.realm.to_owned()),
             ("SERVICE", services),
@@ -275,6 +291,8 @@ impl Letter {
             ("TIME", time(event.at)),
             ("EXPIRES", facts.expires_at.map_or_else(never, time)),
             ("LINK_EXPIRY", link_ends),
+            ("CODE", code.unwrap_or_default()),
+            ("CODE_EXPIRY", code_ends),
         ]
         .map(|(name, value)| (name.to_owned(), line(&value)))
         .into();

@@ -1,6 +1,6 @@
 //! Which deliveries an event asks for: the one rule that every store applies.
 
-use super::letter::LETTER_EVENTS;
+use super::letter::{CODE_SENT, LETTER_EVENTS};
 use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
 use crate::event::{Event, IMPORTED, Outcome};
 
@@ -19,14 +19,16 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
     let own = event.subject.as_deref() == Some(&format!("target:{}", target.name));
     let (object, message) = if target.kind.takes_messages() {
         let asked = &target.config.events;
-        if !asked.is_empty() && !asked.iter().any(|kind| *kind == event.kind) {
+        // Whoever asked for a code waits for it.
+        let awaited = target.kind == TargetKind::Mail && event.kind == CODE_SENT;
+        if !awaited && !asked.is_empty() && !asked.iter().any(|kind| *kind == event.kind) {
             return None;
         }
-        if target.kind == TargetKind::Mail && !is_for_a_person(event, target) {
-            return None;
-        }
-        let about = event.subject.clone().unwrap_or_else(|| "realm".to_owned());
-        (Object::from_name(&about), event.id.clone())
+        let about = match target.kind {
+            TargetKind::Mail => addressed(event, target)?,
+            _ => Object::from_name(event.subject.as_deref().unwrap_or("realm")),
+        };
+        (about, event.id.clone())
     } else {
         (state_of(event, own)?, String::new())
     };
@@ -40,18 +42,25 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
     Some(Mark { key: DeliveryKey { realm, target, object, message }, held })
 }
 
-/// Whether a person is written to about this. Of what was taken over from another system they know:
-/// a move would be a letter to everybody.
-fn is_for_a_person(event: &Event, target: &Target) -> bool {
+/// Who is written to about this, if anybody is. Of what was taken over from another system they
+/// know: a move would be a letter to everybody.
+fn addressed(event: &Event, target: &Target) -> Option<Object> {
     if event.kind == "token.issued" && event.reason.as_deref() == Some(IMPORTED) {
-        return false;
+        return None;
     }
-    let named = event.subject.as_deref().map(Object::from_name);
-    let asked = !target.config.events.is_empty() || LETTER_EVENTS.contains(&&*event.kind);
+    let named = match &*event.kind {
+        // Whom it hits is found out person by person, so that one act makes one note.
+        "service.locked" | "service.unlocked" => Some(Object::Everyone),
+        _ => event.subject.as_deref().map(Object::from_name),
+    };
+    let asked = !target.config.events.is_empty()
+        || LETTER_EVENTS.contains(&&*event.kind)
+        || event.kind == CODE_SENT;
     let mut labels = event.service.iter().flat_map(|labels| labels.split(' '));
     let concerned =
         event.service.is_none() || labels.any(|label| label == "*" || target.config.is_for(label));
-    asked && concerned && matches!(named, Some(Object::User(_)))
+    let is_person = |named: &Object| matches!(named, Object::User(_) | Object::Everyone);
+    named.filter(|named| asked && concerned && is_person(named))
 }
 
 /// Whose state an event changed.

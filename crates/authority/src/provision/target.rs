@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Owned;
 use super::letter::LetterTemplate;
 use super::scheme::Scheme;
 use crate::clock::Timestamp;
@@ -198,6 +199,16 @@ impl TargetConfig {
     /// Whether the target is for this service.
     pub fn is_for(&self, label: &str) -> bool {
         self.services.as_ref().is_none_or(|named| named.iter().any(|one| one == label))
+    }
+
+    /// Which labels' values are ours to take away.
+    pub fn owned(&self) -> Owned {
+        match &self.services {
+            None => Owned::All,
+            Some(named) => {
+                Owned::These(named.iter().chain(&self.former_services).cloned().collect())
+            }
+        }
     }
 }
 

@@ -49,6 +49,11 @@ pub trait AccessStore {
     async fn access_add(&self, record: AccessRecord) -> Result<(), Unavailable>;
     /// An opaque access token, in one read, revoked or not.
     async fn access_find(&self, id: TokenId) -> Result<Option<AccessRecord>, Unavailable>;
+    /// Notes when opaque access tokens were last used. A later use that is known already stays,
+    /// and what there is not is passed over.
+    async fn access_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<(), Unavailable>;
+    /// When an opaque access token was last noted as used; `None` if it never was.
+    async fn access_last_used(&self, id: TokenId) -> Result<Option<Timestamp>, Unavailable>;
     /// Ends an access token. True if it was not revoked before; only then the event is recorded.
     async fn access_revoke(&self, revoke: AccessRevoke) -> Result<bool, Unavailable>;
     /// Whether an access token was revoked.

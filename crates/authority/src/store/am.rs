@@ -18,6 +18,26 @@ pub enum AmDeleted {
     InUse(u64),
 }
 
+/// One of several changes that are made together.
+#[derive(Debug, Clone)]
+pub enum AmChange {
+    /// Adds a document.
+    Insert(AmObject, Event),
+    /// Removes a document that no other names.
+    Delete(AmKind, String, Event),
+}
+
+/// What came of several changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AmChanged {
+    /// All are made.
+    Done,
+    /// None is made, because a document could not be added.
+    NotInserted(Inserted),
+    /// None is made, because a document could not be removed.
+    NotDeleted(AmDeleted),
+}
+
 /// Documents of every realm, but for the built-in ones that nobody changed: those are not stored,
 /// and exist all the same for whoever names them. Each change of a realm's documents is a
 /// [`super::Change::Realm`].
@@ -42,6 +62,12 @@ pub trait AmStore {
         object: AmObject,
         event: Event,
     ) -> Result<Updated<AmObject>, Unavailable>;
+    /// Makes several changes of one realm, in their order: all of them or none.
+    async fn am_change(
+        &self,
+        realm: &RealmName,
+        changes: Vec<AmChange>,
+    ) -> Result<AmChanged, Unavailable>;
     /// Removes a document that no other names.
     async fn am_delete(
         &self,

@@ -19,15 +19,17 @@ mod import;
 mod installation;
 mod leases;
 mod links;
+mod otp;
 mod people;
 mod provisioning;
+mod repositories;
 mod services;
 mod tokens;
 
 use std::sync::Arc;
 
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
-pub use am::{AmDeleted, AmStore};
+pub use am::{AmChange, AmChanged, AmDeleted, AmStore};
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use enrolment::{
     BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
@@ -43,16 +45,24 @@ pub use leases::{Lease, LeaseStore};
 pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
 };
+pub use otp::{
+    NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes,
+    OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse,
+};
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{
     Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
     Settled, Settlement, TARGETS_PER_REALM_MAX,
 };
+pub use repositories::{
+    Assign, ListedBy, Listing, ListingFilter, ListingRemove, ListingRequest, Moved, Promote,
+    RepositoryStore, Span,
+};
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
-    ActiveLimit, Consumed, Idempotency, Issued, Record, Rehash, Rotated, SealAnswer, TokenAct,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    UsageDelta,
+    ActiveLimit, Consumed, Counted, Idempotency, Issued, LookedAfter, Record, Rehash, Rotated,
+    SealAnswer, TokenAct, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore,
+    TokenUpdate, TokenUpdated, UsageDelta,
 };
 
 use crate::names::{ClientName, RealmName, ServiceLabel, Username};
@@ -164,11 +174,13 @@ pub trait Store:
     + ClientStore
     + TokenStore
     + LinkStore
+    + OtpStore
     + ImportStore
     + ProvisioningStore
     + EnrolmentStore
     + AccessStore
     + AmStore
+    + RepositoryStore
     + EventStore
     + Send
     + Sync
@@ -184,11 +196,13 @@ impl<T> Store for T where
         + ClientStore
         + TokenStore
         + LinkStore
+        + OtpStore
         + ImportStore
         + ProvisioningStore
         + EnrolmentStore
         + AccessStore
         + AmStore
+        + RepositoryStore
         + EventStore
         + Send
         + Sync

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::policy::AtLimit;
+use crate::repository::{Membership, RepositoryLimit};
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash};
@@ -58,6 +59,8 @@ pub struct Record {
     pub created_at: Timestamp,
     /// Uses allowed in all; `None`: unlimited.
     pub max_usages: Option<u64>,
+    /// The repository that it is in.
+    pub repository: Option<Membership>,
     /// The token it dies with.
     pub parent: Option<TokenId>,
     /// Whether that one is revoked.
@@ -91,15 +94,29 @@ impl fmt::Debug for Idempotency {
     }
 }
 
-/// A limit on tokens that one owner holds for one service at the same time.
+/// Which tokens of an owner a limit counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counted {
+    /// Those that name this service.
+    Service(ServiceLabel),
+    /// Those for every service (`*`).
+    EveryService,
+    /// All that they hold in the realm.
+    Realm,
+    /// Those that they hold in a repository.
+    Repository(RepositoryLimit),
+}
+
+/// A limit on tokens that one owner holds at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveLimit {
-    /// Whose tokens are counted; `None`: those for every service (`*`).
-    pub service: Option<ServiceLabel>,
+    /// Which tokens are counted.
+    pub of: Counted,
     /// Tokens at most, the new one included. Counted are tokens of the same kind and owner
-    /// that name the service and are neither revoked nor expired.
+    /// that are neither revoked nor expired.
     pub max: u32,
-    /// What happens beyond.
+    /// What happens beyond. A limit of the whole realm always refuses, but for what the limits of
+    /// services replace: nobody loses a token of another service.
     pub at_limit: AtLimit,
     /// Count only tokens with a slow hash (self-chosen secrets).
     pub slow_only: bool,
@@ -114,6 +131,8 @@ pub struct TokenIssue {
     pub secret: StoredSecret,
     /// Limits that hold in the same transaction, each for itself.
     pub limits: Vec<ActiveLimit>,
+    /// What is kept with it, sealed to its id: the readable data of a repository's token.
+    pub data: Option<Vec<u8>>,
     /// The answer to keep.
     pub idempotency: Option<Idempotency>,
     /// What is recorded. For each token that is replaced the store adds a `token.replaced`.
@@ -142,6 +161,10 @@ pub enum Issued {
     OwnerGone,
     /// A service that the token names does not exist (any more).
     ServiceGone(ServiceLabel),
+    /// Another token of the repository has its serial.
+    SerialTaken,
+    /// The owner's place in the repository, `current` or `next`, is taken.
+    PlaceTaken,
 }
 
 /// An edit of a token.
@@ -154,6 +177,8 @@ pub struct TokenUpdate {
     /// Beyond one the edit is refused, whatever `at_limit` says: nobody else's token ends
     /// because this one was edited.
     pub limits: Vec<ActiveLimit>,
+    /// The payload of a repository's token that takes the place of the one before, sealed.
+    pub data: Option<Vec<u8>>,
     /// What is recorded.
     pub event: Event,
 }
@@ -175,6 +200,8 @@ pub enum TokenUpdated {
     AtLimit(u32),
     /// The count would be less than what is taken already, which is so many.
     CountTaken(u64),
+    /// Another token of the repository has its serial.
+    SerialTaken,
 }
 
 /// A new secret for a token.
@@ -291,6 +318,8 @@ pub struct UsageDelta {
     pub last_at: Option<Timestamp>,
     /// The client's address at the latest.
     pub last_ip: Option<IpAddr>,
+    /// Whether the token is of a repository, where lists are sorted by use.
+    pub is_listed: bool,
 }
 
 /// A secret that verified under a retired pepper, hashed under the current one.
@@ -323,6 +352,8 @@ pub struct TokenFilter {
     pub labels: Vec<(String, String)>,
     /// In this unit.
     pub unit: Option<String>,
+    /// That somebody who administers a unit looks after.
+    pub looked_after: Option<LookedAfter>,
     /// That end before this instant.
     pub expires_before: Option<Timestamp>,
     /// Not used since this instant, or never.
@@ -347,6 +378,17 @@ pub struct TokenFilter {
     pub system_user: Option<String>,
     /// Auth tokens of a device with this hardware address.
     pub mac_address: Option<String>,
+}
+
+/// The tokens that somebody who administers a unit looks after: those put into the unit, those of
+/// its people whatever unit they were put into, and their own. Registration tokens and what was
+/// drawn from them belong to the unit that they were put into, whoever issued them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedAfter {
+    /// The unit.
+    pub unit: String,
+    /// Whose tokens are their own, if they are a person.
+    pub own: Option<Owner>,
 }
 
 /// Tokens of every realm.

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
-    Fate, Incoming, IncomingSecret, IncomingToken, ServiceDraft, ServiceEdit, UserDraft,
+    Fate, Incoming, IncomingSecret, IncomingToken, PolicyEdit, ServiceDraft, ServiceEdit, UserDraft,
 };
 use counterfoil_authority::foreign::{ForeignHash, ForeignScheme};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::Username;
 use counterfoil_authority::policy::{AtLimit, SecretForm, TokenPolicy};
 use counterfoil_authority::secret::{ClearSecret, TokenId};
-use counterfoil_authority::service::{ForwardAuth, ServiceStatus, Visibility};
 use counterfoil_authority::subject::UserStatus;
 use counterfoil_authority::verdict::Reason;
 
@@ -32,21 +31,7 @@ fn policy(schemes: &[ForeignScheme]) -> TokenPolicy {
 
 /// The service of every test as another system describes it.
 fn wiki() -> ServiceDraft {
-    ServiceDraft {
-        label: label("wiki"),
-        name: "Wiki".into(),
-        description: None,
-        url: None,
-        contact: None,
-        logo_url: None,
-        visibility: Visibility::Realm,
-        group: None,
-        entitlement_uri: None,
-        status: ServiceStatus::Active,
-        unit: None,
-        token_policy: TokenPolicy::default(),
-        forward_auth: ForwardAuth::default(),
-    }
+    ServiceDraft { name: "Wiki".into(), ..ServiceDraft::new(label("wiki")) }
 }
 
 fn user(name: &str) -> Incoming {
@@ -161,7 +146,7 @@ async fn a_service_that_forgets_the_schemes_forgets_the_secrets() {
     ];
     import(&world, incoming, false).await;
     let forget = serde_json::json!({ "imported_schemes": null });
-    let token_policy = forget.as_object().cloned();
+    let token_policy = forget.as_object().cloned().map(PolicyEdit::Merge);
     let edit = ServiceEdit { token_policy, ..ServiceEdit::default() };
     let (admin, realm) = (&world.admin, &world.realm);
     world.authority.edit_service(admin, realm, &label("wiki"), edit, None).await.unwrap();

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 #![expect(clippy::panic, reason = "a test says what it expects")]
 
+mod codes;
+mod deriving;
 mod editing;
 mod enrolling;
 mod following;
@@ -10,6 +12,7 @@ mod handing_on;
 mod importing;
 mod issuing;
 mod links;
+mod listing;
 mod possessing;
 mod rank;
 mod reaching;

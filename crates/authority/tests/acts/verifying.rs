@@ -21,7 +21,10 @@ async fn a_good_token_is_active_with_its_facts() {
             panic!("refused");
         };
         assert_eq!((active.token(), active.username()), (token.id, Some("alice")));
-        assert_eq!((active.service(&Binding::Service(&label("git"))), active.kind()), (Some("git"), PAT));
+        assert_eq!(
+            (active.service(&Binding::Service(&label("git"))), active.kind()),
+            (Some("git"), PAT)
+        );
         assert_eq!(active.expires_at(), token.validity.expires_at());
     }
     world.authority.flush_usage().await.unwrap();

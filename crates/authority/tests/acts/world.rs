@@ -60,6 +60,8 @@ pub(crate) fn wish(kind: Kind, user: &str, services: &[&str]) -> IssueRequest {
         unit: None,
         secret: None,
         delivery: counterfoil_authority::authority::Delivery::Default,
+        otp: None,
+        repository: None,
     }
 }
 

@@ -73,25 +73,29 @@ pub(crate) async fn run(args: &ReconcileArgs) -> Result<(), Failure> {
     said(&api, args, checked, &differences, &lacking, open)
 }
 
-/// Waits until the target's deliveries have come to an end, and says how many have not.
+/// Waits until the target's deliveries have come to an end, and says how many did not arrive.
 async fn settled(api: &Api, target: &str) -> Result<usize, Failure> {
     let watch = Stopwatch::start();
     loop {
-        let mut open = 0;
-        for state in ["waiting", "retrying", "dead"] {
-            let query = vec![
-                ("target", target.to_owned()),
-                ("state", state.to_owned()),
-                ("limit", "1000".to_owned()),
-            ];
-            let page = api.send(Ask::get(api.in_realm("deliveries")).with_query(query)).await?;
-            open += page["items"].as_array().map_or(0, Vec::len);
-        }
-        if open == 0 || watch.elapsed() > REPAIR_WITHIN {
-            return Ok(open);
+        let under_way =
+            in_state(api, target, "waiting").await? + in_state(api, target, "retrying").await?;
+        // What is dead is not tried again however long somebody waits.
+        if under_way == 0 || watch.elapsed() > REPAIR_WITHIN {
+            return Ok(under_way + in_state(api, target, "dead").await?);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// How many deliveries of a target are in a state; of very many as many as one page holds.
+async fn in_state(api: &Api, target: &str, state: &str) -> Result<usize, Failure> {
+    let query = vec![
+        ("target", target.to_owned()),
+        ("state", state.to_owned()),
+        ("limit", "1000".to_owned()),
+    ];
+    let page = api.send(Ask::get(api.in_realm("deliveries")).with_query(query)).await?;
+    Ok(page["items"].as_array().map_or(0, Vec::len))
 }
 
 fn said(

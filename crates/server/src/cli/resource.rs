@@ -87,7 +87,7 @@ fn with_verb(resource: &'static Resource, verb: Verb) -> Command {
             Arg::new("users").value_name("USERNAME").num_args(1..).required(true).help("People"),
         ),
         Verb::Lock | Verb::Unlock => with_lock(command, resource),
-        Verb::Show | Verb::Delete | Verb::Members | Verb::Test => command,
+        Verb::Show | Verb::Offer | Verb::Delete | Verb::Members | Verb::Test => command,
     };
     // Last: the flags bring a text about themselves along.
     RemoteArgs::augment_args(command).about(resource.about_of(verb))
@@ -169,6 +169,11 @@ pub(crate) async fn run(command: &ResourceCommand) -> Result<(), Failure> {
             let version = matches.get_one::<String>("if-match").map(String::as_str);
             let ask = Ask::patch(path_of(&api, command), Value::Object(fields)).if_match(version);
             show(&api, &api.send(ask).await?);
+            Ok(())
+        }
+        Verb::Offer => {
+            let path = format!("{}/offer", path_of(&api, command));
+            show(&api, &api.send(Ask::get(path)).await?);
             Ok(())
         }
         Verb::Test => {

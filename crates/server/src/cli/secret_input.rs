@@ -34,6 +34,12 @@ pub(crate) enum Wanted {
     Secret,
     /// The password or key of a target.
     TargetSecret,
+    /// A code of an authentication token.
+    Code,
+    /// Two of them.
+    Codes,
+    /// What an authentication token computes its codes from.
+    Seed,
 }
 
 impl Wanted {
@@ -47,6 +53,9 @@ impl Wanted {
             Self::Key => "key",
             Self::Secret => "secret",
             Self::TargetSecret => "password",
+            Self::Code => "code",
+            Self::Codes => "two codes that follow each other",
+            Self::Seed => "seed",
         }
     }
 
@@ -59,6 +68,10 @@ impl Wanted {
             Self::Key => "give --token-file with a file, or with `-` for standard input",
             Self::Secret => "give --secret-file with a file, or with `-` for standard input",
             Self::TargetSecret => "give --bind-password or --signing-key with a file, or with `-`",
+            Self::Code | Self::Codes => {
+                "give --code-file with a file, or with `-` for standard input"
+            }
+            Self::Seed => "give a file, or `-` for standard input",
             Self::Token | Self::TokenString => "give `-` to read it from standard input, or a file",
         }
     }

@@ -4,6 +4,7 @@ mod args;
 mod bulk;
 mod edit;
 mod mint;
+mod otp;
 mod registration;
 
 use counterfoil_authority::clock::Clock as _;
@@ -12,7 +13,8 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::args::TokenCommand;
 use self::args::{
-    EventsArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs, ShowArgs, VerifyArgs,
+    DeriveArgs, EventsArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs, ShowArgs,
+    VerifyArgs,
 };
 use super::events;
 use super::failure::Failure;
@@ -42,6 +44,8 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::ReturnCount(args) => registration::return_count(args).await,
         TokenCommand::Mint(args) => mint::run(args).await,
         TokenCommand::Sheet(args) => mint::sheet(args).await,
+        TokenCommand::Derive(args) => derive(args).await,
+        TokenCommand::List(args) if args.blocked => blocked(args).await,
         TokenCommand::List(args) => list(args).await,
         TokenCommand::Show(args) => show(args).await,
         TokenCommand::Update(args) => edit::update(args).await,
@@ -53,6 +57,7 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::Unlock(args) => switch(args, "unlock").await,
         TokenCommand::Revoke(args) => revoke(args).await,
         TokenCommand::Bulk(args) => bulk::run(args).await,
+        TokenCommand::Otp(command) => otp::run(command).await,
         TokenCommand::Verify(args) => verify(args).await,
     }
 }
@@ -103,6 +108,24 @@ async fn issue(args: &IssueArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+async fn derive(args: &DeriveArgs) -> Result<(), Failure> {
+    let mut body = args.details.fields()?;
+    if !args.details.services.is_empty() {
+        body.insert("services".into(), args.details.services.as_slice().into());
+    }
+    if let Some(uses) = args.max_usages {
+        body.insert("max_usages".into(), uses.into());
+    }
+    if let Some(expires) = &args.details.expires {
+        put_expiry(&mut body, expires);
+    }
+    let api = Api::new(&args.remote)?;
+    let ask = Ask::post("/api/v1/self/derive", Value::Object(body));
+    let answer = api.send(ask.once(args.secret.idempotency_key.as_deref())).await?;
+    show_secret(&api, &answer, args.secret.quiet);
+    Ok(())
+}
+
 /// Shows a token with its new secret: the secret last, alone on standard output.
 fn show_secret(api: &Api, answer: &Value, quiet: bool) {
     if api.json {
@@ -138,6 +161,34 @@ const TOKEN_COLUMNS: &[Column] = &[
     Column::new("EXPIRES", "expires_at").or("never"),
     Column::new("LAST USED", "last_used_at").or("never"),
 ];
+
+const BLOCKED_COLUMNS: &[Column] = &[
+    Column::new("ID", "id"),
+    Column::new("KIND", "kind"),
+    Column::new("USER", "user"),
+    Column::new("NAME", "name"),
+    Column::new("REFUSED BY", "refused_by").or("the realm"),
+    Column::new("REASON", "reason"),
+    Column::new("EXPIRES", "expires_at").or("never"),
+];
+
+/// Tokens that a policy refuses, each with what refuses it.
+async fn blocked(args: &ListArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.remote)?;
+    let query: Vec<(&str, String)> =
+        args.service.iter().map(|service| ("service", service.clone())).collect();
+    let mut page = api.list(&api.in_realm("blocked-tokens"), &query, &args.page).await?;
+    if !api.json {
+        for item in page.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+            let mut token = item["token"].take();
+            token["refused_by"] = item["service"].take();
+            token["reason"] = item["reason"].take();
+            *item = token;
+        }
+    }
+    page_out(&api, BLOCKED_COLUMNS, &page);
+    Ok(())
+}
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;

@@ -5,16 +5,16 @@
 
 mod wire;
 
-use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use counterfoil_authority::caller::Caller;
-use counterfoil_authority::names::{ClientName, RealmName, Username};
+use counterfoil_authority::names::{ClientName, Username};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::service::Service;
 use counterfoil_authority::store::{Page, PageRequest, UserFilter};
@@ -22,9 +22,8 @@ use counterfoil_authority::subject::User;
 use counterfoil_authority::verdict::Door;
 
 use self::wire::{Fault, Identifier, List, Numbers, Person, ServiceEntry};
+use super::received::Received;
 use crate::http::authz::credential::{self, Credential};
-use crate::http::authz::realm_of;
-use crate::http::caller::Arrived;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
@@ -46,31 +45,22 @@ pub fn routes() -> Router<AppState> {
         .route("/registry/identifiers/{id}", get(identifier))
 }
 
-/// What every handler reads of a request.
-struct Asked {
-    state: AppState,
-    arrived: Arrived,
-    realm: RealmName,
-    query: BTreeMap<String, String>,
-    id: String,
-    parts: Parts,
-}
+/// A request to this door.
+struct Asked(Received);
 
 impl FromRequestParts<AppState> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let arrived = Arrived::from_request_parts(parts, state).await?;
-        let query = Query::try_from_uri(&parts.uri).map_or_else(|_| BTreeMap::new(), |q| q.0);
-        let path = Path::<String>::from_request_parts(parts, state).await;
-        Ok(Self {
-            state: state.clone(),
-            arrived,
-            realm: realm_of(state, parts).clone(),
-            query,
-            id: path.map(|path| path.0).unwrap_or_default(),
-            parts: parts.clone(),
-        })
+        Received::from_request_parts(parts, state).await.map(Self)
+    }
+}
+
+impl Deref for Asked {
+    type Target = Received;
+
+    fn deref(&self) -> &Received {
+        &self.0
     }
 }
 
@@ -98,19 +88,11 @@ impl Asked {
         let bare = name.strip_prefix(&co).unwrap_or(&name);
         let named = ClientName::parse(bare).map(|name| format!("client:{name}"));
         if named.is_ok_and(|actor| actor == *caller.origin.actor) {
-            self.arrived.0.recognise(&caller.realm, &caller.origin);
+            self.recognise(&caller);
             return Ok(caller);
         }
         self.hold_back().await;
         Err(Fault::nobody())
-    }
-
-    /// Waits, if failures often come from there.
-    async fn hold_back(&self) {
-        let delay = self.state.authority.refusal_delay(self.arrived.0.source, None, None);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
     }
 
     /// A parameter by its name.

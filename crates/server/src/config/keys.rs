@@ -43,8 +43,12 @@ pub enum Sort {
     Dn,
     /// A list of distinguished names with `{user}` and `{service}` in them.
     DnTemplates,
+    /// A table from networks to names of clients.
+    NetworkClients,
     /// The name of a realm.
     Realm,
+    /// The label of a service.
+    Service,
     /// The name or address of a machine.
     Host,
     /// Whom mail is from or goes to, `Tokens <tokens@example.org>`.
@@ -53,6 +57,12 @@ pub enum Sort {
     Line,
     /// A secret, or `file:/path` of a file whose first line it is.
     Secret,
+    /// A time with its unit: `800ms`, `30s`, `15m`, `12h`, `365d`.
+    Duration,
+    /// A list of some of these words.
+    Words(&'static [&'static str]),
+    /// A list of labels of services.
+    Labels,
 }
 
 /// One configuration key.
@@ -71,17 +81,27 @@ pub struct Key {
 }
 
 impl Key {
-    const fn new(path: &'static str, sort: Sort, default: &'static str, doc: &'static str) -> Self {
+    pub(super) const fn new(
+        path: &'static str,
+        sort: Sort,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
         Self { path, sort, default: Some(default), example: default, doc }
     }
 
-    const fn optional(
+    pub(super) const fn optional(
         path: &'static str,
         sort: Sort,
         example: &'static str,
         doc: &'static str,
     ) -> Self {
         Self { path, sort, default: None, example, doc }
+    }
+
+    /// Whether it stands for keys of many sections: those of each repository.
+    pub fn is_pattern(&self) -> bool {
+        self.path.contains('*')
     }
 
     /// The section, `server.tls` of `server.tls.cert`.
@@ -101,15 +121,33 @@ impl Key {
 
     /// The key of a path.
     pub fn find(path: &str) -> Option<&'static Self> {
-        KEYS.iter().find(|key| key.path == path)
+        let pattern = pattern_of(path);
+        KEYS.iter().chain(REPOSITORY_KEYS).find(|key| key.path == pattern)
     }
+}
+
+/// The path with a star in place of the names that an operator gives: those of repositories, and
+/// of their attributes.
+pub fn pattern_of(path: &str) -> String {
+    let mut parts: Vec<&str> = path.split('.').collect();
+    if let [first, name, ..] = parts.as_mut_slice()
+        && *first == "repository"
+    {
+        *name = "*";
+        if let [_, _, section, attribute, ..] = parts.as_mut_slice()
+            && *section == "attributes"
+        {
+            *attribute = "*";
+        }
+    }
+    parts.join(".")
 }
 
 /// How the environment variables of the configuration begin.
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 17] = [
+pub const SECTIONS: [(&str, &str); 22] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -122,6 +160,7 @@ pub const SECTIONS: [(&str, &str); 17] = [
     ("sentinel", "The Sentinel EMS door, /token/api/v5."),
     ("comanage", "The COmanage door, /registry."),
     ("am", "The ForgeRock AM door, /json, /am/json and /openam/json."),
+    ("validate", "The privacyIDEA door, /validate/check."),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
     ("ldap", "The LDAP door: binds with tokens, and a look at who may use a service."),
@@ -130,7 +169,27 @@ pub const SECTIONS: [(&str, &str); 17] = [
         "TLS for the LDAP listeners. Both files or neither; without them those of server.tls.",
     ),
     ("mail", "The mail server that letters to people are handed to. Realms say what is written."),
+    ("repository", "Repositories of generic tokens. Each has a section with a name of its own."),
+    (
+        "repository.*",
+        "One repository. Its name, 1 to 22 letters, digits and underscores, is the type of its \
+         tokens at the Airlock door.",
+    ),
+    (
+        "repository.*.attributes",
+        "Which attributes of its tokens are shown. What is not named here is neither read nor \
+         written.",
+    ),
+    (
+        "repository.*.attributes.*",
+        "One attribute: serialId, enabled, activationDate, validFrom, validTo, generationDate, \
+         firstUsageDate, latestUsageDate, totalUsages, trackingId, data, encoding, deliveryDate, \
+         maxUsages, or genericDataElement1 to genericDataElement12. `{}` shows it under its own \
+         name.",
+    ),
 ];
+
+pub use super::repository_keys::REPOSITORY_KEYS;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -237,6 +296,7 @@ pub const KEYS: &[Key] = &[
          the server's own certificate changes.",
     ),
     Key::new("doors.api", Sort::Flag, "true", "The native API, /api/v1."),
+    Key::new("doors.airlock", Sort::Flag, "true", "The Airlock IAM door, /auth-admin/rest."),
     Key::new("doors.forward_auth", Sort::Flag, "true", "Forward-auth, /authz/{service}."),
     Key::new(
         "doors.oauth",
@@ -253,6 +313,7 @@ pub const KEYS: &[Key] = &[
         "true",
         "The ForgeRock AM door, /json, /am/json and /openam/json.",
     ),
+    Key::new("doors.validate", Sort::Flag, "true", "The privacyIDEA door, /validate/check."),
     Key::new(
         "doors.docs",
         Sort::Flag,
@@ -410,6 +471,13 @@ pub const KEYS: &[Key] = &[
          that it was made from.",
     ),
     Key::new(
+        "am.idle_seconds",
+        Sort::Count { min: 120, max: 86_400 },
+        "1800",
+        "How long such a session lasts that nobody uses, in seconds. Nodes tell each other of uses \
+         once a minute.",
+    ),
+    Key::new(
         "am.cookie_name",
         Sort::ClientId,
         "\"iPlanetDirectoryPro\"",
@@ -422,6 +490,29 @@ pub const KEYS: &[Key] = &[
         "\"iplanet-am-user-alias-list\"",
         "The attribute of /json/users in which clients look for a person's tokens. It shows which \
          there are and what they may do, never a usable one.",
+    ),
+    Key::optional(
+        "am.import_service",
+        Sort::Service,
+        "\"wiki\"",
+        "The service that tokens become good for which an administrator puts on a person's profile \
+         (PUT /json/users/{user}) in clear. Nothing can be put there unless this is set.",
+    ),
+    Key::new(
+        "validate.clients",
+        Sort::NetworkClients,
+        "{}",
+        "Networks whose requests count as those of a client, for modules that send no credential: \
+         { \"10.0.0.5/32\" = \"radius1\" }. Whoever can send from there is believed, so name single \
+         machines; addresses behind server.trusted_proxies are those that the proxies tell. A \
+         request with a credential is judged by that alone.",
+    ),
+    Key::new(
+        "validate.email_challenge",
+        Sort::Flag,
+        "false",
+        "Whether an empty password sends a code by mail to a person who has a token for that. It \
+         shows who has one, which is why it is off.",
     ),
     Key::new(
         "log.format",

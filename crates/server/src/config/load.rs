@@ -7,7 +7,10 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::Config;
-use super::keys::{KEYS, Key, PREFIX, SECTIONS, Sort};
+use counterfoil_authority::names::RepositoryName;
+use counterfoil_authority::repository::Attribute;
+
+use super::keys::{KEYS, Key, PREFIX, REPOSITORY_KEYS, SECTIONS, Sort, pattern_of};
 
 /// A larger file is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -81,8 +84,11 @@ impl std::error::Error for ConfigError {}
 /// The values set so far, and what is wrong with them.
 #[derive(Default)]
 struct Gathered {
-    values: Vec<(&'static Key, Value)>,
+    /// Each with the path as it was written.
+    values: Vec<(String, &'static Key, Value)>,
     faults: Vec<String>,
+    /// The sections of the file, an empty one too.
+    sections: Vec<String>,
 }
 
 impl Gathered {
@@ -91,16 +97,27 @@ impl Gathered {
     }
 
     /// Takes `value` for `key`, in place of an earlier one.
-    fn set(&mut self, place: &str, key: &'static Key, value: Value) {
+    fn set(&mut self, place: &str, path: &str, key: &'static Key, value: Value) {
         if let Err(what) = key.sort.check(&value) {
-            return self.fault(place, format!("`{}` {what}", key.path));
+            return self.fault(place, format!("`{path}` {what}"));
         }
         match opened(key, value) {
             Ok(value) => {
-                self.values.retain(|(known, _)| known.path != key.path);
-                self.values.push((key, value));
+                self.values.retain(|(known, ..)| known != path);
+                self.values.push((path.to_owned(), key, value));
             }
-            Err(error) => self.fault(place, format!("`{}` {error}", key.path)),
+            Err(error) => self.fault(place, format!("`{path}` {error}")),
+        }
+    }
+
+    /// Whether a name that the operator gave, of a repository or an attribute, is one.
+    fn check_name(&mut self, place: &str, path: &str) -> bool {
+        match name_fault(path) {
+            None => true,
+            Some(what) => {
+                self.fault(place, format!("`{path}`: {what}"));
+                false
+            }
         }
     }
 
@@ -129,12 +146,16 @@ impl Gathered {
             let here = place(name.span().start);
             if let Some(key) = Key::find(&path) {
                 match plain(value.get_ref()) {
-                    Some(value) => self.set(&here, key, value),
+                    Some(value) => self.set(&here, &path, key, value),
                     None => self.fault(&here, format!("`{path}` is a number that does not fit")),
                 }
-            } else if SECTIONS.iter().any(|(section, _)| *section == path) {
+            } else if SECTIONS.iter().any(|(section, _)| *section == pattern_of(&path)) {
                 match value.get_ref() {
-                    DeValue::Table(inner) => self.table(place, &path, inner),
+                    DeValue::Table(inner) if self.check_name(&here, &path) => {
+                        self.sections.push(path.clone());
+                        self.table(place, &path, inner);
+                    }
+                    DeValue::Table(_) => {}
                     _ => self.fault(&here, format!("`{path}` is a section, write [{path}]")),
                 }
             } else {
@@ -151,16 +172,19 @@ impl Gathered {
             };
             let path = rest.replace("__", ".").to_ascii_lowercase();
             match Key::find(&path) {
-                Some(key) => self.text(name, key, value),
+                Some(key) => self.text(name, &path, key, value),
                 None => self.fault(name, unknown(&path, "key")),
             }
         }
     }
 
-    fn text(&mut self, place: &str, key: &'static Key, text: &str) {
+    fn text(&mut self, place: &str, path: &str, key: &'static Key, text: &str) {
+        if !self.check_name(place, path) {
+            return;
+        }
         match key.sort.read(text) {
-            Ok(value) => self.set(place, key, value),
-            Err(what) => self.fault(place, format!("`{}` {what}", key.path)),
+            Ok(value) => self.set(place, path, key, value),
+            Err(what) => self.fault(place, format!("`{path}` {what}")),
         }
     }
 
@@ -168,14 +192,21 @@ impl Gathered {
     fn tree(&self) -> toml::Table {
         let mut tree = toml::Table::new();
         for key in KEYS {
-            let set = self.values.iter().find(|(known, _)| known.path == key.path);
+            let set = self.values.iter().find(|(path, ..)| path == key.path);
             let value = match set {
-                Some((_, value)) => Some(value.clone()),
+                Some((_, _, value)) => Some(value.clone()),
                 None => key.default.and_then(super::document::default_value),
             };
             if let Some(value) = value {
                 insert(&mut tree, key.path, value);
             }
+        }
+        // An attribute without conditions is an empty section.
+        for section in self.sections.iter().filter(|section| pattern_of(section).contains('*')) {
+            insert(&mut tree, section, Value::Table(toml::Table::new()));
+        }
+        for (path, _, value) in self.values.iter().filter(|(_, key, _)| key.is_pattern()) {
+            insert(&mut tree, path, value.clone());
         }
         tree
     }
@@ -209,7 +240,7 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     gathered.environment(&sources.environment);
     for (flag, path, value) in &sources.flags {
         if let Some(key) = Key::find(path) {
-            gathered.text(flag, key, value);
+            gathered.text(flag, path, key, value);
         }
     }
     if !gathered.faults.is_empty() {
@@ -225,6 +256,8 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
 
 fn insert(tree: &mut toml::Table, path: &str, value: Value) {
     match path.split_once('.') {
+        // A section that holds something already is not made anew.
+        None if tree.contains_key(path) && value.as_table().is_some_and(toml::Table::is_empty) => {}
         None => drop(tree.insert(path.to_owned(), value)),
         Some((section, rest)) => {
             let inner =
@@ -268,16 +301,50 @@ fn line_of(fault: &str) -> usize {
     number.and_then(|number| number.parse().ok()).unwrap_or(usize::MAX)
 }
 
+/// What is wrong with the name of a repository, or of one of its attributes, in a path.
+fn name_fault(path: &str) -> Option<String> {
+    let mut parts = path.split('.');
+    let name = parts.next().filter(|first| *first == "repository").and(parts.next())?;
+    if let Err(bad) = RepositoryName::parse(name) {
+        return Some(bad.to_string());
+    }
+    let attribute = parts.next().filter(|section| *section == "attributes").and(parts.next())?;
+    if Attribute::from_name(attribute).is_some() {
+        return None;
+    }
+    let far = |known: &String| counterfoil_authority::text::distance(attribute, known);
+    let nearest = Attribute::all().map(Attribute::name).min_by_key(far)?;
+    Some(match far(&nearest) * 3 <= nearest.len() {
+        true => format!("there is no such attribute, did you mean `{nearest}`?"),
+        false => "there is no such attribute".to_owned(),
+    })
+}
+
 /// Says that `path` is unknown, with the nearest name that is known.
 fn unknown(path: &str, what: &str) -> String {
-    let known = KEYS.iter().map(|key| key.path).chain(SECTIONS.iter().map(|(name, _)| *name));
+    let known = KEYS.iter().chain(REPOSITORY_KEYS).map(|key| key.path);
+    let known = known.chain(SECTIONS.iter().map(|(name, _)| *name));
+    let pattern = pattern_of(path);
     // A third of the letters may be wrong: `listne` for `listen`, but no guess at random.
     let nearest = known
-        .map(|known| (counterfoil_authority::text::distance(path, known), known))
+        .map(|known| (counterfoil_authority::text::distance(&pattern, known), known))
         .min()
         .filter(|(far, known)| far * 3 <= known.len());
     match nearest {
-        Some((_, known)) => format!("unknown {what} `{path}`, did you mean `{known}`?"),
+        Some((_, known)) => {
+            let known = as_in(path, known);
+            format!("unknown {what} `{path}`, did you mean `{known}`?")
+        }
         None => format!("unknown {what} `{path}`; `counterfoil config default` lists all"),
     }
+}
+
+/// A pattern with the names of `path` in place of its stars.
+fn as_in(path: &str, pattern: &str) -> String {
+    let mut names = path.split('.');
+    let parts = pattern.split('.').map(|part| match (part, names.next()) {
+        ("*", Some(name)) => name,
+        (part, _) => part,
+    });
+    parts.collect::<Vec<_>>().join(".")
 }

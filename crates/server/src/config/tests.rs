@@ -45,7 +45,8 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 14] = [
+const KEYS_WITHOUT_DEFAULT: [&str; 15] = [
+    "import_service",
     "tls_listen ",
     "public_url ",
     "cert ",
@@ -70,6 +71,95 @@ fn every_key_has_a_section_a_good_example_and_a_sentence() {
         assert_eq!(key.sort.check(&example), Ok(()), "{}", key.path);
         assert!(key.doc.ends_with('.'), "{}", key.path);
     }
+}
+
+#[test]
+fn every_key_of_a_repository_has_a_section_a_good_example_and_a_sentence() {
+    for key in keys::REPOSITORY_KEYS {
+        assert!(keys::SECTIONS.iter().any(|(name, _)| *name == key.section()), "{}", key.path);
+        let example = document::default_value(key.example).unwrap();
+        assert_eq!(key.sort.check(&example), Ok(()), "{}", key.path);
+        assert!(key.doc.ends_with('.') && key.is_pattern(), "{}", key.path);
+    }
+}
+
+/// As the reference sketches it, but for the custom one's keys.
+const REPOSITORIES: &str = r#"
+[repository.app_password]
+kind = "token"
+max_tokens_per_user = 20
+[repository.app_password.attributes]
+serialId = { name = "serialId" }
+validTo = { name = "expires", required = true, max_ahead = "365d" }
+genericDataElement1 = { name = "device", max_len = 80, filterable = true }
+data = { name = "secret", write_only = true }
+trackingId = {}
+
+[repository.pin_letter]
+kind = "credential"
+support_next = true
+promote_next_on = ["deletion", "first_use"]
+retire_grace = "0s"
+
+[repository.vendor]
+kind = "custom"
+driver = "http"
+url = "http://127.0.0.1:9400"
+timeout = "800ms"
+verify = "local"
+"#;
+
+#[test]
+fn repositories_are_read_as_the_operator_wrote_them() {
+    use counterfoil_authority::repository::{Attribute, Promotion, RepositoryKind};
+    let config = from_file(REPOSITORIES).unwrap();
+    let all = repository::repositories(&config.repository);
+    let names: Vec<&str> = all.all().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["app_password", "pin_letter", "vendor"]);
+    let mut all = all.all();
+    let tokens = all.next().unwrap();
+    let RepositoryKind::Token(rules) = &tokens.kind else { panic!("{tokens:?}") };
+    assert_eq!(rules.max_tokens_per_user, 20);
+    let end = tokens.attributes.by_name("expires").unwrap();
+    assert_eq!((end.attribute, end.required), (Attribute::ValidTo, true));
+    assert_eq!(end.max_ahead_seconds, Some(365 * 86_400));
+    assert!(tokens.attributes.find(Attribute::Data).unwrap().write_only);
+    assert_eq!(tokens.attributes.find(Attribute::TrackingId).unwrap().name, "trackingId");
+    assert_eq!(tokens.attributes.find(Attribute::Enabled), None);
+    let credentials = all.next().unwrap();
+    let RepositoryKind::Credential(rules) = &credentials.kind else { panic!("{credentials:?}") };
+    assert!(rules.promotes_on(Promotion::FirstUse) && !rules.promotes_on(Promotion::AtDate));
+}
+
+/// A3: what a repository cannot be called, and what it cannot hold, stops the start.
+#[test]
+fn a3_wrong_repositories_are_reported_with_their_lines() {
+    let long = "A".repeat(22);
+    assert!(from_file(&format!("[repository.{long}]\nkind = \"token\"")).is_ok());
+    assert_snapshot!(faults(&format!("[repository.{long}A]\nkind = \"token\"")), @"counterfoil.toml:1: `repository.AAAAAAAAAAAAAAAAAAAAAAA`: a repository name is 1 to 22 letters, digits and '_'");
+    let text = r#"
+[repository.a]
+kind = "tokens"
+max_tokens = 3
+[repository.a.attributes]
+serialIdd = {}
+data = { write_onli = true }
+[repository.b]
+kind = "credential"
+promote_next_on = ["sometimes"]
+retire_grace = "soon"
+services = ["VPN"]
+"#;
+    assert_snapshot!(faults(text), @"");
+    let text = r#"
+[repository.c]
+kind = "credential"
+max_tokens_per_user = 3
+promote_next_on = ["first_use"]
+[repository.c.attributes]
+serialId = { write_only = true }
+"#;
+    assert_snapshot!(faults(text), @"");
 }
 
 #[test]

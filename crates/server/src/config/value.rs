@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{ClientName, RealmName, ServiceLabel};
 use counterfoil_authority::secret::Prefix;
 use counterfoil_store::DatabaseUrl;
 use toml::Value;
@@ -32,7 +32,7 @@ impl Sort {
                 .parse()
                 .map(Value::Integer)
                 .map_err(|_| format!("must be a whole number, not `{text}`")),
-            Self::Networks | Self::Prefixes | Self::Headers => {
+            Self::Networks | Self::Prefixes | Self::Headers | Self::Words(_) | Self::Labels => {
                 Ok(Value::Array(parts(text).map(|part| Value::String(part.to_owned())).collect()))
             }
             // A comma is part of each.
@@ -44,6 +44,13 @@ impl Sort {
                 .map(|part| match part.split_once('=') {
                     Some((host, realm)) => Ok((host.to_owned(), Value::String(realm.to_owned()))),
                     None => Err(format!("must be a list of host=realm, not `{part}`")),
+                })
+                .collect::<Result<toml::Table, _>>()
+                .map(Value::Table),
+            Self::NetworkClients => parts(text)
+                .map(|part| match part.split_once('=') {
+                    Some((net, client)) => Ok((net.to_owned(), Value::String(client.to_owned()))),
+                    None => Err(format!("must be a list of network=client, not `{part}`")),
                 })
                 .collect::<Result<toml::Table, _>>()
                 .map(Value::Table),
@@ -74,11 +81,27 @@ impl Sort {
             (Self::Headers, _) => {
                 Err(found("must be a list of header names such as [\"X-API-Key\"]", value))
             }
+            (Self::Words(known), Value::Array(items)) => items.iter().try_for_each(|item| {
+                let is_known = item.as_str().is_some_and(|word| known.contains(&word));
+                let wrong = || format!("must be a list of some of {}", known.join(", "));
+                if is_known { Ok(()) } else { Err(wrong()) }
+            }),
+            (Self::Words(known), _) => {
+                Err(found(&format!("must be a list of some of {}", known.join(", ")), value))
+            }
+            (Self::Labels, Value::Array(items)) => each(items, |text| {
+                ServiceLabel::parse(text).map(drop).map_err(|bad| format!("`{text}`: {bad}"))
+            }),
+            (Self::Labels, _) => Err(found("must be a list of services such as [\"vpn\"]", value)),
             (Self::DnTemplates, Value::Array(items)) => each(items, check_template),
             (Self::DnTemplates, _) => Err("must be a list of distinguished names".into()),
             (Self::HostRealms, Value::Table(table)) => check_host_realms(table),
             (Self::HostRealms, _) => {
                 Err(found("must be a table such as { \"tokens.example.org\" = \"main\" }", value))
+            }
+            (Self::NetworkClients, Value::Table(table)) => check_network_clients(table),
+            (Self::NetworkClients, _) => {
+                Err(found("must be a table such as { \"10.0.0.5/32\" = \"radius1\" }", value))
             }
             (_, Value::String(text)) => self.check_text(text),
             (Self::Secret | Self::Database, _) => Err("must be a text in quotation marks".into()),
@@ -109,6 +132,10 @@ impl Sort {
             Self::Line if text.trim().is_empty() || text.contains(char::is_control) => {
                 Err("must be one line that is not empty".into())
             }
+            Self::Duration => match milliseconds(text) {
+                Some(_) => Ok(()),
+                None => Err(format!("must be a time such as 800ms, 30s or 365d, not `{text}`")),
+            },
             Self::Path | Self::Secret if text.is_empty() => Err("must not be empty".into()),
             _ => Ok(()),
         }
@@ -149,6 +176,22 @@ fn check_network(text: &str) -> Result<(), String> {
 /// A network, or an address as the network that holds just it.
 pub(super) fn network(text: &str) -> Option<ipnet::IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(ipnet::IpNet::from))
+}
+
+/// A time with its unit, in milliseconds; `None` if it is none, or longer than a hundred years.
+pub(super) fn milliseconds(text: &str) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    let time = number.parse::<u64>().ok()?.checked_mul(unit)?;
+    (time <= 36_525 * 86_400_000).then_some(time)
 }
 
 /// Characters of a client's name at most.
@@ -202,6 +245,18 @@ fn check_host_realms(table: &toml::Table) -> Result<(), String> {
             return Err(format!("the realm of `{host}` must be a text in quotation marks"));
         };
         RealmName::parse(realm).map(drop).map_err(|bad| format!("`{realm}`: {bad}"))
+    })
+}
+
+fn check_network_clients(table: &toml::Table) -> Result<(), String> {
+    table.iter().try_for_each(|(text, client)| {
+        if network(text).is_none() {
+            return Err(format!("`{text}` is not a network such as 10.0.0.5/32"));
+        }
+        let Value::String(client) = client else {
+            return Err(format!("the client of `{text}` must be a text in quotation marks"));
+        };
+        ClientName::parse(client).map(drop).map_err(|bad| format!("`{client}`: {bad}"))
     })
 }
 

@@ -200,11 +200,7 @@ async fn decide(
             Ok(insufficient(asked.label, &scopes, reason))
         }
         Verdict::Inactive { .. } => {
-            let service = Some(asked.label.as_str());
-            let delay = authority.refusal_delay(source, username, service);
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
-            }
+            authority.hold_back(source, username, Some(asked.label.as_str())).await;
             Ok(denied(asked.label.as_str(), true))
         }
     }

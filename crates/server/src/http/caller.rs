@@ -83,9 +83,8 @@ async fn authenticated_sender(
     match authority.authenticate_sender(presented, arrival.context(Door::Api), proved).await {
         Ok(caller) => Ok(caller),
         Err(AuthRefusal::Denied { guessed }) => {
-            let delay = authority.refusal_delay(arrival.source, None, None);
-            if guessed && !delay.is_zero() {
-                tokio::time::sleep(delay).await;
+            if guessed {
+                authority.hold_back(arrival.source, None, None).await;
             }
             Err(Problem::unauthenticated(true))
         }

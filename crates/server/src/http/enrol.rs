@@ -321,10 +321,7 @@ pub struct PollBody {}
 
 /// A secret that is not good; later, if such come often from there.
 async fn denied(state: &AppState, arrival: &Arrival) -> Problem {
-    let delay = state.authority.refusal_delay(arrival.source, None, None);
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
+    state.authority.hold_back(arrival.source, None, None).await;
     Problem::unauthenticated(true)
 }
 

@@ -61,10 +61,7 @@ async fn open(
         Err(refusal) => Problem::from(refusal),
     };
     if problem.sort() == Sort::NotFound {
-        let delay = state.authority.refusal_delay(arrival.source, None, None);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+        state.authority.hold_back(arrival.source, None, None).await;
     }
     Err(problem)
 }

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use counterfoil_authority::authority::{LockAct, Locked};
+use counterfoil_authority::authority::LockAct;
 use counterfoil_authority::names::{RealmName, ServiceLabel, Username};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::OptionalPayload;
@@ -36,23 +36,6 @@ pub struct ServiceLock {
     reason: Option<LineWord>,
 }
 
-/// What came of it: the person for who may read them, and for others what they did.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum LockedBody {
-    /// The person as they are now.
-    Person(Box<UserBody>),
-    /// The lock as it is now.
-    Place {
-        /// Whose tokens.
-        username: String,
-        /// The service; `null` is everywhere.
-        service: Option<String>,
-        /// Whether they are locked there.
-        locked: bool,
-    },
-}
-
 async fn user(
     state: &AppState,
     caller: &counterfoil_authority::caller::Caller,
@@ -62,19 +45,8 @@ async fn user(
 ) -> Result<Response, Problem> {
     let act = LockAct { on, reason: lock.reason.map(|reason| reason.0.0) };
     let service = lock.service.map(|label| label.0);
-    let said = state.authority.lock_user(caller, &realm, &name, service.as_ref(), &act).await?;
-    Ok(match said {
-        Locked::Person(user) => {
-            let version = user.version;
-            let body = LockedBody::Person(Box::new(UserBody::from(*user)));
-            versioned(StatusCode::OK, version, body)
-        }
-        Locked::Place { username, service, locked, version } => {
-            let (username, service) = (username.to_string(), service.map(|s| s.to_string()));
-            let body = LockedBody::Place { username, service, locked };
-            versioned(StatusCode::OK, version, body)
-        }
-    })
+    let user = state.authority.lock_user(caller, &realm, &name, service.as_ref(), &act).await?;
+    Ok(versioned(StatusCode::OK, user.version, UserBody::from(user)))
 }
 
 /// Locks a person, everywhere or at one service: none of their tokens is good there, also none
@@ -86,10 +58,7 @@ async fn user(
         ("username" = String, Path, description = "The person"),
     ),
     request_body = Option<UserLock>,
-    responses(
-        (status = 200, description = "The person as they are now", body = LockedBody),
-        Acts
-    )
+    responses((status = 200, description = "The person as they are now", body = UserBody), Acts)
 )]
 pub async fn user_lock(
     State(state): State<AppState>,
@@ -108,10 +77,7 @@ pub async fn user_lock(
         ("username" = String, Path, description = "The person"),
     ),
     request_body = Option<UserLock>,
-    responses(
-        (status = 200, description = "The person as they are now", body = LockedBody),
-        Acts
-    )
+    responses((status = 200, description = "The person as they are now", body = UserBody), Acts)
 )]
 pub async fn user_unlock(
     State(state): State<AppState>,

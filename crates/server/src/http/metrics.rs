@@ -132,7 +132,7 @@ fn verify_counters(registry: &mut Registry) -> Vec<Counter> {
             let labels = VerifyLabels { door: door.name(), outcome };
             // Only doors that this release has show up before they are used.
             verify.push(match door {
-                Door::Api | Door::ForwardAuth | Door::Ldap | Door::Oauth => {
+                Door::Api | Door::ForwardAuth | Door::Ldap | Door::Oauth | Door::Am => {
                     verified.get_or_create_owned(&labels)
                 }
                 _ => Counter::default(),
@@ -276,10 +276,18 @@ impl Metrics {
 
     /// Notes a verdict.
     pub fn verified(&self, door: Door, verdict: &Verdict) {
-        let outcome = match verdict {
-            Verdict::Active(_) => REASONS.len(),
-            Verdict::Inactive { reason, .. } => *reason as usize,
-        };
+        self.counted(
+            door,
+            match verdict {
+                Verdict::Active(_) => None,
+                Verdict::Inactive { reason, .. } => Some(*reason),
+            },
+        );
+    }
+
+    /// Notes how verify ended; `None` is active.
+    pub fn counted(&self, door: Door, reason: Option<Reason>) {
+        let outcome = reason.map_or(REASONS.len(), |reason| reason as usize);
         if let Some(counter) = self.verify.get(door as usize * OUTCOMES + outcome) {
             counter.inc();
         }

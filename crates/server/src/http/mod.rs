@@ -54,6 +54,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::compat::described;
+
 pub use front::Front;
 use problem::{Problem, Sort};
 pub use state::{AppState, Connection, HttpSettings};
@@ -153,6 +155,11 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_approve))
         .routes(routes!(tokens::token_deny))
         .routes(routes!(tokens::token_return_count))
+        .routes(routes!(tokens::token_otp))
+        .routes(routes!(tokens::token_otp_confirm))
+        .routes(routes!(tokens::token_otp_resync))
+        .routes(routes!(tokens::token_otp_codes))
+        .routes(routes!(tokens::token_otp_send))
         .routes(routes!(enrol::enrol))
         .routes(routes!(enrol::poll))
         .routes(routes!(events::token_event_list))
@@ -190,6 +197,7 @@ pub fn openapi() -> OpenApi {
     for part in [components, api().into_openapi(), operation().into_openapi()] {
         document.merge(part);
     }
+    document.paths.merge(described::paths());
     env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     document
 }
@@ -202,7 +210,7 @@ fn served(settings: &HttpSettings) -> OpenApi {
         path if path.starts_with("/api/v1/") => settings.api,
         path if path.starts_with(authz::PREFIX) => settings.forward_auth,
         path if path.starts_with("/realms/") || path.starts_with("/.well-known/") => settings.oauth,
-        _ => true,
+        path => described::door_of(path).is_none_or(|door| (door.is_on)(settings)),
     });
     document
 }
@@ -226,6 +234,9 @@ pub fn router(state: AppState) -> Router {
             .route("/authz/{service}/", any(authz::authz))
             .route("/authz/{service}/{*path}", any(authz::authz));
     }
+    if state.settings.airlock {
+        router = router.merge(crate::compat::airlock::routes());
+    }
     if state.settings.sentinel {
         router = router.merge(crate::compat::sentinel::routes());
     }
@@ -234,6 +245,9 @@ pub fn router(state: AppState) -> Router {
     }
     if state.settings.am {
         router = router.merge(crate::compat::forgerock::routes());
+    }
+    if state.settings.validate {
+        router = router.merge(crate::compat::privacyidea::routes());
     }
     if state.settings.oauth {
         router = router.merge(oauth::router());

@@ -32,7 +32,8 @@ pub struct PolicyBody {
     max_lifetime_seconds: Option<i64>,
     /// Whether a token without end is refused.
     must_expire: Option<bool>,
-    /// Active tokens per person and service at most.
+    /// Active tokens of a kind per person and service at most; of a realm, also for all services
+    /// together.
     max_active_per_user: Option<u32>,
     /// What happens at that limit.
     at_limit: Option<AtLimitBody>,

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use counterfoil_authority::am::builtin::PAT_SET;
 use counterfoil_authority::am::resource::RESOURCE_BYTES_MAX;
-use counterfoil_authority::authority::{AmFault, AmTest, AmTestToken};
+use counterfoil_authority::authority::{AmDirectory, AmFault, AmTest, AmTestToken};
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
@@ -116,6 +116,7 @@ pub async fn policy_test(
         set: value.policy_set.as_deref().unwrap_or(PAT_SET),
         token,
         address,
+        directory: AmDirectory(&*state.courier),
     };
     let explained = state.authority.am_explain(&caller, &realm, &test).await;
     let explained = explained.map_err(|fault| match fault {

@@ -112,10 +112,7 @@ pub async fn credentials_revoke(
     let secrets: Vec<ClearSecret> = credentials.into_iter().map(ClearSecret::new).collect();
     let context = arrival.context(Door::Api);
     if state.authority.revoke_by_possession(&secrets, context).await? {
-        let delay = state.authority.refusal_delay(arrival.source, None, None);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+        state.authority.hold_back(arrival.source, None, None).await;
     }
     Ok(StatusCode::ACCEPTED)
 }

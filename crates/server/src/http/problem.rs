@@ -172,7 +172,10 @@ impl From<Refusal> for Problem {
             }
             Refusal::BeyondGrant(_) => Self::new(Sort::BeyondGrant, detail),
             Refusal::NotFound(_) => Self::new(Sort::NotFound, detail),
-            Refusal::Exists(_) => Self::new(Sort::Exists, detail),
+            Refusal::Exists(_) | Refusal::SerialTaken | Refusal::PlaceTaken => {
+                Self::new(Sort::Exists, detail)
+            }
+            Refusal::NotSupported(_) => Self::new(Sort::NotAvailable, detail),
             Refusal::VersionMismatch => Self::new(Sort::VersionMismatch, detail),
             Refusal::Invalid { field, why } => Self::invalid(field, why),
             Refusal::Policy(_) => Self::new(Sort::Policy, detail),

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use counterfoil_authority::authority::{ServiceDraft, ServiceEdit};
+use counterfoil_authority::authority::{PolicyEdit, ServiceDraft, ServiceEdit};
 use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::policy::TokenPolicy;
 use counterfoil_authority::service::{ForwardAuth, Service, ServiceStatus, Visibility};
@@ -280,7 +280,7 @@ pub async fn service_edit(
         entitlement_uri: line(value.entitlement_uri),
         status: value.status.map(|status| status.0),
         unit: line(value.unit),
-        token_policy: value.token_policy.map(|patch| patch.0),
+        token_policy: value.token_policy.map(|patch| PolicyEdit::Merge(patch.0)),
         forward_auth: value.forward_auth.map(|patch| patch.0),
     };
     if let Some(page) = dry {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::http::HeaderName;
 use counterfoil_authority::authority::Authority;
 use counterfoil_authority::clock::NoEntropy;
-use counterfoil_authority::names::{BadName, MAIN_REALM, RealmName};
+use counterfoil_authority::names::{BadName, ClientName, MAIN_REALM, RealmName, ServiceLabel};
 use counterfoil_authority::provision::Courier;
 use counterfoil_authority::secret::ClearSecret;
 use ipnet::IpNet;
@@ -48,6 +48,8 @@ pub struct HttpSettings {
     pub client_certificates: bool,
     /// Headers in which trusted proxies pass on the certificate of a TLS client.
     pub client_certificate_headers: Vec<HeaderName>,
+    /// Whether `/auth-admin/rest` is served.
+    pub airlock: bool,
     /// Whether `/token/api/v5` is served.
     pub sentinel: bool,
     /// The public client that the Sentinel door names.
@@ -64,8 +66,18 @@ pub struct HttpSettings {
     pub am_cookie_name: String,
     /// How long such a session lasts, in seconds.
     pub am_session_seconds: i64,
+    /// How long such a session lasts that nobody uses, in seconds.
+    pub am_idle_seconds: i64,
     /// The attribute in which clients of AM look for a person's tokens.
     pub am_pat_attribute: String,
+    /// What tokens become good for that are put there; `None`: none can be.
+    pub am_import_service: Option<ServiceLabel>,
+    /// Whether `/validate/check` is served.
+    pub validate: bool,
+    /// Networks whose requests there count as those of a client of that name.
+    pub validate_clients: Vec<(IpNet, ClientName)>,
+    /// Whether an empty password there sends a code by mail to who has a token for that.
+    pub validate_email_challenge: bool,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -91,6 +103,7 @@ impl Default for HttpSettings {
             dpop_nonce: false,
             client_certificates: false,
             client_certificate_headers: Vec::new(),
+            airlock: true,
             sentinel: true,
             sentinel_client_id: crate::compat::sentinel::CLIENT_ID_DEFAULT.to_owned(),
             sentinel_validity_days_max: crate::compat::sentinel::VALIDITY_DAYS_MAX_DEFAULT,
@@ -99,7 +112,12 @@ impl Default for HttpSettings {
             am: true,
             am_cookie_name: crate::compat::forgerock::COOKIE_NAME_DEFAULT.to_owned(),
             am_session_seconds: crate::compat::forgerock::SESSION_SECONDS_DEFAULT,
+            am_idle_seconds: crate::compat::forgerock::IDLE_SECONDS_DEFAULT,
+            am_import_service: None,
             am_pat_attribute: crate::compat::forgerock::PAT_ATTRIBUTE_DEFAULT.to_owned(),
+            validate: true,
+            validate_clients: Vec::new(),
+            validate_email_challenge: false,
             docs: true,
             api_key_headers: Vec::new(),
             body_bytes_max: BODY_BYTES_MAX,

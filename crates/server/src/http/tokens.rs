@@ -7,6 +7,7 @@ mod fields;
 mod issue;
 mod lifecycle;
 mod look;
+mod otp;
 mod shape;
 
 pub use bulk::{BulkAct, BulkBody, BulkRequest, token_bulk};
@@ -24,6 +25,10 @@ pub use lifecycle::{
 };
 pub(super) use lifecycle::{answer, replay};
 pub use look::{TokenQuery, UsageBody, token_list, token_show, token_usage};
+pub use otp::{
+    OtpBody, OtpConfirm, OtpRenew, OtpResync, OtpSend, OtpSent, OtpSheet, OtpWish, TokenEnrolled,
+    token_otp, token_otp_codes, token_otp_confirm, token_otp_resync, token_otp_send,
+};
 pub use shape::{DeviceBody, SecretBody, TokenBody};
 
 // The derive of handlers puts hidden items beside each of them; the route table names both.
@@ -39,3 +44,7 @@ pub use lifecycle::{
     __path_token_rotate, __path_token_unlock,
 };
 pub use look::{__path_token_list, __path_token_show, __path_token_usage};
+pub use otp::{
+    __path_token_otp, __path_token_otp_codes, __path_token_otp_confirm, __path_token_otp_resync,
+    __path_token_otp_send,
+};

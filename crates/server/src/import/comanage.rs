@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use counterfoil_authority::authority::{Incoming, ServiceDraft, UserDraft};
 use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
-use counterfoil_authority::service::{ForwardAuth, ServiceStatus, Visibility};
+use counterfoil_authority::service::{ServiceStatus, Visibility};
 use counterfoil_authority::subject::UserStatus;
 
 use super::rows::{Place, Row, Tables};
@@ -365,7 +365,6 @@ fn service(
         }
     }
     Some(ServiceDraft {
-        label,
         name,
         description: row.owned("description"),
         url: row.owned("service_url"),
@@ -384,7 +383,6 @@ fn service(
             _ => ServiceStatus::Suspended,
         },
         unit,
-        token_policy: counterfoil_authority::policy::TokenPolicy::default(),
-        forward_auth: ForwardAuth::default(),
+        ..ServiceDraft::new(label)
     })
 }

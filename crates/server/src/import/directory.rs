@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::ldif::Entry;
 use super::rows::Place;
+use crate::provision::is_loopback;
 
 /// Entries that are asked for at a time.
 const ENTRIES_PER_PAGE: i32 = 500;
@@ -32,6 +33,14 @@ pub(crate) struct Source {
 
 /// Reads the entries that have the attribute.
 pub(crate) async fn read(source: &Source, password: &str) -> Result<Vec<Entry>, String> {
+    let is_plain = source.url.starts_with("ldap://") && !source.start_tls;
+    if is_plain && !is_loopback(&source.url) {
+        return Err(format!("{}: a password in clear; use --start-tls or ldaps://", source.url));
+    }
+    if password.is_empty() {
+        // RFC 4513 section 5.1.2: it would succeed, and mean nothing.
+        return Err(format!("{}: the password is empty", source.url));
+    }
     let failed = |error: ldap3::LdapError| format!("{}: {error}", source.url);
     let settings = LdapConnSettings::new().set_conn_timeout(TIMEOUT).set_starttls(source.start_tls);
     let (connection, mut ldap) =
@@ -64,4 +73,28 @@ pub(crate) async fn read(source: &Source, password: &str) -> Result<Vec<Entry>, 
     drop(ldap.unbind().await);
     driving.abort();
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_password_crosses_a_network_in_clear_and_none_is_empty() {
+        let refused = async |url: &str, start_tls: bool, password: &str| {
+            let text = |text: &str| text.to_owned();
+            let (bind_dn, base) = (text("cn=reader"), text("dc=example"));
+            let attribute = text("description");
+            let source = Source { url: text(url), start_tls, bind_dn, base, attribute };
+            read(&source, password).await.err().unwrap()
+        };
+        let said = refused("ldap://directory.invalid", false, "secret").await;
+        assert!(said.contains("in clear"), "{said}");
+        for (url, start_tls) in [("ldap://127.0.0.1:1", false), ("ldap://directory.invalid", true)]
+        {
+            let said = refused(url, start_tls, "secret").await;
+            assert!(!said.contains("in clear"), "{said}");
+            assert!(refused(url, start_tls, "").await.contains("is empty"));
+        }
+    }
 }

@@ -9,12 +9,11 @@ mod predictable;
 use std::collections::{BTreeMap, HashMap};
 
 use counterfoil_authority::authority::{
-    Incoming, IncomingPat, IncomingSecret, IncomingToken, ServiceDraft, UserDraft,
+    ClearPat, Incoming, IncomingPat, IncomingSecret, IncomingToken, ServiceDraft, UserDraft,
 };
 use counterfoil_authority::names::{ServiceLabel, Username};
-use counterfoil_authority::policy::TokenPolicy;
+use counterfoil_authority::permission;
 use counterfoil_authority::secret::{ClearSecret, HEX_TOKEN_LEN};
-use counterfoil_authority::service::{ForwardAuth, ServiceStatus, Visibility};
 use counterfoil_authority::subject::UserStatus;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -117,10 +116,11 @@ fn of_person(
     for pat in found {
         let nth = seen.entry(pat.text.clone()).or_default();
         *nth += 1;
-        let weak = predictable::is_derived(&pat.token, &pat.raw, &pat.permissions);
         let nth = nth.to_string();
         let named = [&*options.realm, username.as_str(), &*pat.text, &nth];
         let Some(id) = token_id(b"counterfoil import forgerock 1", &named) else { continue };
+        let ClearPat { secret, brought } = pat.into_clear();
+        let weak = brought.weak;
         if weak {
             let why = format!(
                 "{username}: the token {id} can be computed from its permissions; \
@@ -133,17 +133,23 @@ fn of_person(
             id,
             user: username.clone(),
             service: options.service.clone(),
-            secret: IncomingSecret::Clear(ClearSecret::new((*pat.token).clone())),
+            secret: IncomingSecret::Clear(secret),
             drawn: !weak,
             locked: false,
             row: format!("forgerock {username}"),
-            pat: Some(IncomingPat { permissions: pat.permissions, weak }),
+            pat: Some(brought),
         };
         let (place, what) = (entry.place.clone(), format!("{username}, token {id}"));
         let incoming = Incoming::Token(token);
         read.items.push(Item { table: TOKENS, id: number, place, what, incoming });
     }
     values
+}
+
+/// The tokens of one value, ready to be taken over; why not, if it holds none.
+pub(crate) fn clear_pats(value: &str) -> Result<Vec<ClearPat>, &'static str> {
+    let pats = parsed(value)?;
+    Ok(pats.into_iter().map(Pat::into_clear).collect())
 }
 
 /// A token of a value.
@@ -154,6 +160,19 @@ struct Pat {
     raw: String,
     /// The same in one form.
     text: String,
+}
+
+impl Pat {
+    /// Whether it can be computed from its permissions.
+    fn is_weak(&self) -> bool {
+        predictable::is_derived(&self.token, &self.raw, &self.permissions)
+    }
+
+    fn into_clear(self) -> ClearPat {
+        let weak = self.is_weak();
+        let secret = ClearSecret::new((*self.token).clone());
+        ClearPat { secret, brought: IncomingPat { permissions: self.permissions, weak } }
+    }
 }
 
 /// The tokens of one value, in any of its spellings.
@@ -178,15 +197,9 @@ fn parsed(value: &str) -> Result<Vec<Pat>, &'static str> {
 fn pat(token: &str, raw: &str) -> Result<Pat, &'static str> {
     let permissions: Value =
         serde_json::from_str(&straight(raw)).map_err(|_| "has permissions that are no JSON")?;
-    let lists = |object: &Map<String, Value>| {
-        let texts =
-            |value: &Value| value.as_array().is_some_and(|l| l.iter().all(Value::is_string));
-        object.values().all(texts)
-    };
-    if !permissions.as_object().is_some_and(lists) {
-        return Err("has permissions that are no object of resources with lists of actions");
-    }
-    let text = permissions.to_string();
+    let text = permission::check(&permissions).map_err(
+        |_| "has permissions that are no object of resources with lists of actions, or too many",
+    )?;
     let token = Zeroizing::new(token.to_owned());
     Ok(Pat { token, permissions, raw: raw.trim().to_owned(), text })
 }
@@ -215,19 +228,8 @@ fn person(entry: &Entry, username: &Username) -> UserDraft {
 
 fn service(label: &ServiceLabel) -> ServiceDraft {
     ServiceDraft {
-        label: label.clone(),
-        name: label.to_string(),
         description: Some("Personal access tokens of ForgeRock AM".to_owned()),
-        url: None,
-        contact: None,
-        logo_url: None,
-        visibility: Visibility::Realm,
-        group: None,
-        entitlement_uri: None,
-        status: ServiceStatus::Active,
-        unit: None,
-        token_policy: TokenPolicy::default(),
-        forward_auth: ForwardAuth::default(),
+        ..ServiceDraft::new(label.clone())
     }
 }
 

@@ -128,6 +128,9 @@ impl From<&Refusal> for End {
             | Refusal::Policy(_)
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
+            | Refusal::SerialTaken
+            | Refusal::PlaceTaken
+            | Refusal::NotSupported(_)
             | Refusal::KeyReused
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)

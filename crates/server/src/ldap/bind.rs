@@ -245,10 +245,7 @@ impl Bind<'_> {
         };
         let authority = &self.shared.state.authority;
         let service = service.map(ServiceLabel::as_str);
-        let delay = authority.refusal_delay(Some(self.source), user, service);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+        authority.hold_back(Some(self.source), user, service).await;
     }
 
     fn context(&self) -> RequestContext {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use counterfoil_authority::clock::Clock;
+use counterfoil_authority::names::Username;
 use counterfoil_authority::provision::{
     Arrived, Courier, Failed, Fault, Finding, Freight, Holding, Looked, Target, TargetKind,
 };
@@ -17,6 +18,7 @@ use self::ldap::LdapCourier;
 use self::mail::MailCourier;
 use self::webhook::WebhookCourier;
 
+pub(crate) use self::ldap::is_loopback;
 pub use self::mail::{MailSettings, MailTls};
 
 /// The couriers of every kind of target.
@@ -36,6 +38,11 @@ impl Couriers {
             webhook: WebhookCourier::new(clock),
         }
     }
+}
+
+/// Whether a text is one LDAP filter (RFC 4515) and nothing beside it.
+pub(crate) fn is_filter(text: &str) -> bool {
+    text.starts_with('(') && ldap3::parse_filter(text).is_ok()
 }
 
 /// Who is told of events holds no state that could be looked at.
@@ -94,6 +101,19 @@ impl Courier for Couriers {
         match target.kind {
             TargetKind::Webhook | TargetKind::Mail => Err(stateless()),
             _ => self.ldap.clear(target, secret, place).await,
+        }
+    }
+
+    async fn matches(
+        &self,
+        target: &Target,
+        secret: Option<&str>,
+        username: &Username,
+        filter: &str,
+    ) -> Result<bool, Failed> {
+        match target.kind {
+            TargetKind::Webhook | TargetKind::Mail => Err(stateless()),
+            _ => self.ldap.matches(target, secret, username, filter).await,
         }
     }
 

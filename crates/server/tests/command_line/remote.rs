@@ -27,12 +27,14 @@ impl Site {
     }
 
     pub(crate) fn ask(&self, words: &str, input: &str) -> Ran {
+        self.ask_as(&self.key, words, input)
+    }
+
+    /// The same with another token than the administrator's key.
+    fn ask_as(&self, token: &str, words: &str, input: &str) -> Ran {
         let arguments: Vec<&str> = words.split(' ').collect();
-        self.world.run_with(
-            &arguments,
-            input,
-            &[("COUNTERFOIL_URL", &self.url), ("COUNTERFOIL_TOKEN", &self.key)],
-        )
+        let variables = [("COUNTERFOIL_URL", self.url.as_str()), ("COUNTERFOIL_TOKEN", token)];
+        self.world.run_with(&arguments, input, &variables)
     }
 
     /// What a command that must succeed prints.
@@ -235,4 +237,62 @@ fn a_rotated_pepper_is_used_by_the_running_server_and_hurts_nobody() {
     let after = site.done("token issue --user alice --service git -q");
     assert_eq!(site.ask("token verify -", &after).status, 0);
     assert_eq!(site.ask("token verify -", &before).status, 0);
+}
+
+#[test]
+fn a_token_hands_on_a_narrower_one() {
+    let site = Site::new();
+    site.done("user create alice");
+    site.done("service create git");
+    site.done("service create wiki");
+    let issue = "token issue --user alice --service git --service wiki --scope repo:* -q";
+    let secret = site.done(issue).trim().to_owned();
+    let words = "token derive --name ci --service git --scope repo:read --expires 1h -q";
+    let derived = site.ask_as(&secret, words, "");
+    assert_eq!(derived.status, 0, "{}", derived.stderr);
+    let child = derived.stdout.trim();
+    assert!(child.starts_with("cflx_") && derived.stdout.lines().count() == 1, "{child}");
+    assert_eq!(site.ask("token verify - --service git --scope repo:read", child).status, 0);
+    for more in ["--service wiki", "--service git --scope repo:write"] {
+        assert_eq!(site.ask(&format!("token verify - {more}"), child).status, 1, "{more}");
+    }
+    let wider = site.ask_as(child, "token derive --service wiki", "");
+    assert_eq!(wider.status, 1);
+    assert!(wider.stderr.contains("goes beyond the presented token"), "{}", wider.stderr);
+    let told = site.ask_as(&secret, "token derive --max-usages 3", "");
+    assert_eq!(told.status, 0);
+    assert!(told.stderr.contains("derived_token"), "{}", told.stderr);
+    let shown: Value =
+        serde_json::from_str(&site.ask_as(&secret, "token derive --json", "").stdout).unwrap();
+    assert_eq!(shown["token"]["services"], serde_json::json!(["git", "wiki"]));
+}
+
+#[test]
+fn what_a_service_offers_and_what_its_policy_blocks_is_listed() {
+    let site = Site::new();
+    site.done("user create alice");
+    site.done("service create git");
+    site.done("service create wiki");
+    for service in ["git", "wiki"] {
+        site.done(&format!("token issue --user alice --service {service} --expires never -q"));
+    }
+    assert!(site.ask("token list --blocked", "").stderr.contains("there are none"));
+    site.done("service update git --token-policy {\"max_lifetime_seconds\":3600}");
+    let listed = site.json("token list --blocked");
+    let items = listed["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{listed}");
+    assert_eq!((&items[0]["service"], &items[0]["reason"]), (&"git".into(), &"lifetime".into()));
+    let id = items[0]["token"]["id"].as_str().unwrap();
+    let printed = site.done("token list --blocked --service git");
+    for word in [id, "alice", "git", "lifetime", "REFUSED BY"] {
+        assert!(printed.contains(word), "{word}: {printed}");
+    }
+    assert!(site.ask("token list --blocked --service wiki", "").stderr.contains("none"));
+    assert_eq!(site.status("token list --blocked --user alice"), 2);
+
+    let offer = site.json("service offer git");
+    assert_eq!(offer["max_lifetime_seconds"], 3600);
+    assert_eq!(offer["lifetime_presets_seconds"], serde_json::json!([3600]));
+    assert!(site.done("service offer git").contains("max_lifetime_seconds"));
+    assert_eq!(site.status("service offer none"), 1);
 }

@@ -186,38 +186,40 @@ async fn while_the_store_is_down_nobody_is_unauthorized_or_unknown() {
 /// A20: who finds which service in the list, by its visibility.
 #[tokio::test]
 async fn a20_four_viewers_see_what_four_visibilities_show_them() {
-    let world = World::new().await;
-    for name in ["member", "other"] {
-        world.user(name).await;
+    for engine in Engine::ALL {
+        let world = World::on(engine).await;
+        for name in ["member", "other"] {
+            world.user(name).await;
+        }
+        world.post(&format!("{R}/groups"), json!({ "name": "staff" })).await.expect(201);
+        let membership = format!("{R}/groups/staff/members/member");
+        world.call(&world.operator_key, "PUT", &membership, Value::Null).await.expect(204);
+        for visibility in ["administrators", "group", "realm", "public"] {
+            let service = json!({ "label": format!("for-{visibility}"), "name": visibility,
+                "visibility": visibility, "group": "staff" });
+            world.post(&format!("{R}/services"), service).await.expect(201);
+        }
+        let scopes = json!({ "services": ["counterfoil"], "scopes": ["services:read"] });
+        let member = world.pat("member", scopes.clone()).await.1;
+        let other = world.pat("other", scopes).await.1;
+        let all = ["for-administrators", "for-group", "for-public", "for-realm"];
+        for (who, key, seen) in [
+            ("an administrator", &world.operator_key, &all[..]),
+            ("a member of the group", &member, &all[1..]),
+            ("a person of the realm", &other, &all[2..]),
+        ] {
+            let answer = world.call(key, "GET", &format!("{R}/services"), Value::Null).await;
+            let list = answer.expect(200);
+            let mut labels: Vec<&str> = list["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|s| s["label"].as_str().unwrap())
+                .collect();
+            labels.retain(|label| label.starts_with("for-"));
+            assert_eq!(labels, seen, "{who}");
+        }
+        let nobody = world.send("GET", &format!("{R}/services"), &[], None).await;
+        assert_eq!(nobody.status, 401);
     }
-    world.post(&format!("{R}/groups"), json!({ "name": "staff" })).await.expect(201);
-    let membership = format!("{R}/groups/staff/members/member");
-    world.call(&world.operator_key, "PUT", &membership, Value::Null).await.expect(204);
-    for visibility in ["administrators", "group", "realm", "public"] {
-        let service = json!({ "label": format!("for-{visibility}"), "name": visibility,
-            "visibility": visibility, "group": "staff" });
-        world.post(&format!("{R}/services"), service).await.expect(201);
-    }
-    let scopes = json!({ "services": ["counterfoil"], "scopes": ["services:read"] });
-    let member = world.pat("member", scopes.clone()).await.1;
-    let other = world.pat("other", scopes).await.1;
-    let all = ["for-administrators", "for-group", "for-public", "for-realm"];
-    for (who, key, seen) in [
-        ("an administrator", &world.operator_key, &all[..]),
-        ("a member of the group", &member, &all[1..]),
-        ("a person of the realm", &other, &all[2..]),
-    ] {
-        let answer = world.call(key, "GET", &format!("{R}/services"), Value::Null).await;
-        let list = answer.expect(200);
-        let mut labels: Vec<&str> = list["items"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| s["label"].as_str().unwrap())
-            .collect();
-        labels.retain(|label| label.starts_with("for-"));
-        assert_eq!(labels, seen, "{who}");
-    }
-    let nobody = world.send("GET", &format!("{R}/services"), &[], None).await;
-    assert_eq!(nobody.status, 401);
 }

@@ -36,6 +36,7 @@ mod mail;
 mod nginx;
 mod nodes;
 mod oauth;
+mod otp;
 mod provisioning;
 mod refusals;
 mod revocation;

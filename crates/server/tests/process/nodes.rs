@@ -48,7 +48,7 @@ fn straight(cluster: &Cluster) -> String {
 }
 
 /// Gives a new place the keys of another one.
-fn share_keys(from: &Site, to: &Site) {
+pub(crate) fn share_keys(from: &Site, to: &Site) {
     let keys = to.data().join("keys");
     fs::create_dir_all(&keys).unwrap();
     for dir in [&to.data(), &keys] {

@@ -42,6 +42,17 @@ impl Needles {
         }
     }
 
+    /// Remembers a seed, as it is written and as it is in memory, or a code.
+    fn add_seed_or_code(&mut self, text: &str) {
+        let bytes = data_encoding::BASE32_NOPAD.decode(text.as_bytes()).unwrap_or_default();
+        let hex = data_encoding::HEXLOWER.encode(&bytes).into_bytes();
+        for form in [text.as_bytes().to_vec(), text.to_lowercase().into_bytes(), bytes, hex] {
+            if let Some(start) = form.first_chunk::<NEEDLE_LEN>() {
+                self.known.insert(*start, text.to_owned());
+            }
+        }
+    }
+
     /// Remembers an access token: of a JWT its signature, without which it is nothing.
     fn add_access(&mut self, token: &str) {
         let Some((_, signature)) = token.rsplit_once('.') else { return self.add(token) };
@@ -100,11 +111,34 @@ fn issue_all(world: &World) -> Needles {
             "services": ["git"] });
         let made = admin.post("/clients", &body).expect(201);
         needles.add(made["secret"].as_str().unwrap());
+        enrol_authenticators(admin, round, &mut needles);
         draw(admin, round, &mut needles);
         grant(admin, round, &token_of(&made), &mut needles);
         decide(world, round, &token_of(&made), &mut needles);
     }
     needles
+}
+
+/// Seeds and codes, each shown once, of which one is used.
+fn enrol_authenticators(admin: &Api, round: u32, needles: &mut Needles) {
+    let wish =
+        |method: &str| json!({ "kind": "generic", "user": "alice", "otp": { "method": method } });
+    for method in ["totp", "hotp"] {
+        let request = Request::new("POST", below_main("/tokens")).json(&wish(method));
+        let request = request.header("Idempotency-Key", format!("{method}-{round}"));
+        let enrolled = admin.send(request).expect(201);
+        let uri = enrolled["otpauth_uri"].as_str().unwrap();
+        let seed = uri.split("secret=").nth(1).unwrap().split('&').next().unwrap();
+        needles.add_seed_or_code(seed);
+    }
+    let sheet = admin.post("/tokens", &wish("backup")).expect(201);
+    for code in sheet["codes"].as_array().unwrap() {
+        needles.add_seed_or_code(code.as_str().unwrap());
+    }
+    let code = sheet["codes"][0].as_str().unwrap();
+    let used = json!({ "user": "alice", "pass": code });
+    let said = admin.send(Request::new("POST", "/validate/check").json(&used)).expect(200);
+    assert_eq!(said["result"]["value"], true);
 }
 
 fn token_of(made: &Value) -> String {

@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) options: bool,
     pub(crate) modules: bool,
     pub(crate) readonly: bool,
+    /// Whether it offers `StartTLS`, and takes no password without it.
+    pub(crate) tls: bool,
     /// Bytes that its database may have: little makes it full.
     pub(crate) max_bytes: u64,
     /// Rules of access, in the syntax of slapd.conf.
@@ -39,6 +41,7 @@ impl Default for Setup {
             options: true,
             modules: true,
             readonly: false,
+            tls: false,
             max_bytes: 64 << 20,
             access: String::new(),
         }
@@ -51,6 +54,7 @@ pub(crate) type Entry = BTreeMap<String, Vec<String>>;
 /// A directory.
 pub(crate) struct Slapd {
     child: Option<Child>,
+    tls: bool,
     port: u16,
     home: TempDir,
 }
@@ -61,7 +65,7 @@ impl Slapd {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("db")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut slapd = Self { child: None, port, home };
+        let mut slapd = Self { child: None, tls: setup.tls, port, home };
         slapd.start(setup);
         slapd.add(
             "dn: dc=myvo,dc=org\nobjectClass: organization\nobjectClass: dcObject\no: My VO\n\
@@ -131,6 +135,9 @@ impl Slapd {
     fn tool(&self, name: &str) -> Command {
         let mut command = Command::new(name);
         command.args(["-x", "-H", &self.url()]).stdin(Stdio::null());
+        if self.tls {
+            command.arg("-ZZ").env("LDAPTLS_REQCERT", "never");
+        }
         command
     }
 
@@ -177,6 +184,14 @@ impl Slapd {
         entries(&String::from_utf8(done.stdout).unwrap())
     }
 
+    /// The lines that `ldapsearch` writes for who may do everything, without the empty ones.
+    pub(crate) fn ldif(&self, filter: &str) -> Vec<String> {
+        let mut command = self.tool("ldapsearch");
+        command.args(["-D", ADMIN, "-w", PASSWORD, "-LLL", "-o", "ldif-wrap=no", "-b", PEOPLE]);
+        let text = String::from_utf8(command.arg(filter).output().unwrap().stdout).unwrap();
+        text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
     /// What a search finds as who may do everything.
     pub(crate) fn search(&self, filter: &str) -> Vec<Entry> {
         self.search_as(Some((ADMIN, PASSWORD)), filter, &[])
@@ -197,8 +212,13 @@ impl Slapd {
 
     /// Whether a password binds.
     pub(crate) fn binds(&self, dn: &str, password: &str) -> bool {
+        self.bound(dn, password) == Some(0)
+    }
+
+    /// What `ldapwhoami` ends with: the result of the bind.
+    pub(crate) fn bound(&self, dn: &str, password: &str) -> Option<i32> {
         let mut command = self.tool("ldapwhoami");
-        command.args(["-D", dn, "-w", password]).output().unwrap().status.success()
+        command.args(["-D", dn, "-w", password]).output().unwrap().status.code()
     }
 
     /// Whether a stored value accepts a secret: it is put where slapd checks it.
@@ -253,6 +273,12 @@ fn configuration(home: &Path, setup: &Setup) -> String {
     lines.push("modulepath /usr/lib/ldap\nmoduleload back_mdb".to_owned());
     if setup.modules {
         lines.push("moduleload argon2\nmoduleload pw-sha2\nmoduleload pw-pbkdf2".to_owned());
+    }
+    if setup.tls {
+        let file = |name: &str| format!("{}/src/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+        lines.push(format!("TLSCertificateFile {}", file("cert.pem")));
+        lines.push(format!("TLSCertificateKeyFile {}", file("key.pem")));
+        lines.push("security simple_bind=64".to_owned());
     }
     lines.push(format!("pidfile {}/pid", home.display()));
     lines.push("database mdb\nsuffix dc=myvo,dc=org".to_owned());

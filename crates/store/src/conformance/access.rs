@@ -60,6 +60,35 @@ pub(super) async fn an_access_token_comes_back_until_it_has_ended(world: World) 
     assert_eq!(world.store.access_find(kept.id).await.unwrap(), None);
 }
 
+/// Told in any order, by any number of nodes at the same time; of a token that there is not,
+/// nothing is kept.
+pub(super) async fn the_latest_use_of_an_access_token_is_known(world: World) {
+    let kept = record(&world, "kept", 300);
+    world.store.access_add(kept.clone()).await.unwrap();
+    let other = record(&world, "other", 300);
+    world.store.access_add(other.clone()).await.unwrap();
+    let none = id(&world, "none");
+    assert_eq!(world.store.access_last_used(kept.id).await.unwrap(), None);
+    race(40, |nth| {
+        let world = world.clone();
+        async move {
+            let at = World::at(i64::try_from(nth).unwrap() % 40);
+            let used = vec![(kept.id, at), (none, at)];
+            world.store.access_used(used).await.unwrap();
+        }
+    })
+    .await;
+    let known = |id| world.store.access_last_used(id);
+    assert_eq!(known(kept.id).await.unwrap(), Some(World::at(39)));
+    world.store.access_used(vec![(kept.id, World::at(7))]).await.unwrap();
+    world.store.access_used(Vec::new()).await.unwrap();
+    assert_eq!(known(kept.id).await.unwrap(), Some(World::at(39)));
+    assert_eq!(known(other.id).await.unwrap(), None);
+    assert_eq!(known(none).await.unwrap(), None);
+    while world.store.purge(World::at(300), None).await.unwrap().rows > 0 {}
+    assert_eq!(known(kept.id).await.unwrap(), None);
+}
+
 /// Of either form: a JWT that was never stored is revoked too, once, and every node hears of it.
 pub(super) async fn an_access_token_is_revoked_once(world: World) {
     let start = world.store.changes_end().await.unwrap();

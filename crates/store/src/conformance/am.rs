@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use counterfoil_authority::am::{
     AmDocument, AmKind, AmObject, Policy, PolicySet, ResourceType, Subject, builtin,
 };
-use counterfoil_authority::store::{AmDeleted, Change, Inserted, Updated};
+use counterfoil_authority::store::{AmChange, AmChanged, AmDeleted, Change, Inserted, Updated};
 
 use super::World;
 use super::changes::since;
@@ -169,4 +169,73 @@ pub(super) async fn a_document_that_others_name_stays(world: World) {
     let left = world.store.am_list(&world.realm).await.unwrap();
     let policies = left.iter().filter(|object| object.kind() == AmKind::Policy).count();
     assert_eq!(set.is_none(), policies == 0, "{outcomes:?}");
+}
+
+async fn change(world: &World, changes: Vec<AmChange>) -> AmChanged {
+    world.store.am_change(&world.realm, changes).await.unwrap()
+}
+
+fn gone(world: &World, name: &str) -> AmChange {
+    AmChange::Delete(AmKind::Policy, name.into(), world.event("am.deleted"))
+}
+
+fn added(world: &World, object: AmObject) -> AmChange {
+    AmChange::Insert(object, world.event("am.created"))
+}
+
+/// In their order, so that a name is free again for what comes behind it; and nothing is left of
+/// those before one that cannot be made, neither rows nor events nor a change that others hear of.
+pub(super) async fn documents_change_together_or_not_at_all(world: World) {
+    for object in [
+        sort(&world, "t1", "one"),
+        set(&world, "s", "t1"),
+        set(&world, "r", "t1"),
+        policy(&world, "p", "s", "t1"),
+    ] {
+        assert_eq!(add(&world, object).await, Inserted::Done);
+    }
+    let moved = policy(&world, "p", "r", "t1");
+    let both = vec![gone(&world, "p"), added(&world, moved.clone())];
+    assert_eq!(change(&world, both).await, AmChanged::Done);
+    let found = |name| world.store.am_find(&world.realm, AmKind::Policy, name);
+    assert_eq!(found("p").await.unwrap(), Some(moved.clone()));
+
+    let start = world.store.changes_end().await.unwrap();
+    let created = world.count_events("am.created").await;
+    let q = || added(&world, policy(&world, "q", "s", "t1"));
+    let of_nothing = added(&world, policy(&world, "x", "none", "t1"));
+    let taken = added(&world, moved.clone());
+    for (last, said) in [
+        (of_nothing, AmChanged::NotInserted(Inserted::Missing("policy set"))),
+        (taken, AmChanged::NotInserted(Inserted::Exists)),
+        (gone(&world, "none"), AmChanged::NotDeleted(AmDeleted::NotFound)),
+    ] {
+        assert_eq!(change(&world, vec![q(), last]).await, said);
+        assert_eq!(found("q").await.unwrap(), None);
+    }
+    assert_eq!(world.count_events("am.created").await, created);
+    assert_eq!(since(&world, &start).await, []);
+    assert_eq!(change(&world, Vec::new()).await, AmChanged::Done);
+}
+
+/// The others find it gone.
+pub(super) async fn of_forty_who_move_a_document_one_does(world: World) {
+    for object in
+        [sort(&world, "t1", "one"), set(&world, "s", "t1"), policy(&world, "p", "s", "t1")]
+    {
+        assert_eq!(add(&world, object).await, Inserted::Done);
+    }
+    let said = race(40, |number| {
+        let world = world.clone();
+        async move {
+            let there = policy(&world, &format!("p{number}"), "s", "t1");
+            change(&world, vec![gone(&world, "p"), added(&world, there)]).await
+        }
+    })
+    .await;
+    assert_eq!(said.iter().filter(|said| **said == AmChanged::Done).count(), 1);
+    let late = AmChanged::NotDeleted(AmDeleted::NotFound);
+    assert_eq!(said.iter().filter(|said| **said == late).count(), 39);
+    let left = world.store.am_list(&world.realm).await.unwrap();
+    assert_eq!(left.iter().filter(|object| object.kind() == AmKind::Policy).count(), 1);
 }

@@ -5,7 +5,7 @@ use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret_hash::{SecretHash, SlowCost};
 use counterfoil_authority::service::Service;
-use counterfoil_authority::store::{ActiveLimit, Arriving, Imported, TokenIssue};
+use counterfoil_authority::store::{ActiveLimit, Arriving, Counted, Imported, TokenIssue};
 use counterfoil_authority::subject::{Group, Owner, Unit, User};
 
 use super::World;
@@ -70,7 +70,7 @@ pub(super) async fn a_batch_with_an_obstacle_leaves_no_trace(world: World) {
     let label = ServiceLabel::parse("wiki").unwrap();
     let (mut records, mut issue) = batch(&world);
     let limit = ActiveLimit {
-        service: Some(label.clone()),
+        of: Counted::Service(label.clone()),
         max: 0,
         at_limit: AtLimit::Refuse,
         slow_only: false,

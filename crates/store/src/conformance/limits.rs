@@ -4,7 +4,9 @@ use counterfoil_authority::kind::Kind;
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{ActiveLimit, Issued, PageRequest, TokenFilter, TokenIssue};
+use counterfoil_authority::store::{
+    ActiveLimit, Counted, Issued, PageRequest, TokenFilter, TokenIssue,
+};
 use counterfoil_authority::subject::{Owner, User};
 use counterfoil_authority::token::{State, Token};
 use counterfoil_authority::validity::Validity;
@@ -87,7 +89,7 @@ pub(super) async fn only_live_tokens_of_the_same_sort_count(world: World) {
         all.token.services = Services::All;
         all
     };
-    let of_all = ActiveLimit { service: None, ..at_most(1) };
+    let of_all = ActiveLimit { of: Counted::EveryService, ..at_most(1) };
     assert!(!is_refused(&world, all(), of_all.clone()).await);
     world.issued(all()).await;
     assert!(is_refused(&world, all(), of_all).await);
@@ -180,4 +182,70 @@ pub(super) async fn of_a_hundred_issues_as_many_succeed_as_are_allowed(world: Wo
     assert_eq!(said.iter().filter(|said| matches!(said, Issued::Done { .. })).count(), 7);
     assert_eq!(said.iter().filter(|said| **said == Issued::AtLimit(7)).count(), 93);
     assert_eq!(active(&world).await.len(), 7);
+}
+
+fn of_realm(max: u32) -> ActiveLimit {
+    ActiveLimit { of: Counted::Realm, ..limit(max, AtLimit::Refuse) }
+}
+
+/// Whatever they are for; of another kind or owner, revoked or ended, none counts.
+pub(super) async fn a_limit_of_the_realm_counts_over_all_services(world: World) {
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    for service in ["git", "wiki"] {
+        world.service(service).await;
+    }
+    world.issued(for_services(&world, &bob, &["git"])).await;
+    let mut other_kind = for_services(&world, &alice, &["git"]);
+    other_kind.token.kind = Kind::ServiceToken;
+    world.issued(other_kind).await;
+    let revoked = world.issued(for_services(&world, &alice, &["git"])).await;
+    world.revoke(revoked.id).await;
+    world.issued(for_services(&world, &alice, &["git"])).await;
+    let wiki = || for_services(&world, &alice, &["wiki"]);
+    assert!(is_refused(&world, wiki(), of_realm(1)).await);
+    assert!(!is_refused(&world, wiki(), of_realm(2)).await);
+    world.issued(wiki()).await;
+    let mut all = wiki();
+    all.token.services = Services::All;
+    assert!(is_refused(&world, all.clone(), of_realm(2)).await);
+    assert!(!is_refused(&world, all, of_realm(3)).await);
+}
+
+/// What a service replaces makes room, and a token of another service never gives way.
+pub(super) async fn a_limit_of_the_realm_replaces_nothing(world: World) {
+    let alice = world.user("alice").await;
+    for service in ["git", "wiki"] {
+        world.service(service).await;
+    }
+    let git = world.issued(for_services(&world, &alice, &["git"])).await;
+    let wiki = world.issued(for_services(&world, &alice, &["wiki"])).await;
+    let mut issue = for_services(&world, &alice, &["git"]);
+    issue.limits = vec![of_realm(2), limit_of("git", 1, AtLimit::ReplaceOldest)];
+    let said = world.store.token_issue(issue).await.unwrap();
+    let Issued::Done { replaced, .. } = said else { panic!("{said:?}") };
+    assert_eq!(replaced, [git.id]);
+    let mut issue = for_services(&world, &alice, &["git"]);
+    issue.limits = vec![ActiveLimit { at_limit: AtLimit::ReplaceOldest, ..of_realm(0) }];
+    assert_eq!(world.store.token_issue(issue).await.unwrap(), Issued::AtLimit(0));
+    assert_eq!(world.token(wiki.id).await.revocation, None);
+}
+
+/// Fifty at the same moment, each for another service.
+pub(super) async fn of_fifty_issues_as_many_succeed_as_the_realm_allows(world: World) {
+    let alice = world.user("alice").await;
+    for number in 0..5 {
+        world.service(&format!("service{number}")).await;
+    }
+    let said = race(50, |number| {
+        let (world, alice) = (world.clone(), alice.clone());
+        async move {
+            let mut issue = for_services(&world, &alice, &[&format!("service{}", number % 5)]);
+            issue.limits = vec![of_realm(9)];
+            world.store.token_issue(issue).await.unwrap()
+        }
+    })
+    .await;
+    assert_eq!(said.iter().filter(|said| matches!(said, Issued::Done { .. })).count(), 9);
+    assert_eq!(said.iter().filter(|said| **said == Issued::AtLimit(9)).count(), 41);
+    assert_eq!(active(&world).await.len(), 9);
 }

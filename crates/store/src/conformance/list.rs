@@ -4,7 +4,7 @@ use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{PageRequest, TokenFilter, TokenIssue, UsageDelta};
+use counterfoil_authority::store::{LookedAfter, PageRequest, TokenFilter, TokenIssue, UsageDelta};
 use counterfoil_authority::subject::{Owner, User};
 use counterfoil_authority::token::{STATES, State};
 use counterfoil_authority::validity::Validity;
@@ -200,6 +200,48 @@ pub(super) async fn tokens_are_filtered_by_labels_and_unit(world: World) {
     assert_eq!(all(&world, in_unit, 9).await, [with_unit]);
 }
 
+/// Those put into the unit, its people's wherever they were put, and one's own; a registration
+/// token is the unit's that it was put into, and nobody else's.
+pub(super) async fn tokens_are_listed_for_who_looks_after_a_unit(world: World) {
+    let (research, other) = (world.unit("research").await, world.unit("other").await);
+    let alice = world.user("alice").await;
+    let bob = world.user("bob").await;
+    let carol = world.user("carol").await;
+    let moved = User { unit: Some(research.clone()), ..alice.clone() };
+    world.store.user_update(moved, world.event("user.updated")).await.unwrap();
+    let of = |owner: &User, unit: Option<&String>, kind: Kind| {
+        let mut issue = world.issue_to(owner);
+        issue.token.unit = unit.cloned();
+        issue.token.kind = kind;
+        issue
+    };
+    let pat = Kind::PersonalAccessToken;
+    let without = issued(&world, of(&alice, None, pat)).await;
+    let elsewhere = issued(&world, of(&alice, Some(&other), pat)).await;
+    let both = issued(&world, of(&alice, Some(&research), pat)).await;
+    let put_there = issued(&world, of(&bob, Some(&research), pat)).await;
+    issued(&world, of(&bob, None, pat)).await;
+    issued(&world, of(&alice, Some(&other), Kind::RegistrationToken)).await;
+    let fleet = issued(&world, of(&alice, Some(&research), Kind::RegistrationToken)).await;
+    let own = issued(&world, of(&carol, None, pat)).await;
+    let by = |own: Option<&User>| {
+        let own = own.map(|user| Owner::User(user.username.clone()));
+        let looked_after = LookedAfter { unit: research.clone(), own };
+        TokenFilter { looked_after: Some(looked_after), ..none() }
+    };
+    let unit = [fleet, put_there, both, elsewhere, without];
+    for limit in [1, 9] {
+        assert_eq!(all(&world, by(None), limit).await, unit);
+        assert_eq!(all(&world, by(Some(&alice)), limit).await.len(), 6);
+        let mut with_own = vec![own];
+        with_own.extend(unit);
+        assert_eq!(all(&world, by(Some(&carol)), limit).await, with_own);
+    }
+    let owner = Some(Owner::User(alice.username.clone()));
+    let of_alice = TokenFilter { owner, kind: Some(pat), ..by(None) };
+    assert_eq!(all(&world, of_alice, 2).await, [both, elsewhere, without]);
+}
+
 /// What never ends does not end before; what was never used is unused.
 pub(super) async fn tokens_are_filtered_by_end_and_use(world: World) {
     let alice = world.user("alice").await;
@@ -222,6 +264,7 @@ pub(super) async fn tokens_are_filtered_by_end_and_use(world: World) {
         first_at: Some(World::at(at)),
         last_at: Some(World::at(at)),
         last_ip: None,
+        is_listed: false,
     };
     let usage = vec![used(soon, 5), used(late, 10)];
     world.store.usage_flush(usage, Vec::new(), Vec::new()).await.unwrap();

@@ -26,6 +26,7 @@ mod leases;
 mod limits;
 mod links;
 mod list;
+mod otp;
 mod provisioning;
 mod records;
 mod rotate;
@@ -164,6 +165,9 @@ async fn of_tokens(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_limit_on_slow_hashes_counts_only_those,
             the_oldest_gives_way_where_policy_says_so,
             of_a_hundred_issues_one_stays_active,
+            a_limit_of_the_realm_counts_over_all_services,
+            a_limit_of_the_realm_replaces_nothing,
+            of_fifty_issues_as_many_succeed_as_the_realm_allows,
             of_a_hundred_issues_as_many_succeed_as_are_allowed,
         }
         records::{
@@ -254,6 +258,18 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
             an_issue_by_link_obeys_what_every_issue_obeys,
             a_purge_forgets_links_that_ended_long_ago,
         }
+        otp::{
+            an_authentication_token_comes_back_as_it_was_enrolled,
+            an_enrolment_obeys_what_every_issue_obeys,
+            of_sixty_four_presenters_of_one_place_one_is_accepted,
+            of_sixty_four_presenters_of_one_backup_code_one_is_accepted,
+            a_code_is_accepted_of_an_active_token_only,
+            a_code_counts_as_many_uses_as_are_allowed,
+            a_token_is_good_for_nothing_before_it_is_confirmed,
+            codes_are_replaced_as_a_whole_and_not_too_often,
+            wrong_codes_end_the_one_that_was_sent,
+            seeds_are_sealed_anew_one_by_one,
+        }
         import::{
             a_batch_arrives_whole_and_in_its_order,
             a_batch_with_an_obstacle_leaves_no_trace,
@@ -264,6 +280,7 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
             what_happens_to_a_person_is_one_delivery,
             an_attempt_settles_only_what_it_knew_of,
             messages_about_one_object_keep_their_order,
+            nothing_is_on_its_way_to_a_target_that_is_gone,
             directory_hashes_come_with_their_token,
             the_end_of_a_persons_token_is_told_of_four_times,
         }
@@ -292,6 +309,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             tokens_are_filtered_by_owner_service_kind_and_name,
             tokens_are_filtered_by_state,
             tokens_are_filtered_by_labels_and_unit,
+            tokens_are_listed_for_who_looks_after_a_unit,
             tokens_are_filtered_by_end_and_use,
             tokens_are_filtered_by_the_services_one_may_see,
             tokens_for_every_service_are_found_by_themselves,
@@ -305,6 +323,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
         }
         access::{
             an_access_token_comes_back_until_it_has_ended,
+            the_latest_use_of_an_access_token_is_known,
             an_access_token_is_revoked_once,
             the_feed_names_what_has_not_ended,
             a_proof_is_used_once,
@@ -321,6 +340,8 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u
             a_document_has_its_name_for_itself,
             a_document_is_replaced_on_condition_of_its_version,
             a_document_that_others_name_stays,
+            documents_change_together_or_not_at_all,
+            of_forty_who_move_a_document_one_does,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,

@@ -155,7 +155,10 @@ pub(super) async fn an_attempt_settles_only_what_it_knew_of(world: World) {
 /// A person's password goes before its successor; another's does not wait for it.
 pub(super) async fn messages_about_one_object_keep_their_order(world: World) {
     let lease = lease(&world).await;
-    let hook = target(&world, "hook", TargetKind::Webhook);
+    // Of its own making it is told nothing, whoever turns the note into deliveries.
+    let mut hook = target(&world, "hook", TargetKind::Webhook);
+    hook.config.events = vec!["token.revoked".into()];
+    added(&world, &hook).await;
     let mark = |object: &str, message: &str| Mark {
         key: key(&world, "hook", object, message),
         held: false,
@@ -182,6 +185,25 @@ pub(super) async fn messages_about_one_object_keep_their_order(world: World) {
     assert_eq!((here.len(), here[0].count, here[0].oldest), (1, 1, World::at(1)));
 }
 
+/// Whoever was about to want one, and whatever was claimed before it went.
+pub(super) async fn nothing_is_on_its_way_to_a_target_that_is_gone(world: World) {
+    let lease = lease(&world).await;
+    let first = target(&world, "ldap1", TargetKind::Ldap);
+    added(&world, &first).await;
+    routed(&world).await;
+    let claimed = world.store.delivery_claim(&lease, &world.realm, &first.name, world.now(), 10);
+    let delivery = claimed.await.unwrap().remove(0);
+    assert_eq!(delivery.key.object, Object::Everyone);
+    let gone = world.event("target.deleted");
+    assert!(world.store.target_delete(&world.realm, &first.name, gone).await.unwrap());
+    let mark = Mark { key: key(&world, "ldap1", "user:alice", ""), held: false };
+    let settlement = Settlement::Progress { from: "alice".into(), marks: vec![mark.clone()] };
+    let settled = vec![Settled { delivery, settlement }];
+    world.store.delivery_settle(&lease, settled, Vec::new(), World::at(4)).await.unwrap();
+    world.store.delivery_want(vec![mark], World::at(5)).await.unwrap();
+    assert_eq!(listed(&world).await, []);
+}
+
 /// Where somebody could be told of it: 30, 14, 7 and 1 days before, each once.
 pub(super) async fn the_end_of_a_persons_token_is_told_of_four_times(world: World) {
     const DAY: i64 = 86_400;
@@ -201,6 +223,7 @@ pub(super) async fn the_end_of_a_persons_token_is_told_of_four_times(world: Worl
             ..moved.clone()
         },
         limits: Vec::new(),
+        data: None,
         event: world.event("token.updated"),
     };
     world.store.token_update(update).await.unwrap();

@@ -38,6 +38,7 @@ pub(super) async fn a_record_tells_what_verify_needs(world: World) {
         created_at: sent.created_at,
         max_usages: sent.max_usages,
         parent: sent.parent,
+        repository: sent.repository,
         // There is no such token, so nothing vouches for this one.
         parent_revoked: true,
         secrets: vec![secret.clone()],

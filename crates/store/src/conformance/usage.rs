@@ -25,6 +25,7 @@ fn delta(token: TokenId, accepted: u64, first: i64, last: i64) -> UsageDelta {
         first_at: Some(World::at(first)),
         last_at: Some(World::at(last)),
         last_ip: Some(ip(u8::try_from(last).unwrap())),
+        is_listed: false,
     }
 }
 

@@ -17,7 +17,7 @@ use counterfoil_authority::service::{
     ForwardAuth, Realm, Service, ServiceStatus, Services, Visibility,
 };
 use counterfoil_authority::store::{
-    ActiveLimit, ClientCreated, EventFilter, Idempotency, Inserted, Issued, MemberChange,
+    ActiveLimit, ClientCreated, Counted, EventFilter, Idempotency, Inserted, Issued, MemberChange,
     NewClient, PageRequest, Store, TokenAct, TokenChange, TokenIssue, TokenRotate, TokenUpdate,
     Updated,
 };
@@ -25,9 +25,7 @@ use counterfoil_authority::subject::{
     Client, Grant, GrantSubject, Group, Limits, Owner, Role, Unit, User, UserStatus,
 };
 use counterfoil_authority::testing::SeededEntropy;
-use counterfoil_authority::token::{
-    AirlockAttributes, SecretFacts, SentinelAttributes, Slot, StoredSecret, Token, Usage,
-};
+use counterfoil_authority::token::{SecretFacts, Slot, StoredSecret, Token};
 use counterfoil_authority::validity::Validity;
 use counterfoil_authority::verdict::Door;
 
@@ -336,41 +334,16 @@ impl World {
         let created_at = self.now();
         let id = TokenId::generate(&*self.entropy).unwrap();
         let labels = services.iter().map(|label| ServiceLabel::parse(label).unwrap());
+        let services = Services::Named(labels.collect());
+        let validity = Validity::new(created_at, None).unwrap();
+        let (what, created) = ((id, Kind::PersonalAccessToken), (created_at, "user:root".into()));
         let token = Token {
-            id,
-            realm: self.realm.clone(),
-            kind: Kind::PersonalAccessToken,
-            name: None,
-            description: None,
-            owner,
-            services: Services::Named(labels.collect()),
-            scopes: Vec::new(),
-            permissions: None,
-            networks: Vec::new(),
-            doors: None,
-            enabled: true,
-            locked: false,
-            pending: false,
-            validity: Validity::new(created_at, None).unwrap(),
-            revocation: None,
-            created_at,
-            created_by: "user:root".into(),
             activated_at: None,
-            usage: Usage::default(),
-            max_usages: None,
-            used: 0,
-            labels: BTreeMap::new(),
-            airlock: AirlockAttributes::default(),
-            sentinel: SentinelAttributes::default(),
-            unit: None,
-            parent: None,
-            changed_at: None,
-            device: None,
-            version: 1,
-            secrets: Vec::new(),
+            ..Token::new(what, self.realm.clone(), owner, services, validity, created)
         };
         let event = self.event("token.issued").with_token(id);
-        TokenIssue { token, secret: self.secret(), limits: Vec::new(), idempotency: None, event }
+        let (secret, limits) = (self.secret(), Vec::new());
+        TokenIssue { token, secret, limits, data: None, idempotency: None, event }
     }
 
     /// A token to issue to a person, for the built-in service.
@@ -398,7 +371,7 @@ impl World {
 
     /// An edit of a token, now, without limits.
     pub(super) fn update(&self, token: Token) -> TokenUpdate {
-        TokenUpdate { token, limits: Vec::new(), event: self.event("token.updated") }
+        TokenUpdate { token, limits: Vec::new(), data: None, event: self.event("token.updated") }
     }
 
     /// A rotation of a token, now.
@@ -461,8 +434,8 @@ pub(super) fn limit(max: u32, at_limit: AtLimit) -> ActiveLimit {
 
 /// A limit on all tokens for one service.
 pub(super) fn limit_of(service: &str, max: u32, at_limit: AtLimit) -> ActiveLimit {
-    let service = Some(ServiceLabel::parse(service).unwrap());
-    ActiveLimit { service, max, at_limit, slow_only: false }
+    let label = ServiceLabel::parse(service).unwrap();
+    ActiveLimit { of: Counted::Service(label), max, at_limit, slow_only: false }
 }
 
 /// Runs `n` tasks at the same time and gathers what they say.

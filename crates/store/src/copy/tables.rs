@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 33] = [
+const TABLES: [Table; 41] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -88,7 +88,7 @@ const TABLES: [Table; 33] = [
               permissions networks doors enabled locked pending not_before expires_at \
               revoked_at revoked_by revoked_reason created_at created_by activated_at \
               max_usages used labels airlock sentinel draw_limit reserved returned unit parent \
-              version told changed_at",
+              version told changed_at repository place",
     },
     Table {
         name: "auth_token",
@@ -158,10 +158,23 @@ const TABLES: [Table; 33] = [
         columns: "id realm token created_at expires_at pepper hash opened_at sealed",
     },
     Table {
+        name: "otp",
+        key_columns: 1,
+        numbered: false,
+        columns: "token method algorithm digits step_seconds seed seal public_id accepted drift \
+              confirmed codes_at",
+    },
+    Table {
+        name: "otp_code",
+        key_columns: 2,
+        numbered: false,
+        columns: "token id pepper hash expires_at attempts sealed used_at",
+    },
+    Table {
         name: "access_token",
         key_columns: 1,
         numbered: false,
-        columns: "id realm pepper hash facts expires_at",
+        columns: "id realm pepper hash facts expires_at used_at",
     },
     Table {
         name: "access_revocation",
@@ -195,6 +208,39 @@ const TABLES: [Table; 33] = [
         numbered: false,
         columns: "realm kind name policy_set resource_type document created_at created_by \
               updated_at updated_by version",
+    },
+    Table {
+        name: "repository_token",
+        key_columns: 1,
+        numbered: false,
+        columns: "token realm repository sort_key owner place serial tracking ends_at last_at \
+              total first_at held_since base_total",
+    },
+    Table {
+        name: "repository_value",
+        key_columns: 5,
+        numbered: false,
+        columns: "realm repository element value sort_key",
+    },
+    Table { name: "token_data", key_columns: 1, numbered: false, columns: "token sealed" },
+    Table {
+        name: "repository_assignment",
+        key_columns: 2,
+        numbered: false,
+        columns: "token since realm owner until first_at last_at total",
+    },
+    Table {
+        name: "activation_letter",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm id token state pepper hash ordered_at ordered_by printed_at redeemed_at \
+              expires_at",
+    },
+    Table {
+        name: "bulk_job",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm id request actor state place total done refused created_at updated_at",
     },
     Table { name: "proof", key_columns: 1, numbered: false, columns: "once expires_at" },
 ];

@@ -26,6 +26,7 @@ impl State {
             |state: &Self| state.access.len() + state.access_ended.len() + state.proofs.len();
         let before = count(self);
         self.access.retain(|_, record| record.facts.expires_at > now);
+        self.access_used.retain(|id, _| self.access.contains_key(id));
         self.access_ended.retain(|_, ended| ended.expires_at > now);
         self.proofs.retain(|_, end| *end > now);
         before - count(self)
@@ -52,6 +53,22 @@ impl AccessStore for MemoryStore {
 
     async fn access_find(&self, id: TokenId) -> Result<Option<AccessRecord>, Unavailable> {
         Ok(self.read(|state| state.access.get(&id).cloned()))
+    }
+
+    async fn access_used(&self, used: Vec<(TokenId, Timestamp)>) -> Result<(), Unavailable> {
+        self.write(|state| {
+            for (id, at) in used {
+                if state.access.contains_key(&id) {
+                    let known = state.access_used.entry(id).or_insert(at);
+                    *known = at.max(*known);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn access_last_used(&self, id: TokenId) -> Result<Option<Timestamp>, Unavailable> {
+        Ok(self.read(|state| state.access_used.get(&id).copied()))
     }
 
     async fn access_revoke(&self, revoke: AccessRevoke) -> Result<bool, Unavailable> {

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use counterfoil_authority::am::{AmKind, AmObject, OBJECTS_PER_REALM_MAX, builtin};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::RealmName;
-use counterfoil_authority::store::{AmDeleted, AmStore, Change, Inserted, Unavailable, Updated};
+use counterfoil_authority::store::{
+    AmChange, AmChanged, AmDeleted, AmStore, Change, Inserted, Unavailable, Updated,
+};
 
 use super::{MemoryStore, State};
 
@@ -42,6 +44,48 @@ impl State {
         self.am.values().filter(move |object| object.realm == *realm)
     }
 
+    fn am_insert(&mut self, object: AmObject, event: &Event) -> Inserted {
+        if !self.realms.contains_key(&object.realm) {
+            return Inserted::Missing("realm");
+        }
+        if let Some(missing) = self.am_missing(&object) {
+            return Inserted::Missing(missing);
+        }
+        if self.am_name_is_taken(&object) || self.am.contains_key(&key_of(&object)) {
+            return Inserted::Exists;
+        }
+        if self.am_of(&object.realm).count() >= OBJECTS_PER_REALM_MAX as usize {
+            return Inserted::Missing("room for more documents");
+        }
+        let realm = object.realm.clone();
+        self.am.insert(key_of(&object), object);
+        self.am_changed(&realm, event);
+        Inserted::Done
+    }
+
+    fn am_delete(
+        &mut self,
+        realm: &RealmName,
+        kind: AmKind,
+        name: &str,
+        event: &Event,
+    ) -> AmDeleted {
+        let names = |other: &&AmObject| match kind {
+            AmKind::Policy => false,
+            AmKind::PolicySet => other.document.policy_set() == Some(name),
+            AmKind::ResourceType => other.document.resource_types().iter().any(|id| id == name),
+        };
+        let named_by = self.am_of(realm).filter(names).count();
+        if named_by > 0 {
+            return AmDeleted::InUse(named_by as u64);
+        }
+        if self.am.remove(&(realm.clone(), kind, name.to_owned())).is_none() {
+            return AmDeleted::NotFound;
+        }
+        self.am_changed(realm, event);
+        AmDeleted::Done
+    }
+
     fn am_changed(&mut self, realm: &RealmName, event: &Event) {
         self.record(event);
         self.changed(Change::Realm(realm.clone()), event.at);
@@ -51,24 +95,7 @@ impl State {
 #[async_trait]
 impl AmStore for MemoryStore {
     async fn am_insert(&self, object: AmObject, event: Event) -> Result<Inserted, Unavailable> {
-        Ok(self.write(|state| {
-            if !state.realms.contains_key(&object.realm) {
-                return Inserted::Missing("realm");
-            }
-            if let Some(missing) = state.am_missing(&object) {
-                return Inserted::Missing(missing);
-            }
-            if state.am_name_is_taken(&object) || state.am.contains_key(&key_of(&object)) {
-                return Inserted::Exists;
-            }
-            if state.am_of(&object.realm).count() >= OBJECTS_PER_REALM_MAX as usize {
-                return Inserted::Missing("room for more documents");
-            }
-            let realm = object.realm.clone();
-            state.am.insert(key_of(&object), object);
-            state.am_changed(&realm, &event);
-            Inserted::Done
-        }))
+        Ok(self.write(|state| state.am_insert(object, &event)))
     }
 
     async fn am_find(
@@ -123,21 +150,33 @@ impl AmStore for MemoryStore {
         name: &str,
         event: Event,
     ) -> Result<AmDeleted, Unavailable> {
+        Ok(self.write(|state| state.am_delete(realm, kind, name, &event)))
+    }
+
+    async fn am_change(
+        &self,
+        realm: &RealmName,
+        changes: Vec<AmChange>,
+    ) -> Result<AmChanged, Unavailable> {
         Ok(self.write(|state| {
-            let names = |other: &&AmObject| match kind {
-                AmKind::Policy => false,
-                AmKind::PolicySet => other.document.policy_set() == Some(name),
-                AmKind::ResourceType => other.document.resource_types().iter().any(|id| id == name),
-            };
-            let named_by = state.am_of(realm).filter(names).count();
-            if named_by > 0 {
-                return AmDeleted::InUse(named_by as u64);
+            let before = state.clone();
+            for one in changes {
+                let said = match one {
+                    AmChange::Insert(object, event) => match state.am_insert(object, &event) {
+                        Inserted::Done => continue,
+                        refused => AmChanged::NotInserted(refused),
+                    },
+                    AmChange::Delete(kind, name, event) => {
+                        match state.am_delete(realm, kind, &name, &event) {
+                            AmDeleted::Done => continue,
+                            refused => AmChanged::NotDeleted(refused),
+                        }
+                    }
+                };
+                *state = before;
+                return said;
             }
-            if state.am.remove(&(realm.clone(), kind, name.to_owned())).is_none() {
-                return AmDeleted::NotFound;
-            }
-            state.am_changed(realm, &event);
-            AmDeleted::Done
+            AmChanged::Done
         }))
     }
 }

@@ -87,6 +87,16 @@ impl InstallationStore for MemoryStore {
                     None => uses.push(KeyUse { purpose, id, rows: 1 }),
                 }
             }
+            let codes = state.otps.values().filter(|otp| live.contains_key(&otp.token));
+            let codes = codes.flat_map(|otp| &otp.codes).map(|code| code.pepper);
+            let codes = codes.map(|id| (KeyPurpose::Pepper, id));
+            let seals = state.otps.values().filter_map(|otp| Some((KeyPurpose::Seal, otp.seal?)));
+            for (purpose, id) in codes.chain(seals) {
+                match uses.iter_mut().find(|key| (key.purpose, key.id) == (purpose, id)) {
+                    Some(key) => key.rows += 1,
+                    None => uses.push(KeyUse { purpose, id, rows: 1 }),
+                }
+            }
             uses.sort_by_key(|key| (key.purpose, key.id));
             uses
         }))

@@ -11,6 +11,7 @@ mod import;
 mod installation;
 mod leases;
 mod links;
+mod otp;
 mod people;
 mod places;
 mod provisioning;
@@ -78,6 +79,9 @@ struct State {
     grants: BTreeMap<(RealmName, String), Grant>,
     tokens: HashMap<TokenId, Held>,
     links: HashMap<TokenId, Link>,
+    otps: BTreeMap<TokenId, otp::Kept>,
+    listed: BTreeMap<TokenId, tokens::Listed>,
+    data: HashMap<TokenId, Vec<u8>>,
     targets: BTreeMap<(RealmName, TargetName), Target>,
     outbox: Vec<(RealmName, String)>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
@@ -90,6 +94,7 @@ struct State {
     families: tokens::Families,
     am: BTreeMap<(RealmName, AmKind, String), AmObject>,
     access: HashMap<TokenId, AccessRecord>,
+    access_used: HashMap<TokenId, Timestamp>,
     access_ended: HashMap<TokenId, access::Ended>,
     proofs: HashMap<[u8; 32], Timestamp>,
     /// The time of the database's clock, if a test has one.

@@ -32,6 +32,9 @@ impl State {
     }
 
     fn want(&mut self, mark: &Mark, now: Timestamp) {
+        if !self.targets.contains_key(&(mark.key.realm.clone(), mark.key.target.clone())) {
+            return;
+        }
         let state = if mark.held { DeliveryState::Held } else { DeliveryState::Waiting };
         let due_at = (!mark.held).then_some(now);
         let fresh = Delivery {

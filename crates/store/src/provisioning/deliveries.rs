@@ -9,12 +9,14 @@ use crate::engine::{Failure, Inconsistent, Row, Transaction, Value, values};
 use crate::people::page;
 use crate::{codec, leases};
 
-/// What was given up begins anew: something has changed. What was done is wanted from now on.
+/// What was given up begins anew: something has changed. What was done is wanted from now on. To a
+/// target that is gone nothing is on its way: nobody would ever take it from here.
 const WANT: &str = "
 insert into delivery (
     realm, target, object, message, state, wanted, due_at, since, attempts, unanswered
 )
-values ($1, $2, $3, $4, $5, 1, $6, $7, 0, 0)
+select $1, $2, $3, $4, $5, 1, cast($6 as {int}), cast($7 as {int}), 0, 0
+where  exists (select 1 from target where realm = $1 and name = $2)
 on conflict (realm, target, object, message) do update
 set    since = case when delivery.state = 'done' then excluded.since else delivery.since end,
        state = excluded.state,

@@ -9,14 +9,16 @@ use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
 use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{ActiveLimit, Idempotency, Issued, Link, LinkIssue, TokenIssue};
+use counterfoil_authority::store::{
+    ActiveLimit, Counted, Idempotency, Issued, Link, LinkIssue, Otp, OtpIssue, TokenIssue,
+};
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{StoredSecret, Token};
 
-use super::{enrolment, revoke, rows, secrets, usage};
+use super::{enrolment, repository, revoke, rows, secrets, usage};
 use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
-use crate::{events, links, people, provisioning};
+use crate::{events, links, otp, people, provisioning};
 
 /// Tokens of an owner that count towards a limit for one service, oldest first.
 const HELD: &str = "
@@ -39,13 +41,42 @@ and    ($7 = 0 or exists (
     where  s.token = t.id and s.cost is not null
 ))";
 
+/// The same in the whole realm.
+const HELD_IN_REALM: &str = "
+select t.sort_key, t.id
+from   token t
+where  t.realm = $1
+and    t.owner_kind = $2
+and    t.owner = $3
+and    t.kind = $4
+and    t.revoked_at is null
+and    (t.expires_at is null or t.expires_at > $5)
+and    ($6 = 0 or exists (
+    select 1
+    from   token_secret s
+    where  s.token = t.id and s.cost is not null
+))";
+
+/// The same in a repository, whatever services they name.
+const HELD_IN_REPOSITORY: &str = "
+select t.sort_key, t.id
+from   repository_token r
+join   token t on t.id = r.token
+where  r.realm = $1
+and    r.repository = $2
+and    r.owner = $3
+and    r.place <> 'stock'
+and    t.revoked_at is null
+and    ($5 = 1 or t.expires_at is null or t.expires_at > $4)";
+
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[HELD];
+pub(super) const STATEMENTS: &[&str] = &[HELD, HELD_IN_REALM, HELD_IN_REPOSITORY];
 
 /// Whether no other operation can decide on, or wait for, what this one reads and writes: nothing
 /// is counted, its keys are drawn at random, and no caller can have chosen the same one twice.
 pub(super) fn meets_nobody(issue: &TokenIssue) -> bool {
-    issue.limits.is_empty() && issue.idempotency.is_none()
+    let keys = issue.limits.is_empty() && issue.idempotency.is_none();
+    keys && issue.token.repository.is_none()
 }
 
 /// Issues a token, or answers as before.
@@ -58,6 +89,7 @@ pub(crate) struct Arrival<'a> {
     token: &'a Token,
     proof: Proof<'a>,
     limits: &'a [ActiveLimit],
+    data: Option<&'a [u8]>,
     idempotency: Option<&'a Idempotency>,
     event: &'a Event,
 }
@@ -69,20 +101,29 @@ enum Proof<'a> {
     Secret(&'a StoredSecret),
     /// Not before this link is opened.
     Link(&'a Link),
+    /// By codes that are good once.
+    Codes(&'a Otp),
 }
 
 impl<'a> Arrival<'a> {
     fn of(issue: &'a TokenIssue) -> Self {
-        let TokenIssue { token, secret, limits, idempotency, event } = issue;
+        let TokenIssue { token, secret, limits, data, idempotency, event } = issue;
         let (proof, idempotency) = (Proof::Secret(secret), idempotency.as_ref());
-        Self { token, proof, limits, idempotency, event }
+        Self { token, proof, limits, data: data.as_deref(), idempotency, event }
     }
 
     /// A token whose secret a link will deliver.
     pub(crate) fn by_link(issue: &'a LinkIssue) -> Self {
         let LinkIssue { token, link, limits, idempotency, event } = issue;
         let (proof, idempotency) = (Proof::Link(link), idempotency.as_ref());
-        Self { token, proof, limits, idempotency, event }
+        Self { token, proof, limits, data: None, idempotency, event }
+    }
+
+    /// A token that proves itself by codes.
+    pub(crate) fn by_codes(issue: &'a OtpIssue) -> Self {
+        let OtpIssue { token, otp, limits, data, idempotency, event } = issue;
+        let (proof, idempotency) = (Proof::Codes(otp), idempotency.as_ref());
+        Self { token, proof, limits, data: data.as_deref(), idempotency, event }
     }
 }
 
@@ -123,7 +164,10 @@ async fn arrive(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Issued,
         // What is counted below must still be so when the new one is added.
         turn_at_owner(tx, issue.token).await?;
     }
-    let limits: Vec<&ActiveLimit> = issue.limits.iter().filter(|l| concerns(l, issue)).collect();
+    let mut limits: Vec<&ActiveLimit> =
+        issue.limits.iter().filter(|l| concerns(l, issue)).collect();
+    // What services replace makes room in the realm, so that one is asked last.
+    limits.sort_by_key(|limit| limit.of == Counted::Realm);
     let mut asked = vec![people::ask_owner(&issue.token.realm, &issue.token.owner)];
     asked.extend(labels(issue.token).map(|l| people::ask_service(&issue.token.realm, l)));
     asked.extend(limits.iter().map(|limit| ask_held(issue.token, limit, now)));
@@ -139,7 +183,10 @@ async fn arrive(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Issued,
     }
     let mut victims = BTreeSet::new();
     for limit in limits {
-        let held = held_of(answer())?;
+        let mut held = held_of(answer())?;
+        if limit.of == Counted::Realm {
+            held.retain(|one| !victims.contains(one));
+        }
         // The new one needs a place too.
         let excess = (held.len() + 1).saturating_sub(limit.max as usize);
         if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
@@ -147,9 +194,12 @@ async fn arrive(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Issued,
         }
         victims.extend(held.into_iter().take(excess));
     }
-    let Some(token) = store(tx, issue).await? else {
-        tx.undo();
-        return Ok(Issued::Collision);
+    let token = match store(tx, issue).await? {
+        Stored::Done(token) => token,
+        taken => {
+            tx.undo();
+            return Ok(taken.refusal());
+        }
     };
     let replaced: Vec<TokenId> = victims.into_iter().map(|(_, id)| id).collect();
     revoke::replace(tx, &replaced, now, issue.event).await?;
@@ -167,33 +217,59 @@ pub(crate) async fn seed(tx: &mut Transaction<'_>, issues: &[TokenIssue]) -> Res
         if service_gone(tx, &issue.token).await?.is_some() {
             return Err(Failure::Overtaken("a service does not exist"));
         }
-        if store(tx, &Arrival::of(issue)).await?.is_none() {
-            return Err(Failure::Overtaken("the id or the hash is taken"));
+        if !matches!(store(tx, &Arrival::of(issue)).await?, Stored::Done(_)) {
+            return Err(Failure::Overtaken("the id, the hash or the serial is taken"));
         }
         events::append(tx, &issue.event).await?;
     }
     Ok(())
 }
 
-/// The rows of a new token; `None` if its id or its hash is taken.
-async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Option<Token>, Failure> {
+/// What came of storing the rows of a new token.
+#[expect(clippy::large_enum_variant, reason = "one at a time, and the large one is the usual one")]
+enum Stored {
+    Done(Token),
+    /// The id or the hash is taken.
+    Collision,
+    /// What is to be unique in its repository is not.
+    InRepository(repository::Taken),
+}
+
+impl Stored {
+    fn refusal(self) -> Issued {
+        match self {
+            Self::InRepository(repository::Taken::Serial) => Issued::SerialTaken,
+            Self::InRepository(repository::Taken::Place) => Issued::PlaceTaken,
+            Self::Collision | Self::Done(_) => Issued::Collision,
+        }
+    }
+}
+
+/// The rows of a new token.
+async fn store(tx: &mut Transaction<'_>, issue: &Arrival<'_>) -> Result<Stored, Failure> {
     let token = issue.token;
     let (proof, facts) = match issue.proof {
         Proof::Secret(secret) => {
             (secrets::ask_insert(&token.id, secret), vec![secret.facts.clone()])
         }
         Proof::Link(link) => (links::ask_insert(link), Vec::new()),
+        Proof::Codes(otp) => (otp::ask_insert(otp), Vec::new()),
     };
     if tx.execute_both(rows::ask_insert(token), proof).await?.contains(&0) {
-        return Ok(None);
+        return Ok(Stored::Collision);
     }
-    if let Proof::Secret(secret) = issue.proof {
-        provisioning::insert_hashes(tx, token.id, secret).await?;
+    if let Err(taken) = repository::arrive(tx, token, issue.data).await? {
+        return Ok(Stored::InRepository(taken));
+    }
+    match issue.proof {
+        Proof::Secret(secret) => provisioning::insert_hashes(tx, token.id, secret).await?,
+        Proof::Link(_) => {}
+        Proof::Codes(otp) => otp::add_codes(tx, token.id, &otp.codes).await?,
     }
     rows::add_services_and_labels(tx, token).await?;
     enrolment::tell_end(tx, token, token.created_at).await?;
     usage::store(tx, token.id, &token.usage).await?;
-    Ok(Some(Token { secrets: facts, revocation: None, ..token.clone() }))
+    Ok(Stored::Done(Token { secrets: facts, revocation: None, ..token.clone() }))
 }
 
 /// Others who count the tokens of the same owner wait until this one is done.
@@ -237,8 +313,8 @@ fn labels(token: &Token) -> impl Iterator<Item = &ServiceLabel> {
 fn concerns(limit: &ActiveLimit, issue: &Arrival<'_>) -> bool {
     let slow = match issue.proof {
         Proof::Secret(secret) => matches!(secret.hash, SecretHash::Slow { .. }),
-        // What a link delivers is generated.
-        Proof::Link(_) => false,
+        // What a link delivers is generated, and what a seed leads to is nobody's choice.
+        Proof::Link(_) | Proof::Codes(_) => false,
     };
     slow || !limit.slow_only
 }
@@ -255,15 +331,21 @@ pub(super) async fn held(
 }
 
 fn ask_held<'a>(token: &'a Token, limit: &'a ActiveLimit, now: Timestamp) -> Asked<'a> {
-    let values = values![
-        &token.realm,
-        crate::codec::owner_kind(&token.owner),
-        token.owner.name(),
-        token.kind.name(),
-        now,
-        limit.service.as_ref().map_or("*", ServiceLabel::as_str),
-        limit.slow_only
-    ];
+    let kind = crate::codec::owner_kind(&token.owner);
+    let (owner, sort) = (token.owner.name(), token.kind.name());
+    let service = match &limit.of {
+        Counted::Service(label) => label.as_str(),
+        Counted::EveryService => "*",
+        Counted::Realm => {
+            let values = values![&token.realm, kind, owner, sort, now, limit.slow_only];
+            return Asked::new(HELD_IN_REALM, values);
+        }
+        Counted::Repository(of) => {
+            let values = values![&token.realm, of.name.as_str(), owner, now, of.count_expired];
+            return Asked::new(HELD_IN_REPOSITORY, values);
+        }
+    };
+    let values = values![&token.realm, kind, owner, sort, now, service, limit.slow_only];
     Asked::new(HELD, values)
 }
 

@@ -27,6 +27,8 @@ const HAS_V4: u8 = 1;
 const HAS_V6: u8 = 2;
 /// The instants of the first and the last use follow.
 const HAS_TIMES: u8 = 4;
+/// The token is of a repository.
+const IS_LISTED: u8 = 8;
 /// Bytes of a usual delta.
 const DELTA_BYTES: usize = 32;
 
@@ -105,6 +107,7 @@ fn summed(mut deltas: Vec<UsageDelta>) -> Vec<UsageDelta> {
                 kept.last_ip = next.last_ip;
             }
         }
+        kept.is_listed |= same && next.is_listed;
         same
     });
     deltas
@@ -121,7 +124,8 @@ fn written(deltas: &[UsageDelta]) -> Vec<u8> {
             None => 0,
         };
         out.extend_from_slice(delta.token.as_bytes());
-        out.push(address | if times.is_some() { HAS_TIMES } else { 0 });
+        let listed = if delta.is_listed { IS_LISTED } else { 0 };
+        out.push(address | listed | if times.is_some() { HAS_TIMES } else { 0 });
         write_number(delta.accepted, &mut out);
         write_number(delta.denied, &mut out);
         if let Some((first, last)) = times {
@@ -172,7 +176,8 @@ fn read(bytes: &[u8], into: &mut Vec<UsageDelta>) -> Option<()> {
             HAS_V6 => Some(IpAddr::from(*take_bytes::<16>(&mut rest)?)),
             _ => return None,
         };
-        into.push(UsageDelta { token, accepted, denied, first_at, last_at, last_ip });
+        let is_listed = marks & IS_LISTED != 0;
+        into.push(UsageDelta { token, accepted, denied, first_at, last_at, last_ip, is_listed });
     }
     Some(())
 }
@@ -207,6 +212,7 @@ mod tests {
             first_at: Some(Timestamp::from_micros(first)),
             last_at: Some(Timestamp::from_micros(last)),
             last_ip: Some(IpAddr::from([10, 0, 0, 1])),
+            is_listed: false,
         }
     }
 
@@ -217,6 +223,7 @@ mod tests {
             plain.clone(),
             UsageDelta { last_ip: Some("2001:db8::9".parse().unwrap()), ..plain.clone() },
             UsageDelta { last_ip: None, accepted: u64::MAX, denied: 128, ..plain.clone() },
+            UsageDelta { is_listed: true, ..plain.clone() },
             UsageDelta { first_at: None, last_at: None, last_ip: None, accepted: 0, ..plain },
         ];
         let bytes = written(&deltas);

@@ -4,7 +4,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{Page, PageRequest, TokenFilter};
+use counterfoil_authority::store::{LookedAfter, Page, PageRequest, TokenFilter};
+use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{State, Token};
 
 use super::enrolment::device::device_columns;
@@ -83,6 +84,34 @@ const OF_LABEL: &str = list!(
 );
 const OF_UNIT: &str = list!("from token t", "and t.unit = $11", "t.sort_key");
 
+/// The unit's tokens, its people's, and somebody's own; an index leads to each,
+/// so that nobody reads the realm to find a few.
+const OF_LOOKED_AFTER: &str = list!(
+    "from (
+        select i.sort_key from token i where i.realm = $1 and i.unit = $11 and i.sort_key < $3
+        union
+        select o.sort_key
+        from   person p
+        cross  join token o
+        where  p.realm = $1
+        and    p.unit = $11
+        and    o.realm = $1
+        and    o.owner_kind = 'u'
+        and    o.owner = p.username
+        and    o.sort_key < $3
+        and    o.kind not in ('registration_token', 'auth_token')
+        union
+        select w.sort_key
+        from   token w
+        where  w.realm = $1
+        and    w.owner_kind = $12
+        and    w.owner = $13
+        and    w.sort_key < $3
+    ) n cross join token t",
+    "and t.sort_key = n.sort_key",
+    "n.sort_key"
+);
+
 const OF_REGISTRATION: &str = list!(
     "from auth_token d cross join token t",
     "and d.registration = $11 and d.sort_key < $3 and t.id = d.token",
@@ -103,8 +132,16 @@ const OF_DEVICE: &str = list!(
 );
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] =
-    &[OF_REALM, OF_OWNER, OF_SERVICE, OF_LABEL, OF_UNIT, OF_REGISTRATION, OF_DEVICE];
+pub(super) const STATEMENTS: &[&str] = &[
+    OF_REALM,
+    OF_OWNER,
+    OF_SERVICE,
+    OF_LABEL,
+    OF_UNIT,
+    OF_LOOKED_AFTER,
+    OF_REGISTRATION,
+    OF_DEVICE,
+];
 
 /// Lists tokens of a realm.
 pub(super) async fn list(
@@ -159,7 +196,14 @@ async fn some(
     ]
     .into();
     // The one that leaves the fewest rows goes to an index; `matches` looks at the others.
-    let statement = if let Some(registration) = &filter.registration {
+    let statement = if let Some(LookedAfter { unit, own }) = &filter.looked_after {
+        values.extend(values![
+            unit,
+            own.as_ref().map(codec::owner_kind),
+            own.as_ref().map(Owner::name)
+        ]);
+        OF_LOOKED_AFTER
+    } else if let Some(registration) = &filter.registration {
         values.extend(values![registration]);
         OF_REGISTRATION
     } else if of_devices(filter) {

@@ -24,7 +24,7 @@ select t.id, s.id, s.slot, s.created_at, s.not_before, s.expires_at, s.pepper, s
        s.cost, s.found_by_hash,
        t.realm, t.kind, t.owner_kind, t.owner, t.services, t.scopes, t.permissions,
        t.networks, t.doors, t.enabled, t.locked, t.pending, t.revoked_at, t.not_before,
-       t.expires_at, t.created_at, t.max_usages, t.parent,
+       t.expires_at, t.created_at, t.max_usages, t.parent, t.repository, t.place,
        p.username, p.display_name, p.emails, p.status, p.unit, p.group_names, p.locks
 from   ",
             $tokens,
@@ -44,7 +44,7 @@ const BY_ID: &str = record!(
     "(
     select id, realm, kind, owner_kind, owner, services, scopes, permissions, networks, doors,
            enabled, locked, pending, revoked_at, not_before, expires_at, created_at, max_usages,
-           parent
+           parent, repository, place
     from   token
     where  id <= $1
     order  by id desc
@@ -196,6 +196,7 @@ fn record_of(
     let created_at = row.time("created_at")?;
     let max_usages = row.count_or_null("max_usages")?;
     let parent = row.token_or_null("parent")?;
+    let repository = codec::membership(row)?;
     let owner_facts = owner_facts(&owner, row)?;
     Ok(Record {
         id,
@@ -216,6 +217,7 @@ fn record_of(
         created_at,
         max_usages,
         parent,
+        repository,
         parent_revoked: false,
         secrets: secret.into_iter().collect(),
     })

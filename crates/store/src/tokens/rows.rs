@@ -22,7 +22,7 @@ macro_rules! token_columns {
        t.created_at, t.created_by, t.activated_at, t.max_usages, t.used, t.labels,
        t.airlock, t.sentinel, t.draw_limit, t.reserved, t.returned, t.unit, t.parent,
        t.version, u.first_at, u.last_at, u.last_ip, coalesce(u.total, 0),
-       coalesce(u.denied, 0), coalesce(t.told, 0), t.changed_at"
+       coalesce(u.denied, 0), coalesce(t.told, 0), t.changed_at, t.repository, t.place"
     };
 }
 pub(super) use token_columns;
@@ -58,11 +58,11 @@ insert into token (
     id, realm, sort_key, kind, name, description, owner_kind, owner, services, scopes,
     permissions, networks, doors, enabled, locked, pending, not_before, expires_at,
     created_at, created_by, activated_at, max_usages, used, labels, airlock, sentinel,
-    draw_limit, reserved, returned, unit, parent, version
+    draw_limit, reserved, returned, unit, parent, version, repository, place
 )
 values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32
+    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34
 )
 on conflict do nothing";
 
@@ -156,7 +156,9 @@ pub(super) fn ask_insert(token: &Token) -> Asked<'_> {
         sentinel.returned,
         token.unit.as_ref(),
         token.parent.as_ref(),
-        token.version
+        token.version,
+        token.repository.as_ref().map(|membership| membership.name.as_str()),
+        token.repository.as_ref().map(|membership| membership.place.name())
     ];
     Asked::new(INSERT, values)
 }
@@ -307,6 +309,7 @@ fn token_of(row: &mut Row) -> Result<Token, Inconsistent> {
     let mut token = plain_token_of(row)?;
     token.sentinel.told = Told(row.small("told")?);
     token.changed_at = row.time_or_null("changed_at")?;
+    token.repository = codec::membership(row)?;
     token.device = device_of(row)?;
     Ok(token)
 }
@@ -349,6 +352,7 @@ fn plain_token_of(row: &mut Row) -> Result<Token, Inconsistent> {
         },
         device: None,
         changed_at: None,
+        repository: None,
         secrets: Vec::new(),
     })
 }

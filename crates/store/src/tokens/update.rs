@@ -2,12 +2,11 @@
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::enrolment::Counts;
-use counterfoil_authority::names::ServiceLabel;
-use counterfoil_authority::store::{ActiveLimit, Change, TokenUpdate, TokenUpdated};
+use counterfoil_authority::store::{ActiveLimit, Change, Counted, TokenUpdate, TokenUpdated};
 use counterfoil_authority::token::{SentinelAttributes, Token};
 
 use super::enrolment::decide::still_told;
-use super::{enrolment, issue, rows};
+use super::{enrolment, issue, repository, rows};
 use crate::engine::{Failure, Transaction, values};
 use crate::{codec, events, people};
 
@@ -34,7 +33,7 @@ pub(super) const STATEMENTS: &[&str] = &[UPDATE, DESCRIBE];
 /// Replaces what may be edited.
 pub(super) async fn update(
     tx: &mut Transaction<'_>,
-    TokenUpdate { token, limits, event }: &TokenUpdate,
+    TokenUpdate { token, limits, data, event }: &TokenUpdate,
 ) -> Result<TokenUpdated, Failure> {
     if !limits.is_empty() {
         // Before the token, as issuing does: what is counted below must still be so at the end.
@@ -71,6 +70,13 @@ pub(super) async fn update(
     if tx.execute(UPDATE, &edited(&counted, event.at)).await? == 0 {
         // The version was right, so it is the count that the statement refused.
         return Ok(TokenUpdated::CountTaken(Counts::of(&counted).taken()));
+    }
+    if repository::edit(tx, &found, token).await?.is_err() {
+        tx.undo();
+        return Ok(TokenUpdated::SerialTaken);
+    }
+    if let Some(sealed) = data {
+        repository::keep_data(tx, token.id, sealed).await?;
     }
     if found.validity.expires_at() != token.validity.expires_at() {
         enrolment::forget_end(tx, &found).await?;
@@ -124,9 +130,13 @@ pub(crate) fn takes_place(
     now: Timestamp,
 ) -> bool {
     let counts = |token: &Token| {
-        let service = limit.service.as_ref().map_or("*", ServiceLabel::as_str);
-        token.service_labels().contains(&service)
-            && token.validity.expires_at().is_none_or(|end| now < end)
+        let live = token.validity.expires_at().is_none_or(|end| now < end);
+        match &limit.of {
+            Counted::Service(label) => live && token.service_labels().contains(&label.as_str()),
+            Counted::EveryService => live && token.service_labels().contains(&"*"),
+            Counted::Realm => live,
+            Counted::Repository(of) => live || of.count_expired,
+        }
     };
     before.revocation.is_none() && counts(after) && !counts(before)
 }

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
+use counterfoil_authority::kind::Kind;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{Consumed, Rehash, UsageDelta};
 use counterfoil_authority::token::{State, Usage};
 
-use super::{journal, secrets};
+use super::{journal, repository, secrets};
 use crate::engine::{Failure, Transaction, Value, values};
 use crate::events;
 
@@ -31,7 +32,7 @@ case
 end"
     };
 }
-pub(super) use state;
+pub(crate) use state;
 
 /// Refuses by matching no row, so that the check and the count are one statement.
 const CONSUME: &str = concat!(
@@ -42,7 +43,7 @@ where  t.id = $1
 and    ",
     state!(),
     " = 'active'
-returning used"
+returning used, kind"
 );
 
 const STATE: &str = concat!(
@@ -104,7 +105,7 @@ pub(super) async fn last_active(
 }
 
 /// Counts one use of a limited token, or says why not. A token that is gone counts as revoked.
-pub(super) async fn consume(
+pub(crate) async fn consume(
     tx: &mut Transaction<'_>,
     id: TokenId,
     now: Timestamp,
@@ -113,6 +114,9 @@ pub(super) async fn consume(
     if let Some(mut row) = tx.row(CONSUME, &values![&id, now]).await? {
         let used = row.count("used")?;
         tx.push(COUNT, &values![&id, now, now, ip, 1_i64, 0_i64]).await?;
+        if row.parsed("kind", Kind::from_name)? == Kind::Generic {
+            repository::follow(tx, std::iter::once(&id)).await?;
+        }
         return Ok(Consumed::Done { used });
     }
     let Some(mut row) = tx.row(STATE, &values![&id, now]).await? else {
@@ -153,7 +157,9 @@ pub(super) async fn settle(tx: &mut Transaction<'_>) -> Result<bool, Failure> {
 
 async fn add(tx: &mut Transaction<'_>, usage: &[UsageDelta]) -> Result<(), Failure> {
     let sets: Vec<Vec<Value<'_>>> = usage.iter().map(|delta| row_of(delta).into()).collect();
-    tx.execute_each(COUNT, &sets).await
+    tx.execute_each(COUNT, &sets).await?;
+    let listed = usage.iter().filter(|delta| delta.is_listed).map(|delta| &delta.token);
+    repository::follow(tx, listed).await
 }
 
 /// Stores what is known of a token's use before it came here.

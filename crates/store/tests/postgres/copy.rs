@@ -57,6 +57,7 @@ async fn issue(store: &Arc<SqlStore>, world: &World, count: usize) -> Vec<ClearS
             first_at: Some(now()),
             last_at: Some(now()),
             last_ip: None,
+            is_listed: false,
         });
         let used = used.collect();
         store.token_seed(issues).await.unwrap();
@@ -118,7 +119,7 @@ async fn an_installation_moves_to_postgresql_and_back_cut_off_half_way_and_nothi
         "refresh_successor values ('0123456789AB', 'secret-1', x'00ff', 0, 9)",
         "directory_hash values ('0123456789AB', 'secret-1', '{SSHA}', x'00ff')",
         "outbox (realm, event) values ('realm-1', 'event-1')",
-        "access_token values ('0123456789AB', 'realm-1', 1, x'00ff', '{}', 1)",
+        "access_token values ('0123456789AB', 'realm-1', 1, x'00ff', '{}', 1, 7)",
         "access_revocation values ('0123456789AB', 'realm-1', 1, 2)",
         "proof values ('once', 1)",
     ] {

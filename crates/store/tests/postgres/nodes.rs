@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use counterfoil_authority::policy::AtLimit;
-use counterfoil_authority::store::{ActiveLimit, Consumed, Issued, Store, TokenStore};
+use counterfoil_authority::store::{ActiveLimit, Consumed, Counted, Issued, Store, TokenStore};
 use counterfoil_authority::token::State;
 use counterfoil_store::conformance::World;
 use counterfoil_store::{DatabaseUrl, OpenOptions, SqlStore, open};
@@ -84,7 +84,7 @@ async fn a_limit_of_one_lets_one_through_whichever_node_is_asked() {
         let told = race(&nodes, |node| {
             let mut issue = world.issue_to(&user);
             issue.limits = vec![ActiveLimit {
-                service: None,
+                of: Counted::EveryService,
                 max: 1,
                 at_limit: AtLimit::Refuse,
                 slow_only: false,

@@ -68,11 +68,8 @@ pub(crate) fn ldap(world: &World, into: &mut Record) -> Result<()> {
     }
     bind(world, &rival, pressure(world))?;
     load::settle();
-    let as_many = Side {
-        lines: as_many_as_the_rival(&ours.lines, &home)?,
-        dn: ours.dn.clone(),
-        ..ours
-    };
+    let as_many =
+        Side { lines: as_many_as_the_rival(&ours.lines, &home)?, dn: ours.dn.clone(), ..ours };
     bind(world, &as_many, pressure(world))?;
     load::settle();
     for (side, whose) in [(&as_many, "10,000 of them"), (&ours, "all of them")] {

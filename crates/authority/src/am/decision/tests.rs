@@ -57,6 +57,7 @@ fn alice() -> Asker {
         uid: Some("alice".to_owned()),
         groups: vec!["staff".to_owned()],
         is_authenticated: true,
+        is_client: false,
         claims: Map::new(),
     }
 }
@@ -70,6 +71,7 @@ fn around(asker: &Asker) -> Circumstances<'_> {
         scopes: &[],
         asker,
         person: None,
+        filters: &[],
     }
 }
 
@@ -167,9 +169,12 @@ fn a_condition_holds_when_it_says() {
         dns_name: Some("Host.Example.com"),
         scopes: &["repo:read", "mail"],
         person: Some(Person { username: "bob", groups: &staff }),
+        filters: &[("(a=b)".to_owned(), true), ("(c=d)".to_owned(), false)],
         ..around(&asker)
     };
     for (condition, holds) in [
+        (json!({ "type": "LDAPFilter", "ldapFilter": "(a=b)" }), true),
+        (json!({ "type": "LDAPFilter", "ldapFilter": "(c=d)" }), false),
         (json!({ "type": "SimpleTime", "startTime": "12:00", "endTime": "12:00" }), true),
         (json!({ "type": "SimpleTime", "startTime": "12:01", "endTime": "11:59" }), false),
         (json!({ "type": "SimpleTime", "startTime": "22:00", "endTime": "13:00" }), true),

@@ -77,6 +77,17 @@ const VECTORS: &[(&str, &[&str], Option<Match>)] = &[
     ("/abc/*", &["/abc"], None),
     // Not among the executed ones: what follows from the rules.
     ("http://www.example.com/*", &["http://www.example.com?a=b"], None),
+    (
+        "pat://alice:*",
+        &["pat://al%69ce:t", "pat://%61lice:t", "pat://%EF%BD%81lice:t", "pat://ａLICE:t"],
+        Some(Match::Wildcard),
+    ),
+    ("pat://alice:t", &["pat://ＡL%69CE:t"], Some(Match::Exact)),
+    ("pat://ａl%69ce:*", &["pat://alice:t", "PAT://Alic%65:t"], Some(Match::Wildcard)),
+    ("pat://*.ａd%4D:*", &["pat://root.adm:t", "pat://root.%61dm:t"], Some(Match::Wildcard)),
+    ("pat://alice:*", &["pat://al%ice:t", "pat://al%2569ce:t", "pat://alice%3A:t"], None),
+    ("pat://a%2A:*", &["pat://alice:t"], None),
+    ("pat://50%25:*", &["pat://50%25:t", "pat://%350%25:t"], Some(Match::Wildcard)),
     ("http://h/p?b=2&a=1", &["http://h:80/p?a=1&b=2"], Some(Match::Exact)),
     ("http://[2001:db8::1]/*", &["http://[2001:db8::1]:80/x"], Some(Match::Wildcard)),
 ];
@@ -142,6 +153,7 @@ fn the_token_of_a_resource_is_what_stands_behind_the_first_colon() {
         "pat://u:t?x",
         "pat://u:a:b",
         "pat://u%2a:t",
+        "pat://u＊:t",
         "pat://u%2:t",
         "pat://%ff:t",
         "http://u:t",
@@ -203,7 +215,7 @@ proptest! {
         let wild = |text: &str| text.contains('*') || text.contains("$SELF");
         let both = (Pattern::parse(&a), Requested::read(&b));
         if let ((Ok(pattern), Ok(request)), false) = (both, wild(&a)) {
-            let same = canonicalise(&a).unwrap().to_lowercase() == request.folded();
+            let same = folded(canonicalise(&a).unwrap()) == request.folded();
             // A name without a path is its root, where pieces are compared one by one.
             let rooted = |text: &str| text.strip_suffix('/').unwrap_or(text).to_owned();
             let alike = rooted(&pattern.folded) == rooted(request.folded());
@@ -226,6 +238,35 @@ proptest! {
         let request = format!("pat://{user}:{token}");
         if request.contains('*') {
             prop_assert_eq!(presented_pat(&request), None);
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_a_user_name_meets_the_same_policies(
+        user in "[aAbé.@%+\u{ff41}\u{212b}ſ]{1,6}",
+        escaped in proptest::collection::vec(any::<bool>(), 40),
+        pattern in "[aAb.*%]{0,4}",
+    ) {
+        // As the token check takes it: whoever passes there by one spelling passes by the other.
+        let Ok(name) = names::Username::parse(&user) else { return Ok(()) };
+        let mut spelt = String::from("pat://");
+        for (byte, escape) in user.bytes().zip(escaped.into_iter().chain(std::iter::repeat(true))) {
+            if escape || byte == b'%' || !byte.is_ascii() {
+                spelt.push_str(&format!("%{byte:02x}"));
+            } else {
+                spelt.push(char::from(byte));
+            }
+        }
+        spelt.push_str(":token");
+        let plain = format!("pat://{}:token", name.as_str().replace('%', "%25"));
+        let presented = presented_pat(&spelt).unwrap();
+        prop_assert_eq!(names::Username::parse(&presented.username), Ok(name.clone()));
+        let (spelt, plain) = (Requested::read(&spelt).unwrap(), Requested::read(&plain).unwrap());
+        prop_assert_eq!(spelt.folded(), plain.folded());
+        let own = Pattern::parse("pat://$SELF:*").unwrap().for_subject(name.as_str()).unwrap();
+        prop_assert_eq!(own.matches(&spelt), Some(Match::Wildcard));
+        if let Ok(pattern) = Pattern::parse(&format!("pat://{pattern}:*")) {
+            prop_assert_eq!(pattern.matches(&spelt), pattern.matches(&plain));
         }
     }
 

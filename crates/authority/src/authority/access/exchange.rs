@@ -99,17 +99,8 @@ impl Authority {
             _ => Binding::Unbound,
         };
         let question = VerifyRequest {
-            realm,
-            presented,
             username: request.username.as_deref(),
-            binding,
-            scopes: &[],
-            resource: None,
-            action: None,
-            client_ip: origin.source,
-            consume: true,
-            throttled: true,
-            origin: &origin,
+            ..VerifyRequest::of_holder(realm, presented, binding, &origin)
         };
         let active = match self.verify(question).await? {
             Verdict::Active(active) if is_exchanged(active.kind()) => active,
@@ -240,17 +231,8 @@ impl Authority {
         }
         let origin = Origin::anonymous(context);
         let question = VerifyRequest {
-            realm,
-            presented: secret,
-            username: None,
-            binding: Binding::Unbound,
-            scopes: &[],
-            resource: None,
-            action: None,
-            client_ip: origin.source,
             consume: false,
-            throttled: true,
-            origin: &origin,
+            ..VerifyRequest::of_holder(realm, secret, Binding::Unbound, &origin)
         };
         let active = match self.verify(question).await? {
             Verdict::Active(active) => active,

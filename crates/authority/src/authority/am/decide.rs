@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::{Active, Authority, Binding, Verdict, VerifyRequest};
+use super::directory::AmDirectory;
 use crate::am::condition::Circumstances;
 use crate::am::resource::{BadResource, PresentedPat, Requested, is_pat, presented_pat};
 use crate::am::{
@@ -24,11 +25,13 @@ use crate::names::{GroupName, RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScope, Scope};
 use crate::subject::OwnerFacts;
+use crate::verdict::Reason;
 
 /// What a token may do there, as one text; the name is the seed's.
 const ASSIGNED_PERMISSIONS: &str = "Assigned Permissions";
 /// Kinds that are presented as a personal access token.
-const PRESENTABLE: [Kind; 3] = [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::DerivedToken];
+pub(super) const PRESENTABLE: [Kind; 3] =
+    [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::DerivedToken];
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +54,28 @@ pub struct AmQuestion<'a> {
     pub zone: &'a str,
     /// Scopes of the request, for resources that present no token.
     pub scopes: &'a [&'a str],
+    /// Who asks the realm's directory, where a policy wants that.
+    pub directory: AmDirectory<'a>,
+}
+
+impl<'a> AmQuestion<'a> {
+    /// The person on whose behalf is asked, if they have proved to be that person.
+    pub(super) fn person(&self) -> Option<&'a str> {
+        let asker = self.asker;
+        asker.uid.as_deref().filter(|_| asker.is_authenticated && !asker.is_client)
+    }
+}
+
+/// What came of the token that a resource presents, for whoever counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AmPresented {
+    /// The resource presents none.
+    #[default]
+    Nothing,
+    /// It is good, and a policy lets it in.
+    Active,
+    /// It is not, or none does.
+    Inactive(Reason),
 }
 
 /// What is answered.
@@ -62,6 +87,15 @@ pub struct AmAnswer {
     pub attributes: BTreeMap<String, BTreeSet<String>>,
     /// Until when it holds; `None`: for ever.
     pub until: Option<Timestamp>,
+    /// The token. Never told to who asks.
+    pub presented: AmPresented,
+}
+
+impl AmAnswer {
+    /// What every bad token gets.
+    fn refused(reason: Reason) -> Self {
+        Self { presented: AmPresented::Inactive(reason), ..Self::default() }
+    }
 }
 
 /// Why there is no answer.
@@ -116,17 +150,21 @@ impl Authority {
     pub async fn am_decide(&self, question: &AmQuestion<'_>) -> Result<AmAnswer, AmFault> {
         if is_pat(question.resource) {
             let Some(pat) = presented_pat(question.resource) else {
-                return Ok(AmAnswer::default());
+                return Ok(AmAnswer::refused(Reason::Unknown));
             };
             return self.decide_about(question, &pat).await;
         }
         let requested = Requested::read(question.resource)?;
+        let said =
+            self.directory_says(question, question.set, &requested, question.person()).await?;
         let around = circumstances(question, self.now());
+        let around = Circumstances { filters: &said, ..around };
         let asked = Question { requested: &requested, circumstances: around };
         let decision = question.set.decide(&asked, &mut Explanation::silent());
         let uid = question.asker.uid.as_deref();
         let attributes = self.am_attributes(question.realm, uid, None, &decision).await?;
-        Ok(AmAnswer { actions: decision.actions, attributes, until: decision.until })
+        let Decision { actions, until, .. } = decision;
+        Ok(AmAnswer { actions, attributes, until, presented: AmPresented::Nothing })
     }
 
     async fn decide_about(
@@ -135,7 +173,7 @@ impl Authority {
         pat: &PresentedPat<'_>,
     ) -> Result<AmAnswer, AmFault> {
         let Ok(requested) = Requested::read(question.resource) else {
-            return Ok(AmAnswer::default());
+            return Ok(AmAnswer::refused(Reason::Unknown));
         };
         let several = self.am_services(question)?;
         let request = VerifyRequest {
@@ -153,20 +191,21 @@ impl Authority {
         };
         let active = match self.verify(request).await? {
             Verdict::Active(active) if PRESENTABLE.contains(&active.kind()) => active,
-            _ => return Ok(AmAnswer::default()),
+            Verdict::Active(_) => return Ok(AmAnswer::refused(Reason::Unknown)),
+            Verdict::Inactive { reason, .. } => return Ok(AmAnswer::refused(reason)),
         };
         let mut silent = Explanation::silent();
         let now = self.now();
-        let decision = decide_with(question, &requested, &active, now, &mut silent);
+        let decision = self.decide_with(question, &requested, &active, now, &mut silent).await?;
         if !decision.allows_anything() {
             self.refused_by_set(question, &active)?;
-            return Ok(AmAnswer::default());
+            return Ok(AmAnswer::refused(Reason::PermissionDenied));
         }
         if active.remaining().is_some() {
             // The store alone says whether a use is left.
             let request = VerifyRequest { consume: true, ..request };
-            if matches!(Box::pin(self.verify(request)).await?, Verdict::Inactive { .. }) {
-                return Ok(AmAnswer::default());
+            if let Verdict::Inactive { reason, .. } = Box::pin(self.verify(request)).await? {
+                return Ok(AmAnswer::refused(reason));
             }
         } else {
             self.ledger.accepted(active.root(), now, question.address);
@@ -175,7 +214,33 @@ impl Authority {
             self.am_attributes(question.realm, active.username(), Some(&active), &decision).await?;
         let permissions = active.permissions().unwrap_or("{}").to_owned();
         attributes.entry(ASSIGNED_PERMISSIONS.to_owned()).or_default().insert(permissions);
-        Ok(AmAnswer { actions: decision.actions, attributes, until: decision.until })
+        let Decision { actions, until, .. } = decision;
+        Ok(AmAnswer { actions, attributes, until, presented: AmPresented::Active })
+    }
+
+    /// What the policies say of a token that is good.
+    pub(super) async fn decide_with(
+        &self,
+        question: &AmQuestion<'_>,
+        requested: &Requested,
+        active: &Active,
+        now: Timestamp,
+        explanation: &mut Explanation,
+    ) -> Result<Decision, Refusal> {
+        let scopes: Vec<&str> = active.scopes().iter().map(Scope::as_str).collect();
+        let person = active.username().map(|username| Person { username, groups: active.groups() });
+        let said =
+            self.directory_says(question, question.set, requested, active.username()).await?;
+        let around = Circumstances {
+            scopes: &scopes,
+            person,
+            filters: &said,
+            ..circumstances(question, now)
+        };
+        let asked = Question { requested, circumstances: around };
+        let mut decision = question.set.decide(&asked, explanation);
+        decision.end_by(active.expires_at());
+        Ok(decision)
     }
 
     /// The services that a token presented to this caller must be good for; `None`: not checked.
@@ -269,23 +334,6 @@ fn texts(value: &Value) -> Vec<String> {
     }
 }
 
-/// What the policies say of a token that is good.
-pub(super) fn decide_with(
-    question: &AmQuestion<'_>,
-    requested: &Requested,
-    active: &Active,
-    now: Timestamp,
-    explanation: &mut Explanation,
-) -> Decision {
-    let scopes: Vec<&str> = active.scopes().iter().map(Scope::as_str).collect();
-    let person = active.username().map(|username| Person { username, groups: active.groups() });
-    let around = Circumstances { scopes: &scopes, person, ..circumstances(question, now) };
-    let asked = Question { requested, circumstances: around };
-    let mut decision = question.set.decide(&asked, explanation);
-    decision.end_by(active.expires_at());
-    decision
-}
-
 /// The binding of a token that is presented to the asker of a question.
 pub(super) fn binding_of<'a>(
     question: &AmQuestion<'a>,
@@ -300,10 +348,7 @@ pub(super) fn binding_of<'a>(
 }
 
 /// What a question says of its circumstances.
-pub(super) fn circumstances<'a>(
-    question: &AmQuestion<'a>,
-    now: Timestamp,
-) -> Circumstances<'a> {
+pub(super) fn circumstances<'a>(question: &AmQuestion<'a>, now: Timestamp) -> Circumstances<'a> {
     Circumstances {
         now,
         zone: question.zone,
@@ -312,6 +357,7 @@ pub(super) fn circumstances<'a>(
         scopes: question.scopes,
         asker: question.asker,
         person: None,
+        filters: &[],
     }
 }
 

@@ -12,7 +12,7 @@ use crate::scope::ApiScope;
 use crate::store::{AmDeleted, Inserted};
 
 /// What a document is called where it is missing.
-const fn thing(kind: AmKind) -> Thing {
+pub(super) const fn thing(kind: AmKind) -> Thing {
     match kind {
         AmKind::ResourceType => Thing::ResourceType,
         AmKind::PolicySet => Thing::PolicySet,
@@ -180,7 +180,7 @@ impl Authority {
     }
 
     /// A document in its canonical form, if it makes sense beside the others.
-    async fn checked_document(
+    pub(super) async fn checked_document(
         &self,
         realm: &RealmName,
         document: AmDocument,
@@ -212,12 +212,14 @@ impl Authority {
                     let why = "is none of the resource types of the policy set";
                     return Err(Refusal::invalid("resourceTypeUuid", why));
                 }
-                AmDocument::Policy(policy.checked(sort)?)
+                let policy = AmDocument::Policy(policy.checked(sort)?);
+                self.check_directory(realm, &policy).await?;
+                policy
             }
         })
     }
 }
 
-fn subject_of(kind: AmKind, name: &str) -> String {
+pub(super) fn subject_of(kind: AmKind, name: &str) -> String {
     format!("{}:{name}", kind.name())
 }

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use super::super::{Active, Authority, Verdict, VerifyRequest};
-use super::decide::{AmAnswer, AmFault, AmQuestion, binding_of, circumstances, decide_with, step};
-use crate::am::resource::{PAT, Requested, is_pat};
+use super::decide::{AmAnswer, AmFault, AmQuestion, PRESENTABLE, binding_of, circumstances, step};
+use super::directory::AmDirectory;
+use crate::am::condition::Circumstances;
+use crate::am::resource::{PAT, Requested, is_pat, presented_pat};
 use crate::am::{Asker, CompiledSet, Explanation, Question, Step};
 use crate::caller::Caller;
 use crate::names::{RealmName, Username};
@@ -37,6 +39,8 @@ pub struct AmTest<'a> {
     pub token: Option<AmTestToken<'a>>,
     /// The end client's address.
     pub address: Option<IpAddr>,
+    /// Who asks the realm's directory.
+    pub directory: AmDirectory<'a>,
 }
 
 /// A decision with its reasons.
@@ -83,11 +87,12 @@ impl Authority {
             dns_name: None,
             zone: documents.zone(),
             scopes: &[],
+            directory: test.directory,
         };
         let answer = if is_pat(test.resource) {
             self.explain_token(&question, test, &mut explanation).await?
         } else {
-            self.explain_resource(&question, set, &mut explanation)?
+            self.explain_resource(&question, set, &mut explanation).await?
         };
         let allowed = answer.actions.get(test.action) == Some(&true);
         explanation.note(|| {
@@ -101,7 +106,7 @@ impl Authority {
         Ok(AmExplained { allowed, answer, steps: explanation.into_steps() })
     }
 
-    fn explain_resource(
+    async fn explain_resource(
         &self,
         question: &AmQuestion<'_>,
         set: &CompiledSet,
@@ -112,13 +117,16 @@ impl Authority {
             let why = format!("is compared as {}", requested.folded());
             step("resource", true, why)
         });
+        let said = self.directory_says(question, set, &requested, question.person()).await?;
         let around = circumstances(question, self.now());
+        let around = Circumstances { filters: &said, ..around };
         let asked = Question { requested: &requested, circumstances: around };
         let decision = set.decide(&asked, explanation);
         Ok(AmAnswer {
             actions: decision.actions,
             attributes: decision.attributes,
             until: decision.until,
+            ..AmAnswer::default()
         })
     }
 
@@ -135,14 +143,17 @@ impl Authority {
             return Err(Refusal::invalid("resource", why).into());
         }
         // Policies see the form of a token, never which one it is.
-        let Ok(requested) = Requested::read(&format!("pat://{named}:token")) else {
+        let supposed = format!("pat://{named}:token");
+        let (Ok(requested), Some(pat)) = (Requested::read(&supposed), presented_pat(&supposed))
+        else {
             explanation.note(|| step("resource", false, "is no resource"));
             return Ok(AmAnswer::default());
         };
         explanation.note(|| step("resource", true, format!("pat://{named}, with a token")));
-        let active = self.supposed(question, named, test.token, explanation).await?;
+        let active = self.supposed(question, &pat.username, test.token, explanation).await?;
         let Some(active) = active else { return Ok(AmAnswer::default()) };
-        let decision = decide_with(question, &requested, &active, self.now(), explanation);
+        let decision =
+            self.decide_with(question, &requested, &active, self.now(), explanation).await?;
         if !decision.allows_anything() {
             return Ok(AmAnswer::default());
         }
@@ -150,6 +161,7 @@ impl Authority {
             actions: decision.actions,
             attributes: decision.attributes,
             until: decision.until,
+            ..AmAnswer::default()
         })
     }
 
@@ -193,6 +205,13 @@ impl Authority {
             }
         };
         Ok(match verdict {
+            Verdict::Active(active) if !PRESENTABLE.contains(&active.kind()) => {
+                explanation.note(|| {
+                    let why = format!("{} is no personal access token", active.token());
+                    step("token", false, why)
+                });
+                None
+            }
             Verdict::Active(active) => {
                 let id = active.token();
                 explanation.note(|| step("token", true, format!("{id} is active")));
@@ -214,6 +233,7 @@ fn asker_of(user: &User) -> Asker {
         uid: Some(user.username.to_string()),
         groups: user.groups.iter().map(|group| group.as_str().to_owned()).collect(),
         is_authenticated: true,
+        is_client: false,
         claims: serde_json::Map::new(),
     }
 }

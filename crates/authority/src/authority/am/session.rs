@@ -10,7 +10,7 @@ use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::Refusal;
-use crate::scope::{API_SCOPES, ApiScope, Scope};
+use crate::scope::{API_SCOPES, ApiScope, ApiScopes, Scope};
 use crate::secret::{ClearSecret, Shape, TokenId};
 use crate::verdict::Door;
 
@@ -38,6 +38,30 @@ pub struct AmSession {
     pub expires_at: Timestamp,
 }
 
+/// What presenting a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmUse {
+    /// Seconds after which a session ends that nobody uses.
+    pub idle_seconds: i64,
+    /// Whether this is a use, and not just a question about the session.
+    pub extends: bool,
+    /// Whether its last use is wanted as exactly as the nodes know it.
+    pub exactly: bool,
+}
+
+/// A session that is good.
+#[derive(Debug)]
+pub struct AmHeld {
+    /// Whose it is.
+    pub caller: Caller,
+    /// When it was made.
+    pub from: Timestamp,
+    /// When it ends at the latest.
+    pub to: Timestamp,
+    /// When it was last used before this.
+    pub used_at: Timestamp,
+}
+
 impl Authority {
     /// Lets a client in by its key, or a person by a token of theirs that was issued for the API.
     ///
@@ -51,17 +75,13 @@ impl Authority {
     ) -> Result<AmSession, AuthRefusal> {
         let origin = Origin::anonymous(context);
         let request = VerifyRequest {
-            realm: login.realm,
-            presented: login.password,
             username: Some(login.username),
-            binding: Binding::Service(&self.api_service),
-            scopes: &[],
-            resource: None,
-            action: None,
-            client_ip: origin.source,
-            consume: true,
-            throttled: true,
-            origin: &origin,
+            ..VerifyRequest::of_holder(
+                login.realm,
+                login.password,
+                Binding::Service(&self.api_service),
+                &origin,
+            )
         };
         let active = match self.verify(request).await? {
             Verdict::Active(active) => active,
@@ -104,7 +124,7 @@ impl Authority {
         Ok(AmSession { secret: Some(secret), expires_at })
     }
 
-    /// Recognises the holder of a session, and says from when to when it counts.
+    /// Recognises the holder of a session.
     ///
     /// # Errors
     ///
@@ -112,8 +132,9 @@ impl Authority {
     pub async fn am_caller(
         &self,
         presented: &str,
+        using: AmUse,
         context: RequestContext,
-    ) -> Result<(Caller, Timestamp, Timestamp), AuthRefusal> {
+    ) -> Result<AmHeld, AuthRefusal> {
         let shape = self.shape(presented);
         let entry = match shape {
             Shape::Prefixed { kind: Kind::AccessToken, .. } => {
@@ -123,17 +144,54 @@ impl Authority {
         };
         let session = entry.and_then(|entry| {
             let facts = entry.access().filter(|facts| facts.door == Some(Door::Am))?;
-            Some((facts.issued_at, facts.expires_at, entry))
+            let of_person = (!entry.is_of_key()).then_some(facts.parent);
+            Some((of_person, facts.issued_at, facts.expires_at, entry))
         });
-        let Some((from, to, entry)) = session else {
+        let Some((of_person, from, to, entry)) = session else {
             self.reject(context.source);
             return Err(AuthRefusal::Denied { guessed: true });
         };
+        let id = entry.id;
         let found = Found::ById(Kind::AccessToken, entry);
         let anonymous = Origin::anonymous(context);
         let proved = Confirmation::default();
-        let caller = self.recognised(found, presented, anonymous, &proved).await?;
-        Ok((caller, from, to))
+        let mut caller = self.recognised(found, presented, anonymous, &proved).await?;
+        if let Some(token) = of_person {
+            caller.token_scopes = Some(Box::pin(self.scopes_now(&caller, token)).await?);
+        }
+        let to = caller.token_expires_at.map_or(to, |end| end.min(to));
+        let now = self.now();
+        let since = now.plus_seconds(-using.idle_seconds);
+        let used_at = self.session_last_used(id, from, since, using.exactly).await?;
+        if used_at <= since {
+            let event = self.event("verify.refused", &caller.realm, &caller.origin, now);
+            let event = event.map_err(Refusal::from)?;
+            let event = event.with_token(caller.origin.actor_token.unwrap_or(id));
+            self.record_refusal(event.with_reason("session_idle").refused());
+            return Err(AuthRefusal::Denied { guessed: false });
+        }
+        if using.extends {
+            self.session_used(id, now);
+        }
+        Ok(AmHeld { caller, from, to, used_at })
+    }
+
+    /// The scopes of the token that a person came in with, if it would let them in now. A session
+    /// lasts for hours: what the token loses meanwhile, by whatever edit or policy, it loses, too.
+    async fn scopes_now(&self, caller: &Caller, token: TokenId) -> Result<ApiScopes, AuthRefusal> {
+        let denied = AuthRefusal::Denied { guessed: false };
+        let Some(entry) = self.entry(token).await? else { return Err(denied) };
+        let binding = Binding::Service(&self.api_service);
+        let question = VerifyRequest {
+            consume: false,
+            ..VerifyRequest::of_holder(&caller.realm, "", binding, &caller.origin)
+        };
+        match self.verify_supposed(question, &entry).await? {
+            Verdict::Active(active) => {
+                Ok(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str)))
+            }
+            Verdict::Inactive { .. } => Err(denied),
+        }
     }
 
     /// Ends a session; true if there was none to end.
@@ -144,11 +202,12 @@ impl Authority {
     pub async fn am_logout(
         &self,
         presented: &str,
+        using: AmUse,
         context: RequestContext,
     ) -> Result<bool, Refusal> {
-        match self.am_caller(presented, context).await {
-            Ok((caller, ..)) => {
-                self.end_access(None, presented, &caller.origin).await?;
+        match self.am_caller(presented, using, context).await {
+            Ok(held) => {
+                self.end_access(None, presented, &held.caller.origin).await?;
                 Ok(false)
             }
             Err(AuthRefusal::Denied { .. }) => Ok(true),

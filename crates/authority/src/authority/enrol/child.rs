@@ -66,6 +66,7 @@ impl Authority {
             unit: registration.unit.clone(),
             parent: None,
             changed_at: None,
+            repository: None,
             device: Some(Box::new(self.device_of(attempt, &stamp)?)),
             version: 1,
             secrets: Vec::new(),

@@ -7,18 +7,18 @@ use super::{
     WEAK_DERIVATION, refused,
 };
 use crate::authority::Authority;
-use crate::authority::issue::{Drafted, Whose};
+use crate::authority::issue::{Drafted, Whose, limit_of_realm};
 use crate::clock::Timestamp;
 use crate::foreign::{ForeignHash, ForeignScheme};
 use crate::kind::Kind;
-use crate::policy::{DEFAULT_LIFETIME_SECONDS, EffectivePolicy};
+use crate::policy::{DEFAULT_LIFETIME_SECONDS, EffectivePolicy, TokenPolicy};
 use crate::refusal::Refusal;
 use crate::secret::Shape;
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
-use crate::store::{ActiveLimit, PageRequest, TokenFilter, TokenIssue};
+use crate::store::{ActiveLimit, Counted, PageRequest, TokenFilter, TokenIssue};
 use crate::subject::Owner;
-use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::token::Token;
 use crate::validity::Validity;
 
 /// Secrets that stand in manuals: whoever has read one has the secret.
@@ -90,7 +90,11 @@ impl Authority {
     }
 
     /// Why a secret can never be presented for a service with this policy.
-    fn unusable(&self, secret: &IncomingSecret, policy: &EffectivePolicy) -> Option<&'static str> {
+    pub(super) fn unusable(
+        &self,
+        secret: &IncomingSecret,
+        policy: &EffectivePolicy,
+    ) -> Option<&'static str> {
         match secret {
             IncomingSecret::Clear(clear) => {
                 let clear = clear.reveal();
@@ -155,20 +159,21 @@ impl Authority {
                 self.derive_for_directories(realm, id, kind, &services, chosen, drafted).await?.1
             }
         };
-        let limits = policy.map_or_else(Vec::new, |policy| {
-            let service = Some(token.service.clone());
-            let at_limit = policy.at_limit;
-            let max = policy.max_active_per_user;
-            let limit = max.map(|max| ActiveLimit { service, max, at_limit, slow_only: false });
-            limit.into_iter().collect()
+        let kind = kind_of(token);
+        let max = policy.and_then(|policy| policy.max_active_per_user);
+        let of_service = max.zip(policy).map(|(max, policy)| {
+            let of = Counted::Service(token.service.clone());
+            ActiveLimit { of, max, at_limit: policy.at_limit, slow_only: false }
         });
+        let of_realm = TokenPolicy::default().effective(&run.realm_policy);
+        let limits = of_service.into_iter().chain(limit_of_realm(kind, &of_realm)).collect();
         let event = self
             .imported(run, "token.issued")?
             .with_token(token.id)
             .with_subject(owner.actor())
             .with_service(token.service.as_str());
         let token = token_of(run, token, owner, services, policy)?;
-        Ok(TokenIssue { token, secret, limits, idempotency: None, event })
+        Ok(TokenIssue { token, secret, limits, data: None, idempotency: None, event })
     }
 }
 
@@ -199,41 +204,22 @@ fn token_of(
     let weak = pat.is_some_and(|pat| pat.weak);
     let permissions = pat.map(|pat| crate::permission::check(&pat.permissions)).transpose();
     let end = pat.and_then(|_| end_of(run, policy));
+    let end = [end, run.at_door.ends_by].into_iter().flatten().min();
     let mut labels = BTreeMap::from([(IMPORTED_FROM.to_owned(), token.row.clone())]);
     if weak {
         labels.insert(WEAK_DERIVATION.to_owned(), "true".to_owned());
     }
+    let permissions = permissions.map_err(|e| Refusal::invalid("permissions", e))?;
+    let validity = Validity::new(run.now, end).map_err(|e| Refusal::invalid("expires_at", e))?;
+    let created = (run.now, run.origin.actor.to_string());
+    let what = (token.id, kind_of(token));
     Ok(Token {
-        id: token.id,
-        realm: run.realm.clone(),
-        kind: kind_of(token),
-        name: None,
         description: weak.then(|| ROTATE_IT.to_owned()),
-        owner,
-        services,
-        scopes: Vec::new(),
-        permissions: permissions.map_err(|e| Refusal::invalid("permissions", e))?,
-        networks: Vec::new(),
-        doors: None,
-        enabled: true,
+        permissions,
         locked: token.locked,
-        pending: false,
-        validity: Validity::new(run.now, end).map_err(|e| Refusal::invalid("expires_at", e))?,
-        revocation: None,
-        created_at: run.now,
-        created_by: run.origin.actor.to_string(),
-        activated_at: Some(run.now),
-        usage: Usage::default(),
-        max_usages: None,
-        used: 0,
+        pending: run.at_door.pending,
+        activated_at: (!run.at_door.pending).then_some(run.now),
         labels,
-        airlock: AirlockAttributes::default(),
-        sentinel: SentinelAttributes::default(),
-        unit: None,
-        parent: None,
-        changed_at: None,
-        device: None,
-        version: 1,
-        secrets: Vec::new(),
+        ..Token::new(what, run.realm.clone(), owner, services, validity, created)
     })
 }

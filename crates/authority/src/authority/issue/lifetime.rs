@@ -45,9 +45,18 @@ pub(in crate::authority) fn validity_of(
             }
             None
         }
+        Expiry::Open
+            if longest.is_none()
+                && granted.is_none()
+                && !policies.iter().any(|policy| policy.must_expire) =>
+        {
+            None
+        }
         Expiry::At(end) => Some(end),
         Expiry::After(seconds) => Some(begins.plus_seconds(seconds)),
-        Expiry::Default => Some(default_end(policies, request.kind, begins, now, longest, granted)),
+        Expiry::Default | Expiry::Open => {
+            Some(default_end(policies, request.kind, begins, now, longest, granted))
+        }
     };
     let validity = Validity::new(begins, ends).map_err(|e| Refusal::invalid("expires_at", e))?;
     if ends.is_some_and(|end| end <= now) {
@@ -93,7 +102,7 @@ fn clip_to_issuer(caller: &Caller, asked: Expiry, validity: Validity) -> Result<
     if validity.expires_at().is_some_and(|end| end <= issuer_end) {
         return Ok(validity);
     }
-    if asked == Expiry::Default {
+    if matches!(asked, Expiry::Default | Expiry::Open) {
         let clipped = Validity::new(validity.not_before(), Some(issuer_end));
         return clipped.map_err(|e| Refusal::invalid("not_before", e));
     }

@@ -2,6 +2,7 @@
 
 mod lifetime;
 mod limits;
+mod member;
 mod open;
 mod secrets;
 mod wishes;
@@ -11,28 +12,32 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(super) use self::lifetime::{Lifetime, validity_of};
-pub(super) use self::limits::limits_of;
+pub(super) use self::limits::{limit_of_realm, limits_of};
+pub(super) use self::member::payload_row;
+pub(super) use self::open::Asking;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
-pub(super) use self::wishes::{Asking, check_issuer, check_offer, unit_within};
+pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
+use super::otp::OtpDraft;
 use super::realms::missing;
 use super::registration::{checked_stamp, completed};
 use crate::cache::ServiceCell;
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
-use crate::names::{RealmName, ServiceLabel, Username};
+use crate::names::{RealmName, RepositoryName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
+use crate::repository::{Membership, Place};
 use crate::scope::{ApiScope, Scope};
 use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
-use crate::store::{ActiveLimit, Issued, TokenIssue};
+use crate::store::{ActiveLimit, Issued, Otp, TokenIssue};
 use crate::subject::Owner;
-use crate::token::{AirlockAttributes, SentinelAttributes, Token, Usage};
+use crate::token::{AirlockAttributes, SentinelAttributes, Token};
 use crate::validity::Validity;
 use crate::verdict::Door;
 
@@ -44,6 +49,9 @@ const ID_ATTEMPTS: usize = 3;
 pub enum Expiry {
     /// Whatever the policy's default is.
     Default,
+    /// Never where the policy allows it, by the policy's default otherwise: what a protocol says
+    /// in which an absent end is no end.
+    Open,
     /// Never, where the policy allows it.
     Never,
     /// At this instant.
@@ -103,6 +111,30 @@ pub struct IssueRequest {
     pub secret: Option<ClearSecret>,
     /// How its secret reaches its owner.
     pub delivery: Delivery,
+    /// What makes it an authentication token, which has codes in place of a secret.
+    pub otp: Option<OtpDraft>,
+    /// The repository that a generic token is to be in.
+    pub repository: Option<RepositoryWish>,
+}
+
+/// What is asked for of a repository.
+#[derive(Debug, Clone)]
+pub struct RepositoryWish {
+    /// Which one.
+    pub name: RepositoryName,
+    /// Which place in it.
+    pub place: Place,
+    /// The payload that comes with it, if one does.
+    pub data: Option<Payload>,
+}
+
+/// A payload, as the repository's mapping says that it is to be kept.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    /// Shown again: sealed.
+    Readable(ClearSecret),
+    /// Never shown again: a secret, kept as a hash and verified.
+    Hashed(ClearSecret),
 }
 
 /// An `Idempotency-Key`, and how the answer is written that a repetition gets again.
@@ -158,7 +190,8 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let now = self.now();
-        let mut request = completed(request)?;
+        let mut request = Self::completed_otp(completed(request)?)?;
+        let repository = self.repository_of(&mut request)?;
         let scope = match request.kind {
             Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
             _ => ApiScope::TokensWrite,
@@ -166,13 +199,12 @@ impl Authority {
         let reach = caller.reach(realm, scope)?;
         let owner = owner_of(caller, realm, &request)?;
         let own = caller.is(&owner, realm);
-        let field = services_field(request.kind);
-        let asking = Asking::new(caller, &reach, (request.kind, own), field);
+        let asking = Asking { caller, reach: &reach, owner: &owner, kind: request.kind, own };
         let services = self.services_of(realm, &request, &asking).await?;
         let owner_unit =
             if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
         check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
-        asking.check(&services.1)?;
+        self.check_open(realm, &asking, &services.1).await?;
         self.check_unit(realm, request.unit.as_deref()).await?;
         unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;
@@ -181,7 +213,6 @@ impl Authority {
             judged.push(&realm_cell.policy);
         }
         check_issuer(&judged, caller, own)?;
-        self.check_open(realm, &owner, request.kind, &services.1).await?;
         check_wishes(&judged, &request)?;
         if request.kind == Kind::RegistrationToken {
             let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged, &reach.limits)?;
@@ -193,17 +224,22 @@ impl Authority {
             not_before: request.not_before,
         };
         let validity = validity_of(&judged, caller, &reach, wanted, now)?;
-        let pending = judged.iter().any(|policy| policy.approval);
-        let by_link = is_by_link(&judged, caller, &request, own)?;
+        let in_stock = request.repository.as_ref().is_some_and(|r| r.place == Place::Stock);
+        let pending = in_stock || judged.iter().any(|policy| policy.approval);
+        let has_payload = request.repository.as_ref().is_some_and(|wish| wish.data.is_some());
+        let by_link = !has_payload && is_by_link(&judged, caller, &request, own)?;
         let draft = Draft { owner, services: services.0, validity, pending, by_link };
         for _ in 0..ID_ATTEMPTS {
-            let (token, secret) = self.draft(caller, realm, &request, &draft, &judged, now).await?;
+            let (token, secret, otp) =
+                self.draft(caller, realm, &request, &draft, &judged, now).await?;
             self.require_api_rank(caller, &token).await?;
             self.refuse_pasted_tokens(&token)?;
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
-            let limits = limits_of(&services.1, &realm_cell.policy, slow);
+            let mut limits = limits_of(request.kind, &services.1, &realm_cell.policy, slow);
+            limits.extend(member::limit_of(repository.as_deref(), &token));
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
-            match self.store_issue(issue, &secret.0).await? {
+            let issue = self.with_payload(issue, &request)?;
+            match self.store_drawn(issue, otp, &secret.0).await? {
                 Issued::Done { token, .. } => {
                     return Ok(Answered::Fresh { token, secret: secret.0 });
                 }
@@ -214,6 +250,8 @@ impl Authority {
                 Issued::ServiceGone(label) => {
                     return Err(no_such_service(services_field(request.kind), &label));
                 }
+                Issued::SerialTaken => return Err(Refusal::SerialTaken),
+                Issued::PlaceTaken => return Err(Refusal::PlaceTaken),
                 // A self-chosen secret can only collide by its id, like any other.
                 Issued::Collision => {}
             }
@@ -306,11 +344,11 @@ impl Authority {
             ));
         }
         let labels: Vec<&ServiceLabel> = labels.iter().collect();
-        let cells = self.cells_known_to(realm, &labels, asking).await?;
+        let cells = self.cells_known_to(realm, &labels, asking, field).await?;
         Ok((services, cells))
     }
 
-    /// The token and its secret, drawn afresh.
+    /// The token and its secret, or what it has in place of one, drawn afresh.
     async fn draft(
         &self,
         caller: &Caller,
@@ -319,7 +357,7 @@ impl Authority {
         draft: &Draft,
         policies: &[&EffectivePolicy],
         now: Timestamp,
-    ) -> Result<(Token, Drafted), Refusal> {
+    ) -> Result<(Token, Drafted, Option<Otp>), Refusal> {
         let id = TokenId::generate(self.entropy())?;
         let drafted = self.secret_of(realm, request, draft, policies, id, now).await?;
         let chosen = request.secret.is_some();
@@ -327,40 +365,38 @@ impl Authority {
             .derive_for_directories(realm, id, request.kind, &draft.services, chosen, drafted)
             .await?;
         let permissions = request.permissions.as_ref().map(crate::permission::check).transpose();
+        let created = (now, caller.origin.actor.to_string());
+        let (owner, services) = (draft.owner.clone(), draft.services.clone());
+        let what = (id, request.kind);
         let token = Token {
-            id,
-            realm: realm.clone(),
-            kind: request.kind,
             name: request.name.clone(),
             description: request.description.clone(),
-            owner: draft.owner.clone(),
-            services: draft.services.clone(),
             scopes: request.scopes.clone(),
             permissions: permissions.map_err(|e| Refusal::invalid("permissions", e))?,
             networks: request.networks.clone(),
             doors: request.doors.clone(),
-            enabled: true,
-            locked: false,
             pending: draft.pending,
-            validity: draft.validity,
-            revocation: None,
-            created_at: now,
-            created_by: caller.origin.actor.to_string(),
             activated_at: (!draft.pending).then_some(now),
-            usage: Usage::default(),
             max_usages: request.max_usages,
-            used: 0,
             labels: request.labels.clone(),
             airlock: request.airlock.clone(),
             sentinel: request.sentinel.clone(),
             unit: request.unit.clone(),
-            parent: None,
-            changed_at: None,
-            device: None,
-            version: 1,
-            secrets: Vec::new(),
+            repository: request
+                .repository
+                .as_ref()
+                .map(|wish| Membership { name: wish.name.clone(), place: wish.place }),
+            ..Token::new(what, realm.clone(), owner, services, draft.validity, created)
         };
-        Ok((token, drafted))
+        let mut drafted = drafted;
+        let otp = match &request.otp {
+            Some(wanted) => {
+                let cell = self.realm_facts(realm).await?;
+                Some(self.drawn_otp(wanted, &token, &cell, &mut drafted.0)?)
+            }
+            None => None,
+        };
+        Ok((token, drafted, otp))
     }
 
     fn issue_of(
@@ -380,7 +416,8 @@ impl Authority {
         let idempotency = replay.map(|replay| {
             self.idempotency(&caller.replay_key, caller.token, replay, &secret.0, now)
         });
-        Ok(TokenIssue { token, secret: secret.1.clone(), limits, idempotency, event })
+        let secret = secret.1.clone();
+        Ok(TokenIssue { token, secret, limits, data: None, idempotency, event })
     }
 }
 

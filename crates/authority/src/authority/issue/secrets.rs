@@ -1,6 +1,5 @@
 //! The secret of a new token: made or taken, hashed by its entropy, and kept sealed for a replay.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::wishes::check_chosen;
@@ -23,9 +22,7 @@ use crate::service::Services;
 use crate::slow::{Holder, Preimage};
 use crate::store::{Idempotency, TokenIssue};
 use crate::subject::Owner;
-use crate::token::{
-    AirlockAttributes, SecretFacts, SentinelAttributes, Slot, StoredSecret, Token, Usage,
-};
+use crate::token::{SecretFacts, Slot, StoredSecret, Token};
 use crate::validity::Validity;
 use zeroize::Zeroizing;
 
@@ -61,6 +58,10 @@ impl Authority {
             return self.generated(Kind::Link, link, now);
         }
         let whose = Whose { realm, owner: &draft.owner, services: &draft.services };
+        let wish = request.repository.as_ref();
+        if let Some(payload) = wish.and_then(|wish| wish.data.as_ref()) {
+            return self.payload_secret(&whose, payload, id, now).await;
+        }
         let Some(chosen) = &request.secret else {
             let form = match (request.kind, policies) {
                 (Kind::ServiceToken, [policy]) => (policy.form, policy.length),
@@ -225,8 +226,10 @@ impl Authority {
         let idempotency = replay.map(|(replay, caller)| {
             self.idempotency(&caller.replay_key, caller.token, replay, &secret.0, now)
         });
-        let issue = TokenIssue { token, secret: secret.1, limits: Vec::new(), idempotency, event };
-        Ok((issue, secret.0))
+        let (secret, clear) = (secret.1, secret.0);
+        let limits = Vec::new();
+        let issue = TokenIssue { token, secret, limits, data: None, idempotency, event };
+        Ok((issue, clear))
     }
 
     /// Opens the kept answer of a client's creation.
@@ -251,37 +254,11 @@ fn client_key_token(
     now: Timestamp,
 ) -> Result<Token, Refusal> {
     let api = ServiceLabel::parse(COUNTERFOIL).map_err(|e| Refusal::invalid("service", e))?;
+    let (owner, services) = (Owner::Client(name.clone()), Services::Named(vec![api]));
+    let validity = Validity::new(now, None).map_err(|e| Refusal::invalid("expires_at", e))?;
+    let (what, created) = ((id, Kind::ClientKey), (now, origin.actor.to_string()));
     Ok(Token {
-        id,
-        realm: realm.clone(),
-        kind: Kind::ClientKey,
         name: Some(name.as_str().to_owned()),
-        description: None,
-        owner: Owner::Client(name.clone()),
-        services: Services::Named(vec![api]),
-        scopes: Vec::new(),
-        permissions: None,
-        networks: Vec::new(),
-        doors: None,
-        enabled: true,
-        locked: false,
-        pending: false,
-        validity: Validity::new(now, None).map_err(|e| Refusal::invalid("expires_at", e))?,
-        revocation: None,
-        created_at: now,
-        created_by: origin.actor.to_string(),
-        activated_at: Some(now),
-        usage: Usage::default(),
-        max_usages: None,
-        used: 0,
-        labels: BTreeMap::new(),
-        airlock: AirlockAttributes::default(),
-        sentinel: SentinelAttributes::default(),
-        unit: None,
-        parent: None,
-        changed_at: None,
-        device: None,
-        version: 1,
-        secrets: Vec::new(),
+        ..Token::new(what, realm.clone(), owner, services, validity, created)
     })
 }

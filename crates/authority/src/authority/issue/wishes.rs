@@ -1,18 +1,14 @@
 //! What may be asked for: by whom, with which scopes and doors, with which chosen secret.
 
-use std::sync::Arc;
-
-use super::{IssueRequest, no_such_service};
+use super::IssueRequest;
 use crate::authority::Authority;
-use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
 use crate::kind::Kind;
-use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::policy::{EffectivePolicy, SecretSource};
 use crate::refusal::Refusal;
 use crate::scope::Scope;
 use crate::secret::{ClearSecret, Shape, entropy_bits_chosen};
-use crate::service::{Service, ServiceStatus, Services, Viewer};
+use crate::service::Services;
 use crate::verdict::Door;
 
 /// Bits that a chosen secret must show (NIST SP 800-63B asks 20 of a look-up secret).
@@ -57,82 +53,6 @@ pub(super) fn check_reach(
         Ok(())
     } else {
         Err(Refusal::BeyondGrant("this exceeds the limits of the caller's grant"))
-    }
-}
-
-/// Who asks for a token of some services, by issuing one or by an edit that leads there.
-pub(in crate::authority) struct Asking<'a> {
-    caller: &'a Caller,
-    reach: &'a Reach,
-    /// The field that names the services.
-    field: &'static str,
-    /// Whether a person asks on their own behalf.
-    for_themselves: bool,
-}
-
-impl<'a> Asking<'a> {
-    /// Somebody who asks for a token of this kind, of their own or not.
-    pub(in crate::authority) fn new(
-        caller: &'a Caller,
-        reach: &'a Reach,
-        (kind, own): (Kind, bool),
-        field: &'static str,
-    ) -> Self {
-        let person = caller.subject.user().is_some();
-        let for_themselves = own && person && kind != Kind::RegistrationToken;
-        Self { caller, reach, field, for_themselves }
-    }
-
-    /// Whether visibility and unit have a say in what they ask for.
-    fn is_bound_by(&self, service: &Service) -> bool {
-        self.for_themselves
-            && service.label.as_str() != COUNTERFOIL
-            && !self.reach.covers_service(&service.label, service.unit.as_ref())
-    }
-
-    /// To somebody who may not see a service it does not exist, whether it is active or not.
-    fn knows(&self, service: &Service) -> bool {
-        let Caller { standing, .. } = self.caller;
-        let viewer = Viewer::Person { groups: &standing.groups, unit: standing.unit.as_deref() };
-        !self.is_bound_by(service) || service.exists_for(viewer)
-    }
-
-    /// Whether one of the services takes new tokens, and all are for this person.
-    pub(in crate::authority) fn check(&self, cells: &[Arc<ServiceCell>]) -> Result<(), Refusal> {
-        // Of several, those that are not will take the token.
-        let suspended = |cell: &Arc<ServiceCell>| cell.service.status != ServiceStatus::Active;
-        if let Some(first) = cells.first()
-            && cells.iter().all(suspended)
-        {
-            let label = &first.service.label;
-            return Err(Refusal::NotOpen(format!("the service {label} is suspended")));
-        }
-        let bound = cells.iter().map(|cell| &cell.service).filter(|s| self.is_bound_by(s));
-        let mut groups = bound.filter_map(|service| service.group.as_ref());
-        if groups.all(|group| self.caller.groups.contains(group)) {
-            return Ok(());
-        }
-        let said = "only members of its group have tokens for a service";
-        Err(Refusal::NotOpen(said.to_owned()))
-    }
-}
-
-impl Authority {
-    /// The services that somebody names, with their policies. One that they may not see is as
-    /// unknown as one that does not exist, whatever stands beside it.
-    pub(in crate::authority) async fn cells_known_to(
-        &self,
-        realm: &RealmName,
-        labels: &[&ServiceLabel],
-        asking: &Asking<'_>,
-    ) -> Result<Vec<Arc<ServiceCell>>, Refusal> {
-        let mut cells = Vec::with_capacity(labels.len());
-        for &label in labels {
-            let found = self.service_facts(realm, label).await?;
-            let known = found.filter(|cell| asking.knows(&cell.service));
-            cells.push(known.ok_or_else(|| no_such_service(asking.field, label))?);
-        }
-        Ok(cells)
     }
 }
 
@@ -217,8 +137,10 @@ pub(super) fn check_wishes(
     if request.max_usages == Some(0) {
         return Err(Refusal::invalid("max_usages", "must be at least 1; null is unlimited"));
     }
-    if all_services && request.kind != Kind::PersonalAccessToken {
-        return Err(Refusal::invalid("services", "only a personal access token may name *"));
+    let may_name_all = request.kind == Kind::PersonalAccessToken || request.otp.is_some();
+    if all_services && !may_name_all {
+        let why = "only a personal access token or an authentication token may name *";
+        return Err(Refusal::invalid("services", why));
     }
     Ok(())
 }

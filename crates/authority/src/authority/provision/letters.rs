@@ -1,4 +1,4 @@
-//! Letters: what an event comes to for the person whose token it is about.
+//! Letters: what an event comes to for a person whose token, or tokens, it is about.
 //!
 //! Read when the letter is sent, so that an address which was corrected meanwhile is the one that
 //! is written to.
@@ -6,13 +6,25 @@
 use crate::authority::Authority;
 use crate::event::Event;
 use crate::kind::Kind;
-use crate::names::{RealmName, Username};
-use crate::provision::letter::{Facts, Letter};
-use crate::provision::{Object, Target};
+use crate::names::{RealmName, ServiceLabel, Username};
+use crate::provision::Target;
+use crate::provision::letter::{CODE_SENT, Facts, Letter};
 use crate::secret::{ClearSecret, TokenId};
-use crate::service::Services;
-use crate::store::{Link, Unavailable};
-use crate::token::Token;
+use crate::service::{Services, Viewer};
+use crate::store::{Link, PageRequest, TokenFilter, Unavailable};
+use crate::subject::{Owner, User};
+use crate::token::{State, Token};
+
+/// Kinds of tokens that people are told of.
+const TOLD: [Kind; 4] =
+    [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::RegistrationToken, Kind::Generic];
+/// Tokens of a person that are read at once, to find one that a lock of its service hits.
+const TOKENS_PER_LOOK: u32 = 100;
+
+/// Tokens that count as far as they can tell themselves.
+fn any() -> TokenFilter {
+    TokenFilter { state: Some(State::Active), ..TokenFilter::default() }
+}
 
 /// What a link that waits for its letter is sealed to.
 fn link_row(link: TokenId) -> String {
@@ -35,59 +47,124 @@ impl Authority {
         Ok(Some(sealed?))
     }
 
-    /// The letter that tells of an event; `None` where there is nobody to write to any more, or
-    /// nothing that concerns a person.
+    /// The letter that tells somebody of an event; `None` where there is nobody to write to any
+    /// more, or nothing that concerns them.
     pub(super) async fn letter(
         &self,
         target: &Target,
         event: &Event,
+        name: &str,
     ) -> Result<Option<Letter>, Unavailable> {
-        let Some(Object::User(name)) = event.subject.as_deref().map(Object::from_name) else {
-            return Ok(None);
-        };
-        let (Ok(username), Some(id)) = (Username::parse(&name), event.token) else {
-            return Ok(None);
-        };
+        let Ok(username) = Username::parse(name) else { return Ok(None) };
         let realm = &event.realm;
         let Some(user) = self.store.user_find(realm, &username).await? else { return Ok(None) };
-        let Some(token) = self.store.token_find(realm, id).await? else { return Ok(None) };
-        let told =
-            [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::RegistrationToken, Kind::Generic];
-        if !told.contains(&token.kind) {
-            return Ok(None);
-        }
-        let labels: Vec<String> =
-            token.service_labels().into_iter().map(ToOwned::to_owned).collect();
-        let named = target.config.services.as_ref();
-        if !named.is_none_or(|named| named.iter().any(|one| token.services.includes(one))) {
-            return Ok(None);
-        }
         let Some(found) = self.store.realm_find(realm).await? else { return Ok(None) };
         let named = found.display_name.unwrap_or_else(|| found.name.to_string());
-        let (services, service_url) = self.named_services(&token).await?;
+        let templates = &target.config.templates;
+        let Some(id) = event.token else {
+            let Some(services) = self.locked_for(event, &user).await? else { return Ok(None) };
+            let (services, service_url) = self.named_services(realm, &services).await?;
+            let facts = Facts {
+                token_name: None,
+                kind: None,
+                realm: &named,
+                services,
+                labels: event.service.clone().into_iter().collect(),
+                service_url: service_url.as_deref(),
+                expires_at: None,
+                link: None,
+                code: None,
+            };
+            return Ok(Letter::of(event, &user, templates, facts));
+        };
+        let Some(token) = self.store.token_find(realm, id).await? else { return Ok(None) };
+        let among = target.config.services.as_ref();
+        let concerned = |label: &String| token.services.includes(label);
+        if !TOLD.contains(&token.kind) || !among.is_none_or(|among| among.iter().any(concerned)) {
+            return Ok(None);
+        }
+        let labels = token.service_labels().into_iter().map(ToOwned::to_owned).collect();
+        let (services, service_url) = self.named_services(realm, &token.services).await?;
         let facts = Facts {
             token_name: token.name.as_deref(),
-            kind: token.kind,
+            kind: Some(token.kind),
             realm: &named,
             services,
             labels,
             service_url: service_url.as_deref(),
             expires_at: token.validity.expires_at(),
             link: self.link_of(event, &token).await?,
+            code: self.code_of(event, &token).await?,
         };
-        Ok(Letter::of(event, &user, &target.config.templates, facts))
+        // What was to be told is no longer so: the code was used, replaced, or has ended.
+        if event.kind == CODE_SENT && facts.code.is_none() {
+            return Ok(None);
+        }
+        Ok(Letter::of(event, &user, templates, facts))
     }
 
-    /// What the services of a token are called, and where the one of several is.
+    /// What a wide lock, or its end, is about for somebody: a lock of theirs concerns them in any
+    /// case, that of a service only if they have a token that could be good for it.
+    async fn locked_for(
+        &self,
+        event: &Event,
+        user: &User,
+    ) -> Result<Option<Services>, Unavailable> {
+        let label = event.service.as_deref().map(ServiceLabel::parse).transpose();
+        let Ok(label) = label else { return Ok(None) };
+        let Some(label) = label else { return Ok(Some(Services::All)) };
+        let services = Services::Named(vec![label.clone()]);
+        if event.subject.is_some() {
+            return Ok(Some(services));
+        }
+        let holds = self.holds_token_for(user, &label).await?;
+        Ok(holds.then_some(services))
+    }
+
+    /// Whether somebody has a token that would be good for a service if nothing else were wrong.
+    async fn holds_token_for(
+        &self,
+        user: &User,
+        label: &ServiceLabel,
+    ) -> Result<bool, Unavailable> {
+        let found = self.store.service_find(&user.realm, label).await?;
+        let Some(service) = found else { return Ok(false) };
+        let viewer = Viewer::Person { groups: &user.groups, unit: user.unit.as_deref() };
+        let is_member = service.group.as_ref().is_none_or(|group| user.groups.contains(group));
+        // Of what they may not see nobody hears by a token for everything.
+        let knows = is_member && service.would_be_seen_by(viewer);
+        let now = self.now();
+        let owner = Some(Owner::User(user.username.clone()));
+        let named = |kind| TokenFilter { service: Some(label.clone()), kind: Some(kind), ..any() };
+        let every =
+            TokenFilter { for_everything: true, kind: Some(Kind::PersonalAccessToken), ..any() };
+        let named = [named(Kind::ServiceToken), named(Kind::PersonalAccessToken)];
+        for filter in named.into_iter().chain(knows.then_some(every)) {
+            let filter = TokenFilter { owner: owner.clone(), ..filter };
+            let mut page = PageRequest::first(TOKENS_PER_LOOK);
+            loop {
+                let held = self.store.token_list(&user.realm, filter.clone(), now, page).await?;
+                if !held.items.is_empty() {
+                    return Ok(true);
+                }
+                let Some(after) = held.next else { break };
+                page = PageRequest { limit: TOKENS_PER_LOOK, after: Some(after) };
+            }
+        }
+        Ok(false)
+    }
+
+    /// What services are called, and where the one of several is.
     async fn named_services(
         &self,
-        token: &Token,
+        realm: &RealmName,
+        services: &Services,
     ) -> Result<(Vec<String>, Option<String>), Unavailable> {
-        let Services::Named(labels) = &token.services else { return Ok((Vec::new(), None)) };
+        let Services::Named(labels) = services else { return Ok((Vec::new(), None)) };
         let mut names = Vec::new();
         let mut url = None;
         for label in labels {
-            let found = self.store.service_find(&token.realm, label).await?;
+            let found = self.store.service_find(realm, label).await?;
             url = found.as_ref().and_then(|service| service.url.clone()).or(url);
             names.push(found.map_or_else(|| label.to_string(), |service| service.name));
         }

@@ -1,5 +1,6 @@
 //! Reconciling: whether a target is as the store says, person by person.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::state::Seen;
@@ -7,13 +8,15 @@ use crate::authority::Authority;
 use crate::caller::Caller;
 use crate::names::{RealmName, TargetName};
 use crate::provision::{
-    Courier, DeliveryKey, Failed, Finding, Freight, Mark, Object, Target, TargetMode,
+    Courier, DeliveryKey, Failed, Finding, Freight, Mark, Object, Severity, Target, TargetMode,
 };
 use crate::refusal::Refusal;
 use crate::scope::ApiScope;
 use crate::secret::ClearSecret;
 use crate::store::{PageRequest, UserFilter};
 
+/// People whose tokens a test of a target looks at: it is answered while somebody waits.
+const PEOPLE_PER_TEST: u32 = 1000;
 /// Where the pages of people end and strays are looked for.
 const STRAYS: &str = "\u{1f}strays";
 
@@ -73,7 +76,9 @@ impl Authority {
         } else {
             self.people(courier, &target, page, &mut part).await?;
             if repair {
-                part.repairing = self.want(&target, &part.differences).await?;
+                let objects: Vec<Object> =
+                    part.differences.iter().map(|one| Object::from_name(&one.object)).collect();
+                part.repairing = self.want(&target, objects).await?;
             }
         }
         if repair && !part.differences.is_empty() {
@@ -96,7 +101,38 @@ impl Authority {
     ) -> Result<Vec<Finding>, Refusal> {
         caller.require_whole(&target.realm, ApiScope::TargetsWrite)?;
         let secret = self.target_secret(target)?;
-        Ok(courier.test(target, secret.as_ref().map(ClearSecret::reveal)).await)
+        let mut found = courier.test(target, secret.as_ref().map(ClearSecret::reveal)).await;
+        if !target.kind.takes_messages() {
+            found.push(self.hashes_there(target).await?);
+        }
+        Ok(found)
+    }
+
+    /// Whether the tokens that are there have hashes for the target: those that were issued or
+    /// taken over before somebody asked for its schemes have none, and nobody can make them.
+    async fn hashes_there(&self, target: &Target) -> Result<Finding, Refusal> {
+        let seen = tokio::sync::Mutex::new(Seen::new());
+        let page = PageRequest::first(PEOPLE_PER_TEST);
+        let people = self.store.user_list(&target.realm, UserFilter::default(), page).await?;
+        let mut lacking = BTreeSet::new();
+        for user in &people.items {
+            let name = user.username.as_str();
+            let state = self.person_state(target, name, self.now(), &seen).await?;
+            lacking.extend(state.lacking.into_iter().map(|(token, _)| token.to_string()));
+        }
+        let among = match people.next {
+            Some(_) => format!(" of the first {PEOPLE_PER_TEST} people"),
+            None => String::new(),
+        };
+        let (severity, what, remedy) = match lacking.len() {
+            0 => (Severity::Fine, format!("every token{among} has what is written there"), None),
+            count => {
+                let remedy = "have them issued anew; reconcile names them".to_owned();
+                let what = format!("{count} tokens{among} lack a hash in one of the schemes");
+                (Severity::Warning, what, Some(remedy))
+            }
+        };
+        Ok(Finding { check: "hashes", severity, what, remedy })
     }
 
     async fn people(
@@ -151,6 +187,10 @@ impl Authority {
                     .await
                     .map_err(|failed| said(&failed))?;
                 part.repairing += 1;
+                if let Some(Ok(name)) = &name {
+                    // Whoever has come meanwhile may have been brought there in between.
+                    self.want(target, [Object::User(name.to_string())]).await?;
+                }
             }
             part.differences.push(Difference {
                 object: stray
@@ -163,17 +203,21 @@ impl Authority {
         Ok(())
     }
 
-    async fn want(&self, target: &Target, differences: &[Difference]) -> Result<u64, Refusal> {
-        let mark = |difference: &Difference| Mark {
+    async fn want(
+        &self,
+        target: &Target,
+        objects: impl IntoIterator<Item = Object>,
+    ) -> Result<u64, Refusal> {
+        let mark = |object| Mark {
             key: DeliveryKey {
                 realm: target.realm.clone(),
                 target: target.name.clone(),
-                object: Object::from_name(&difference.object),
+                object,
                 message: String::new(),
             },
             held: false,
         };
-        let marks: Vec<Mark> = differences.iter().map(mark).collect();
+        let marks: Vec<Mark> = objects.into_iter().map(mark).collect();
         let count = marks.len() as u64;
         self.store.delivery_want(marks, self.now()).await?;
         Ok(count)

@@ -10,7 +10,7 @@ use crate::authority::Authority;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
-use crate::provision::{Owned, PersonState, Target, TargetKind, TokenRecord};
+use crate::provision::{PersonState, Target, TargetKind, TokenRecord};
 use crate::service::{Service, ServiceStatus, Services};
 use crate::store::{DirectorySecret, DirectoryToken, Unavailable};
 use crate::subject::{User, UserStatus};
@@ -34,7 +34,7 @@ impl Authority {
             user: None,
             values: BTreeMap::new(),
             records: Vec::new(),
-            owned: owned(target),
+            owned: target.config.owned(),
             again_at: None,
             lacking: Vec::new(),
         };
@@ -157,15 +157,6 @@ fn record(token: &DirectoryToken, hash: String) -> TokenRecord {
         created_at: token.created_at,
         expires_at: token.validity.expires_at(),
         hash,
-    }
-}
-
-fn owned(target: &Target) -> Owned {
-    match &target.config.services {
-        None => Owned::All,
-        Some(named) => {
-            Owned::These(named.iter().chain(&target.config.former_services).cloned().collect())
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::authority::Authority;
 use crate::authority::realms::{EDIT_ATTEMPTS_MAX, expect_version, merged, missing};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
-use crate::names::{RealmName, ServiceLabel, TargetName};
+use crate::names::{COUNTERFOIL, RealmName, ServiceLabel, TargetName};
 use crate::provision::letter::{LETTER_EVENTS, LETTER_EVENTS_MORE, TEMPLATES_MAX};
 use crate::provision::{Delivery, Target, TargetConfig, TargetKind, TargetMode};
 use crate::refusal::{Refusal, Thing};
@@ -16,6 +16,8 @@ use crate::store::{DeliveryFilter, Inserted, Page, PageRequest};
 
 /// Longest time that a target is given to answer: a worker's turn is not much longer.
 const TIMEOUT_MS_MAX: u32 = 12_000;
+/// Services that are read at once, to tell which ones a target was for.
+const SERVICES_PER_LOOK: u32 = 1000;
 
 /// A target to set up.
 #[derive(Debug, Clone)]
@@ -131,7 +133,8 @@ impl Authority {
             let current = self.target(caller, realm, name).await?;
             expect_version(if_match, current.version)?;
             let at = self.now();
-            let changed = self.applied(current, &edit, at)?;
+            let before = self.labels_of(&current).await?;
+            let changed = self.applied(current, &before, &edit, at)?;
             let event = self
                 .event("target.updated", realm, &caller.origin, at)?
                 .with_subject(format!("target:{name}"));
@@ -200,14 +203,36 @@ impl Authority {
         Ok(Some(self.keys().seal(&row, clear.reveal().as_bytes(), self.entropy())?))
     }
 
-    fn applied(&self, target: Target, edit: &TargetEdit, at: Timestamp) -> Result<Target, Refusal> {
+    /// The services that a target is for, by their labels.
+    async fn labels_of(&self, target: &Target) -> Result<Vec<String>, Refusal> {
+        if let Some(named) = &target.config.services {
+            return Ok(named.clone());
+        }
+        if !matches!(target.kind, TargetKind::Ldap | TargetKind::Entry) {
+            return Ok(Vec::new());
+        }
+        let mut labels = Vec::new();
+        let mut page = PageRequest::first(SERVICES_PER_LOOK);
+        loop {
+            let found = self.store.service_list(&target.realm, page).await?;
+            let others = found.items.into_iter().map(|service| service.label.to_string());
+            labels.extend(others.filter(|label| label != COUNTERFOIL));
+            let Some(after) = found.next else { return Ok(labels) };
+            page = PageRequest { limit: SERVICES_PER_LOOK, after: Some(after) };
+        }
+    }
+
+    fn applied(
+        &self,
+        target: Target,
+        before: &[String],
+        edit: &TargetEdit,
+        at: Timestamp,
+    ) -> Result<Target, Refusal> {
         let mut config: TargetConfig = merged(&target.config, &edit.config, "config")?;
         // Values of services that it is for no longer must go, and only we know that they are ours.
-        if let Some(before) = &target.config.services {
-            let still = |label: &&String| !config.is_for(label.as_str());
-            let gone: Vec<String> = before.iter().filter(still).cloned().collect();
-            config.former_services.extend(gone);
-        }
+        let gone = before.iter().filter(|label| !config.is_for(label.as_str()));
+        config.former_services.extend(gone.cloned().collect::<Vec<_>>());
         let named = config.services.clone().unwrap_or_default();
         config.former_services.retain(|label| !named.contains(label));
         config.former_services.sort();

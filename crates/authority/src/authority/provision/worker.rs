@@ -224,19 +224,11 @@ impl Authority {
         let now = self.now();
         let key = &delivery.key;
         let freight = match &key.object {
-            _ if !key.message.is_empty() => {
-                match self.store.event_find(&key.realm, &key.message).await? {
-                    Some(event) if target.kind == TargetKind::Mail => {
-                        match self.letter(target, &event).await? {
-                            Some(letter) => Freight::Letter(Box::new(letter)),
-                            None => return Ok((Settlement::Forget, None)),
-                        }
-                    }
-                    Some(event) => Freight::Message(Box::new(event)),
-                    None => return Ok((Settlement::Forget, None)),
-                }
-            }
             Object::Everyone => return Ok((self.everyone(delivery).await?, None)),
+            object if !key.message.is_empty() => match self.told_of(target, key, object).await? {
+                Some(freight) => freight,
+                None => return Ok((Settlement::Forget, None)),
+            },
             Object::User(name) => {
                 let state = self.person_state(target, name, now, seen).await?;
                 if let Some(until) = self.waits_for_its_turn(step, target, key, &state, now).await?
@@ -249,8 +241,12 @@ impl Authority {
         };
         let secret = secret.as_ref().map(|secret| secret.reveal());
         let place = delivery.place.as_deref();
+        // What was read before may have taken long.
+        let Some(left) = left_of_lease(step.began, self.now()) else {
+            return Ok((Settlement::Wait { until: self.now() }, None));
+        };
         let bringing = step.courier.bring(target, secret, &freight, place);
-        let ended = match tokio::time::timeout(ATTEMPT_MAX, bringing).await {
+        let ended = match tokio::time::timeout(left, bringing).await {
             Ok(ended) => ended,
             Err(_) => Err(Failed::new(Fault::Unanswered, "no answer in time")),
         };
@@ -261,6 +257,24 @@ impl Authority {
                 Ok((self.failed(target, delivery, failed)?, Some(fault)))
             }
         }
+    }
+
+    /// What a message says; `None` if there is nothing to say any more.
+    async fn told_of(
+        &self,
+        target: &Target,
+        key: &DeliveryKey,
+        object: &Object,
+    ) -> Result<Option<Freight>, Unavailable> {
+        let Some(event) = self.store.event_find(&key.realm, &key.message).await? else {
+            return Ok(None);
+        };
+        if target.kind != TargetKind::Mail {
+            return Ok(Some(Freight::Message(Box::new(event))));
+        }
+        let Object::User(name) = object else { return Ok(None) };
+        let letter = self.letter(target, &event, name).await?;
+        Ok(letter.map(|letter| Freight::Letter(Box::new(letter))))
     }
 
     /// Lower orders first, and last where something is taken away. A target that is away or has
@@ -318,7 +332,9 @@ impl Authority {
     fn done(&self, delivery: &Delivery, freight: &Freight, arrived: Arrived) -> Settlement {
         let Freight::Person(state) = freight else { return Settlement::Forget };
         let unsure = delivery.unanswered > 1;
-        if state.user.is_none() && arrived.place.is_none() && !unsure {
+        // Whoever is gone has no place that would have to be remembered, unless it is looked at
+        // once more.
+        if state.user.is_none() && !unsure {
             return Settlement::Forget;
         }
         let confirm = unsure.then(|| self.now().plus_seconds(CONFIRM_SECONDS));
@@ -354,5 +370,33 @@ impl Authority {
         self.entropy().fill(&mut chance).map_err(Unavailable::new)?;
         let sooner = millis * 1_000 / 5 * i64::from(chance[0]) / 256;
         Ok(Timestamp::from_micros(now.micros() + millis * 1_000 - sooner))
+    }
+}
+
+/// How long an attempt may take that begins now, so that it ends before the lease does; `None` if
+/// it is too late for one.
+fn left_of_lease(began: Timestamp, now: Timestamp) -> Option<Duration> {
+    let late = now.micros() - began.micros() - BEGIN_WITHIN_MICROS;
+    let late = Duration::from_micros(late.max(0).unsigned_abs());
+    ATTEMPT_MAX.checked_sub(late).filter(|left| !left.is_zero())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_ends_before_the_lease_whenever_it_begins() {
+        let began = Timestamp::from_seconds(1_000);
+        let after = |seconds: i64| left_of_lease(began, began.plus_seconds(seconds));
+        assert_eq!(after(0), Some(ATTEMPT_MAX));
+        assert_eq!(after(2), Some(ATTEMPT_MAX));
+        assert_eq!(after(7), Some(Duration::from_secs(10)));
+        for seconds in 0..LEASE_SECONDS {
+            let ends = after(seconds).map(|left| seconds.unsigned_abs() + left.as_secs());
+            assert!(ends.is_none_or(|ends| ends < LEASE_SECONDS.unsigned_abs()), "{seconds}");
+        }
+        assert_eq!(after(17), None);
+        assert_eq!(after(60), None);
     }
 }

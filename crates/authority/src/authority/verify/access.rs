@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::judge::decide;
-use super::{Active, Authority, Decision, Surroundings, Verdict};
+use super::{Authority, Decision, Surroundings, Verdict};
 use crate::access::{AccessFacts, SigningAlg, claims};
 use crate::cache::{Access, Entry};
 use crate::clock::Timestamp;
@@ -13,7 +13,6 @@ use crate::refusal::Refusal;
 use crate::secret::{Shape, TokenId};
 use crate::secret_hash::{Mac256, keyed_hash};
 use crate::store::Unavailable;
-use crate::token::State;
 use crate::verdict::Reason;
 
 impl Authority {
@@ -23,8 +22,9 @@ impl Authority {
         shape: &Shape,
     ) -> Result<Verdict, Refusal> {
         let presented = around.request.presented;
-        let look =
-            |entry: &Arc<Entry>| (entry.id, decide(entry, Some(Kind::AccessToken), presented, around));
+        let look = |entry: &Arc<Entry>| {
+            (entry.id, decide(entry, Some(Kind::AccessToken), presented, around))
+        };
         let known = access_id(shape).and_then(|id| self.cache.with_token(around.now, id, look));
         let found = if known.is_some() {
             known
@@ -113,7 +113,7 @@ impl Authority {
     }
 
     /// The parent decides with every use, not only when the token was made: what it was made
-    /// from may have been revoked, switched off or locked since.
+    /// from may have been revoked, switched off, locked or narrowed since.
     pub(super) async fn conclude_access(
         &self,
         around: &Surroundings<'_>,
@@ -128,38 +128,17 @@ impl Authority {
                 return self.refused(request, reason, right_secret.then_some(id), around.now);
             }
         };
-        let Some(parent) = active.access().map(|access| access.parent) else {
-            return self.refused(request, Reason::Unknown, None, around.now);
-        };
-        match self.parent_standing(parent, around.now).await? {
-            Ok(issues_until) => {
+        match self.left_by_ancestors(around, &active).await? {
+            Ok(Some(left)) => {
                 if request.consume {
                     // A use of the token that its owner knows.
-                    self.ledger.accepted(parent, around.now, request.client_ip);
+                    self.ledger.accepted(active.root(), around.now, request.client_ip);
                 }
-                Ok(Verdict::Active(Active { issues_until, ..active }))
+                Ok(Verdict::Active(active.under(left)))
             }
+            // Nothing above it: no access token is made of nothing.
+            Ok(None) => self.refused(request, Reason::Unknown, None, around.now),
             Err(reason) => self.refused(request, reason, Some(id), around.now),
-        }
-    }
-
-    /// When the token that an access token was made from ends, or why it is no longer good.
-    async fn parent_standing(
-        &self,
-        parent: TokenId,
-        now: Timestamp,
-    ) -> Result<Result<Option<Timestamp>, Reason>, Refusal> {
-        let look = |entry: &Arc<Entry>| (standing(entry, now), entry.parent());
-        let (standing, above) = match self.cache.with_token(now, parent, look) {
-            Some(known) => known,
-            None => match Box::pin(self.entry(parent)).await? {
-                Some(entry) => look(&entry),
-                None => return Ok(Err(Reason::ParentRevoked)),
-            },
-        };
-        match self.ancestors_ended(above, now).await? {
-            Some(reason) => Ok(Err(reason)),
-            None => Ok(standing),
         }
     }
 }
@@ -170,20 +149,6 @@ fn access_id(shape: &Shape) -> Option<TokenId> {
         Shape::Jwt(hint) => *hint,
         Shape::Prefixed { kind: Kind::AccessToken, id } => Some(*id),
         _ => None,
-    }
-}
-
-fn standing(entry: &Entry, now: Timestamp) -> Result<Option<Timestamp>, Reason> {
-    if entry.kind == Kind::AccessToken
-        || entry.rest.as_ref().is_some_and(|rest| rest.parent_revoked)
-    {
-        return Err(Reason::ParentRevoked);
-    }
-    match entry.state_facts().state(now) {
-        // That its uses are all taken ends a counted token, not what was made from it.
-        State::Active | State::Exhausted => Ok(entry.validity.expires_at()),
-        State::Revoked => Err(Reason::ParentRevoked),
-        other => Err(other.refusal().unwrap_or(Reason::ParentRevoked)),
     }
 }
 

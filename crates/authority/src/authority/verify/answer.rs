@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::access::{AccessFacts, Confirmation};
 use super::Binding;
+use crate::access::{AccessFacts, Confirmation};
 use crate::cache::{Entry, OwnerCell, ServiceCell};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{GroupName, Username};
+use crate::otp::Method;
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::service::Services;
@@ -35,10 +36,22 @@ pub struct Active {
     /// not its profile and its service, which all cores would have to count up and down.
     pub(super) entry: Arc<Entry>,
     pub(super) found: Found,
+    /// What it may do, where that is less than its entry says: of an ordinary token it never is.
+    pub(super) narrowed: Option<Box<Narrowed>>,
     pub(super) remaining: Option<u64>,
     pub(super) former_secret: bool,
     /// When what it issues must end at the latest.
     pub(super) issues_until: Option<Timestamp>,
+    /// How an authentication token has proved itself.
+    pub(super) method: Option<Method>,
+}
+
+/// What is left to a token where something that it came from has lost some since.
+#[derive(Debug)]
+pub(super) struct Narrowed {
+    pub(super) services: Services,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) permissions: Option<String>,
 }
 
 /// The service that a token was found good for.
@@ -56,6 +69,11 @@ impl Active {
     /// The token's id.
     pub fn token(&self) -> TokenId {
         self.entry.id
+    }
+
+    /// How it has proved itself, if by a code.
+    pub const fn method(&self) -> Option<Method> {
+        self.method
     }
 
     /// Its kind.
@@ -135,17 +153,25 @@ impl Active {
 
     /// Its scopes.
     pub fn scopes(&self) -> &[Scope] {
-        &self.entry.profile.scopes
+        self.narrowed.as_ref().map_or(&self.entry.profile.scopes, |left| &left.scopes)
+    }
+
+    /// Whether something that it came from has lost some of what it was given.
+    pub const fn is_narrowed(&self) -> bool {
+        self.narrowed.is_some()
     }
 
     /// Its permissions, as JSON text.
     pub fn permissions(&self) -> Option<&str> {
-        self.entry.profile.permissions.as_deref()
+        match &self.narrowed {
+            Some(left) => left.permissions.as_deref(),
+            None => self.entry.profile.permissions.as_deref(),
+        }
     }
 
-    /// When it ends.
+    /// When it ends, by itself or with what it came from.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.entry.validity.expires_at()
+        sooner(self.entry.validity.expires_at(), self.issues_until)
     }
 
     /// Uses left after this one; `None`: unlimited.
@@ -175,7 +201,7 @@ impl Active {
 
     /// The services that it was issued for.
     pub fn services(&self) -> &Services {
-        &self.entry.profile.services
+        self.narrowed.as_ref().map_or(&self.entry.profile.services, |left| &left.services)
     }
 
     /// The token it stands for in the audit: itself, or what an access token was made from.
@@ -190,5 +216,13 @@ impl Active {
 
     pub(in crate::authority) fn owner(&self) -> &Arc<OwnerCell> {
         &self.entry.owner
+    }
+}
+
+/// The sooner one of two ends; `None` is never.
+pub(super) fn sooner(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

@@ -31,13 +31,18 @@ impl SeenLately {
         self.0.get(sum % SHARDS)
     }
 
+    /// When a token was last seen, as far as that is remembered.
+    pub(in crate::authority) fn last(&self, id: TokenId) -> Option<Timestamp> {
+        self.shard(id)?.lock().get(&id).copied()
+    }
+
     /// Whether a token was seen after `since`.
-    fn after(&self, id: TokenId, since: Timestamp) -> bool {
-        self.shard(id).is_some_and(|shard| shard.lock().get(&id).is_some_and(|at| since < *at))
+    pub(in crate::authority) fn after(&self, id: TokenId, since: Timestamp) -> bool {
+        self.last(id).is_some_and(|at| since < at)
     }
 
     /// Notes that a token was in use.
-    fn note(&self, id: TokenId, at: Timestamp) {
+    pub(in crate::authority) fn note(&self, id: TokenId, at: Timestamp) {
         let Some(shard) = self.shard(id) else { return };
         let mut seen = shard.lock();
         if seen.len() >= SEEN_PER_SHARD_MAX && !seen.contains_key(&id) {

@@ -16,6 +16,7 @@ use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::{ServiceStatus, Services};
 use crate::store::Rehash;
 use crate::subject::{OwnerFacts, UserStatus};
+use crate::token::State;
 use crate::verdict::{Door, Reason};
 
 /// Compares the secret, then judges the token.
@@ -70,9 +71,11 @@ pub(super) fn decide_matched(
     let active = Active {
         entry: Arc::clone(entry),
         found,
+        narrowed: None,
         remaining: None,
         former_secret: matched == Matched::Former,
         issues_until: entry.validity.expires_at(),
+        method: None,
     };
     Decision::Good { active, limit: entry.max_usages(), rehash }
 }
@@ -113,19 +116,58 @@ pub(super) fn judge(entry: &Entry, around: &Surroundings<'_>) -> Result<Found, R
     if !network_allowed(&entry.profile.networks, request.client_ip) {
         return Err(Reason::NetworkDenied);
     }
+    judge_scopes(entry, request)?;
+    judge_permissions(entry, request)?;
+    Ok(found)
+}
+
+/// Judges the token that an access token was made from, or what that one was derived from. Whether
+/// its owner, its services and their policies are good is judged of the access token itself.
+pub(super) fn judge_origin(entry: &Entry, around: &Surroundings<'_>) -> Result<(), Reason> {
+    let request = &around.request;
+    let gone = entry.rest.as_ref().is_some_and(|rest| rest.parent_revoked);
+    if entry.kind == Kind::AccessToken || gone {
+        return Err(Reason::ParentRevoked);
+    }
+    // What a key may do stands in its client's roles, and so does what is made with it.
+    let of_key = entry.is_of_key();
+    if !of_key {
+        judge_reach(entry, around)?;
+    }
+    if !door_allowed(entry.profile.doors.as_ref(), request) {
+        return Err(Reason::WrongDoor);
+    }
+    match entry.state_facts().state(around.now) {
+        // That its uses are all taken ends a counted token, not what was made from it.
+        State::Active | State::Exhausted => {}
+        State::Revoked => return Err(Reason::ParentRevoked),
+        other => return Err(other.refusal().unwrap_or(Reason::ParentRevoked)),
+    }
+    if !network_allowed(&entry.profile.networks, request.client_ip) {
+        return Err(Reason::NetworkDenied);
+    }
+    if !of_key {
+        judge_scopes(entry, request)?;
+    }
+    judge_permissions(entry, request)
+}
+
+fn judge_scopes(entry: &Entry, request: &VerifyRequest<'_>) -> Result<(), Reason> {
     let profile = &entry.profile;
     let exact = || profile.services.includes(COUNTERFOIL);
     let lacks = |scope: &Scope| {
         !profile.scopes.contains(scope) && !any_covers(&profile.scopes, scope, exact())
     };
-    if request.scopes.iter().any(lacks) {
-        return Err(Reason::InsufficientScope);
-    }
+    if request.scopes.iter().any(lacks) { Err(Reason::InsufficientScope) } else { Ok(()) }
+}
+
+fn judge_permissions(entry: &Entry, request: &VerifyRequest<'_>) -> Result<(), Reason> {
     let permissions = entry.profile.permissions.as_deref();
-    if !crate::permission::allows(permissions, request.resource, request.action) {
-        return Err(Reason::PermissionDenied);
+    if crate::permission::allows(permissions, request.resource, request.action) {
+        Ok(())
+    } else {
+        Err(Reason::PermissionDenied)
     }
-    Ok(found)
 }
 
 fn judge_owner_name(entry: &Entry, request: &VerifyRequest<'_>) -> Result<(), Reason> {
@@ -221,6 +263,10 @@ fn judge_policy(
     let expires = entry.validity.expires_at().map(Timestamp::micros);
     let for_everything = entry.profile.services == Services::All;
     if policy.blocks(created, expires, for_everything, &entry.profile.scopes).is_some() {
+        return Err(Reason::PolicyBlocked);
+    }
+    let derived = for_everything && entry.kind == Kind::DerivedToken;
+    if derived && !policy.takes_derived_for_everything() {
         return Err(Reason::PolicyBlocked);
     }
     if !door_allowed(policy.doors.as_ref(), &around.request) {

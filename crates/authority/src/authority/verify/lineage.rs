@@ -1,82 +1,184 @@
-//! A derived token is good only where everything that it came from would be good as well.
+//! A derived token is good only where everything that it came from would be good as well, and for
+//! no more than that; and so is an access token.
 //!
 //! What happens to an ancestor is no change of its descendants: each use asks the ancestors,
 //! which are in memory as a rule. So a parent that is locked, expired or narrowed takes its
 //! descendants with it at once, and gives them back when it is unlocked.
 
-use super::judge::judge;
-use super::{Active, Authority, Surroundings};
+use std::sync::Arc;
+
+use super::answer::{Found, Narrowed, sooner};
+use super::judge::{judge, judge_origin};
+use super::{Active, Authority, Binding, Surroundings, VerifyRequest};
 use crate::cache::Entry;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
+use crate::names::COUNTERFOIL;
 use crate::refusal::Refusal;
+use crate::scope;
 use crate::secret::TokenId;
 use crate::verdict::Reason;
 
 /// Derivations in a row at most: beyond it nobody can say any more what a token may do.
 pub(in crate::authority) const DERIVED_DEPTH_MAX: usize = 3;
 
-/// What is seen of an ancestor: why it refuses, and what it was derived from itself.
-type Seen = (Option<Reason>, Option<TokenId>);
+/// What its ancestors leave to a token.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// When the first of them ends.
+    end: Option<Timestamp>,
+    /// What it may do, if that is less than it says itself.
+    narrowed: Option<Box<Narrowed>>,
+    /// The one of several services that all of them are good for.
+    found: Option<Found>,
+}
+
+/// What is seen of one ancestor.
+struct Seen {
+    end: Option<Timestamp>,
+    narrowed: Option<Box<Narrowed>>,
+    above: Option<TokenId>,
+}
+
+impl Active {
+    /// The same token with no more than its ancestors leave to it.
+    pub(super) fn under(self, left: Left) -> Self {
+        let Left { end, narrowed, found } = left;
+        Self { issues_until: end, narrowed, found: found.unwrap_or(self.found), ..self }
+    }
+}
 
 impl Authority {
-    /// Why an ancestor of a derived token does not allow what is asked; `None` for any other
-    /// token, and where all of them do.
-    pub(super) async fn ancestors_refuse(
+    /// What its ancestors leave to a derived or an access token, or why one of them does not
+    /// allow what is asked. `None` for any other token: nothing stands above it.
+    pub(super) async fn left_by_ancestors(
         &self,
         around: &Surroundings<'_>,
         active: &Active,
-    ) -> Result<Option<Reason>, Refusal> {
-        if active.kind() != Kind::DerivedToken {
-            return Ok(None);
-        }
-        if active.entry.parent().is_none() {
-            return Ok(Some(Reason::ParentRevoked));
-        }
-        let look = |entry: &Entry| (judge(entry, around).err(), entry.parent());
-        self.walk_up(active.entry.parent(), around.now, &look).await
+    ) -> Result<Result<Option<Left>, Reason>, Refusal> {
+        let parent = match active.kind() {
+            Kind::DerivedToken => active.entry.parent(),
+            Kind::AccessToken => active.access().map(|access| access.parent),
+            _ => return Ok(Ok(None)),
+        };
+        let Some(parent) = parent else { return Ok(Err(Reason::ParentRevoked)) };
+        let left = match active.found {
+            // One of one needs no choosing.
+            Found::Among(_) if around.services.len() > 1 => {
+                Box::pin(self.left_among(around, &active.entry, parent)).await?
+            }
+            _ => self.walk_up(around, &active.entry, parent).await?,
+        };
+        Ok(left.map(Some))
     }
 
-    /// Why a token from which an access token was made is no longer good, by what it came from.
-    pub(super) async fn ancestors_ended(
+    /// Of several services the first one that the token and all its ancestors are good for: a
+    /// token for one and a parent for another are together good for none.
+    async fn left_among(
         &self,
-        parent: Option<TokenId>,
-        now: Timestamp,
-    ) -> Result<Option<Reason>, Refusal> {
-        if parent.is_none() {
-            return Ok(None);
+        around: &Surroundings<'_>,
+        entry: &Arc<Entry>,
+        parent: TokenId,
+    ) -> Result<Result<Left, Reason>, Refusal> {
+        let mut first = None;
+        for cell in around.services {
+            let binding = Binding::Service(&cell.service.label);
+            let alone = Surroundings {
+                request: VerifyRequest { binding, ..around.request },
+                services: std::slice::from_ref(cell),
+                ..*around
+            };
+            let said = match judge(entry, &alone) {
+                Ok(_) => self.walk_up(&alone, entry, parent).await?,
+                Err(reason) => Err(reason),
+            };
+            match said {
+                Ok(left) => {
+                    return Ok(Ok(Left { found: Some(Found::Among(Arc::clone(cell))), ..left }));
+                }
+                // That it is not for a service says less than why one of its own refuses it.
+                Err(Reason::WrongService) => {}
+                Err(reason) => first = first.or(Some(reason)),
+            }
         }
-        let look = |entry: &Entry| {
-            let gone = entry.rest.as_ref().is_some_and(|rest| rest.parent_revoked);
-            let ended = entry.state_facts().state(now).refusal();
-            (ended.or(gone.then_some(Reason::ParentRevoked)), entry.parent())
-        };
-        self.walk_up(parent, now, &look).await
+        Ok(Err(first.unwrap_or(Reason::WrongService)))
     }
 
     async fn walk_up(
         &self,
-        mut parent: Option<TokenId>,
-        now: Timestamp,
-        look: &(dyn Fn(&Entry) -> Seen + Sync),
-    ) -> Result<Option<Reason>, Refusal> {
-        for _ in 0..DERIVED_DEPTH_MAX {
-            let Some(id) = parent else { break };
-            let known = self.cache.with_token(now, id, |entry| look(entry));
-            let (refused, above) = match known {
-                Some(seen) => seen,
-                None => match self.entry(id).await? {
-                    Some(entry) => look(&entry),
-                    None => return Ok(Some(Reason::ParentRevoked)),
+        around: &Surroundings<'_>,
+        own: &Arc<Entry>,
+        parent: TokenId,
+    ) -> Result<Result<Left, Reason>, Refusal> {
+        // What an access token issues ends with its parent and not with itself.
+        let own_end = own.validity.expires_at().filter(|_| own.kind == Kind::DerivedToken);
+        let mut left = Left { end: own_end, ..Left::default() };
+        let mut next = Some(parent);
+        // An access token stands one below what was derived last.
+        for _ in 0..=DERIVED_DEPTH_MAX {
+            let Some(id) = next else { return Ok(Ok(left)) };
+            let look = |above: &Arc<Entry>| seen(own, left.narrowed.as_deref(), above, around);
+            let said = match self.cache.with_token(around.now, id, look) {
+                Some(said) => said,
+                None => match Box::pin(self.entry(id)).await? {
+                    Some(above) => seen(own, left.narrowed.as_deref(), &above, around),
+                    None => Err(Reason::ParentRevoked),
                 },
             };
-            match refused {
-                Some(Reason::Revoked) => return Ok(Some(Reason::ParentRevoked)),
-                Some(reason) => return Ok(Some(reason)),
-                None => parent = above,
+            match said {
+                Ok(Seen { end, narrowed, above }) => {
+                    left.end = sooner(left.end, end);
+                    left.narrowed = narrowed.or(left.narrowed);
+                    next = above;
+                }
+                Err(Reason::Revoked) => return Ok(Err(Reason::ParentRevoked)),
+                Err(reason) => return Ok(Err(reason)),
             }
         }
         // A chain that does not end is none of ours.
-        Ok(parent.map(|_| Reason::ParentRevoked))
+        Ok(if next.is_none() { Ok(left) } else { Err(Reason::ParentRevoked) })
     }
+}
+
+/// Judges an ancestor with the question that was asked, and compares what it has with what the
+/// token has.
+fn seen(
+    own: &Entry,
+    narrowed: Option<&Narrowed>,
+    above: &Entry,
+    around: &Surroundings<'_>,
+) -> Result<Seen, Reason> {
+    if own.kind == Kind::DerivedToken {
+        judge(above, around)?;
+    } else {
+        judge_origin(above, around)?;
+    }
+    let end = above.validity.expires_at();
+    Ok(Seen { end, narrowed: left_under(own, narrowed, above), above: above.parent() })
+}
+
+/// What is left to a token under one more ancestor; `None`: as much as before.
+fn left_under(own: &Entry, before: Option<&Narrowed>, above: &Entry) -> Option<Box<Narrowed>> {
+    // What a key may do stands in its client's roles, which are asked with each use.
+    if above.is_of_key() || (before.is_none() && Arc::ptr_eq(&own.profile, &above.profile)) {
+        return None;
+    }
+    let (profile, bound) = (&own.profile, &above.profile);
+    let (services, scopes, permissions) = match before {
+        Some(left) => (&left.services, &left.scopes, &left.permissions),
+        None => (&profile.services, &profile.scopes, &profile.permissions),
+    };
+    let exact = profile.services.includes(COUNTERFOIL) || bound.services.includes(COUNTERFOIL);
+    let fewer_services = services.narrowed(&bound.services);
+    let fewer_scopes = scope::narrowed(scopes, &bound.scopes, exact);
+    let permissions = permissions.as_deref();
+    let narrower = crate::permission::narrowed(permissions, bound.permissions.as_deref());
+    if fewer_services.is_none() && fewer_scopes.is_none() && narrower.is_none() {
+        return None;
+    }
+    Some(Box::new(Narrowed {
+        services: fewer_services.unwrap_or_else(|| services.clone()),
+        scopes: fewer_scopes.unwrap_or_else(|| scopes.clone()),
+        permissions: narrower.or_else(|| permissions.map(ToOwned::to_owned)),
+    }))
 }

@@ -10,18 +10,23 @@ use std::sync::Arc;
 
 mod access;
 mod answer;
+mod code;
 mod idle;
 mod judge;
 mod lineage;
 mod slowly;
+mod supposed;
 
 pub use self::answer::{Active, Verdict};
+pub use self::code::Selected;
+pub(super) use self::code::{recognised, seed_of};
 pub(super) use self::idle::SeenLately;
 use self::judge::decide;
 pub(super) use self::judge::network_allowed;
 pub(super) use self::lineage::DERIVED_DEPTH_MAX;
+use self::lineage::Left;
 use super::Authority;
-use crate::cache::{Entry, Matched, RealmCell, ServiceCell};
+use crate::cache::{Entry, RealmCell, ServiceCell};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::event::Origin;
@@ -75,6 +80,31 @@ pub struct VerifyRequest<'a> {
     pub origin: &'a Origin,
 }
 
+impl<'a> VerifyRequest<'a> {
+    /// The question of whoever comes in with a credential of their own: an accepted answer is a
+    /// use of it, and failures count against where it came from.
+    pub const fn of_holder(
+        realm: &'a RealmName,
+        presented: &'a str,
+        binding: Binding<'a>,
+        origin: &'a Origin,
+    ) -> Self {
+        Self {
+            realm,
+            presented,
+            username: None,
+            binding,
+            scopes: &[],
+            resource: None,
+            action: None,
+            client_ip: origin.source,
+            consume: true,
+            throttled: true,
+            origin,
+        }
+    }
+}
+
 /// What the cache can say without the store.
 enum Decision {
     Good {
@@ -98,6 +128,11 @@ struct Surroundings<'a> {
     realm: &'a RealmCell,
     keys: &'a KeyRing,
     now: Timestamp,
+}
+
+/// Whether a token needs more than its own record to be good. Nearly none does.
+fn asks_more(around: &Surroundings<'_>, active: &Active) -> bool {
+    active.kind() == Kind::DerivedToken || idle::window(around, active).is_some()
 }
 
 impl Authority {
@@ -213,37 +248,11 @@ impl Authority {
                 self.verify_by_id(&surroundings, kind, id, request.presented).await
             }
             Shape::Grouped(normal) => Box::pin(self.verify_by_hash(&surroundings, &normal)).await,
-            Shape::Other => Box::pin(self.verify_slowly(&surroundings)).await,
+            Shape::Other => match Box::pin(self.verify_code(&surroundings, None)).await? {
+                Some(verdict) => Ok(verdict),
+                None => Box::pin(self.verify_slowly(&surroundings)).await,
+            },
         }
-    }
-
-    /// What verify would say if the secret of this token were presented. Counts nothing, and no
-    /// refusal is recorded: nobody presented anything.
-    pub(super) async fn verify_supposed(
-        &self,
-        request: VerifyRequest<'_>,
-        entry: &Arc<Entry>,
-    ) -> Result<Verdict, Refusal> {
-        let now = self.now();
-        let (realm, services) = match self.surroundings_read(&request).await? {
-            Ok(found) => found,
-            Err(reason) => return Ok(Verdict::Inactive { reason, token: None }),
-        };
-        let keys = self.keys.load();
-        let surroundings =
-            Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
-        let supposed = judge::decide_matched(entry, Matched::Good, None, &surroundings);
-        Ok(match supposed {
-            Decision::Good { active, limit: None, .. } => Verdict::Active(active),
-            Decision::Good { active, limit: Some(_), .. } => {
-                match self.store.token_find(request.realm, entry.id).await? {
-                    Some(token) if token.state(now) == State::Active => Verdict::Active(active),
-                    _ => Verdict::Inactive { reason: Reason::Exhausted, token: Some(entry.id) },
-                }
-            }
-            Decision::Bad { reason, .. } => Verdict::Inactive { reason, token: Some(entry.id) },
-            Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
-        })
     }
 
     /// The realm and the services that the binding names, from the store if need be; a reason if
@@ -338,7 +347,7 @@ impl Authority {
         decision: Decision,
     ) -> Result<Verdict, Refusal> {
         let request = &around.request;
-        let (active, limit, rehash) = match decision {
+        let (mut active, limit, rehash) = match decision {
             Decision::Good { active, limit, rehash } => (active, limit, rehash),
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, right_secret, retired } => {
@@ -352,26 +361,58 @@ impl Authority {
             }
         };
         // Nearly no token asks for more than its own record.
-        if active.kind() == Kind::DerivedToken || idle::window(around, &active).is_some() {
-            let ended = match Box::pin(self.ancestors_refuse(around, &active)).await? {
-                None => Box::pin(self.idle_refuses(around, &active)).await?,
-                refused => refused,
-            };
-            if let Some(reason) = ended {
-                self.ledger.denied(id);
-                return self.refused(request, reason, Some(id), around.now);
+        if asks_more(around, &active) {
+            match Box::pin(self.left_beyond(around, &active)).await? {
+                Ok(Some(left)) => active = active.under(left),
+                Ok(None) => {}
+                Err(reason) => {
+                    self.ledger.denied(id);
+                    return self.refused(request, reason, Some(id), around.now);
+                }
             }
         }
         if let Some(rehash) = rehash {
             self.ledger.rehash(rehash);
         }
-        let Some(limit) = limit else {
-            if request.consume {
-                self.ledger.accepted(id, around.now, request.client_ip);
+        let promotes = active.kind() == Kind::Generic && request.consume;
+        let user = active.user().filter(|_| promotes).cloned();
+        let verdict = match limit {
+            Some(limit) => Box::pin(self.conclude_limited(around, active, limit)).await?,
+            None => {
+                self.note_use(request, &active, around.now);
+                Verdict::Active(active)
             }
-            return Ok(Verdict::Active(active));
         };
-        Box::pin(self.conclude_limited(around, active, limit)).await
+        if promotes && matches!(verdict, Verdict::Active(_)) {
+            let (realm, origin) = (request.realm, request.origin);
+            Box::pin(self.promote_on_use(realm, origin, id, user.as_ref())).await?;
+        }
+        Ok(verdict)
+    }
+
+    /// Notes an accepted use of a token without a limit.
+    fn note_use(&self, request: &VerifyRequest<'_>, active: &Active, now: Timestamp) {
+        if !request.consume {
+            return;
+        }
+        match active.kind() {
+            Kind::Generic => self.ledger.accepted_listed(active.token(), now, request.client_ip),
+            _ => self.ledger.accepted(active.token(), now, request.client_ip),
+        }
+    }
+
+    /// What its ancestors leave of a token that asks for more than its own record, or why it is
+    /// refused.
+    async fn left_beyond(
+        &self,
+        around: &Surroundings<'_>,
+        active: &Active,
+    ) -> Result<Result<Option<Left>, Reason>, Refusal> {
+        let left = match self.left_by_ancestors(around, active).await? {
+            Ok(left) => left,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        Ok(self.idle_refuses(around, active).await?.map_or(Ok(left), Err))
     }
 
     /// A limited token: the store alone says whether a use is left.

@@ -27,10 +27,10 @@ type Way = (Option<Recipe>, SlowCost);
 /// of other systems, each at every cost that one of the person's secrets was hashed at. A person
 /// without any costs as much as one whose secrets were hashed at the cost of now; somebody who has
 /// older ones costs more, until those are replaced.
-fn ways(schemes: &[ForeignScheme], entries: &[(TokenId, Record)], now: SlowCost) -> Vec<Way> {
-    let kept: Vec<(&Option<Recipe>, SlowCost)> = entries
+fn ways(schemes: &[ForeignScheme], records: &[Record], now: SlowCost) -> Vec<Way> {
+    let kept: Vec<(&Option<Recipe>, SlowCost)> = records
         .iter()
-        .flat_map(|(_, record)| &record.secrets)
+        .flat_map(|record| &record.secrets)
         .filter_map(|secret| match &secret.hash {
             SecretHash::Slow { recipe, cost, .. } => Some((recipe, *cost)),
             SecretHash::Keyed { .. } => None,
@@ -66,13 +66,14 @@ impl Authority {
         // A service whose secrets all have bits enough has none to compare with: nobody can make
         // its server spend Argon2 time by guessing. This depends on the service, never on the
         // user.
-        if !cell.policy.has_secrets_of_few_bits() {
+        let label = &cell.service.label;
+        let takes_data = self.repositories().take_chosen_data(label);
+        if !takes_data && !cell.policy.has_secrets_of_few_bits() {
             return self.refused(request, Reason::Unknown, None, around.now);
         }
         let Ok(user) = Username::parse(username) else {
             return self.refused(request, Reason::Unknown, None, around.now);
         };
-        let label = &cell.service.label;
         let remembered_as = self.remembered_mac(request.realm, &user, label, request.presented);
         if let Some(id) = self.cache.id_by_hash(&remembered_as)
             && let Some(decision) = self.remembered(around, id, remembered_as)
@@ -80,19 +81,10 @@ impl Authority {
             return self.conclude(around, id, decision).await;
         }
         let records = self.store.token_records_slow(request.realm, &user, label).await?;
-        let mut entries = Vec::with_capacity(records.len());
-        for record in records {
-            let id = record.id;
-            if let Some(decision) = self.remembered(around, id, remembered_as) {
-                return self.conclude(around, id, decision).await;
-            }
-            // One entry per change of the token: filling again would forget what it remembers.
-            entries.push((id, record));
-        }
         let Some(place) = self.slow_place(request, username, around.now).await? else {
             return self.refused(request, Reason::RateLimited, None, around.now);
         };
-        let ways = ways(&cell.policy.imported_schemes, &entries, self.settings.slow_cost);
+        let ways = ways(&cell.policy.imported_schemes, &records, self.settings.slow_cost);
         for pepper in around.keys.peppers() {
             let names = [request.realm.as_str(), user.as_str(), label.as_str()];
             for way in &ways {
@@ -105,13 +97,15 @@ impl Authority {
                     }
                     SecretHash::Keyed { .. } => false,
                 };
-                let right = entries.iter().find(|(_, record)| record.secrets.iter().any(is_right));
-                if let Some((id, _)) = right {
-                    return self.conclude_slowly(request, *id, &is_right, remembered_as).await;
+                let right = records.iter().find(|record| record.secrets.iter().any(is_right));
+                if let Some(record) = right {
+                    return self
+                        .conclude_slowly(request, record.id, &is_right, remembered_as)
+                        .await;
                 }
             }
         }
-        let all = entries.iter().flat_map(|(_, record)| &record.secrets);
+        let all = records.iter().flat_map(|record| &record.secrets);
         let peppers = all.map(|secret| secret.hash.pepper());
         around.keys.require_peppers(peppers).map_err(Unavailable::from)?;
         self.refused(request, Reason::Unknown, None, around.now)

@@ -48,13 +48,14 @@ fn event(kind: &'static str) -> Event {
 fn facts(link: Option<(ClearSecret, Timestamp)>) -> Facts<'static> {
     Facts {
         token_name: None,
-        kind: Kind::ServiceToken,
+        kind: Some(Kind::ServiceToken),
         realm: "Example",
         services: vec!["Wiki".into()],
         labels: vec!["wiki".into()],
         service_url: None,
         expires_at: None,
         link,
+        code: None,
     }
 }
 
@@ -142,6 +143,24 @@ fn a_name_can_neither_begin_a_header_nor_close_a_tag() {
     assert_eq!(letter.name, "Pat  Bcc: all@example.org <b>");
     assert_eq!(written.html.unwrap(), "<b>Pat  Bcc: all@example.org &lt;b&gt;</b>");
     assert_eq!(written.text, "Pat  Bcc: all@example.org <b> Wiki service token");
+}
+
+#[test]
+fn a_letter_about_all_tokens_names_none() {
+    let told = Facts { kind: None, ..facts(None) };
+    let letter = Letter::of(&event("service.locked"), &person("Pat Lee", None), &[], told).unwrap();
+    let written = letter.written(None);
+    assert_eq!(written.subject, "Wiki: the service was locked");
+    assert_eq!(
+        written.text,
+        "Hello Pat Lee,\n\nNo token for Wiki works until this lock is taken away, neither yours nor \
+         anybody else's.\n\nService: Wiki\nWhen:    1970-01-01 00:00 UTC, by admin\n\n\
+         If you did not expect this, ask whoever looks after Example.\n"
+    );
+    let templates = [template("user.locked", "(@AUTHENTICATOR)")];
+    let told = Facts { kind: None, ..facts(None) };
+    let letter = Letter::of(&event("user.locked"), &person("Pat Lee", None), &templates, told);
+    assert_eq!(letter.unwrap().written(None).subject, "all tokens");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The letters' words where a realm has none of its own, in English and German.
 
-use super::{LINK_ISSUED, LetterTemplate};
+use super::{CODE_SENT, LINK_ISSUED, LetterTemplate};
 use crate::kind::Kind;
 
 /// The languages of these words; somebody with another one is written to in the first.
@@ -11,11 +11,16 @@ pub(super) fn of(event: &str, language: &str) -> Option<LetterTemplate> {
     let language = LANGUAGES.into_iter().find(|own| *own == language).unwrap_or(LANGUAGES[0]);
     let german = language == "de";
     let (subject, first) = if german { german_of(event)? } else { english_of(event)? };
-    let frame = match (event == LINK_ISSUED, german) {
-        (true, false) => LINK_ENGLISH,
-        (true, true) => LINK_GERMAN,
-        (false, false) => ENGLISH,
-        (false, true) => GERMAN,
+    let is_wide = !event.starts_with("token.") && !event.starts_with("link.");
+    let frame = match (event, german) {
+        (CODE_SENT, false) => CODE_ENGLISH,
+        (CODE_SENT, true) => CODE_GERMAN,
+        (LINK_ISSUED, false) => LINK_ENGLISH,
+        (LINK_ISSUED, true) => LINK_GERMAN,
+        (_, false) if is_wide => WIDE_ENGLISH,
+        (_, true) if is_wide => WIDE_GERMAN,
+        (_, false) => ENGLISH,
+        (_, true) => GERMAN,
     };
     Some(LetterTemplate {
         event: event.to_owned(),
@@ -39,6 +44,11 @@ pub(super) fn kind(kind: Kind, language: &str) -> &'static str {
         (_, "de") => "Token",
         (_, _) => "token",
     }
+}
+
+/// What a letter is about that is about no token in particular.
+pub(super) fn every_token(language: &str) -> &'static str {
+    if language == "de" { "alle Token" } else { "all tokens" }
 }
 
 /// What stands for an end that there is not.
@@ -102,9 +112,52 @@ Wann:   (@TIME), durch (@ACTOR)
 Ende:   (@EXPIRES)
 ";
 
+const CODE_ENGLISH: &str = "Hello (@CO_PERSON),
+
+{first}
+
+    (@CODE)
+
+It works once, until (@CODE_EXPIRY).
+Nobody who works for (@CO_NAME) will ever ask you for it.
+If you did not ask for it, somebody is trying to log in as you; tell whoever looks after (@CO_NAME).
+";
+
+const CODE_GERMAN: &str = "Guten Tag (@CO_PERSON),
+
+{first}
+
+    (@CODE)
+
+Der Code gilt einmal, bis (@CODE_EXPIRY).
+Niemand von (@CO_NAME) wird Sie je danach fragen.
+Falls Sie ihn nicht angefordert haben, versucht jemand, sich als Sie anzumelden; melden Sie das.
+";
+
+const WIDE_ENGLISH: &str = "Hello (@CO_PERSON),
+
+{first}
+
+Service: (@SERVICE)
+When:    (@TIME), by (@ACTOR)
+
+If you did not expect this, ask whoever looks after (@CO_NAME).
+";
+
+const WIDE_GERMAN: &str = "Guten Tag (@CO_PERSON),
+
+{first}
+
+Dienst: (@SERVICE)
+Wann:   (@TIME), durch (@ACTOR)
+
+Falls Sie das nicht erwartet haben, melden Sie sich bei (@CO_NAME).
+";
+
 /// Subject and first sentence.
 fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
+        CODE_SENT => ("(@CO_NAME): your code", "Your code for (@CO_NAME) is:"),
         LINK_ISSUED => (
             "(@SERVICE): your new token is waiting",
             "A token for (@SERVICE) was issued to you. Open this link to see it:",
@@ -149,12 +202,32 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
             "The link to your token for (@SERVICE) was opened and shows nothing any more. If that \
              was not you, somebody else has the token: revoke it.",
         ),
+        "user.locked" => (
+            "(@SERVICE): your tokens were locked",
+            "None of your tokens for (@SERVICE) works until this lock is taken away, not even one \
+             that is issued meanwhile.",
+        ),
+        "user.unlocked" => (
+            "(@SERVICE): your tokens were unlocked",
+            "The lock of your tokens for (@SERVICE) was taken away. Those that are good by \
+             themselves work again.",
+        ),
+        "service.locked" => (
+            "(@SERVICE): the service was locked",
+            "No token for (@SERVICE) works until this lock is taken away, neither yours nor \
+             anybody else's.",
+        ),
+        "service.unlocked" => (
+            "(@SERVICE): the service was unlocked",
+            "The lock of (@SERVICE) was taken away. Tokens that are good by themselves work again.",
+        ),
         _ => return None,
     })
 }
 
 fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
+        CODE_SENT => ("(@CO_NAME): Ihr Code", "Ihr Code für (@CO_NAME) lautet:"),
         LINK_ISSUED => (
             "(@SERVICE): Ihr neues Token liegt bereit",
             "Für Sie wurde ein Token für (@SERVICE) ausgestellt. Dieser Link zeigt es an:",
@@ -198,6 +271,26 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): Ihr Link wurde geöffnet",
             "Der Link zu Ihrem Token für (@SERVICE) wurde geöffnet und zeigt nichts mehr an. Falls \
              Sie das nicht waren, hat jemand anders das Token: widerrufen Sie es.",
+        ),
+        "user.locked" => (
+            "(@SERVICE): Ihre Token wurden gesperrt",
+            "Keines Ihrer Token für (@SERVICE) gilt, bis diese Sperre aufgehoben ist, auch keines, \
+             das inzwischen ausgestellt wird.",
+        ),
+        "user.unlocked" => (
+            "(@SERVICE): Ihre Token wurden entsperrt",
+            "Die Sperre Ihrer Token für (@SERVICE) wurde aufgehoben. Was für sich genommen gültig \
+             ist, gilt wieder.",
+        ),
+        "service.locked" => (
+            "(@SERVICE): Dienst gesperrt",
+            "Kein Token für (@SERVICE) gilt, bis diese Sperre aufgehoben ist, weder Ihres noch das \
+             von anderen.",
+        ),
+        "service.unlocked" => (
+            "(@SERVICE): Dienst entsperrt",
+            "Die Sperre von (@SERVICE) wurde aufgehoben. Was für sich genommen gültig ist, gilt \
+             wieder.",
         ),
         _ => return None,
     })

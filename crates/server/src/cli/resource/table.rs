@@ -24,6 +24,8 @@ pub(crate) enum Verb {
     AddMember,
     /// Takes people out of a group.
     RemoveMember,
+    /// Shows what people may ask of it.
+    Offer,
     /// Looks whether it can be used.
     Test,
     /// Locks its tokens, also those that are issued later.
@@ -34,7 +36,7 @@ pub(crate) enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::List,
         Self::Show,
         Self::Create,
@@ -43,6 +45,7 @@ impl Verb {
         Self::Members,
         Self::AddMember,
         Self::RemoveMember,
+        Self::Offer,
         Self::Test,
         Self::Lock,
         Self::Unlock,
@@ -59,6 +62,7 @@ impl Verb {
             Self::Members => "members",
             Self::AddMember => "add",
             Self::RemoveMember => "remove",
+            Self::Offer => "offer",
             Self::Test => "test",
             Self::Lock => "lock",
             Self::Unlock => "unlock",
@@ -110,6 +114,7 @@ impl Resource {
             Verb::Members => format!("List the people of {one}"),
             Verb::AddMember => format!("Put people into {one}"),
             Verb::RemoveMember => format!("Take people out of {one}"),
+            Verb::Offer => format!("Show what a person may ask of {one} for a new token"),
             Verb::Test => format!("Look whether {one} can be used, and what to do if not"),
             Verb::Lock => format!("Lock all tokens of {one}, also those that are issued later"),
             Verb::Unlock => format!("Take the lock of {one} away"),
@@ -286,7 +291,16 @@ const SERVICE: Resource = Resource {
     placeholder: "LABEL",
     key_help: "Its short label",
     unnamed: false,
-    verbs: LOCKABLE,
+    verbs: &[
+        Verb::List,
+        Verb::Show,
+        Verb::Offer,
+        Verb::Create,
+        Verb::Update,
+        Verb::Delete,
+        Verb::Lock,
+        Verb::Unlock,
+    ],
     fields: &[
         text("name", "name", "What to call it"),
         text("description", "description", "What it is"),

@@ -12,6 +12,7 @@ use crate::cli::resource::object_from;
 use crate::cli::when::{self, When};
 
 pub(crate) use super::bulk::BulkArgs;
+pub(crate) use super::otp::OtpCommand;
 pub(crate) use super::registration::{
     ChildrenArgs, RegistrationArgs, ReturnCountArgs, WaitingArgs,
 };
@@ -33,6 +34,8 @@ pub(crate) enum TokenCommand {
     Mint(Box<MintArgs>),
     /// Show which tokens of a batch were drawn, by whom, and when, as CSV
     Sheet(SheetArgs),
+    /// Derive a narrower token from the one in `COUNTERFOIL_TOKEN` and show it, this once
+    Derive(Box<DeriveArgs>),
     /// List tokens, newest first
     List(Box<ListArgs>),
     /// Show a token
@@ -55,6 +58,9 @@ pub(crate) enum TokenCommand {
     Revoke(RevokeArgs),
     /// Lock, disable or revoke all tokens of a person, a service, or a person for a service
     Bulk(Box<BulkArgs>),
+    /// Authentication tokens: one-time codes of an app, a key, a sheet or a mail
+    #[command(subcommand)]
+    Otp(OtpCommand),
     /// Ask whether a token is good; exit status 0 if it is, 1 if not
     Verify(Box<VerifyArgs>),
 }
@@ -241,8 +247,27 @@ pub(crate) struct ListArgs {
     /// Only those that nobody used since: 30d ago, a date, or an RFC 3339 time
     #[arg(long, value_name = "WHEN", value_parser = when::moment)]
     pub(super) unused_since: Option<When>,
+    /// Only those that a policy refuses at use, and why; with `--service`, that service's
+    #[arg(long, conflicts_with_all = [
+        "user", "kind", "state", "name", "labels", "expires_before", "unused_since",
+    ])]
+    pub(super) blocked: bool,
     #[command(flatten)]
     pub(super) page: PageArgs,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// What is derived; what is not named is as the token has it that it is derived from
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeriveArgs {
+    #[command(flatten)]
+    pub(super) details: DetailArgs,
+    /// Uses in all
+    #[arg(long, value_name = "N")]
+    pub(super) max_usages: Option<u64>,
+    #[command(flatten)]
+    pub(super) secret: SecretArgs,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
 }

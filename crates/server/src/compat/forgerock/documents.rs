@@ -9,7 +9,7 @@ use serde_json::json;
 use super::fault::Fault;
 use super::path::Endpoint;
 use super::wire::{Sent, shown};
-use super::{Asked, filter};
+use super::{Asked, copying, filter};
 
 fn kind_of(endpoint: Endpoint) -> AmKind {
     match endpoint {
@@ -59,6 +59,9 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
         (&Method::DELETE, false, None) => {
             authority.am_remove(caller, asked.realm, kind, name).await?;
             Ok(asked.whole(StatusCode::OK, &json!({})))
+        }
+        (&Method::POST, _, Some(action @ ("copy" | "move"))) if kind == AmKind::Policy => {
+            copying::answer(asked, caller, action == "move", body).await
         }
         (&Method::POST, _, Some(action)) => Err(Fault::no_action(asked.place.endpoint, action)),
         _ => Err(Fault::method()),

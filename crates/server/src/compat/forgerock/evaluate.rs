@@ -11,9 +11,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use counterfoil_authority::am::resource::{RESOURCE_BYTES_MAX, Requested, is_pat};
 use counterfoil_authority::am::{Asker, Compiled, CompiledSet, builtin};
-use counterfoil_authority::authority::{AmAnswer, AmQuestion, AuthRefusal};
+use counterfoil_authority::authority::{
+    AmAnswer, AmDirectory, AmPresented, AmQuestion, AuthRefusal,
+};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::clock::zone_is_known;
+use counterfoil_authority::verdict::Door;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -110,8 +113,16 @@ impl Inquiry<'_> {
             dns_name: self.dns_name.as_deref(),
             zone: &self.zone,
             scopes: &scopes,
+            directory: AmDirectory(&*self.asked.state.courier),
         };
-        Ok(self.asked.state.authority.am_decide(&question).await?)
+        let answer = self.asked.state.authority.am_decide(&question).await?;
+        let metrics = &self.asked.state.metrics;
+        match answer.presented {
+            AmPresented::Nothing => {}
+            AmPresented::Active => metrics.counted(Door::Am, None),
+            AmPresented::Inactive(reason) => metrics.counted(Door::Am, Some(reason)),
+        }
+        Ok(answer)
     }
 }
 
@@ -156,6 +167,7 @@ fn asker_of_caller(caller: &Caller) -> Asker {
         uid: Some(caller.subject.name().to_owned()),
         groups: caller.groups.iter().map(|group| group.as_str().to_owned()).collect(),
         is_authenticated: true,
+        is_client: caller.subject.user().is_none(),
         claims: Map::new(),
     }
 }
@@ -166,7 +178,7 @@ async fn asker_of(asked: &Asked<'_>, sent: &SentSubject) -> Result<Asker, Fault>
     let mut named = Asker::default();
     let mut is_named = false;
     if let Some(token) = &sent.sso_token {
-        let session = match asked.session_of(token).await {
+        let session = match asked.session_of(token, asked.using(true)).await {
             Ok(session) => session,
             Err(AuthRefusal::Denied { .. }) => return Err(bad()),
             Err(AuthRefusal::Unavailable(refusal)) => return Err(refusal.into()),

@@ -48,6 +48,14 @@ impl Fault {
         Self::new(StatusCode::FORBIDDEN, "The user has insufficient privileges")
     }
 
+    /// A realm that nobody can have a session of: like one of somebody else.
+    pub(super) fn no_realm(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Authenticate => Self::not_authenticated(),
+            _ => Self::no_privilege(),
+        }
+    }
+
     /// An action that nobody has a privilege for.
     pub(super) fn no_action(endpoint: Endpoint, action: &str) -> Self {
         let shown: String = action.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
@@ -119,9 +127,11 @@ impl From<Refusal> for Fault {
             Refusal::Forbidden(_) | Refusal::NotFound(Thing::Realm) => Self::no_privilege(),
             Refusal::BeyondGrant(_) => Self::new(StatusCode::FORBIDDEN, text),
             Refusal::NotFound(_) => Self::not_found(),
-            Refusal::Exists(_) | Refusal::NotEmpty(_) | Refusal::InUse(_) => {
-                Self::new(StatusCode::CONFLICT, text)
-            }
+            Refusal::Exists(_)
+            | Refusal::SerialTaken
+            | Refusal::PlaceTaken
+            | Refusal::NotEmpty(_)
+            | Refusal::InUse(_) => Self::new(StatusCode::CONFLICT, text),
             Refusal::VersionMismatch | Refusal::KeyReused => {
                 Self::new(StatusCode::PRECONDITION_FAILED, text)
             }
@@ -129,6 +139,7 @@ impl From<Refusal> for Fault {
             | Refusal::Policy(_)
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
+            | Refusal::NotSupported(_)
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)
             | Refusal::BuiltIn(_) => Self::invalid(text),

@@ -3,11 +3,13 @@
 //! same, what differs, and what nobody outside could verify.
 
 mod authenticate;
+mod copying;
 mod documents;
 mod evaluate;
 mod fault;
 mod filter;
 mod path;
+mod profile;
 mod serverinfo;
 mod sessions;
 mod users;
@@ -24,9 +26,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
-use counterfoil_authority::authority::AuthRefusal;
-use counterfoil_authority::caller::Caller;
-use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::authority::{AmHeld as Session, AmUse, AuthRefusal};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::verdict::Door;
 use serde_json::Value;
@@ -44,6 +44,9 @@ use crate::http::wire::json_bytes;
 pub const COOKIE_NAME_DEFAULT: &str = "iPlanetDirectoryPro";
 /// How long a session lasts unless configured otherwise, in seconds: AM's own default.
 pub const SESSION_SECONDS_DEFAULT: i64 = 7_200;
+/// How long a session lasts that nobody uses unless configured otherwise, in seconds: AM's own
+/// default.
+pub const IDLE_SECONDS_DEFAULT: i64 = 1_800;
 /// The attribute of a person in which the seed keeps tokens.
 pub const PAT_ATTRIBUTE_DEFAULT: &str = "iplanet-am-user-alias-list";
 
@@ -86,7 +89,8 @@ where
     };
     let answered = async {
         let root = realm_of(state, parts);
-        let realm = place.realm(&query, root)?.ok_or_else(Fault::no_privilege)?;
+        let realm = place.realm(&query, root)?;
+        let realm = realm.ok_or_else(|| Fault::no_realm(place.endpoint))?;
         let asked =
             Asked { state, arrival, parts, place: &place, query: &query, realm: &realm, root };
         let limit = state.settings.body_bytes_max;
@@ -143,13 +147,6 @@ struct Asked<'a> {
     root: &'a RealmName,
 }
 
-/// A session that was presented and is good.
-struct Session {
-    caller: Caller,
-    from: Timestamp,
-    to: Timestamp,
-}
-
 impl Asked<'_> {
     fn method(&self) -> &Method {
         &self.parts.method
@@ -190,11 +187,16 @@ impl Asked<'_> {
         Ok(Some(value))
     }
 
-    /// The session of a token.
-    async fn session_of(&self, presented: &str) -> Result<Session, AuthRefusal> {
+    /// What presenting a session means here.
+    fn using(&self, extends: bool) -> AmUse {
+        let idle_seconds = self.state.settings.am_idle_seconds;
+        AmUse { idle_seconds, extends, exactly: false }
+    }
+
+    /// The session of a token, which is used with it or only asked about.
+    async fn session_of(&self, presented: &str, using: AmUse) -> Result<Session, AuthRefusal> {
         let context = self.arrival.context(Door::Am);
-        let (caller, from, to) = self.state.authority.am_caller(presented, context).await?;
-        Ok(Session { caller, from, to })
+        self.state.authority.am_caller(presented, using, context).await
     }
 
     /// Notes whose session it is.
@@ -210,7 +212,7 @@ impl Asked<'_> {
     /// The same, before anybody notes whose it is.
     async fn session_found(&self) -> Result<Session, Fault> {
         let Some(presented) = self.presented()? else { return Err(Fault::no_session()) };
-        match self.session_of(&presented).await {
+        match self.session_of(&presented, self.using(true)).await {
             Ok(session) => Ok(session),
             Err(refusal) => {
                 if matches!(refusal, AuthRefusal::Denied { guessed: true }) {
@@ -223,10 +225,7 @@ impl Asked<'_> {
 
     /// Waits, if failures often come from there.
     async fn hold_back(&self, user: Option<&str>) {
-        let delay = self.state.authority.refusal_delay(self.arrival.source, user, None);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+        self.state.authority.hold_back(self.arrival.source, user, None).await;
     }
 
     /// An answer, cut down to the fields that were asked for.

@@ -3,7 +3,7 @@
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use counterfoil_authority::authority::AuthRefusal;
+use counterfoil_authority::authority::{AmUse, AuthRefusal};
 use counterfoil_authority::verdict::Door;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -49,11 +49,14 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
     let action = asked.action().unwrap_or_default();
     if action == "logout" {
         let context = asked.arrival.context(Door::Am);
-        let gone = asked.state.authority.am_logout(&presented, context).await?;
+        let using = asked.using(true);
+        let gone = asked.state.authority.am_logout(&presented, using, context).await?;
         let result = if gone { "Token has expired" } else { "Successfully logged out" };
         return Ok(asked.whole(StatusCode::OK, &json!({ "result": result })));
     }
-    let session = match asked.session_of(&presented).await {
+    let exactly = matches!(action, "getIdle" | "getSessionInfo");
+    let using = AmUse { exactly, ..asked.using(extends(asked, action)) };
+    let session = match asked.session_of(&presented, using).await {
         Ok(session) => Some(session),
         Err(AuthRefusal::Denied { guessed }) => {
             if guessed {
@@ -67,11 +70,25 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
     Ok(asked.whole(StatusCode::OK, &said))
 }
 
+/// Whether an action counts as a use of the session, so that its idle time begins anew.
+fn extends(asked: &Asked<'_>, action: &str) -> bool {
+    match action {
+        "validate" | "refresh" | "getSessionInfoAndResetIdleTime" => true,
+        "isActive" => asked.query.get("refresh").is_some_and(|text| text == "true"),
+        _ => false,
+    }
+}
+
 fn told(asked: &Asked<'_>, action: &str, session: Option<&Session>) -> Result<Value, Fault> {
     let now = asked.state.authority.now();
+    let idle_seconds = asked.state.settings.am_idle_seconds;
+    let life = |session: &Session| session.to.seconds() - session.from.seconds();
     let left = |session: &Session| session.to.seconds() - now.seconds();
-    // There is no idle end: a session that nobody uses ends like any other.
-    let minutes = |session: &Session| (session.to.seconds() - session.from.seconds()) / 60;
+    let minutes = |session: &Session| life(session) / 60;
+    let max_idle = |session: &Session| life(session).min(idle_seconds) / 60;
+    // What has just been used is not idle.
+    let used_at = |session: &Session| if extends(asked, action) { now } else { session.used_at };
+    let idle = |session: &Session| now.seconds() - used_at(session).seconds();
     let number = |name: &str, value: &dyn Fn(&Session) -> i64| {
         let value = session.map_or(NO_TIME, value);
         json!({ name: value })
@@ -89,15 +106,15 @@ fn told(asked: &Asked<'_>, action: &str, session: Option<&Session>) -> Result<Va
         "isActive" => json!({ "active": session.is_some() }),
         "getTimeLeft" => number("maxtime", &left),
         "getMaxSessionTime" => number("maxsessiontime", &minutes),
-        "getMaxIdle" => number("maxidletime", &minutes),
-        "getIdle" => number("idletime", &|_| 0),
+        "getMaxIdle" => number("maxidletime", &max_idle),
+        "getIdle" => number("idletime", &idle),
         "refresh" => {
             let session = must()?;
             json!({
                 "uid": session.caller.subject.name(),
                 "realm": asked.shown_realm(&session.caller.realm),
-                "idletime": 0,
-                "maxidletime": minutes(session),
+                "idletime": idle(session),
+                "maxidletime": max_idle(session),
                 "maxsessiontime": minutes(session),
                 "maxtime": left(session),
             })
@@ -105,12 +122,14 @@ fn told(asked: &Asked<'_>, action: &str, session: Option<&Session>) -> Result<Va
         "getSessionInfo" | "getSessionInfoAndResetIdleTime" => {
             let session = must()?;
             let name = session.caller.subject.name();
+            let used_at = used_at(session);
+            let idle_end = used_at.plus_seconds(idle_seconds).min(session.to);
             json!({
                 "username": name,
                 "universalId": universal_id(asked, session),
                 "realm": asked.shown_realm(&session.caller.realm),
-                "latestAccessTime": now.to_string(),
-                "maxIdleExpirationTime": session.to.to_string(),
+                "latestAccessTime": used_at.to_string(),
+                "maxIdleExpirationTime": idle_end.to_string(),
                 "maxSessionExpirationTime": session.to.to_string(),
                 "properties": {},
             })

@@ -1,5 +1,6 @@
-//! `/users`: people as clients of AM look them up. Read only, and never a usable token: the
-//! attribute in which the seed keeps them shows which there are and what they may do.
+//! `/users`: people as clients of AM look them up. Read only but for new tokens, and never a
+//! usable one: the attribute in which the seed keeps them shows which there are and what they may
+//! do.
 
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -12,7 +13,7 @@ use counterfoil_authority::subject::{Owner, User, UserStatus};
 use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
-use super::{Asked, filter, sessions};
+use super::{Asked, filter, profile, sessions};
 
 /// People of one list at most; a filter of AM cannot go on from a place.
 const PEOPLE_MAX: usize = 10_000;
@@ -20,7 +21,7 @@ const PEOPLE_MAX: usize = 10_000;
 const PAGE: u32 = 1_000;
 
 /// Answers one request.
-pub(super) async fn answer(asked: &Asked<'_>, _body: &[u8]) -> Result<Response, Fault> {
+pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, Fault> {
     let session = asked.session().await?;
     let caller = &session.caller;
     let name = asked.place.id.as_str();
@@ -42,22 +43,26 @@ pub(super) async fn answer(asked: &Asked<'_>, _body: &[u8]) -> Result<Response, 
             {
                 return Ok(asked.json(StatusCode::OK, client(asked, name)));
             }
-            let denied = |refusal: Refusal| match refusal {
-                Refusal::Forbidden(_) => Fault::new(
-                    StatusCode::FORBIDDEN,
-                    "Permission to perform the read operation denied",
-                ),
-                other => other.into(),
-            };
-            let username = Username::parse(name).map_err(|_| Fault::not_found())?;
-            let found = asked.state.authority.user(caller, asked.realm, &username).await;
-            let user = found.map_err(denied)?;
+            let user = found(asked, caller, name).await?;
             Ok(asked.json(StatusCode::OK, shown(asked, caller, &user).await?))
         }
+        (&Method::PUT, false, None) => profile::put(asked, caller, name, body).await,
         (&Method::GET, true, None) => listed(asked, caller).await,
         (&Method::POST, _, Some(action)) => Err(Fault::no_action(asked.place.endpoint, action)),
         _ => Err(Fault::method()),
     }
+}
+
+/// A person, if the caller may look at them.
+pub(super) async fn found(asked: &Asked<'_>, caller: &Caller, name: &str) -> Result<User, Fault> {
+    let username = Username::parse(name).map_err(|_| Fault::not_found())?;
+    let found = asked.state.authority.user(caller, asked.realm, &username).await;
+    found.map_err(|refusal| match refusal {
+        Refusal::Forbidden(_) => {
+            Fault::new(StatusCode::FORBIDDEN, "Permission to perform the read operation denied")
+        }
+        other => other.into(),
+    })
 }
 
 /// A machine has no profile; what clients look for in one is this.
@@ -73,6 +78,19 @@ fn client(asked: &Asked<'_>, name: &str) -> Value {
 }
 
 async fn shown(asked: &Asked<'_>, caller: &Caller, user: &User) -> Result<Value, Fault> {
+    let attribute = &asked.state.settings.am_pat_attribute;
+    let wanted = asked.query.get("_fields").is_none_or(|text| {
+        text.split(',').any(|field| field.trim() == attribute || field.trim() == "*")
+    });
+    let mut fields = described(asked, user);
+    if wanted && let Some(tokens) = tokens(asked, caller, user).await? {
+        fields.insert(attribute.clone(), json!(tokens));
+    }
+    Ok(Value::Object(fields))
+}
+
+/// A person without their tokens.
+pub(super) fn described(asked: &Asked<'_>, user: &User) -> Map<String, Value> {
     let mut fields = Map::new();
     for (name, value) in &user.attributes {
         let values = match value {
@@ -90,14 +108,9 @@ async fn shown(asked: &Asked<'_>, caller: &Caller, user: &User) -> Result<Value,
     fields.insert("cn".to_owned(), json!([cn]));
     fields.insert("mail".to_owned(), json!(user.emails));
     fields.insert("inetUserStatus".to_owned(), json!([status]));
-    let attribute = &asked.state.settings.am_pat_attribute;
-    let wanted = asked.query.get("_fields").is_none_or(|text| {
-        text.split(',').any(|field| field.trim() == attribute || field.trim() == "*")
-    });
-    if wanted && let Some(tokens) = tokens(asked, caller, user).await? {
-        fields.insert(attribute.clone(), json!(tokens));
-    }
-    Ok(Value::Object(fields))
+    // Whatever somebody has put there may be a token.
+    fields.remove(&asked.state.settings.am_pat_attribute);
+    fields
 }
 
 fn text(value: &Value) -> String {
@@ -106,7 +119,7 @@ fn text(value: &Value) -> String {
 
 /// The tokens of a person by their ids, in the spelling of the seed's script; `None` for whoever
 /// may not see them, or if there are none.
-async fn tokens(
+pub(super) async fn tokens(
     asked: &Asked<'_>,
     caller: &Caller,
     user: &User,

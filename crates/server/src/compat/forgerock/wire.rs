@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
+use crate::provision::is_filter;
 
 /// The one type of application that there is.
 pub(super) const APPLICATION_TYPE: &str = "iPlanetAMWebAgentService";
@@ -18,8 +19,17 @@ const COMPARATOR: &str = "com.sun.identity.entitlement.URLResourceName";
 /// Types of subjects and conditions that policies may use.
 pub(super) const SUBJECT_TYPES: [&str; 7] =
     ["AND", "AuthenticatedUsers", "Identity", "JwtClaim", "NONE", "NOT", "OR"];
-pub(super) const CONDITION_TYPES: [&str; 8] =
-    ["AMIdentityMembership", "AND", "IPv4", "IPv6", "NOT", "OAuth2Scope", "OR", "SimpleTime"];
+pub(super) const CONDITION_TYPES: [&str; 9] = [
+    "AMIdentityMembership",
+    "AND",
+    "IPv4",
+    "IPv6",
+    "LDAPFilter",
+    "NOT",
+    "OAuth2Scope",
+    "OR",
+    "SimpleTime",
+];
 /// Fields that a client may send back as it has read them, and that say nothing.
 const READ_ONLY: [&str; 20] = [
     "_id",
@@ -238,7 +248,15 @@ impl Sent {
             }
         };
         each_type(&sent, &known)?;
-        serde_json::from_value(sent).map(Some).map_err(|_| Fault::value("condition"))
+        let condition: Condition =
+            serde_json::from_value(sent).map_err(|_| Fault::value("condition"))?;
+        let mut filters = Vec::new();
+        condition.add_filters(&mut filters);
+        if filters.into_iter().all(is_filter) {
+            Ok(Some(condition))
+        } else {
+            Err(Fault::invalid("Invalid value condition: ldapFilter is no LDAP filter"))
+        }
     }
 
     fn attributes(&mut self) -> Result<Vec<ResponseAttribute>, Fault> {
@@ -333,11 +351,11 @@ mod tests {
             said(json!({ "condition": { "type": "Script", "scriptId": "x" } }))
                 .contains("no script engine")
         );
-        assert!(
-            said(json!({ "condition": { "type": "NOT", "condition": {
-                "type": "LDAPFilter", "ldapFilter": "(a=b)" } } }))
-            .contains("needs a directory")
-        );
+        for odd in ["a=b", "(a=b)(c=d)", "(a=b))(|(c=d)", "(&(a=b)", "", "(a=*"] {
+            let filter = json!({ "type": "LDAPFilter", "ldapFilter": odd });
+            let inside = said(json!({ "condition": { "type": "NOT", "condition": filter } }));
+            assert!(inside.starts_with("Invalid value condition"), "{odd}: {inside}");
+        }
         assert_eq!(
             said(json!({ "subject": { "type": "Magic" } })),
             "Subject type Magic is not available"

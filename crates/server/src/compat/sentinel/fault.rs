@@ -122,6 +122,9 @@ impl From<Refusal> for Fault {
             | Refusal::Policy(_)
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
+            | Refusal::SerialTaken
+            | Refusal::PlaceTaken
+            | Refusal::NotSupported(_)
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)
             | Refusal::InUse(_)

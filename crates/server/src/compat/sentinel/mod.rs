@@ -9,10 +9,10 @@ mod registration;
 mod search;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -22,14 +22,13 @@ use base64::engine::general_purpose::STANDARD;
 use counterfoil_authority::authority::EnrolRefusal;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::kind::Kind;
-use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::{ClearSecret, Shape, TokenId};
 use counterfoil_authority::verdict::Door;
 
 use self::fault::Fault;
 use self::wire::{Fields, Format, Node};
-use crate::http::authz::realm_of;
-use crate::http::caller::{Arrived, Bearer, bearer};
+use super::received::Received;
+use crate::http::caller::{Bearer, bearer};
 use crate::http::precondition::IdempotencyKey;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
@@ -59,34 +58,25 @@ pub fn routes() -> Router<AppState> {
 
 /// What every handler reads of a request before its body.
 struct Asked {
-    state: AppState,
-    arrived: Arrived,
-    realm: RealmName,
+    received: Received,
     format: Format,
-    query: BTreeMap<String, String>,
-    /// The variable segment of the path.
-    id: String,
-    parts: Parts,
+}
+
+impl Deref for Asked {
+    type Target = Received;
+
+    fn deref(&self) -> &Received {
+        &self.received
+    }
 }
 
 impl FromRequestParts<AppState> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let arrived = Arrived::from_request_parts(parts, state).await?;
-        let query = Query::try_from_uri(&parts.uri).map_or_else(|_| BTreeMap::new(), |q| q.0);
+        let received = Received::from_request_parts(parts, state).await?;
         let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        let format = Format::of_accept(accept);
-        let path = axum::extract::Path::<String>::from_request_parts(parts, state).await;
-        Ok(Self {
-            state: state.clone(),
-            arrived,
-            realm: realm_of(state, parts).clone(),
-            format,
-            query,
-            id: path.map(|path| path.0).unwrap_or_default(),
-            parts: parts.clone(),
-        })
+        Ok(Self { received, format: Format::of_accept(accept) })
     }
 }
 
@@ -99,20 +89,11 @@ impl Asked {
         let context = self.arrived.0.context(Door::Sentinel);
         let authenticated = self.state.authority.authenticate(presented, context).await;
         if let Ok(caller) = &authenticated {
-            self.arrived.0.recognise(&caller.realm, &caller.origin);
+            self.recognise(caller);
         } else {
             self.hold_back().await;
         }
         Ok(authenticated?)
-    }
-
-    /// Waits, if failures often come from there.
-    async fn hold_back(&self) {
-        let source = self.arrived.0.source;
-        let delay = self.state.authority.refusal_delay(source, None, None);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
     }
 
     /// The registration token in `Authorization`: raw after `Basic` or `Bearer`, or as either half

@@ -231,6 +231,8 @@ async fn draft(asked: &Asked, caller: &Caller, fields: &Fields) -> Result<IssueR
         unit,
         secret: None,
         delivery: Delivery::Response,
+        otp: None,
+        repository: None,
     })
 }
 

@@ -207,6 +207,9 @@ impl From<Refusal> for OauthError {
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_) => Self::new(ErrorCode::InvalidGrant, text),
             Refusal::Exists(_)
+            | Refusal::SerialTaken
+            | Refusal::PlaceTaken
+            | Refusal::NotSupported(_)
             | Refusal::VersionMismatch
             | Refusal::Invalid { .. }
             | Refusal::KeyReused

@@ -284,14 +284,6 @@ async fn recognised(
     if name.is_none_or(is_named) { Ok(caller) } else { Err(invalid_client()) }
 }
 
-/// Holds a refusal back from whoever fails often.
-pub(in crate::http) async fn delay(state: &AppState, arrival: &Arrival) {
-    let delay = state.authority.refusal_delay(arrival.source, None, None);
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-}
-
 /// What the sender proves to hold beside a token (RFC 9449 section 4.1). Nothing is an answer;
 /// a proof that does not hold is an error. It still has to be [`used`].
 pub(in crate::http) fn proof_in(

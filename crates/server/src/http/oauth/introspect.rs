@@ -85,10 +85,10 @@ fn described(active: &Active, issuer: &str) -> Vec<u8> {
     // Ids, kinds and types are plain ASCII by their types and need no escaping.
     out.extend_from_slice(br#"{"active":true,"#);
     match access {
-        Some(access) if access.scope.is_empty() => {}
-        Some(access) => member(&mut out, "scope", Some(&access.scope)),
-        None if active.scopes().is_empty() => {}
-        None => {
+        Some(access) if !active.is_narrowed() && access.scope.is_empty() => {}
+        Some(access) if !active.is_narrowed() => member(&mut out, "scope", Some(&access.scope)),
+        _ if active.scopes().is_empty() => {}
+        _ => {
             let joined = active.scopes().iter().map(Scope::as_str).collect::<Vec<_>>().join(" ");
             member(&mut out, "scope", Some(&joined));
         }
@@ -110,8 +110,8 @@ fn described(active: &Active, issuer: &str) -> Vec<u8> {
     out.extend_from_slice(br#""aud":"#);
     // Strings and numbers cannot fail to be written into a vector.
     drop(match access {
-        Some(access) => serde_json::to_writer(&mut out, &access.audience),
-        None => serde_json::to_writer(&mut out, &active.services().labels()),
+        Some(access) if !active.is_narrowed() => serde_json::to_writer(&mut out, &access.audience),
+        _ => serde_json::to_writer(&mut out, &active.services().labels()),
     });
     out.push(b',');
     member(&mut out, "iss", Some(issuer));

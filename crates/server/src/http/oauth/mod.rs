@@ -225,7 +225,7 @@ pub(super) async fn written(
         Ok(response) => response,
         Err(error) => {
             if error.guessed {
-                form::delay(state, arrival).await;
+                state.authority.hold_back(arrival.source, None, None).await;
             }
             error.into_response()
         }

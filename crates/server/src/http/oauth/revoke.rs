@@ -31,7 +31,7 @@ pub(super) async fn revoke(
     }
     let context = arrival.context(Door::Oauth);
     if state.authority.revoke_presented(realm, &presented, context).await? {
-        form::delay(state, arrival).await;
+        state.authority.hold_back(arrival.source, None, None).await;
     }
     Ok(StatusCode::OK.into_response())
 }

@@ -9,6 +9,7 @@ use counterfoil_authority::authority::{Answered, Delivery, Expiry, IssueRequest,
 use counterfoil_authority::clock::DayEdge;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::otp::Method;
 use counterfoil_authority::policy::LIFETIME_SECONDS_MAX;
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::service::Services;
@@ -21,6 +22,7 @@ use super::TokenBody;
 use super::fields::{
     DeliveryWord, Document, GenericData, ServiceChoices, check_count, chosen, text,
 };
+use super::otp::{OtpWish, TokenEnrolled};
 use crate::http::body::Payload;
 use crate::http::caller::Authenticated;
 use crate::http::links::link_url;
@@ -55,7 +57,7 @@ pub struct TokenLinked {
     pub link_expires_at: String,
 }
 
-/// What issuing answers: the secret, or a link to it.
+/// What issuing answers: the secret, a link to it, or what an authenticator is told.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum TokenHanded {
@@ -63,10 +65,15 @@ pub enum TokenHanded {
     Issued(TokenIssued),
     /// With a link.
     Linked(TokenLinked),
+    /// With what an authenticator is told.
+    Enrolled(TokenEnrolled),
 }
 
 impl TokenHanded {
-    fn of(state: &AppState, token: &Token, secret: &ClearSecret) -> Self {
+    fn of(state: &AppState, method: Option<Method>, token: &Token, secret: &ClearSecret) -> Self {
+        if let Some(method) = method {
+            return Self::Enrolled(TokenEnrolled::of(token, method, secret));
+        }
         let body = TokenBody::of(token, token.created_at);
         if !state.authority.is_link(secret) {
             return Self::Issued(TokenIssued { token: body, secret: secret.reveal().to_owned() });
@@ -141,6 +148,9 @@ pub struct TokenCreate {
     delivery: Option<DeliveryWord>,
     /// A self-chosen secret, where the service's policy allows one.
     secret: Option<SecretWord>,
+    /// Makes a token of the kind `generic` an authentication token: it has codes that are good
+    /// once in place of a secret.
+    otp: Option<OtpWish>,
 }
 
 /// When a token is to end: at an instant, never, so long after its beginning, or by default.
@@ -225,6 +235,8 @@ impl TokenCreate {
             unit: text(self.unit),
             secret: self.secret.map(|secret| secret.0),
             delivery: self.delivery.map_or(Delivery::Default, |delivery| delivery.0),
+            otp: self.otp.map(OtpWish::read).transpose()?,
+            repository: None,
         })
     }
 }
@@ -240,7 +252,8 @@ impl TokenCreate {
     ),
     request_body = TokenCreate,
     responses(
-        (status = 201, description = "Issued, with the secret or a link to it", body = TokenHanded),
+        (status = 201, description = "Issued, with the secret, a link to it, or what an \
+         authenticator is told", body = TokenHanded),
         Acts
     )
 )]
@@ -252,15 +265,20 @@ pub async fn token_issue(
     Payload { value, bytes }: Payload<TokenCreate>,
 ) -> Result<Response, Problem> {
     let (key, rendering) = (idempotency.over(&bytes), state.clone());
+    let method = value.otp.as_ref().map(OtpWish::method);
     let replay = key.map(|(key, fingerprint)| Replay {
         key,
         fingerprint,
-        render: Arc::new(move |token, secret| TokenHanded::of(&rendering, token, secret).bytes()),
+        render: Arc::new(move |token, secret| {
+            TokenHanded::of(&rendering, method, token, secret).bytes()
+        }),
     });
     let request = value.read(&state, &realm).await?;
     let answered = state.authority.issue(&caller, &realm, request, replay).await?;
     let bytes = match answered {
-        Answered::Fresh { token, secret } => TokenHanded::of(&state, &token, &secret).bytes(),
+        Answered::Fresh { token, secret } => {
+            TokenHanded::of(&state, method, &token, &secret).bytes()
+        }
         Answered::Replayed(bytes) => bytes,
     };
     Ok(json_bytes(StatusCode::CREATED, bytes))

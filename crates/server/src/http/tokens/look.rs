@@ -138,6 +138,7 @@ pub async fn token_list(
         expires_before,
         unused_since,
         only_services: None,
+        looked_after: None,
         registration,
         parent: None,
         identifier: query.identifier,

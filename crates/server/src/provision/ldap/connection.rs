@@ -1,6 +1,7 @@
 //! Connections to directories: one for each target, kept open, with TLS before anything is said.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,10 +89,16 @@ fn timeout(target: &Target) -> Duration {
 }
 
 /// Whether a URL leads to this machine, where nobody listens on the way.
-pub(super) fn is_loopback(url: &str) -> bool {
+pub(crate) fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split('/').next().unwrap_or(rest);
-    ["localhost", "127.", "[::1]"].iter().any(|local| host.starts_with(local))
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let address = bare.parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Whether the connection becomes TLS by `StartTLS`.
@@ -374,6 +381,28 @@ fn split_dn(dn: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_only_begins_like_this_machine_is_another_one() {
+        let own = ["localhost", "LOCALHOST:389", "127.0.0.1", "127.8.0.1:3890", "[::1]:389"];
+        for host in own {
+            assert!(is_loopback(&format!("ldap://{host}")), "{host}");
+            assert!(is_loopback(&format!("ldap://{host}/dc=org")), "{host}");
+        }
+        for host in [
+            "localhost.example.org",
+            "localhost.example.org:389",
+            "127.example.org",
+            "127.0.0.1.example.org",
+            "[::1].example.org",
+            "localhost@example.org",
+            "10.0.0.1",
+            "[2001:db8::1]",
+            "",
+        ] {
+            assert!(!is_loopback(&format!("ldap://{host}")), "{host}");
+        }
+    }
 
     #[test]
     fn a_name_is_split_at_a_comma_that_is_none_of_its_value() {

@@ -11,12 +11,15 @@ mod plan;
 mod template;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use counterfoil_authority::names::Username;
 use counterfoil_authority::provision::{
     Arrived, Failed, Fault, Finding, Holding, Looked, PersonState, Target, TargetKind,
 };
 use ldap3::Scope;
 
+pub(crate) use self::connection::is_loopback;
 use self::connection::{Connections, Session};
 use self::entry::Entry;
 use self::plan::Plan;
@@ -27,6 +30,10 @@ const VO_PERSON_PASSWORD: &str = "voPersonApplicationPassword";
 const VO_PERSON: &str = "voPerson";
 /// How a person is found, unless the target says otherwise.
 const PERSON_FILTER: &str = "(uid={username})";
+
+/// How long a directory is given while somebody waits for a decision: a front door waits no longer
+/// than a few seconds itself.
+const DECISION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Brings people to LDAP directories.
 #[derive(Default)]
@@ -92,7 +99,7 @@ impl LdapCourier {
         let asked = [attribute(target), naming.as_str()];
         let found = session.search_all(base(target), &filter, &asked).await;
         self.connections.after(target, &session, found.as_ref().err());
-        let owned = plan::owned(target);
+        let owned = target.config.owned();
         let ours = |entry: &Entry| {
             entry.labels(attribute(target)).keys().any(|label| owned.includes(label))
         };
@@ -118,6 +125,44 @@ impl LdapCourier {
         session.apply(&Plan::Modify { dn: entry.dn, mods, rename: None }).await
     }
 
+    /// Whether the entry of a person matches a filter.
+    pub(super) async fn matches(
+        &self,
+        target: &Target,
+        secret: Option<&str>,
+        username: &Username,
+        filter: &str,
+    ) -> Result<bool, Failed> {
+        let asked = async {
+            let first = self.asked(target, secret, username, filter).await;
+            match first {
+                // The connection may have been closed while nobody used it.
+                Err(failed) if matches!(failed.fault, Fault::Away | Fault::Unanswered) => {
+                    self.asked(target, secret, username, filter).await
+                }
+                said => said,
+            }
+        };
+        let late = || Failed::new(Fault::Unanswered, "the directory did not answer in time");
+        tokio::time::timeout(DECISION_TIMEOUT, asked).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn asked(
+        &self,
+        target: &Target,
+        secret: Option<&str>,
+        username: &Username,
+        filter: &str,
+    ) -> Result<bool, Failed> {
+        let mut session = self.connections.session(target, secret).await?;
+        let person = person_filter(target, username.as_str());
+        let both = format!("(&{person}{filter})");
+        // No attribute is wanted (RFC 4511 section 4.5.1.8).
+        let found = session.search(base(target), Scope::Subtree, &both, &["1.1"]).await;
+        self.connections.after(target, &session, found.as_ref().err());
+        Ok(!found?.is_empty())
+    }
+
     /// Looks whether the directory can be used as the target is set up.
     pub(super) async fn test(&self, target: &Target, secret: Option<&str>) -> Vec<Finding> {
         examine::examine(target, secret).await
@@ -130,6 +175,12 @@ fn naming_attribute(target: &Target) -> String {
     let before = filter.split("={username}").next().unwrap_or("uid");
     let name = before.rsplit(['(', '&', '|', '!', '=']).next().unwrap_or("uid");
     if name.is_empty() { "uid".to_owned() } else { name.to_owned() }
+}
+
+/// The filter by which a person is found.
+fn person_filter(target: &Target, username: &str) -> String {
+    let filter = target.config.person_filter.as_deref().unwrap_or(PERSON_FILTER);
+    filter.replace("{username}", &ldap3::ldap_escape(username))
 }
 
 /// The one entry of a person, if there is any.
@@ -149,8 +200,7 @@ async fn find(
         }
         return Ok(None);
     }
-    let filter = target.config.person_filter.as_deref().unwrap_or(PERSON_FILTER);
-    let filter = filter.replace("{username}", &ldap3::ldap_escape(state.username.as_str()));
+    let filter = person_filter(target, state.username.as_str());
     let asked = ["objectClass", attribute(target)];
     let mut found = session.search(base(target), Scope::Subtree, &filter, &asked).await?;
     if found.len() > 1 {
@@ -166,11 +216,6 @@ async fn bring(
     state: &PersonState,
     place: Option<&str>,
 ) -> Result<Arrived, Failed> {
-    // Somebody who never had anything there, and has nothing now, costs the directory nothing.
-    let nothing = state.values.is_empty() && state.records.is_empty();
-    if place.is_none() && nothing && target.kind != TargetKind::Entry && state.user.is_none() {
-        return Ok(Arrived::default());
-    }
     let found = find(session, target, state, place).await?;
     let plan = plan::plan(target, state, found.as_ref())?;
     session.apply(&plan).await?;

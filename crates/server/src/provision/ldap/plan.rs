@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use counterfoil_authority::provision::{
-    Failed, Fault, OnDelete, Owned, PersonState, Target, TargetKind, TokenRecord,
+    Failed, Fault, OnDelete, PersonState, Target, TargetKind, TokenRecord,
 };
 use serde_json::{Value, json};
 
@@ -95,16 +95,6 @@ impl Plan {
     }
 }
 
-/// Which labels of a target's attribute are ours.
-pub(super) fn owned(target: &Target) -> Owned {
-    match &target.config.services {
-        None => Owned::All,
-        Some(named) => {
-            Owned::These(named.iter().chain(&target.config.former_services).cloned().collect())
-        }
-    }
-}
-
 /// What is missing.
 pub(super) fn plan(
     target: &Target,
@@ -175,7 +165,7 @@ fn passwords(target: &Target, state: &PersonState, entry: &Entry) -> Vec<Modific
 
 /// What takes our values from an entry.
 pub(super) fn cleared(target: &Target, entry: &Entry) -> Vec<Modification> {
-    let (name, owned) = (attribute(target), owned(target));
+    let (name, owned) = (attribute(target), target.config.owned());
     let there = entry.labels(name);
     let ours = there.keys().filter(|label| owned.includes(label));
     ours.map(|label| Modification::Replace(with_label(name, label), Vec::new())).collect()

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::store::Store;
 use counterfoil_server::http::HttpSettings;
 use counterfoil_store::{FailingStore, MemoryStore};
@@ -92,6 +93,16 @@ async fn a_store_that_is_down_decides_nothing_and_a_warm_decision_needs_none() {
     let path = "/sessions?_action=getTimeLeft";
     let left = Request { session: &session, method: "POST", path, body: Value::Null, status: 200 };
     drill(&world, &store, &left).await;
+    let idle = Request { path: "/sessions?_action=getIdle", ..left };
+    drill(&world, &store, &idle).await;
+    // Whether it was used elsewhere nobody can say now: that is no end of it.
+    world.clock.advance_seconds(1_800);
+    let validate = Request { path: "/sessions?_action=validate", ..idle };
+    let ended = drill(&world, &store, &validate).await;
+    assert_eq!(ended, json!({ "valid": false }));
+    let made = drill(&world, &store, &login("policyeval", &key, 200)).await;
+    let session = made["tokenId"].as_str().unwrap().to_owned();
+    let left = Request { session: &session, ..validate };
     let logout = Request { path: "/sessions?_action=logout", ..left };
     drill(&world, &store, &logout).await;
 }
@@ -117,13 +128,43 @@ async fn documents_are_written_whole_or_not_at_all_while_the_store_fails() {
         "resourceTypeUuid": "t1", "resources": ["x://a"], "actionValues": { "A": true } });
     act("POST", "/policies?_action=create", policy.clone(), 201).await;
     act("PUT", "/policies/P", policy, 200).await;
+    let copy = json!({ "to": { "name": "Q" } });
+    act("POST", "/policies/P?_action=copy", copy, 200).await;
+    let away = json!({ "to": { "name": "R" } });
+    act("POST", "/policies/Q?_action=move", away, 200).await;
     for path in ["/policies", "/policies/P", "/applications/S", "/resourcetypes/t1"] {
         act("GET", path, Value::Null, 200).await;
     }
     act("GET", "/users/alice", Value::Null, 200).await;
     act("GET", "/users?_queryId=*", Value::Null, 200).await;
     act("DELETE", "/applications/S", Value::Null, 409).await;
-    for path in ["/policies/P", "/applications/S", "/resourcetypes/t1"] {
+    for path in ["/policies/P", "/policies/R", "/applications/S", "/resourcetypes/t1"] {
         act("DELETE", path, Value::Null, 200).await;
     }
+}
+
+#[tokio::test]
+async fn tokens_on_a_profile_are_taken_over_whole_or_not_at_all_while_the_store_fails() {
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let import_service = ServiceLabel::parse("git").ok();
+    let settings = HttpSettings { am_import_service: import_service, ..HttpSettings::default() };
+    let world = World::over(shared, settings).await;
+    world.with_alice().await;
+    let key = world.client("boss", json!({ "roles": ["realm-admin"] })).await;
+    let made = asked(&world, "", "POST", "/authenticate", &callbacks("boss", &key)).await;
+    let session = made.expect(200)["tokenId"].as_str().unwrap().to_owned();
+    let attribute = "iplanet-am-user-alias-list";
+    let values = ["4", "5"].map(|digit| format!("{}:{{\"a\":[\"b\"]}}", digit.repeat(64)));
+    let put = Request {
+        session: &session,
+        method: "PUT",
+        path: "/users/alice",
+        body: json!({ attribute: values }),
+        status: 200,
+    };
+    let said = drill(&world, &store, &put).await;
+    let found = said[attribute].as_array().unwrap();
+    let of_wish = found.iter().filter(|value| value.as_str().unwrap().contains(r#"{"a":["b"]}"#));
+    assert_eq!(of_wish.count(), 2, "{said}");
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use counterfoil_server::compat::described::DOORS;
+use counterfoil_server::http::HttpSettings;
 use counterfoil_server::http::problem::{PROBLEMS, catalogue};
 use serde_json::Value;
 
@@ -61,6 +63,44 @@ async fn the_reference_page_needs_no_script_and_loads_nothing_from_elsewhere() {
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
     let document = world.send("GET", "/openapi.json", &[], None).await.expect(200);
     assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn what_is_said_of_doors_for_other_products_is_what_they_answer_to() {
+    let world = World::new().await;
+    let document = world.send("GET", "/openapi.json", &[], None).await.expect(200);
+    let paths = document["paths"].as_object().unwrap();
+    for door in DOORS {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(door.page);
+        assert!(page.is_file(), "{} is not there", door.page);
+        for (_, path, _) in door.routes {
+            let methods = ["get", "post", "put", "patch", "delete"];
+            let told: Vec<&str> =
+                methods.into_iter().filter(|method| paths[*path][*method].is_object()).collect();
+            assert!(!told.is_empty(), "{path}");
+            for method in methods {
+                let asked = path.replace("{id}", "7");
+                let answer = world.send(&method.to_uppercase(), &asked, &[], None).await;
+                let there = !answer.text.contains("no-such-route") && answer.status != 405;
+                // Of AM a caller learns what it does not do once there is a session.
+                let hidden = door.tag.contains("AM") && answer.status == 401;
+                assert!(told.contains(&method) == there || hidden, "{method} {path}: {answer:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn doors_for_other_products_that_are_off_are_not_described() {
+    let settings =
+        HttpSettings { sentinel: false, comanage: false, am: false, ..HttpSettings::default() };
+    let world = World::with(settings).await;
+    let document = world.send("GET", "/openapi.json", &[], None).await.expect(200);
+    for (_, path, _) in DOORS.iter().flat_map(|door| door.routes) {
+        assert!(document["paths"][path].is_null(), "{path}");
+        let asked = path.replace("{id}", "7");
+        world.send("GET", &asked, &[], None).await.refused(404, "no-such-route");
+    }
 }
 
 #[tokio::test]

@@ -150,10 +150,21 @@ async fn administrators_lock_those_within_their_reach_and_nobody_unlocks_themsel
     ask(&own, "users/alice/unlock", json!({})).await.refused(401, "unauthenticated");
     ask(&unit_admin, "users/alice/unlock", json!({})).await.expect(200);
     ask(&own, "users/alice/unlock", json!({})).await.refused(403, "beyond-grant");
-    let told = ask(&manager, "users/alice/lock", json!({ "service": "git" })).await.expect(200);
-    assert_eq!(told, json!({ "username": "alice", "service": "git", "locked": true }));
-    let told = ask(&unit_admin, "users/alice/lock", json!({ "service": "git" })).await.expect(200);
-    assert_eq!(told["locked_services"], json!(["git"]));
+    let known = json!({ "display_name": "Alice", "emails": ["alice@example.org"],
+        "attributes": { "phone": "1" } });
+    world.patch(&format!("{R}/users/alice"), known).await.expect(200);
+    let shown = ask(&unit_admin, "users/alice/lock", json!({ "service": "wiki" })).await;
+    assert_eq!(shown.expect(200)["emails"], json!(["alice@example.org"]));
+    // Who looks after a service learns nothing of a person but whether they are locked there.
+    for _ in 0..2 {
+        let told = ask(&manager, "users/alice/lock", json!({ "service": "git" })).await.expect(200);
+        assert_eq!(
+            (&told["username"], &told["locked_services"]),
+            (&json!("alice"), &json!(["git"]))
+        );
+        assert!(!told.to_string().contains("lice@") && told["attributes"] == json!({}), "{told}");
+        assert!(told["display_name"].is_null() && told["unit"].is_null(), "{told}");
+    }
     ask(&manager, "users/alice/lock", json!({ "service": "wiki" })).await.refused(404, "not-found");
     ask(&manager, "users/alice/lock", json!({})).await.refused(404, "not-found");
     ask(&manager, "services/git/lock", json!({})).await.expect(200);

@@ -1,6 +1,7 @@
 //! The native API, forward-auth, and what surrounds them.
 
 mod am_down;
+mod am_sessions;
 mod authz;
 mod bulk;
 mod clients;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use counterfoil_authority::otp::{Shape, SharedSeed, oath};
 use counterfoil_authority::store::Store;
 use counterfoil_server::http::HttpSettings;
 use counterfoil_store::{FailingStore, MemoryStore};
@@ -273,4 +274,53 @@ async fn a_short_secret_that_was_compared_once_needs_no_store_until_its_token_ch
     assert_eq!(ask().await.expect(200)["active"], false);
     store.fail_from(1);
     ask().await.expect(503);
+}
+
+/// A code that could not be looked at is not used up, and is never a wrong one.
+#[tokio::test]
+async fn codes_answer_503_while_any_call_of_theirs_fails_and_are_good_afterwards() {
+    let (world, store) = failing().await;
+    let alice = world.with_alice().await;
+    let act = |key: &str, path: &str, body, status| {
+        let wanted = request("POST", path, body, status);
+        let (world, store, key) = (&world, &store, key.to_owned());
+        async move { drill(world, store, &key, &wanted).await }
+    };
+    let operator = world.operator_key.clone();
+    let seed = b"12345678901234567890".to_vec();
+    let code = |counter| {
+        let seed = SharedSeed::new(seed.clone()).unwrap();
+        oath::code(&seed, Shape::default(), counter)
+    };
+    let wish = |otp: Value| json!({ "kind": "generic", "user": "alice", "otp": otp });
+    let hotp = json!({ "method": "hotp", "seed": data_encoding::BASE32_NOPAD.encode(&seed) });
+    let issued = act(&operator, "tokens", wish(hotp), 201).await;
+    let id = issued["token"]["id"].as_str().unwrap();
+    let path = format!("tokens/{id}/otp");
+    drill(&world, &store, &operator, &request("GET", &path, Value::Null, 200)).await;
+    act(&operator, &format!("{path}/confirm"), json!({ "code": code(0) }), 200).await;
+    let pair = json!({ "first": code(4), "second": code(5) });
+    act(&operator, &format!("{path}/resync"), pair, 200).await;
+
+    let door = |pass: &str| json!({ "user": "alice", "pass": pass });
+    let said = act(&alice.gate, "/validate/check", door(&code(6)), 200).await;
+    assert_eq!(said["result"]["authentication"], "ACCEPT");
+    let said = act(&alice.gate, "/validate/check", door(&code(6)), 200).await;
+    assert_eq!(said["result"]["authentication"], "REJECT");
+    let said = act(&alice.gate, "/validate/check", door(&alice.secret), 200).await;
+    assert_eq!(said["result"]["authentication"], "ACCEPT");
+    let question = json!({ "token": code(7), "username": "alice" });
+    assert_eq!(act(&alice.gate, "verify", question, 200).await["active"], true);
+
+    let sheet = act(&operator, "tokens", wish(json!({ "method": "backup" })), 201).await;
+    let path = format!("tokens/{}/otp/codes", sheet["token"]["id"].as_str().unwrap());
+    let renewed = act(&operator, &path, json!({}), 200).await;
+    let said =
+        act(&alice.gate, "/validate/check", door(renewed["codes"][0].as_str().unwrap()), 200);
+    assert_eq!(said.await["result"]["authentication"], "ACCEPT");
+
+    act(&operator, "targets", json!({ "name": "mail", "kind": "mail" }), 201).await;
+    let mail = act(&operator, "tokens", wish(json!({ "method": "email" })), 201).await;
+    let path = format!("tokens/{}/otp/send", mail["token"]["id"].as_str().unwrap());
+    assert_eq!(act(&operator, &path, json!({}), 200).await["sent"], true);
 }

@@ -100,3 +100,56 @@ async fn check_22_nobody_approves_their_own_token_unless_the_service_is_theirs()
         assert_eq!(world.code(&alice, &secret).await, "pending");
     }
 }
+
+/// Decision 0029: all services that ask, and only those; the unit of the person decides nothing.
+#[tokio::test]
+async fn check_22_who_approves_administrates_every_service_that_asks() {
+    for engine in ENGINES {
+        let world = World::on(engine).await;
+        let alice = world.with_alice().await;
+        let both = world.person("bob", Some("service-manager")).await;
+        let one = world.person("eve", Some("service-manager")).await;
+        world.service("wiki").await;
+        let asks = json!({ "token_policy": { "approval": true } });
+        world.patch(&format!("{R}/services/wiki"), asks).await.expect(200);
+        let grant = json!({ "subject": { "user": "bob" }, "role": "service-manager",
+            "service": "wiki" });
+        world.post(&format!("{R}/grants"), grant).await.expect(201);
+        world.policy(json!({ "approval": true })).await;
+        let carol = world.person("carol", None).await;
+        let wanted = async || {
+            let body = json!({ "kind": "personal_access_token", "services": ["git", "wiki"] });
+            of(&world.call(&carol, "POST", &format!("{R}/tokens"), body).await.expect(201))
+        };
+        let decide = async |key: &str, id: &str, act: &str| {
+            world.call(key, "POST", &format!("{R}/tokens/{id}/{act}"), Value::Null).await.status
+        };
+        let (id, secret) = wanted().await;
+        for act in ["approve", "deny"] {
+            assert_eq!(decide(&one, &id, act).await, 404, "{act}");
+        }
+        assert_eq!(world.code(&alice, &secret).await, "pending");
+        assert_eq!(decide(&both, &id, "approve").await, 200);
+        assert_eq!(world.code(&alice, &secret).await, "active");
+
+        // A service that does not ask is not asked.
+        let (id, secret) = wanted().await;
+        let asks_no_more = json!({ "token_policy": { "approval": false } });
+        world.patch(&format!("{R}/services/wiki"), asks_no_more).await.expect(200);
+        assert_eq!(decide(&carol, &id, "approve").await, 403);
+        assert_eq!(decide(&one, &id, "approve").await, 200);
+        assert_eq!(world.code(&alice, &secret).await, "active");
+
+        let unit = world.post(&format!("{R}/units"), json!({ "name": "Physics" })).await;
+        let unit = unit.expect(201)["id"].clone();
+        let head = world.person("mallory", None).await;
+        let grant = json!({ "subject": { "user": "mallory" }, "role": "unit-admin", "unit": unit });
+        world.post(&format!("{R}/grants"), grant).await.expect(201);
+        world.patch(&format!("{R}/users/carol"), json!({ "unit": unit })).await.expect(200);
+        let (id, secret) = wanted().await;
+        for act in ["approve", "deny"] {
+            assert_eq!(decide(&head, &id, act).await, 403, "{act}");
+        }
+        assert_eq!(world.code(&alice, &secret).await, "pending");
+    }
+}

@@ -4,6 +4,7 @@
 
 mod approving;
 mod deriving;
+mod explaining;
 mod policy;
 mod reading;
 mod secrets;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::world::ENGINES;
+use super::world::{ENGINES, of};
 use crate::world::{R, World};
 
 const DAY: i64 = 86_400;
@@ -213,4 +213,40 @@ async fn a_scope_is_asked_of_a_pattern_as_the_reference_says() {
     let refused = json!({ "kind": "personal_access_token", "user": "alice", "services": ["git"],
         "scopes": ["*:read"] });
     world.post(&format!("{R}/tokens"), refused).await.refused(422, "policy");
+}
+
+/// Semantics, section 6: what the realm says of a person's tokens counts over all services.
+#[tokio::test]
+async fn a_person_holds_no_more_tokens_than_the_realm_allows_whatever_they_are_for() {
+    for engine in ENGINES {
+        let world = World::on(engine).await;
+        world.with_alice().await;
+        world.service("wiki").await;
+        let carol = world.person("carol", None).await;
+        let realm = json!({ "token_policy": { "max_active_per_user": 3 } });
+        world.patch(R, realm).await.expect(200);
+        let issue = async |services: Value| {
+            let body = json!({ "kind": "personal_access_token", "services": services });
+            world.call(&carol, "POST", &format!("{R}/tokens"), body).await
+        };
+        // Her token for the API is one of them.
+        let (first, _) = of(&issue(json!(["git"])).await.expect(201));
+        let (_, narrowed) = of(&issue(json!(["wiki"])).await.expect(201));
+        let refused = issue(json!(["wiki"])).await.refused(409, "at-limit");
+        assert!(refused["detail"].as_str().unwrap().contains('3'), "{refused}");
+        assert_eq!(issue(json!(["git", "wiki"])).await.status, 409);
+        world.act(&first, "revoke").await.expect(200);
+        issue(json!(["git", "wiki"])).await.expect(201);
+        // Kinds are counted apart, and a registration token is nobody's to use.
+        let service = json!({ "kind": "service_token", "service": "git" });
+        world.call(&carol, "POST", &format!("{R}/tokens"), service).await.expect(201);
+        for _ in 0..4 {
+            let body = json!({ "kind": "registration_token", "count": 1 });
+            world.post(&format!("{R}/tokens"), body).await.expect(201);
+        }
+        for _ in 0..3 {
+            world.derived(&narrowed, json!({})).await;
+        }
+        assert_eq!(world.derive(&narrowed, json!({})).await.status, 409);
+    }
 }

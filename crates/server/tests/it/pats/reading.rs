@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::world::ENGINES;
-use crate::world::{Answer, World};
+use crate::world::{Answer, R, World};
 
 /// Both spellings of the introspection endpoint of the main realm.
 const PATHS: [&str; 2] =
@@ -82,5 +82,52 @@ async fn assigned_permissions_are_in_the_answer_of_every_door_that_can_carry_the
             |action: &str| json!({ "token": secret, "resource": "profile", "action": action });
         assert_eq!(world.asked(&alice, ask("mail")).await["active"], true);
         assert_eq!(world.asked(&alice, ask("phone")).await["code"], "permission_denied");
+    }
+}
+
+#[tokio::test]
+async fn every_door_reports_what_its_parent_has_left_to_a_token() {
+    for engine in ENGINES {
+        let world = World::on(engine).await;
+        let alice = world.with_alice().await;
+        let wide = json!({ "services": ["git"], "scopes": ["repo/*:read", "push"],
+            "lifetime_seconds": 5000 });
+        let (parent, secret) = world.pat("alice", wide).await;
+        let (child, derived) = world.derived(&secret, json!({})).await;
+        let form = format!(
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=\
+             {derived}&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token"
+        );
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let exchange = |more: &str| {
+            let form = format!("{form}{more}").into_bytes();
+            world.send("POST", "/oauth2/token", &headers, Some(form))
+        };
+        let access = exchange("").await.expect(200)["access_token"].as_str().unwrap().to_owned();
+        let narrower = json!({ "scopes": ["repo/web:*"], "permissions": { "x": ["y"] },
+            "expires_at": "2026-11-21T12:03:00Z" });
+        world.patch(&format!("{R}/tokens/{parent}"), narrower).await.expect(200);
+        for token in [&derived, &access] {
+            let said = world.asked(&alice, json!({ "token": token })).await;
+            assert_eq!(said["scopes"], json!(["repo/web:read"]), "{said}");
+            assert_eq!(said["permissions"], json!({ "x": ["y"] }));
+            assert_eq!(said["expires_at"], "2026-11-21T12:03:00Z");
+            for path in PATHS {
+                let said = introspect(&world, path, Some(&alice.gate), token).await.expect(200);
+                assert_eq!(said["scope"], "repo/web:read", "{said}");
+                assert_eq!(said["permissions"], json!({ "x": ["y"] }));
+            }
+            let bearer = format!("Bearer {token}");
+            let headers = [("authorization", bearer.as_str())];
+            let said = world.send("GET", "/authz/git", &headers, None).await;
+            assert_eq!(said.header("x-auth-scopes"), "repo/web:read");
+            assert_eq!(said.header("x-auth-permissions"), r#"{"x":["y"]}"#);
+            assert_eq!(said.header("x-auth-expires"), "2026-11-21T12:03:00Z");
+        }
+        let own = world.call(&derived, "GET", "/api/v1/self", Value::Null).await.expect(200);
+        assert_eq!(own["scopes"], json!(["repo/web:read"]));
+        assert_eq!(exchange("&scope=push").await.body["error"], "invalid_scope");
+        let wider = json!({ "scopes": ["push"] });
+        world.patch(&format!("{R}/tokens/{child}"), wider).await.refused(422, "invalid");
     }
 }

@@ -5,6 +5,7 @@ mod door;
 mod issuing;
 mod matrix;
 mod moving;
+mod portal;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use crate::world::{Issued, World, merged};
 const OWN: [&str; 2] = ["tokens:read", "tokens:write"];
 
 /// Somebody as their own API token lets them act.
-fn person(world: &World, name: &str, scopes: &[&str]) -> Api {
+pub(crate) fn person(world: &World, name: &str, scopes: &[&str]) -> Api {
     let body = json!({ "kind": "personal_access_token", "user": name, "name": "own",
         "services": ["counterfoil"], "scopes": scopes });
     let issued = Issued::of(&world.admin.post("/tokens", &body).expect(201));

@@ -47,6 +47,13 @@ fn check_03_who_may_not_ask_is_told_so_in_the_envelope_of_am() {
         said(&wrong, 401, "Unauthorized", "Authentication Failed");
         let other = login(&world.admin, AUTHENTICATE, "someone", &world.admin.key);
         assert_eq!(other.lasting().body, wrong.lasting().body);
+        // Nobody learns which realms there are by trying to come in.
+        for realm in ["labs", "none", "No Realm"] {
+            let path = format!("/openam/json/{}/authenticate", realm.replace(' ', "%20"));
+            let nowhere = login(&world.admin, &path, "policyeval", "wrong");
+            assert_eq!(nowhere.status, 401, "{realm}");
+            assert_eq!(nowhere.lasting().body, wrong.lasting().body, "{realm}");
+        }
     }
 }
 

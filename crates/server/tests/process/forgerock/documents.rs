@@ -270,6 +270,27 @@ fn policies_of_tokens_narrow_and_never_replace_the_token() {
     }
 }
 
+/// The token check knows one name behind all its spellings, and so do the policies.
+#[test]
+fn no_spelling_of_a_user_name_passes_a_policy_about_it() {
+    let spellings = ["alice", "ALICE", "al%69ce", "%61lice", "\u{ff41}lice", "%EF%BD%81lice"];
+    for world in World::on_each_store(SETTINGS) {
+        let desk = Desk::of(&world);
+        let (token, good) = evaluator(&world);
+        for name in spellings {
+            assert!(allows(&decision(&world, &token, name, &good.secret)), "{name}");
+        }
+        let body = json!({ "name": "not alice", "active": true, "applicationName": "PATValidator",
+            "resourceTypeUuid": desk.sort("PAT"), "resources": ["pat://alice:*"],
+            "actionValues": { "access": false },
+            "subject": { "type": "NOT", "subject": { "type": "NONE" } } });
+        desk.create(POLICIES, &body).expect(201);
+        for name in spellings {
+            assert!(!allows(&decision(&world, &token, name, &good.secret)), "{name}");
+        }
+    }
+}
+
 #[test]
 fn a_decision_is_explained_step_by_step() {
     for world in World::on_each_store(SETTINGS) {
@@ -305,5 +326,111 @@ fn a_decision_is_explained_step_by_step() {
         assert!(fault.contains("name the user alone"), "{fault}");
         let (code, ..) = run(&["nobody", "http://h/", "GET", "--policy-set", "none"]);
         assert_eq!(code, Some(1));
+    }
+}
+
+#[test]
+fn policies_are_copied_and_moved_all_or_none() {
+    for world in World::on_each_store(SETTINGS) {
+        let desk = Desk::of(&world);
+        let names = |set: &str| {
+            let filter = format!("_queryFilter=applicationName%20eq%20%22{set}%22");
+            let found = desk.get(&format!("{POLICIES}?{filter}")).expect(200);
+            let all = found["result"].as_array().unwrap().clone();
+            all.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let act = |place: &str, action: &str, body: &Value| {
+            desk.send("POST", &format!("{POLICIES}{place}?_action={action}"), body)
+        };
+        let web = "iPlanetAMWebAgentService";
+        for name in ["a", "b"] {
+            desk.create(POLICIES, &desk.url_policy(name, &json!({}))).expect(201);
+        }
+        let set = json!({ "name": "Other", "resourceTypeUuids": [desk.sort("URL")] });
+        desk.create(SETS, &set).expect(201);
+        let first = desk.get(&format!("{POLICIES}/a")).expect(200);
+
+        let copied = act("/a", "copy", &json!({ "to": { "name": "c", "application": "Other" } }));
+        let copied = copied.expect(200);
+        assert_eq!((&copied["name"], &copied["applicationName"]), (&json!("c"), &json!("Other")));
+        assert_eq!(copied["resources"], first["resources"]);
+        assert_eq!((names(web), names("Other")), (vec!["a".into(), "b".into()], vec!["c".into()]));
+        let moved = act("/a", "move", &json!({ "to": { "application": "Other", "realm": "/" } }));
+        let moved = moved.expect(200);
+        assert_eq!((&moved["name"], &moved["creationDate"]), (&json!("a"), &first["creationDate"]));
+        assert_eq!((names(web), names("Other")), (vec!["b".into()], vec!["a".into(), "c".into()]));
+
+        // All of a policy set.
+        let all = json!({ "from": { "application": "Other" },
+            "to": { "application": web, "namePostfix": "-copy" } });
+        let made = act("", "copy", &all).expect(200);
+        assert_eq!(made.as_array().unwrap().len(), 2, "{made}");
+        assert_eq!(names(web), ["a-copy", "b", "c-copy"]);
+        // One of the names is taken: nothing is moved.
+        act("/b", "copy", &json!({ "to": { "name": "c-moved" } })).expect(200);
+        let clash = json!({ "from": { "application": "Other" },
+            "to": { "application": web, "namePostfix": "-moved" } });
+        assert_eq!(act("", "move", &clash).status, 409);
+        assert_eq!(names("Other"), ["a", "c"]);
+        desk.send("DELETE", &format!("{POLICIES}/c-moved"), &Value::Null).expect(200);
+        act("", "move", &clash).expect(200);
+        assert_eq!(names("Other"), Vec::<String>::new());
+        assert_eq!(names(web), ["a-copy", "a-moved", "b", "c-copy", "c-moved"]);
+
+        copies_that_make_no_sense(&desk);
+        act("/AllPATs", "copy", &json!({ "to": { "name": "Mine" } })).expect(200);
+        let key = world.verifier.key.clone();
+        let gate = session(&world.admin, "git-verifier", &key);
+        let path = format!("{POLICIES}/b?_action=copy");
+        let body = json!({ "to": { "name": "x" } });
+        assert_eq!(world.admin.raw(&under(&gate, "POST", &path, &body)).status, 403);
+    }
+}
+
+fn copies_that_make_no_sense(desk: &Desk<'_>) {
+    let web = "iPlanetAMWebAgentService";
+    for (place, action, body, status) in [
+        ("/b", "copy", json!({ "to": {} }), 400),
+        ("/b", "copy", json!({ "to": { "name": "a-moved" } }), 409),
+        ("/b", "copy", json!({ "to": { "name": "x/y" } }), 400),
+        ("/b", "copy", json!({ "to": { "name": "x", "application": "none" } }), 400),
+        ("/b", "copy", json!({ "to": { "name": "x", "realm": "/labs" } }), 400),
+        ("/b", "copy", json!({ "to": { "name": "x", "resourceType": "none" } }), 400),
+        // It would speak of tokens, and does not fit there.
+        ("/b", "move", json!({ "to": { "application": "PATValidator" } }), 400),
+        ("/none", "move", json!({ "to": { "name": "x" } }), 404),
+        ("/AllPATs", "move", json!({ "to": { "name": "x" } }), 400),
+        ("", "copy", json!({ "from": { "application": web }, "to": {} }), 400),
+        (
+            "",
+            "copy",
+            json!({ "from": { "application": "none" },
+            "to": { "namePostfix": "x" } }),
+            404,
+        ),
+        ("", "move", json!({ "to": { "namePostfix": "x" } }), 400),
+    ] {
+        let path = format!("{POLICIES}{place}?_action={action}");
+        let said = desk.send("POST", &path, &body);
+        assert_eq!(said.status, status, "{place} {action} {body}: {}", said.text());
+    }
+}
+
+/// A set that no longer lists a resource type grants nothing by policies of that type.
+#[test]
+fn a_set_without_the_type_of_tokens_lets_no_token_in() {
+    for world in World::on_each_store(SETTINGS) {
+        let (token, good) = evaluator(&world);
+        let desk = Desk::of(&world);
+        assert!(allows(&decision(&world, &token, "alice", &good.secret)));
+        let path = format!("{SETS}/PATValidator");
+        let mut set = desk.get(&path).expect(200);
+        let types = set["resourceTypeUuids"].take();
+        set["resourceTypeUuids"] = json!([desk.sort("URL")]);
+        desk.send("PUT", &path, &set).expect(200);
+        assert!(!allows(&decision(&world, &token, "alice", &good.secret)));
+        set["resourceTypeUuids"] = types;
+        desk.send("PUT", &path, &set).expect(200);
+        assert!(allows(&decision(&world, &token, "alice", &good.secret)));
     }
 }

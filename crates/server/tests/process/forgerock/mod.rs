@@ -3,7 +3,9 @@
 
 mod answers;
 mod client;
+mod directory;
 mod documents;
+mod profile;
 mod seed;
 mod sessions;
 

@@ -245,3 +245,31 @@ fn check_28_a_revocation_counts_for_the_next_decision_and_neither_sessions_nor_t
         }
     }
 }
+
+/// As every other door counts: each presented token once, by what came of it.
+#[test]
+fn decisions_about_tokens_are_counted() {
+    let world = World::new(SETTINGS);
+    let (token, good) = evaluator(&world);
+    let revoked = pat(&world.admin, &json!({}));
+    world.admin.post(&revoked.path("/revoke"), &json!({})).expect(200);
+    let resource = |secret: &str| format!("pat://alice:{secret}");
+    let asked =
+        json!([resource(&good.secret), resource(&revoked.secret), "pat://alice:*", "http://h/x"]);
+    evaluated(&world, &token, "PATValidator", &asked).expect(200);
+    // No policy of this set speaks of tokens.
+    let elsewhere = json!([resource(&good.secret)]);
+    evaluated(&world, &token, "iPlanetAMWebAgentService", &elsewhere).expect(200);
+    let metrics = world.admin.raw(
+        &Request::new("GET", "/metrics")
+            .header("Authorization", format!("Bearer {}", world.admin.key)),
+    );
+    assert_eq!(metrics.status, 200);
+    let text = metrics.text();
+    for (outcome, count) in
+        [("active", 1), ("revoked", 1), ("unknown", 1), ("permission_denied", 1), ("expired", 0)]
+    {
+        let line = format!("counterfoil_verify_total{{door=\"am\",outcome=\"{outcome}\"}} {count}");
+        assert!(text.contains(&line), "{line}");
+    }
+}

@@ -117,6 +117,37 @@ fn a_session_ends_with_its_key_and_has_the_scopes_of_its_token() {
     }
 }
 
+/// A session lasts for hours, and is worth what its token is worth now.
+#[test]
+fn a_session_loses_what_its_token_loses() {
+    for world in World::on_each_store(SETTINGS) {
+        let grant = json!({ "subject": { "user": "alice" }, "role": "realm-admin" });
+        world.admin.post("/grants", &grant).expect(201);
+        let scopes = json!(["policies:write", "users:read"]);
+        let token = pat(&world.admin, &json!({ "services": ["counterfoil"], "scopes": scopes }));
+        let opened = session(&world.admin, "alice", &token.secret);
+        let look = |path: &str| {
+            let path = format!("/openam/json/{path}");
+            world.admin.raw(&under(&opened, "GET", &path, &Value::Null)).status
+        };
+        let (policies, person) = ("policies?_queryFilter=true", "users/alice");
+        assert_eq!((look(policies), look(person)), (200, 200));
+        world.admin.patch(&token.path(""), &json!({ "scopes": ["users:read"] })).expect(200);
+        assert_eq!((look(policies), look(person)), (403, 200));
+        // A policy that was tightened blocks at use, and gives back when it is loosened.
+        let policy = |seconds: Value| {
+            let body = json!({ "token_policy": { "max_lifetime_seconds": seconds } });
+            world.admin.patch("/services/counterfoil", &body).expect(200);
+        };
+        policy(json!(86_400));
+        assert_eq!(look(person), 401);
+        policy(Value::Null);
+        assert_eq!(look(person), 200);
+        world.admin.patch(&token.path(""), &json!({ "networks": ["192.0.2.0/24"] })).expect(200);
+        assert_eq!(look(person), 401);
+    }
+}
+
 #[test]
 fn people_are_looked_up_without_a_usable_token() {
     for world in World::on_each_store(SETTINGS) {
@@ -134,6 +165,17 @@ fn people_are_looked_up_without_a_usable_token() {
         let names: Vec<&String> = found.as_object().unwrap().keys().collect();
         assert_eq!(names, [attribute, "uid", "username"]);
         assert_eq!((&found["username"], &found["uid"]), (&json!("alice"), &json!(["alice"])));
+        // What somebody wrote into the attribute itself may be a token in clear.
+        let written = json!({ "attributes": { attribute: ["4f4f:{}"], "city": ["Bern"] } });
+        world.admin.patch("/users/alice", &written).expect(200);
+        let whole = look("/openam/json/users/alice").expect(200);
+        assert_eq!(
+            (whole[attribute].as_array().unwrap().len(), &whole["city"]),
+            (1, &json!(["Bern"]))
+        );
+        world.admin.post(&good.path("/revoke"), &json!({})).expect(200);
+        let whole = look("/openam/json/users/alice").expect(200);
+        assert!(whole.get(attribute).is_none(), "{whole}");
         let missing = look("/openam/json/users/nobody").expect(404);
         assert_eq!(missing["message"], "Resource cannot be found.");
         for query in ["_queryId=*", "_queryId=al*", "_queryFilter=uid%20eq%20%22alice%22"] {

@@ -1,5 +1,6 @@
 //! Letters to people, through a real mail server: what they say, and that none is lost or a lie.
 
+mod codes;
 mod outages;
 mod sink;
 
@@ -26,8 +27,22 @@ impl Place {
         Self::with(Sink::new(), &json!({}))
     }
 
+    /// A place whose facts are in the embedded store, then one with a PostgreSQL of its own.
+    fn on_each_store(target: &Value) -> impl Iterator<Item = Self> + use<> {
+        let target = target.clone();
+        [World::new, World::on_postgres].into_iter().map(move |make: fn(&str) -> World| {
+            let sink = Sink::new();
+            let world = make(&sink.settings());
+            Self::at(world, sink, &target)
+        })
+    }
+
     fn with(sink: Sink, target: &Value) -> Self {
         let world = World::new(&sink.settings());
+        Self::at(world, sink, target)
+    }
+
+    fn at(world: World, sink: Sink, target: &Value) -> Self {
         let admin = &world.admin;
         let pat = json!({ "username": "plee", "display_name": "Pat Lee",
             "emails": ["plee@example.org", "second@example.org"],
@@ -81,25 +96,26 @@ fn a19_what_happens_to_a_token_is_told_to_its_person_without_the_token() {
                      (@SERVICE_URL)|(@IDENTIFIER:voPersonID)" })
     };
     let templates = json!([template("token.issued"), template("token.revoked")]);
-    let place = Place::with(Sink::new(), &json!({ "templates": templates }));
-    let token = place.issue("plee");
-    place.act(&token, "revoke", &json!({ "reason": "lost" }));
-    let mails = place.sink.await_taken(2);
-    let subject = "service token of Pat Lee for The Wiki";
-    assert_eq!(subjects(&mails), [subject, subject]);
-    let ends = "|main|https://wiki.example.org|V097531";
-    for (mail, reason) in mails.iter().zip(["-", "lost"]) {
-        let expected = format!("Pat Lee|The Wiki|service token|{reason}|admin{ends}");
-        assert_eq!(mail.text.trim_end(), expected);
-        assert_eq!(mail.header("To"), "\"Pat Lee\" <plee@example.org>");
-        assert_eq!(mail.header("X-To"), "plee@example.org");
-        assert_eq!(mail.header("From"), "Tokens <tokens@example.org>");
-        assert_eq!(mail.header("Reply-To"), "help@example.org");
-        assert_eq!(mail.header("Auto-Submitted"), "auto-generated");
-        assert!(mail.header("Message-ID").ends_with("@example.org>"));
+    for place in Place::on_each_store(&json!({ "templates": templates })) {
+        let token = place.issue("plee");
+        place.act(&token, "revoke", &json!({ "reason": "lost" }));
+        let mails = place.sink.await_taken(2);
+        let subject = "service token of Pat Lee for The Wiki";
+        assert_eq!(subjects(&mails), [subject, subject]);
+        let ends = "|main|https://wiki.example.org|V097531";
+        for (mail, reason) in mails.iter().zip(["-", "lost"]) {
+            let expected = format!("Pat Lee|The Wiki|service token|{reason}|admin{ends}");
+            assert_eq!(mail.text.trim_end(), expected);
+            assert_eq!(mail.header("To"), "\"Pat Lee\" <plee@example.org>");
+            assert_eq!(mail.header("X-To"), "plee@example.org");
+            assert_eq!(mail.header("From"), "Tokens <tokens@example.org>");
+            assert_eq!(mail.header("Reply-To"), "help@example.org");
+            assert_eq!(mail.header("Auto-Submitted"), "auto-generated");
+            assert!(mail.header("Message-ID").ends_with("@example.org>"));
+        }
+        assert_ne!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
+        no_secret_in(&place, &[token]);
     }
-    assert_ne!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
-    no_secret_in(&place, &[token]);
 }
 
 #[track_caller]
@@ -117,30 +133,87 @@ fn no_secret_in(place: &Place, tokens: &[Issued]) {
 
 #[test]
 fn a19_every_event_of_a_token_has_a_letter_in_the_language_of_its_person() {
-    let place = Place::new();
-    let token = place.issue("plee");
-    place.act(&token, "lock", &json!({}));
-    place.act(&token, "unlock", &json!({}));
-    place.sink.await_taken(3);
-    let german = json!({ "attributes": { "preferredLanguage": "de-DE" } });
-    place.admin().patch("/users/plee", &german).expect(200);
-    let rotated = place.admin().post(&token.path("/rotate"), &json!({})).expect(200);
-    place.act(&token, "revoke", &json!({}));
-    let mails = place.sink.await_taken(5);
-    let expected = [
-        "The Wiki: a token was issued",
-        "The Wiki: a token was locked",
-        "The Wiki: a token was unlocked",
-        "The Wiki: Token erneuert",
-        "The Wiki: Token widerrufen",
-    ];
-    assert_eq!(subjects(&mails), expected);
-    assert!(mails[0].text.contains("Hello Pat Lee,"), "{}", mails[0].text);
-    assert!(mails[0].text.contains(&format!("service token, id {}", token.id)));
-    assert!(mails[4].text.contains("Guten Tag Pat Lee,"), "{}", mails[4].text);
-    assert!(mails[4].text.contains("endgültig widerrufen"), "{}", mails[4].text);
-    assert_eq!(mails[4].header("Content-Language"), "de");
-    no_secret_in(&place, &[token, Issued::of(&rotated)]);
+    for place in Place::on_each_store(&json!({})) {
+        let token = place.issue("plee");
+        place.act(&token, "lock", &json!({}));
+        place.act(&token, "unlock", &json!({}));
+        place.sink.await_taken(3);
+        let german = json!({ "attributes": { "preferredLanguage": "de-DE" } });
+        place.admin().patch("/users/plee", &german).expect(200);
+        let rotated = place.admin().post(&token.path("/rotate"), &json!({})).expect(200);
+        place.act(&token, "revoke", &json!({}));
+        let mails = place.sink.await_taken(5);
+        let expected = [
+            "The Wiki: a token was issued",
+            "The Wiki: a token was locked",
+            "The Wiki: a token was unlocked",
+            "The Wiki: Token erneuert",
+            "The Wiki: Token widerrufen",
+        ];
+        assert_eq!(subjects(&mails), expected);
+        assert!(mails[0].text.contains("Hello Pat Lee,"), "{}", mails[0].text);
+        assert!(mails[0].text.contains(&format!("service token, id {}", token.id)));
+        assert!(mails[4].text.contains("Guten Tag Pat Lee,"), "{}", mails[4].text);
+        assert!(mails[4].text.contains("endgültig widerrufen"), "{}", mails[4].text);
+        assert_eq!(mails[4].header("Content-Language"), "de");
+        no_secret_in(&place, &[token, Issued::of(&rotated)]);
+    }
+}
+
+#[test]
+fn a_lock_of_a_person_or_a_service_is_told_once_to_each_whom_it_hits_and_so_is_its_end() {
+    for place in Place::on_each_store(&json!({})) {
+        service(place.admin(), "imap", &json!({ "name": "Mail" }));
+        // Two who have a token for the service, one of them for every service; one who has one for
+        // another; one who has one no more; and one without an address.
+        for name in ["star", "other", "former", "mute"] {
+            let emails = if name == "mute" { json!([]) } else { json!([format!("{name}@x.org")]) };
+            let body = json!({ "username": name, "emails": emails });
+            place.admin().post("/users", &body).expect(201);
+        }
+        let everything = json!({ "kind": "personal_access_token", "user": "star",
+            "services": ["*"], "delivery": "response" });
+        place.admin().post("/tokens", &everything).expect(201);
+        for name in ["plee", "mute", "former"] {
+            let token = place.issue(name);
+            if name == "former" {
+                place.act(&token, "revoke", &json!({}));
+            }
+        }
+        let imap = json!({ "kind": "service_token", "user": "other", "service": "imap" });
+        place.admin().post("/tokens", &imap).expect(201);
+        place.settled();
+        let before = place.sink.taken().len();
+        let told = || {
+            place.settled();
+            let mails = place.sink.taken();
+            let one = |mail: &Mail| format!("{} {}", mail.header("X-To"), mail.header("Subject"));
+            let mut lines: Vec<String> = mails[before..].iter().map(one).collect();
+            lines.sort();
+            lines
+        };
+        let set = |path: &str, body: Value| place.admin().post(path, &body).expect(200);
+        // Nobody but administrators knows of it, and a token for everything tells nobody.
+        service(place.admin(), "vault", &json!({ "visibility": "administrators" }));
+        set("/services/vault/lock", json!({}));
+        for act in ["lock", "lock", "unlock", "unlock"] {
+            set(&format!("/services/wiki/{act}"), json!({ "reason": "a breach" }));
+        }
+        let (plee, star) = ("plee@example.org", "star@x.org");
+        let mut expected = Vec::new();
+        for who in [plee, star] {
+            for act in ["locked", "unlocked"] {
+                expected.push(format!("{who} The Wiki: the service was {act}"));
+            }
+        }
+        assert_eq!(told(), expected);
+        set("/users/plee/lock", json!({}));
+        set("/users/other/lock", json!({ "service": "wiki" }));
+        expected.push(format!("{plee} main: your tokens were locked"));
+        expected.push("other@x.org The Wiki: your tokens were locked".to_owned());
+        expected.sort();
+        assert_eq!(told(), expected);
+    }
 }
 
 #[test]

@@ -43,6 +43,17 @@ fn a18_imported_hashes_reach_a_directory_that_takes_their_scheme_and_bind_there(
         assert!(plugin.iter().all(|value| slapd.accepts(value, "Vb3kT9xQm2LrZ7p")), "{plugin:?}");
 
         assert_eq!(reconcile(&world.admin, "ldap1", false), Vec::<Value>::new());
+        // Who comes later gets none of the hashes, and is told so before and after.
+        let late = target(&slapd, &json!({ "name": "late", "schemes": ["SSHA512"] }));
+        let tested = world.admin.post("/targets/test", &late).expect(200);
+        let hashes = |tested: &Value| {
+            let findings = tested["findings"].as_array().unwrap();
+            findings.iter().find(|one| one["check"] == "hashes").unwrap().clone()
+        };
+        assert_eq!(hashes(&tested)["severity"], "warning", "{tested}");
+        let own = world.admin.post("/targets/ldap1/test", &json!({})).expect(200);
+        let said = hashes(&own)["detail"].as_str().unwrap().to_owned();
+        assert!(said.ends_with("tokens lack a hash in one of the schemes"), "{said}");
         let body = json!({ "repair": false, "limit": 200 });
         let part = world.admin.post("/targets/ldap1/reconcile", &body).expect(200);
         assert!(!part["lacking"].as_array().unwrap().is_empty(), "{part}");

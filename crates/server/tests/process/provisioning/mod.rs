@@ -50,12 +50,13 @@ fn entries(slapd: &Slapd, more: &Value) -> Value {
 }
 
 impl Place {
-    fn new() -> Self {
-        Self::with(&Setup::default())
+    /// A place whose facts are in the embedded store, then one with a PostgreSQL of its own.
+    fn on_each_store(setup: &Setup) -> impl Iterator<Item = Self> + use<> {
+        let setup = setup.clone();
+        World::on_each_store(UNTHROTTLED).map(move |world| Self::at(world, &setup))
     }
 
-    fn with(setup: &Setup) -> Self {
-        let world = World::new(UNTHROTTLED);
+    fn at(world: World, setup: &Setup) -> Self {
         let slapd = Slapd::new(setup);
         world
             .admin

@@ -15,6 +15,8 @@ pub(crate) struct Operation {
     pub(crate) path: String,
     body: Option<Value>,
     statuses: Vec<String>,
+    /// Whether it answers as another product does.
+    pub(crate) is_foreign: bool,
 }
 
 /// All operations of a document.
@@ -28,7 +30,8 @@ pub(crate) fn operations(document: &Value) -> Vec<Operation> {
             let body = schema.is_object().then(|| sample(document, schema, "", 0));
             let statuses = operation["responses"].as_object().unwrap().keys().cloned().collect();
             let method = method.to_uppercase();
-            found.push(Operation { method, path: path.clone(), body, statuses });
+            let is_foreign = operation["externalDocs"].is_object();
+            found.push(Operation { method, path: path.clone(), body, statuses, is_foreign });
         }
     }
     found

@@ -34,7 +34,7 @@ impl State {
     }
 
     pub(super) fn update(&mut self, update: &TokenUpdate) -> TokenUpdated {
-        let TokenUpdate { token, limits, event } = update;
+        let TokenUpdate { token, limits, data, event } = update;
         let Some(held) = self.of_realm(&token.realm, token.id) else {
             return TokenUpdated::NotFound;
         };
@@ -58,6 +58,9 @@ impl State {
             },
             ..token.clone()
         };
+        if self.serial_is_taken(&old, token) {
+            return TokenUpdated::SerialTaken;
+        }
         for limit in limits.iter().filter(|limit| takes_place(limit, &old, token, event.at)) {
             if self.held(&old, limit, event.at).len() >= limit.max as usize {
                 return TokenUpdated::AtLimit(limit.max);
@@ -95,6 +98,9 @@ impl State {
             ..old
         };
         let updated = held.shown();
+        if let Some(sealed) = data {
+            self.data.insert(token.id, sealed.clone());
+        }
         if ends != updated.validity.expires_at() {
             self.families.forget_end(updated.id);
             self.tell_end(&updated, event.at);
@@ -275,7 +281,12 @@ impl State {
         }
     }
 
-    pub(super) fn consume(&mut self, id: TokenId, now: Timestamp, ip: Option<IpAddr>) -> Consumed {
+    pub(in super::super) fn consume(
+        &mut self,
+        id: TokenId,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+    ) -> Consumed {
         let Some(held) = self.tokens.get_mut(&id) else {
             return Consumed::Refused(TokenState::Revoked);
         };
@@ -292,6 +303,7 @@ impl State {
             first_at: Some(now),
             last_at: Some(now),
             last_ip: ip,
+            is_listed: true,
         });
         Consumed::Done { used }
     }

@@ -4,6 +4,7 @@ mod acts;
 mod enrolment;
 mod families;
 mod records;
+mod repository;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,17 +12,18 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
+use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, ServiceLabel, Username};
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
-    ActiveLimit, Consumed, Idempotency, Issued, Page, PageRequest, Record, Rehash, Rotated,
-    TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
-    Unavailable, Updated, UsageDelta,
+    ActiveLimit, Consumed, Counted, Idempotency, Issued, LookedAfter, Page, PageRequest, Record,
+    Rehash, Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
+    TokenUpdated, Unavailable, Updated, UsageDelta,
 };
-use counterfoil_authority::subject::Owner;
+use counterfoil_authority::subject::{Owner, User};
 use counterfoil_authority::token::{StoredSecret, Token};
 
 use super::{Earlier, Held, MemoryStore, State, page_down};
@@ -29,6 +31,7 @@ use crate::codec;
 use crate::tokens::matches_device;
 
 pub(super) use enrolment::Families;
+pub(super) use repository::Listed;
 
 impl Held {
     /// The token as the contract shows it, with what may be known of its secrets.
@@ -70,8 +73,12 @@ impl State {
 
     /// Issues a token whose request is known to be new.
     pub(super) fn admit(&mut self, issue: &TokenIssue) -> Issued {
-        let TokenIssue { token, secret, limits, idempotency, event } = issue;
-        self.arrive(token, Some(secret), limits, idempotency.as_ref(), event)
+        let TokenIssue { token, secret, limits, data, idempotency, event } = issue;
+        let issued = self.arrive(token, Some(secret), limits, idempotency.as_ref(), event);
+        if let (Issued::Done { .. }, Some(sealed)) = (&issued, data) {
+            self.data.insert(token.id, sealed.clone());
+        }
+        issued
     }
 
     /// Stores a new token with its secret, if it has one yet.
@@ -91,11 +98,16 @@ impl State {
             return Issued::ServiceGone(label);
         }
         let mut victims = BTreeSet::new();
+        let mut limits: Vec<&ActiveLimit> = limits.iter().collect();
+        limits.sort_by_key(|limit| limit.of == Counted::Realm);
         for limit in limits {
             if limit.slow_only && !slow {
                 continue;
             }
-            let held = self.held(token, limit, token.created_at);
+            let mut held = self.held(token, limit, token.created_at);
+            if limit.of == Counted::Realm {
+                held.retain(|one| !victims.contains(one));
+            }
             let excess = (held.len() + 1).saturating_sub(limit.max as usize);
             if excess > 0 && (limit.at_limit == AtLimit::Refuse || excess > held.len()) {
                 return Issued::AtLimit(limit.max);
@@ -105,6 +117,9 @@ impl State {
         let known = secret.is_some_and(|secret| self.secret_is_taken(secret));
         if known || self.tokens.contains_key(&token.id) {
             return Issued::Collision;
+        }
+        if let Err(taken) = self.enter_repository(token) {
+            return taken;
         }
         let held = Held {
             token: Token { revocation: None, secrets: Vec::new(), ..token.clone() },
@@ -133,7 +148,14 @@ impl State {
         limit: &ActiveLimit,
         now: Timestamp,
     ) -> BTreeSet<(String, TokenId)> {
-        let service = limit.service.as_ref().map_or("*", ServiceLabel::as_str);
+        let named = |token: &Token| match &limit.of {
+            Counted::Service(label) => token.service_labels().contains(&label.as_str()),
+            Counted::EveryService => token.service_labels().contains(&"*"),
+            Counted::Realm | Counted::Repository(_) => true,
+        };
+        if let Counted::Repository(of) = &limit.of {
+            return self.held_in_repository(new, of, now);
+        }
         let counts = |held: &&Held| {
             let token = &held.token;
             let ended = token.validity.expires_at().is_some_and(|end| end <= now);
@@ -142,11 +164,25 @@ impl State {
                 && token.kind == new.kind
                 && token.revocation.is_none()
                 && !ended
-                && token.service_labels().contains(&service)
+                && named(token)
                 && (!limit.slow_only || held.has_slow_secret())
         };
         let held = self.tokens.values().filter(counts);
         held.map(|held| (place(&held.token), held.token.id)).collect()
+    }
+}
+
+impl State {
+    /// Whether who administers a unit looks after a token.
+    fn looks_after(&self, token: &Token, by: &LookedAfter) -> bool {
+        let drawn = matches!(token.kind, Kind::RegistrationToken | Kind::AuthToken);
+        let of_unit = |user: &User| user.unit.as_ref() == Some(&by.unit);
+        let owner = token.owner.user().filter(|_| !drawn);
+        token.unit.as_ref() == Some(&by.unit)
+            || by.own.as_ref() == Some(&token.owner)
+            || owner
+                .and_then(|name| self.users.get(&(token.realm.clone(), name.clone())))
+                .is_some_and(of_unit)
     }
 }
 
@@ -205,10 +241,14 @@ impl TokenStore for MemoryStore {
         page: PageRequest,
     ) -> Result<Page<Token>, Unavailable> {
         Ok(self.read(|state| {
-            let matching = state
-                .tokens
-                .values()
-                .filter(|held| held.token.realm == *realm && matches(&held.token, &filter, now));
+            let matching = state.tokens.values().filter(|held| {
+                held.token.realm == *realm
+                    && matches(&held.token, &filter, now)
+                    && filter
+                        .looked_after
+                        .as_ref()
+                        .is_none_or(|by| state.looks_after(&held.token, by))
+            });
             page_down(matching.map(Held::shown).collect(), &page, place)
         }))
     }

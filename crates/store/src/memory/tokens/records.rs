@@ -35,6 +35,7 @@ impl State {
             validity: token.validity,
             created_at: token.created_at,
             max_usages: token.max_usages,
+            repository: token.repository.clone(),
             parent: token.parent,
             parent_revoked: token.parent.is_some_and(|parent| self.is_revoked_or_gone(parent)),
             secrets,

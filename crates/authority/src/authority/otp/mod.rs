@@ -1,0 +1,13 @@
+//! Authentication tokens: enrolling them, and what their owners and administrators do with them.
+//!
+//! An authentication token is a token like any other, with an owner, services, a life and a state.
+//! What it has in place of a secret is a seed or a set of codes, and it proves itself by codes
+//! that are good once. [`super::verify`] recognises them.
+
+mod enrol;
+mod keep;
+mod send;
+
+pub use self::enrol::OtpDraft;
+pub use self::send::{Challenge, Challenged};
+pub use super::verify::Selected;

@@ -1,0 +1,174 @@
+//! The doors for other products in the API's description: which routes there are, and the page that
+//! says how they answer. The products' own documents say what bodies look like (decision 0030).
+
+use utoipa::openapi::external_docs::ExternalDocsBuilder;
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn, Paths,
+};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{Required, Response};
+
+use crate::http::state::HttpSettings;
+
+/// What stands at the link to a door's page.
+const COMPARED: &str = "How the door compares with the product";
+
+/// A door for another product.
+pub struct DoorText {
+    /// What its routes are listed under.
+    pub tag: &'static str,
+    /// The page that compares it with the product.
+    pub page: &'static str,
+    /// The scheme of the credential that most of its routes want; `None` where it is the product's
+    /// own.
+    pub scheme: Option<&'static str>,
+    /// Whether it is switched on.
+    pub is_on: fn(&HttpSettings) -> bool,
+    /// Its routes: method, path, what it is for.
+    pub routes: &'static [(HttpMethod, &'static str, &'static str)],
+}
+
+/// Every door for another product. One that joins [`super`] joins this list.
+pub const DOORS: &[DoorText] = &[COMANAGE, FORGEROCK, SENTINEL];
+
+const COMANAGE: DoorText = DoorText {
+    tag: "compat: COmanage",
+    page: "docs/compat/comanage.md",
+    scheme: Some("basic"),
+    is_on: |settings| settings.comanage,
+    routes: &[
+        (HttpMethod::Get, "/registry/co_services.json", "Lists the services of the CO `coid`."),
+        (HttpMethod::Get, "/registry/co_services/{id}", "Shows a service: `7.json`."),
+        (HttpMethod::Get, "/registry/co_people.json", "Lists the people of the CO `coid`."),
+        (HttpMethod::Get, "/registry/co_people/{id}", "Shows a person: `7.json`."),
+        (HttpMethod::Get, "/registry/identifiers.json", "Lists the identifiers of `copersonid`."),
+        (HttpMethod::Get, "/registry/identifiers/{id}", "Shows an identifier: `7.json`."),
+    ],
+};
+
+const FORGEROCK: DoorText = DoorText {
+    tag: "compat: ForgeRock AM",
+    page: "docs/compat/forgerock.md",
+    scheme: None,
+    is_on: |settings| settings.am,
+    routes: &[
+        (HttpMethod::Post, "/openam/json/authenticate", "Begins a session."),
+        (HttpMethod::Post, "/openam/json/sessions", "Looks at a session or ends it: `_action`."),
+        (HttpMethod::Get, "/openam/json/users", "Lists people: `_queryFilter`."),
+        (HttpMethod::Post, "/openam/json/users", "Whose session it is: `_action=idFromSession`."),
+        (HttpMethod::Get, "/openam/json/users/{id}", "Shows a person."),
+        (HttpMethod::Get, "/openam/json/policies", "Lists policies: `_queryFilter`."),
+        (
+            HttpMethod::Post,
+            "/openam/json/policies",
+            "Decides about resources, `_action=evaluate`, or makes a policy, `_action=create`.",
+        ),
+        (HttpMethod::Get, "/openam/json/policies/{id}", "Shows a policy."),
+        (HttpMethod::Put, "/openam/json/policies/{id}", "Makes or replaces a policy."),
+        (HttpMethod::Delete, "/openam/json/policies/{id}", "Removes a policy."),
+        (HttpMethod::Get, "/openam/json/applications", "Lists policy sets: `_queryFilter`."),
+        (HttpMethod::Post, "/openam/json/applications", "Makes a policy set: `_action=create`."),
+        (HttpMethod::Get, "/openam/json/applications/{id}", "Shows a policy set."),
+        (HttpMethod::Put, "/openam/json/applications/{id}", "Makes or replaces a policy set."),
+        (HttpMethod::Delete, "/openam/json/applications/{id}", "Removes a policy set."),
+        (HttpMethod::Get, "/openam/json/resourcetypes", "Lists resource types: `_queryFilter`."),
+        (
+            HttpMethod::Post,
+            "/openam/json/resourcetypes",
+            "Makes a resource type: `_action=create`.",
+        ),
+        (HttpMethod::Get, "/openam/json/resourcetypes/{id}", "Shows a resource type."),
+        (HttpMethod::Put, "/openam/json/resourcetypes/{id}", "Makes or replaces a resource type."),
+        (HttpMethod::Delete, "/openam/json/resourcetypes/{id}", "Removes a resource type."),
+        (HttpMethod::Get, "/openam/json/conditiontypes", "Lists the conditions there are."),
+        (HttpMethod::Get, "/openam/json/subjecttypes", "Lists the subjects there are."),
+        (HttpMethod::Get, "/openam/json/applicationtypes", "Lists the types of policy sets."),
+        (HttpMethod::Get, "/openam/json/decisioncombiners", "Lists how decisions are combined."),
+        (HttpMethod::Get, "/openam/json/subjectattributes", "Lists attributes of people."),
+        (HttpMethod::Get, "/openam/json/serverinfo/{id}", "Shows the server: `*`, `version`."),
+    ],
+};
+
+const SENTINEL: DoorText = DoorText {
+    tag: "compat: Sentinel EMS",
+    page: "docs/compat/sentinel.md",
+    scheme: Some("bearer"),
+    is_on: |settings| settings.sentinel,
+    routes: &[
+        (HttpMethod::Get, "/token/api/v5/idpConfigurations", "Says where to log in."),
+        (HttpMethod::Get, "/token/api/v5/registrationTokens", "Lists registration tokens."),
+        (HttpMethod::Post, "/token/api/v5/registrationTokens", "Makes a registration token."),
+        (HttpMethod::Delete, "/token/api/v5/registrationTokens", "Removes those that are found."),
+        (HttpMethod::Post, "/token/api/v5/registrationTokens/search", "Finds registration tokens."),
+        (HttpMethod::Get, "/token/api/v5/registrationTokens/{id}", "Shows a registration token."),
+        (HttpMethod::Patch, "/token/api/v5/registrationTokens/{id}", "Changes one."),
+        (HttpMethod::Put, "/token/api/v5/registrationTokens/{id}", "Changes one."),
+        (HttpMethod::Delete, "/token/api/v5/registrationTokens/{id}", "Removes one."),
+        (HttpMethod::Get, "/token/api/v5/authTokens", "Lists auth tokens."),
+        (HttpMethod::Post, "/token/api/v5/authTokens", "Draws an auth token, or renews one."),
+        (HttpMethod::Get, "/token/api/v5/authTokens/{id}", "Shows an auth token."),
+        (HttpMethod::Patch, "/token/api/v5/authTokens/{id}", "Renews one."),
+        (HttpMethod::Delete, "/token/api/v5/authTokens/{id}", "Removes one."),
+    ],
+};
+
+/// The routes of all of these doors.
+pub fn paths() -> Paths {
+    let mut paths = Paths::new();
+    for door in DOORS {
+        for (method, path, summary) in door.routes {
+            let operation = door.operation(method, path, summary);
+            paths.add_path_operation(path, vec![method.clone()], operation);
+        }
+    }
+    paths
+}
+
+/// The door that a path belongs to.
+pub fn door_of(path: &str) -> Option<&'static DoorText> {
+    DOORS.iter().find(|door| door.routes.iter().any(|(_, own, _)| *own == path))
+}
+
+impl DoorText {
+    fn operation(&self, method: &HttpMethod, path: &str, summary: &str) -> Operation {
+        let security = match self.scheme {
+            Some(scheme) => SecurityRequirement::new(scheme, [""; 0]),
+            None => SecurityRequirement::default(),
+        };
+        let answer = format!("As the product answers; {} says how", self.page);
+        let mut operation = OperationBuilder::new()
+            .tag(self.tag)
+            .summary(Some(summary))
+            .operation_id(Some(id_of(method, path)))
+            .security(security)
+            .response("default", Response::new(answer));
+        if path.contains("{id}") {
+            let text = ObjectBuilder::new().schema_type(Type::String).build();
+            let id = ParameterBuilder::new()
+                .name("id")
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .schema(Some(text));
+            operation = operation.parameter(id);
+        }
+        let mut operation = operation.build();
+        let compared = ExternalDocsBuilder::new().url(self.page).description(Some(COMPARED));
+        operation.external_docs = Some(compared.build());
+        operation
+    }
+}
+
+/// `get_registry_co_services_json`.
+fn id_of(method: &HttpMethod, path: &str) -> String {
+    let method = match method {
+        HttpMethod::Get => "get",
+        HttpMethod::Post => "post",
+        HttpMethod::Put => "put",
+        HttpMethod::Patch => "patch",
+        HttpMethod::Delete => "delete",
+        _ => "other",
+    };
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
+}
