@@ -265,7 +265,9 @@ impl TokenPolicy {
             idle_expiry_seconds: least(self.idle_expiry_seconds, realm.idle_expiry_seconds),
             lifetime_presets_seconds: presets(self, realm, max_lifetime_seconds),
             approval: self.approval.unwrap_or(false) || realm.approval.unwrap_or(false),
-            show_to_issuer: tightened(self.show_to_issuer, realm.show_to_issuer).unwrap_or(false),
+            // What nobody says of the realm is no there: a service that says yes loosens it.
+            show_to_issuer: realm.show_to_issuer == Some(true)
+                && self.show_to_issuer != Some(false),
             imported_schemes: self
                 .imported_schemes
                 .as_ref()

@@ -181,8 +181,7 @@ pub enum Viewer<'a> {
 impl Service {
     /// Whether somebody who does not administer the service sees it (COmanage's portal).
     ///
-    /// A service that is not active is not there; one of a unit is there for its people only; and
-    /// one for the members of its group is there for everybody while it has none.
+    /// A service that is not active is not there; any other is for whom it exists.
     pub fn is_seen_by(&self, viewer: Viewer<'_>) -> bool {
         self.status == ServiceStatus::Active && self.would_be_seen_by(viewer)
     }

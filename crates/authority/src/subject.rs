@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::lock::Locks;
 use crate::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use crate::scope::{ApiScope, ApiScopes};
+use crate::service::{Service, Viewer};
 
 /// Whose a token is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -306,6 +307,15 @@ pub enum OwnerFacts {
     Client(Arc<Client>),
     /// The owner's record is gone: nothing of theirs counts.
     Gone,
+}
+
+impl OwnerFacts {
+    /// Whether a service exists for the owner by itself, whatever their roles: it is not for
+    /// administrators only, nor for the people of another unit or group. Clients see all.
+    pub(crate) fn may_see(&self, service: &Service) -> bool {
+        let Self::User(UserFacts { groups, unit, .. }) = self else { return true };
+        service.would_be_seen_by(Viewer::Person { groups, unit: unit.as_deref() })
+    }
 }
 
 /// A person as verify and the identity headers need them.

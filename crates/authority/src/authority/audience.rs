@@ -57,6 +57,9 @@ impl<'a> Holder<'a> {
         {
             return false;
         }
+        if self.for_everything && !self.owner.may_see(&cell.service) {
+            return false;
+        }
         self.of_key || self.is_within_policy(cell)
     }
 

@@ -18,7 +18,7 @@ const PAGE: u32 = 1000;
 pub struct Bulk {
     /// The tokens that were changed, as they are now; of a dry run, those that would be.
     pub tokens: Vec<Token>,
-    /// Tokens that the caller may not change in this way: left as they are.
+    /// Tokens that the caller may not change in this way: left as they are, and not shown.
     pub refused: u64,
     /// Whether there are more: the same call again goes on with them.
     pub more: bool,
@@ -63,11 +63,12 @@ impl Authority {
                     bulk.more = true;
                     return Ok(bulk);
                 }
-                if dry_run {
-                    bulk.tokens.push(token);
-                    continue;
-                }
-                match self.change(caller, realm, token.id, act.clone(), None).await {
+                let done = if dry_run {
+                    self.changeable(caller, realm, token.id, &act).await
+                } else {
+                    self.change(caller, realm, token.id, act.clone(), None).await
+                };
+                match done {
                     Ok(changed) => bulk.tokens.push(changed),
                     // Somebody else was faster.
                     Err(Refusal::Ended(_)) => {}

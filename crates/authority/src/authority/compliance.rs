@@ -39,6 +39,15 @@ pub struct BlockedToken {
     pub already: bool,
 }
 
+/// What a change would hit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hits {
+    /// The tokens within the caller's reach.
+    pub page: Page<BlockedToken>,
+    /// Refusals of others that were met on the way to this page: their number, and no more.
+    pub hidden: u64,
+}
+
 /// A change that somebody is about to make.
 #[derive(Debug, Clone)]
 pub(super) enum Planned {
@@ -74,38 +83,46 @@ impl Authority {
         let covers_all =
             reach.whole || service.as_ref().is_some_and(|l| reach.services.contains(l));
         let reach = Some(&reach).filter(|_| !covers_all);
-        self.refused_by_policy(realm, service, reach, &Planned::Nothing, page).await
+        let planned = Planned::Nothing;
+        Ok(self.counted_by_policy(realm, service, reach, None, &planned, page).await?.page)
     }
 
-    /// The same under a change, for who may make it.
+    /// The same under a change, for who may make it. They see the tokens that they could look at
+    /// anyway; the others are counted, so that nobody takes what they see for all of it.
     pub(super) async fn hit_by(
         &self,
+        caller: &Caller,
         realm: &RealmName,
         planned: Planned,
         page: PageRequest,
-    ) -> Result<Page<BlockedToken>, Refusal> {
+    ) -> Result<Hits, Refusal> {
         let service = match &planned {
             Planned::Service(service) => Some(service.label.clone()),
             Planned::Nothing | Planned::Realm(_) => None,
         };
-        self.refused_by_policy(realm, service, None, &planned, page).await
+        let reach = caller.reach(realm, ApiScope::TokensRead).unwrap_or_default();
+        let all = reach.whole;
+        let shown = Some(&reach).filter(|_| !all);
+        self.counted_by_policy(realm, service, None, shown, &planned, page).await
     }
 
-    /// What policies refuse of the tokens within reach; without one, of all.
-    async fn refused_by_policy(
+    /// What policies refuse of the tokens within reach; without one, of all. Of these, whatever
+    /// lies beyond `shown` is only counted.
+    async fn counted_by_policy(
         &self,
         name: &RealmName,
         service: Option<ServiceLabel>,
         reach: Option<&Reach>,
+        shown: Option<&Reach>,
         planned: &Planned,
         page: PageRequest,
-    ) -> Result<Page<BlockedToken>, Refusal> {
+    ) -> Result<Hits, Refusal> {
         let now = self.now();
         let realm = self.store.realm_find(name).await?.ok_or(Refusal::NotFound(Thing::Realm))?;
         let mut policies = Policies { realm, planned, known: HashMap::new(), all: None };
         let within = reach.map(within).unwrap_or_default();
         let all_within = reach.is_none() || within.looked_after.is_some();
-        let (mut hits, mut reads) = (Vec::new(), 0);
+        let (mut hits, mut reads, mut hidden) = (Vec::new(), 0, 0_u64);
         // Of one service: first those that name it, then those that name all.
         let mut place = page.after.clone();
         let limit = page.limit as usize;
@@ -130,7 +147,16 @@ impl Authority {
                 {
                     continue;
                 }
+                let seen = match shown {
+                    Some(shown) => self.reaches(shown, name, &token).await?,
+                    None => true,
+                };
+                let known = hits.len();
                 self.judge_under(&mut policies, service.as_ref(), token, now, &mut hits).await?;
+                if !seen {
+                    let more = hits.drain(known..).count();
+                    hidden += u64::try_from(more).unwrap_or(u64::MAX);
+                }
             }
             place = match read.next {
                 Some(next) => Some(format!("{prefix}{next}")),
@@ -138,7 +164,7 @@ impl Authority {
                 None => None,
             };
             if place.is_none() || hits.len() >= limit || reads >= READS_MAX {
-                return Ok(Page { items: hits, next: place });
+                return Ok(Hits { page: Page { items: hits, next: place }, hidden });
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::issue::{
-    check_issuer, check_offer, limits_of, no_such_service, payload_row, unit_within,
+    Asking, check_issuer, check_offer, limits_of, no_such_service, payload_row, unit_within,
 };
 use super::realms::missing;
 use super::registration::{
@@ -115,6 +115,7 @@ impl Authority {
             if after.unit != token.unit && !unit_given(&reach, &token, after.unit.as_ref()) {
                 return Err(Refusal::BeyondGrant("the unit lies beyond the caller's grant"));
             }
+            self.check_added(caller, &reach, &token, &after).await?;
             let narrower = if narrows(&token, &after) {
                 self.limits_of_narrower(&token, &after).await?
             } else {
@@ -261,7 +262,9 @@ impl Authority {
             return Ok(Some(Vec::new()));
         }
         let cells = self.cells_of(after).await?;
-        if !cells.iter().all(|cell| cell.policy.agrees_to_everything(&after.scopes)) {
+        let agrees =
+            |policy: &EffectivePolicy| policy.enabled && policy.agrees_to_everything(&after.scopes);
+        if !cells.iter().all(|cell| agrees(&cell.policy)) {
             return Ok(None);
         }
         let realm = self.realm_facts(&after.realm).await?;
@@ -304,8 +307,29 @@ impl Authority {
         check_issuer(&policies, caller, own)?;
         check_offer(&policies, &after.scopes, after.doors.as_ref())?;
         self.check_new_services(&cells, before).await?;
+        self.check_approval(caller, before, &cells, &realm.policy).await?;
         check_end(caller, reach, &policies, before, after, now)?;
         Ok(limits_of(after.kind, &cells, &realm.policy, false))
+    }
+
+    /// The services that an edit names anew are ones that the token could be issued for.
+    async fn check_added(
+        &self,
+        caller: &Caller,
+        reach: &Reach,
+        before: &Token,
+        after: &Token,
+    ) -> Result<(), Refusal> {
+        let Services::Named(labels) = &after.services else { return Ok(()) };
+        let known: &[ServiceLabel] = match &before.services {
+            Services::Named(labels) => labels,
+            Services::All => &[],
+        };
+        let own = caller.is(&after.owner, &after.realm);
+        let asking = Asking { caller, reach, owner: &after.owner, kind: after.kind, own };
+        let added: Vec<&ServiceLabel> = labels.iter().filter(|l| !known.contains(l)).collect();
+        let cells = self.cells_known_to(&after.realm, &added, &asking, "services").await?;
+        self.check_open(&after.realm, &asking, &cells).await
     }
 
     /// A service that approves tokens does so when one is issued, and a chosen secret is hashed
@@ -333,6 +357,28 @@ impl Authority {
             return Err(Refusal::Policy(why));
         }
         Ok(())
+    }
+
+    /// What was approved, or waits for it, is widened by nobody who could not approve it: what
+    /// they looked at was the narrower one.
+    async fn check_approval(
+        &self,
+        caller: &Caller,
+        before: &Token,
+        cells: &[Arc<ServiceCell>],
+        realm: &EffectivePolicy,
+    ) -> Result<(), Refusal> {
+        let approving = cells.iter().find(|cell| cell.policy.approval);
+        let who = match approving {
+            Some(cell) => cell.service.label.as_str(),
+            None if cells.is_empty() && realm.approval => "the realm",
+            None => return Ok(()),
+        };
+        if self.decides_about(caller, &before.realm, before).await? {
+            return Ok(());
+        }
+        let why = format!("{who} approves its tokens: issue one for it instead");
+        Err(Refusal::Policy(why))
     }
 
     /// The services that a token names, with their policies; none for a token for all.

@@ -10,10 +10,11 @@ use crate::names::RealmName;
 use crate::policy::{AG_LENGTH, DEFAULT_ROTATION_OVERLAP_SECONDS, EffectivePolicy, SecretForm};
 use crate::refusal::{Refusal, Thing};
 use crate::secret::TokenId;
-use crate::service::Services;
+use crate::service::{Service, ServiceStatus, Services};
 use crate::store::{
     EventFilter, PageRequest, Rotated, TokenAct, TokenChange, TokenFilter, TokenRotate,
 };
+use crate::subject::{Owner, UserStatus};
 use crate::token::{State, Token};
 
 /// Longest overlap that can be asked for: a year. The policy usually allows far less.
@@ -143,10 +144,7 @@ impl Authority {
                 "an authentication token has no secret to rotate",
             ));
         }
-        // A lock is there to stop things; a new secret would be a way to go on.
-        if token.locked {
-            return Err(Refusal::Ended(State::Locked));
-        }
+        self.refuse_secret_if_held(&token).await?;
         let Rotation { form, overlap_seconds: allowed } = self.rotation_policy(&token).await?;
         let overlap = overlap_seconds.unwrap_or(allowed);
         if !(0..=OVERLAP_SECONDS_MAX).contains(&overlap) {
@@ -193,6 +191,44 @@ impl Authority {
         }
     }
 
+    /// What is locked or suspended gets no new secret: a lock is there to stop things, and a new
+    /// secret would be a way to go on. Of several services one that goes on is enough.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Ended`] as locked, for the token; [`Refusal::NotOpen`] for its owner and its
+    /// services.
+    pub(super) async fn refuse_secret_if_held(&self, token: &Token) -> Result<(), Refusal> {
+        if token.locked {
+            return Err(Refusal::Ended(State::Locked));
+        }
+        // What clients own is bounded by their roles, and their keys get them in again.
+        let Owner::User(name) = &token.owner else { return Ok(()) };
+        let Some(person) = self.store.user_find(&token.realm, name).await? else { return Ok(()) };
+        if person.status != UserStatus::Active {
+            let status = person.status.name();
+            return Err(Refusal::NotOpen(format!("the person is {status}")));
+        }
+        if person.locks.everywhere {
+            return Err(Refusal::NotOpen("the person is locked".to_owned()));
+        }
+        let Services::Named(labels) = &token.services else { return Ok(()) };
+        for label in labels {
+            let found = self.service_facts(&token.realm, label).await?;
+            let goes_on = |service: &Service| {
+                let locked = service.locked || person.locks.hold_at(label);
+                service.status == ServiceStatus::Active && !locked
+            };
+            if found.is_some_and(|cell| goes_on(&cell.service)) {
+                return Ok(());
+            }
+        }
+        if labels.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::NotOpen("the service is suspended or locked".to_owned()))
+    }
+
     /// A further secret of a token.
     pub(super) async fn next_secret(
         &self,
@@ -234,6 +270,18 @@ impl Authority {
         act: Act,
         if_match: Option<i64>,
     ) -> Result<Token, Refusal> {
+        let token = self.changeable(caller, realm, id, &act).await?;
+        self.change_token(&caller.origin, &token, act, if_match).await
+    }
+
+    /// A token that the caller may do this to: what a preview shows is what the act does.
+    pub(super) async fn changeable(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+        act: &Act,
+    ) -> Result<Token, Refusal> {
         let token = match act {
             Act::Enable | Act::Unlock => self.reachable(caller, realm, id).await?,
             Act::Disable | Act::Lock | Act::Revoke { .. } | Act::RevokeWithChildren { .. } => {
@@ -241,7 +289,7 @@ impl Authority {
             }
         };
         if let Act::Revoke { reason: Some(reason) }
-        | Act::RevokeWithChildren { reason: Some(reason) } = &act
+        | Act::RevokeWithChildren { reason: Some(reason) } = act
             && self.holds_token(reason)
         {
             return Err(Refusal::invalid(
@@ -255,13 +303,13 @@ impl Authority {
             || reach.covers_services(&token.services)
             || owner_unit.is_some_and(|unit| reach.units.contains(&unit))
             || administrates_by_unit(&reach, &token);
-        if act == Act::Unlock && !administrates {
+        if *act == Act::Unlock && !administrates {
             return Err(Refusal::BeyondGrant("only an administrator unlocks a token"));
         }
-        if act == Act::Enable && !administrates {
+        if *act == Act::Enable && !administrates {
             self.check_own_switch(caller, &token).await?;
         }
-        self.change_token(&caller.origin, &token, act, if_match).await
+        Ok(token)
     }
 
     /// Owners switch on what they switched off themselves, not what an administrator did.

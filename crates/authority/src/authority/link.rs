@@ -114,6 +114,9 @@ impl Authority {
         if link.opened_at.is_some() {
             return self.refuse_link(&link, LinkEnd::Opened, &origin, now);
         }
+        if link.expires_at > now && token.revocation.is_none() {
+            self.refuse_held(&link, &token, &origin, now).await?;
+        }
         for _ in 0..SECRET_ATTEMPTS {
             let form = self.rotation_policy(&token).await?.form;
             let drafted = self.next_secret(&token, form, now).await?;
@@ -167,6 +170,24 @@ impl Authority {
         let event = self.event(kind, &link.realm, origin, now)?.with_token(token.id);
         let detail = serde_json::json!({ "link": link.id.as_str() });
         Ok(event.with_subject(token.owner.actor()).with_detail(detail))
+    }
+
+    /// What gets no new secret by a rotation gets none by its link either, which is not used up:
+    /// it opens when the lock is gone.
+    async fn refuse_held(
+        &self,
+        link: &Link,
+        token: &Token,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let held = match self.refuse_secret_if_held(token).await {
+            Err(held @ (Refusal::Ended(_) | Refusal::NotOpen(_))) => held,
+            said => return said,
+        };
+        let event = self.opening_event("link.refused", link, token, origin, now)?;
+        self.record_refusal(event.with_reason("held").refused());
+        Err(held)
     }
 
     /// Records who came too late, and says why to them: they hold the right link.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Authority;
 use super::realms::EDIT_ATTEMPTS_MAX;
-use crate::caller::Caller;
+use crate::caller::{Caller, Reach};
 use crate::lock::Locks;
 use crate::names::{COUNTERFOIL, RealmName, ServiceLabel, Username};
 use crate::refusal::{Refusal, Thing};
@@ -30,6 +30,8 @@ impl Authority {
     /// # Errors
     ///
     /// [`Refusal::BeyondGrant`] for the person themselves, and for those who stand below them.
+    /// [`Refusal::NotFound`] for who looks after a service and names somebody who cannot use it:
+    /// they learn of nobody else whether there is such a person.
     pub async fn lock_user(
         &self,
         caller: &Caller,
@@ -46,20 +48,14 @@ impl Authority {
             let user = found.ok_or(Refusal::NotFound(Thing::User))?;
             let administrates =
                 reach.whole || user.unit.as_ref().is_some_and(|unit| reach.units.contains(unit));
-            let by_service = service.is_some_and(|label| {
-                label.as_str() != COUNTERFOIL && reach.services.contains(label)
-            });
-            if !administrates && !by_service {
-                let own = reach.own.as_ref() == Some(&owner);
-                return Err(if own {
-                    Refusal::BeyondGrant("only an administrator locks and unlocks a person")
-                } else {
-                    Refusal::NotFound(Thing::User)
-                });
+            if caller.is(&owner, realm) {
+                let why = "nobody locks or unlocks themselves: another administrator does";
+                return Err(Refusal::BeyondGrant(why));
             }
-            if !by_service {
-                self.require_above(caller, realm, &owner).await?;
+            if !administrates && !self.looks_after(&reach, &user, service).await? {
+                return Err(Refusal::NotFound(Thing::User));
             }
+            self.require_above(caller, realm, &owner).await?;
             if let Some(label) = service
                 && act.on
                 && self.store().service_find(realm, label).await?.is_none()
@@ -92,6 +88,24 @@ impl Authority {
             }
         }
         Err(Refusal::VersionMismatch)
+    }
+
+    /// Whether a service within reach is one that this person can use, or is locked at.
+    async fn looks_after(
+        &self,
+        reach: &Reach,
+        user: &User,
+        service: Option<&ServiceLabel>,
+    ) -> Result<bool, Refusal> {
+        let Some(label) = service else { return Ok(false) };
+        if label.as_str() == COUNTERFOIL || !reach.services.contains(label) {
+            return Ok(false);
+        }
+        let found = self.store().service_find(&user.realm, label).await?;
+        let member = |service: &Service| {
+            service.group.as_ref().is_none_or(|group| user.groups.contains(group))
+        };
+        Ok(user.locks.services.contains(label) || found.is_some_and(|service| member(&service)))
     }
 
     /// Locks or unlocks every token at a service, whenever it was or will be issued. Idempotent.

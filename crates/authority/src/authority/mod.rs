@@ -50,7 +50,7 @@ pub use am::{
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
-pub use compliance::BlockedToken;
+pub use compliance::{BlockedToken, Hits};
 pub use derive::DeriveRequest;
 pub use directory::ShownService;
 pub use edit::TokenEdit;

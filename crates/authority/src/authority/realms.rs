@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::compliance::Planned;
-use super::{Authority, BlockedToken, Seed};
+use super::{Authority, Hits, Seed};
 use crate::caller::Caller;
 use crate::clock::zone_is_known;
 use crate::names::{MAIN_REALM, RealmName};
@@ -126,12 +126,12 @@ impl Authority {
         name: &RealmName,
         edit: RealmEdit,
         page: PageRequest,
-    ) -> Result<Page<BlockedToken>, Refusal> {
+    ) -> Result<Hits, Refusal> {
         caller.require_whole(name, ApiScope::PoliciesWrite)?;
         let found = self.store().realm_find(name).await?;
         let current = found.ok_or(Refusal::NotFound(Thing::Realm))?;
         let changed = apply(current, &edit)?;
-        self.hit_by(name, Planned::Realm(Box::new(changed)), page).await
+        self.hit_by(caller, name, Planned::Realm(Box::new(changed)), page).await
     }
 }
 

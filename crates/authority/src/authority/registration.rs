@@ -231,21 +231,29 @@ impl Authority {
         realm: &RealmName,
         token: &Token,
     ) -> Result<(), Refusal> {
-        let (reach, _) = Self::reach_to_write(caller, realm)?;
-        let administrates = if is_enrolment(token) {
-            let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
-            let units = [owner_unit.as_ref(), token.unit.as_ref()];
-            reach.whole
-                || units.into_iter().flatten().any(|unit| reach.units.contains(unit))
-                || reach.covers_services(&token.services)
-        } else {
-            self.decides(&reach, token).await?
-        };
-        if administrates {
+        if self.decides_about(caller, realm, token).await? {
             Ok(())
         } else {
             Err(Refusal::BeyondGrant("only an administrator approves or denies"))
         }
+    }
+
+    /// Whether the caller is one of those who approve or deny a token.
+    pub(super) async fn decides_about(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        token: &Token,
+    ) -> Result<bool, Refusal> {
+        let (reach, _) = Self::reach_to_write(caller, realm)?;
+        if is_enrolment(token) {
+            let owner_unit = self.unit_of_owner(realm, &token.owner).await?;
+            let units = [owner_unit.as_ref(), token.unit.as_ref()];
+            return Ok(reach.whole
+                || units.into_iter().flatten().any(|unit| reach.units.contains(unit))
+                || reach.covers_services(&token.services));
+        }
+        self.decides(&reach, token).await
     }
 
     /// Does one batch of what has fallen due: requests that nobody decided, auth tokens that were

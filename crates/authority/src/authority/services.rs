@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::compliance::Planned;
 use super::realms::{EDIT_ATTEMPTS_MAX, check_policy, expect_version, merged, missing};
-use super::{Authority, BlockedToken};
+use super::{Authority, Hits};
 use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
 use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel};
@@ -234,12 +234,12 @@ impl Authority {
         label: &ServiceLabel,
         edit: ServiceEdit,
         page: PageRequest,
-    ) -> Result<Page<BlockedToken>, Refusal> {
+    ) -> Result<Hits, Refusal> {
         let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
         let current = self.service_in_reach(&reach, realm, label).await?;
         let changed = apply(current, &edit)?;
         self.check_service(&changed).await?;
-        self.hit_by(realm, Planned::Service(Box::new(changed)), page).await
+        self.hit_by(caller, realm, Planned::Service(Box::new(changed)), page).await
     }
 
     /// What a service offers to who asks for a token of it: its policy with that of its realm.
@@ -389,6 +389,10 @@ fn check_tightens(service: &TokenPolicy, realm: &TokenPolicy) -> Result<(), Refu
     {
         let why = format!("the realm allows at most {allowed}");
         return Err(Refusal::invalid("token_policy.max_active_per_user", why));
+    }
+    if service.show_to_issuer == Some(true) && realm.show_to_issuer != Some(true) {
+        let why = "the realm shows no secret to who issues for somebody else";
+        return Err(Refusal::invalid("token_policy.show_to_issuer", why));
     }
     if service.must_expire == Some(false) && realm.must_expire == Some(true) {
         let why = "the realm demands that tokens expire";

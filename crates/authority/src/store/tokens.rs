@@ -358,7 +358,7 @@ pub struct TokenFilter {
     pub expires_before: Option<Timestamp>,
     /// Not used since this instant, or never.
     pub unused_since: Option<Timestamp>,
-    /// Only tokens that name no service outside these.
+    /// Only tokens that name some service, and none outside these.
     pub only_services: Option<Vec<ServiceLabel>>,
     /// Drawn from this registration token.
     pub registration: Option<TokenId>,

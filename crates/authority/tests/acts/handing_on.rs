@@ -32,7 +32,7 @@ fn registration(services: &[&str], names: &[&str]) -> IssueRequest {
 
 impl World {
     /// Changes a service as its administrator would.
-    async fn change_service(&self, name: &str, change: impl FnOnce(&mut Service)) {
+    pub(crate) async fn change_service(&self, name: &str, change: impl FnOnce(&mut Service)) {
         let service = self.store.service_find(&self.realm, &label(name)).await.unwrap();
         let mut service = service.unwrap();
         change(&mut service);

@@ -5,6 +5,7 @@ use counterfoil_authority::kind::Kind;
 use counterfoil_authority::policy::TokenPolicy;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::secret::ClearSecret;
+use counterfoil_authority::service::Realm;
 use counterfoil_authority::store::{EventFilter, LinkEnd, PageRequest};
 
 use crate::world::{World, context, fresh, reason, wish};
@@ -91,7 +92,16 @@ async fn a_person_who_issues_for_somebody_else_gets_a_link_unless_policy_shows_t
     assert!(!own.starts_with("cflb_"));
 
     let open = TokenPolicy { show_to_issuer: Some(true), ..TokenPolicy::default() };
-    world.add_service("wiki", open).await;
+    let main = world.store.realm_find(&world.realm).await.unwrap().unwrap();
+    let event =
+        world.authority.event("realm.updated", &world.realm, &carol.origin, main.created_at);
+    let main = Realm { token_policy: open, ..main };
+    world.store.realm_update(main, event.unwrap()).await.unwrap();
+    let closed = TokenPolicy { show_to_issuer: Some(false), ..TokenPolicy::default() };
+    world.change_service("git", |git| git.token_policy = closed).await;
+    let (_, secret) = fresh(issue(theirs()).await.unwrap());
+    assert!(secret.starts_with("cflb_"), "a service may show less than its realm");
+    world.add_service("wiki", TokenPolicy::default()).await;
     let mut wiki = wish(Kind::ServiceToken, "alice", &["wiki"]);
     let (_, secret) = fresh(issue(wiki.clone()).await.unwrap());
     assert!(!secret.starts_with("cflb_"));

@@ -16,6 +16,7 @@ mod links;
 mod listing;
 mod possessing;
 mod rank;
+mod reaching;
 mod rotating;
 mod slow_secrets;
 mod verifying;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use counterfoil_authority::authority::BlockedToken;
+use counterfoil_authority::authority::{BlockedToken, Hits};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::Page;
@@ -32,13 +32,28 @@ pub struct BlockedBody {
 }
 
 /// A page of such tokens.
-pub(super) fn blocked_page(page: Page<BlockedToken>, now: Timestamp) -> PageBody<BlockedBody> {
+fn blocked_page(page: Page<BlockedToken>, now: Timestamp) -> PageBody<BlockedBody> {
     PageBody::of(page, |blocked| BlockedBody {
         token: TokenBody::of(&blocked.token, now),
         service: blocked.service.map(|label| label.to_string()),
         reason: blocked.reason.name(),
         already: blocked.already,
     })
+}
+
+/// What a change would have refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TriedBody {
+    #[serde(flatten)]
+    page: PageBody<BlockedBody>,
+    /// Refusals of tokens beyond the caller's reach that were met on the way to this page: their
+    /// number, and no more.
+    hidden: u64,
+}
+
+/// A page of what a change would have refused.
+pub(super) fn tried_page(hits: Hits, now: Timestamp) -> TriedBody {
+    TriedBody { page: blocked_page(hits.page, now), hidden: hits.hidden }
 }
 
 /// Which tokens to look at.

@@ -23,7 +23,7 @@ use super::envelope::{Arrival, Served, host_fault};
 use super::problem::Problem;
 use super::query::Segment as _;
 use super::state::{AppState, Connection};
-use super::{authz, oauth, router, verify};
+use super::{authz, oauth, parameters, router, verify};
 use crate::clock::Stopwatch;
 use crate::compat::forgerock;
 
@@ -225,8 +225,8 @@ where
     oauth::written(state, arrival, answered.await).await
 }
 
-/// In the order of the handler's extractors, so that a request with several faults is told the
-/// same one on both ways.
+/// In the order of the layer and the handler's extractors, so that a request with several faults
+/// is told the same one on both ways.
 async fn verified<B>(
     state: &AppState,
     arrival: &Arrival,
@@ -236,6 +236,7 @@ async fn verified<B>(
 where
     B: HttpBody<Data = Bytes>,
 {
+    parameters::refuse_any(&parts.uri)?;
     let caller = authenticated(state, arrival, parts).await?;
     let answered = async {
         let realm = RealmName::read(realm_in(parts.uri.path()).unwrap_or_default())?;

@@ -76,6 +76,7 @@ async fn open(
         (status = 400, response = super::responses::Malformed),
         (status = 404, response = super::responses::NotFound),
         (status = 408, response = super::responses::RequestTimeout),
+        (status = 409, response = super::responses::Conflict),
         (status = 410, response = super::responses::LinkEnded),
         (status = 413, response = super::responses::BodyTooLarge),
         (status = 415, response = super::responses::UnsupportedMediaType),

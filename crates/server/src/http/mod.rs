@@ -22,6 +22,7 @@ pub mod locks;
 pub mod metrics;
 pub mod oauth;
 pub mod offer;
+pub mod parameters;
 pub mod policy;
 pub mod policy_test;
 pub mod portal;
@@ -42,6 +43,8 @@ pub mod users;
 pub mod verify;
 pub mod verify_core;
 pub mod wire;
+
+use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, get};
@@ -216,9 +219,11 @@ fn served(settings: &HttpSettings) -> OpenApi {
 pub fn router(state: AppState) -> Router {
     let (mut router, _) = operation().split_for_parts();
     if state.settings.api {
-        let (api, _) = api().split_for_parts();
+        let (api, document) = api().split_for_parts();
+        let known = Arc::new(parameters::Known::of(&document));
+        let strict = axum::middleware::from_fn_with_state(known, parameters::refuse_unknown);
         router = router
-            .merge(api)
+            .merge(api.route_layer(strict))
             .route(links::PAGE, get(links::page).post(links::page_open))
             .route("/open/open.js", get(links::script))
             .route("/open/style.css", get(links::style));

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body::Payload;
 use super::caller::Authenticated;
-use super::compliance::{BlockedBody, blocked_page};
+use super::compliance::{TriedBody, tried_page};
 use super::policy::{PolicyBody, PolicyPatch};
 use super::precondition::IfMatch;
 use super::problem::Problem;
@@ -98,7 +98,7 @@ pub enum RealmEdited {
     /// It is changed.
     Changed(RealmBody),
     /// Nothing is changed: these tokens would be refused.
-    Tried(PageBody<BlockedBody>),
+    Tried(TriedBody),
 }
 
 /// Lists realms: all for an operator, else one's own.
@@ -183,7 +183,7 @@ pub async fn realm_edit(
     };
     if let Some(page) = dry {
         let hit = state.authority.preview_realm(&caller, &realm, edit, page).await?;
-        return Ok(Json(blocked_page(hit, state.authority.now())).into_response());
+        return Ok(Json(tried_page(hit, state.authority.now())).into_response());
     }
     let realm = state.authority.edit_realm(&caller, &realm, edit, version).await?;
     Ok(versioned(StatusCode::OK, realm.version, RealmBody::from(realm)))

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body::Payload;
 use super::caller::Authenticated;
-use super::compliance::{BlockedBody, blocked_page};
+use super::compliance::{TriedBody, tried_page};
 use super::policy::{ForwardAuthBody, ForwardAuthPatch, PolicyBody, PolicyPatch};
 use super::precondition::IfMatch;
 use super::problem::Problem;
@@ -168,7 +168,7 @@ pub enum ServiceEdited {
     /// It is changed.
     Changed(ServiceBody),
     /// Nothing is changed: these tokens would be refused.
-    Tried(PageBody<BlockedBody>),
+    Tried(TriedBody),
 }
 
 /// Lists the services that the caller may see.
@@ -285,7 +285,7 @@ pub async fn service_edit(
     };
     if let Some(page) = dry {
         let hit = state.authority.preview_service(&caller, &realm, &label, edit, page).await?;
-        return Ok(Json(blocked_page(hit, state.authority.now())).into_response());
+        return Ok(Json(tried_page(hit, state.authority.now())).into_response());
     }
     let service = state.authority.edit_service(&caller, &realm, &label, edit, version).await?;
     Ok(versioned(StatusCode::OK, service.version, ServiceBody::from(service)))

@@ -50,6 +50,7 @@ pub(crate) fn map(entries: &[Entry], options: &Options) -> Read {
     let incoming = Incoming::Service(service(&options.service));
     read.items.push(Item { table: SERVICES, id: 0, place, what, incoming });
     let mut tokens = 0;
+    let mut known: HashMap<Username, &Entry> = HashMap::new();
     for (number, entry) in (1_i64..).zip(entries) {
         let note = |table, why: String| Note { table, id: number, place: entry.place.clone(), why };
         let Some(name) = entry.first(&options.user_attribute) else {
@@ -63,6 +64,17 @@ pub(crate) fn map(entries: &[Entry], options: &Options) -> Read {
                 continue;
             }
         };
+        // Two spellings of one name: whose tokens the second ones are, nobody can say.
+        if let Some(first) = known.insert(username.clone(), entry) {
+            let why = format!("{name}: is the same user name as that of {}", first.place);
+            read.skipped.push(note(PEOPLE, why));
+            for _ in entry.values(&options.attribute) {
+                tokens += 1;
+                let why = format!("belongs to another entry of the user name {username}");
+                read.skipped.push(note(TOKENS, why));
+            }
+            continue;
+        }
         let (place, what) = (entry.place.clone(), username.to_string());
         let incoming = Incoming::User(person(entry, &username));
         read.items.push(Item { table: PEOPLE, id: number, place, what, incoming });
@@ -229,6 +241,7 @@ fn service(label: &ServiceLabel) -> ServiceDraft {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::Place;
     use super::*;
 
     const A: &str = "0f83ee64ef9d15a68e5c7a910395ea1611e2fa138b1b9dd7e090941dfed773b2";
@@ -251,6 +264,28 @@ mod tests {
         }
         let several = format!("{A}:{{\"a\":[],\"b\":[\"read\"]}}");
         assert_eq!(said(&several)[0].1, r#"{"a":[],"b":["read"]}"#);
+    }
+
+    #[test]
+    fn a_second_entry_of_a_name_is_left_out_with_its_tokens() {
+        let entry = |line, name: &str, token: &str| {
+            let mut entry = Entry::new(Place { file: "export.ldif".into(), line });
+            entry.push("uid", Zeroizing::new(name.to_owned()));
+            entry.push("pats", Zeroizing::new(format!("{token}:{{\"a\":[\"read\"]}}")));
+            entry
+        };
+        let entries = [entry(1, "alice", A), entry(9, "ALICE", &A.replace('0', "1"))];
+        let options = Options {
+            realm: "main".into(),
+            service: ServiceLabel::parse("pats").unwrap(),
+            attribute: "pats".into(),
+            user_attribute: "uid".into(),
+        };
+        let read = map(&entries, &options);
+        let tokens = read.items.iter().filter(|item| item.table == TOKENS).count();
+        assert_eq!((tokens, read.rows[TOKENS]), (1, 2));
+        let left_out: Vec<_> = read.skipped.iter().map(|note| (note.table, note.id)).collect();
+        assert_eq!(left_out, [(PEOPLE, 2), (TOKENS, 2)]);
     }
 
     #[test]

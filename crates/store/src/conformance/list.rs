@@ -286,6 +286,10 @@ pub(super) async fn tokens_are_filtered_by_the_services_one_may_see(world: World
     let mut every = of(&[]);
     every.token.services = Services::All;
     issued(&world, every).await;
+    // Nor one that names none, as a registration token may.
+    let mut nothing = of(&[]);
+    nothing.token.kind = Kind::RegistrationToken;
+    issued(&world, nothing).await;
     let only = |labels: &[&str]| TokenFilter {
         only_services: Some(labels.iter().map(|text| label(text)).collect()),
         ..none()

@@ -266,7 +266,9 @@ fn matches(token: &Token, filter: &TokenFilter) -> bool {
     let of_service = |label: &ServiceLabel| token.service_labels().contains(&label.as_str());
     let within = |allowed: &[ServiceLabel]| match &token.services {
         Services::All => false,
-        Services::Named(labels) => labels.iter().all(|label| allowed.contains(label)),
+        Services::Named(labels) => {
+            !labels.is_empty() && labels.iter().all(|label| allowed.contains(label))
+        }
     };
     filter.service.as_ref().is_none_or(of_service)
         && (!filter.for_everything || token.services == Services::All)

@@ -1,11 +1,12 @@
 //! Resource types, policy sets and policies: looking at them, and changing them.
 
 use super::super::Authority;
-use super::super::realms::missing;
+use super::super::issue::no_such_service;
+use super::super::realms::{expect_version, missing};
 use crate::am::document::check_name;
 use crate::am::{AmDocument, AmKind, AmObject, BadDocument, builtin};
 use crate::caller::Caller;
-use crate::names::RealmName;
+use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::store::{AmDeleted, Inserted};
@@ -130,10 +131,12 @@ impl Authority {
         realm: &RealmName,
         name: &str,
         document: AmDocument,
+        if_match: Option<i64>,
     ) -> Result<AmObject, Refusal> {
         caller.require_whole(realm, ApiScope::PoliciesWrite)?;
         let kind = document.kind();
         let current = self.am_object(caller, realm, kind, name).await?;
+        expect_version(if_match, current.version)?;
         if kind == AmKind::ResourceType && builtin::is_built_in(kind, name) {
             return Err(Refusal::BuiltIn(Thing::ResourceType));
         }
@@ -184,7 +187,18 @@ impl Authority {
     ) -> Result<AmDocument, Refusal> {
         Ok(match document {
             AmDocument::ResourceType(sort) => AmDocument::ResourceType(sort.checked()?),
-            AmDocument::PolicySet(set) => AmDocument::PolicySet(set.checked()?),
+            AmDocument::PolicySet(set) => {
+                let set = set.checked()?;
+                if let Some(label) = set.service_label() {
+                    // No token that is presented here is for the API.
+                    let found = match label.as_str() {
+                        COUNTERFOIL => None,
+                        _ => self.service_facts(realm, &label).await?,
+                    };
+                    found.ok_or_else(|| no_such_service("service", &label))?;
+                }
+                AmDocument::PolicySet(set)
+            }
             AmDocument::Policy(policy) => {
                 let documents = self.am_documents(realm).await?;
                 let uuid = &policy.resource_type_uuid;

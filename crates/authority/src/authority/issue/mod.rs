@@ -198,18 +198,17 @@ impl Authority {
         };
         let reach = caller.reach(realm, scope)?;
         let owner = owner_of(caller, realm, &request)?;
-        let services = self.services_of(realm, &request).await?;
         let own = caller.is(&owner, realm);
+        let asking = Asking { caller, reach: &reach, owner: &owner, kind: request.kind, own };
+        let services = self.services_of(realm, &request, &asking).await?;
         let owner_unit =
             if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
         check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
-        let asking = Asking { caller, reach: &reach, owner: &owner, kind: request.kind, own };
         self.check_open(realm, &asking, &services.1).await?;
         self.check_unit(realm, request.unit.as_deref()).await?;
         unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;
-        let mut judged: Vec<&EffectivePolicy> =
-            services.1.iter().map(|cell| &cell.policy).collect();
+        let mut judged: Vec<_> = services.1.iter().map(|cell| &cell.policy).collect();
         if judged.is_empty() {
             judged.push(&realm_cell.policy);
         }
@@ -317,6 +316,7 @@ impl Authority {
         &self,
         realm: &RealmName,
         request: &IssueRequest,
+        asking: &Asking<'_>,
     ) -> Result<(Services, Vec<Arc<ServiceCell>>), Refusal> {
         let field = services_field(request.kind);
         let services = match (&request.services, request.kind) {
@@ -343,11 +343,8 @@ impl Authority {
                 "a service token names exactly one service, a personal access token at least one",
             ));
         }
-        let mut cells = Vec::with_capacity(labels.len());
-        for label in labels {
-            let cell = self.service_facts(realm, label).await?;
-            cells.push(cell.ok_or_else(|| no_such_service(field, label))?);
-        }
+        let labels: Vec<&ServiceLabel> = labels.iter().collect();
+        let cells = self.cells_known_to(realm, &labels, asking, field).await?;
         Ok((services, cells))
     }
 

@@ -8,7 +8,7 @@ use crate::authority::Authority;
 use crate::cache::ServiceCell;
 use crate::caller::{Caller, Reach};
 use crate::kind::Kind;
-use crate::names::{COUNTERFOIL, RealmName};
+use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::refusal::Refusal;
 use crate::service::{Service, ServiceStatus, Viewer};
 use crate::subject::Owner;
@@ -27,8 +27,7 @@ impl Authority {
     /// takes it: it is active, and has the person in the group that it asks for. The others are
     /// judged when the token is used, as they may open later.
     ///
-    /// To somebody who may not see a service it does not exist. What is drawn later or by others
-    /// is not judged by their groups at all.
+    /// What is drawn later or by others is not judged by their groups at all.
     pub(in crate::authority) async fn check_open(
         &self,
         realm: &RealmName,
@@ -37,7 +36,10 @@ impl Authority {
     ) -> Result<(), Refusal> {
         let Some(first) = services.first() else { return Ok(()) };
         let services = services.iter().map(|cell| &cell.service);
-        asking.check_seen(services.clone())?;
+        if let Some(unknown) = services.clone().find(|service| !asking.knows(service)) {
+            return Err(no_such_service(services_field(asking.kind), &unknown.label));
+        }
+        asking.check_groups(services.clone())?;
         let active: Vec<&Service> = services.filter(|one| is_active(one)).collect();
         if active.is_empty() {
             let why = format!("the service {} is suspended", first.service.label);
@@ -60,30 +62,53 @@ impl Authority {
     }
 }
 
+impl Authority {
+    /// The services that somebody names, with their policies. One that they may not see is as
+    /// unknown as one that does not exist, whatever stands beside it.
+    pub(in crate::authority) async fn cells_known_to(
+        &self,
+        realm: &RealmName,
+        labels: &[&ServiceLabel],
+        asking: &Asking<'_>,
+        field: &'static str,
+    ) -> Result<Vec<Arc<ServiceCell>>, Refusal> {
+        let mut cells = Vec::with_capacity(labels.len());
+        for &label in labels {
+            let found = self.service_facts(realm, label).await?;
+            let known = found.filter(|cell| asking.knows(&cell.service));
+            cells.push(known.ok_or_else(|| no_such_service(field, label))?);
+        }
+        Ok(cells)
+    }
+}
+
 impl Asking<'_> {
-    /// Whether a person who asks for themselves may know of the services, and is in the group that
-    /// each of them asks for. Who administers a service sees it anyway.
-    fn check_seen<'a>(&self, services: impl Iterator<Item = &'a Service>) -> Result<(), Refusal> {
-        let caller = self.caller;
-        let person = self.own && caller.subject.user().is_some();
-        if !person || self.kind == Kind::RegistrationToken {
+    /// Whether visibility, unit and group have a say: for a person who asks for themselves, and
+    /// does not administer the service.
+    fn is_bound_by(&self, service: &Service) -> bool {
+        self.own
+            && self.caller.subject.user().is_some()
+            && self.kind != Kind::RegistrationToken
+            && service.label.as_str() != COUNTERFOIL
+            && !self.reach.covers_service(&service.label, service.unit.as_ref())
+    }
+
+    /// Whether the service exists for them.
+    fn knows(&self, service: &Service) -> bool {
+        let groups = self.caller.groups.as_slice();
+        let viewer = Viewer::Person { groups, unit: self.caller.unit.as_deref() };
+        !self.is_bound_by(service) || service.would_be_seen_by(viewer)
+    }
+
+    /// Whether they are in the group that each service asks for.
+    fn check_groups<'a>(&self, services: impl Iterator<Item = &'a Service>) -> Result<(), Refusal> {
+        let bound = services.filter(|service| self.is_bound_by(service));
+        let mut groups = bound.filter_map(|service| service.group.as_ref());
+        if groups.all(|group| self.caller.groups.contains(group)) {
             return Ok(());
         }
-        let groups = caller.groups.as_slice();
-        let viewer = Viewer::Person { groups, unit: caller.unit.as_deref() };
-        for service in services.filter(|service| service.label.as_str() != COUNTERFOIL) {
-            if self.reach.covers_service(&service.label, service.unit.as_ref()) {
-                continue;
-            }
-            if !service.would_be_seen_by(viewer) {
-                return Err(no_such_service(services_field(self.kind), &service.label));
-            }
-            if service.group.as_ref().is_some_and(|group| !groups.contains(group)) {
-                let said = "only members of its group have tokens for a service";
-                return Err(Refusal::NotOpen(said.to_owned()));
-            }
-        }
-        Ok(())
+        let said = "only members of its group have tokens for a service";
+        Err(Refusal::NotOpen(said.to_owned()))
     }
 }
 

@@ -158,10 +158,13 @@ impl Authority {
             let current = self.user_in_reach(&reach, realm, name).await?;
             expect_version(if_match, current.version)?;
             let at = self.now();
-            let before = (current.status, current.unit.clone());
-            let changed = User { updated_at: at, ..apply(current, &edit) };
-            // Suspending or moving somebody must not be a way around those above.
-            if before != (changed.status, changed.unit.clone()) {
+            let before = current.clone();
+            let edited = apply(current, &edit);
+            // Suspending or moving somebody must not be a way around those above, and neither
+            // must their addresses, which letters with links to their secrets go to.
+            let touched = edited != before;
+            let changed = User { updated_at: at, ..edited };
+            if touched {
                 self.require_above(caller, realm, &Owner::User(name.clone())).await?;
             }
             if !reach.covers_user(&Owner::User(name.clone()), changed.unit.as_ref()) {

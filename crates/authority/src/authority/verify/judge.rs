@@ -241,6 +241,10 @@ fn judge_service_state(
     {
         return Err(Reason::NotInGroup);
     }
+    // Everything is what its owner could have a token for; what they may not see is no part of it.
+    if entry.profile.services == Services::All && !entry.owner.facts.may_see(&cell.service) {
+        return Err(Reason::WrongService);
+    }
     judge_policy(entry, &cell.policy, around)
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
         }
         (&Method::GET, false, None) => {
             let object = authority.am_object(caller, asked.realm, kind, name).await?;
-            Ok(asked.json(StatusCode::OK, show(&object)))
+            Ok(versioned(asked.json(StatusCode::OK, show(&object)), &object))
         }
         (&Method::POST, true, Some("create")) => {
             let mut sent = Sent::read(body)?;
@@ -77,14 +77,19 @@ async fn put(
 ) -> Result<Response, Fault> {
     let authority = &asked.state.authority;
     let only_new = asked.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value == "*");
+    let condition = condition_of(asked)?;
     if !only_new {
-        match authority.am_replace(caller, asked.realm, name, document.clone()).await {
+        let expected = condition.flatten();
+        let replaced = authority.am_replace(caller, asked.realm, name, document.clone(), expected);
+        match replaced.await {
             Ok(object) => {
                 let realm = asked.shown_realm(asked.realm);
-                return Ok(asked.json(StatusCode::OK, shown(&object, &realm)));
+                let response = asked.json(StatusCode::OK, shown(&object, &realm));
+                return Ok(versioned(response, &object));
             }
+            Err(Refusal::VersionMismatch) if condition.is_some() => return Err(changed()),
             // It may be missing itself, or something that it names.
-            Err(Refusal::NotFound(_)) if asked.headers().get(header::IF_MATCH).is_none() => {}
+            Err(Refusal::NotFound(_)) if condition.is_none() => {}
             Err(refusal) => return Err(refusal.into()),
         }
     }
@@ -98,11 +103,37 @@ async fn put(
     }
 }
 
+/// What `If-Match` asks for: nothing, that it exists, or a version.
+fn condition_of(asked: &Asked<'_>) -> Result<Option<Option<i64>>, Fault> {
+    let mut lines = asked.headers().get_all(header::IF_MATCH).iter();
+    let Some(line) = lines.next() else { return Ok(None) };
+    let text = line.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(Some(None));
+    }
+    // What is no version of ours is that of nothing here; some clients leave the quotes out.
+    let version = text.trim_matches('"').parse().ok().filter(|_| lines.next().is_none());
+    version.map(|version| Some(Some(version))).ok_or_else(changed)
+}
+
+fn changed() -> Fault {
+    Fault::new(StatusCode::PRECONDITION_FAILED, "The resource has another version.")
+}
+
+/// The answer with the version that `If-Match` takes.
+fn versioned(mut response: Response, object: &AmObject) -> Response {
+    if let Ok(etag) = HeaderValue::try_from(format!("\"{}\"", object.version)) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}
+
 fn created(asked: &Asked<'_>, made: &AmObject) -> Response {
     let realm = asked.shown_realm(asked.realm);
     let mut response = asked.json(StatusCode::CREATED, shown(made, &realm));
     let name =
         percent_encoding::utf8_percent_encode(&made.name, percent_encoding::NON_ALPHANUMERIC);
+    response = versioned(response, made);
     let path = asked.parts.uri.path().trim_end_matches('/');
     let base = if asked.place.id.is_empty() { format!("{path}/{name}") } else { path.to_owned() };
     if let Ok(value) = HeaderValue::try_from(base) {

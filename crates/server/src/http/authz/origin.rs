@@ -48,7 +48,8 @@ pub(super) fn need(
     Need::Scopes(scopes)
 }
 
-/// Both headers, each exactly once: a second one is the client's, added to the proxy's.
+/// Both headers, each exactly once and with something in it: a second one is the client's, added
+/// to the proxy's, and an empty one says no more than a missing one.
 fn pair<'a>(
     headers: &'a HeaderMap,
     method: &HeaderName,
@@ -57,7 +58,7 @@ fn pair<'a>(
     let one = |name: &HeaderName| {
         let mut lines = headers.get_all(name).iter();
         let line = lines.next()?.to_str().ok()?;
-        lines.next().is_none().then_some(line)
+        (lines.next().is_none() && !line.trim().is_empty()).then_some(line)
     };
     Some((one(method)?, one(uri)?))
 }
@@ -323,6 +324,18 @@ mod tests {
         assert_eq!(said(Origin::XForwarded, &original, "", true), "unreadable");
         assert_eq!(said(Origin::Subpath, &original, "/pull", true), "use");
         assert_eq!(said(Origin::XOriginal, &original[..1], "", true), "unreadable");
+        for empty in ["", " "] {
+            for (origin, kind) in
+                [(Origin::XOriginal, "original"), (Origin::XForwarded, "forwarded")]
+            {
+                let (method, uri) = (format!("x-{kind}-method"), format!("x-{kind}-uri"));
+                let no_uri = [(&*method, "POST"), (&*uri, empty)];
+                let no_method = [(&*method, empty), (&*uri, "/push/a")];
+                for headers in [no_uri, no_method] {
+                    assert_eq!(said(origin, &headers, "", true), "unreadable", "{headers:?}");
+                }
+            }
+        }
         let twice = [original[0], original[1], ("x-original-uri", "/pull")];
         assert_eq!(said(Origin::XOriginal, &twice, "", true), "unreadable");
     }

@@ -13,6 +13,7 @@ mod links;
 mod locks;
 mod oauth_down;
 mod operation;
+mod parameters;
 mod portal;
 mod possession;
 mod realms;

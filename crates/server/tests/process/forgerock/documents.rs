@@ -119,6 +119,41 @@ fn documents_are_made_shown_changed_and_removed_as_with_am() {
 }
 
 #[test]
+fn a_document_is_replaced_in_the_version_that_was_read() {
+    for world in World::on_each_store(SETTINGS) {
+        let desk = Desk::of(&world);
+        let policy = desk.url_policy("P1", &json!({}));
+        let made = desk.create(POLICIES, &policy);
+        made.expect(201);
+        let path = format!("{POLICIES}/P1");
+        let put = |version: &str| {
+            let request = Request::new("PUT", &*path).header("iPlanetDirectoryPro", &*desk.session);
+            world.admin.raw(&request.header("If-Match", version).json(&policy))
+        };
+        let first = desk.get(&path).header("etag").to_owned();
+        assert_eq!(made.header("etag"), first);
+        let second = put(&first);
+        second.expect(200);
+        assert_ne!(second.header("etag"), first);
+        for stale in [&*first, "\"zzz\"", "zzz", ""] {
+            assert_eq!(put(stale).status, 412, "{stale}");
+        }
+        put("*").expect(200);
+        let nowhere = Request::new("PUT", format!("{POLICIES}/P2"));
+        let nowhere = nowhere.header("iPlanetDirectoryPro", &*desk.session).header("If-Match", "*");
+        assert_eq!(world.admin.raw(&nowhere.json(&desk.url_policy("P2", &json!({})))).status, 404);
+        for service in ["nope", "counterfoil"] {
+            let set = json!({ "name": "Tied", "resourceTypeUuids": [desk.sort("URL")],
+                "applicationType": "iPlanetAMWebAgentService",
+                "entitlementCombiner": "DenyOverride", "service": service });
+            let said = desk.create(SETS, &set);
+            assert_eq!(said.status, 400, "{}", said.text());
+            assert!(said.text().contains("there is no service"), "{}", said.text());
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_decided_here_is_refused_when_it_is_written() {
     for world in World::on_each_store(SETTINGS) {
         let desk = Desk::of(&world);

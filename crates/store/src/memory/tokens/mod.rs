@@ -194,7 +194,9 @@ fn place(token: &Token) -> String {
 fn matches(token: &Token, filter: &TokenFilter, now: Timestamp) -> bool {
     let within = |labels: &Vec<ServiceLabel>| match &token.services {
         Services::All => false,
-        Services::Named(named) => named.iter().all(|label| labels.contains(label)),
+        Services::Named(named) => {
+            !named.is_empty() && named.iter().all(|label| labels.contains(label))
+        }
     };
     let named = token.service_labels();
     let validity = token.validity;
