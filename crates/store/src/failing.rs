@@ -18,13 +18,14 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    AccessRevoke, AccessStore, AmDeleted, AmStore, Arriving, Assign, Backlog, BlastRadius, ChangeListener,
-    ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn, DeliveryFilter, DirectoryToken,
-    Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore, ImportStore, Imported, Initialised,
-    Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link,
-    LinkIssue, Listing, ListingRemove, ListingRequest, Moved, Promote, RepositoryStore, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation,
-    Page, PageRequest, PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed,
-    Rehash, Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Settled, Store,
+    AccessRevoke, AccessStore, AmDeleted, AmStore, Arriving, Assign, Backlog, BlastRadius,
+    ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn, DeliveryFilter,
+    DirectoryToken, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore, ImportStore,
+    Imported, Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse,
+    Lease, LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore, Listing, ListingRemove,
+    ListingRequest, LogPlace, MemberChange, Moved, NewClient, NewInstallation, Page, PageRequest,
+    PeopleStore, Promote, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash,
+    RepositoryStore, Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Settled, Store,
     TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated,
     Unavailable, Updated, UsageDelta, UserFilter,
 };

@@ -77,7 +77,12 @@ pub struct Key {
 }
 
 impl Key {
-    pub(super) const fn new(path: &'static str, sort: Sort, default: &'static str, doc: &'static str) -> Self {
+    pub(super) const fn new(
+        path: &'static str,
+        sort: Sort,
+        default: &'static str,
+        doc: &'static str,
+    ) -> Self {
         Self { path, sort, default: Some(default), example: default, doc }
     }
 

@@ -227,7 +227,5 @@ pub(super) fn contradictions(sections: &BTreeMap<String, RepositorySection>) -> 
 
 /// The repositories that the sections describe.
 pub fn repositories(sections: &BTreeMap<String, RepositorySection>) -> Repositories {
-    Repositories::new(
-        sections.iter().filter_map(|(name, section)| section.repository(name).ok()),
-    )
+    Repositories::new(sections.iter().filter_map(|(name, section)| section.repository(name).ok()))
 }

@@ -32,11 +32,7 @@ impl Sort {
                 .parse()
                 .map(Value::Integer)
                 .map_err(|_| format!("must be a whole number, not `{text}`")),
-            Self::Networks
-            | Self::Prefixes
-            | Self::Headers
-            | Self::Words(_)
-            | Self::Labels => {
+            Self::Networks | Self::Prefixes | Self::Headers | Self::Words(_) | Self::Labels => {
                 Ok(Value::Array(parts(text).map(|part| Value::String(part.to_owned())).collect()))
             }
             // A comma is part of each.
@@ -89,9 +85,7 @@ impl Sort {
             (Self::Labels, Value::Array(items)) => each(items, |text| {
                 ServiceLabel::parse(text).map(drop).map_err(|bad| format!("`{text}`: {bad}"))
             }),
-            (Self::Labels, _) => {
-                Err(found("must be a list of services such as [\"vpn\"]", value))
-            }
+            (Self::Labels, _) => Err(found("must be a list of services such as [\"vpn\"]", value)),
             (Self::DnTemplates, Value::Array(items)) => each(items, check_template),
             (Self::DnTemplates, _) => Err("must be a list of distinguished names".into()),
             (Self::HostRealms, Value::Table(table)) => check_host_realms(table),

@@ -83,11 +83,7 @@ macro_rules! pages {
             ],
             [
                 page!("(r.total, r.sort_key) > ($4, $5)", "r.total, r.sort_key", $narrow),
-                page!(
-                    "(r.total, r.sort_key) < ($4, $5)",
-                    "r.total desc, r.sort_key desc",
-                    $narrow
-                ),
+                page!("(r.total, r.sort_key) < ($4, $5)", "r.total desc, r.sort_key desc", $narrow),
             ],
             [
                 page!("(r.ends_at, r.sort_key) > ($4, $5)", "r.ends_at, r.sort_key", $narrow),
@@ -292,9 +288,8 @@ fn asks_tokens(filter: &ListingFilter) -> bool {
 
 /// What the chosen index does not tell, of the few that it finds.
 pub(crate) fn matches(token: &Token, filter: &ListingFilter) -> bool {
-    let element = |(element, value): &(u8, String)| {
-        token.airlock.generic_data.get(element) == Some(value)
-    };
+    let element =
+        |(element, value): &(u8, String)| token.airlock.generic_data.get(element) == Some(value);
     let serial = |serial: &String| token.airlock.serial.as_ref() == Some(serial);
     let tracking = |id: &String| token.airlock.tracking_id.as_ref() == Some(id);
     filter.serial.as_ref().is_none_or(serial)

@@ -26,9 +26,8 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::store::{
     Assign, Consumed, Issued, Listing, ListingRemove, ListingRequest, Moved, Page, PageRequest,
-    Promote, Record, Rehash, RepositoryStore, Rotated, TokenChange, TokenFilter,
-    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
-    UsageDelta,
+    Promote, Record, Rehash, RepositoryStore, Rotated, TokenChange, TokenFilter, TokenIssue,
+    TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
 };
 use counterfoil_authority::token::Token;
 

@@ -186,8 +186,8 @@ pub(super) async fn promote(
             return Err(Failure::interleaved());
         };
         leave(tx, &token).await?;
-        let graced = *at < *retire_at
-            && tx.execute(RETIRE, &values![&former, *retire_at]).await? > 0;
+        let graced =
+            *at < *retire_at && tx.execute(RETIRE, &values![&former, *retire_at]).await? > 0;
         let told = events::consequence(event, "token.superseded", former, "next one promoted");
         if !graced && token.revocation.is_none() {
             let by = &event.origin.actor;

@@ -90,17 +90,8 @@ set    last_at = coalesce((
 where  token = $1";
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[
-    CLEAR_PLACE,
-    INSERT,
-    SERIAL_TAKEN,
-    EDIT,
-    KNOWN,
-    ADD_VALUE,
-    DROP_VALUES,
-    ADD_DATA,
-    FOLLOW,
-];
+pub(super) const STATEMENTS: &[&str] =
+    &[CLEAR_PLACE, INSERT, SERIAL_TAKEN, EDIT, KNOWN, ADD_VALUE, DROP_VALUES, ADD_DATA, FOLLOW];
 
 /// What is to be unique in a repository and is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

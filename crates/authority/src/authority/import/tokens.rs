@@ -159,7 +159,13 @@ impl Authority {
             let service = Some(token.service.clone());
             let at_limit = policy.at_limit;
             let max = policy.max_active_per_user;
-            let limit = max.map(|max| ActiveLimit { service, max, at_limit, slow_only: false, repository: None });
+            let limit = max.map(|max| ActiveLimit {
+                service,
+                max,
+                at_limit,
+                slow_only: false,
+                repository: None,
+            });
             limit.into_iter().collect()
         });
         let event = self

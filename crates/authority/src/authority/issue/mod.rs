@@ -392,10 +392,10 @@ impl Authority {
             unit: request.unit.clone(),
             parent: None,
             changed_at: None,
-            repository: request.repository.as_ref().map(|wish| Membership {
-                name: wish.name.clone(),
-                place: wish.place,
-            }),
+            repository: request
+                .repository
+                .as_ref()
+                .map(|wish| Membership { name: wish.name.clone(), place: wish.place }),
             device: None,
             version: 1,
             secrets: Vec::new(),

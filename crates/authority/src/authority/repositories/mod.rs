@@ -235,7 +235,6 @@ impl Authority {
         let found = self.store.listing_find(realm, id).await?;
         self.shown_entry(repository, found.ok_or(Refusal::NotFound(Thing::Token))?, self.now())
     }
-
 }
 
 /// Custom repositories answer through their driver.

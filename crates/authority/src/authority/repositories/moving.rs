@@ -75,10 +75,7 @@ impl Authority {
             .with_subject(subject.actor())
             .with_detail(serde_json::json!({ "repository": repository.name.as_str() }));
         let held = Token {
-            repository: Some(Membership {
-                name: repository.name.clone(),
-                place: Place::Held,
-            }),
+            repository: Some(Membership { name: repository.name.clone(), place: Place::Held }),
             ..listing.token.clone()
         };
         let limits = to.as_ref().and_then(|_| self.limit_in_repository(&held));

@@ -176,7 +176,12 @@ impl Asked {
     }
 
     /// One token, with its version as the tag.
-    fn one(&self, status: StatusCode, repository: &Repository, entry: &RepositoryEntry) -> Response {
+    fn one(
+        &self,
+        status: StatusCode,
+        repository: &Repository,
+        entry: &RepositoryEntry,
+    ) -> Response {
         let data = resource(repository, entry);
         tagged(self.document(status, data, Map::new()), &entry.version)
     }

@@ -133,7 +133,8 @@ fn narrow(
     filter: &mut ListingFilter,
 ) -> Result<(), Fault> {
     if name == "state" {
-        let state = State::from_name(value).ok_or_else(|| Fault::filter("there is no such state"))?;
+        let state =
+            State::from_name(value).ok_or_else(|| Fault::filter("there is no such state"))?;
         filter.state = Some(state);
         return Ok(());
     }

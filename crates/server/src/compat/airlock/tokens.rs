@@ -84,8 +84,7 @@ async fn listed(asked: &Asked) -> Result<Response, Fault> {
     let user = asked.user()?;
     let authority = &asked.state.authority;
     let zone = authority.realm_facts(&asked.realm).await?.realm.zone.clone();
-    let request =
-        query::read(&repository, &asked.realm, Some(user.clone()), &asked.query, &zone)?;
+    let request = query::read(&repository, &asked.realm, Some(user.clone()), &asked.query, &zone)?;
     let (entries, next) = authority.repository_page(&caller, &repository, request).await?;
     let (held, max) = authority.repository_room(&asked.realm, &repository, &user).await?;
     let mut meta = Map::new();
@@ -110,7 +109,9 @@ async fn created(asked: &Asked, body: &[u8]) -> Result<Response, Fault> {
     let place = match (&repository.kind, &written.id) {
         (RepositoryKind::Credential(_), Some(id)) => {
             let place = Place::of_credential(id, &user);
-            place.ok_or_else(|| Fault::malformed("the id is the person's name and -current or -next"))?
+            place.ok_or_else(|| {
+                Fault::malformed("the id is the person's name and -current or -next")
+            })?
         }
         (RepositoryKind::Credential(_), None) => Place::Current,
         (_, None) => Place::Held,
@@ -197,9 +198,8 @@ pub(super) async fn show(asked: Asked) -> Response {
         let repository = asked.repository(&caller, asked.segment("type")).await?;
         let (user, id) = (asked.user()?, asked.segment("id"));
         let authority = &asked.state.authority;
-        let entry = authority
-            .repository_entry(&caller, &asked.realm, &repository, Some(&user), id)
-            .await?;
+        let entry =
+            authority.repository_entry(&caller, &asked.realm, &repository, Some(&user), id).await?;
         Ok(asked.one(StatusCode::OK, &repository, &entry))
     };
     asked.said(shown.await)

@@ -123,9 +123,7 @@ impl From<Refusal> for Fault {
             | Refusal::SerialTaken
             | Refusal::PlaceTaken
             | Refusal::NotEmpty(_)
-            | Refusal::InUse(_) => {
-                Self::new(StatusCode::CONFLICT, text)
-            }
+            | Refusal::InUse(_) => Self::new(StatusCode::CONFLICT, text),
             Refusal::VersionMismatch | Refusal::KeyReused => {
                 Self::new(StatusCode::PRECONDITION_FAILED, text)
             }

@@ -64,9 +64,8 @@ impl State {
         let ended = ended.map(|other| other.id);
         let rest: Vec<_> = others.iter().filter(|other| Some(other.id) != ended).collect();
         let serial = token.airlock.serial.as_ref();
-        let same_serial = |other: &&&&Token| {
-            serial.is_some() && other.airlock.serial.as_ref() == serial
-        };
+        let same_serial =
+            |other: &&&&Token| serial.is_some() && other.airlock.serial.as_ref() == serial;
         if rest.iter().any(|other| same_serial(&other)) {
             return Err(Issued::SerialTaken);
         }
@@ -115,9 +114,8 @@ fn key_of(listing: &Listing, by: ListedBy) -> i64 {
 
 fn is_listed(listing: &Listing, request: &ListingRequest) -> bool {
     let (token, filter) = (&listing.token, &request.filter);
-    let of_owner = |name: &Username| {
-        listing.held_since.is_some() && token.owner == Owner::User(name.clone())
-    };
+    let of_owner =
+        |name: &Username| listing.held_since.is_some() && token.owner == Owner::User(name.clone());
     let in_place = |place| token.repository.as_ref().map(|member| member.place) == Some(place);
     token.realm == request.realm
         && token.repository.as_ref().is_some_and(|member| member.name == request.repository)
