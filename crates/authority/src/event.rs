@@ -178,7 +178,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 73] = [
+pub const EVENT_KINDS: [&str; 78] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -221,6 +221,11 @@ pub const EVENT_KINDS: [&str; 73] = [
     "authenticator.resynchronised",
     "authenticator.codes-replaced",
     "code.sent",
+    "token.assigned",
+    "token.unassigned",
+    "token.promoted",
+    "token.superseded",
+    "token.deleted",
     "target.created",
     "target.updated",
     "target.deleted",

@@ -86,7 +86,7 @@ pub fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let padding = text.len() - body.len();
     let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-    text.len() % 4 == 0 && padding <= 2 && body.bytes().all(plain) && body.len() % 4 != 1
+    text.len().is_multiple_of(4) && padding <= 2 && body.bytes().all(plain) && body.len() % 4 != 1
 }
 
 #[cfg(test)]

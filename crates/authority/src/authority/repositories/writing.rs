@@ -17,6 +17,9 @@ use crate::secret::ClearSecret;
 use crate::store::{Listing, Rotated, TokenRotate};
 use crate::token::{AirlockAttributes, SentinelAttributes, State, Token};
 
+/// The field that a refusal names when the end lies before the beginning.
+const INVERTED: &str = "validity";
+
 impl Authority {
     /// A token that was just created, as its repository shows it, and whether its secret is to be
     /// shown: a payload is known to who sent it.
@@ -119,6 +122,7 @@ impl Authority {
                 return Err(Refusal::invalid(mapped.name.as_str(), "is required"));
             }
         }
+        refuse_inverted(&listing.token, &writes)?;
         let encoding = listing.token.airlock.data_encoding.as_deref();
         let data = payload(repository, &writes, encoding)?;
         let mut generic_data = listing.token.airlock.clone();
@@ -188,6 +192,24 @@ impl Authority {
             _ => Ok(()),
         }
     }
+}
+
+/// An end that lies before the beginning, whichever of the two is written.
+fn refuse_inverted(token: &Token, writes: &Writes) -> Result<(), Refusal> {
+    let begins = match writes.get(&Attribute::ValidFrom) {
+        Some(Some(Value::Instant(at))) => *at,
+        Some(_) => token.created_at,
+        None => token.validity.not_before(),
+    };
+    let ends = match writes.get(&Attribute::ValidTo) {
+        Some(Some(Value::Instant(at))) => Some(*at),
+        Some(_) => None,
+        None => token.validity.expires_at(),
+    };
+    if ends.is_some_and(|end| end <= begins) {
+        return Err(Refusal::invalid(INVERTED, "the end lies before the beginning"));
+    }
+    Ok(())
 }
 
 /// Every attribute that a token cannot be without must be there.

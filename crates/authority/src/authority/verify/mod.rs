@@ -356,12 +356,11 @@ impl Authority {
         }
         let promotes = active.kind() == Kind::Generic && request.consume;
         let user = active.user().filter(|_| promotes).cloned();
-        let verdict = match limit {
-            Some(limit) => Box::pin(self.conclude_limited(around, active, limit)).await?,
-            None => {
-                self.note_use(request, &active, around.now);
-                Verdict::Active(active)
-            }
+        let verdict = if let Some(limit) = limit {
+            Box::pin(self.conclude_limited(around, active, limit)).await?
+        } else {
+            self.note_use(request, &active, around.now);
+            Verdict::Active(active)
         };
         if promotes && matches!(verdict, Verdict::Active(_)) {
             let (realm, origin) = (request.realm, request.origin);

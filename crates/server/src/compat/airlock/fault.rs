@@ -163,6 +163,7 @@ impl From<Refusal> for Fault {
             Refusal::KeyReused => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_KEY_REUSED")
             }
+            Refusal::Invalid { field, .. } if field == "validity" => Self::inverted(),
             Refusal::Invalid { field, why } => Self::attribute(&field, &why),
             Refusal::Exists(_) | Refusal::InUse(_) | Refusal::NotEmpty(_) | Refusal::BuiltIn(_) => {
                 Self::new(StatusCode::CONFLICT, "CONFLICT").because(detail)
