@@ -11,8 +11,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr};
 
 use super::problem::Problem;
 
@@ -54,8 +54,13 @@ impl Known {
 
 fn parameters(operation: &Operation) -> HashSet<String> {
     let all = operation.parameters.iter().flatten();
-    let of_query = all.filter(|parameter| parameter.parameter_in == ParameterIn::Query);
-    of_query.map(|parameter| parameter.name.clone()).collect()
+    let of_query = all.filter_map(|parameter| match parameter {
+        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => {
+            Some(parameter.name.clone())
+        }
+        RefOr::T(_) | RefOr::Ref(_) => None,
+    });
+    of_query.collect()
 }
 
 fn first_unknown(uri: &Uri, is_known: impl Fn(&str) -> bool) -> Option<Problem> {
