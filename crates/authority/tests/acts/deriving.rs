@@ -27,8 +27,8 @@ fn scopes(names: &[&str]) -> Vec<Scope> {
     names.iter().map(|name| Scope::parse(name).unwrap()).collect()
 }
 
-fn named(services: &[&str]) -> Option<Services> {
-    Some(Services::Named(services.iter().map(|text| label(text)).collect()))
+fn named(services: &[&str]) -> Services {
+    Services::Named(services.iter().map(|text| label(text)).collect())
 }
 
 /// As the parent has it.
@@ -203,7 +203,9 @@ async fn an_access_token_does_what_all_that_it_came_from_may_do_now() {
         assert_eq!(world.asks(access, "orders:read").await, Some(Reason::NetworkDenied));
     }
     world.narrow(&parent, TokenEdit { networks: Some(Vec::new()), ..TokenEdit::default() }).await;
-    world.narrow(&parent, TokenEdit { services: named(&["mail"]), ..TokenEdit::default() }).await;
+    world
+        .narrow(&parent, TokenEdit { services: Some(named(&["mail"])), ..TokenEdit::default() })
+        .await;
     for access in [&of_parent, &of_child] {
         assert_eq!(world.asks(access, "orders:read").await, Some(Reason::WrongService));
     }
@@ -221,7 +223,7 @@ async fn a_door_reports_of_a_derived_token_what_its_ancestors_have_left_it() {
     let end = world.authority.now().plus_seconds(100);
     let edit = TokenEdit {
         permissions: Some(Some(serde_json::json!({ "repo/web": ["*"] }))),
-        services: named(&["git"]),
+        services: Some(named(&["git"])),
         expires: Some(Expiry::At(end)),
         ..only(&["repo/web:*"])
     };
@@ -230,7 +232,7 @@ async fn a_door_reports_of_a_derived_token_what_its_ancestors_have_left_it() {
         let active = world.active(derived, "git").await;
         assert_eq!(names(active.scopes()), ["repo/web:read"]);
         assert_eq!(active.permissions(), Some(r#"{"repo/web":["read","write"]}"#));
-        assert_eq!(active.services(), &named(&["git"]).unwrap());
+        assert_eq!(active.services(), &named(&["git"]));
         assert_eq!(active.expires_at(), Some(end));
         let caller = world.caller(derived).await;
         assert_eq!(caller.token_expires_at, Some(end));
@@ -254,7 +256,7 @@ async fn an_edit_makes_no_derived_token_wider_than_what_it_came_from() {
     for (derived, edit) in [
         (&child, only(&["read", "admin"])),
         (&grandchild, only(&["read", "write"])),
-        (&child, TokenEdit { services: named(&["git", "mail"]), ..TokenEdit::default() }),
+        (&child, TokenEdit { services: Some(named(&["git", "mail"])), ..TokenEdit::default() }),
         (&child, TokenEdit { expires: Some(Expiry::Never), ..TokenEdit::default() }),
     ] {
         let refused = world.try_edit(derived, edit).await.unwrap_err();
@@ -294,7 +296,7 @@ async fn a_token_for_everything_derives_none_for_a_service_that_does_not_let_hol
     let mut everything = wish(PAT, "alice", &[]);
     everything.services = Some(Services::All);
     let (_, secret) = world.issue(everything).await;
-    let for_services = |services| DeriveRequest { services, ..same() };
+    let for_services = |services| DeriveRequest { services: Some(services), ..same() };
     for services in [named(&["closed"]), named(&["git", "closed"])] {
         let refused = world.try_derive(&secret, for_services(services)).await.unwrap_err();
         assert!(matches!(refused, Refusal::Policy(_)), "{refused:?}");

@@ -249,15 +249,14 @@ proptest! {
     ) {
         // As the token check takes it: whoever passes there by one spelling passes by the other.
         let Ok(name) = names::Username::parse(&user) else { return Ok(()) };
-        let mut spelt = String::from("pat://");
-        for (byte, escape) in user.bytes().zip(escaped.into_iter().chain(std::iter::repeat(true))) {
-            if escape || byte == b'%' || !byte.is_ascii() {
-                spelt.push_str(&format!("%{byte:02x}"));
-            } else {
-                spelt.push(char::from(byte));
-            }
-        }
-        spelt.push_str(":token");
+        let escaped = escaped.into_iter().chain(std::iter::repeat(true));
+        let spell = |(byte, escape): (u8, bool)| match byte {
+            b'%' | 0x80.. => format!("%{byte:02x}"),
+            _ if escape => format!("%{byte:02X}"),
+            _ => char::from(byte).to_string(),
+        };
+        let spelt: String = user.bytes().zip(escaped).map(spell).collect();
+        let spelt = format!("pat://{spelt}:token");
         let plain = format!("pat://{}:token", name.as_str().replace('%', "%25"));
         let presented = presented_pat(&spelt).unwrap();
         prop_assert_eq!(names::Username::parse(&presented.username), Ok(name.clone()));

@@ -137,6 +137,7 @@ pub async fn token_list(
         unit: query.unit,
         expires_before,
         unused_since,
+        looked_after: None,
         only_services: None,
         looked_after: None,
         registration,
