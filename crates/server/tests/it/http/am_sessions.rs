@@ -41,11 +41,11 @@ async fn a_session_that_nobody_uses_ends_and_one_in_use_lasts_to_its_own_end() {
         let world = World::on(engine).await;
         let (alice, session) = session(&world).await;
         assert_eq!(about(&world, &session, "getMaxIdle").await, json!({ "maxidletime": 30 }));
-        let (_, resting) = {
+        let resting = {
             let key = world.client("other", json!({ "roles": ["verifier"] })).await;
             let login = [("x-openam-username", "other"), ("x-openam-password", key.as_str())];
             let made = world.send("POST", "/json/authenticate", &login, None).await.expect(200);
-            ((), made["tokenId"].as_str().unwrap().to_owned())
+            made["tokenId"].as_str().unwrap().to_owned()
         };
         for round in 1..4 {
             world.clock.advance_seconds(IDLE - 1);
