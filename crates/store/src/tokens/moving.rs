@@ -62,7 +62,10 @@ and    not_before < $2";
 const HAND_OVER: &str = "
 update token
 set    owner_kind = $2, owner = $3, place = $4, pending = $5,
-       activated_at = case when $5 = 1 then activated_at else coalesce(activated_at, $6) end,
+       activated_at = case
+           when cast($5 as {int}) = 1 then activated_at
+           else coalesce(activated_at, $6)
+       end,
        changed_at = $6, version = version + 1
 where  id = $1";
 

@@ -135,9 +135,10 @@ impl State {
     fn listing(&self, realm: &RealmName, id: TokenId) -> Option<Listing> {
         let listed = self.listed.get(&id)?;
         let token = self.tokens.get(&id).filter(|held| held.token.realm == *realm)?.shown();
-        let since = listed.held_since.unwrap_or_default();
-        let last_at = token.usage.last_at.filter(|at| since <= *at);
-        let first_at = token.usage.first_at.filter(|at| since <= *at).or(last_at);
+        // Nobody uses what nobody has.
+        let counts = |at: &Timestamp| listed.held_since.is_some_and(|since| since <= *at);
+        let last_at = token.usage.last_at.filter(counts);
+        let first_at = token.usage.first_at.filter(counts).or(last_at);
         Some(Listing {
             held_since: listed.held_since,
             first_at,
