@@ -161,10 +161,10 @@ mod tests {
         assert_eq!((block.use_counter, block.session), (19, 17));
         assert_eq!(block.timestamp, expected.timestamp);
         assert!([0xc89f, 0x9fc8].contains(&block.random));
-        assert_eq!(block.place(), 19 << 8 | 17);
+        assert_eq!(block.place(), (19 << 8) + 17);
         let device = DeviceSecret::new(&KEY, &PRIVATE);
-        assert_eq!(device.place_of(OTP), Some(19 << 8 | 17));
-        assert_eq!(device.place_of(&OTP.to_uppercase()), Some(19 << 8 | 17));
+        assert_eq!(device.place_of(OTP), Some((19 << 8) + 17));
+        assert_eq!(device.place_of(&OTP.to_uppercase()), Some((19 << 8) + 17));
         assert_eq!(DeviceSecret::from_bytes(device.bytes()), Some(device));
     }
 

@@ -68,6 +68,7 @@ pub async fn all(store: Arc<dyn Store>) -> usize {
     installation::of_forty_initialisations_one_wins(&store).await;
     let kept = of_the_installation_and_its_people(&store, 1).await;
     let kept = of_tokens(&store, kept).await;
+    let kept = of_repositories(&store, kept).await;
     let kept = of_enrolment(&store, kept).await;
     let kept = of_coming_and_going(&store, kept).await;
     let kept = of_counting_and_listing(&store, kept).await;
@@ -145,6 +146,22 @@ async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u8) ->
 }
 
 #[rustfmt::skip]
+async fn of_repositories(store: &Arc<dyn Store>, kept: u8) -> u8 {
+    keep!(store, kept;
+        repositories::{
+            a_token_of_a_repository_is_found_in_it,
+            a_serial_belongs_to_one_token_of_a_repository,
+            a_repository_holds_no_more_of_a_person_than_allowed,
+            a_next_credential_is_promoted_once,
+            a_token_leaves_its_repository_for_good,
+            a_token_of_the_stock_changes_hands,
+            a_repository_is_listed_in_the_order_asked_for,
+            a_next_credential_is_due_from_its_date,
+        }
+    )
+}
+
+#[rustfmt::skip]
 async fn of_tokens(store: &Arc<dyn Store>, kept: u8) -> u8 {
     keep!(store, kept;
         issue::{
@@ -171,16 +188,6 @@ async fn of_tokens(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_limit_of_the_realm_replaces_nothing,
             of_fifty_issues_as_many_succeed_as_the_realm_allows,
             of_a_hundred_issues_as_many_succeed_as_are_allowed,
-        }
-        repositories::{
-            a_token_of_a_repository_is_found_in_it,
-            a_serial_belongs_to_one_token_of_a_repository,
-            a_repository_holds_no_more_of_a_person_than_allowed,
-            a_next_credential_is_promoted_once,
-            a_token_leaves_its_repository_for_good,
-            a_token_of_the_stock_changes_hands,
-            a_repository_is_listed_in_the_order_asked_for,
-            a_next_credential_is_due_from_its_date,
         }
         records::{
             a_record_tells_what_verify_needs,

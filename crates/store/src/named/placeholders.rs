@@ -54,8 +54,9 @@ impl Statement {
             self.names.push(name.to_owned());
             self.names.len() - 1
         }) + 1;
-        self.dollars.push_str(&format!("${place}"));
-        self.marks.push_str(&format!("?{place}"));
+        let number = place.to_string();
+        self.dollars.extend(["$", &number]);
+        self.marks.extend(["?", &number]);
     }
 
     /// The names, in the order of their numbers.

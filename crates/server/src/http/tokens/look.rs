@@ -139,7 +139,6 @@ pub async fn token_list(
         unused_since,
         looked_after: None,
         only_services: None,
-        looked_after: None,
         registration,
         parent: None,
         identifier: query.identifier,

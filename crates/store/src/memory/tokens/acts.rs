@@ -28,6 +28,27 @@ fn described(old: Option<Box<Device>>, new: Option<Box<Device>>) -> Option<Box<D
     old.map(|old| Box::new(Device { client, ..*old }))
 }
 
+/// A token with what an edit may set of another.
+fn edited(old: Token, new: Token) -> Token {
+    Token {
+        name: new.name,
+        description: new.description,
+        services: new.services,
+        scopes: new.scopes,
+        permissions: new.permissions,
+        networks: new.networks,
+        doors: new.doors,
+        validity: new.validity,
+        max_usages: new.max_usages,
+        labels: new.labels,
+        airlock: new.airlock,
+        unit: new.unit,
+        device: described(old.device.clone(), new.device),
+        version: old.version + 1,
+        ..old
+    }
+}
+
 impl State {
     fn of_realm(&mut self, realm: &RealmName, id: TokenId) -> Option<&mut Held> {
         self.tokens.get_mut(&id).filter(|held| held.token.realm == *realm)
@@ -78,25 +99,8 @@ impl State {
         let (reserved, returned) = (old.sentinel.reserved, old.sentinel.returned);
         let ends = old.validity.expires_at();
         let new = token.clone();
-        held.token = Token {
-            name: new.name,
-            description: new.description,
-            services: new.services,
-            scopes: new.scopes,
-            permissions: new.permissions,
-            networks: new.networks,
-            doors: new.doors,
-            validity: new.validity,
-            max_usages: new.max_usages,
-            labels: new.labels,
-            airlock: new.airlock,
-            sentinel: SentinelAttributes { reserved, returned, told, ..new.sentinel },
-            unit: new.unit,
-            device: described(old.device.clone(), new.device),
-            changed_at: Some(event.at),
-            version: old.version + 1,
-            ..old
-        };
+        let sentinel = SentinelAttributes { reserved, returned, told, ..new.sentinel.clone() };
+        held.token = Token { sentinel, changed_at: Some(event.at), ..edited(old, new) };
         let updated = held.shown();
         if let Some(sealed) = data {
             self.data.insert(token.id, sealed.clone());
