@@ -80,6 +80,7 @@ impl From<InstallationError> for Failure {
                 Self::Unavailable(error.to_string())
             }
             InstallationError::Locked(_)
+            | InstallationError::Repository(_)
             | InstallationError::WritableByOthers(_)
             | InstallationError::Uninitialised(_)
             | InstallationError::Repository(_)
