@@ -71,15 +71,6 @@ impl Steps {
             async move { authority.flush_usage().await.map(drop) }
         }));
         let authority = shared();
-        // A step of its own: a repository that hangs holds up no flush.
-        running.spawn(each("uses elsewhere", USAGE_EVERY, stop.clone(), move || {
-            let authority = Arc::clone(&authority);
-            async move {
-                authority.tell_uses_elsewhere().await;
-                Ok::<_, std::convert::Infallible>(())
-            }
-        }));
-        let authority = shared();
         let settling = stop.clone();
         running.spawn(each("usage journal", SETTLE_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
@@ -97,16 +88,7 @@ impl Steps {
             let authority = Arc::clone(&authority);
             async move { purge(&authority).await }
         }));
-        let authority = shared();
-        running.spawn(each("seeds", SEEDS_EVERY, stop.clone(), move || {
-            let authority = Arc::clone(&authority);
-            async move {
-                while authority.reseal_seeds().await? {
-                    tokio::task::yield_now().await;
-                }
-                Ok::<_, counterfoil_authority::refusal::Refusal>(())
-            }
-        }));
+        start_rarer(&mut running, &installation.authority, stop);
         let authority = shared();
         running.spawn(each("enrolment", ENROLMENT_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
@@ -157,6 +139,33 @@ impl Steps {
     pub async fn ended(mut self) {
         while self.running.join_next().await.is_some() {}
     }
+}
+
+/// Steps that most installations have nothing to do for.
+fn start_rarer(
+    running: &mut JoinSet<()>,
+    authority: &Arc<Authority>,
+    stop: &watch::Receiver<bool>,
+) {
+    let told = Arc::clone(authority);
+    // A step of its own: a repository that hangs holds up no flush.
+    running.spawn(each("uses elsewhere", USAGE_EVERY, stop.clone(), move || {
+        let authority = Arc::clone(&told);
+        async move {
+            authority.tell_uses_elsewhere().await;
+            Ok::<_, std::convert::Infallible>(())
+        }
+    }));
+    let sealed = Arc::clone(authority);
+    running.spawn(each("seeds", SEEDS_EVERY, stop.clone(), move || {
+        let authority = Arc::clone(&sealed);
+        async move {
+            while authority.reseal_seeds().await? {
+                tokio::task::yield_now().await;
+            }
+            Ok::<_, counterfoil_authority::refusal::Refusal>(())
+        }
+    }));
 }
 
 /// Runs a step on this thread, its connections included. The threads that serve requests have

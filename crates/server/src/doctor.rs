@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use counterfoil_authority::clock::{Clock, Timestamp};
-use counterfoil_authority::custom::VerifyMode;
+use counterfoil_authority::custom::{Capability, VerifyMode};
 use counterfoil_authority::store::{Installation as Identity, InstallationStore};
 use counterfoil_store::{OpenError, SqlStore};
 use serde::Serialize;
@@ -101,7 +101,7 @@ async fn repositories(config: &Config) -> Vec<Finding> {
         let asked = tokio::time::timeout(kept.settings.timeout, driver.describe()).await;
         findings.push(match asked {
             Ok(Ok(known)) => {
-                let names: Vec<_> = known.capabilities.iter().map(|one| one.name()).collect();
+                let names: Vec<_> = known.capabilities.iter().map(Capability::name).collect();
                 let can = names.join(" ");
                 Finding::ok("repository", format!("{name} ({}) answers: {can}", driver.driver()))
             }

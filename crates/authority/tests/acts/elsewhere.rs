@@ -52,7 +52,7 @@ impl Fake {
         Arc::new(Self { record, asked, silent })
     }
 
-    fn with_prefix(more: Value) -> Arc<Self> {
+    fn with_prefix(more: &Value) -> Arc<Self> {
         let mut record = json!({"id": "7", "user": "alice", "hash": *sha256_text(SECRET)});
         for (name, value) in more.as_object().into_iter().flatten() {
             record[name] = value.clone();
@@ -102,7 +102,7 @@ async fn fails(world: &World, secret: &str) -> Refusal {
 
 #[tokio::test]
 async fn a_secret_with_a_prefix_is_looked_up_there_and_no_other_one_is() {
-    let fake = Fake::with_prefix(json!({}));
+    let fake = Fake::with_prefix(&json!({}));
     let world = with(&fake).await;
     let Verdict::Active(active) = world.verify(SECRET, None, "git").await else { panic!() };
     assert_eq!((active.username(), active.kept_by()), (Some("alice"), Some("acme")));
@@ -123,7 +123,7 @@ async fn a_secret_with_a_prefix_is_looked_up_there_and_no_other_one_is() {
 
 #[tokio::test]
 async fn a_yes_is_remembered_for_seconds_and_a_no_is_not() {
-    let fake = Fake::with_prefix(json!({}));
+    let fake = Fake::with_prefix(&json!({}));
     let world = with(&fake).await;
     for _ in 0..3 {
         assert_eq!(reason(&world.verify(SECRET, None, "git").await), None);
@@ -144,7 +144,7 @@ async fn a_yes_is_remembered_for_seconds_and_a_no_is_not() {
 
 #[tokio::test]
 async fn silence_is_unavailable_and_a_remembered_yes_outlives_it_for_seconds_only() {
-    let fake = Fake::with_prefix(json!({}));
+    let fake = Fake::with_prefix(&json!({}));
     let world = with(&fake).await;
     assert_eq!(reason(&world.verify(SECRET, None, "git").await), None);
     fake.silent.store(true, Ordering::SeqCst);
@@ -164,7 +164,7 @@ async fn silence_is_unavailable_and_a_remembered_yes_outlives_it_for_seconds_onl
 
 #[tokio::test]
 async fn a_hash_that_cannot_be_read_is_no_denial() {
-    let fake = Fake::with_prefix(json!({"hash": "{MD5}whatever"}));
+    let fake = Fake::with_prefix(&json!({"hash": "{MD5}whatever"}));
     let world = with(&fake).await;
     assert!(matches!(fails(&world, SECRET).await, Refusal::Unavailable(_)));
 }
@@ -182,7 +182,7 @@ async fn a_token_is_judged_by_its_record() {
         (json!({"user": "nobody"}), Reason::OwnerInactive),
         (json!({"maxUsages": 0}), Reason::Exhausted),
     ] {
-        let fake = Fake::with_prefix(more.clone());
+        let fake = Fake::with_prefix(&more);
         let world = with(&fake).await;
         assert_eq!(reason(&world.verify(SECRET, None, "git").await), Some(expected), "{more}");
     }
@@ -190,7 +190,7 @@ async fn a_token_is_judged_by_its_record() {
 
 #[tokio::test]
 async fn a_limit_is_counted_here_and_uses_are_flushed() {
-    let fake = Fake::with_prefix(json!({"maxUsages": 2}));
+    let fake = Fake::with_prefix(&json!({"maxUsages": 2}));
     let world = with(&fake).await;
     for remaining in [1, 0] {
         let Verdict::Active(active) = world.verify(SECRET, None, "git").await else { panic!() };

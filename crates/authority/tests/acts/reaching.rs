@@ -46,7 +46,7 @@ impl World {
         self.authority.edit_token(caller, &self.realm, token.id, edit, None).await
     }
 
-    async fn into_unit(&self, user: &str, unit: &str) {
+    async fn moved_into_unit(&self, user: &str, unit: &str) {
         let found = self.store.user_find(&self.realm, &name(user)).await.unwrap().unwrap();
         let origin = Origin::system(Door::Cli);
         let event =
@@ -179,7 +179,7 @@ async fn letters_and_names_of_those_above_are_not_for_those_below() {
     world.unit("u1").await;
     world.grant("alice", Role::RealmAdmin).await;
     for user in ["alice", "bob"] {
-        world.into_unit(user, "u1").await;
+        world.moved_into_unit(user, "u1").await;
     }
     let admin = world.client("ua", vec![Role::UnitAdmin], |c| c.unit = Some("u1".into())).await;
     let edits = || {
@@ -338,7 +338,7 @@ async fn a_dry_run_counts_what_it_does_not_show() {
 async fn a_preview_says_what_the_act_would_do() {
     let world = World::new().await;
     world.unit("u1").await;
-    world.into_unit("alice", "u1").await;
+    world.moved_into_unit("alice", "u1").await;
     world.grant("alice", Role::RealmAdmin).await;
     let admin = world.client("ua", vec![Role::UnitAdmin], |c| c.unit = Some("u1".into())).await;
     let mut above = wish(PAT, "alice", &["counterfoil"]);
@@ -379,7 +379,7 @@ async fn a_token_for_everything_is_good_for_what_its_owner_could_have_one_for() 
     }
     // Who was given one by name keeps it.
     assert_eq!(reason(&world.verify(&named, None, "hidden").await), None);
-    world.into_unit("alice", "u2").await;
+    world.moved_into_unit("alice", "u2").await;
     assert_eq!(reason(&world.verify(&secret, None, "theirs").await), None);
 }
 

@@ -83,7 +83,6 @@ impl From<InstallationError> for Failure {
             | InstallationError::Repository(_)
             | InstallationError::WritableByOthers(_)
             | InstallationError::Uninitialised(_)
-            | InstallationError::Repository(_)
             | InstallationError::Foreign { .. } => Self::Refused(error.to_string()),
         }
     }

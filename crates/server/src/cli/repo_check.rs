@@ -95,7 +95,7 @@ pub(crate) async fn run(args: &RepoCheckArgs) -> Result<(), Failure> {
         print::json(&json!({ "checks": checks }));
     } else {
         let row = |check: &Check| {
-            vec![check.status.to_owned(), check.check.to_owned(), print::clean(&check.found)]
+            vec![check.status.to_owned(), check.name.to_owned(), print::clean(&check.found)]
         };
         print::rows(&["STATUS", "CHECK", "FOUND"], checks.iter().map(row));
     }

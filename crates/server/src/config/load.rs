@@ -314,9 +314,10 @@ fn name_fault(path: &str) -> Option<String> {
     }
     let far = |known: &String| counterfoil_authority::text::distance(attribute, known);
     let nearest = Attribute::all().map(Attribute::name).min_by_key(far)?;
-    Some(match far(&nearest) * 3 <= nearest.len() {
-        true => format!("there is no such attribute, did you mean `{nearest}`?"),
-        false => "there is no such attribute".to_owned(),
+    Some(if far(&nearest) * 3 <= nearest.len() {
+        format!("there is no such attribute, did you mean `{nearest}`?")
+    } else {
+        "there is no such attribute".to_owned()
     })
 }
 

@@ -28,7 +28,7 @@ const SELECTOR_LENGTH: usize = 22;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Check {
     /// What was looked at.
-    pub(crate) check: &'static str,
+    pub(crate) name: &'static str,
     /// `ok`, `fail`, or `skipped`.
     pub(crate) status: &'static str,
     /// What was found.
@@ -84,11 +84,11 @@ impl Run {
             Ok(found) => ("ok", found),
             Err(found) => ("fail", found),
         };
-        self.checks.push(Check { check, status, found });
+        self.checks.push(Check { name: check, status, found });
     }
 
     fn skip(&mut self, check: &'static str, why: &str) {
-        self.checks.push(Check { check, status: "skipped", found: why.to_owned() });
+        self.checks.push(Check { name: check, status: "skipped", found: why.to_owned() });
     }
 
     fn failed(&self) -> bool {

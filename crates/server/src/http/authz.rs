@@ -118,7 +118,7 @@ pub async fn answer(state: &AppState, arrival: &Arrival, request: &Parts) -> Res
     };
     let realm = realm_of(state, request);
     let credential = credential_of(state, request);
-    let asked = Asked { realm: &realm, label: &label, arrival, credential };
+    let asked = Asked { realm, label: &label, arrival, credential };
     match decide(state, request, below, asked).await {
         Ok(response) => response,
         Err(refusal) => Problem::from(refusal).into_response(),

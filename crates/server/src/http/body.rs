@@ -304,6 +304,10 @@ fn describe_syntax(error: &serde_json::Error) -> String {
 
 /// Whether brackets outside strings nest too deeply. Runs before anything is built.
 fn is_too_deep(bytes: &[u8]) -> bool {
+    // Few bodies have so many brackets that they could; counting them is much less work.
+    if bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() <= JSON_DEPTH_MAX {
+        return false;
+    }
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for &byte in bytes {
         match byte {

@@ -79,7 +79,10 @@ async fn put(
     let only_new = asked.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value == "*");
     let condition = condition_of(asked)?;
     if !only_new {
-        let expected = condition.flatten();
+        let expected = match condition {
+            Condition::Version(version) => Some(version),
+            Condition::Nothing | Condition::Exists => None,
+        };
         let replaced = authority.am_replace(caller, asked.realm, name, document.clone(), expected);
         match replaced.await {
             Ok(object) => {
@@ -87,9 +90,11 @@ async fn put(
                 let response = asked.json(StatusCode::OK, shown(&object, &realm));
                 return Ok(versioned(response, &object));
             }
-            Err(Refusal::VersionMismatch) if condition.is_some() => return Err(changed()),
+            Err(Refusal::VersionMismatch) if condition != Condition::Nothing => {
+                return Err(changed());
+            }
             // It may be missing itself, or something that it names.
-            Err(Refusal::NotFound(_)) if condition.is_none() => {}
+            Err(Refusal::NotFound(_)) if condition == Condition::Nothing => {}
             Err(refusal) => return Err(refusal.into()),
         }
     }
@@ -103,17 +108,24 @@ async fn put(
     }
 }
 
-/// What `If-Match` asks for: nothing, that it exists, or a version.
-fn condition_of(asked: &Asked<'_>) -> Result<Option<Option<i64>>, Fault> {
+/// What `If-Match` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    Nothing,
+    Exists,
+    Version(i64),
+}
+
+fn condition_of(asked: &Asked<'_>) -> Result<Condition, Fault> {
     let mut lines = asked.headers().get_all(header::IF_MATCH).iter();
-    let Some(line) = lines.next() else { return Ok(None) };
+    let Some(line) = lines.next() else { return Ok(Condition::Nothing) };
     let text = line.to_str().unwrap_or_default().trim();
     if text == "*" {
-        return Ok(Some(None));
+        return Ok(Condition::Exists);
     }
     // What is no version of ours is that of nothing here; some clients leave the quotes out.
     let version = text.trim_matches('"').parse().ok().filter(|_| lines.next().is_none());
-    version.map(|version| Some(Some(version))).ok_or_else(changed)
+    version.map(Condition::Version).ok_or_else(changed)
 }
 
 fn changed() -> Fault {

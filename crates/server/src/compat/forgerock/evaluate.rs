@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::fault::Fault;
 use super::{Asked, Session};
-use crate::http::body::{parse, parse_flat};
+use crate::http::body::parse;
 use crate::http::wire::json_bytes;
 
 /// Resources of one request at most: as many as one answer may keep waiting.
@@ -65,12 +65,7 @@ struct SentSubject {
 }
 
 fn read(body: &[u8]) -> Result<Question<'_>, Fault> {
-    // Nothing but a subject can keep what is nested deeply; all else is dropped while it is read.
-    let read = match parse_flat::<Question<'_>>(body) {
-        Ok(question) if question.subject.is_none() => Ok(question),
-        _ => parse(body),
-    };
-    read.map_err(|problem| {
+    parse(body).map_err(|problem| {
         // Which field it was, in AM's words; never what stood in it.
         let detail = problem.detail();
         let fields = ["resources", "resource", "application", "subject", "environment"];

@@ -118,7 +118,7 @@ async fn answered(
 ) -> Result<Response, Fault> {
     let (parts, body) = request.into_parts();
     let realm = realm_of(state, &parts);
-    let caller = caller_of(state, arrival, &parts, &realm).await?;
+    let caller = caller_of(state, arrival, &parts, realm).await?;
     arrival.recognise(&caller.realm, &caller.origin);
     let is_json = match media_type(&parts.headers) {
         Some("application/json") => true,
@@ -127,7 +127,7 @@ async fn answered(
     };
     let bytes = any_bytes_of(state, body).await.map_err(|problem| Fault::body(&problem))?;
     let asked = Asked::read(is_json, &bytes)?;
-    decide(state, &caller, &realm, asked).await
+    decide(state, &caller, realm, asked).await
 }
 
 /// The client that asks: by its key, or by where it asks from if it sends no credential.
