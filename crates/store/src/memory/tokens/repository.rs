@@ -50,9 +50,9 @@ impl State {
             && self.others_in_repository(before).iter().any(same)
     }
 
-    /// Gives a new token its place, if it is in a repository.
-    pub(super) fn enter_repository(&mut self, token: &Token) -> Result<(), Issued> {
-        let Some(membership) = &token.repository else { return Ok(()) };
+    /// Gives a new token its place, if it is in a repository; or says what is taken.
+    pub(super) fn enter_repository(&mut self, token: &Token) -> Option<Issued> {
+        let membership = token.repository.as_ref()?;
         let is_credential = matches!(membership.place, Place::Current | Place::Next);
         let same_place = |other: &&&Token| {
             let theirs = other.repository.as_ref().map(|membership| membership.place);
@@ -67,17 +67,17 @@ impl State {
         let same_serial =
             |other: &&&&Token| serial.is_some() && other.airlock.serial.as_ref() == serial;
         if rest.iter().any(|other| same_serial(&other)) {
-            return Err(Issued::SerialTaken);
+            return Some(Issued::SerialTaken);
         }
-        if rest.iter().any(|other| same_place(other)) {
-            return Err(Issued::PlaceTaken);
+        if rest.into_iter().any(|other| same_place(&other)) {
+            return Some(Issued::PlaceTaken);
         }
         if let Some(id) = ended {
             self.listed.remove(&id);
         }
         let held_since = (membership.place != Place::Stock).then_some(token.created_at);
         self.listed.insert(token.id, Listed { held_since, base_total: 0 });
-        Ok(())
+        None
     }
 
     /// Which tokens of this one's owner count towards a limit of the repository, oldest first.
