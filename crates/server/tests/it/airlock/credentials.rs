@@ -54,7 +54,9 @@ async fn world(engine: Engine) -> World {
 }
 
 fn credential(id: &str, said: Value) -> Value {
-    json!({ "data": { "id": id, "attributes": said } })
+    let mut document = json!({ "data": { "id": id } });
+    document["data"]["attributes"] = said;
+    document
 }
 
 fn one(user: &str, kind: &str, place: &str) -> String {

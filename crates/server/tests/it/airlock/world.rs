@@ -31,7 +31,9 @@ pub(crate) fn tokens(user: &str, kind: &str) -> String {
 
 /// A document with these attributes.
 pub(crate) fn attributes(attributes: Value) -> Value {
-    json!({ "data": { "attributes": attributes } })
+    let mut document = json!({ "data": {} });
+    document["data"]["attributes"] = attributes;
+    document
 }
 
 /// Creates a token for somebody; the whole answer.

@@ -28,7 +28,7 @@ async fn every_route_that_changes_something_refuses_a_parameter_that_it_does_not
     let world = World::new().await;
     let (mut refused, mut knowing) = (0, 0);
     for (method, path, names) in changing() {
-        let path = path.replace("{realm}", "main").replace('{', "").replace('}', "");
+        let path = path.replace("{realm}", "main").replace(['{', '}'], "");
         for name in ["dry_run", "colour"] {
             if names.iter().any(|known| known == name) {
                 knowing += 1;

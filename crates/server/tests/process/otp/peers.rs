@@ -73,16 +73,16 @@ fn painted(svg: &str) -> Vec<u8> {
         let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().unwrap()
     };
-    let size = number(svg.split_once("width=\"").unwrap().1);
-    let mut points = vec![255_u8; size * size];
+    let whole = number(svg.split_once("width=\"").unwrap().1);
+    let mut points = vec![255_u8; whole * whole];
     let path = svg.rsplit_once(" d=\"").unwrap().1;
     for square in path.split('M').skip(1) {
         let (x, rest) = square.split_once(' ').unwrap();
         let (y, rest) = rest.split_once('h').unwrap();
         let (x, y, side) = (number(x), number(y), number(rest));
-        for row in y..(y + side).min(size) {
-            points[row * size + x..row * size + (x + side).min(size)].fill(0);
+        for row in y..(y + side).min(whole) {
+            points[row * whole + x..row * whole + (x + side).min(whole)].fill(0);
         }
     }
-    [format!("P5 {size} {size} 255\n").into_bytes(), points].concat()
+    [format!("P5 {whole} {whole} 255\n").into_bytes(), points].concat()
 }

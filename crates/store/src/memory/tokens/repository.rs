@@ -50,7 +50,7 @@ impl State {
             && self.others_in_repository(before).iter().any(same)
     }
 
-    /// Gives a new token its place, if it is in a repository.
+    /// Gives a new token its place, if it is in a repository; or says what is taken.
     pub(super) fn enter_repository(&mut self, token: &Token) -> Option<Issued> {
         let membership = token.repository.as_ref()?;
         let is_credential = matches!(membership.place, Place::Current | Place::Next);
