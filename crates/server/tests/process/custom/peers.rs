@@ -35,8 +35,8 @@ impl Adapter {
         command.arg(script()).arg("--db").arg(&db).arg("--key-file").arg(&key);
         command.args(["--listen", &address.to_string()]);
         let log = site.path("adapter.log");
-        let _peer = Peer::listening("the adapter", &mut command, &log, address);
-        Self { address, db, _peer }
+        let peer = Peer::listening("the adapter", &mut command, &log, address);
+        Self { address, db, _peer: peer }
     }
 
     /// A new token of a person.

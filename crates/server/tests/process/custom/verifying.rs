@@ -1,5 +1,7 @@
 //! Tokens of the reference adapter and of a directory at our doors, and what crosses the wire.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::harness::{PATIENCE, Site, await_true};
@@ -121,8 +123,7 @@ fn personal_access_tokens_are_read_from_a_profile_attribute_in_three_spellings()
         ("three", format!("{{\"{PAT}\": {{\"profile\": [\"mail\"]}}}}")),
     ] {
         slapd.person(name);
-        use base64::Engine as _;
-        let encoded = base64::engine::general_purpose::STANDARD.encode(value);
+        let encoded = STANDARD.encode(value);
         slapd.modify(&format!(
             "dn: uid={name},{PEOPLE}\nchangetype: modify\nadd: description\n\
              description:: {encoded}\n-\nadd: description\ndescription: an alias\n"
