@@ -119,8 +119,9 @@ async fn c7_the_latest_use_never_goes_back_and_lists_follow_it() {
         assert_eq!(list("sort=-latestUsageDate").await, [new.clone(), old.clone(), never.clone()]);
         assert_eq!(list("sort=latestUsageDate").await, [never.clone(), old.clone(), new.clone()]);
         let before = "filter[latestUsageDate][lt]=2026-11-21T12:02:00Z&sort=latestUsageDate";
-        assert_eq!(list(before).await, [old.clone()]);
-        assert_eq!(list("filter[totalUsages]=0").await, [never.clone()]);
+        assert_eq!(list(before).await, std::slice::from_ref(&old));
+        let unused = list("filter[totalUsages]=0").await;
+        assert_eq!(unused, std::slice::from_ref(&never));
         assert_eq!(list("filter[totalUsages][ge]=1&sort=-totalUsages").await, [new.clone(), old]);
         assert_eq!(list("filter[user]=bob&sort=-totalUsages").await, [new.clone(), never.clone()]);
 
