@@ -230,6 +230,11 @@ impl Authority {
         at: Timestamp,
     ) -> Result<Target, Refusal> {
         let mut config: TargetConfig = merged(&target.config, &edit.config, "config")?;
+        // Who moves a target must know its secret: it would be told to whoever listens there.
+        if config.url != target.config.url && target.secret.is_some() && edit.secret.is_none() {
+            let why = "goes elsewhere; give the secret of the target again";
+            return Err(Refusal::invalid("url", why));
+        }
         // Values of services that it is for no longer must go, and only we know that they are ours.
         let gone = before.iter().filter(|label| !config.is_for(label.as_str()));
         config.former_services.extend(gone.cloned().collect::<Vec<_>>());

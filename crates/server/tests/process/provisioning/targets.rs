@@ -182,6 +182,17 @@ fn a_target_that_was_for_every_service_takes_away_what_it_wrote_for_the_others()
 }
 
 #[test]
+fn a_target_moves_to_another_place_only_with_its_secret() {
+    let place = Place::on_each_store(&Setup::default()).next().unwrap();
+    place.add_target(&target(&place.slapd, &json!({})));
+    let elsewhere = json!({ "url": "ldap://127.0.0.1:9" });
+    let refused = place.admin().patch("/targets/ldap1", &elsewhere).expect(422);
+    assert!(refused.to_string().contains("give the secret of the target again"), "{refused}");
+    let known = json!({ "url": "ldap://127.0.0.1:9", "bind_password": "given again" });
+    place.admin().patch("/targets/ldap1", &known).expect(200);
+}
+
+#[test]
 fn whoever_is_removed_while_the_directory_is_away_leaves_nothing_there() {
     for mut place in Place::on_each_store(&Setup::default()) {
         // It stood there before anything was brought there, so nobody here remembers a place.
