@@ -178,7 +178,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 69] = [
+pub const EVENT_KINDS: [&str; 74] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -217,6 +217,11 @@ pub const EVENT_KINDS: [&str; 69] = [
     "token.unlocked",
     "token.revoked",
     "token.retired-secret-used",
+    "token.assigned",
+    "token.unassigned",
+    "token.promoted",
+    "token.superseded",
+    "token.deleted",
     "target.created",
     "target.updated",
     "target.deleted",

@@ -81,6 +81,14 @@ pub fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
+/// Whether a text is Base64 with its padding (RFC 4648 section 4).
+pub fn is_base64(text: &str) -> bool {
+    let body = text.trim_end_matches('=');
+    let padding = text.len() - body.len();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
+    text.len().is_multiple_of(4) && padding <= 2 && body.bytes().all(plain) && body.len() % 4 != 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -99,10 +99,10 @@ impl Steps {
         running.spawn(each("enrolment", ENROLMENT_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
             async move {
-                while authority.enrolment_due().await? {
+                while authority.enrolment_due().await? || authority.promote_due().await? {
                     tokio::task::yield_now().await;
                 }
-                Ok::<_, counterfoil_authority::store::Unavailable>(())
+                Ok::<_, counterfoil_authority::refusal::Refusal>(())
             }
         }));
         let delivering = state.clone();

@@ -20,6 +20,7 @@ create table repository_token (
     ends_at         {int}  not null,
     last_at         {int}  not null,
     total           {int}  not null,
+    first_at        {int},
     held_since      {int},
     base_total      {int}  not null
 ) {clustered};
@@ -66,41 +67,3 @@ create table repository_assignment (
     total           {int}  not null,
     primary key (token, since)
 ) {clustered};
-
--- Letters with a code by which somebody activates a token that waits.
--- hash: of the code, once it is printed.
-create table activation_letter (
-    realm           {text} not null,
-    id              {text} not null,
-    token           {text} not null,
-    state           {text} not null,
-    pepper          {int},
-    hash            {blob},
-    ordered_at      {int}  not null,
-    ordered_by      {text} not null,
-    printed_at      {int},
-    redeemed_at     {int},
-    expires_at      {int},
-    primary key (realm, id)
-) {clustered};
-
-create unique index activation_letter_by_hash on activation_letter (hash) where hash is not null;
-create index activation_letter_by_token on activation_letter (token, id);
-
--- Acts on many tokens that go on in the background.
-create table bulk_job (
-    realm           {text} not null,
-    id              {text} not null,
-    request         {text} not null,
-    actor           {text} not null,
-    state           {text} not null,
-    place           {text},
-    total           {int}  not null,
-    done            {int}  not null,
-    refused         {int}  not null,
-    created_at      {int}  not null,
-    updated_at      {int}  not null,
-    primary key (realm, id)
-) {clustered};
-
-create index bulk_job_waiting on bulk_job (id) where state = 'running';

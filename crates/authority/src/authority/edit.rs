@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::issue::{check_issuer, check_offer, limits_of, no_such_service, unit_within};
+use super::issue::{
+    check_issuer, check_offer, limits_of, no_such_service, payload_row, unit_within,
+};
 use super::realms::missing;
 use super::registration::{
     checked_approval, checked_constraints, checked_stamp, count_within, unit_given, widens,
@@ -17,7 +19,7 @@ use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{Scope, any_covers};
-use crate::secret::TokenId;
+use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
 use crate::store::{ActiveLimit, TokenUpdate, TokenUpdated};
@@ -73,6 +75,14 @@ pub struct TokenEdit {
     pub stamp: Option<Option<String>>,
     /// How drawing is approved.
     pub approval: Option<Option<String>>,
+    /// When it begins.
+    pub not_before: Option<Timestamp>,
+    /// When it was delivered.
+    pub delivery_date: Option<Option<Timestamp>>,
+    /// How the payload of a repository's token is to be read.
+    pub data_encoding: Option<Option<String>>,
+    /// The payload of a repository's token that is shown again.
+    pub data: Option<ClearSecret>,
 }
 
 impl Authority {
@@ -119,7 +129,8 @@ impl Authority {
                 .event("token.updated", realm, &caller.origin, now)?
                 .with_token(id)
                 .with_subject(token.owner.actor());
-            let update = TokenUpdate { token: after, limits, event };
+            let data = self.payload_of(&after, &edit)?;
+            let update = TokenUpdate { token: after, limits, data, event };
             match self.store.token_update(update).await? {
                 TokenUpdated::Done(token) => return Ok(token),
                 TokenUpdated::VersionMismatch if if_match.is_none() => {}
@@ -138,6 +149,16 @@ impl Authority {
             }
         }
         Err(Refusal::VersionMismatch)
+    }
+
+    /// The payload that takes the place of the one before, sealed.
+    fn payload_of(&self, token: &Token, edit: &TokenEdit) -> Result<Option<Vec<u8>>, Refusal> {
+        let Some(clear) = &edit.data else { return Ok(None) };
+        if token.repository.is_none() {
+            return Err(Refusal::invalid("data", "belongs to tokens of repositories"));
+        }
+        let row = payload_row(token);
+        Ok(Some(self.keys().seal(&row, clear.reveal().as_bytes(), self.entropy())?))
     }
 
     /// The token as it would stand after the edit.
@@ -176,7 +197,8 @@ impl Authority {
             Some(Expiry::At(end)) => Some(end),
             Some(Expiry::After(seconds)) => Some(now.plus_seconds(seconds)),
         };
-        let validity = Validity::new(token.validity.not_before(), ends);
+        let begins = edit.not_before.unwrap_or_else(|| token.validity.not_before());
+        let validity = Validity::new(begins, ends);
         after.validity = validity.map_err(|e| Refusal::invalid("expires_at", e))?;
         apply_texts(&mut after, edit);
         self.refuse_pasted_tokens(&after)?;
@@ -358,7 +380,9 @@ fn narrows(before: &Token, after: &Token) -> bool {
         .validity
         .expires_at()
         .is_none_or(|end| after.validity.expires_at().is_some_and(|other| other <= end));
-    let registration = !widens(before, after);
+    // An earlier beginning lets it do what it could not.
+    let begins = before.validity.not_before() <= after.validity.not_before();
+    let registration = !widens(before, after) && begins;
     services && scopes && permissions && networks && doors && usages && ends && registration
 }
 
@@ -413,6 +437,13 @@ fn apply_texts(token: &mut Token, edit: &TokenEdit) {
             field.clone_from(wanted);
         }
     }
+    if let Some(delivered) = edit.delivery_date {
+        token.airlock.delivery_date = delivered;
+    }
+    if let Some(encoding) = &edit.data_encoding {
+        token.airlock.data_encoding.clone_from(encoding);
+    }
+    token.airlock.data_present |= edit.data.is_some();
     if let Some(labels) = &edit.labels {
         token.labels.clone_from(labels);
     }

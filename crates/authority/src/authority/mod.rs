@@ -29,6 +29,7 @@ mod readiness;
 mod realms;
 mod refresh;
 mod registration;
+mod repositories;
 mod services;
 mod token_settings;
 mod tokens;
@@ -66,6 +67,7 @@ pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, Target
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
+pub use repositories::{RepositoryDraft, RepositoryEntry};
 pub use services::{Offer, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 

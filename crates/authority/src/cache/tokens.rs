@@ -16,6 +16,7 @@ use crate::access::AccessFacts;
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
 use crate::kind::Kind;
+use crate::repository::{Membership, Place};
 use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash};
@@ -93,6 +94,8 @@ pub(crate) struct Rest {
     /// The token it was derived from: asked with every use, because what happens to that one is
     /// no change of this one.
     pub(crate) parent: Option<TokenId>,
+    /// The repository that it is in, if it is a credential that waits to become the current one.
+    pub(crate) repository: Option<Membership>,
     /// Whether an access token was made with a client's key, and is bounded as the key is.
     pub(crate) of_key: bool,
     /// What an access token says of itself.
@@ -151,9 +154,12 @@ impl Entry {
         let others = record.secrets.into_iter().filter(|secret| plain_current(secret).is_none());
         let secrets: Vec<StoredSecret> = others.collect();
         let parent = record.parent.filter(|_| record.kind == Kind::DerivedToken);
+        let waits = |member: &Membership| member.place == Place::Next;
+        let repository = record.repository.filter(waits);
         let plain = record.max_usages.is_none()
             && !record.parent_revoked
             && parent.is_none()
+            && repository.is_none()
             && secrets.is_empty();
         let rest = (!plain).then(|| {
             Box::new(Rest {
@@ -162,6 +168,7 @@ impl Entry {
                 secrets,
                 remembered: Mutex::new(None),
                 parent,
+                repository,
                 of_key: false,
                 access: None,
             })
@@ -225,6 +232,11 @@ impl Entry {
     /// What it says of itself, if it is an access token.
     pub(crate) fn access(&self) -> Option<&Arc<AccessFacts>> {
         self.rest.as_ref()?.access.as_ref()
+    }
+
+    /// The repository in which it is a credential that waits to become the current one.
+    pub(crate) fn repository(&self) -> Option<&Membership> {
+        self.rest.as_ref()?.repository.as_ref()
     }
 
     /// The token it was derived from.

@@ -9,6 +9,7 @@
 pub mod attribute;
 pub mod custom;
 pub mod mapping;
+pub mod values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use attribute::{Attribute, ValueType};
 pub use custom::CustomRules;
 pub use mapping::{Mapped, Mapping};
+pub use values::{Value, Values, Writes, values_of};
 
 use crate::names::{RepositoryName, ServiceLabel, Username};
 

@@ -22,6 +22,7 @@ mod leases;
 mod links;
 mod people;
 mod provisioning;
+mod repositories;
 mod services;
 mod tokens;
 
@@ -49,6 +50,10 @@ pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{
     Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
     Settled, Settlement, TARGETS_PER_REALM_MAX,
+};
+pub use repositories::{
+    Assign, ListedBy, Listing, ListingFilter, ListingRemove, ListingRequest, Moved, Promote,
+    RepositoryStore, Span,
 };
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
@@ -171,6 +176,7 @@ pub trait Store:
     + EnrolmentStore
     + AccessStore
     + AmStore
+    + RepositoryStore
     + EventStore
     + ForeignUseStore
     + Send
@@ -192,6 +198,7 @@ impl<T> Store for T where
         + EnrolmentStore
         + AccessStore
         + AmStore
+        + RepositoryStore
         + EventStore
         + ForeignUseStore
         + Send

@@ -165,6 +165,8 @@ pub struct TokenUpdate {
     /// Beyond one the edit is refused, whatever `at_limit` says: nobody else's token ends
     /// because this one was edited.
     pub limits: Vec<ActiveLimit>,
+    /// The payload of a repository's token that takes the place of the one before, sealed.
+    pub data: Option<Vec<u8>>,
     /// What is recorded.
     pub event: Event,
 }

@@ -314,10 +314,9 @@ fn name_fault(path: &str) -> Option<String> {
     }
     let far = |known: &String| counterfoil_authority::text::distance(attribute, known);
     let nearest = Attribute::all().map(Attribute::name).min_by_key(far)?;
-    Some(match far(&nearest) * 3 <= nearest.len() {
-        true => format!("there is no such attribute, did you mean `{nearest}`?"),
-        false => "there is no such attribute".to_owned(),
-    })
+    let is_near = far(&nearest) * 3 <= nearest.len();
+    let hint = if is_near { format!(", did you mean `{nearest}`?") } else { String::new() };
+    Some(format!("there is no such attribute{hint}"))
 }
 
 /// Says that `path` is unknown, with the nearest name that is known.

@@ -135,7 +135,7 @@ fn repositories_are_read_as_the_operator_wrote_them() {
 fn a3_wrong_repositories_are_reported_with_their_lines() {
     let long = "A".repeat(22);
     assert!(from_file(&format!("[repository.{long}]\nkind = \"token\"")).is_ok());
-    assert_snapshot!(faults(&format!("[repository.{long}A]\nkind = \"token\"")), @"");
+    assert_snapshot!(faults(&format!("[repository.{long}A]\nkind = \"token\"")), @"counterfoil.toml:1: `repository.AAAAAAAAAAAAAAAAAAAAAAA`: a repository name is 1 to 22 letters, digits and '_'");
     let text = r#"
 [repository.a]
 kind = "tokens"
@@ -149,7 +149,15 @@ promote_next_on = ["sometimes"]
 retire_grace = "soon"
 services = ["VPN"]
 "#;
-    assert_snapshot!(faults(text), @"");
+    assert_snapshot!(faults(text), @r"
+    counterfoil.toml:3: `repository.a.kind` must be one of token, credential, custom, not `tokens`
+    counterfoil.toml:4: unknown key `repository.a.max_tokens`; `counterfoil config default` lists all
+    counterfoil.toml:6: `repository.a.attributes.serialIdd`: there is no such attribute, did you mean `serialId`?
+    counterfoil.toml:7: unknown key `repository.a.attributes.data.write_onli`, did you mean `repository.a.attributes.data.write_only`?
+    counterfoil.toml:10: `repository.b.promote_next_on` must be a list of some of deletion, first_use, at_date, manual
+    counterfoil.toml:11: `repository.b.retire_grace` must be a time such as 800ms, 30s or 365d, not `soon`
+    counterfoil.toml:12: `repository.b.services` `VPN`: a service label is 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit
+    ");
     let text = r#"
 [repository.c]
 kind = "credential"
@@ -158,7 +166,11 @@ promote_next_on = ["first_use"]
 [repository.c.attributes]
 serialId = { write_only = true }
 "#;
-    assert_snapshot!(faults(text), @"");
+    assert_snapshot!(faults(text), @r"
+    `repository.c.max_tokens_per_user` is for repositories of the kind token
+    `repository.c.promote_next_on` needs `support_next = true`
+    `repository.c.attributes.serialId.write_only`: only data is ever secret
+    ");
 }
 
 #[test]

@@ -221,6 +221,9 @@ pub fn router(state: AppState) -> Router {
             .route("/authz/{service}/", any(authz::authz))
             .route("/authz/{service}/{*path}", any(authz::authz));
     }
+    if state.settings.airlock {
+        router = router.merge(crate::compat::airlock::routes());
+    }
     if state.settings.sentinel {
         router = router.merge(crate::compat::sentinel::routes());
     }

@@ -6,6 +6,7 @@
     reason = "a fixture that cannot be made fails the test that asked for it"
 )]
 
+mod airlock;
 #[path = "../../../store/tests/postgres/cluster.rs"]
 #[expect(dead_code, reason = "the tests of the store also make standbys and stop servers")]
 mod cluster;

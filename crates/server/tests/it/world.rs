@@ -11,8 +11,11 @@ use counterfoil_authority::authority::{Authority, Settings};
 use counterfoil_authority::clock::{Clock, Entropy, Timestamp};
 use counterfoil_authority::keys::KeyRing;
 use counterfoil_authority::names::ClientName;
+use counterfoil_authority::secret_hash::SlowCost;
 use counterfoil_authority::store::Store;
 use counterfoil_authority::testing::{FrozenClock, SeededEntropy};
+use counterfoil_server::config::repository::repositories;
+use counterfoil_server::config::{Sources, load};
 use counterfoil_server::http::{AppState, Front, HttpSettings};
 use counterfoil_server::listener::{Door, Limits};
 use counterfoil_store::{DatabaseUrl, MemoryStore, OpenOptions};
@@ -142,6 +145,33 @@ impl World {
         let mut world = Self::over(store, HttpSettings::default()).await;
         world.kept = kept;
         world
+    }
+
+    /// The same with repositories, as an operator would write them.
+    pub(crate) async fn on_with(engine: Engine, repositories: &str) -> Self {
+        println!("on {engine:?}:");
+        let (store, kept) = engine.store().await;
+        let mut world = Self::over_with(store, repositories).await;
+        world.kept = kept;
+        world
+    }
+
+    /// A server with repositories over any store that is empty.
+    pub(crate) async fn over_with(store: Arc<dyn Store>, repositories: &str) -> Self {
+        Self::obeying(with_repositories(repositories), store, HttpSettings::default()).await
+    }
+
+    /// Another server over the same store, whose operator wrote other repositories.
+    pub(crate) async fn restarted_with(&self, repositories: &str) -> Self {
+        let entropy: Arc<dyn Entropy> =
+            Arc::new(SeededEntropy::new(SEED.fetch_add(1, Ordering::Relaxed)));
+        let keys = KeyRing::clone(&self.authority.keys());
+        let store = Arc::clone(self.authority.store());
+        let rules = with_repositories(repositories);
+        let authority = authority(store, Arc::clone(&self.clock), entropy, keys, rules);
+        let settings = self.state.settings.clone();
+        let clock = Arc::clone(&self.clock);
+        Self::serve(authority, settings, clock, self.operator_key.clone(), self.http.clone()).await
     }
 
     /// A server that delays refusals, as it does unless told otherwise.
@@ -332,6 +362,14 @@ pub(crate) struct Alice {
 
 fn unthrottled() -> Settings {
     Settings { throttle: false, ..Settings::default() }
+}
+
+fn with_repositories(text: &str) -> Settings {
+    let file = Some(("counterfoil.toml".into(), text.to_owned()));
+    let config = load(&Sources { file, ..Sources::default() }).unwrap();
+    let slow_cost = SlowCost { memory_kib: 64, passes: 1, lanes: 1 };
+    let repositories = repositories(&config.repository);
+    Settings { repositories, slow_cost, ..unthrottled() }
 }
 
 fn authority(

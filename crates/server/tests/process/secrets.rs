@@ -17,6 +17,18 @@ use crate::world::{Issued, World, authz, merged, pat_body, service, verify};
 const SECRETS_MIN: usize = 1000;
 /// Everything that the server can say, and no delays.
 const TALKATIVE: &str = "log.level = \"trace\"\nabuse.throttle = false";
+/// Two repositories: data that is a secret, and data that is shown again.
+const REPOSITORIES: &str = "
+[repository.pin]
+kind = \"credential\"
+services = [\"mail\"]
+[repository.pin.attributes]
+data = { write_only = true }
+[repository.vault]
+kind = \"credential\"
+[repository.vault.attributes]
+data = {}
+";
 /// Bytes of a secret that are looked for: enough that chance does not find them.
 const NEEDLE_LEN: usize = 14;
 
@@ -104,7 +116,35 @@ fn issue_all(world: &World) -> Needles {
         grant(admin, round, &token_of(&made), &mut needles);
         decide(world, round, &token_of(&made), &mut needles);
     }
+    keep_data(world, &mut needles);
     needles
+}
+
+/// Data of repositories, chosen by whoever creates the token: hashed, or sealed and shown again.
+fn keep_data(world: &World, needles: &mut Needles) {
+    let admin = &world.admin;
+    for kind in ["pin", "vault"] {
+        let path = format!("/auth-admin/rest/users/alice/tokens/generic/{kind}");
+        // As random as a token's secret, and no token.
+        let chosen = || world.pat().secret.chars().rev().take(24).collect::<String>();
+        let (first, second) = (chosen(), chosen());
+        let write = |data: &str| json!({ "data": { "attributes": { "data": data } } });
+        admin.send(Request::new("POST", &path).json(&write(&first))).expect(201);
+        let one = format!("{path}/alice-current");
+        admin.send(Request::new("PATCH", &one).json(&write(&second))).expect(200);
+        let shown = admin.send(Request::new("GET", &one)).expect(200);
+        let data = &shown["data"]["attributes"]["data"];
+        assert_eq!(data.as_str(), (kind == "vault").then_some(&*second));
+        if kind == "pin" {
+            let question = json!({ "token": second, "username": "alice", "service": "mail" });
+            assert_eq!(admin.post("/verify", &question).expect(200)["active"], true);
+        }
+        // Also where it does not belong.
+        let wrong = json!({ "data": { "attributes": { (first.as_str()): second } } });
+        assert!(admin.send(Request::new("PATCH", &one).json(&wrong)).status >= 400);
+        needles.add(&first);
+        needles.add(&second);
+    }
 }
 
 fn token_of(made: &Value) -> String {
@@ -367,7 +407,7 @@ fn search_files(site: &Site, needles: &Needles, when: &str) {
 
 #[test]
 fn a_thousand_secrets_are_nowhere_but_in_their_answers() {
-    let mut world = World::new(TALKATIVE);
+    let mut world = World::new(&format!("{TALKATIVE}\n{REPOSITORIES}"));
     let mut needles = issue_all(&world);
     assert!(needles.secrets.len() >= SECRETS_MIN, "only {}", needles.secrets.len());
     needles.add(&world.admin.key);

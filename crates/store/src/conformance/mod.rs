@@ -29,6 +29,7 @@ mod links;
 mod list;
 mod provisioning;
 mod records;
+mod repositories;
 mod rotate;
 mod services;
 mod state;
@@ -246,6 +247,16 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
 #[rustfmt::skip]
 async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
     keep!(store, kept;
+        repositories::{
+            a_token_of_a_repository_is_found_in_it,
+            a_serial_belongs_to_one_token_of_a_repository,
+            a_repository_holds_no_more_of_a_person_than_allowed,
+            a_next_credential_is_promoted_once,
+            a_token_leaves_its_repository_for_good,
+            a_token_of_the_stock_changes_hands,
+            a_repository_is_listed_in_the_order_asked_for,
+            a_next_credential_is_due_from_its_date,
+        }
         links::{
             a_token_waits_for_its_link_without_a_secret,
             an_opening_gives_the_token_its_secret,

@@ -201,6 +201,7 @@ pub(super) async fn the_end_of_a_persons_token_is_told_of_four_times(world: Worl
             ..moved.clone()
         },
         limits: Vec::new(),
+        data: None,
         event: world.event("token.updated"),
     };
     world.store.token_update(update).await.unwrap();

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 40] = [
+const TABLES: [Table; 38] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -201,7 +201,7 @@ const TABLES: [Table; 40] = [
         key_columns: 1,
         numbered: false,
         columns: "token realm repository sort_key owner place serial tracking ends_at last_at \
-              total held_since base_total",
+              total first_at held_since base_total",
     },
     Table {
         name: "repository_value",
@@ -215,19 +215,6 @@ const TABLES: [Table; 40] = [
         key_columns: 2,
         numbered: false,
         columns: "token since realm owner until first_at last_at total",
-    },
-    Table {
-        name: "activation_letter",
-        key_columns: 2,
-        numbered: false,
-        columns: "realm id token state pepper hash ordered_at ordered_by printed_at redeemed_at \
-              expires_at",
-    },
-    Table {
-        name: "bulk_job",
-        key_columns: 2,
-        numbered: false,
-        columns: "realm id request actor state place total done refused created_at updated_at",
     },
     Table { name: "proof", key_columns: 1, numbered: false, columns: "once expires_at" },
     Table {

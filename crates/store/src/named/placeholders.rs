@@ -1,5 +1,7 @@
 //! Statements with `:named` parameters, put into the words of the drivers.
 
+use std::fmt::Write as _;
+
 /// Bytes of a statement at most.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 
@@ -54,8 +56,9 @@ impl Statement {
             self.names.push(name.to_owned());
             self.names.len() - 1
         }) + 1;
-        self.dollars.push_str(&format!("${place}"));
-        self.marks.push_str(&format!("?{place}"));
+        // Writing to a string cannot fail.
+        let _ = write!(self.dollars, "${place}");
+        let _ = write!(self.marks, "?{place}");
     }
 
     /// The names, in the order of their numbers.

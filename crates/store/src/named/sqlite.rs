@@ -72,7 +72,7 @@ fn run(connection: &Connection, statement: &Statement, values: &[Bound]) -> rusq
         let touched = prepared.execute(rusqlite::params_from_iter(values))?;
         return Ok(Done { rows: Vec::new(), touched: u64::try_from(touched).unwrap_or(0) });
     }
-    let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
     let mut found = prepared.query(rusqlite::params_from_iter(values))?;
     let mut rows = Vec::new();
     // To its end: a statement that changes rows is done only then.

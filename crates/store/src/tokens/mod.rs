@@ -5,6 +5,8 @@ mod enrolment;
 mod issue;
 mod journal;
 mod list;
+mod listing;
+mod moving;
 mod record;
 mod repository;
 mod revoke;
@@ -19,13 +21,13 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
-use counterfoil_authority::names::{RealmName, ServiceLabel, Username};
+use counterfoil_authority::names::{RealmName, RepositoryName, ServiceLabel, Username};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::store::{
-    Consumed, Issued, Page, PageRequest, Record, Rehash, Rotated, TokenChange, TokenFilter,
-    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
-    UsageDelta,
+    Assign, Consumed, Issued, Listing, ListingRemove, ListingRequest, Moved, Page, PageRequest,
+    Promote, Record, Rehash, RepositoryStore, Rotated, TokenChange, TokenFilter, TokenIssue,
+    TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
 };
 use counterfoil_authority::token::Token;
 
@@ -35,6 +37,7 @@ pub(crate) use enrolment::Draws;
 pub(crate) use enrolment::decide::still_told;
 pub(crate) use issue::{Arrival, admit, once, seed};
 pub(crate) use list::matches_device;
+pub(crate) use listing::{matches as matches_listing, start as start_of_listing};
 pub(crate) use revoke::revoke_all_of;
 pub(crate) use rows::find_to_change;
 pub(crate) use secrets::{insert, purge_retired};
@@ -47,6 +50,7 @@ pub(crate) fn statements() -> Vec<&'static str> {
         issue::STATEMENTS,
         journal::STATEMENTS,
         list::STATEMENTS,
+        moving::STATEMENTS,
         record::STATEMENTS,
         repository::STATEMENTS,
         revoke::STATEMENTS,
@@ -58,6 +62,7 @@ pub(crate) fn statements() -> Vec<&'static str> {
     ]
     .concat();
     all.extend(enrolment::statements());
+    all.extend(listing::statements());
     all
 }
 
@@ -163,5 +168,48 @@ impl TokenStore for SqlStore {
             return Ok(false);
         }
         self.write((), |tx, ()| Box::pin(usage::settle(tx))).await
+    }
+}
+
+#[async_trait]
+impl RepositoryStore for SqlStore {
+    async fn listing_find(
+        &self,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Option<Listing>, Unavailable> {
+        self.point((realm.clone(), id), |tx, (realm, id)| Box::pin(listing::find(tx, realm, *id)))
+            .await
+    }
+
+    async fn listing_page(
+        &self,
+        request: ListingRequest,
+    ) -> Result<(Vec<Listing>, Option<String>), Unavailable> {
+        self.scan(request, |tx, request| Box::pin(listing::page(tx, request))).await
+    }
+
+    async fn listing_remove(&self, remove: ListingRemove) -> Result<Moved, Unavailable> {
+        self.write(remove, |tx, remove| Box::pin(moving::remove(tx, remove))).await
+    }
+
+    async fn credential_promote(&self, promote: Promote) -> Result<Option<Listing>, Unavailable> {
+        self.write(promote, |tx, promote| Box::pin(moving::promote(tx, promote))).await
+    }
+
+    async fn listing_assign(&self, assign: Assign) -> Result<Moved, Unavailable> {
+        self.write(assign, |tx, assign| Box::pin(moving::assign(tx, assign))).await
+    }
+
+    async fn credentials_due(
+        &self,
+        repository: &RepositoryName,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(RealmName, Username, TokenId)>, Unavailable> {
+        self.scan((repository.clone(), now, limit), |tx, (repository, now, limit)| {
+            Box::pin(moving::due(tx, repository, *now, *limit))
+        })
+        .await
     }
 }

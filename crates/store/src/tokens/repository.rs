@@ -20,9 +20,9 @@ and    token in (select id from token where id = repository_token.token and revo
 const INSERT: &str = "
 insert into repository_token (
     token, realm, repository, sort_key, owner, place, serial, tracking, ends_at, last_at, total,
-    held_since, base_total
+    first_at, held_since, base_total
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 on conflict do nothing";
 
 const SERIAL_TAKEN: &str = "
@@ -70,10 +70,23 @@ on conflict (token) do update
 set    sealed = excluded.sealed";
 
 /// Follows what was counted, after it was.
+/// What a former owner did with it is not this one's: only uses since they have it count.
 const FOLLOW: &str = "
 update repository_token
-set    last_at = coalesce((select u.last_at from token_usage u where u.token = $1), 0),
-       total = coalesce((select u.total from token_usage u where u.token = $1), 0)
+set    last_at = coalesce((
+           select u.last_at
+           from   token_usage u
+           where  u.token = $1
+           and    u.last_at >= coalesce(repository_token.held_since, 0)
+       ), last_at),
+       first_at = coalesce(first_at, (
+           select case when u.first_at >= repository_token.held_since
+                       then u.first_at else u.last_at end
+           from   token_usage u
+           where  u.token = $1
+           and    u.last_at >= coalesce(repository_token.held_since, 0)
+       )),
+       total = coalesce((select u.total from token_usage u where u.token = $1), 0) - base_total
 where  token = $1";
 
 /// Every statement of this file.
@@ -82,7 +95,7 @@ pub(super) const STATEMENTS: &[&str] =
 
 /// What is to be unique in a repository and is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// The serial.
     Serial,
     /// The owner's place.
@@ -120,6 +133,7 @@ pub(super) async fn arrive(
         or_zero(token.validity.expires_at()),
         or_zero(usage.last_at),
         usage.total,
+        usage.first_at,
         owner.map(|_| token.created_at),
         0_i64
     ];

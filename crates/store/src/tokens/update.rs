@@ -34,7 +34,7 @@ pub(super) const STATEMENTS: &[&str] = &[UPDATE, DESCRIBE];
 /// Replaces what may be edited.
 pub(super) async fn update(
     tx: &mut Transaction<'_>,
-    TokenUpdate { token, limits, event }: &TokenUpdate,
+    TokenUpdate { token, limits, data, event }: &TokenUpdate,
 ) -> Result<TokenUpdated, Failure> {
     if !limits.is_empty() {
         // Before the token, as issuing does: what is counted below must still be so at the end.
@@ -75,6 +75,9 @@ pub(super) async fn update(
     if repository::edit(tx, &found, token).await?.is_err() {
         tx.undo();
         return Ok(TokenUpdated::SerialTaken);
+    }
+    if let Some(sealed) = data {
+        repository::keep_data(tx, token.id, sealed).await?;
     }
     if found.validity.expires_at() != token.validity.expires_at() {
         enrolment::forget_end(tx, &found).await?;

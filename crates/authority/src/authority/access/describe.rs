@@ -47,7 +47,7 @@ impl Authority {
             let event = self.event("token.updated", &token.realm, &origin, self.now());
             let event = event.map_err(Refusal::from)?.with_token(token.id);
             let event = event.with_subject(token.owner.actor());
-            let update = TokenUpdate { token: after, limits: Vec::new(), event };
+            let update = TokenUpdate { token: after, limits: Vec::new(), data: None, event };
             match self.store.token_update(update).await.map_err(Refusal::from)? {
                 TokenUpdated::Done(token) => return Ok(token),
                 TokenUpdated::VersionMismatch => {}

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::limits_of;
+pub(super) use self::member::payload_row;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use self::wishes::{check_reach, check_services, check_wishes};

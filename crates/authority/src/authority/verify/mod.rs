@@ -336,18 +336,30 @@ impl Authority {
         if let Some(rehash) = rehash {
             self.ledger.rehash(rehash);
         }
-        let Some(limit) = limit else {
-            if request.consume {
-                match active.kind {
-                    Kind::Generic => {
-                        self.ledger.accepted_listed(id, around.now, request.client_ip);
-                    }
-                    _ => self.ledger.accepted(id, around.now, request.client_ip),
-                }
-            }
-            return Ok(Verdict::Active(active));
+        let promotes = active.kind == Kind::Generic && request.consume;
+        let user = active.user().filter(|_| promotes).cloned();
+        let verdict = if let Some(limit) = limit {
+            self.conclude_limited(around, active, limit).await?
+        } else {
+            self.note_use(request, &active, around.now);
+            Verdict::Active(active)
         };
-        self.conclude_limited(around, active, limit).await
+        if promotes && matches!(verdict, Verdict::Active(_)) {
+            let (realm, origin) = (request.realm, request.origin);
+            self.promote_on_use(realm, origin, id, user.as_ref()).await?;
+        }
+        Ok(verdict)
+    }
+
+    /// Notes an accepted use of a token without a limit.
+    fn note_use(&self, request: &VerifyRequest<'_>, active: &Active, now: Timestamp) {
+        if !request.consume {
+            return;
+        }
+        match active.kind {
+            Kind::Generic => self.ledger.accepted_listed(active.id, now, request.client_ip),
+            _ => self.ledger.accepted(active.id, now, request.client_ip),
+        }
     }
 
     /// A limited token: the store alone says whether a use is left.

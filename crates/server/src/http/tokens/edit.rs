@@ -135,6 +135,7 @@ impl TokenPatch {
             constraints: document(self.constraints),
             stamp: document(self.stamp),
             approval: line(self.approval),
+            ..TokenEdit::default()
         })
     }
 }

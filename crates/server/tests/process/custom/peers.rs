@@ -53,7 +53,7 @@ impl Adapter {
         rusqlite::Connection::open(&self.db).unwrap().execute_batch(text).unwrap();
     }
 
-    pub(super) fn count(&self, text: &str) -> u64 {
+    pub(super) fn count(&self, text: &str) -> i64 {
         let open = rusqlite::Connection::open(&self.db).unwrap();
         open.query_row(text, [], |row| row.get(0)).unwrap()
     }

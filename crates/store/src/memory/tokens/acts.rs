@@ -33,8 +33,19 @@ impl State {
         self.tokens.get_mut(&id).filter(|held| held.token.realm == *realm)
     }
 
+    /// What stands in the way of an edit: another token's serial, or a limit.
+    fn refusal_of(&self, update: &TokenUpdate, old: &Token) -> Option<TokenUpdated> {
+        let TokenUpdate { token, limits, event, .. } = update;
+        if self.serial_is_taken(old, token) {
+            return Some(TokenUpdated::SerialTaken);
+        }
+        let mut limits = limits.iter().filter(|limit| takes_place(limit, old, token, event.at));
+        let full = limits.find(|limit| self.held(old, limit, event.at).len() >= limit.max as usize);
+        full.map(|limit| TokenUpdated::AtLimit(limit.max))
+    }
+
     pub(super) fn update(&mut self, update: &TokenUpdate) -> TokenUpdated {
-        let TokenUpdate { token, limits, event } = update;
+        let TokenUpdate { token, data, event, .. } = update;
         let Some(held) = self.of_realm(&token.realm, token.id) else {
             return TokenUpdated::NotFound;
         };
@@ -58,13 +69,8 @@ impl State {
             },
             ..token.clone()
         };
-        if self.serial_is_taken(&old, token) {
-            return TokenUpdated::SerialTaken;
-        }
-        for limit in limits.iter().filter(|limit| takes_place(limit, &old, token, event.at)) {
-            if self.held(&old, limit, event.at).len() >= limit.max as usize {
-                return TokenUpdated::AtLimit(limit.max);
-            }
+        if let Some(refused) = self.refusal_of(update, &old) {
+            return refused;
         }
         let taken = Counts::of(&counted).taken();
         let counts = old.kind == Kind::RegistrationToken;
@@ -98,6 +104,9 @@ impl State {
             ..old
         };
         let updated = held.shown();
+        if let Some(sealed) = data {
+            self.data.insert(token.id, sealed.clone());
+        }
         if ends != updated.validity.expires_at() {
             self.families.forget_end(updated.id);
             self.tell_end(&updated, event.at);

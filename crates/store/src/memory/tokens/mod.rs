@@ -112,7 +112,7 @@ impl State {
         if known || self.tokens.contains_key(&token.id) {
             return Issued::Collision;
         }
-        if let Err(taken) = self.enter_repository(token) {
+        if let Some(taken) = self.enter_repository(token) {
             return taken;
         }
         let held = Held {
