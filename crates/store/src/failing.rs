@@ -11,22 +11,21 @@ use counterfoil_authority::am::{AmKind, AmObject};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{
-    ClientName, GroupName, RealmName, RepositoryName, ServiceLabel, TargetName, Username,
+    ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
 };
 use counterfoil_authority::provision::{Delivery, DeliveryKey, Mark, Target};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    AccessRevoke, AccessStore, AmChange, AmChanged, AmDeleted, AmStore, Arriving, Assign, Backlog,
+    AccessRevoke, AccessStore, AmChange, AmChanged, AmDeleted, AmStore, Arriving, Backlog,
     BlastRadius, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn,
     DeliveryFilter, DirectoryToken, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
     ImportStore, Imported, Initialised, Inserted, Installation, InstallationStore, Issued,
     KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore,
-    Listing, ListingRemove, ListingRequest, LogPlace, MemberChange, Moved, NewClient,
-    NewInstallation, Page, PageRequest, PeopleStore, Promote, ProvisioningStore, Pulse, Purged,
-    Record, Refresh, Refreshed, Rehash, RepositoryStore, Returned, Revocations, Rotated,
-    ServiceDeleted, ServiceStore, Settled, Store, TokenChange, TokenFilter, TokenIssue,
+    LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
+    ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned, Revocations,
+    Rotated, ServiceDeleted, ServiceStore, Settled, Store, TokenChange, TokenFilter, TokenIssue,
     TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
     UserFilter,
 };
@@ -156,6 +155,7 @@ macro_rules! pass {
 // Behind the macro that they need.
 mod foreign_use;
 mod otp;
+mod repositories;
 
 #[async_trait]
 impl InstallationStore for FailingStore {
@@ -707,40 +707,6 @@ impl AccessStore for FailingStore {
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
         pass!(self.proof_use(once, expires_at, now))
-    }
-}
-
-#[async_trait]
-impl RepositoryStore for FailingStore {
-    async fn listing_find(
-        &self,
-        realm: &RealmName,
-        id: TokenId,
-    ) -> Result<Option<Listing>, Unavailable> {
-        pass!(self.listing_find(realm, id))
-    }
-    async fn listing_page(
-        &self,
-        request: ListingRequest,
-    ) -> Result<(Vec<Listing>, Option<String>), Unavailable> {
-        pass!(self.listing_page(request))
-    }
-    async fn listing_remove(&self, remove: ListingRemove) -> Result<Moved, Unavailable> {
-        pass!(self.listing_remove(remove))
-    }
-    async fn credential_promote(&self, promote: Promote) -> Result<Option<Listing>, Unavailable> {
-        pass!(self.credential_promote(promote))
-    }
-    async fn listing_assign(&self, assign: Assign) -> Result<Moved, Unavailable> {
-        pass!(self.listing_assign(assign))
-    }
-    async fn credentials_due(
-        &self,
-        repository: &RepositoryName,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<(RealmName, Username, TokenId)>, Unavailable> {
-        pass!(self.credentials_due(repository, now, limit))
     }
 }
 

@@ -126,7 +126,6 @@ impl Settings {
             }
         }
         match &self.services {
-            Services::Named(labels) if labels.is_empty() => fault("services names none"),
             Services::Named(labels) if labels.iter().any(|l| l.as_str() == COUNTERFOIL) => {
                 fault("no token of a custom repository opens the service counterfoil");
             }

@@ -70,7 +70,7 @@ impl World {
         self.store.group_insert(group, event.unwrap()).await.unwrap();
     }
 
-    async fn manager(&self, client: &str, service: &str) -> Caller {
+    async fn in_charge_of(&self, client: &str, service: &str) -> Caller {
         let services = Some(vec![label(service)]);
         self.client(client, vec![Role::ServiceManager], |c| c.services = services).await
     }
@@ -138,7 +138,7 @@ async fn what_was_approved_is_widened_by_who_could_have_approved_it() {
     let approving = TokenPolicy { approval: Some(true), ..TokenPolicy::default() };
     world.add_service("vault", approving).await;
     let alice = world.person("alice", &["tokens:write"]).await;
-    let manager = world.manager("sm", "vault").await;
+    let manager = world.in_charge_of("sm", "vault").await;
     let mut wanted = wish(PAT, "alice", &["vault"]);
     wanted.networks = vec!["10.0.0.0/8".parse().unwrap()];
     wanted.permissions = Some(serde_json::json!({ "a": ["read"] }));
@@ -267,7 +267,7 @@ async fn neither_a_link_nor_a_rotation_gives_a_secret_to_what_is_locked() {
 async fn who_looks_after_a_service_locks_nobody_above_them_there() {
     let world = World::new().await;
     world.grant("alice", Role::RealmAdmin).await;
-    let manager = world.manager("sm", "git").await;
+    let manager = world.in_charge_of("sm", "git").await;
     let act = LockAct { on: true, reason: None };
     let (git, realm) = (label("git"), &world.realm);
     let lock = async |who: &str| {
@@ -307,7 +307,7 @@ async fn nobody_locks_or_unlocks_themselves() {
 #[tokio::test]
 async fn a_dry_run_counts_what_it_does_not_show() {
     let world = World::new().await;
-    let manager = world.manager("sm", "git").await;
+    let manager = world.in_charge_of("sm", "git").await;
     let (theirs, _) = world.issue(wish(PAT, "alice", &["git"])).await;
     world.issue(wish(PAT, "alice", &["git", "mail"])).await;
     let mut everything = wish(PAT, "bob", &[]);

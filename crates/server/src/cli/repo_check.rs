@@ -32,9 +32,9 @@ pub(crate) struct RepoCheckArgs {
     repository: Option<String>,
     /// File of the key that signs requests, `-` for standard input
     #[arg(long, value_name = "FILE")]
-    secret: Option<String>,
-    /// The secret is a bearer token and signs nothing
-    #[arg(long, requires = "secret")]
+    key_file: Option<String>,
+    /// The key is a bearer token and signs nothing
+    #[arg(long, requires = "key_file")]
     bearer: bool,
     /// PEM file with certificates to trust instead of the system's
     #[arg(long, value_name = "FILE")]
@@ -64,7 +64,7 @@ impl RepoCheckArgs {
                 kept.ok_or_else(|| usage(format!("no custom repository is called {name}")))?;
             return driver(kept, &clock).map_err(usage);
         }
-        let proves = match (&self.secret, self.bearer) {
+        let proves = match (&self.key_file, self.bearer) {
             (None, _) => Proves::Nothing,
             (from, true) => Proves::Bearer(secret(from.as_deref(), Wanted::TargetSecret)?),
             (from, false) => Proves::Signature(secret(from.as_deref(), Wanted::TargetSecret)?),

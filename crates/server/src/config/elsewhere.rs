@@ -96,13 +96,9 @@ impl RepositorySection {
         let realm = RealmName::parse(REALM).map_err(|bad| bad.to_string())?;
         let labels = self.services.iter().map(|text| ServiceLabel::parse(text));
         let labels = labels.collect::<Result<Vec<_>, _>>().map_err(|bad| bad.to_string())?;
-        let services = if !labels.is_empty() {
-            Services::Named(labels)
-        } else if self.prefix.is_some() {
-            Services::All
-        } else {
-            return Err("needs `services`, or a `prefix`".to_owned());
-        };
+        // One that names neither services nor a prefix is managed here and verifies nowhere.
+        let all = labels.is_empty() && self.prefix.is_some();
+        let services = if all { Services::All } else { Services::Named(labels) };
         let mut settings = Settings::new(name, realm, services);
         settings.prefix.clone_from(&self.prefix);
         settings.addressing = match self.selector.as_deref() {

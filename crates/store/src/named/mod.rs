@@ -141,7 +141,8 @@ impl NamedStatements {
             let statement = Statement::parse(text).map_err(bad)?;
             for bound in statement.names() {
                 let attribute = ATTRIBUTES.iter().any(|(column, _)| column == bound);
-                if !(binds.contains(&bound.as_str()) || *attributes && attribute) {
+                let given = binds.contains(&bound.as_str()) || (*attributes && attribute);
+                if !given {
                     return Err(bad(format!("binds :{bound}, which it is not given")));
                 }
             }

@@ -1,5 +1,7 @@
 //! Statements with `:named` parameters, put into the words of the drivers.
 
+use std::fmt::Write as _;
+
 /// Bytes of a statement at most.
 const TEXT_BYTES_MAX: usize = 16 * 1024;
 
@@ -54,9 +56,9 @@ impl Statement {
             self.names.push(name.to_owned());
             self.names.len() - 1
         }) + 1;
-        let number = place.to_string();
-        self.dollars.extend(["$", &number]);
-        self.marks.extend(["?", &number]);
+        // Writing to a string cannot fail.
+        let _ = write!(self.dollars, "${place}");
+        let _ = write!(self.marks, "?{place}");
     }
 
     /// The names, in the order of their numbers.

@@ -120,12 +120,7 @@ async fn c7_the_latest_use_never_goes_back_and_lists_follow_it() {
         assert_eq!(list("sort=latestUsageDate").await, [never.clone(), old.clone(), new.clone()]);
         let before = "filter[latestUsageDate][lt]=2026-11-21T12:02:00Z&sort=latestUsageDate";
         assert_eq!(list(before).await, std::slice::from_ref(&old));
-<<<<<<< HEAD
         assert_eq!(list("filter[totalUsages]=0").await, std::slice::from_ref(&never));
-=======
-        let unused = list("filter[totalUsages]=0").await;
-        assert_eq!(unused, std::slice::from_ref(&never));
->>>>>>> repo
         assert_eq!(list("filter[totalUsages][ge]=1&sort=-totalUsages").await, [new.clone(), old]);
         assert_eq!(list("filter[user]=bob&sort=-totalUsages").await, [new.clone(), never.clone()]);
 

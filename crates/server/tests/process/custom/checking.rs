@@ -47,7 +47,7 @@ fn g1_repo_check_passes_for_the_reference_adapter_and_needs_its_key() {
     let adapter = Adapter::start(&site);
     let url = format!("http://{}", adapter.address);
     let key = site.path("acme.secret");
-    let signed = site.binary().args(["repo-check", &url, "--secret"]).arg(&key).output().unwrap();
+    let signed = site.binary().args(["repo-check", &url, "--key-file"]).arg(&key).output().unwrap();
     let said = ended_well(&signed);
     for check in ["create again", "update of an old version", "consume", "lookup of what is gone"] {
         assert!(said.contains(check), "{check}: {said}");
