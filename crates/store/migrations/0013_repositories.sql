@@ -37,7 +37,7 @@ create index repository_token_by_end on repository_token (realm, repository, end
 create index repository_token_by_use on repository_token (realm, repository, last_at, sort_key);
 create index repository_token_by_total on repository_token (realm, repository, total, sort_key);
 -- Which next credentials become current by their date.
-create index repository_token_next on repository_token (place, token) where place = 'next';
+create index repository_token_next on repository_token (repository, token) where place = 'next';
 
 -- Free elements, in a form whose order is that of their values.
 create table repository_value (

@@ -160,7 +160,10 @@ fn keep_data(world: &World, needles: &mut Needles) {
     for kind in ["pin", "vault"] {
         let path = format!("/auth-admin/rest/users/alice/tokens/generic/{kind}");
         // As random as a token's secret, and no token.
-        let chosen = || world.pat().secret.chars().rev().take(24).collect::<String>();
+        let chosen = || {
+            let letters: String = world.pat().secret.chars().rev().take(24).collect();
+            format!("~{letters}")
+        };
         let (first, second) = (chosen(), chosen());
         let write = |data: &str| json!({ "data": { "attributes": { "data": data } } });
         admin.send(Request::new("POST", &path).json(&write(&first))).expect(201);
