@@ -53,7 +53,6 @@ async fn world(engine: Engine) -> World {
     world
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "callers write the attributes in place")]
 fn credential(id: &str, said: Value) -> Value {
     let mut document = json!({ "data": { "id": id } });
     document["data"]["attributes"] = said;

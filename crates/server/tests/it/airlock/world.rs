@@ -30,7 +30,6 @@ pub(crate) fn tokens(user: &str, kind: &str) -> String {
 }
 
 /// A document with these attributes.
-#[expect(clippy::needless_pass_by_value, reason = "callers write the attributes in place")]
 pub(crate) fn attributes(attributes: Value) -> Value {
     let mut document = json!({ "data": {} });
     document["data"]["attributes"] = attributes;
