@@ -221,6 +221,10 @@ fn otp_body(args: &EnrolArgs) -> Result<Map<String, Value>, Failure> {
 }
 
 async fn enrol(args: &EnrolArgs) -> Result<(), Failure> {
+    // Afterwards it would be too late: what follows is shown once.
+    if let Some(file) = args.qr.as_ref().filter(|file| file.exists()) {
+        return Err(Failure::Refused(format!("{} exists and is not overwritten", file.display())));
+    }
     let mut body = Map::new();
     body.insert("kind".into(), "generic".into());
     body.insert("otp".into(), Value::Object(otp_body(args)?));
@@ -240,19 +244,20 @@ async fn enrol(args: &EnrolArgs) -> Result<(), Failure> {
     }
     let api = Api::new(&args.remote)?;
     let answer = api.send(Ask::post(api.in_realm("tokens"), Value::Object(body))).await?;
+    if api.json {
+        print::json(&answer);
+    } else {
+        let id = answer.pointer("/token/id").and_then(Value::as_str).unwrap_or_default();
+        print::note(&format!("{} {id} is enrolled. What follows is shown once:", args.method));
+        if let Some(uri) = answer.get("otpauth_uri").and_then(Value::as_str) {
+            print::line(uri);
+        }
+        lines(&answer);
+    }
+    // Last, so that a disk that is full loses no seed.
     if let (Some(file), Some(svg)) = (&args.qr, answer.get("qr_svg").and_then(Value::as_str)) {
         let kept = private_file::write_new(file, svg.as_bytes());
         kept.map_err(|error| Failure::about(file.display(), error))?;
     }
-    if api.json {
-        print::json(&answer);
-        return Ok(());
-    }
-    let id = answer.pointer("/token/id").and_then(Value::as_str).unwrap_or_default();
-    print::note(&format!("{} {id} is enrolled. What follows is shown once:", args.method));
-    if let Some(uri) = answer.get("otpauth_uri").and_then(Value::as_str) {
-        print::line(uri);
-    }
-    lines(&answer);
     Ok(())
 }
