@@ -109,13 +109,33 @@ pub(crate) fn dump(path: &Path) -> BTreeMap<&'static str, Vec<String>> {
     tables
 }
 
-/// Copies, and stops in the middle of what comes after `steps` steps; `None` if it was stopped.
+/// Whether it is there and no longer marked as unfinished.
+async fn is_whole(database: &DatabaseUrl) -> bool {
+    let there = OpenOptions { create: false, ..OpenOptions::default() };
+    match open(database, there).await {
+        Ok(store) => store.close().await,
+        Err(_) => return false,
+    }
+    true
+}
+
+/// How a copy that may be cut off ended.
+pub(crate) enum End {
+    /// It was stopped.
+    CutOff,
+    /// It came to its end.
+    Whole(Copied),
+    /// The one before was stopped while its last commit was on its way, so nothing was left to do.
+    WholeBefore,
+}
+
+/// Copies, and stops in the middle of what comes after `steps` steps.
 pub(crate) async fn cut_off(
     from: &DatabaseUrl,
     to: &DatabaseUrl,
     options: CopyOptions,
     steps: u32,
-) -> Option<Copied> {
+) -> End {
     let (enough, taken) = (Notify::new(), AtomicU32::new(0));
     let step = |_| {
         if taken.fetch_add(1, Ordering::Relaxed) == steps {
@@ -124,13 +144,15 @@ pub(crate) async fn cut_off(
     };
     tokio::select! {
         biased;
-        () = enough.notified() => None,
+        () = enough.notified() => End::CutOff,
         done = copy::copy(from, to, options, step) => match done {
             // A commit of the run before, which was on its way when that was stopped, took the
             // mark away under this one: it stops, and the next one finds everything there.
             Err(CopyError::Unavailable { side: Side::Target, source, .. })
-                if format!("{source:?}").contains("OtherSchema") => None,
-            done => Some(done.unwrap()),
+                if format!("{source:?}").contains("OtherSchema") => End::CutOff,
+            // Whoever asked compares both sides row by row.
+            Err(CopyError::NotEmpty { .. }) if is_whole(to).await => End::WholeBefore,
+            done => End::Whole(done.unwrap()),
         },
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use super::cluster::Cluster;
 use super::installation::{
-    authority, cut_off, dump, good, installation, is_good, keys, now, options, quiet,
+    End, authority, cut_off, dump, good, installation, is_good, keys, now, options, quiet,
 };
 
 /// Tokens that move: more in the long run.
@@ -174,8 +174,12 @@ async fn a_copy_to_postgresql_and_back_may_be_cut_off_anywhere() {
     let few = CopyOptions { batch_rows: 2, ..options() };
     for (from, to) in [(&from, &middle), (&middle, &back)] {
         let (mut runs, mut whole) = (0, 0);
-        while cut_off(from, to, few, runs * 13).await.is_none() {
-            runs += 1;
+        loop {
+            match cut_off(from, to, few, runs * 13).await {
+                End::CutOff => runs += 1,
+                End::Whole(done) => break assert!(done.rows_resumed > 0, "{done:?}"),
+                End::WholeBefore => break,
+            }
             let opened = open(to, OpenOptions { create: false, ..OpenOptions::default() }).await;
             let Some(refused) = opened.err() else {
                 // Cut off between its last commit and its last word; the next run says so.
