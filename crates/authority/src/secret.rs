@@ -171,10 +171,14 @@ pub fn shape_of(presented: &str, prefixes: &[Prefix]) -> Shape {
     if presented.is_empty() || presented.len() > PRESENTED_LEN_MAX {
         return Shape::Impossible;
     }
-    if presented.bytes().any(|b| b.is_ascii_control()) {
+    let prefixed = prefixes.iter().find_map(|prefix| prefixed_shape(presented, prefix));
+    // One of ours has been looked at character by character.
+    if !matches!(prefixed, Some(Shape::Prefixed { .. }))
+        && presented.bytes().any(|b| b.is_ascii_control())
+    {
         return Shape::Impossible;
     }
-    if let Some(shape) = prefixes.iter().find_map(|prefix| prefixed_shape(presented, prefix)) {
+    if let Some(shape) = prefixed {
         return shape;
     }
     if prefixes.iter().any(|prefix| is_nearly_prefixed(presented, prefix)) {
@@ -231,7 +235,8 @@ fn prefixed_shape(presented: &str, prefix: &Prefix) -> Option<Shape> {
     let (_, crc) = tail.split_at(SECRET_LEN);
     let covered = presented.len() - CRC_LEN;
     let right = underscore == b"_"
-        && tail.iter().all(u8::is_ascii_alphanumeric)
+        // Without a way out in between, the characters are looked at many at a time.
+        && tail.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
         && presented.as_bytes().get(..covered).is_some_and(|head| checksum(head) == crc);
     let kind = Kind::from_letter(char::from(letter));
     let id = std::str::from_utf8(id).ok().and_then(TokenId::parse);

@@ -9,7 +9,7 @@ use std::fmt;
 use argon2::{Algorithm, Argon2, Params, Version};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::foreign::Recipe;
@@ -76,10 +76,17 @@ impl Mac256 {
     }
 }
 
+const fn word(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes)
+}
+
 /// Constant-time, so that how long a comparison takes says nothing about where it failed.
 impl PartialEq for Mac256 {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        let ((own, _), (others, _)) = (self.0.as_chunks::<8>(), other.0.as_chunks::<8>());
+        // Word by word: eight times fewer steps, each of constant time.
+        let words = own.iter().zip(others).map(|(own, other)| (word(own), word(other)));
+        words.fold(Choice::from(1), |same, (own, other)| same & own.ct_eq(&other)).into()
     }
 }
 

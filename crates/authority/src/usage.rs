@@ -29,7 +29,7 @@ const REFUSAL_WINDOW_SECONDS: i64 = 60;
 
 /// Token ids are random, so their bytes are hash enough.
 #[derive(Default)]
-struct IdHasher(u64);
+pub(crate) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {
@@ -49,7 +49,8 @@ impl Hasher for IdHasher {
     }
 }
 
-type ById<T> = HashMap<TokenId, T, BuildHasherDefault<IdHasher>>;
+/// A map by token.
+pub(crate) type ById<T> = HashMap<TokenId, T, BuildHasherDefault<IdHasher>>;
 
 #[derive(Default, Clone, Copy)]
 struct Pending {

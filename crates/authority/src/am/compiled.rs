@@ -1,8 +1,10 @@
 //! The documents of a realm, made ready for decisions: an index leads from a resource to the few
 //! policies that can speak of it, however many there are in the set.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::document::{AmKind, AmObject, Policy, ResourceType};
 use super::identity::Asker;
@@ -92,7 +94,7 @@ impl Compiled {
             let found = objects.get(&(AmKind::ResourceType, id.to_owned()));
             found.and_then(|object| object.resource_type()).is_some_and(ResourceType::is_of_pats)
         };
-        let mut by_set: HashMap<&str, Vec<CompiledPolicy>> = HashMap::new();
+        let mut by_set: BTreeMap<&str, Vec<CompiledPolicy>> = BTreeMap::new();
         for object in objects.values() {
             if let Some(policy) = object.policy() {
                 let speaks_of_pats = of_pats(&policy.resource_type_uuid);
@@ -139,7 +141,7 @@ impl CompiledSet {
         service: Option<ServiceLabel>,
         policies: Vec<CompiledPolicy>,
     ) -> Self {
-        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
         let mut patterns: Vec<CompiledPattern> = Vec::new();
         for (place, compiled) in policies.iter().enumerate() {
             for resource in compiled.policy().into_iter().flat_map(|policy| &policy.resources) {

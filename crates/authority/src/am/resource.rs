@@ -7,6 +7,8 @@
 
 mod glob;
 
+use std::borrow::Cow;
+
 use self::glob::Glob;
 use crate::names;
 
@@ -48,10 +50,12 @@ pub enum Match {
 ///
 /// [`BadResource`]. Case is kept: only comparing folds it.
 pub fn canonicalise(text: &str) -> Result<String, BadResource> {
-    if text.contains(ONE_LEVEL) && text.replace(ONE_LEVEL, "").contains(WILDCARD) {
+    // The wildcard of one level holds the other one's character, and nearly no request has it.
+    let has_wildcard = text.contains(WILDCARD);
+    if has_wildcard && text.contains(ONE_LEVEL) && text.replace(ONE_LEVEL, "").contains(WILDCARD) {
         return Err(BadResource::MixedWildcards);
     }
-    let Some((scheme, rest)) = text.split_once("://") else {
+    let Some((scheme, rest)) = at_scheme(text) else {
         let (path, query) = without_query(text);
         return Ok(normal_path(path) + query);
     };
@@ -70,12 +74,21 @@ pub fn canonicalise(text: &str) -> Result<String, BadResource> {
 fn port_of_scheme(scheme: &str) -> Option<&'static str> {
     let plain = scheme.trim_end_matches(WILDCARD);
     let has_wildcard = plain.len() < scheme.len();
-    match plain.to_ascii_lowercase().as_str() {
-        "http" | "https" if has_wildcard => Some("*"),
-        "http" => Some("80"),
-        "https" => Some("443"),
-        _ => None,
+    let is = |name: &str| plain.eq_ignore_ascii_case(name);
+    match (is("http"), is("https")) {
+        (false, false) => None,
+        _ if has_wildcard => Some("*"),
+        (true, _) => Some("80"),
+        (_, true) => Some("443"),
     }
+}
+
+/// What stands before the first `://`, and what behind it.
+fn at_scheme(text: &str) -> Option<(&str, &str)> {
+    text.match_indices(':').find_map(|(colon, _)| {
+        let (scheme, rest) = text.split_at(colon);
+        rest.strip_prefix("://").map(|rest| (scheme, rest))
+    })
 }
 
 /// A URL of http or https: with its port, its path resolved and its query in order.
@@ -204,11 +217,12 @@ struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     fn of(text: &'a str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
+        let (scheme, rest) = at_scheme(text)?;
         // Only a URL of http has a query without a path; elsewhere a question mark before the
         // first slash belongs to whatever stands there.
-        let ends: &[char] = if port_of_scheme(scheme).is_some() { &['/', '?'] } else { &['/'] };
-        let (authority, below) = rest.split_at(rest.find(ends).unwrap_or(rest.len()));
+        let is_web = port_of_scheme(scheme).is_some();
+        let end = rest.bytes().position(|byte| byte == b'/' || (is_web && byte == b'?'));
+        let (authority, below) = rest.split_at(end.unwrap_or(rest.len()));
         let (host, port) = host_and_port(authority);
         let (path, query) = without_query(below);
         let path = if path.is_empty() { "/" } else { path };
@@ -340,7 +354,7 @@ impl Pattern {
 
 impl Matcher {
     fn of(folded: &str, any_query: bool) -> Self {
-        let schemeless = folded.split_once("://").map(|(_, rest)| rest);
+        let schemeless = at_scheme(folded).map(|(_, rest)| rest);
         let names_port = schemeless.is_some_and(|rest| {
             let authority = rest.split('/').next().unwrap_or_default();
             authority.contains(':')
@@ -418,7 +432,7 @@ impl Matcher {
 #[derive(Clone, PartialEq, Eq)]
 pub struct PresentedPat<'a> {
     /// The user name, decoded.
-    pub username: String,
+    pub username: Cow<'a, str>,
     /// The secret.
     pub secret: &'a str,
 }
@@ -447,13 +461,17 @@ pub fn is_pat(resource: &str) -> bool {
 pub fn presented_pat(resource: &str) -> Option<PresentedPat<'_>> {
     let rest = resource.get(PAT_SCHEME.len()..).filter(|_| is_pat(resource))?;
     let (user, secret) = rest.split_once(':')?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if user.is_empty() || secret.is_empty() || !secret.bytes().all(plain) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'_') | (byte == b'-');
+    // Without a way out in between, the characters are looked at many at a time.
+    let is_plain = secret.bytes().fold(true, |all, byte| all & plain(byte));
+    if user.is_empty() || secret.is_empty() || !is_plain {
         return None;
     }
-    let username = percent_decoded(user)?;
-    // Also one that becomes a wildcard in the form in which names are compared.
-    let is_wild = username.contains(WILDCARD) || names::folded(&username).contains(WILDCARD);
+    let username =
+        if user.contains('%') { Cow::Owned(percent_decoded(user)?) } else { Cow::Borrowed(user) };
+    // Also one that becomes a wildcard in the form in which names are compared; ASCII does not.
+    let is_wild = username.contains(WILDCARD)
+        || (!username.is_ascii() && names::folded(&username).contains(WILDCARD));
     (!is_wild).then_some(PresentedPat { username, secret })
 }
 

@@ -62,7 +62,7 @@ impl Found {
         }
     }
 
-    fn entry(&self) -> Option<(Kind, &Arc<Entry>)> {
+    pub(super) fn entry(&self) -> Option<(Kind, &Arc<Entry>)> {
         match self {
             Self::ById(kind, entry) => Some((*kind, entry)),
             Self::ByHash { .. } => None,
@@ -98,20 +98,25 @@ impl Authority {
         proved: &Confirmation,
     ) -> Result<Caller, AuthRefusal> {
         let anonymous = Origin::anonymous(context);
-        let Some(found) = self.found(presented).await? else {
+        // Boxed where the store is asked: see `verify_at_hand`.
+        let found = match self.found_in_memory(presented) {
+            Some(found) => Some(found),
+            None => Box::pin(self.found(presented)).await?,
+        };
+        let Some(found) = found else {
             // Recorded under the main realm: a credential that is nobody's belongs to none.
             let guessed = AuthRefusal::Denied { guessed: true };
             let Some(realm) = main_realm() else { return Err(guessed) };
             Box::pin(self.probe(presented, &realm, Binding::Unbound, &anonymous, None)).await?;
             return Err(guessed);
         };
-        self.recognised(found, presented, anonymous, proved).await
+        self.recognised(&found, presented, anonymous, proved).await
     }
 
     /// The holder of a token that was found, if its secret is right.
     pub(super) async fn recognised(
         &self,
-        found: Found,
+        found: &Found,
         presented: &str,
         anonymous: Origin,
         proved: &Confirmation,
@@ -188,6 +193,17 @@ impl Authority {
         let event = event.with_token(active.root()).with_reason("wrong_sender");
         self.record_refusal(event.refused());
         Ok(())
+    }
+
+    /// A presented token whose form tells its id, from memory.
+    fn found_in_memory(&self, presented: &str) -> Option<Found> {
+        let (kind, id) = match self.shape(presented) {
+            Shape::Prefixed { kind, id } => (kind, id),
+            Shape::Jwt(Some(id)) => (Kind::AccessToken, id),
+            _ => return None,
+        };
+        let entry = self.cache.peek(self.now(), id, Arc::clone)?;
+        Some(Found::ById(kind, entry))
     }
 
     /// The presented token's realm, for doors whose paths name none.

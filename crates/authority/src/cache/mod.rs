@@ -16,11 +16,11 @@ mod near;
 mod tokens;
 mod trust;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::{ArcSwap, Guard};
+use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
 pub use self::changes::Position;
@@ -207,6 +207,17 @@ impl Cache {
         self.look(now, id, look)
     }
 
+    /// The same by who asks once more if it is a miss, and has that one counted.
+    pub(crate) fn peek<T>(
+        &self,
+        now: Timestamp,
+        id: TokenId,
+        look: impl FnOnce(&Arc<Entry>) -> T,
+    ) -> Option<T> {
+        let seen = |entry: &Arc<Entry>| (!entry.owner.is_stale()).then(|| look(entry));
+        self.is_trusted(now).then(|| self.tokens.with(id, seen).flatten()).flatten()
+    }
+
     /// A cached token to keep for one request; `None` on a miss.
     pub(crate) fn token(&self, now: Timestamp, id: TokenId) -> Option<Arc<Entry>> {
         self.look(now, id, Arc::clone)
@@ -218,10 +229,7 @@ impl Cache {
         id: TokenId,
         look: impl FnOnce(&Arc<Entry>) -> T,
     ) -> Option<T> {
-        let seen = self.is_trusted(now).then(|| {
-            self.tokens.with(id, |entry| (!entry.owner.is_stale()).then(|| look(entry))).flatten()
-        });
-        let seen = seen.flatten();
+        let seen = self.peek(now, id, look);
         if seen.is_none() {
             self.misses.fetch_add(1, Ordering::Relaxed);
         }

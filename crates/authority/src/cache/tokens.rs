@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
@@ -100,6 +100,8 @@ pub(crate) struct Rest {
     pub(crate) of_key: bool,
     /// What an access token says of itself.
     pub(crate) access: Option<Arc<AccessFacts>>,
+    /// When the use of a session was last noted, in microseconds; zero: not since it is here.
+    noted: AtomicI64,
 }
 
 /// An access token to be remembered.
@@ -171,6 +173,7 @@ impl Entry {
                 repository,
                 of_key: false,
                 access: None,
+                noted: AtomicI64::new(0),
             })
         });
         Self {
@@ -232,6 +235,19 @@ impl Entry {
     /// What it says of itself, if it is an access token.
     pub(crate) fn access(&self) -> Option<&Arc<AccessFacts>> {
         self.rest.as_ref()?.access.as_ref()
+    }
+
+    /// When its use as a session was last noted, as long as it stays here.
+    pub(crate) fn noted_at(&self) -> Option<Timestamp> {
+        let micros = self.rest.as_ref()?.noted.load(Ordering::Relaxed);
+        (micros != 0).then(|| Timestamp::from_micros(micros))
+    }
+
+    /// Keeps when its use as a session was noted.
+    pub(crate) fn note_at(&self, at: Timestamp) {
+        if let Some(rest) = &self.rest {
+            rest.noted.store(at.micros(), Ordering::Relaxed);
+        }
     }
 
     /// The repository in which it is a credential that waits to become the current one.

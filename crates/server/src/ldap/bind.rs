@@ -16,6 +16,7 @@ use counterfoil_authority::secret::{ClearSecret, TokenId};
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::verdict::{Door, Reason};
 use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapResultCode};
+use tokio::sync::SemaphorePermit;
 
 use super::Shared;
 use super::answer::End;
@@ -82,6 +83,8 @@ impl Person {
 
 /// Why a bind has come to nothing.
 enum Failed {
+    /// As many binds as may wait for an answer do so.
+    Busy,
     /// The credential is not good, or cannot be.
     Denied,
     /// It could not be decided.
@@ -124,7 +127,6 @@ impl Bind<'_> {
             let said = "use StartTLS or LDAPS; this credential was sent in clear text";
             return failed(End::new(LdapResultCode::ConfidentialityRequired, said));
         }
-        let Ok(place) = self.shared.binds.try_acquire() else { return failed(End::BUSY) };
         let Ok(dn) = Dn::parse(&request.dn) else {
             return failed(End::new(LdapResultCode::InvalidDNSyntax, ""));
         };
@@ -137,11 +139,11 @@ impl Bind<'_> {
             }
             Some(Claim::Client(name)) => self.client(name, password.reveal()).await,
         };
-        // What was held is free again before anybody is made to wait.
-        drop(place);
+        // It is wiped before anybody is made to wait.
         drop(password);
         match decided {
             Ok(bound) => (End::SUCCESS, bound),
+            Err(Failed::Busy) => failed(End::BUSY),
             Err(Failed::Denied) => {
                 self.hold_back(claim.as_ref()).await;
                 failed(End::DENIED)
@@ -159,22 +161,18 @@ impl Bind<'_> {
         presented: &str,
     ) -> Result<Bound, Failed> {
         let Shared { state, realm, .. } = self.shared;
-        let verdict = state
-            .authority
-            .verify(VerifyRequest {
-                realm,
-                presented,
-                username: Some(user),
-                binding: Binding::Service(label),
-                scopes: &[],
-                resource: None,
-                action: None,
-                client_ip: Some(self.source),
-                consume: true,
-                throttled: true,
-                origin: &self.origin(),
-            })
-            .await?;
+        let origin = self.origin();
+        let request = VerifyRequest {
+            username: Some(user),
+            ..VerifyRequest::of_holder(realm, presented, Binding::Service(label), &origin)
+        };
+        let verdict = match state.authority.verify_at_hand(&request)? {
+            Some(verdict) => verdict,
+            None => {
+                let _place = self.place()?;
+                Box::pin(state.authority.verify(request)).await?
+            }
+        };
         state.metrics.verified(Door::Ldap, &verdict);
         let Verdict::Active(active) = verdict else { return Err(Failed::Denied) };
         // A proof of possession cannot be sent here, and a device is not the person it is with.
@@ -195,6 +193,7 @@ impl Bind<'_> {
     /// A client with its key.
     async fn client(&self, name: &ClientName, presented: &str) -> Result<Bound, Failed> {
         let Shared { state, realm, .. } = self.shared;
+        let _place = self.place()?;
         let caller = match state.authority.authenticate(presented, self.context()).await {
             Ok(caller) => caller,
             Err(AuthRefusal::Denied { .. }) => return Err(Failed::Denied),
@@ -205,6 +204,11 @@ impl Bind<'_> {
             return self.refuse(Some(caller.token), Some(Reason::WrongUser));
         }
         Ok(Bound::Client(Box::new(Client { caller, name: name.clone() })))
+    }
+
+    /// A place among the binds that may have to wait.
+    fn place(&self) -> Result<SemaphorePermit<'_>, Failed> {
+        self.shared.binds.try_acquire().map_err(|_| Failed::Busy)
     }
 
     /// Refuses what the authority was never asked about, and says so where it would have.

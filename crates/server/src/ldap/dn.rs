@@ -1,5 +1,6 @@
 //! Distinguished names: read as RFC 4514 writes them, compared without case, written back safely.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use super::limits::{DN_BYTES_MAX, DN_PARTS_MAX};
@@ -16,7 +17,7 @@ pub struct BadDn;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Its type, in lower case and without an OID where the OID is known here.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// Its value as it was written, without escapes.
     pub value: String,
 }
@@ -27,8 +28,13 @@ pub struct Part {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dn(Vec<Part>);
 
-/// OIDs and long names of the types that occur here (RFC 4519).
-const KINDS: [(&str, &str); 10] = [
+/// Short names, OIDs and long names of the types that occur here (RFC 4519).
+const KINDS: [(&str, &str); 15] = [
+    ("uid", "uid"),
+    ("ou", "ou"),
+    ("dc", "dc"),
+    ("cn", "cn"),
+    ("o", "o"),
     ("0.9.2342.19200300.100.1.1", "uid"),
     ("userid", "uid"),
     ("0.9.2342.19200300.100.1.25", "dc"),
@@ -90,7 +96,7 @@ impl Dn {
     /// The DN of something below it.
     #[must_use]
     pub fn child(&self, kind: &str, value: &str) -> Self {
-        let first = Part { kind: kind.to_owned(), value: value.to_owned() };
+        let first = Part { kind: Cow::Owned(kind.to_owned()), value: value.to_owned() };
         Self(std::iter::once(first).chain(self.0.iter().cloned()).collect())
     }
 
@@ -158,18 +164,34 @@ fn split(text: &str) -> Result<Vec<&str>, BadDn> {
 
 fn part(written: &str) -> Result<Part, BadDn> {
     let (kind, value) = written.split_once('=').ok_or(BadDn)?;
-    let kind = kind.trim().to_ascii_lowercase();
+    Ok(Part { kind: kind_of(kind.trim())?, value: value_of(value)? })
+}
+
+fn kind_of(written: &str) -> Result<Cow<'static, str>, BadDn> {
+    let known = |name: &str| KINDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    // Nearly every name is of types that are known, and needs no copy of theirs.
+    if let Some((_, short)) = known(written) {
+        return Ok(Cow::Borrowed(*short));
+    }
+    let kind = written.to_ascii_lowercase();
     let kind = kind.strip_prefix("oid.").unwrap_or(&kind);
     let shaped = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
     if kind.is_empty() || !kind.bytes().all(shaped) {
         return Err(BadDn);
     }
-    let short = KINDS.iter().find(|(known, _)| *known == kind).map_or(kind, |(_, short)| short);
-    Ok(Part { kind: short.to_owned(), value: value_of(value)? })
+    Ok(match known(kind) {
+        Some((_, short)) => Cow::Borrowed(*short),
+        None => Cow::Owned(kind.to_owned()),
+    })
 }
 
 /// A value without its escapes (RFC 4514 section 3), or without the quotes of RFC 2253.
 fn value_of(written: &str) -> Result<String, BadDn> {
+    // What is letters, digits and a few marks that mean nothing here is its own value.
+    let plain = |b: u8| b.is_ascii_alphanumeric() | (b == b'-') | (b == b'_') | (b == b'.');
+    if !written.is_empty() && written.bytes().fold(true, |all, byte| all & plain(byte)) {
+        return Ok(written.to_owned());
+    }
     let trimmed = written.trim_start_matches(' ');
     if trimmed.starts_with('#') {
         // A value as BER. Nothing here has a name that could not be written as text.

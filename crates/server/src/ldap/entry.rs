@@ -166,7 +166,7 @@ impl Entry {
 
     /// The top of the tree.
     pub(crate) fn base(dn: Dn) -> Self {
-        let class = match dn.parts().first().map(|part| part.kind.as_str()) {
+        let class = match dn.parts().first().map(|part| part.kind.as_ref()) {
             Some("dc") => "domain",
             Some("o") => "organization",
             Some("ou") => "organizationalUnit",

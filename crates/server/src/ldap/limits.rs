@@ -24,8 +24,8 @@ pub(crate) const DN_BYTES_MAX: usize = 2048;
 pub(crate) const DN_PARTS_MAX: usize = 32;
 /// Bytes of a password at most, as at the other doors: an access token as a JWT is the longest.
 pub(crate) const PASSWORD_BYTES_MAX: usize = 4096;
-/// Binds that are decided at the same time. The fast ones take microseconds, so more than this
-/// wait only for a store that is slow; further ones are told `busy` instead of joining them.
+/// Binds that may wait for the store at the same time, which most binds never do; further ones
+/// are told `busy` instead of joining them.
 pub(crate) const BINDS_AT_ONCE_MAX: usize = 512;
 /// Searches that run at the same time; further ones are told `busy`. Each holds a page of the
 /// store's records.

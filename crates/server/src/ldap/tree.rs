@@ -116,6 +116,10 @@ impl Tree {
 }
 
 fn label(value: &str) -> Option<ServiceLabel> {
+    // Usually it is written in the one form that labels have.
+    if let Ok(label) = ServiceLabel::parse(value) {
+        return Some(label);
+    }
     ServiceLabel::parse(&prepared(value)).ok()
 }
 

@@ -138,9 +138,9 @@ fn a_resource_is_brought_to_one_form() {
 #[test]
 fn the_token_of_a_resource_is_what_stands_behind_the_first_colon() {
     let read = |text| presented_pat(text).map(|pat| (pat.username, pat.secret));
-    assert_eq!(read("pat://smoff:cflp_abc"), Some(("smoff".to_owned(), "cflp_abc")));
-    assert_eq!(read("PAT://Smoff:ABC"), Some(("Smoff".to_owned(), "ABC")));
-    assert_eq!(read("pat://a%3Ab%2Fc%40d:t"), Some(("a:b/c@d".to_owned(), "t")));
+    assert_eq!(read("pat://smoff:cflp_abc"), Some(("smoff".into(), "cflp_abc")));
+    assert_eq!(read("PAT://Smoff:ABC"), Some(("Smoff".into(), "ABC")));
+    assert_eq!(read("pat://a%3Ab%2Fc%40d:t"), Some(("a:b/c@d".into(), "t")));
     for none in [
         "pat://*:x",
         "pat://u:*",

@@ -160,9 +160,10 @@ impl Authority {
         let around = circumstances(question, self.now());
         let around = Circumstances { filters: &said, ..around };
         let asked = Question { requested: &requested, circumstances: around };
-        let decision = question.set.decide(&asked, &mut Explanation::silent());
+        let mut decision = question.set.decide(&asked, &mut Explanation::silent());
         let uid = question.asker.uid.as_deref();
-        let attributes = self.am_attributes(question.realm, uid, None, &decision).await?;
+        let told = self.am_attributes(question.realm, uid, None, &mut decision);
+        let attributes = Box::pin(told).await?;
         let Decision { actions, until, .. } = decision;
         Ok(AmAnswer { actions, attributes, until, presented: AmPresented::Nothing })
     }
@@ -196,7 +197,8 @@ impl Authority {
         };
         let mut silent = Explanation::silent();
         let now = self.now();
-        let decision = self.decide_with(question, &requested, &active, now, &mut silent).await?;
+        let mut decision =
+            self.decide_with(question, &requested, &active, now, &mut silent).await?;
         if !decision.allows_anything() {
             self.refused_by_set(question, &active)?;
             return Ok(AmAnswer::refused(Reason::PermissionDenied));
@@ -210,8 +212,9 @@ impl Authority {
         } else {
             self.ledger.accepted(active.root(), now, question.address);
         }
-        let mut attributes =
-            self.am_attributes(question.realm, active.username(), Some(&active), &decision).await?;
+        let owner = active.username();
+        let told = self.am_attributes(question.realm, owner, Some(&active), &mut decision);
+        let mut attributes = told.await?;
         let permissions = active.permissions().unwrap_or("{}").to_owned();
         attributes.entry(ASSIGNED_PERMISSIONS.to_owned()).or_default().insert(permissions);
         let Decision { actions, until, .. } = decision;
@@ -268,16 +271,20 @@ impl Authority {
         Ok(())
     }
 
-    /// The attributes of a decision. What is remembered of a person needs no store; their free
-    /// attributes are read.
+    /// The attributes of a decision, taken out of it. What is remembered of a person needs no
+    /// store; their free attributes are read.
     async fn am_attributes(
         &self,
         realm: &RealmName,
         uid: Option<&str>,
         active: Option<&Active>,
-        decision: &Decision,
+        decision: &mut Decision,
     ) -> Result<BTreeMap<String, BTreeSet<String>>, Refusal> {
-        let mut attributes = decision.attributes.clone();
+        let mut attributes = std::mem::take(&mut decision.attributes);
+        if decision.user_attributes.is_empty() {
+            attributes.retain(|_, values| !values.is_empty());
+            return Ok(attributes);
+        }
         let Some(username) = uid.and_then(|uid| Username::parse(uid).ok()) else {
             return Ok(attributes);
         };

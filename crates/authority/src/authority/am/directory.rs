@@ -92,6 +92,16 @@ impl Authority {
         if filters.is_empty() {
             return Ok(Vec::new());
         }
+        // Boxed: nearly no decision asks, and each would carry the room for it along.
+        Box::pin(self.directory_asked(question, filters, person)).await
+    }
+
+    async fn directory_asked(
+        &self,
+        question: &AmQuestion<'_>,
+        filters: Vec<&str>,
+        person: Option<&str>,
+    ) -> Result<Vec<(String, bool)>, Refusal> {
         if filters.len() > FILTERS_MAX {
             return Err(Unavailable::new(Silent::TooMany).into());
         }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::super::Authority;
 use super::super::verify::SeenLately;
+use crate::cache::Entry;
 use crate::clock::Timestamp;
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
@@ -17,6 +18,9 @@ use crate::store::Unavailable;
 
 /// How often the use of one session is told to the store, in seconds: AM's own default.
 const TOLD_EVERY_SECONDS: i64 = 60;
+/// How often the use of one session is noted here, in microseconds: what asks thousands of times a
+/// second waits for nobody who does the same. A session may end that much early.
+const NOTED_EVERY_MICROS: i64 = 1_000_000;
 /// Uses that wait to be told at most. A session whose use is not told may end up to a minute
 /// early on another node, and no harm is done by that.
 const UNTOLD_MAX: usize = 65_536;
@@ -62,9 +66,21 @@ impl SessionUses {
 }
 
 impl Authority {
+    /// The noted use of a session that is so recent that neither a later one has to be noted nor
+    /// anybody asked.
+    pub(super) fn session_noted(
+        entry: &Entry,
+        now: Timestamp,
+        since: Timestamp,
+    ) -> Option<Timestamp> {
+        let age = |at: &Timestamp| now.micros().saturating_sub(at.micros());
+        entry.noted_at().filter(|at| since < *at && (0..NOTED_EVERY_MICROS).contains(&age(at)))
+    }
+
     /// Notes that a session was used.
-    pub(super) fn session_used(&self, id: TokenId, at: Timestamp) {
-        self.session_uses.note(id, at);
+    pub(super) fn session_used(&self, entry: &Entry, at: Timestamp) {
+        self.session_uses.note(entry.id, at);
+        entry.note_at(at);
     }
 
     /// When a session that was made at `made` was last used. A use after `since` is enough unless

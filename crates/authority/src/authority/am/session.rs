@@ -135,24 +135,25 @@ impl Authority {
         using: AmUse,
         context: RequestContext,
     ) -> Result<AmHeld, AuthRefusal> {
+        let now = self.now();
         let shape = self.shape(presented);
-        let entry = match shape {
+        let found = match shape {
             Shape::Prefixed { kind: Kind::AccessToken, .. } => {
-                self.access_entry(presented, &shape, self.now()).await?
+                let entry = self.access_entry(presented, &shape, now).await?;
+                entry.map(|entry| Found::ById(Kind::AccessToken, entry))
             }
             _ => None,
         };
-        let session = entry.and_then(|entry| {
+        let session = found.as_ref().and_then(|found| {
+            let (_, entry) = found.entry()?;
             let facts = entry.access().filter(|facts| facts.door == Some(Door::Am))?;
             let of_person = (!entry.is_of_key()).then_some(facts.parent);
-            Some((of_person, facts.issued_at, facts.expires_at, entry))
+            Some((found, entry, of_person, facts.issued_at, facts.expires_at))
         });
-        let Some((of_person, from, to, entry)) = session else {
+        let Some((found, entry, of_person, from, to)) = session else {
             self.reject(context.source);
             return Err(AuthRefusal::Denied { guessed: true });
         };
-        let id = entry.id;
-        let found = Found::ById(Kind::AccessToken, entry);
         let anonymous = Origin::anonymous(context);
         let proved = Confirmation::default();
         let mut caller = self.recognised(found, presented, anonymous, &proved).await?;
@@ -160,8 +161,13 @@ impl Authority {
             caller.token_scopes = Some(Box::pin(self.scopes_now(&caller, token)).await?);
         }
         let to = caller.token_expires_at.map_or(to, |end| end.min(to));
-        let now = self.now();
         let since = now.plus_seconds(-using.idle_seconds);
+        if !using.exactly
+            && let Some(used_at) = Self::session_noted(entry, now, since)
+        {
+            return Ok(AmHeld { caller, from, to, used_at });
+        }
+        let id = entry.id;
         let used_at = self.session_last_used(id, from, since, using.exactly).await?;
         if used_at <= since {
             let event = self.event("verify.refused", &caller.realm, &caller.origin, now);
@@ -171,7 +177,7 @@ impl Authority {
             return Err(AuthRefusal::Denied { guessed: false });
         }
         if using.extends {
-            self.session_used(id, now);
+            self.session_used(entry, now);
         }
         Ok(AmHeld { caller, from, to, used_at })
     }

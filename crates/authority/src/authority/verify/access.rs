@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::judge::decide;
-use super::{Authority, Decision, Surroundings, Verdict};
+use super::lineage::Left;
+use super::{Active, Authority, Decision, Good, Surroundings, Verdict};
 use crate::access::{AccessFacts, SigningAlg, claims};
 use crate::cache::{Access, Entry};
 use crate::clock::Timestamp;
@@ -120,15 +121,47 @@ impl Authority {
         id: TokenId,
         decision: Decision,
     ) -> Result<Verdict, Refusal> {
+        match self.conclude_access_at_hand(around, id, decision)? {
+            Ok(verdict) => Ok(verdict),
+            Err(good) => {
+                let left = self.left_by_ancestors(around, &good.active).await?;
+                self.access_under(around, id, good.active, left)
+            }
+        }
+    }
+
+    /// The same, unless a token that it was made from has to be read first.
+    pub(super) fn conclude_access_at_hand(
+        &self,
+        around: &Surroundings<'_>,
+        id: TokenId,
+        decision: Decision,
+    ) -> Result<Result<Verdict, Good>, Refusal> {
         let request = &around.request;
-        let active = match decision {
-            Decision::Good { active, .. } => active,
+        let good = match decision {
+            Decision::Good(good) => good,
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, right_secret, .. } => {
-                return self.refused(request, reason, right_secret.then_some(id), around.now);
+                let token = right_secret.then_some(id);
+                return self.refused(request, reason, token, around.now).map(Ok);
             }
         };
-        match self.left_by_ancestors(around, &active).await? {
+        match self.left_at_hand(around, &good.active) {
+            Some(left) => self.access_under(around, id, good.active, left).map(Ok),
+            None => Ok(Err(good)),
+        }
+    }
+
+    /// An access token as its ancestors leave it, or the refusal.
+    fn access_under(
+        &self,
+        around: &Surroundings<'_>,
+        id: TokenId,
+        active: Active,
+        left: Result<Option<Left>, Reason>,
+    ) -> Result<Verdict, Refusal> {
+        let request = &around.request;
+        match left {
             Ok(Some(left)) => {
                 if request.consume {
                     // A use of the token that its owner knows.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::judge::decide_matched;
-use super::{Decision, Here, Surroundings, Verdict, VerifyRequest, idle};
+use super::{Decision, Good, Here, Surroundings, Verdict, VerifyRequest, idle};
 use crate::authority::Authority;
 use crate::cache::{Entry, Matched};
 use crate::clock::Timestamp;
@@ -178,7 +178,7 @@ impl Authority {
             return denied(Reason::Pending);
         }
         let (active, limit) = match decide_matched(entry, Matched::Good, None, around) {
-            Decision::Good { active, limit, .. } => (active, limit),
+            Decision::Good(Good { active, limit, .. }) => (active, limit),
             Decision::Bad { reason, .. } => return denied(reason),
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::judge::decide_matched;
-use super::{Active, Binding, Decision, Surroundings, Verdict, VerifyRequest, absent};
+use super::{Active, Binding, Decision, Good, Surroundings, Verdict, VerifyRequest, absent};
 use crate::authority::Authority;
 use crate::cache::{Entry, Matched};
 use crate::clock::Timestamp;
@@ -300,7 +300,7 @@ impl Authority {
         };
         let key = ForeignKey::new(request.realm, &settings.name, id, owner);
         let (active, limit) = match decide_matched(entry, Matched::Good, None, &around) {
-            Decision::Good { active, limit, .. } => (active, limit),
+            Decision::Good(Good { active, limit, .. }) => (active, limit),
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, .. } => {
                 repository.uses.denied(key.clone());

@@ -4,8 +4,6 @@
 //! this much is remembered here: that a token was in use at some instant. While that is recent
 //! nobody has to ask the store; when it is not, the store is asked before anybody is refused.
 
-use std::collections::HashMap;
-
 use parking_lot::Mutex;
 
 use super::answer::Found;
@@ -14,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
+use crate::usage::ById;
 use crate::verdict::Reason;
 
 /// Parts of the memory, so that few wait for each other.
@@ -23,10 +22,10 @@ const SEEN_PER_SHARD_MAX: usize = 8_192;
 
 /// Which tokens are known to have been in use, and when.
 #[derive(Default)]
-pub(in crate::authority) struct SeenLately([Mutex<HashMap<TokenId, Timestamp>>; SHARDS]);
+pub(in crate::authority) struct SeenLately([Mutex<ById<Timestamp>>; SHARDS]);
 
 impl SeenLately {
-    fn shard(&self, id: TokenId) -> Option<&Mutex<HashMap<TokenId, Timestamp>>> {
+    fn shard(&self, id: TokenId) -> Option<&Mutex<ById<Timestamp>>> {
         let sum = id.as_bytes().iter().fold(0_usize, |sum, byte| sum + usize::from(*byte));
         self.0.get(sum % SHARDS)
     }

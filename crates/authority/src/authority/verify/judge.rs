@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::answer::Found;
-use super::{Active, Binding, Decision, Surroundings, VerifyRequest};
+use super::{Active, Binding, Decision, Good, Surroundings, VerifyRequest};
 use crate::cache::{Entry, Matched, ServiceCell};
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
@@ -78,7 +78,7 @@ pub(super) fn decide_matched(
         method: None,
         kept_by: None,
     };
-    Decision::Good { active, limit: entry.max_usages(), rehash }
+    Decision::Good(Good { active, limit: entry.max_usages(), rehash })
 }
 
 /// Everything after the hash and before the limits, in the order of the design.

@@ -56,20 +56,35 @@ impl Authority {
         around: &Surroundings<'_>,
         active: &Active,
     ) -> Result<Result<Option<Left>, Reason>, Refusal> {
-        let parent = match active.kind() {
-            Kind::DerivedToken => active.entry.parent(),
-            Kind::AccessToken => active.access().map(|access| access.parent),
-            _ => return Ok(Ok(None)),
+        let parent = match parent_of(active) {
+            Ok(Some(parent)) => parent,
+            Ok(None) => return Ok(Ok(None)),
+            Err(reason) => return Ok(Err(reason)),
         };
-        let Some(parent) = parent else { return Ok(Err(Reason::ParentRevoked)) };
-        let left = match active.found {
-            // One of one needs no choosing.
-            Found::Among(_) if around.services.len() > 1 => {
-                Box::pin(self.left_among(around, &active.entry, parent)).await?
-            }
-            _ => self.walk_up(around, &active.entry, parent).await?,
+        let left = if has_to_choose(around, active) {
+            self.left_among(around, &active.entry, parent).await?
+        } else {
+            self.walk_up(around, &active.entry, parent).await?
         };
         Ok(left.map(Some))
+    }
+
+    /// The same from memory; `None` if that does not hold all of it.
+    pub(super) fn left_at_hand(
+        &self,
+        around: &Surroundings<'_>,
+        active: &Active,
+    ) -> Option<Result<Option<Left>, Reason>> {
+        let parent = match parent_of(active) {
+            Ok(Some(parent)) => parent,
+            Ok(None) => return Some(Ok(None)),
+            Err(reason) => return Some(Err(reason)),
+        };
+        if has_to_choose(around, active) {
+            return None;
+        }
+        let left = self.walk_up_with(around, &active.entry, parent, &[]).ok()?;
+        Some(left.map(Some))
     }
 
     /// Of several services the first one that the token and all its ancestors are good for: a
@@ -104,12 +119,34 @@ impl Authority {
         Ok(Err(first.unwrap_or(Reason::WrongService)))
     }
 
+    /// Walks up, and reads what is not in memory.
     async fn walk_up(
         &self,
         around: &Surroundings<'_>,
         own: &Arc<Entry>,
         parent: TokenId,
     ) -> Result<Result<Left, Reason>, Refusal> {
+        let mut read = Vec::new();
+        loop {
+            match self.walk_up_with(around, own, parent, &read) {
+                Ok(left) => return Ok(left),
+                Err(missing) => match self.entry(missing).await? {
+                    Some(above) => read.push(above),
+                    None => return Ok(Err(Reason::ParentRevoked)),
+                },
+            }
+        }
+    }
+
+    /// Walks up through memory and what was read beside it; an error is the first ancestor that
+    /// is in neither.
+    fn walk_up_with(
+        &self,
+        around: &Surroundings<'_>,
+        own: &Arc<Entry>,
+        parent: TokenId,
+        read: &[Arc<Entry>],
+    ) -> Result<Result<Left, Reason>, TokenId> {
         // What an access token issues ends with its parent and not with itself.
         let own_end = own.validity.expires_at().filter(|_| own.kind == Kind::DerivedToken);
         let mut left = Left { end: own_end, ..Left::default() };
@@ -118,12 +155,10 @@ impl Authority {
         for _ in 0..=DERIVED_DEPTH_MAX {
             let Some(id) = next else { return Ok(Ok(left)) };
             let look = |above: &Arc<Entry>| seen(own, left.narrowed.as_deref(), above, around);
-            let said = match self.cache.with_token(around.now, id, look) {
-                Some(said) => said,
-                None => match Box::pin(self.entry(id)).await? {
-                    Some(above) => seen(own, left.narrowed.as_deref(), &above, around),
-                    None => Err(Reason::ParentRevoked),
-                },
+            // What was read for this question is later than what is remembered.
+            let said = match read.iter().find(|above| above.id == id) {
+                Some(above) => look(above),
+                None => self.cache.peek(around.now, id, look).ok_or(id)?,
             };
             match said {
                 Ok(Seen { end, narrowed, above }) => {
@@ -138,6 +173,22 @@ impl Authority {
         // A chain that does not end is none of ours.
         Ok(if next.is_none() { Ok(left) } else { Err(Reason::ParentRevoked) })
     }
+}
+
+/// What a token was derived or made from: `None` where nothing stands above its kind.
+fn parent_of(active: &Active) -> Result<Option<TokenId>, Reason> {
+    let parent = match active.kind() {
+        Kind::DerivedToken => active.entry.parent(),
+        Kind::AccessToken => active.access().map(|access| access.parent),
+        _ => return Ok(None),
+    };
+    parent.map(Some).ok_or(Reason::ParentRevoked)
+}
+
+/// Whether one of several services is to be found that the ancestors are good for, too. One of
+/// one needs no choosing.
+fn has_to_choose(around: &Surroundings<'_>, active: &Active) -> bool {
+    matches!(active.found, Found::Among(_)) && around.services.len() > 1
 }
 
 /// Judges an ancestor with the question that was asked, and compares what it has with what the

@@ -27,7 +27,7 @@ pub(super) use self::judge::network_allowed;
 pub(super) use self::lineage::DERIVED_DEPTH_MAX;
 use self::lineage::Left;
 use super::Authority;
-use crate::cache::{Entry, RealmCell, ServiceCell};
+use crate::cache::{Entry, RealmCell, Realms, ServiceCell};
 use crate::clock::Timestamp;
 use crate::event::Origin;
 use crate::keys::{KeyNotHere, KeyPurpose, KeyRing};
@@ -107,11 +107,7 @@ impl<'a> VerifyRequest<'a> {
 
 /// What the cache can say without the store.
 enum Decision {
-    Good {
-        active: Active,
-        limit: Option<u64>,
-        rehash: Option<Rehash>,
-    },
+    Good(Good),
     Bad {
         reason: Reason,
         right_secret: bool,
@@ -119,6 +115,13 @@ enum Decision {
     },
     /// Cannot be told here.
     Keyless(KeyNotHere),
+}
+
+/// A token that is good as far as memory can say.
+struct Good {
+    active: Active,
+    limit: Option<u64>,
+    rehash: Option<Rehash>,
 }
 
 /// What is known of a secret among our own tokens.
@@ -138,6 +141,19 @@ struct Surroundings<'a> {
     now: Timestamp,
 }
 
+/// The realm and the one service that a question names, if both are in memory.
+fn surroundings_at_hand<'a>(
+    known: &'a Realms,
+    request: &VerifyRequest<'_>,
+) -> Option<(&'a RealmCell, &'a [Arc<ServiceCell>])> {
+    let entry = known.get(request.realm)?;
+    match request.binding {
+        Binding::Unbound => entry.with_service(None),
+        Binding::Service(label) => entry.with_service(Some(label)),
+        Binding::AnyOf(_) => None,
+    }
+}
+
 /// Whether a token needs more than its own record to be good. Nearly none does.
 fn asks_more(around: &Surroundings<'_>, active: &Active) -> bool {
     active.kind() == Kind::DerivedToken || idle::window(around, active).is_some()
@@ -147,15 +163,36 @@ impl Authority {
     /// Whether the presented secret is good. The only errors are [`Refusal::Unavailable`],
     /// [`Refusal::Overloaded`] and [`Refusal::NoEntropy`]: none of them is a denial.
     pub async fn verify(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {
+        match self.verify_at_hand(&request)? {
+            Some(verdict) => Ok(verdict),
+            None => Box::pin(self.verify_asking(request)).await,
+        }
+    }
+
+    /// The same without a wait: `None`, and nothing has happened, if memory alone cannot say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    pub fn verify_at_hand(&self, request: &VerifyRequest<'_>) -> Result<Option<Verdict>, Refusal> {
         // Nearly no installation keeps tokens elsewhere, and none of them pays for it.
+        if self.custom.load().all().is_empty() {
+            self.found_at_hand(request, None)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// The same by whatever way: with the store, and with those who keep tokens elsewhere.
+    async fn verify_asking(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {
         if !self.custom.load().all().is_empty()
-            && let Some(verdict) = Box::pin(self.verify_remembered_elsewhere(&request)).await?
+            && let Some(verdict) = self.verify_remembered_elsewhere(&request).await?
         {
             return Ok(verdict);
         }
         match self.verify_here(request, None).await? {
             Here::Said(verdict) => Ok(verdict),
-            Here::NotOurs(now) => Box::pin(self.verify_elsewhere(&request, now)).await,
+            Here::NotOurs(now) => self.verify_elsewhere(&request, now).await,
         }
     }
 
@@ -166,10 +203,54 @@ impl Authority {
         request: VerifyRequest<'_>,
         found: Option<(Kind, &Arc<Entry>)>,
     ) -> Result<Verdict, Refusal> {
-        match self.verify_here(request, found).await? {
+        if let Some(verdict) = self.found_at_hand(&request, found)? {
+            return Ok(verdict);
+        }
+        match Box::pin(self.verify_here(request, found)).await? {
             Here::Said(verdict) => Ok(verdict),
             Here::NotOurs(now) => self.refused(&request, Reason::Unknown, None, now),
         }
+    }
+
+    /// The answer where memory alone has it, as it has nearly always: without a wait, and so
+    /// without the room that a question which may wait carries from caller to caller. If there is
+    /// none, nothing has happened.
+    fn found_at_hand(
+        &self,
+        request: &VerifyRequest<'_>,
+        found: Option<(Kind, &Arc<Entry>)>,
+    ) -> Result<Option<Verdict>, Refusal> {
+        let now = self.now();
+        if !self.cache.is_trusted(now) {
+            return Ok(None);
+        }
+        let known = self.cache.realms();
+        let Some((realm, services)) = surroundings_at_hand(&known, request) else {
+            return Ok(None);
+        };
+        let keys = self.keys.load();
+        let around = Surroundings { request: *request, services, realm, keys: &keys, now };
+        let look =
+            |kind: Kind, entry: &Arc<Entry>| decide(entry, Some(kind), request.presented, &around);
+        let (kind, id, decision) = match found {
+            Some((kind, entry)) => (kind, entry.id, look(kind, entry)),
+            None => {
+                let (kind, id) = match self.shape(request.presented) {
+                    Shape::Prefixed { kind, id } => (kind, id),
+                    Shape::Jwt(Some(id)) => (Kind::AccessToken, id),
+                    _ => return Ok(None),
+                };
+                match self.cache.peek(now, id, |entry| look(kind, entry)) {
+                    Some(decision) => (kind, id, decision),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let concluded = match kind {
+            Kind::AccessToken => self.conclude_access_at_hand(&around, id, decision)?,
+            _ => self.conclude_at_hand(&around, id, decision)?,
+        };
+        Ok(concluded.ok())
     }
 
     async fn verify_here(
@@ -181,19 +262,12 @@ impl Authority {
         let known = self.cache.realms();
         let read;
         let trusted = self.cache.is_trusted_to_verify(now);
-        let entry = known.get(request.realm).filter(|_| trusted);
-        let at_hand = entry.and_then(|entry| match request.binding {
-            Binding::Unbound => entry.with_service(None),
-            Binding::Service(label) => entry.with_service(Some(label)),
-            Binding::AnyOf(_) => None,
-        });
+        let at_hand = trusted.then(|| surroundings_at_hand(&known, &request)).flatten();
         // A token that was found before a read may have ended during it.
         let found = found.filter(|_| at_hand.is_some());
         let (realm, services) = match at_hand {
             Some(found) => found,
-            // The rare ways are boxed, here and below: the state of every caller's own future has
-            // room for the longest way that it holds, and is copied with it.
-            None => match Box::pin(self.surroundings_read(&request)).await? {
+            None => match self.surroundings_read(&request).await? {
                 Ok(found) => {
                     read = found;
                     (&*read.0, &*read.1)
@@ -223,12 +297,12 @@ impl Authority {
             }
             // These two alone can be somebody else's: they say nothing of where they come from.
             Shape::Grouped(normal) => {
-                return Box::pin(self.verify_by_hash(&surroundings, &normal)).await;
+                return self.verify_by_hash(&surroundings, &normal).await;
             }
             Shape::Other => {
-                return match Box::pin(self.verify_code(&surroundings, None)).await? {
+                return match self.verify_code(&surroundings, None).await? {
                     Some(verdict) => Ok(Here::Said(verdict)),
-                    None => Box::pin(self.verify_slowly(&surroundings)).await,
+                    None => self.verify_slowly(&surroundings).await,
                 };
             }
         };
@@ -319,17 +393,30 @@ impl Authority {
         }
     }
 
-    /// Counts the use, or records the refusal.
-    async fn conclude(
+    /// Counts the use, or records the refusal, unless the store has to be asked: a good token
+    /// that asks for more than its own record is given back.
+    fn conclude_at_hand(
         &self,
         around: &Surroundings<'_>,
         id: TokenId,
         decision: Decision,
-    ) -> Result<Verdict, Refusal> {
+    ) -> Result<Result<Verdict, Good>, Refusal> {
         let request = &around.request;
-        let (mut active, limit, rehash) = match decision {
-            Decision::Good { active, limit, rehash } => (active, limit, rehash),
-            Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
+        match decision {
+            Decision::Good(good) => {
+                let Good { active, limit, rehash } = &good;
+                // What waits to become the current credential may do so with this use.
+                let promotes = active.kind() == Kind::Generic && request.consume;
+                if limit.is_some() || promotes || asks_more(around, active) {
+                    return Ok(Err(good));
+                }
+                if let Some(rehash) = rehash {
+                    self.ledger.rehash(rehash.clone());
+                }
+                self.note_use(request, active, around.now);
+                Ok(Ok(Verdict::Active(good.active)))
+            }
+            Decision::Keyless(lost) => Err(Unavailable::from(lost).into()),
             Decision::Bad { reason, right_secret, retired } => {
                 if right_secret {
                     self.ledger.denied(id);
@@ -337,9 +424,24 @@ impl Authority {
                 if retired {
                     self.alarm_retired(request, id, around.now)?;
                 }
-                return self.refused(request, reason, right_secret.then_some(id), around.now);
+                self.refused(request, reason, right_secret.then_some(id), around.now).map(Ok)
             }
-        };
+        }
+    }
+
+    /// The same with the store.
+    async fn conclude(
+        &self,
+        around: &Surroundings<'_>,
+        id: TokenId,
+        decision: Decision,
+    ) -> Result<Verdict, Refusal> {
+        let request = &around.request;
+        let Good { mut active, limit, rehash } =
+            match self.conclude_at_hand(around, id, decision)? {
+                Ok(verdict) => return Ok(verdict),
+                Err(good) => good,
+            };
         // Nearly no token asks for more than its own record.
         if asks_more(around, &active) {
             match Box::pin(self.left_beyond(around, &active)).await? {

@@ -196,7 +196,7 @@ impl Authority {
         };
         let entry = self.cache.fill(record, tag);
         let decision = decide_matched(&entry, matched, None, &around);
-        if is_lasting && let (Decision::Good { .. }, Some(rest)) = (&decision, &entry.rest) {
+        if is_lasting && let (Decision::Good(_), Some(rest)) = (&decision, &entry.rest) {
             *rest.remembered.lock() = Some(remembered_as);
             self.cache.remember(remembered_as, id);
         }

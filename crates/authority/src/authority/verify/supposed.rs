@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::judge::decide_matched;
-use super::{Authority, Decision, Surroundings, Verdict, VerifyRequest, asks_more};
+use super::{Authority, Decision, Good, Surroundings, Verdict, VerifyRequest, asks_more};
 use crate::cache::{Entry, Matched};
 use crate::kind::Kind;
 use crate::refusal::Refusal;
@@ -31,7 +31,7 @@ impl Authority {
         let supposed = decide_matched(entry, Matched::Good, None, &surroundings);
         let bad = |reason| Ok(Verdict::Inactive { reason, token: Some(entry.id) });
         let (mut active, limit) = match supposed {
-            Decision::Good { active, limit, .. } => (active, limit),
+            Decision::Good(Good { active, limit, .. }) => (active, limit),
             Decision::Bad { reason, .. } => return bad(reason),
             Decision::Keyless(lost) => return Err(Unavailable::from(lost).into()),
         };

@@ -222,14 +222,14 @@ pub(super) async fn answer(
     let inquiry = inquiry(asked, session, &documents, &question).await?;
     let mut out = Vec::with_capacity(ANSWER_BYTES * resources.len());
     let mut seen = HashSet::new();
-    for resource in resources {
-        let resource = resource.0.as_ref();
+    for Text(text) in resources {
+        let resource = text.as_ref();
         if resources.len() > 1 && !seen.insert(resource) {
             continue;
         }
         let answer = inquiry.decide(resource).await?;
         out.push(if out.is_empty() { b'[' } else { b',' });
-        write(&mut out, resource, &answer);
+        write(&mut out, text, &answer);
     }
     out.push(b']');
     Ok(array(out))
@@ -259,7 +259,7 @@ pub(super) async fn tree(
     for resource in &resources {
         let answer = inquiry.decide(resource).await?;
         out.push(if out.is_empty() { b'[' } else { b',' });
-        write(&mut out, resource, &answer);
+        write(&mut out, &Cow::Owned(resource.clone()), &answer);
     }
     out.push(b']');
     Ok(array(out))
@@ -287,10 +287,19 @@ fn array(bytes: Vec<u8>) -> Response {
 }
 
 /// Writes one decision. By hand, because this is the answer that is given most often; strings
-/// and numbers cannot fail to be written into a vector.
-fn write(out: &mut Vec<u8>, resource: &str, answer: &AmAnswer) {
+/// and numbers cannot fail to be written into a vector. A borrowed resource is one that the
+/// request's JSON holds without an escape.
+fn write(out: &mut Vec<u8>, resource: &Cow<'_, str>, answer: &AmAnswer) {
     out.extend_from_slice(br#"{"resource":"#);
-    drop(serde_json::to_writer(&mut *out, resource));
+    match resource {
+        // It stood literally in the request, so it may stand so in the answer.
+        Cow::Borrowed(literal) => {
+            out.push(b'"');
+            out.extend_from_slice(literal.as_bytes());
+            out.push(b'"');
+        }
+        Cow::Owned(text) => drop(serde_json::to_writer(&mut *out, text)),
+    }
     out.extend_from_slice(br#","actions":"#);
     drop(serde_json::to_writer(&mut *out, &answer.actions));
     out.extend_from_slice(br#","attributes":"#);

@@ -1,11 +1,11 @@
 //! Lists of the AM door: `_queryFilter`, sorting, paging, and the envelope around them.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::fault::Fault;
+use super::path::Query;
 
 /// Characters of a filter at most.
 const FILTER_LEN_MAX: usize = 4096;
@@ -252,8 +252,8 @@ pub(super) fn keep_fields(value: &mut Value, fields: &str) {
     }
 }
 
-fn number(query: &BTreeMap<String, String>, name: &str) -> Result<usize, Fault> {
-    match query.get(name).map(String::as_str) {
+fn number(query: &Query<'_>, name: &str) -> Result<usize, Fault> {
+    match query.get(name).map(AsRef::as_ref) {
         None | Some("") => Ok(0),
         Some(text) => {
             let why = || Fault::invalid(format!("The value for parameter '{name}' is no number"));
@@ -263,13 +263,13 @@ fn number(query: &BTreeMap<String, String>, name: &str) -> Result<usize, Fault> 
 }
 
 /// The page that was asked for, of all that pass the filter, in its envelope.
-pub(super) fn page(query: &BTreeMap<String, String>, all: Vec<Value>) -> Result<Value, Fault> {
-    let filter = match query.get("_queryFilter").map(String::as_str) {
+pub(super) fn page(query: &Query<'_>, all: Vec<Value>) -> Result<Value, Fault> {
+    let filter = match query.get("_queryFilter").map(AsRef::as_ref) {
         None | Some("") => Filter::Always(true),
         Some(text) => Filter::parse(text)?,
     };
     let mut found: Vec<Value> = all.into_iter().filter(|one| filter.takes(one)).collect();
-    let keys = query.get("_sortKeys").map(String::as_str).unwrap_or_default();
+    let keys = query.get("_sortKeys").map(AsRef::as_ref).unwrap_or_default();
     for key in keys.split(',').rev().map(str::trim).filter(|key| !key.is_empty()) {
         let (descends, name) = match key.strip_prefix('-') {
             Some(name) => (true, name),
@@ -353,8 +353,8 @@ mod tests {
     #[test]
     fn a_page_is_cut_from_what_passes_in_order() {
         let all = || (0..5).map(|n| json!({ "n": n })).collect::<Vec<_>>();
-        let query = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        let query = |pairs: &[(&'static str, &'static str)]| -> Query<'static> {
+            pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
         };
         let whole = page(&query(&[]), all()).unwrap();
         assert_eq!(whole["resultCount"], 5);
@@ -373,7 +373,7 @@ mod tests {
             (&json!("2"), &json!(2))
         );
         let mut next = cut;
-        next.insert("_pagedResultsCookie".to_owned(), "2".to_owned());
+        next.insert("_pagedResultsCookie".into(), "2".into());
         assert_eq!(page(&next, all()).unwrap()["result"], json!([{ "n": 2 }, { "n": 1 }]));
         assert!(page(&query(&[("_pageSize", "x")]), all()).is_err());
     }

@@ -16,8 +16,6 @@ mod users;
 mod version;
 mod wire;
 
-use std::collections::BTreeMap;
-
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
@@ -32,7 +30,7 @@ use counterfoil_authority::verdict::Door;
 use serde_json::Value;
 
 use self::fault::Fault;
-use self::path::{Endpoint, Place};
+use self::path::{Endpoint, Place, Query};
 use crate::http::authz::realm_of;
 use crate::http::body::any_bytes_within;
 use crate::http::caller::Arrived;
@@ -81,7 +79,7 @@ where
         Ok(query) => query,
         Err(fault) => return fault.answer(),
     };
-    let action = query.get("_action").map(String::as_str);
+    let action = query.get("_action").map(AsRef::as_ref);
     let is_evaluate = matches!(action, Some("evaluate" | "evaluateTree"));
     let chosen = match version::choose(&parts.headers, place.endpoint, is_evaluate) {
         Ok(chosen) => chosen,
@@ -141,7 +139,7 @@ struct Asked<'a> {
     arrival: &'a Arrival,
     parts: &'a Parts,
     place: &'a Place,
-    query: &'a BTreeMap<String, String>,
+    query: &'a Query<'a>,
     realm: &'a RealmName,
     /// The realm that clients call `/`.
     root: &'a RealmName,
@@ -153,7 +151,7 @@ impl Asked<'_> {
     }
 
     fn action(&self) -> Option<&str> {
-        self.query.get("_action").map(String::as_str)
+        self.query.get("_action").map(AsRef::as_ref)
     }
 
     fn headers(&self) -> &HeaderMap {
@@ -166,16 +164,16 @@ impl Asked<'_> {
     }
 
     /// The session that the request presents: in the header, or else in the cookie.
-    fn presented(&self) -> Result<Option<String>, Fault> {
+    fn presented(&self) -> Result<Option<&str>, Fault> {
         let name = self.state.settings.am_cookie_name.as_str();
         if let Some(line) = self.headers().get(name) {
-            return Ok(line.to_str().ok().map(|text| text.trim().to_owned()));
+            return Ok(line.to_str().ok().map(str::trim));
         }
         let lines = self.headers().get_all(header::COOKIE).iter();
         let pairs = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
         let mut values = pairs.filter_map(|pair| {
             let (key, value) = pair.trim().split_once('=')?;
-            (key == name).then(|| value.trim_matches('"').to_owned())
+            (key == name).then(|| value.trim_matches('"'))
         });
         let Some(value) = values.next() else { return Ok(None) };
         // A browser sends the cookie along whoever made the page.
@@ -212,7 +210,7 @@ impl Asked<'_> {
     /// The same, before anybody notes whose it is.
     async fn session_found(&self) -> Result<Session, Fault> {
         let Some(presented) = self.presented()? else { return Err(Fault::no_session()) };
-        match self.session_of(&presented, self.using(true)).await {
+        match self.session_of(presented, self.using(true)).await {
             Ok(session) => Ok(session),
             Err(refusal) => {
                 if matches!(refusal, AuthRefusal::Denied { guessed: true }) {

@@ -109,7 +109,7 @@ impl Place {
     /// `None` if no realm can have the name.
     pub(super) fn realm<'a>(
         &self,
-        query: &BTreeMap<String, String>,
+        query: &Query<'_>,
         root: &'a RealmName,
     ) -> Result<Option<Cow<'a, RealmName>>, Fault> {
         let named: Option<Vec<String>> = query.get("realm").map(|text| {
@@ -131,14 +131,17 @@ impl Place {
     }
 }
 
+/// The parameters of a query by name, borrowed where they stand there literally.
+pub(super) type Query<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
 /// The parameters of a query, of which none may come twice.
-pub(super) fn query_of(uri: &Uri) -> Result<BTreeMap<String, String>, Fault> {
-    let mut query = BTreeMap::new();
+pub(super) fn query_of(uri: &Uri) -> Result<Query<'_>, Fault> {
+    let mut query = Query::new();
     for (name, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
         if query.len() == PARAMETERS_MAX {
             return Err(Fault::invalid("Too many parameters."));
         }
-        if query.insert(name.into_owned(), value.into_owned()).is_some() {
+        if query.insert(name, value).is_some() {
             return Err(Fault::invalid("A parameter is given twice."));
         }
     }
@@ -177,7 +180,8 @@ mod tests {
             }
         }
         assert_eq!(read("/other/json/policies"), None);
-        let query = query_of(&"/json/policies?realm=/x&a=b".parse().unwrap()).unwrap();
+        let uri: Uri = "/json/policies?realm=/x&a=b".parse().unwrap();
+        let query = query_of(&uri).unwrap();
         let root = RealmName::parse("main").unwrap();
         let place = Place::of("/json/policies").unwrap();
         let x = RealmName::parse("x").ok().map(Cow::Owned);

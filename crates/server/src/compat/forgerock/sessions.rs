@@ -27,7 +27,7 @@ fn about(asked: &Asked<'_>, body: &[u8]) -> Result<Option<String>, Fault> {
         return Ok(Some(asked.place.id.clone()));
     }
     if let Some(id) = asked.query.get("tokenId") {
-        return Ok(Some(id.clone()));
+        return Ok(Some(id.clone().into_owned()));
     }
     if !body.iter().all(u8::is_ascii_whitespace) {
         let named: Named = parse(body)?;
@@ -35,7 +35,7 @@ fn about(asked: &Asked<'_>, body: &[u8]) -> Result<Option<String>, Fault> {
             return Ok(named.token_id);
         }
     }
-    asked.presented()
+    Ok(asked.presented()?.map(ToOwned::to_owned))
 }
 
 /// Answers one request.

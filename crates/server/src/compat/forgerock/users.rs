@@ -11,6 +11,7 @@ use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::store::{PageRequest, TokenFilter, UserFilter};
 use counterfoil_authority::subject::{Owner, User, UserStatus};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 use super::fault::Fault;
 use super::{Asked, filter, profile, sessions};
@@ -155,7 +156,8 @@ async fn listed(asked: &Asked<'_>, caller: &Caller) -> Result<Response, Fault> {
     {
         let start = wanted.trim_end_matches('*').replace(['\\', '"'], "");
         let by = if wanted.ends_with('*') { "sw" } else { "eq" };
-        query.insert("_queryFilter".to_owned(), format!("username {by} \"{start}\""));
+        let filter = format!("username {by} \"{start}\"");
+        query.insert(Cow::Borrowed("_queryFilter"), Cow::Owned(filter));
     }
     // Most ask for one person by name.
     let parsed = query.get("_queryFilter").filter(|text| !text.is_empty());
