@@ -7,7 +7,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::event::Origin;
+use crate::event::{Origin, RequestId};
 use crate::names::{GroupName, RealmName, ServiceLabel};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::{ApiScope, ApiScopes};
@@ -25,7 +25,7 @@ pub struct RequestContext {
     /// The client's address, after trusted proxies are taken away.
     pub source: Option<IpAddr>,
     /// Its id, for logs and events.
-    pub request_id: Option<Arc<str>>,
+    pub request_id: Option<RequestId>,
 }
 
 /// One role with its reach.

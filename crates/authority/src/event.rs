@@ -1,6 +1,7 @@
 //! What happened: one record that serves audit, history and, later, notification.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -37,6 +38,73 @@ impl Outcome {
     }
 }
 
+/// Characters of a request's id.
+const REQUEST_ID_LEN: usize = 30;
+
+const fn digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+}
+
+/// What a request is called in logs, events and answers: 30 hexadecimal digits, by time.
+///
+/// Kept as the numbers it consists of, because nobody ever reads the most of them.
+#[derive(Clone)]
+pub struct RequestId(Digits);
+
+#[derive(Clone)]
+enum Digits {
+    Numbers { micros: i64, process: u32, number: u32 },
+    Text(Arc<str>),
+}
+
+impl RequestId {
+    /// The id of the request with this number in its process, at this time. Two processes are told
+    /// apart by a number of theirs.
+    pub const fn of(at: Timestamp, process: u32, number: u32) -> Self {
+        Self(Digits::Numbers { micros: at.micros(), process, number })
+    }
+}
+
+/// The id of a request that somebody wrote down.
+impl From<&str> for RequestId {
+    fn from(text: &str) -> Self {
+        Self(Digits::Text(text.into()))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Digits::Numbers { micros, process, number } => {
+                // The highest byte of microseconds is zero for two thousand years.
+                let [_, micros @ ..] = micros.max(&0).to_be_bytes();
+                let rest = process.to_be_bytes().into_iter().chain(number.to_be_bytes());
+                let mut digits = [0; REQUEST_ID_LEN];
+                for (two, byte) in digits.chunks_exact_mut(2).zip(micros.into_iter().chain(rest)) {
+                    two.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+                }
+                // Digits are text.
+                f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
+            }
+            Digits::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestId({self})")
+    }
+}
+
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for RequestId {}
+
 /// Who did it, from where, through which door: the part of an event that a door knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
@@ -49,7 +117,7 @@ pub struct Origin {
     /// The address the request came from.
     pub source: Option<IpAddr>,
     /// The request's id, the same as in the log and in the answer.
-    pub request_id: Option<Arc<str>>,
+    pub request_id: Option<RequestId>,
 }
 
 thread_local! {

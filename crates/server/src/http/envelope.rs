@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::caller::RequestContext;
-use counterfoil_authority::event::Origin;
+use counterfoil_authority::event::{Origin, RequestId};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::verdict::Door;
 use ipnet::IpNet;
@@ -37,7 +37,7 @@ pub struct Arrival {
     /// The client's address, after trusted proxies are taken away.
     pub source: Option<IpAddr>,
     /// Names the request everywhere.
-    pub request_id: Arc<str>,
+    pub request_id: RequestId,
     /// Who turned out to be calling; set once by the extractor, read for the record of refusals.
     caller: OnceLock<(RealmName, Origin)>,
 }
@@ -68,7 +68,7 @@ impl Arrival {
 
     /// The context in which a credential is looked at.
     pub fn context(&self, door: Door) -> RequestContext {
-        RequestContext { door, source: self.source, request_id: Some(Arc::clone(&self.request_id)) }
+        RequestContext { door, source: self.source, request_id: Some(self.request_id.clone()) }
     }
 
     /// The origin of an act by nobody in particular.
@@ -131,22 +131,23 @@ impl Served<'_> {
     ) -> Response {
         let Self { state, arrival, method, template } = self;
         let problem = response.extensions_mut().remove::<Problem>();
+        let request_id = || arrival.request_id.to_string();
         if let Some(problem) = &problem {
             record_refusal(state, arrival, problem, template);
-            name_request(&mut response, problem, &arrival.request_id);
+            name_request(&mut response, problem, &request_id());
         }
-        dress(response.headers_mut(), &arrival.request_id, arrival.tls);
+        dress(response.headers_mut(), request_id(), arrival.tls);
         let elapsed = note(&state.metrics, response.status());
         // The class alone: a detail may name a field, and that name is whatever was sent.
         let problem = problem.as_ref().map_or("", |problem| problem.sort().entry().slug);
-        let (status, id) = (response.status().as_u16(), &*arrival.request_id);
+        let status = response.status().as_u16();
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         if status >= 500 {
-            tracing::warn!(request_id = id, %method, route = template, status, micros, problem);
+            tracing::warn!(request_id = request_id(), %method, route = template, status, micros, problem);
         } else if changes_something(method, template) {
-            tracing::info!(request_id = id, %method, route = template, status, micros, problem);
+            tracing::info!(request_id = request_id(), %method, route = template, status, micros, problem);
         } else {
-            tracing::debug!(request_id = id, %method, route = template, status, micros, problem);
+            tracing::debug!(request_id = request_id(), %method, route = template, status, micros, problem);
         }
         response
     }
@@ -254,8 +255,8 @@ fn name_request(response: &mut Response, problem: &Problem, request_id: &str) {
 }
 
 /// Headers that every answer carries.
-fn dress(headers: &mut HeaderMap, request_id: &str, tls: bool) {
-    if let Ok(id) = HeaderValue::from_str(request_id) {
+fn dress(headers: &mut HeaderMap, request_id: String, tls: bool) {
+    if let Ok(id) = HeaderValue::try_from(request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

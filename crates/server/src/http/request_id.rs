@@ -1,12 +1,9 @@
 //! Request ids: ordered by time, never repeated, and never taken from a stranger.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use counterfoil_authority::clock::{Entropy, NoEntropy, Timestamp};
-
-/// Characters of an id.
-const ID_LEN: usize = 30;
+use counterfoil_authority::event::RequestId;
 
 /// Numbers the requests of one process.
 ///
@@ -26,23 +23,10 @@ impl RequestIds {
         Ok(Self { process: u32::from_le_bytes(process), next: AtomicU32::new(0) })
     }
 
-    /// The id of a request that arrived at `at`: 30 hexadecimal digits, microseconds first.
-    pub fn issue(&self, at: Timestamp) -> Arc<str> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let [_, micros @ ..] = at.micros().max(0).to_be_bytes();
-        let mut id = [0; ID_LEN];
-        let bytes =
-            micros.into_iter().chain(self.process.to_be_bytes()).chain(number.to_be_bytes());
-        for (digits, byte) in id.chunks_exact_mut(2).zip(bytes) {
-            digits.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-        }
-        // Digits are text.
-        std::str::from_utf8(&id).unwrap_or_default().into()
+    /// The id of a request that arrived at `at`.
+    pub fn issue(&self, at: Timestamp) -> RequestId {
+        RequestId::of(at, self.process, self.next.fetch_add(1, Ordering::Relaxed))
     }
-}
-
-fn digit(value: u8) -> u8 {
-    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 #[cfg(test)]
@@ -54,9 +38,8 @@ mod tests {
     #[test]
     fn ids_rise_within_one_microsecond_and_with_time() {
         let ids = RequestIds::new(&SeededEntropy::new(1)).unwrap();
-        let first = ids.issue(Timestamp::from_seconds(10));
-        let second = ids.issue(Timestamp::from_seconds(10));
-        let later = ids.issue(Timestamp::from_seconds(11));
+        let issue = |seconds| ids.issue(Timestamp::from_seconds(seconds)).to_string();
+        let (first, second, later) = (issue(10), issue(10), issue(11));
         assert!(first < second && second < later);
         assert_eq!(first.len(), 30);
     }

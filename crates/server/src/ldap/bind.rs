@@ -12,10 +12,10 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::names::{ClientName, ServiceLabel, Username};
 use counterfoil_authority::refusal::Refusal;
-use counterfoil_authority::secret::{ClearSecret, TokenId};
+use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::verdict::{Door, Reason};
-use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapResultCode};
+use ldap3_proto::proto::LdapResultCode;
 use tokio::sync::SemaphorePermit;
 
 use super::Shared;
@@ -23,6 +23,7 @@ use super::answer::End;
 use super::dn::Dn;
 use super::limits::PASSWORD_BYTES_MAX;
 use super::tree::{Claim, Tree};
+use super::wire::SimpleBind;
 
 /// The only version of the protocol that is spoken.
 const VERSION: i64 = 3;
@@ -97,6 +98,23 @@ impl From<Refusal> for Failed {
     }
 }
 
+/// What a bind asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    /// The version of the protocol.
+    pub(crate) version: i64,
+    /// Who wants to be bound.
+    pub(crate) dn: &'a str,
+    /// With what; `None` if it is no simple bind.
+    pub(crate) password: Option<&'a str>,
+}
+
+impl<'a> From<SimpleBind<'a>> for Wish<'a> {
+    fn from(read: SimpleBind<'a>) -> Self {
+        Self { version: read.version, dn: read.dn, password: Some(read.password) }
+    }
+}
+
 /// One bind of one connection.
 pub(crate) struct Bind<'a> {
     /// The door.
@@ -109,43 +127,40 @@ pub(crate) struct Bind<'a> {
 
 impl Bind<'_> {
     /// Decides about a bind, and who is bound from then on.
-    pub(crate) async fn decide(&self, request: LdapBindRequest) -> (End, Bound) {
+    pub(crate) async fn decide(&self, request: Wish<'_>) -> (End, Bound) {
         let failed = |end| (end, Bound::Nobody);
         if request.version != VERSION {
             let said = "this is a server of LDAP version 3";
             return failed(End::new(LdapResultCode::ProtocolError, said));
         }
-        let LdapBindCred::Simple(password) = request.cred else {
+        let Some(password) = request.password else {
             let said = "only simple binds are taken";
             return failed(End::new(LdapResultCode::AuthMethodNotSupported, said));
         };
-        let password = ClearSecret::new(password);
-        if password.reveal().is_empty() {
-            return failed(without_password(&request.dn));
+        if password.is_empty() {
+            return failed(without_password(request.dn));
         }
         if !self.confidential {
             let said = "use StartTLS or LDAPS; this credential was sent in clear text";
             return failed(End::new(LdapResultCode::ConfidentialityRequired, said));
         }
-        let Ok(dn) = Dn::parse(&request.dn) else {
+        let Ok(dn) = Dn::parse(request.dn) else {
             return failed(End::new(LdapResultCode::InvalidDNSyntax, ""));
         };
         let claim = self.shared.tree.claim(&dn);
         let decided = match &claim {
-            _ if password.reveal().len() > PASSWORD_BYTES_MAX => self.refuse(None, None),
+            _ if password.len() > PASSWORD_BYTES_MAX => self.refuse(None, None),
             None => self.refuse(None, None),
             Some(Claim::Person { user, service, template }) => {
-                self.person(user, service, *template, password.reveal()).await
+                self.person(user, service, *template, password).await
             }
-            Some(Claim::Client(name)) => self.client(name, password.reveal()).await,
+            Some(Claim::Client(name)) => Box::pin(self.client(name, password)).await,
         };
-        // It is wiped before anybody is made to wait.
-        drop(password);
         match decided {
             Ok(bound) => (End::SUCCESS, bound),
             Err(Failed::Busy) => failed(End::BUSY),
             Err(Failed::Denied) => {
-                self.hold_back(claim.as_ref()).await;
+                Box::pin(self.hold_back(claim.as_ref())).await;
                 failed(End::DENIED)
             }
             Err(Failed::Undecided(refusal)) => failed(End::from(&refusal)),
@@ -242,9 +257,9 @@ impl Bind<'_> {
     }
 
     /// Waits as long as who failed often has to.
-    async fn hold_back(&self, claim: Option<&Claim>) {
+    async fn hold_back(&self, claim: Option<&Claim<'_>>) {
         let (user, service) = match claim {
-            Some(Claim::Person { user, service, .. }) => (Some(user.as_str()), Some(service)),
+            Some(Claim::Person { user, service, .. }) => (Some(*user), Some(service)),
             _ => (None, None),
         };
         let authority = &self.shared.state.authority;

@@ -9,16 +9,20 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
+use counterfoil_authority::secret::ClearSecret;
 use ldap3_proto::control::LdapControl;
-use ldap3_proto::proto::{LdapExtendedRequest, LdapMsg, LdapOp, LdapResultCode, LdapSearchRequest};
+use ldap3_proto::proto::{
+    LdapBindCred, LdapExtendedRequest, LdapMsg, LdapOp, LdapResultCode, LdapSearchRequest,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
+use zeroize::Zeroize as _;
 
 use super::Shared;
 use super::answer::End;
-use super::bind::{Bind, Bound};
+use super::bind::{Bind, Bound, Wish};
 use super::limits::{
     ANSWER_BYTES, MESSAGE_BYTES_MAX, MESSAGE_BYTES_UNBOUND_MAX, MESSAGE_PATIENCE, UNBOUND_PATIENCE,
     WRITE_PATIENCE,
@@ -43,7 +47,8 @@ pub(crate) enum Over {
 
 /// What a read came to.
 enum Read {
-    Message(Box<Message>),
+    /// A whole message of so many bytes stands at the beginning of the input.
+    Message(usize),
     Malformed(Malformed),
     /// The other end is gone, or took too long.
     Nothing,
@@ -56,13 +61,10 @@ type Idle<'a> = Pin<&'a mut Sleep>;
 type Stopping<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send + 'a)>;
 
 /// The first message of `input`, once it is whole.
-fn taken(input: &mut BytesMut, most: usize) -> Option<Read> {
+fn whole(input: &[u8], most: usize) -> Option<Read> {
     match wire::length(input, most) {
         Err(why) => Some(Read::Malformed(why)),
-        Ok(Some(length)) if length <= input.len() => Some(match wire::take(input, length) {
-            Ok(message) => Read::Message(Box::new(message)),
-            Err(why) => Read::Malformed(why),
-        }),
+        Ok(Some(length)) if length <= input.len() => Some(Read::Message(length)),
         Ok(_) => None,
     }
 }
@@ -94,22 +96,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
         let mut stopping: Stopping<'_> = ending;
         let mut idle = pin!(sleep(UNBOUND_PATIENCE.min(self.shared.idle)));
         let over = loop {
-            let message = match self.read(&mut idle, &mut stopping).await {
-                Read::Message(message) => message,
+            let length = match self.read(&mut idle, &mut stopping).await {
+                Read::Message(length) => length,
                 Read::Nothing => break Over::Closed,
                 Read::Stopping => {
                     let said = "the server stops";
                     self.part(&End::new(LdapResultCode::Unavailable, said)).await;
                     break Over::Closed;
                 }
-                Read::Malformed(why) => {
-                    tracing::debug!(peer = %self.peer, %why, "closed: no LDAP");
-                    self.part(&End::new(LdapResultCode::ProtocolError, "not an LDAP message"))
-                        .await;
-                    break Over::Closed;
-                }
+                Read::Malformed(why) => break self.refuse_to_talk(why).await,
             };
-            match self.answer(*message).await {
+            match self.answer(length).await {
                 None => {}
                 Some(over) => break over,
             }
@@ -128,7 +125,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
             Bound::Nobody => MESSAGE_BYTES_UNBOUND_MAX,
             _ => MESSAGE_BYTES_MAX,
         };
-        if let Some(read) = taken(&mut self.input, most) {
+        if let Some(read) = whole(&self.input, most) {
             return read;
         }
         // From here on it is a long message, or somebody who sends byte by byte.
@@ -141,7 +138,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
                     Ok(1..) => {}
                     _ => return Read::Nothing,
                 }
-                if let Some(read) = taken(input, most) {
+                if let Some(read) = whole(input, most) {
                     return read;
                 }
             }
@@ -186,8 +183,45 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
         .await
     }
 
-    /// Answers one message; says if that was the last.
-    async fn answer(&mut self, message: Message) -> Option<Over> {
+    /// Says that it is no LDAP, and ends.
+    async fn refuse_to_talk(&mut self, why: Malformed) -> Over {
+        tracing::debug!(peer = %self.peer, %why, "closed: no LDAP");
+        self.part(&End::new(LdapResultCode::ProtocolError, "not an LDAP message")).await;
+        Over::Closed
+    }
+
+    /// Answers the message of `length` bytes at the beginning of the input; says if that was the
+    /// last.
+    async fn answer(&mut self, length: usize) -> Option<Over> {
+        if let Some(read) = self.input.get(..length).and_then(wire::simple_bind) {
+            let msgid = read.msgid;
+            if msgid > 0 {
+                // Whatever comes of it, nobody is bound any more (RFC 4511 section 4.2.1).
+                self.bound = Bound::Nobody;
+                let (end, bound) = self.bind().decide(read.into()).await;
+                self.bound = bound;
+                // The password is not left behind for whoever gets this memory next.
+                self.input.iter_mut().take(length).for_each(|byte| byte.zeroize());
+                self.input.advance(length);
+                return self.answer_bind(&end, msgid).await;
+            }
+        }
+        // Boxed, because it is rare and needs room.
+        match wire::take(&mut self.input, length) {
+            Ok(message) => Box::pin(self.answer_message(message)).await,
+            Err(why) => Some(self.refuse_to_talk(why).await),
+        }
+    }
+
+    fn bind(&self) -> Bind<'a> {
+        Bind {
+            shared: self.shared,
+            source: self.peer.ip().to_canonical(),
+            confidential: self.is_confidential(),
+        }
+    }
+
+    async fn answer_message(&mut self, message: Message) -> Option<Over> {
         let Message { parsed: LdapMsg { msgid, op, ctrl }, critical, attributes } = message;
         if msgid <= 0 {
             self.part(&End::new(LdapResultCode::ProtocolError, "a message without a number")).await;
@@ -202,14 +236,18 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
             LdapOp::BindRequest(request) => {
                 // Whatever comes of it, nobody is bound any more (RFC 4511 section 4.2.1).
                 self.bound = Bound::Nobody;
-                let bind = Bind {
-                    shared: self.shared,
-                    source: self.peer.ip().to_canonical(),
-                    confidential: self.is_confidential(),
+                let password = match request.cred {
+                    LdapBindCred::Simple(password) => Some(ClearSecret::new(password)),
+                    _ => None,
+                };
+                let wish = Wish {
+                    version: request.version,
+                    dn: &request.dn,
+                    password: password.as_ref().map(ClearSecret::reveal),
                 };
                 let (end, bound) = match refused {
                     Some(end) => (end, Bound::Nobody),
-                    None => bind.decide(request).await,
+                    None => self.bind().decide(wish).await,
                 };
                 self.bound = bound;
                 self.answer_bind(&end, msgid).await

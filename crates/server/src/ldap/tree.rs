@@ -11,11 +11,11 @@ pub(crate) const SERVICE: &str = "{service}";
 
 /// Who wants to bind, by the name that they gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Claim {
+pub(crate) enum Claim<'a> {
     /// A person of a service.
     Person {
         /// The name as it was given; the authority brings it to its form.
-        user: String,
+        user: &'a str,
         /// The service.
         service: ServiceLabel,
         /// The template that the name follows; `None`: the tree's own form.
@@ -95,13 +95,13 @@ impl Tree {
     }
 
     /// Who a name claims to be; `None` if nobody can have it.
-    pub(crate) fn claim(&self, dn: &Dn) -> Option<Claim> {
+    pub(crate) fn claim<'a>(&self, dn: &'a Dn) -> Option<Claim<'a>> {
         if let Some([person, service]) = dn.below(&self.services)
             && person.is_a("uid")
             && service.is_a("ou")
         {
             let service = label(&service.value)?;
-            return Some(Claim::Person { user: person.value.clone(), service, template: None });
+            return Some(Claim::Person { user: &person.value, service, template: None });
         }
         if let Some([client]) = dn.below(&self.clients)
             && client.is_a("cn")
@@ -110,7 +110,7 @@ impl Tree {
         }
         self.templates.iter().enumerate().find_map(|(index, template)| {
             let (user, service) = held_against(dn, template)?;
-            Some(Claim::Person { user, service: label(&service)?, template: Some(index) })
+            Some(Claim::Person { user, service: label(service)?, template: Some(index) })
         })
     }
 }
@@ -124,7 +124,7 @@ fn label(value: &str) -> Option<ServiceLabel> {
 }
 
 /// The user and the service of a name that follows a template.
-fn held_against(dn: &Dn, template: &Dn) -> Option<(String, String)> {
+fn held_against<'a>(dn: &'a Dn, template: &Dn) -> Option<(&'a str, &'a str)> {
     if dn.parts().len() != template.parts().len() {
         return None;
     }
@@ -132,8 +132,8 @@ fn held_against(dn: &Dn, template: &Dn) -> Option<(String, String)> {
     for (given, wanted) in dn.parts().iter().zip(template.parts()) {
         match wanted.value.as_str() {
             _ if given.kind != wanted.kind => return None,
-            USER => user = Some(given.value.clone()),
-            SERVICE => service = Some(given.value.clone()),
+            USER => user = Some(given.value.as_str()),
+            SERVICE => service = Some(given.value.as_str()),
             _ if given.is(wanted) => {}
             _ => return None,
         }
@@ -152,27 +152,26 @@ mod tests {
         Tree::new(dn("dc=counterfoil,dc=local"), vec![template])
     }
 
-    fn claim(text: &str) -> Option<Claim> {
-        tree().claim(&Dn::parse(text).unwrap())
+    fn claim(dn: &Dn) -> Option<Claim<'_>> {
+        tree().claim(dn)
     }
 
     #[test]
     fn people_and_clients_are_claimed_by_their_names() {
         let git = ServiceLabel::parse("git").unwrap();
-        let person =
-            |template| Claim::Person { user: "Alice".into(), service: git.clone(), template };
+        let person = |template| Claim::Person { user: "Alice", service: git.clone(), template };
         for (name, template) in [
             ("uid=Alice,ou=git,ou=services,dc=counterfoil,dc=local", None),
             ("UID=Alice, OU=Git, OU=Services, DC=Counterfoil, DC=Local", None),
             ("spn=Alice,app=git,ou=Apps,dc=example,dc=org", Some(0)),
         ] {
-            assert_eq!(claim(name), Some(person(template)), "{name}");
+            assert_eq!(claim(&Dn::parse(name).unwrap()), Some(person(template)), "{name}");
             let shown = tree().person_by(template, "git", "alice");
             assert!(shown.is(&Dn::parse(name).unwrap()), "{shown}");
         }
         let gate = ClientName::parse("gate").unwrap();
         let name = "cn=Gate,ou=clients,dc=counterfoil,dc=local";
-        assert_eq!(claim(name), Some(Claim::Client(gate)));
+        assert_eq!(claim(&Dn::parse(name).unwrap()), Some(Claim::Client(gate)));
     }
 
     #[test]
@@ -188,7 +187,7 @@ mod tests {
             "spn=alice,app=git,ou=other,dc=example,dc=org",
             "uid=alice,app=git,ou=apps,dc=example,dc=org",
         ] {
-            assert_eq!(claim(name), None, "{name}");
+            assert_eq!(claim(&Dn::parse(name).unwrap()), None, "{name}");
         }
     }
 }

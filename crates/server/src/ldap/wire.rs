@@ -6,7 +6,7 @@
 
 use bytes::{Buf, BytesMut};
 use ldap3_proto::LdapCodec;
-use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapMsg, LdapOp};
+use ldap3_proto::proto::LdapMsg;
 use tokio_util::codec::{Decoder, Encoder};
 
 use super::limits::{BER_DEPTH_MAX, BER_ELEMENTS_MAX};
@@ -84,9 +84,6 @@ pub(crate) fn length(buffer: &[u8], most: usize) -> Result<Option<usize>, Malfor
 /// When it is malformed, too deep, or of too many elements.
 pub(crate) fn take(buffer: &mut BytesMut, length: usize) -> Result<Message, Malformed> {
     let mut frame = buffer.split_to(length.min(buffer.len()));
-    if let Some(parsed) = simple_bind(&frame) {
-        return Ok(Message { parsed, critical: Vec::new(), attributes: Vec::new() });
-    }
     let (critical, attributes) = examine(&frame)?;
     // Its own limits are wider than ours and never reached.
     let mut codec = LdapCodec::new(Some(length), Some(BER_DEPTH_MAX * 2));
@@ -98,9 +95,22 @@ pub(crate) fn take(buffer: &mut BytesMut, length: usize) -> Result<Message, Malf
     Ok(Message { parsed, critical, attributes })
 }
 
-/// A simple bind without controls, which is what nearly every message is: read without the
-/// library, to the same effect. `None` for everything else.
-fn simple_bind(message: &[u8]) -> Option<LdapMsg> {
+/// A simple bind without controls, where it stands in its message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SimpleBind<'a> {
+    /// The message's number.
+    pub(crate) msgid: i32,
+    /// The version of the protocol.
+    pub(crate) version: i64,
+    /// The name.
+    pub(crate) dn: &'a str,
+    /// The password.
+    pub(crate) password: &'a str,
+}
+
+/// Reads a simple bind without controls, which is what nearly every message is, without the
+/// library and without a copy, to the same effect. `None` for everything else.
+pub(crate) fn simple_bind(message: &[u8]) -> Option<SimpleBind<'_>> {
     let (SEQUENCE, body, []) = element(message).ok()? else { return None };
     let (INTEGER, number, rest) = element(body).ok()? else { return None };
     let (BIND, bind, []) = element(rest).ok()? else { return None };
@@ -112,18 +122,28 @@ fn simple_bind(message: &[u8]) -> Option<LdapMsg> {
         return None;
     }
     let msgid = number.iter().fold(0_i32, |sum, &byte| sum << 8 | i32::from(byte));
-    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
-    let version = i64::from(*version);
-    let cred = LdapBindCred::Simple(text(password)?);
-    let request = LdapBindRequest { version, dn: text(dn)?, cred };
-    Some(LdapMsg::new(msgid, LdapOp::BindRequest(request)))
+    let (dn, password) = (std::str::from_utf8(dn).ok()?, std::str::from_utf8(password).ok()?);
+    Some(SimpleBind { msgid, version: i64::from(*version), dn, password })
+}
+
+#[cfg(test)]
+impl SimpleBind<'_> {
+    /// The same as the library has it.
+    fn as_message(&self) -> LdapMsg {
+        use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp};
+
+        let Self { msgid, version, dn, password } = *self;
+        let cred = LdapBindCred::Simple(password.to_owned());
+        let request = LdapBindRequest { version, dn: dn.to_owned(), cred };
+        LdapMsg::new(msgid, LdapOp::BindRequest(request))
+    }
 }
 
 /// Whether a bind that is read without the library reads the same with it.
 #[cfg(test)]
 pub(crate) fn reads_as_the_library(frame: &[u8]) -> bool {
     let by_the_library = || LdapCodec::default().decode(&mut BytesMut::from(frame)).ok().flatten();
-    simple_bind(frame).is_none_or(|read| by_the_library() == Some(read))
+    simple_bind(frame).is_none_or(|read| by_the_library() == Some(read.as_message()))
 }
 
 /// The answer to a bind that has no text, written without the library, to the same effect.
@@ -259,6 +279,7 @@ fn critical_in(body: &[u8]) -> Result<Vec<String>, Malformed> {
 
 #[cfg(test)]
 mod tests {
+    use ldap3_proto::proto::{LdapBindCred, LdapBindRequest, LdapOp};
     use proptest::prelude::*;
 
     use super::*;
@@ -340,7 +361,7 @@ mod tests {
             let request = LdapBindRequest { version: 3, dn: "cn=ä".to_owned(), cred };
             assert!(put(LdapMsg::new(msgid, LdapOp::BindRequest(request)), &mut bytes));
             let read = simple_bind(&bytes).unwrap();
-            assert_eq!(read, by_the_library(&bytes).unwrap());
+            assert_eq!(read.as_message(), by_the_library(&bytes).unwrap());
             for code in [0, 49] {
                 let answer = bind_answer(msgid, code);
                 let LdapOp::BindResponse(response) = by_the_library(&answer).unwrap().op else {
@@ -368,7 +389,7 @@ mod tests {
             bytes[at % length] = byte;
             let _ = bytes.split_off(length - cut % length);
             if let Some(read) = simple_bind(&bytes) {
-                prop_assert_eq!(Some(read), by_the_library(&bytes));
+                prop_assert_eq!(Some(read.as_message()), by_the_library(&bytes));
             }
         }
 

@@ -161,8 +161,7 @@ impl Asked {
 
     /// By which the answer is found again in the log.
     fn request_id(&self) -> String {
-        let context = self.arrived.0.context(Door::Airlock);
-        context.request_id.as_deref().unwrap_or_default().to_owned()
+        self.arrived.0.request_id.to_string()
     }
 
     /// A document with its `meta`.
