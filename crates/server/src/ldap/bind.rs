@@ -185,7 +185,7 @@ impl Bind<'_> {
             Some(verdict) => verdict,
             None => {
                 let _place = self.place()?;
-                Box::pin(state.authority.verify(request)).await?
+                Box::pin(state.authority.verify_asking(request)).await?
             }
         };
         state.metrics.verified(Door::Ldap, &verdict);

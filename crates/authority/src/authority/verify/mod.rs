@@ -183,8 +183,13 @@ impl Authority {
         }
     }
 
-    /// The same by whatever way: with the store, and with those who keep tokens elsewhere.
-    async fn verify_asking(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {
+    /// The same by whatever way, for who has asked [`Self::verify_at_hand`] in vain: with the
+    /// store, and with those who keep tokens elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::verify`].
+    pub async fn verify_asking(&self, request: VerifyRequest<'_>) -> Result<Verdict, Refusal> {
         if !self.custom.load().all().is_empty()
             && let Some(verdict) = self.verify_remembered_elsewhere(&request).await?
         {
@@ -238,6 +243,14 @@ impl Authority {
                 let (kind, id) = match self.shape(request.presented) {
                     Shape::Prefixed { kind, id } => (kind, id),
                     Shape::Jwt(Some(id)) => (Kind::AccessToken, id),
+                    Shape::Grouped(normal) => {
+                        return match self.grouped_at_hand(&around, &normal) {
+                            Some((id, decision)) => {
+                                Ok(self.conclude_at_hand(&around, id, decision)?.ok())
+                            }
+                            None => Ok(None),
+                        };
+                    }
                     _ => return Ok(None),
                 };
                 match self.cache.peek(now, id, |entry| look(kind, entry)) {
@@ -307,6 +320,21 @@ impl Authority {
             }
         };
         said.map(Here::Said)
+    }
+
+    /// The token in memory that a secret without an id belongs to, and what is to be said of it.
+    fn grouped_at_hand(
+        &self,
+        around: &Surroundings<'_>,
+        normal: &str,
+    ) -> Option<(TokenId, Decision)> {
+        let look = |entry: &Arc<Entry>| decide(entry, None, normal, around);
+        around.keys.peppers().find_map(|pepper| {
+            let id = self.cache.id_by_hash(&keyed_hash(pepper, normal))?;
+            let decision = self.cache.peek(around.now, id, look)?;
+            let is_another = matches!(decision, Decision::Bad { right_secret: false, .. });
+            (!is_another).then_some((id, decision))
+        })
     }
 
     /// The realm and the services that the binding names, from the store if need be; a reason if
