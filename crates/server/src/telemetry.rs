@@ -22,13 +22,12 @@ impl FormatTime for Rfc3339 {
 
 /// Starts the log of this process. Later calls change nothing.
 pub fn start(log: &Log) {
-    // Lines of the libraries below are about sockets and frames, which nobody asked for. Those of
-    // LDAP could be about messages, and a bind holds a token.
-    let directives = format!(
-        "{},hyper=warn,h2=warn,rustls=warn,tower=warn,\
-         ldap3_proto=off,ldap3_lber=off",
-        log.level
-    );
+    // What libraries say at a finer level is about sockets and frames, which nobody asked for, and
+    // one of a database prints what a statement is given. Those of LDAP may print messages
+    // whatever the level is, and a bind holds a token.
+    let libraries = if log.level == "error" { "error" } else { "warn" };
+    let directives =
+        format!("{libraries},counterfoil={},ldap3_proto=off,ldap3_lber=off", log.level);
     let filter = EnvFilter::new(directives);
     let text = match log.format {
         LogFormat::Text => true,

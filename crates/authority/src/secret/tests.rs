@@ -147,3 +147,45 @@ fn debug_shows_nothing_of_a_secret() {
     let shown = format!("{text:?}");
     assert_eq!(shown, "ClearSecret(..)");
 }
+
+/// What may stand in a generated secret: it survives URLs, shells and configuration files as it is.
+fn is_plain_text(secret: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    !secret.is_empty() && secret.bytes().all(fits)
+}
+
+proptest::proptest! {
+    /// D5 of the reference on Airlock, for all kinds and all forms.
+    #[test]
+    fn d5_generated_secrets_are_letters_digits_underscores_and_dashes(
+        seed in 0_u64..u64::MAX,
+        length in 8_usize..=64,
+    ) {
+        let entropy = SeededEntropy::new(seed);
+        let id = TokenId::generate(&entropy).unwrap();
+        let prefix = Prefix::default();
+        let pepper = crate::keys::Pepper::generate(1, &entropy).unwrap();
+        let mut secrets = vec![
+            generate_grouped(&entropy).unwrap(),
+            generate_plain(15, &entropy).unwrap(),
+            generate_plain(8, &entropy).unwrap(),
+            generate_ag(length, &entropy).unwrap(),
+            mark::generate(&pepper, &prefix, id, &entropy).unwrap(),
+        ];
+        for kind in crate::kind::KINDS {
+            secrets.push(generate_prefixed(&prefix, kind, id, &entropy).unwrap());
+        }
+        for secret in &secrets {
+            proptest::prop_assert!(is_plain_text(secret.reveal()), "{}", secret.reveal());
+        }
+        // Codes are no tokens, and are read aloud.
+        let codes = [
+            generate_user_code(&entropy).unwrap(),
+            crate::otp::codes::generate(&entropy).unwrap().to_string(),
+            crate::otp::codes::generate_digits(&entropy).unwrap().to_string(),
+        ];
+        for code in codes {
+            proptest::prop_assert!(is_plain_text(&code), "{code}");
+        }
+    }
+}

@@ -134,9 +134,12 @@ fn verify_counters(registry: &mut Registry) -> Vec<Counter> {
             let labels = VerifyLabels { door: door.name(), outcome };
             // Only doors that this release has show up before they are used.
             verify.push(match door {
-                Door::Api | Door::ForwardAuth | Door::Ldap | Door::Oauth | Door::Am => {
-                    verified.get_or_create_owned(&labels)
-                }
+                Door::Api
+                | Door::ForwardAuth
+                | Door::Ldap
+                | Door::Oauth
+                | Door::Am
+                | Door::Validate => verified.get_or_create_owned(&labels),
                 _ => Counter::default(),
             });
         }

@@ -5,8 +5,9 @@ use std::sync::Barrier;
 
 use serde_json::{Value, json};
 
-use crate::harness::{PATIENCE, await_true};
-use crate::wire::Api;
+use crate::harness::{PATIENCE, Site, await_true};
+use crate::nodes::share_keys;
+use crate::wire::{Api, Request};
 use crate::world::{Issued, UNTHROTTLED, World, active, pat, verify};
 
 /// The variable by which this test binary, started a second time, knows that it is a client.
@@ -89,32 +90,84 @@ fn a_limit_of_five_holds_for_200_requests_of_two_processes() {
     assert_eq!(world.verify(&token.secret)["code"], "exhausted");
 }
 
-#[test]
-fn ten_thousand_accepted_verifications_are_ten_thousand_after_the_flush() {
-    const CONNECTIONS: usize = 50;
-    const EACH: usize = 200;
-    let mut world = World::new(UNTHROTTLED);
-    let token = world.pat();
+/// Verifications of the check C1, and the connections that share them.
+const VERIFICATIONS: usize = 10_000;
+const CONNECTIONS: usize = 64;
+/// The door that counts by the names of another product, with a repository behind it.
+const DOOR: &str = "/auth-admin/rest/users/alice/tokens/generic/key";
+const REPOSITORY: &str = "abuse.throttle = false
+[repository.key]
+kind = \"token\"
+services = [\"git\"]
+[repository.key.attributes]
+totalUsages = {}
+";
+
+/// A token of the repository.
+fn of_repository(admin: &Api) -> Issued {
+    let body = json!({ "data": { "attributes": {} } });
+    let made = admin.send(Request::new("POST", DOOR).json(&body)).expect(201);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    Issued { id: text(&made["data"]["id"]), secret: text(&made["meta"]["secret"]) }
+}
+
+/// Uses a token up to the number of the check, over all these servers.
+fn use_ten_thousand_times(verifiers: &[&Api], token: &Issued) {
     std::thread::scope(|scope| {
-        for _ in 0..CONNECTIONS {
-            let (verifier, secret) = (world.verifier.clone(), &token.secret);
+        for number in 0..CONNECTIONS {
+            let (verifier, secret) = (verifiers[number % verifiers.len()].clone(), &token.secret);
             scope.spawn(move || {
-                for _ in 0..EACH {
+                for _ in (number..VERIFICATIONS).step_by(CONNECTIONS) {
                     assert!(active(&verify(&verifier, secret)));
                 }
             });
         }
     });
-    let total = |world: &World| shown(world, &token)["usage_total"].clone();
-    let all = json!(CONNECTIONS * EACH);
-    await_true("the usage is flushed", PATIENCE, || total(&world) == all);
+}
+
+/// How often a token was used, as both doors show it.
+fn totals(admin: &Api, token: &Issued) -> (Value, Value) {
+    let path = format!("{DOOR}/{}", token.id);
+    let theirs = admin.send(Request::new("GET", path)).expect(200);
+    let ours = admin.get(&token.path("")).expect(200);
+    (theirs["data"]["attributes"]["totalUsages"].clone(), ours["usage_total"].clone())
+}
+
+/// What both doors show in the end.
+fn all() -> (Value, Value) {
+    (json!(VERIFICATIONS), json!(VERIFICATIONS))
+}
+
+#[test]
+fn c1_ten_thousand_accepted_verifications_are_ten_thousand_after_the_flush() {
+    let mut world = World::new(REPOSITORY);
+    let token = of_repository(&world.admin);
+    use_ten_thousand_times(&[&world.verifier], &token);
+    await_true("the usage is flushed", PATIENCE, || totals(&world.admin, &token) == all());
 
     // Looks are not uses, and what was counted once is not counted again by the next server.
     let look = json!({ "token": token.secret, "consume": false });
     world.verifier.post("/verify", &look).expect(200);
     world.server.stop();
-    world.serve_again(UNTHROTTLED);
-    assert_eq!(total(&world), all);
+    world.serve_again(REPOSITORY);
+    assert_eq!(totals(&world.admin, &token), all());
     let shown = shown(&world, &token);
     assert!(shown["first_used_at"].as_str() < shown["last_used_at"].as_str(), "{shown}");
+}
+
+#[test]
+fn c1_ten_thousand_accepted_verifications_of_two_nodes_are_ten_thousand_on_both() {
+    let world = World::on_postgres(REPOSITORY);
+    let site = Site::new();
+    share_keys(&world.site, &site);
+    let host = world.cluster.as_ref().unwrap().host();
+    let settings = format!("data.database = \"postgres://cf@{host}/cf\"\n{REPOSITORY}");
+    let second = site.serve(&settings);
+    let at = |key: &str| Api::new(second.address, key);
+    let (admin, verifier) = (at(&world.admin.key), at(&world.verifier.key));
+    let token = of_repository(&world.admin);
+    use_ten_thousand_times(&[&world.verifier, &verifier], &token);
+    for admin in [&world.admin, &admin] {
+        await_true("the usage is flushed", PATIENCE, || totals(admin, &token) == all());
+    }
 }

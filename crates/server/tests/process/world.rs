@@ -1,5 +1,7 @@
 //! What most tests begin with: a person, a service, a verifier, and tokens of the person.
 
+use std::process::Output;
+
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
@@ -79,6 +81,20 @@ impl World {
         self.server = self.site.serve(&within(self.cluster.as_ref(), settings));
         self.admin = Api::new(self.server.address, &self.admin.key);
         self.verifier = Api::new(self.server.address, &self.verifier.key);
+    }
+
+    /// Where its database is, unless it lies in the data directory.
+    pub(crate) fn database(&self) -> Option<String> {
+        let host = self.cluster.as_ref()?.host();
+        Some(format!("postgres://cf@{host}/{DATABASE}"))
+    }
+
+    /// A command on the installation itself, run to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        let database = self.database();
+        let mut all = arguments.to_vec();
+        all.extend(database.iter().flat_map(|url| ["--database", url]));
+        self.site.run(&all)
     }
 
     /// Issues alice a token for `git`.

@@ -3,6 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use counterfoil_authority::custom::{
+    Descriptor, Elsewhere, Guarded, RepositoryError, Settings, TokenRepository,
+};
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::service::Services;
 use counterfoil_authority::store::Store;
 use counterfoil_server::http::HttpSettings;
 use counterfoil_store::MemoryStore;
@@ -99,9 +104,27 @@ fn labels(sample: &str) -> impl Iterator<Item = (&str, &str)> {
     pairs.map(|(name, value)| (name, value.trim_end_matches('"'))).filter(|(name, _)| *name != "le")
 }
 
+/// A repository of somebody else that is never asked.
+struct Quiet;
+
+#[async_trait::async_trait]
+impl TokenRepository for Quiet {
+    fn driver(&self) -> &'static str {
+        "quiet"
+    }
+
+    async fn describe(&self) -> Result<Descriptor, RepositoryError> {
+        Err(RepositoryError::unavailable("it is quiet"))
+    }
+}
+
 #[tokio::test]
 async fn the_page_about_metrics_is_what_a_scrape_shows() {
     let world = World::new().await;
+    let realm = RealmName::parse("main").unwrap();
+    let settings = Settings::new("acme", realm, Services::All);
+    let acme = Guarded::new(settings, Arc::new(Quiet));
+    world.authority.set_elsewhere(Elsewhere::new(vec![Arc::new(acme)]));
     world.get("/healthz/live").await.expect(200);
     let scrape = world.get("/metrics").await.text;
     let page = include_str!("../../../../../docs/reference/metrics.md");

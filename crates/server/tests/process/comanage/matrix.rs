@@ -205,7 +205,7 @@ fn furnish(world: &World) -> Vec<(&'static str, String)> {
 }
 
 /// A path of the document with what exists in the place of its parameters.
-fn filled(path: &str, things: &[(&'static str, String)]) -> String {
+pub(crate) fn filled(path: &str, things: &[(&'static str, String)]) -> String {
     let mut before = "";
     let mut target = String::new();
     for segment in path.split('/').skip(1) {

@@ -3,7 +3,7 @@
 
 mod door;
 mod issuing;
-mod matrix;
+pub(crate) mod matrix;
 mod moving;
 mod portal;
 

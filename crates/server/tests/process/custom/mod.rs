@@ -4,5 +4,5 @@
 mod checking;
 mod guide;
 mod misbehaving;
-mod peers;
+pub(crate) mod peers;
 mod verifying;

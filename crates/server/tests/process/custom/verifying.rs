@@ -18,16 +18,19 @@ fn g3_the_wire_to_an_adapter_carries_no_secret() {
     let site = Site::new();
     let adapter = Adapter::start(&site);
     let tap = Tap::to(adapter.address);
-    let world = World::new(&format!("{UNTHROTTLED}\n{}", section(&site, tap.address, "")));
     let secret = adapter.add("alice");
-    let answer = world.verify(&secret);
-    assert_eq!((&answer["active"], &answer["username"]), (&json!(true), &json!("alice")));
-    let wrong = format!("{}X", &secret[..secret.len() - 1]);
-    assert_eq!(world.verify(&wrong)["active"], json!(false));
-    let seen = String::from_utf8_lossy(&tap.seen()).into_owned();
-    assert!(seen.contains(&secret[..13]), "the public part is what is asked for: {seen}");
-    for part in [&secret[13..], &secret[20..40], &wrong[wrong.len() - 20..]] {
-        assert!(!seen.contains(part), "{seen}");
+    for world in
+        World::on_each_store(&format!("{UNTHROTTLED}\n{}", section(&site, tap.address, "")))
+    {
+        let answer = world.verify(&secret);
+        assert_eq!((&answer["active"], &answer["username"]), (&json!(true), &json!("alice")));
+        let wrong = format!("{}X", &secret[..secret.len() - 1]);
+        assert_eq!(world.verify(&wrong)["active"], json!(false));
+        let seen = String::from_utf8_lossy(&tap.seen()).into_owned();
+        assert!(seen.contains(&secret[..13]), "the public part is what is asked for: {seen}");
+        for part in [&secret[13..], &secret[20..40], &wrong[wrong.len() - 20..]] {
+            assert!(!seen.contains(part), "{seen}");
+        }
     }
 }
 
@@ -63,17 +66,19 @@ fn a_token_of_an_adapter_is_judged_like_one_of_ours() {
 fn a_limit_that_an_adapter_tells_of_is_counted_here_exactly() {
     let site = Site::new();
     let adapter = Adapter::start(&site);
-    let world = World::new(&format!("{UNTHROTTLED}\n{}", section(&site, adapter.address, "")));
     let secret = adapter.add("alice");
     adapter.sql("update token set attributes = '{\"maxUsages\": 5}'");
-    let racing: Vec<_> = (0..40)
-        .map(|_| {
-            let (verifier, secret) = (world.verifier.with_key(&world.verifier.key), secret.clone());
-            std::thread::spawn(move || active(&verify(&verifier, &secret)))
-        })
-        .collect();
-    let accepted = racing.into_iter().filter_map(|one| one.join().ok()).filter(|yes| *yes);
-    assert_eq!(accepted.count(), 5);
+    let settings = format!("{UNTHROTTLED}\n{}", section(&site, adapter.address, ""));
+    for world in World::on_each_store(&settings) {
+        let racing: Vec<_> = (0..40)
+            .map(|_| {
+                let (verifier, secret) = (world.verifier.clone(), secret.clone());
+                std::thread::spawn(move || active(&verify(&verifier, &secret)))
+            })
+            .collect();
+        let accepted: Vec<bool> = racing.into_iter().map(|one| one.join().unwrap()).collect();
+        assert_eq!(accepted.into_iter().filter(|yes| *yes).count(), 5);
+    }
 }
 
 #[test]

@@ -206,3 +206,16 @@ fn a29_a_hundred_single_use_tokens_each_draw_once() {
         }
     });
 }
+
+/// C4 of the reference on Airlock: a count of a hundred, and four times as many who draw.
+#[test]
+fn c4_of_four_hundred_draws_of_a_count_of_a_hundred_a_hundred_succeed() {
+    both(|place| {
+        let token = place.registration(&json!({ "count": 100 }));
+        let said = place.race_over(64, 400, |client| drawing(&token.secret, &device(client), &[]));
+        assert_eq!((number(&said, 201), number(&said, 403)), (100, 300));
+        let shown = place.shown(&token);
+        assert_eq!((&shown["used"], &shown["remaining"]), (&json!(100), &json!(0)));
+        assert_eq!(place.children(&token).len(), 100);
+    });
+}

@@ -6,47 +6,88 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use super::{Place, both, device, draw, registration};
+use super::{Place, both, device, draw, drawing, number, race_over, registration};
 use crate::harness::{PATIENCE, await_true};
 use crate::wire::{Request, below_main};
-use crate::world::{UNTHROTTLED, World};
+use crate::world::{Issued, UNTHROTTLED, World};
+
+/// What became of the draws of a storm that ended with a kill.
+struct Storm {
+    /// Auth tokens whose draw was answered.
+    answered: BTreeSet<String>,
+    /// Draws for which nothing was left.
+    refused: usize,
+}
+
+/// Draws over some connections until as many are answered as are enough, then kills the server and
+/// starts it again.
+fn storm(world: &mut World, token: &Issued, each: usize, enough: usize) -> Storm {
+    let ended = Mutex::new(Storm { answered: BTreeSet::new(), refused: 0 });
+    let apis: Vec<_> = (0..8).map(|_| world.admin.clone()).collect();
+    std::thread::scope(|scope| {
+        for api in apis {
+            let ended = &ended;
+            scope.spawn(move || {
+                for number in 0..each {
+                    let drawn = api.try_raw(&drawing(&token.secret, &device(number), &[]));
+                    let Ok(answer) = drawn else { return };
+                    let mut ended = ended.lock().unwrap();
+                    if answer.status == 403 {
+                        ended.refused += 1;
+                        continue;
+                    }
+                    let id = answer.expect(201)["token"]["id"].as_str().unwrap().to_owned();
+                    ended.answered.insert(id);
+                }
+            });
+        }
+        await_true("draws are answered", PATIENCE, || {
+            ended.lock().unwrap().answered.len() >= enough
+        });
+        world.server.kill9();
+    });
+    world.serve_again(UNTHROTTLED);
+    ended.into_inner().unwrap()
+}
+
+/// How often a registration token is used, which is how many were drawn from it; every draw that
+/// was answered is among them.
+#[track_caller]
+fn used(world: &World, token: &Issued, storm: &Storm) -> usize {
+    let used = world.admin.get(&token.path("")).expect(200)["used"].as_u64().unwrap();
+    let page = world.admin.get(&token.path("/children?limit=1000")).expect(200);
+    let drawn = page["items"].as_array().unwrap();
+    assert_eq!(used, drawn.len() as u64);
+    let stored: BTreeSet<_> =
+        drawn.iter().map(|child| child["id"].as_str().unwrap().to_owned()).collect();
+    assert!(storm.answered.is_subset(&stored), "a draw was answered and lost");
+    drawn.len()
+}
 
 /// Every draw that was answered is there, and there are as many as are counted.
 fn a_storm_ends_with_a_kill(mut world: World, rounds: usize) {
     for round in 0..rounds {
         let token = registration(&world.admin, &json!({ "count": 100_000 }));
-        let answered = Mutex::new(BTreeSet::new());
-        let answers = AtomicUsize::new(0);
-        let apis: Vec<_> = (0..8).map(|_| world.admin.clone()).collect();
-        std::thread::scope(|scope| {
-            for api in apis {
-                let (answered, answers, secret) = (&answered, &answers, &token.secret);
-                scope.spawn(move || {
-                    for number in 0.. {
-                        let request = Request::new("POST", below_main("/enrol"));
-                        let request = request.json(&device(number)).bearer(secret);
-                        let Ok(answer) = api.try_raw(&request) else { return };
-                        let id = answer.expect(201)["token"]["id"].as_str().unwrap().to_owned();
-                        answered.lock().unwrap().insert(id);
-                        answers.fetch_add(1, Ordering::AcqRel);
-                    }
-                });
-            }
-            let enough = 40 + 7 * (round % 11);
-            await_true("draws are answered", PATIENCE, || {
-                answers.load(Ordering::Acquire) >= enough
-            });
-            world.server.kill9();
-        });
-        world.serve_again(UNTHROTTLED);
-        let used = world.admin.get(&token.path("")).expect(200)["used"].as_u64().unwrap();
-        let page = world.admin.get(&token.path("/children?limit=1000")).expect(200);
-        let drawn = page["items"].as_array().unwrap();
-        assert_eq!(used, drawn.len() as u64, "round {round}");
-        let answered = answered.into_inner().unwrap();
-        let stored: BTreeSet<_> =
-            drawn.iter().map(|child| child["id"].as_str().unwrap().to_owned()).collect();
-        assert!(answered.is_subset(&stored), "round {round}: a draw was answered and lost");
+        let ended = storm(&mut world, &token, usize::MAX, 40 + 7 * (round % 11));
+        assert_eq!(ended.refused, 0, "round {round}");
+        used(&world, &token, &ended);
+    }
+}
+
+/// C4 of the reference on Airlock: four hundred draws of a count of a hundred, and a kill among
+/// them. What was not drawn before it is drawn after it, and no more.
+#[test]
+fn c4_after_a_kill_among_four_hundred_draws_the_count_is_that_of_the_auth_tokens() {
+    for mut world in World::on_each_store(UNTHROTTLED) {
+        for enough in [5, 40, 80] {
+            let token = registration(&world.admin, &json!({ "count": 100 }));
+            let ended = storm(&mut world, &token, 50, enough);
+            let left = 100 - used(&world, &token, &ended);
+            let draws = |client| drawing(&token.secret, &device(client), &[]);
+            let said = race_over(&[world.admin.address], 8, 400, draws);
+            assert_eq!((number(&said, 201), number(&said, 403)), (left, 400 - left));
+            assert_eq!(used(&world, &token, &ended), 100);
+        }
     }
 }
 

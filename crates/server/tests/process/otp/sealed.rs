@@ -40,12 +40,7 @@ fn d3_a_seed_that_was_moved_to_another_token_opens_for_nobody() {
 
 /// Rows that each sealing key still holds, by its number.
 fn rows(world: &World) -> Vec<(u64, u64)> {
-    let mut arguments = vec!["keys", "list", "--json"];
-    let url = world.cluster.as_ref().map(|cluster| format!("postgres://cf@{}/cf", cluster.host()));
-    if let Some(url) = &url {
-        arguments.extend(["--database", url]);
-    }
-    let output = world.site.run(&arguments);
+    let output = world.run(&["keys", "list", "--json"]);
     let said: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     let keys = said.get("items").or_else(|| said.get("keys")).unwrap_or(&said);
@@ -62,13 +57,7 @@ fn d4_seeds_are_sealed_under_a_new_key_while_codes_are_verified() {
         }
         enrol(&world.admin, &json!({ "method": "hotp", "seed": base32(K20) }));
         assert_eq!(rows(&world), [(1, 21)]);
-        let mut arguments = vec!["keys", "rotate", "seal"];
-        let url =
-            world.cluster.as_ref().map(|cluster| format!("postgres://cf@{}/cf", cluster.host()));
-        if let Some(url) = &url {
-            arguments.extend(["--database", url]);
-        }
-        let output = world.site.run(&arguments);
+        let output = world.run(&["keys", "rotate", "seal"]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let mut counter = 0;
         await_true("every seed is under the new key", PATIENCE, || {

@@ -65,7 +65,7 @@ pub(super) fn take_over(world: &World, needles: &mut Needles) {
     let path = elsewhere.path().join("registry.sql");
     let import = |text: &str| {
         fs::write(&path, text).unwrap();
-        world.site.run(&["import", "comanage", path.to_str().unwrap(), "--json"])
+        world.run(&["import", "comanage", path.to_str().unwrap(), "--json"])
     };
     let whole = dump();
     // One that ends inside a secret says where, and nothing of it.
