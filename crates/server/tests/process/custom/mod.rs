@@ -3,6 +3,7 @@
 
 mod checking;
 mod guide;
+mod managing;
 mod misbehaving;
 mod peers;
 mod verifying;
