@@ -1,5 +1,6 @@
 //! Issuing: policy, then a secret, then token and event in one transaction.
 
+mod judged;
 mod lifetime;
 mod limits;
 mod member;
@@ -17,21 +18,20 @@ pub(super) use self::member::payload_row;
 pub(super) use self::open::Asking;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
-use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
 use super::otp::OtpDraft;
 use super::realms::missing;
 use super::registration::{checked_stamp, completed};
-use crate::cache::{RealmCell, ServiceCell};
-use crate::caller::{Caller, Reach};
+use crate::cache::ServiceCell;
+use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{RealmName, RepositoryName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
 use crate::repository::{Membership, Place};
-use crate::scope::{ApiScope, Scope};
+use crate::scope::Scope;
 use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
@@ -206,29 +206,6 @@ pub enum Answered {
     Replayed(Vec<u8>),
 }
 
-/// A request that its issuer may make.
-pub(super) struct Judged {
-    /// How far the issuer reaches.
-    pub(super) reach: Reach,
-    /// Whose the token will be.
-    pub(super) owner: Owner,
-    /// Whether that is the issuer.
-    pub(super) own: bool,
-    services: Services,
-    cells: Vec<Arc<ServiceCell>>,
-    realm: Arc<RealmCell>,
-}
-
-impl Judged {
-    /// The policies that hold: those of the services, or the realm's where there is none.
-    pub(super) fn policies(&self) -> Vec<&EffectivePolicy> {
-        if self.cells.is_empty() {
-            return vec![&self.realm.policy];
-        }
-        self.cells.iter().map(|cell| &cell.policy).collect()
-    }
-}
-
 /// What a request came to, before anything is drawn.
 struct Draft {
     owner: Owner,
@@ -292,36 +269,6 @@ impl Authority {
             }
         }
         Err(Refusal::NoEntropy(crate::clock::NoEntropy))
-    }
-
-    /// Whether somebody may have what they ask for: for that person, for these services, to this
-    /// extent. What it costs in time and number is judged by who goes on.
-    pub(super) async fn may_issue(
-        &self,
-        caller: &Caller,
-        realm: &RealmName,
-        request: &IssueRequest,
-    ) -> Result<Judged, Refusal> {
-        let scope = match request.kind {
-            Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
-            _ => ApiScope::TokensWrite,
-        };
-        let reach = caller.reach(realm, scope)?;
-        let owner = owner_of(caller, realm, request)?;
-        let own = caller.is(&owner, realm);
-        let asking = Asking { caller, reach: &reach, owner: &owner, kind: request.kind, own };
-        let (services, cells) = self.services_of(realm, request, &asking).await?;
-        let owner_unit =
-            if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
-        check_reach(&reach, owner_unit.as_ref(), &services, request, own)?;
-        self.check_open(realm, &asking, &cells).await?;
-        self.check_unit(realm, request.unit.as_deref()).await?;
-        unit_within(&reach, caller, request.unit.as_ref())?;
-        let realm = self.realm_facts(realm).await?;
-        let judged = Judged { reach, owner, own, services, cells, realm };
-        check_issuer(&judged.policies(), caller, own)?;
-        check_wishes(&judged.policies(), request)?;
-        Ok(judged)
     }
 
     /// The unit that a person belongs to; a client's tokens belong to none.

@@ -1,5 +1,7 @@
 //! Tokens that somebody else keeps, managed at the door: who may, what the mapping shows, how the
 //! repository's refusals are told, and that nobody verifies by what was true before.
+//!
+//! Length: one door and one repository, looked at from every side.
 
 use std::sync::Arc;
 
