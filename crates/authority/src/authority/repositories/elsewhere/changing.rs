@@ -2,9 +2,9 @@
 
 use super::creating::request_of;
 use super::{There, person};
+use crate::authority::Authority;
 use crate::authority::issue::{Lifetime, validity_of};
 use crate::authority::repositories::{RepositoryEntry, writing};
-use crate::authority::{Authority, Expiry};
 use crate::caller::Caller;
 use crate::custom::{Capability, ForeignChange, ForeignToken};
 use crate::names::{RealmName, Username};
@@ -64,9 +64,6 @@ impl Authority {
         }
         let mut request = request_of(there.repository, person(token), writes);
         request.not_before = None;
-        if request.expires == Expiry::Open {
-            request.expires = Expiry::Never;
-        }
         let judged = self.may_issue(there.caller, there.realm, &request).await?;
         let lifetime = Lifetime::of(&request);
         let policies = judged.policies();

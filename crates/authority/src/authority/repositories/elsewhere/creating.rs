@@ -1,5 +1,7 @@
 //! New tokens in repositories of other keepers: judged as ours are, with a secret that is made here.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::There;
 use crate::authority::issue::{Lifetime, validity_of};
 use crate::authority::link::is_by_link;
@@ -34,14 +36,24 @@ pub struct Repeatable {
 
 /// A stream of bytes that the same request draws again: who repeats it gets the secret that the
 /// first answer showed, although nobody keeps it.
-struct Again([u8; 32]);
+struct Again {
+    key: [u8; 32],
+    /// Blocks that were drawn: each draw goes on where the last one ended.
+    drawn: AtomicU64,
+}
+
+impl Again {
+    const fn of(key: [u8; 32]) -> Self {
+        Self { key, drawn: AtomicU64::new(0) }
+    }
+}
 
 impl Entropy for Again {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
-        for (number, part) in bytes.chunks_mut(32).enumerate() {
-            let number = u64::try_from(number).unwrap_or(u64::MAX).to_le_bytes();
+        for part in bytes.chunks_mut(32) {
+            let number = self.drawn.fetch_add(1, Ordering::Relaxed).to_le_bytes();
             let label = b"counterfoil repeated secret 1";
-            let block = crate::secret_hash::hmac256(&self.0, label, &[&number]);
+            let block = crate::secret_hash::hmac256(&self.key, label, &[&number]);
             part.copy_from_slice(block.as_bytes().get(..part.len()).unwrap_or_default());
         }
         Ok(())
@@ -150,7 +162,7 @@ impl Authority {
     fn seed(&self) -> Result<Again, NoEntropy> {
         let mut seed = [0; 32];
         self.entropy.fill(&mut seed)?;
-        Ok(Again(seed))
+        Ok(Again::of(seed))
     }
 
     /// What the same caller's same request draws from. Who has nothing but the caller's key cannot
@@ -165,7 +177,7 @@ impl Authority {
         let keys = self.keys();
         let label = b"counterfoil repeatable 2";
         let seed = hmac(keys.pepper().bytes(), label, &[of_caller.as_bytes()]);
-        Again(*seed.as_bytes())
+        Again::of(*seed.as_bytes())
     }
 }
 
@@ -181,10 +193,34 @@ pub(super) fn request_of(
         _ => None,
     };
     IssueRequest {
-        expires: instant(Attribute::ValidTo).map_or(Expiry::Open, Expiry::At),
+        expires: match writes.get(&Attribute::ValidTo) {
+            Some(Some(Value::Instant(end))) => Expiry::At(*end),
+            Some(_) => Expiry::Never,
+            None => Expiry::Open,
+        },
         not_before: instant(Attribute::ValidFrom),
         services: services.map(Services::Named),
         delivery: Delivery::Response,
         ..IssueRequest::of(Kind::Generic, user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_request_draws_the_same_and_no_draw_is_like_the_one_before() {
+        let (one, same) = (Again::of([7; 32]), Again::of([7; 32]));
+        let draw = |from: &Again| {
+            let mut bytes = [0; 40];
+            from.fill(&mut bytes).unwrap();
+            bytes
+        };
+        let first = draw(&one);
+        assert_eq!(first, draw(&same));
+        assert_ne!(first, draw(&one));
+        assert_ne!(first[..8], first[32..]);
+        assert_ne!(first, draw(&Again::of([8; 32])));
     }
 }
