@@ -63,8 +63,9 @@ impl Thing {
 /// Why an act was not done.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Refusal {
-    /// The store could not answer; nothing is known to have happened. Never a denial.
-    #[error("the store is not reachable, try again")]
+    /// The store, or a repository that somebody else keeps, could not answer; nothing is known to
+    /// have happened. Never a denial.
+    #[error("the store or a repository is not reachable, try again")]
     Unavailable(#[from] Unavailable),
     /// The queue of slow hashes is full; try again. Never a denial.
     #[error("too many slow hashes are waiting, try again")]
@@ -104,6 +105,9 @@ pub enum Refusal {
     /// The person holds as many active tokens as the policy allows.
     #[error("the limit of {0} active tokens per person is reached")]
     AtLimit(u32),
+    /// The repository takes no more tokens of the person; how many it takes, it does not tell.
+    #[error("the repository takes no more tokens of this person")]
+    RepositoryFull,
     /// Another token of the repository has this serial.
     #[error("another token of the repository has this serial")]
     SerialTaken,

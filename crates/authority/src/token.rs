@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::enrolment::Device;
 use crate::kind::Kind;
 use crate::names::RealmName;
+use crate::otp::Method;
 use crate::repository::Membership;
 use crate::scope::Scope;
 use crate::secret::TokenId;
@@ -77,6 +78,8 @@ pub struct Token {
     pub airlock: AirlockAttributes,
     /// The repository that it is in, and its place there; none but generic tokens have one.
     pub repository: Option<Membership>,
+    /// How it proves itself, if it has codes in place of a secret.
+    pub otp: Option<Method>,
     /// Attributes of the Sentinel registration and auth token.
     pub sentinel: SentinelAttributes,
     /// The unit it belongs to.
@@ -387,6 +390,7 @@ impl Token {
             device: None,
             changed_at: None,
             repository: None,
+            otp: None,
             version: 1,
             secrets: Vec::new(),
         }

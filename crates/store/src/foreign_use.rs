@@ -8,7 +8,7 @@ use counterfoil_authority::custom::ForeignId;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore, Unavailable,
+    Change, ForeignChanged, ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore, Unavailable,
 };
 
 use crate::SqlStore;
@@ -148,6 +148,14 @@ async fn find(
     Ok(found)
 }
 
+async fn note(tx: &mut Transaction<'_>, changed: &ForeignChanged) -> Result<(), Failure> {
+    if changed.removed {
+        tx.execute(FORGET, &values![&changed.token, &changed.realm]).await?;
+    }
+    tx.changed(Change::Token(changed.token), changed.event.at).await?;
+    crate::events::append(tx, &changed.event).await
+}
+
 #[async_trait]
 impl ForeignUseStore for SqlStore {
     async fn foreign_use_add(&self, mut uses: Vec<ForeignUseDelta>) -> Result<(), Unavailable> {
@@ -184,14 +192,7 @@ impl ForeignUseStore for SqlStore {
             .await
     }
 
-    async fn foreign_use_forget(
-        &self,
-        realm: &RealmName,
-        token: TokenId,
-    ) -> Result<bool, Unavailable> {
-        self.write((realm.clone(), token), |tx, (realm, token)| {
-            Box::pin(async move { Ok(tx.execute(FORGET, &values![token, realm]).await? > 0) })
-        })
-        .await
+    async fn foreign_changed(&self, changed: ForeignChanged) -> Result<(), Unavailable> {
+        self.write(changed, |tx, changed| Box::pin(note(tx, changed))).await
     }
 }

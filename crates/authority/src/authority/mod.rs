@@ -72,7 +72,7 @@ pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, Target
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
-pub use repositories::{RepositoryDraft, RepositoryEntry};
+pub use repositories::{Repeatable, RepositoryDraft, RepositoryEntry, RepositoryStanding};
 pub use services::{Offer, PolicyEdit, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
 

@@ -6,6 +6,7 @@ use crate::event::Event;
 use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::{Refusal, Thing};
+use crate::repository::RepositoryKind;
 use crate::scope::ApiScope;
 use crate::secret::TokenId;
 use crate::store::{EventFilter, LookedAfter, Page, PageRequest, TokenFilter};
@@ -145,6 +146,12 @@ impl Authority {
         let reach = caller.reach(realm, ApiScope::TokensRead)?;
         // An operator who misspells a realm must not read "there are none".
         self.realm_facts(realm).await?;
+        if let Some(name) = &filter.repository {
+            let repository = self.repository(caller, realm, name).await?;
+            if let RepositoryKind::Custom(_) = &repository.kind {
+                return Err(Refusal::NotSupported("tokens of this repository are kept elsewhere"));
+            }
+        }
         let of_person = match &filter.owner {
             Some(owner) if !reach.whole => self.administers(&reach, realm, owner).await?,
             _ => false,

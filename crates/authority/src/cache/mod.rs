@@ -12,6 +12,7 @@
 //! Length: every change has to reach every part of what is remembered, and is seen to here alone.
 
 mod changes;
+mod marks;
 mod near;
 mod tokens;
 mod trust;
@@ -25,6 +26,8 @@ use parking_lot::{Mutex, RwLock};
 
 pub use self::changes::Position;
 use self::changes::RecentChanges;
+pub(crate) use self::marks::Mark;
+use self::marks::Marks;
 pub(crate) use self::tokens::{Access, Entry, Matched, Tokens, matched};
 use self::trust::Trust;
 use crate::authority::Needs;
@@ -122,6 +125,7 @@ pub struct Cache {
     profiles: tokens::Profiles,
     by_hash: RwLock<HashMap<[u8; 32], TokenId>>,
     owners: Mutex<Owners>,
+    elsewhere: Marks,
     realms: ArcSwap<Realms>,
     /// Held by who replaces the realms.
     replacing_realms: Mutex<()>,
@@ -161,6 +165,7 @@ impl Cache {
             profiles: tokens::Profiles::default(),
             by_hash: RwLock::default(),
             owners: Mutex::default(),
+            elsewhere: Marks::default(),
             realms: ArcSwap::default(),
             replacing_realms: Mutex::default(),
             misses: AtomicU64::new(0),
@@ -308,14 +313,23 @@ impl Cache {
     }
 
     /// The entry of a token that somebody else keeps, which is remembered elsewhere; and whether it
-    /// may be: its owner did not change since `tag`, and a later change marks them.
-    pub(crate) fn of_elsewhere(&self, record: Record, tag: Position) -> (Arc<Entry>, bool) {
+    /// may be: neither it nor its owner changed since `tag`, and a later change marks them.
+    pub(crate) fn of_elsewhere(
+        &self,
+        record: Record,
+        tag: Position,
+    ) -> (Arc<Entry>, Option<Arc<Mark>>) {
         let key = (record.realm.clone(), record.owner.clone());
+        let id = record.id;
         let cell = self.owner_cell(&key, &record, tag);
         let entry = Arc::new(Entry::new(record, cell, &self.profiles));
-        let moved = || self.recent.moved_past(tag, |change| owner_changed(change, &key));
-        let keeps = tag.keeps() && !moved();
-        (entry, keeps)
+        if !tag.keeps() {
+            return (entry, None);
+        }
+        let concerns =
+            |change: &Change| *change == Change::Token(id) || owner_changed(change, &key);
+        let mark = self.elsewhere.of(id, || self.recent.moved_past(tag, concerns));
+        (entry, mark)
     }
 
     /// The owner's shared cell; a private one if the owner changed since `tag`.
@@ -470,7 +484,10 @@ impl Cache {
 
     fn apply(&self, change: &Change) {
         match change {
-            Change::Token(id) => self.tokens.remove(*id),
+            Change::Token(id) => {
+                self.tokens.remove(*id);
+                self.elsewhere.changed(*id);
+            }
             Change::User(realm, name) => {
                 self.forget_owner(&(realm.clone(), Owner::User(name.clone())));
             }
@@ -488,6 +505,7 @@ impl Cache {
             }
             Change::Everything => {
                 self.tokens.clear();
+                self.elsewhere.all_changed();
                 self.by_hash.write().clear();
                 self.replace_realms(|realms| {
                     realms.clear();

@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 
 use super::breaker::Breaker;
 use super::{
-    Capability, Descriptor, Remembered, RepositoryError, Settings, TokenRepository, Uses,
-    VerifyMode,
+    Capabilities, Capability, Descriptor, Remembered, RepositoryError, Settings, TokenRepository,
+    Uses, VerifyMode,
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -151,6 +151,13 @@ impl Guarded {
         }
         last.failed_at = Some(now);
         last.failure = Some(why.clone());
+    }
+
+    /// What it said in the last minute that it can do.
+    pub fn described(&self, now: Timestamp) -> Option<Capabilities> {
+        let described = self.described.lock();
+        let (descriptor, at) = described.as_ref()?;
+        (now < at.plus_seconds(DESCRIBED_SECONDS)).then_some(descriptor.capabilities)
     }
 
     /// What it says of itself, asked again after a minute.

@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 pub use self::addressing::{Addressing, SECRET_LENGTH_MIN, SELECTOR_LENGTH_MIN, Selector};
 pub use self::guard::{Figures, Guarded, Health};
+pub(crate) use self::proof::hash_text;
 pub use self::proof::{BadProof, Proof, ProofKey, sha256_text};
 pub use self::record::{
     BadForeignId, BadRecord, Descriptor, ForeignChange, ForeignDraft, ForeignId, ForeignPage,
@@ -87,6 +88,24 @@ pub const CAPABILITIES: [Capability; 14] = [
 ];
 
 impl Capability {
+    /// What a repository without it does not do, for who asked for it.
+    pub const fn lacking(self) -> &'static str {
+        match self {
+            Self::Lookup | Self::DelegatedVerify => "this repository verifies nothing",
+            Self::List => "this repository shows no tokens",
+            Self::Create => "this repository takes no new tokens",
+            Self::Update => "this repository changes no tokens",
+            Self::Delete => "this repository removes no tokens",
+            Self::Enable => "this repository switches no tokens on or off",
+            Self::Assign => "this repository gives no tokens to people",
+            Self::Filter => "this repository filters no lists",
+            Self::Sort => "this repository sorts no lists",
+            Self::UsageWrite | Self::AtomicConsume => "this repository counts no uses",
+            Self::CurrentNext => "this repository keeps no next credentials",
+            Self::Letters => "this repository keeps no activation letters",
+        }
+    }
+
     /// The name in a descriptor.
     pub const fn name(self) -> &'static str {
         match self {

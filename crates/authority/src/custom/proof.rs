@@ -87,6 +87,15 @@ pub fn sha256_text(clear: &str) -> Zeroizing<String> {
     Zeroizing::new(format!("sha256:{}", sha256_hex(clear)))
 }
 
+/// The hash of a secret with many bits under the repository's key, if it has one, and plain
+/// otherwise.
+pub(crate) fn hash_text(clear: &str, key: Option<&ProofKey>) -> Zeroizing<String> {
+    let Some(key) = key else { return sha256_text(clear) };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key.0);
+    let tag = hmac::sign(&key, clear.as_bytes());
+    Zeroizing::new(format!("hmac-sha256:{}", HEXLOWER.encode(tag.as_ref())))
+}
+
 /// What stands behind `prefix`, whose letters are of either case.
 fn behind<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;

@@ -29,7 +29,7 @@ const LIST_MAX: usize = 64;
 const ATTRIBUTES_MAX: usize = 64;
 
 /// The attributes that a token of a repository can have, as the Airlock model names them.
-const ATTRIBUTES: [&str; 21] = [
+const ATTRIBUTES: [&str; 22] = [
     "serialId",
     "validFrom",
     "validTo",
@@ -39,6 +39,7 @@ const ATTRIBUTES: [&str; 21] = [
     "latestUsageDate",
     "totalUsages",
     "trackingId",
+    "maxUsages",
     "genericDataElement1",
     "genericDataElement2",
     "genericDataElement3",

@@ -73,6 +73,9 @@ pub struct Settings {
     pub cache_seconds: u32,
     /// The key of `hmac-sha256` hashes.
     pub hash_key: Option<ProofKey>,
+    /// Whether a token that is created from here gets a secret, which is shown once and whose hash
+    /// the repository is told.
+    pub generates: bool,
 }
 
 impl Settings {
@@ -91,6 +94,7 @@ impl Settings {
             in_flight_max: IN_FLIGHT_MAX,
             cache_seconds: CACHE_SECONDS,
             hash_key: None,
+            generates: true,
         }
     }
 

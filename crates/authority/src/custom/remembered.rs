@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::ForeignId;
-use crate::cache::Entry;
+use crate::cache::{Entry, Mark};
 use crate::clock::Timestamp;
 use crate::secret_hash::Mac256;
 
@@ -20,6 +20,7 @@ pub(crate) struct Known {
     pub(crate) id: ForeignId,
     /// The token as verify judges it.
     pub(crate) entry: Arc<Entry>,
+    mark: Arc<Mark>,
     until: Timestamp,
 }
 
@@ -28,21 +29,28 @@ pub(crate) struct Known {
 pub(crate) struct Remembered(Mutex<HashMap<[u8; 32], Known>>);
 
 impl Remembered {
-    /// What is known of a secret, by a keyed code of it. Its owner may have changed since; that
-    /// is a miss like any other.
+    /// What is known of a secret, by a keyed code of it. The token or its owner may have changed
+    /// since; that is a miss like any other.
     pub(crate) fn find(&self, code: &Mac256, now: Timestamp) -> Option<Known> {
         let known = self.0.lock();
         let found = known.get(code.as_bytes())?;
-        (now < found.until && !found.entry.owner.is_stale()).then(|| found.clone())
+        let stands = !found.entry.owner.is_stale() && !found.mark.is_stale();
+        (now < found.until && stands).then(|| found.clone())
     }
 
     /// Remembers until an instant.
-    pub(crate) fn keep(&self, code: Mac256, id: ForeignId, entry: Arc<Entry>, until: Timestamp) {
+    pub(crate) fn keep(
+        &self,
+        code: Mac256,
+        id: ForeignId,
+        (entry, mark): (Arc<Entry>, Arc<Mark>),
+        until: Timestamp,
+    ) {
         let mut known = self.0.lock();
         if known.len() >= REMEMBERED_MAX {
             known.clear();
         }
-        known.insert(*code.as_bytes(), Known { id, entry, until });
+        known.insert(*code.as_bytes(), Known { id, entry, mark, until });
     }
 
     /// Forgets everything, because something there was changed from here.

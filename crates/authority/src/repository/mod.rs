@@ -8,6 +8,7 @@
 
 pub mod attribute;
 pub mod custom;
+pub(crate) mod foreign;
 pub mod mapping;
 pub mod values;
 

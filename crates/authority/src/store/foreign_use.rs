@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::Unavailable;
 use crate::clock::Timestamp;
 use crate::custom::ForeignId;
+use crate::event::Event;
 use crate::names::RealmName;
 use crate::secret::TokenId;
 
@@ -74,6 +75,20 @@ pub struct ForeignUsage {
     pub used: u64,
 }
 
+/// What happened to a token there, from here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeignChanged {
+    /// The tenant.
+    pub realm: RealmName,
+    /// Its id here.
+    pub token: TokenId,
+    /// It was removed: what was counted of it is forgotten, so that a later one of the same id
+    /// begins anew.
+    pub removed: bool,
+    /// What is told of it.
+    pub event: Event,
+}
+
 /// What is counted of tokens that somebody else keeps.
 #[async_trait]
 pub trait ForeignUseStore {
@@ -94,10 +109,6 @@ pub trait ForeignUseStore {
         realm: &RealmName,
         tokens: Vec<TokenId>,
     ) -> Result<Vec<ForeignUsage>, Unavailable>;
-    /// Forgets a token that was removed. False if nothing was known.
-    async fn foreign_use_forget(
-        &self,
-        realm: &RealmName,
-        token: TokenId,
-    ) -> Result<bool, Unavailable>;
+    /// Stores what happened to a token there, and tells every node that it is not what it was.
+    async fn foreign_changed(&self, changed: ForeignChanged) -> Result<(), Unavailable>;
 }

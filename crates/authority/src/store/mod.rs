@@ -37,7 +37,7 @@ pub use enrolment::{
     Refresh, Refreshed, Returned, SealEnrolment,
 };
 pub use events::{EventFilter, EventStore};
-pub use foreign_use::{ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore};
+pub use foreign_use::{ForeignChanged, ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore};
 pub use import::{Arriving, IMPORT_BATCH_MAX, ImportStore, Imported};
 pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,

@@ -10,7 +10,7 @@ use super::{Page, PageRequest, Unavailable, Updated};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::kind::Kind;
-use crate::names::{RealmName, ServiceLabel, Username};
+use crate::names::{RealmName, RepositoryName, ServiceLabel, Username};
 use crate::policy::AtLimit;
 use crate::repository::{Membership, RepositoryLimit};
 use crate::scope::Scope;
@@ -350,6 +350,8 @@ pub struct TokenFilter {
     pub name: Option<String>,
     /// With all of these labels.
     pub labels: Vec<(String, String)>,
+    /// In this repository.
+    pub repository: Option<RepositoryName>,
     /// In this unit.
     pub unit: Option<String>,
     /// That somebody who administers a unit looks after.

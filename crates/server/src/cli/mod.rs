@@ -22,6 +22,7 @@ mod print;
 mod reconcile;
 mod remote;
 mod repo_check;
+mod repository;
 mod resource;
 mod secret_input;
 mod serve;
@@ -69,6 +70,8 @@ enum Command {
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
+    #[command(subcommand)]
+    Repository(repository::RepositoryCommand),
     RepoCheck(repo_check::RepoCheckArgs),
     Migrate(migrate::MigrateArgs),
     /// Take people, services and secrets over from another system
@@ -165,6 +168,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Repository(command) => repository::run(command).await,
             Command::RepoCheck(args) => repo_check::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Store(command) => store::run(command).await,

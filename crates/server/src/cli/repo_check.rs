@@ -25,9 +25,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, clap::Args)]
 pub(crate) struct RepoCheckArgs {
     /// Where the repository is, `http://127.0.0.1:9400`
-    #[arg(value_name = "URL", required_unless_present = "repository")]
+    #[arg(value_name = "URL")]
     url: Option<String>,
-    /// Instead, the repository of this name in the configuration, whatever its driver
+    /// Instead, the repository of this name in the configuration (`--config`), whatever its driver
     #[arg(long, value_name = "NAME", conflicts_with = "url")]
     repository: Option<String>,
     /// File of the key that signs requests, `-` for standard input
@@ -60,17 +60,24 @@ impl RepoCheckArgs {
             let config = load(&self.local.sources()?).map_err(|error| usage(error.to_string()))?;
             let all = kept_elsewhere(&config);
             let kept = all.iter().find(|kept| &*kept.settings.name == name.as_str());
-            let kept =
-                kept.ok_or_else(|| usage(format!("no custom repository is called {name}")))?;
-            return driver(kept, &clock).map_err(usage);
+            let none = || {
+                let where_to_look = "--config names the file that it stands in";
+                usage(format!("no custom repository is called {name}; {where_to_look}"))
+            };
+            return driver(kept.ok_or_else(none)?, &clock).map_err(usage);
         }
+        let Some(url) = self.url.clone() else {
+            let either = "give the URL of a repository, or the name of one of the configuration: \
+                          --repository NAME --config FILE";
+            return Err(usage(either.to_owned()));
+        };
         let proves = match (&self.key_file, self.bearer) {
             (None, _) => Proves::Nothing,
             (from, true) => Proves::Bearer(secret(from.as_deref(), Wanted::TargetSecret)?),
             (from, false) => Proves::Signature(secret(from.as_deref(), Wanted::TargetSecret)?),
         };
         let settings = HttpSettings {
-            url: self.url.clone().unwrap_or_default(),
+            url,
             proves,
             identity: self.identity.as_deref().map(read).transpose()?.map(Zeroizing::new),
             ca: self.ca.as_deref().map(read).transpose()?,

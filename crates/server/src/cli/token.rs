@@ -72,6 +72,7 @@ fn issue_body(args: &IssueArgs) -> Result<Map<String, Value>, Failure> {
         ("user", &args.user),
         ("not_before", &args.not_before),
         ("unit", &args.unit),
+        ("repository", &args.repository),
         ("delivery", &args.delivery),
     ];
     for (name, text) in texts {
@@ -201,6 +202,7 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     let filters = [
         ("user", &args.user),
         ("service", &args.service),
+        ("repository", &args.repository),
         ("kind", &kind),
         ("state", &args.state),
         ("name", &args.name),
@@ -210,7 +212,11 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     let mut query: Vec<(&str, String)> =
         filters.iter().filter_map(|(name, value)| Some((*name, (*value).clone()?))).collect();
     query.extend(labels.iter().map(|(key, value)| (key.as_str(), value.clone())));
-    let page = api.list(&api.in_realm("tokens"), &query, &args.page).await?;
+    let mut page = api.list(&api.in_realm("tokens"), &query, &args.page).await?;
+    if !api.json {
+        let items = page.get_mut("items").and_then(Value::as_array_mut);
+        items.into_iter().flatten().for_each(name_method);
+    }
     let none = page.get("items").and_then(Value::as_array).is_some_and(Vec::is_empty);
     if let (true, Some(user)) = (none, &args.user) {
         // Nobody of that name has no tokens either; who may not look at people is told no more.
@@ -221,6 +227,15 @@ async fn list(args: &ListArgs) -> Result<(), Failure> {
     }
     page_out(&api, TOKEN_COLUMNS, &page);
     Ok(())
+}
+
+/// Says with the kind of an authentication token how it proves itself.
+fn name_method(token: &mut Value) {
+    let named = |name: &str| token.get(name).and_then(Value::as_str);
+    if let (Some(kind), Some(method)) = (named("kind"), named("otp_method")) {
+        let both = format!("{kind} ({method})");
+        token["kind"] = both.into();
+    }
 }
 
 fn path(api: &Api, id: &str, act: &str) -> String {

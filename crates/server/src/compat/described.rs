@@ -30,7 +30,53 @@ pub struct DoorText {
 }
 
 /// Every door for another product. One that joins [`super`] joins this list.
-pub const DOORS: &[DoorText] = &[COMANAGE, FORGEROCK, SENTINEL];
+pub const DOORS: &[DoorText] = &[AIRLOCK, COMANAGE, FORGEROCK, PRIVACYIDEA, SENTINEL];
+
+const AIRLOCK: DoorText = DoorText {
+    tag: "compat: Airlock IAM",
+    page: "docs/compat/airlock.md",
+    scheme: Some("bearer"),
+    is_on: |settings| settings.airlock,
+    routes: &[
+        (
+            HttpMethod::Get,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}",
+            "Lists a person's tokens in a repository.",
+        ),
+        (HttpMethod::Post, "/auth-admin/rest/users/{user}/tokens/generic/{type}", "Makes a token."),
+        (
+            HttpMethod::Get,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}/{id}",
+            "Shows a token.",
+        ),
+        (
+            HttpMethod::Patch,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}/{id}",
+            "Changes attributes of a token.",
+        ),
+        (
+            HttpMethod::Delete,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}/{id}",
+            "Removes a token.",
+        ),
+        (
+            HttpMethod::Post,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}/{id}/{act}",
+            "`enable`, `disable`, `revoke`, `rotate` or `promote`.",
+        ),
+        (
+            HttpMethod::Get,
+            "/auth-admin/rest/tokens",
+            "Lists a repository's tokens across people: `filter[type]`.",
+        ),
+        (HttpMethod::Post, "/auth-admin/rest/tokens", "Puts a token into the stock."),
+        (
+            HttpMethod::Post,
+            "/auth-admin/rest/tokens/{id}/{act}",
+            "`assign` a token of the stock, or `unassign` it.",
+        ),
+    ],
+};
 
 const COMANAGE: DoorText = DoorText {
     tag: "compat: COmanage",
@@ -90,6 +136,14 @@ const FORGEROCK: DoorText = DoorText {
     ],
 };
 
+const PRIVACYIDEA: DoorText = DoorText {
+    tag: "compat: privacyIDEA",
+    page: "docs/compat/privacyidea.md",
+    scheme: Some("basic"),
+    is_on: |settings| settings.validate,
+    routes: &[(HttpMethod::Post, "/validate/check", "Checks a person's code or password.")],
+};
+
 const SENTINEL: DoorText = DoorText {
     tag: "compat: Sentinel EMS",
     page: "docs/compat/sentinel.md",
@@ -143,20 +197,25 @@ impl DoorText {
             .operation_id(Some(id_of(method, path)))
             .security(security)
             .response("default", Response::new(answer));
-        if path.contains("{id}") {
+        for name in variables(path) {
             let text = ObjectBuilder::new().schema_type(Type::String).build();
-            let id = ParameterBuilder::new()
-                .name("id")
+            let variable = ParameterBuilder::new()
+                .name(name)
                 .parameter_in(ParameterIn::Path)
                 .required(Required::True)
                 .schema(Some(text));
-            operation = operation.parameter(id);
+            operation = operation.parameter(variable);
         }
         let mut operation = operation.build();
         let compared = ExternalDocsBuilder::new().url(self.page).description(Some(COMPARED));
         operation.external_docs = Some(compared.build());
         operation
     }
+}
+
+/// The names of a path's variable segments.
+fn variables(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
 /// `get_registry_co_services_json`.

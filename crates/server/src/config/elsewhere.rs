@@ -19,7 +19,7 @@ use crate::provision::ldap::connection::is_loopback;
 const VO_PERSON_PASSWORD: &str = "voPersonApplicationPassword";
 /// How a person is found, unless configured otherwise.
 const PERSON_FILTER: &str = "(uid={username})";
-/// The realm that repositories of the configuration belong to.
+/// The realm that a repository of the configuration belongs to, unless it says otherwise.
 const REALM: &str = "main";
 
 /// A repository that somebody else keeps.
@@ -85,6 +85,8 @@ impl RepositorySection {
         let at = |what: String| format!("repository.{name}: {what}");
         let settings = self.settings(name).map_err(|why| vec![at(why)])?;
         let driver = self.driver_config(settings.timeout).map_err(|why| vec![at(why)])?;
+        let generates = self.generates(&driver).map_err(|why| vec![at(why)])?;
+        let settings = Settings { generates, ..settings };
         let by_user = settings.addressing == Addressing::User;
         if matches!(driver, DriverConfig::Ldap { .. }) && !by_user {
             return Err(vec![at("a directory is asked by `selector = \"user\"`".to_owned())]);
@@ -92,8 +94,30 @@ impl RepositorySection {
         Ok(Kept { settings, driver })
     }
 
+    /// Whether new tokens get a secret: where the hash of it has a place to go to.
+    fn generates(&self, driver: &DriverConfig) -> Result<bool, String> {
+        let delegated = self.verify.as_deref() == Some("delegated");
+        let takes = match driver {
+            DriverConfig::Sql { statements, .. } => {
+                statements.get("insert").is_some_and(|text| NamedStatements::binds(text, "hash"))
+            }
+            DriverConfig::Http { .. } | DriverConfig::Ldap { .. } => true,
+        };
+        match self.generate_secret {
+            Some(true) if delegated => {
+                Err("`generate_secret`: who compares secrets makes them, too".to_owned())
+            }
+            Some(true) if !takes => {
+                Err("`generate_secret` needs a statement `insert` with :hash".to_owned())
+            }
+            Some(generates) => Ok(generates),
+            None => Ok(takes && !delegated),
+        }
+    }
+
     fn settings(&self, name: &str) -> Result<Settings, String> {
-        let realm = RealmName::parse(REALM).map_err(|bad| bad.to_string())?;
+        let realm = RealmName::parse(self.realm.as_deref().unwrap_or(REALM));
+        let realm = realm.map_err(|bad| format!("`realm`: {bad}"))?;
         let labels = self.services.iter().map(|text| ServiceLabel::parse(text));
         let labels = labels.collect::<Result<Vec<_>, _>>().map_err(|bad| bad.to_string())?;
         // One that names neither services nor a prefix is managed here and verifies nowhere.

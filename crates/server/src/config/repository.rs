@@ -39,6 +39,8 @@ pub struct RepositorySection {
     pub promote_next_on: Option<Vec<String>>,
     /// How long a retired one still counts.
     pub retire_grace: Option<String>,
+    /// The realm that a custom one belongs to.
+    pub realm: Option<String>,
     /// By what a custom one is reached.
     pub driver: Option<String>,
     /// Where a custom one is.
@@ -192,6 +194,7 @@ impl RepositorySection {
             ("retire_grace", self.retire_grace.is_some()),
         ];
         let of_custom = [
+            ("realm", self.realm.is_some()),
             ("driver", self.driver.is_some()),
             ("url", self.url.is_some()),
             ("timeout", self.timeout.is_some()),
@@ -229,11 +232,16 @@ impl RepositorySection {
     }
 
     fn mapping(&self, at: &str) -> Result<Mapping, String> {
+        let is_custom = self.kind.as_deref() == Some("custom");
         let mut all = Vec::with_capacity(self.attributes.len());
         for (name, section) in &self.attributes {
             let here = format!("{at}.attributes.{name}");
             let attribute = Attribute::from_name(name);
             let attribute = attribute.ok_or_else(|| format!("`{here}`: there is no such one"))?;
+            let ours = [Attribute::Data, Attribute::Encoding, Attribute::DeliveryDate];
+            if is_custom && ours.contains(&attribute) {
+                return Err(format!("`{here}`: the protocol has no such attribute"));
+            }
             all.push(section.mapped(&here, attribute)?);
         }
         Mapping::new(all).map_err(|fault| format!("`{at}.attributes`: {fault}"))

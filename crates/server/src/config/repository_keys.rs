@@ -35,7 +35,9 @@ pub const REPOSITORY_KEYS: &[Key] = &[
         "repository.*.generate_secret",
         Sort::Flag,
         "true",
-        "Whether a token that is created without data gets a secret, which is shown once.",
+        "Whether a token that is created without data gets a secret, which is shown once. A custom \
+         repository is told the hash of it; true unless `verify = \"delegated\"`, or an SQL \
+         statement `insert` has no place for it.",
     ),
     Key::optional(
         "repository.*.support_next",
@@ -61,6 +63,13 @@ pub const REPOSITORY_KEYS: &[Key] = &[
         Sort::Duration,
         "\"0s\"",
         "How long a current credential still counts after the next one took its place.",
+    ),
+    Key::optional(
+        "repository.*.realm",
+        Sort::Line,
+        "\"main\"",
+        "The realm whose tokens a custom repository keeps; main if not set. Repositories of the \
+         other kinds are in every realm.",
     ),
     Key::optional(
         "repository.*.driver",

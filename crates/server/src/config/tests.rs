@@ -174,6 +174,44 @@ serialId = { write_only = true }
     ");
 }
 
+/// A custom repository with this in it.
+fn custom(more: &str) -> String {
+    format!(
+        "[repository.acme]\nkind = \"custom\"\nurl = \"sqlite:acme.db\"\ndriver = \"sql\"\n\
+         services = [\"git\"]\n{more}"
+    )
+}
+
+#[test]
+fn a_custom_repository_is_of_one_realm_and_makes_secrets_where_their_hashes_go_somewhere() {
+    const LOOKUP: &str = "[repository.acme.statements]\nlookup = \"select 1\"\n";
+    let kept = |more: &str| {
+        let config = from_file(&custom(more)).unwrap();
+        super::kept_elsewhere(&config).remove(0).settings
+    };
+    let plain = kept(LOOKUP);
+    assert_eq!((plain.realm.as_str(), plain.generates), ("main", false));
+    let insert = "insert = \"insert into t (h) values (:hash) returning *\"\n";
+    let other = kept(&format!("realm = \"other\"\n{LOOKUP}{insert}"));
+    assert_eq!((other.realm.as_str(), other.generates), ("other", true));
+    let quiet = kept(&format!("generate_secret = false\n{LOOKUP}{insert}"));
+    assert!(!quiet.generates);
+    for (more, said) in [
+        (format!("generate_secret = true\n{LOOKUP}"), "needs a statement `insert` with :hash"),
+        (
+            format!("generate_secret = true\nverify = \"delegated\"\n{LOOKUP}{insert}"),
+            "who compares secrets makes them, too",
+        ),
+        (format!("realm = \"No Realm\"\n{LOOKUP}"), "`realm`: a realm name is 1 to 63"),
+        (format!("attributes.data = {{}}\n{LOOKUP}"), "the protocol has no such attribute"),
+    ] {
+        let faults = faults(&custom(&more));
+        assert!(faults.contains(said), "{faults}");
+    }
+    let ours = faults("[repository.a]\nkind = \"token\"\nrealm = \"other\"\n");
+    assert!(ours.contains("is for repositories of the kind custom"), "{ours}");
+}
+
 #[test]
 fn every_fault_is_reported_with_its_line() {
     let text = r#"

@@ -52,9 +52,10 @@ pub async fn authenticated(
     if let Some(token) = with_proof(&parts.headers) {
         // Here too nobody learns more than that it is not good.
         let hidden = |error: OauthError| match error.code {
-            ErrorCode::TemporarilyUnavailable => {
-                Problem::new(Sort::Unavailable, "the store is not reachable, try again")
-            }
+            ErrorCode::TemporarilyUnavailable => Problem::new(
+                Sort::Unavailable,
+                "the store or a repository is not reachable, try again",
+            ),
             ErrorCode::UseDpopNonce => error.nonce_wanted(Problem::unauthenticated(true)),
             _ => Problem::unauthenticated(true),
         };

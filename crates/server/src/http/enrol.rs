@@ -121,7 +121,7 @@ pub struct Proved(Option<Proof>);
 fn unproved(error: &OauthError) -> Problem {
     match error.code {
         ErrorCode::TemporarilyUnavailable => {
-            Problem::new(Sort::Unavailable, "the store is not reachable, try again")
+            Problem::new(Sort::Unavailable, "the store or a repository is not reachable, try again")
         }
         _ => Problem::unauthenticated(true),
     }

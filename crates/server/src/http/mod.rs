@@ -31,6 +31,7 @@ pub mod precondition;
 pub mod problem;
 pub mod query;
 pub mod realms;
+pub mod repositories;
 pub mod request_id;
 pub mod responses;
 pub mod services;
@@ -180,6 +181,8 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(targets::target_reconcile))
         .routes(routes!(targets::delivery_list))
         .routes(routes!(policy_test::policy_test))
+        .routes(routes!(repositories::repository_list))
+        .routes(routes!(repositories::repository_show))
 }
 
 /// Routes for those who run the server; never switched off.

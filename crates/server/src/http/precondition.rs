@@ -34,6 +34,28 @@ impl FromRequestParts<AppState> for IfMatch {
     }
 }
 
+/// The tag that `If-Match` demands, for what has versions that are no numbers of ours; `None`
+/// demands nothing.
+pub struct IfTag(pub Option<String>);
+
+/// What no tag is, because no tag holds it.
+const NO_TAG: &str = "\"";
+
+impl FromRequestParts<AppState> for IfTag {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let mut lines = parts.headers.get_all(header::IF_MATCH).iter();
+        let Some(line) = lines.next() else { return Ok(Self(None)) };
+        let text = line.to_str().unwrap_or_default().trim();
+        if text == "*" && lines.next().is_none() {
+            return Ok(Self(None));
+        }
+        let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Ok(Self(Some(tag.unwrap_or(NO_TAG).to_owned())))
+    }
+}
+
 /// The version of a tag. Tags are compared as text (RFC 9110 section 8.8.3.2), so `01` and `+1`
 /// are other tags than `1`.
 fn version_of(tag: &str) -> Option<i64> {

@@ -180,7 +180,7 @@ impl From<Refusal> for Problem {
             Refusal::Invalid { field, why } => Self::invalid(field, why),
             Refusal::Policy(_) => Self::new(Sort::Policy, detail),
             Refusal::NotOpen(_) => Self::new(Sort::NotOpen, detail),
-            Refusal::AtLimit(_) => Self::new(Sort::AtLimit, detail),
+            Refusal::AtLimit(_) | Refusal::RepositoryFull => Self::new(Sort::AtLimit, detail),
             Refusal::KeyReused => Self::new(Sort::KeyReused, detail),
             Refusal::Ended(_) => Self::new(Sort::Ended, detail),
             Refusal::LinkEnded(_) => Self::new(Sort::LinkEnded, detail),

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use counterfoil_authority::clock::{DayEdge, Timestamp};
 use counterfoil_authority::names::{
-    ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
+    ClientName, GroupName, RealmName, RepositoryName, ServiceLabel, TargetName, Username,
 };
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::secret::TokenId;
@@ -59,6 +59,7 @@ segments! {
     ServiceLabel, |text| Self::parse(text).ok(), Thing::Service;
     ClientName, |text| Self::parse(text).ok(), Thing::Client;
     TargetName, |text| Self::parse(text).ok(), Thing::Target;
+    RepositoryName, |text| Self::parse(text).ok(), Thing::Repository;
     TokenId, |text| Self::parse(text), Thing::Token;
     UnitId, |text| opaque(text).map(Self), Thing::Unit;
     GrantId, |text| opaque(text).map(Self), Thing::Grant;

@@ -128,6 +128,7 @@ impl From<&Refusal> for End {
             | Refusal::Policy(_)
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
+            | Refusal::RepositoryFull
             | Refusal::SerialTaken
             | Refusal::PlaceTaken
             | Refusal::NotSupported(_)

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use counterfoil_authority::custom::ForeignId;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::service::Realm;
-use counterfoil_authority::store::{Change, ChangeListener, LogPlace, TokenAct};
+use counterfoil_authority::store::{Change, ChangeListener, ForeignChanged, LogPlace, TokenAct};
 use counterfoil_authority::subject::{Client, GrantSubject, User};
 use counterfoil_authority::token::Token;
 use parking_lot::Mutex;
@@ -87,6 +88,11 @@ pub(super) async fn listeners_know_before_the_caller_does(world: World) {
     let deleted = world.store.client_delete(&world.realm, &gate.name, World::at(1), event);
     deleted.await.unwrap();
     told(vec![Change::Token(key.id), Change::Client(realm(), gate.name)]);
+    let foreign = ForeignId::parse("7").unwrap().token_id(&world.realm, "acme");
+    let (realm_of, removed, event) = (realm(), false, world.event("token.disabled"));
+    let changed = ForeignChanged { realm: realm_of, token: foreign, removed, event };
+    world.store.foreign_changed(changed).await.unwrap();
+    told(vec![Change::Token(foreign)]);
     let event = world.event("user.deleted");
     let deleted = world.store.user_delete(&world.realm, &alice.username, World::at(1), event);
     deleted.await.unwrap();

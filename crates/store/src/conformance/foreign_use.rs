@@ -2,7 +2,9 @@
 
 use counterfoil_authority::custom::ForeignId;
 use counterfoil_authority::names::RealmName;
-use counterfoil_authority::store::{ForeignKey, ForeignUsage, ForeignUseDelta};
+use counterfoil_authority::store::{
+    EventFilter, ForeignChanged, ForeignKey, ForeignUsage, ForeignUseDelta, PageRequest,
+};
 
 use super::World;
 use super::world::race;
@@ -88,9 +90,19 @@ pub(super) async fn a_foreign_token_that_was_removed_is_forgotten(world: World) 
     world.store.foreign_use_add(vec![used(&key, 1, 2, "192.0.2.1")]).await.unwrap();
     let counted = world.store.foreign_use_consume(key.clone(), 1, World::at(3), None).await;
     assert_eq!(counted.unwrap(), Some(1));
+    let change = |realm: &RealmName, removed| {
+        let event = world.event("token.deleted").with_token(key.token);
+        ForeignChanged { realm: realm.clone(), token: key.token, removed, event }
+    };
     let elsewhere = RealmName::parse("elsewhere").unwrap();
-    assert!(!world.store.foreign_use_forget(&elsewhere, key.token).await.unwrap());
-    assert!(world.store.foreign_use_forget(&world.realm, key.token).await.unwrap());
-    assert!(!world.store.foreign_use_forget(&world.realm, key.token).await.unwrap());
+    for (realm, removed) in [(&elsewhere, true), (&world.realm, false)] {
+        world.store.foreign_changed(change(realm, removed)).await.unwrap();
+        assert!(known(&world, &key).await.is_some());
+    }
+    world.store.foreign_changed(change(&world.realm, true)).await.unwrap();
     assert_eq!(known(&world, &key).await, None);
+    let filter = EventFilter { token: Some(key.token), ..EventFilter::default() };
+    let page = PageRequest { limit: 10, after: None };
+    let told = world.store.event_list(&world.realm, filter, page).await.unwrap();
+    assert_eq!(told.items.len(), 3);
 }

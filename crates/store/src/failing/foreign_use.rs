@@ -7,7 +7,7 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore, Unavailable,
+    ForeignChanged, ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore, Unavailable,
 };
 
 use super::{FailingStore, Fate, Told};
@@ -33,11 +33,7 @@ impl ForeignUseStore for FailingStore {
     ) -> Result<Vec<ForeignUsage>, Unavailable> {
         pass!(self.foreign_use_find(realm, tokens))
     }
-    async fn foreign_use_forget(
-        &self,
-        realm: &RealmName,
-        token: TokenId,
-    ) -> Result<bool, Unavailable> {
-        pass!(self.foreign_use_forget(realm, token))
+    async fn foreign_changed(&self, changed: ForeignChanged) -> Result<(), Unavailable> {
+        pass!(self.foreign_changed(changed))
     }
 }

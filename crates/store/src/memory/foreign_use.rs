@@ -7,7 +7,7 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore, Unavailable,
+    Change, ForeignChanged, ForeignKey, ForeignUsage, ForeignUseDelta, ForeignUseStore, Unavailable,
 };
 
 use super::{MemoryStore, State};
@@ -88,14 +88,15 @@ impl ForeignUseStore for MemoryStore {
         }))
     }
 
-    async fn foreign_use_forget(
-        &self,
-        realm: &RealmName,
-        token: TokenId,
-    ) -> Result<bool, Unavailable> {
-        Ok(self.write(|state| {
-            let known = state.foreign_uses.get(&token).is_some_and(|one| one.key.realm == *realm);
-            known && state.foreign_uses.remove(&token).is_some()
-        }))
+    async fn foreign_changed(&self, changed: ForeignChanged) -> Result<(), Unavailable> {
+        self.write(|state| {
+            let ours = state.foreign_uses.get(&changed.token);
+            if changed.removed && ours.is_some_and(|one| one.key.realm == changed.realm) {
+                state.foreign_uses.remove(&changed.token);
+            }
+            state.changed(Change::Token(changed.token), changed.event.at);
+            state.record(&changed.event);
+        });
+        Ok(())
     }
 }

@@ -162,6 +162,11 @@ impl NamedStatements {
         Ok(Self { statements: known, database, atomic })
     }
 
+    /// Whether a statement has a place for this value.
+    pub fn binds(statement: &str, name: &str) -> bool {
+        Statement::parse(statement).is_ok_and(|one| one.names().iter().any(|bound| bound == name))
+    }
+
     /// Whether its statement `consume` is one conditional update.
     pub const fn counts_atomically(&self) -> bool {
         self.atomic

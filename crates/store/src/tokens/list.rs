@@ -82,6 +82,11 @@ const OF_LABEL: &str = list!(
     and t.sort_key = n.sort_key",
     "n.sort_key"
 );
+const OF_REPOSITORY: &str = list!(
+    "from repository_token n cross join token t",
+    "and n.realm = $1 and n.repository = $11 and n.sort_key < $3 and t.id = n.token",
+    "n.sort_key"
+);
 const OF_UNIT: &str = list!("from token t", "and t.unit = $11", "t.sort_key");
 
 /// The unit's tokens, its people's, and somebody's own; an index leads to each,
@@ -137,6 +142,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     OF_OWNER,
     OF_SERVICE,
     OF_LABEL,
+    OF_REPOSITORY,
     OF_UNIT,
     OF_LOOKED_AFTER,
     OF_REGISTRATION,
@@ -223,6 +229,9 @@ async fn some(
     } else if let Some(owner) = &filter.owner {
         values.extend(values![codec::owner_kind(owner), owner.name()]);
         OF_OWNER
+    } else if let Some(repository) = &filter.repository {
+        values.extend(values![repository.as_str()]);
+        OF_REPOSITORY
     } else if let Some((name, value)) = filter.labels.first() {
         values.extend(values![name, value]);
         OF_LABEL
@@ -276,7 +285,14 @@ fn matches(token: &Token, filter: &TokenFilter) -> bool {
         && filter.only_services.as_deref().is_none_or(within)
         && filter.owner.as_ref().is_none_or(|owner| token.owner == *owner)
         && filter.parent.is_none_or(|parent| token.parent == Some(parent))
+        && in_repository(token, filter)
         && matches_device(token, filter)
+}
+
+/// Whether a token is in the repository that is asked for.
+pub(crate) fn in_repository(token: &Token, filter: &TokenFilter) -> bool {
+    let name = token.repository.as_ref().map(|member| &member.name);
+    filter.repository.as_ref().is_none_or(|wanted| name == Some(wanted))
 }
 
 /// Whether a token is, or was drawn by, what is asked for.

@@ -36,7 +36,7 @@ use crate::SqlStore;
 pub(crate) use enrolment::Draws;
 pub(crate) use enrolment::decide::still_told;
 pub(crate) use issue::{Arrival, admit, once, seed};
-pub(crate) use list::matches_device;
+pub(crate) use list::{in_repository, matches_device};
 pub(crate) use listing::{matches as matches_listing, start as start_of_listing};
 pub(crate) use revoke::revoke_all_of;
 pub(crate) use rows::find_to_change;

@@ -2,6 +2,7 @@
 
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::otp::Method;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::token::{
     Revocation, SecretFacts, Slot, StoredSecret, Token, Told, Usage,
@@ -22,7 +23,8 @@ macro_rules! token_columns {
        t.created_at, t.created_by, t.activated_at, t.max_usages, t.used, t.labels,
        t.airlock, t.sentinel, t.draw_limit, t.reserved, t.returned, t.unit, t.parent,
        t.version, u.first_at, u.last_at, u.last_ip, coalesce(u.total, 0),
-       coalesce(u.denied, 0), coalesce(t.told, 0), t.changed_at, t.repository, t.place"
+       coalesce(u.denied, 0), coalesce(t.told, 0), t.changed_at, t.repository, t.place,
+       (select o.method from otp o where o.token = t.id)"
     };
 }
 pub(super) use token_columns;
@@ -310,6 +312,7 @@ fn token_of(row: &mut Row) -> Result<Token, Inconsistent> {
     token.sentinel.told = Told(row.small("told")?);
     token.changed_at = row.time_or_null("changed_at")?;
     token.repository = codec::membership(row)?;
+    token.otp = row.parsed_or_null("method", Method::from_name)?;
     token.device = device_of(row)?;
     Ok(token)
 }
@@ -353,6 +356,7 @@ fn plain_token_of(row: &mut Row) -> Result<Token, Inconsistent> {
         device: None,
         changed_at: None,
         repository: None,
+        otp: None,
         secrets: Vec::new(),
     })
 }

@@ -67,6 +67,7 @@ impl Authority {
             parent: None,
             changed_at: None,
             repository: None,
+            otp: None,
             device: Some(Box::new(self.device_of(attempt, &stamp)?)),
             version: 1,
             secrets: Vec::new(),

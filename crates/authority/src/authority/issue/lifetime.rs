@@ -1,6 +1,6 @@
 //! When a new token counts: as asked, or by default; within policy, issuer and grant.
 
-use super::Expiry;
+use super::{Expiry, IssueRequest};
 use crate::authority::registration::lifetime_granted;
 use crate::caller::{Caller, Reach};
 use crate::clock::Timestamp;
@@ -20,6 +20,14 @@ pub(in crate::authority) struct Lifetime {
     pub(in crate::authority) expires: Expiry,
     /// When it is to begin; now, if absent.
     pub(in crate::authority) not_before: Option<Timestamp>,
+}
+
+impl Lifetime {
+    /// What a request asks for.
+    pub(in crate::authority) const fn of(request: &IssueRequest) -> Self {
+        let (expires, not_before) = (request.expires, request.not_before);
+        Self { kind: request.kind, expires, not_before }
+    }
 }
 
 /// When the token counts: as asked, or by default; within policy, issuer and grant.

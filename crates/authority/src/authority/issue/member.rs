@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::secrets::{Drafted, Whose};
-use super::{IssueRequest, Payload};
+use super::{Expiry, IssueRequest, Payload};
 use crate::authority::Authority;
+use crate::authority::repositories::generates;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::policy::AtLimit;
 use crate::refusal::{Refusal, Thing};
-use crate::repository::{Place, Repository, RepositoryKind, RepositoryLimit};
+use crate::repository::{Attribute, Place, Repository, RepositoryKind, RepositoryLimit};
 use crate::secret::{ClearSecret, Shape};
 use crate::service::Services;
 use crate::store::{ActiveLimit, Counted, TokenIssue};
@@ -26,20 +27,33 @@ impl Authority {
         &self,
         request: &mut IssueRequest,
     ) -> Result<Option<Arc<Repository>>, Refusal> {
-        let Some(wish) = &request.repository else { return Ok(None) };
+        let Some(wish) = &mut request.repository else { return Ok(None) };
         if request.kind != Kind::Generic {
             return Err(Refusal::invalid("repository", "only a generic token is in a repository"));
         }
         let found = self.repositories().find(&wish.name);
         let repository = found.cloned().ok_or(Refusal::NotFound(Thing::Repository))?;
+        if let (RepositoryKind::Credential(_), Place::Held) = (&repository.kind, wish.place) {
+            wish.place = Place::Current;
+        }
         let fits = match (&repository.kind, wish.place) {
             (RepositoryKind::Token(_), Place::Held | Place::Stock)
             | (RepositoryKind::Credential(_), Place::Current) => true,
             (RepositoryKind::Credential(rules), Place::Next) => rules.support_next,
             _ => false,
         };
+        if let RepositoryKind::Custom(_) = &repository.kind {
+            return Err(Refusal::NotSupported("tokens of this repository are kept elsewhere"));
+        }
         if !fits {
             return Err(Refusal::NotSupported("this repository keeps no such token"));
+        }
+        if let Some(field) = lacking(&repository, request) {
+            return Err(Refusal::invalid(field, "the repository requires it"));
+        }
+        let comes_with = request.repository.as_ref().is_some_and(|wish| wish.data.is_some());
+        if !comes_with && !generates(&repository) && request.otp.is_none() {
+            return Err(Refusal::NotSupported("tokens of this repository come with their data"));
         }
         if !repository.services.is_empty() {
             if request.services.is_some() {
@@ -102,6 +116,33 @@ impl Authority {
         let sealed = self.keys().seal(&row, clear.reveal().as_bytes(), self.entropy())?;
         Ok(TokenIssue { data: Some(sealed), ..issue })
     }
+}
+
+/// The field of a request for an attribute that a token of the repository cannot be without, if it
+/// is not given.
+fn lacking(repository: &Repository, request: &IssueRequest) -> Option<String> {
+    let airlock = &request.airlock;
+    let wish = request.repository.as_ref();
+    let field = |attribute| match attribute {
+        Attribute::Serial => airlock.serial.is_none().then(|| "serial".to_owned()),
+        Attribute::TrackingId => airlock.tracking_id.is_none().then(|| "tracking_id".to_owned()),
+        Attribute::ValidFrom => request.not_before.is_none().then(|| "not_before".to_owned()),
+        Attribute::ValidTo => {
+            let ends = matches!(request.expires, Expiry::At(_) | Expiry::After(_));
+            (!ends).then(|| "expires_at".to_owned())
+        }
+        Attribute::MaxUsages => request.max_usages.is_none().then(|| "max_usages".to_owned()),
+        Attribute::Data => {
+            wish.is_some_and(|wish| wish.data.is_none()).then(|| "repository".to_owned())
+        }
+        Attribute::Element(number) => {
+            let given = airlock.generic_data.contains_key(&number);
+            (!given).then(|| format!("generic_data.{number}"))
+        }
+        _ => None,
+    };
+    let required = repository.attributes.all().iter().filter(|mapped| mapped.required);
+    required.map(|mapped| mapped.attribute).find_map(field)
 }
 
 /// How many tokens of the repository one person may hold, if this token counts.

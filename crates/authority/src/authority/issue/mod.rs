@@ -1,5 +1,6 @@
 //! Issuing: policy, then a secret, then token and event in one transaction.
 
+mod judged;
 mod lifetime;
 mod limits;
 mod member;
@@ -17,7 +18,6 @@ pub(super) use self::member::payload_row;
 pub(super) use self::open::Asking;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
-use self::wishes::{check_reach, check_wishes};
 use super::Authority;
 use super::link::is_by_link;
 use super::otp::OtpDraft;
@@ -31,7 +31,7 @@ use crate::names::{RealmName, RepositoryName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
 use crate::repository::{Membership, Place};
-use crate::scope::{ApiScope, Scope};
+use crate::scope::Scope;
 use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
@@ -117,6 +117,34 @@ pub struct IssueRequest {
     pub repository: Option<RepositoryWish>,
 }
 
+impl IssueRequest {
+    /// A request for a token of this kind, for this person, that says nothing more.
+    pub fn of(kind: Kind, user: Option<Username>) -> Self {
+        Self {
+            kind,
+            user,
+            name: None,
+            description: None,
+            services: None,
+            scopes: Vec::new(),
+            permissions: None,
+            expires: Expiry::Default,
+            not_before: None,
+            max_usages: None,
+            networks: Vec::new(),
+            doors: None,
+            labels: BTreeMap::new(),
+            airlock: AirlockAttributes::default(),
+            sentinel: SentinelAttributes::default(),
+            unit: None,
+            secret: None,
+            delivery: Delivery::Default,
+            otp: None,
+            repository: None,
+        }
+    }
+}
+
 /// What is asked for of a repository.
 #[derive(Debug, Clone)]
 pub struct RepositoryWish {
@@ -126,6 +154,13 @@ pub struct RepositoryWish {
     pub place: Place,
     /// The payload that comes with it, if one does.
     pub data: Option<Payload>,
+}
+
+impl RepositoryWish {
+    /// A place in a repository for who has it: with others of theirs, or as the current one.
+    pub const fn of(name: RepositoryName) -> Self {
+        Self { name, place: Place::Held, data: None }
+    }
 }
 
 /// A payload, as the repository's mapping says that it is to be kept.
@@ -192,50 +227,27 @@ impl Authority {
         let now = self.now();
         let mut request = Self::completed_otp(completed(request)?)?;
         let repository = self.repository_of(&mut request)?;
-        let scope = match request.kind {
-            Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
-            _ => ApiScope::TokensWrite,
-        };
-        let reach = caller.reach(realm, scope)?;
-        let owner = owner_of(caller, realm, &request)?;
-        let own = caller.is(&owner, realm);
-        let asking = Asking { caller, reach: &reach, owner: &owner, kind: request.kind, own };
-        let services = self.services_of(realm, &request, &asking).await?;
-        let owner_unit =
-            if reach.whole || own { None } else { self.unit_of_owner(realm, &owner).await? };
-        check_reach(&reach, owner_unit.as_ref(), &services.0, &request, own)?;
-        self.check_open(realm, &asking, &services.1).await?;
-        self.check_unit(realm, request.unit.as_deref()).await?;
-        unit_within(&reach, caller, request.unit.as_ref())?;
-        let realm_cell = self.realm_facts(realm).await?;
-        let mut judged: Vec<_> = services.1.iter().map(|cell| &cell.policy).collect();
-        if judged.is_empty() {
-            judged.push(&realm_cell.policy);
-        }
-        check_issuer(&judged, caller, own)?;
-        check_wishes(&judged, &request)?;
+        let judged = self.may_issue(caller, realm, &request).await?;
+        let policies = judged.policies();
+        let (reach, own) = (&judged.reach, judged.own);
         if request.kind == Kind::RegistrationToken {
-            let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &judged, &reach.limits)?;
+            let stamp = checked_stamp(request.sentinel.stamp.as_deref(), &policies, &reach.limits)?;
             request.sentinel.stamp = Some(stamp);
         }
-        let wanted = Lifetime {
-            kind: request.kind,
-            expires: request.expires,
-            not_before: request.not_before,
-        };
-        let validity = validity_of(&judged, caller, &reach, wanted, now)?;
+        let validity = validity_of(&policies, caller, reach, Lifetime::of(&request), now)?;
         let in_stock = request.repository.as_ref().is_some_and(|r| r.place == Place::Stock);
-        let pending = in_stock || judged.iter().any(|policy| policy.approval);
+        let pending = in_stock || policies.iter().any(|policy| policy.approval);
         let has_payload = request.repository.as_ref().is_some_and(|wish| wish.data.is_some());
-        let by_link = !has_payload && is_by_link(&judged, caller, &request, own)?;
-        let draft = Draft { owner, services: services.0, validity, pending, by_link };
+        let by_link = !has_payload && is_by_link(&policies, caller, &request, own)?;
+        let (owner, services) = (judged.owner.clone(), judged.services.clone());
+        let draft = Draft { owner, services, validity, pending, by_link };
         for _ in 0..ID_ATTEMPTS {
             let (token, secret, otp) =
-                self.draft(caller, realm, &request, &draft, &judged, now).await?;
+                self.draft(caller, realm, &request, &draft, &policies, now).await?;
             self.require_api_rank(caller, &token).await?;
             self.refuse_pasted_tokens(&token)?;
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
-            let mut limits = limits_of(request.kind, &services.1, &realm_cell.policy, slow);
+            let mut limits = limits_of(request.kind, &judged.cells, &judged.realm.policy, slow);
             limits.extend(member::limit_of(repository.as_deref(), &token));
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
             let issue = self.with_payload(issue, &request)?;
@@ -381,6 +393,7 @@ impl Authority {
             labels: request.labels.clone(),
             airlock: request.airlock.clone(),
             sentinel: request.sentinel.clone(),
+            otp: request.otp.as_ref().map(|otp| otp.method),
             unit: request.unit.clone(),
             repository: request
                 .repository

@@ -3,11 +3,16 @@
 //! Whose token somebody may touch is decided by the acts on tokens; here stands only what a
 //! repository adds.
 
+mod elsewhere;
 mod moving;
+mod overview;
 mod writing;
 
 use std::sync::Arc;
 
+pub use self::elsewhere::Repeatable;
+pub use self::overview::RepositoryStanding;
+use self::writing::required;
 use super::Authority;
 use super::issue::payload_row;
 use crate::caller::{Caller, Reach};
@@ -62,7 +67,18 @@ impl Authority {
         caller.reach(realm, ApiScope::TokensRead)?;
         self.realm_facts(realm).await?;
         let found = self.repositories().find(name).cloned();
-        found.ok_or(Refusal::NotFound(Thing::Repository))
+        let here = found.filter(|found| self.is_of_realm(realm, found));
+        here.ok_or(Refusal::NotFound(Thing::Repository))
+    }
+
+    /// Whether a realm has the repository: ours are in every realm, those of others in one.
+    pub(super) fn is_of_realm(&self, realm: &RealmName, repository: &Repository) -> bool {
+        match &repository.kind {
+            RepositoryKind::Token(_) | RepositoryKind::Credential(_) => true,
+            RepositoryKind::Custom(_) => {
+                self.repository_elsewhere(realm, repository.name.as_str()).is_some()
+            }
+        }
     }
 
     /// Whether a caller may look at the tokens of a person, or of everybody, in a repository.
@@ -97,14 +113,14 @@ impl Authority {
         mut request: ListingRequest,
     ) -> Result<(Vec<RepositoryEntry>, Option<String>), Refusal> {
         let realm = request.realm.clone();
-        if let RepositoryKind::Custom(_) = &repository.kind {
-            return Err(NOT_HERE);
-        }
         let user = request.filter.owner.clone();
         self.require_sight(caller, &realm, repository, user.as_ref()).await?;
         if let Some(user) = &user {
             let found = self.store.user_find(&realm, user).await?;
             found.ok_or(Refusal::NotFound(Thing::User))?;
+        }
+        if let RepositoryKind::Custom(_) = &repository.kind {
+            return self.page_elsewhere(caller, repository, request).await;
         }
         request.now = self.now();
         let now = request.now;
@@ -146,6 +162,9 @@ impl Authority {
         user: Option<&Username>,
         id: &str,
     ) -> Result<RepositoryEntry, Refusal> {
+        if let RepositoryKind::Custom(_) = &repository.kind {
+            return self.found_elsewhere(caller, realm, repository, (user, id)).await;
+        }
         let listing = self.listing(caller, realm, repository, user, id).await?;
         self.shown_entry(repository, listing, self.now())
     }
@@ -237,7 +256,15 @@ impl Authority {
     }
 }
 
-/// Custom repositories answer through their driver.
+/// The version that a tag of ours names; `None` demands none, and what is no tag of ours matches
+/// nothing.
+fn number_of(tag: Option<&str>) -> Option<i64> {
+    const NO_VERSION: i64 = -1;
+    let number = |tag: &str| tag.parse().ok().filter(|number: &i64| number.to_string() == tag);
+    tag.map(|tag| number(tag).unwrap_or(NO_VERSION))
+}
+
+/// What is asked of a token of ours cannot be asked of one that somebody else keeps.
 const NOT_HERE: Refusal = Refusal::NotSupported("this repository is kept elsewhere");
 
 /// A token as its repository shows it, but for its payload.
@@ -257,7 +284,7 @@ fn plain_entry(repository: &Repository, listing: Listing, now: Timestamp) -> Rep
 }
 
 /// Whether a token without a payload gets a secret.
-const fn generates(repository: &Repository) -> bool {
+pub(super) const fn generates(repository: &Repository) -> bool {
     match &repository.kind {
         RepositoryKind::Token(rules) => rules.generate_secret,
         RepositoryKind::Credential(rules) => rules.generate_secret,

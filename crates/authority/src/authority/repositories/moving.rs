@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::RepositoryEntry;
+use super::{RepositoryEntry, number_of};
 use crate::authority::Authority;
 use crate::caller::Caller;
 use crate::event::Origin;
@@ -27,8 +27,11 @@ impl Authority {
         realm: &RealmName,
         repository: &Repository,
         (user, id): (Option<&Username>, &str),
-        if_match: Option<i64>,
+        if_match: Option<&str>,
     ) -> Result<(), Refusal> {
+        if let RepositoryKind::Custom(_) = &repository.kind {
+            return self.delete_elsewhere(caller, realm, repository, (user, id), if_match).await;
+        }
         let listing = self.listing(caller, realm, repository, user, id).await?;
         let token = self.endable(caller, realm, listing.token.id).await?;
         let now = self.now();
@@ -44,7 +47,7 @@ impl Authority {
         let remove = ListingRemove {
             realm: realm.clone(),
             id: token.id,
-            expected_version: if_match,
+            expected_version: number_of(if_match),
             promote,
             at: now,
             event,
@@ -59,8 +62,11 @@ impl Authority {
         realm: &RealmName,
         repository: &Repository,
         (id, to): (&str, Option<Username>),
-        if_match: Option<i64>,
+        if_match: Option<&str>,
     ) -> Result<RepositoryEntry, Refusal> {
+        if let RepositoryKind::Custom(_) = &repository.kind {
+            return self.assign_elsewhere(caller, realm, repository, (id, to), if_match).await;
+        }
         if !matches!(repository.kind, RepositoryKind::Token(_)) {
             return Err(Refusal::NotSupported("credentials are made for their person"));
         }
@@ -86,7 +92,7 @@ impl Authority {
             to,
             keeper: caller.subject.clone(),
             limits: limits.into_iter().collect(),
-            expected_version: if_match,
+            expected_version: number_of(if_match),
             at: now,
             event,
         };

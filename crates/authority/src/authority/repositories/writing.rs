@@ -1,11 +1,9 @@
 //! Creating and editing tokens of repositories.
 
-use std::collections::BTreeMap;
-
-use super::{NOT_HERE, RepositoryDraft, RepositoryEntry, generates, plain_entry};
+use super::{NOT_HERE, RepositoryDraft, RepositoryEntry, generates, number_of, plain_entry};
 use crate::authority::issue::Whose;
 use crate::authority::{
-    Answered, Authority, Delivery, Expiry, IssueRequest, Payload, Replay, RepositoryWish, TokenEdit,
+    Answered, Authority, Expiry, IssueRequest, Payload, Replay, RepositoryWish, TokenEdit,
 };
 use crate::caller::Caller;
 use crate::clock::Timestamp;
@@ -15,7 +13,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::repository::{Attribute, Mapped, Repository, RepositoryKind, Value, Writes};
 use crate::secret::ClearSecret;
 use crate::store::{Listing, Rotated, TokenRotate};
-use crate::token::{AirlockAttributes, SentinelAttributes, State, Token};
+use crate::token::{AirlockAttributes, State, Token};
 
 /// The field that a refusal names when the end lies before the beginning.
 const INVERTED: &str = "validity";
@@ -62,7 +60,7 @@ impl Authority {
             return Err(NOT_HERE);
         }
         let generates = generates(repository);
-        require_all(repository, &draft.writes)?;
+        required(repository, &draft.writes)?;
         let data = payload(repository, &draft.writes, None)?;
         // One that gets none has a secret that nobody is told.
         let nothing = || Payload::Readable(ClearSecret::new(String::new()));
@@ -71,14 +69,6 @@ impl Authority {
         let mut airlock = AirlockAttributes { data_present, ..AirlockAttributes::default() };
         apply(&mut airlock, &draft.writes);
         let request = IssueRequest {
-            otp: None,
-            kind: Kind::Generic,
-            user: draft.user,
-            name: None,
-            description: None,
-            services: None,
-            scopes: Vec::new(),
-            permissions: None,
             expires: match draft.writes.get(&Attribute::ValidTo) {
                 Some(Some(Value::Instant(end))) => Expiry::At(*end),
                 Some(_) => Expiry::Never,
@@ -86,19 +76,13 @@ impl Authority {
             },
             not_before: instant(&draft.writes, Attribute::ValidFrom),
             max_usages: count(&draft.writes, Attribute::MaxUsages),
-            networks: Vec::new(),
-            doors: None,
-            labels: BTreeMap::new(),
             airlock,
-            sentinel: SentinelAttributes::default(),
-            unit: None,
-            secret: None,
-            delivery: Delivery::Default,
             repository: Some(RepositoryWish {
                 name: repository.name.clone(),
                 place: draft.place,
                 data,
             }),
+            ..IssueRequest::of(Kind::Generic, draft.user)
         };
         self.issue(caller, realm, request, replay).await
     }
@@ -111,17 +95,17 @@ impl Authority {
         repository: &Repository,
         (user, id): (Option<&Username>, &str),
         writes: Writes,
-        if_match: Option<i64>,
+        if_match: Option<&str>,
     ) -> Result<RepositoryEntry, Refusal> {
+        if let RepositoryKind::Custom(_) = &repository.kind {
+            let named = (user, id);
+            return self.edit_elsewhere(caller, realm, repository, named, writes, if_match).await;
+        }
         let listing = self.listing(caller, realm, repository, user, id).await?;
         if listing.token.revocation.is_some() {
             return Err(Refusal::Ended(State::Revoked));
         }
-        for mapped in repository.attributes.all().iter().filter(|mapped| mapped.required) {
-            if writes.get(&mapped.attribute) == Some(&None) {
-                return Err(Refusal::invalid(mapped.name.as_str(), "is required"));
-            }
-        }
+        refuse_cleared(repository, &writes)?;
         refuse_inverted(&listing.token, &writes)?;
         let encoding = listing.token.airlock.data_encoding.as_deref();
         let data = payload(repository, &writes, encoding)?;
@@ -153,7 +137,8 @@ impl Authority {
             },
             ..TokenEdit::default()
         };
-        let token = self.edit_token(caller, realm, listing.token.id, edit, if_match).await?;
+        let token =
+            self.edit_token(caller, realm, listing.token.id, edit, number_of(if_match)).await?;
         if let Some(Payload::Hashed(clear)) = data {
             self.replace_secret(caller, &token, &clear).await?;
         }
@@ -207,13 +192,28 @@ fn refuse_inverted(token: &Token, writes: &Writes) -> Result<(), Refusal> {
         None => token.validity.expires_at(),
     };
     if ends.is_some_and(|end| end <= begins) {
-        return Err(Refusal::invalid(INVERTED, "the end lies before the beginning"));
+        return Err(inverted());
     }
     Ok(())
 }
 
+/// An end before its beginning.
+pub(super) fn inverted() -> Refusal {
+    Refusal::invalid(INVERTED, "the end lies before the beginning")
+}
+
+/// What a token cannot be without is not cleared.
+pub(super) fn refuse_cleared(repository: &Repository, writes: &Writes) -> Result<(), Refusal> {
+    let cleared =
+        |mapped: &&Mapped| mapped.required && writes.get(&mapped.attribute) == Some(&None);
+    match repository.attributes.all().iter().find(cleared) {
+        Some(mapped) => Err(Refusal::invalid(mapped.name.as_str(), "is required")),
+        None => Ok(()),
+    }
+}
+
 /// Every attribute that a token cannot be without must be there.
-fn require_all(repository: &Repository, writes: &Writes) -> Result<(), Refusal> {
+pub(super) fn required(repository: &Repository, writes: &Writes) -> Result<(), Refusal> {
     let lacking = |mapped: &&Mapped| {
         mapped.required && !matches!(writes.get(&mapped.attribute), Some(Some(_)))
     };

@@ -47,7 +47,7 @@ struct RepositoryAway {
     why: RepositoryError,
 }
 
-fn away(repository: &Guarded, why: RepositoryError) -> Refusal {
+pub(in crate::authority) fn away(repository: &Guarded, why: RepositoryError) -> Refusal {
     let name = Arc::clone(&repository.settings().name);
     Unavailable::new(RepositoryAway { name, why }).into()
 }
@@ -145,12 +145,15 @@ impl Authority {
             let verdict = self.refused(request, reason, Some(key.token), self.now())?;
             return Ok(Told::Verdict(verdict));
         };
-        let (entry, keeps) = self.cache.of_elsewhere(record, tag);
+        let (entry, mark) = self.cache.of_elsewhere(record, tag);
         let verdict = self.conclude_elsewhere(request, repository, &id, &entry).await?;
-        if keeps && settings.cache_seconds > 0 && matches!(verdict, Verdict::Active(_)) {
+        if let Some(mark) = mark
+            && settings.cache_seconds > 0
+            && matches!(verdict, Verdict::Active(_))
+        {
             let until = self.now().plus_seconds(settings.cache_seconds.into());
             let code = self.code_elsewhere(repository, request);
-            repository.remembered.keep(code, id, entry, until);
+            repository.remembered.keep(code, id, (entry, mark), until);
         }
         Ok(Told::Verdict(verdict))
     }

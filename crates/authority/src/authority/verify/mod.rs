@@ -21,6 +21,7 @@ mod supposed;
 pub use self::answer::{Active, Verdict};
 pub use self::code::Selected;
 pub(super) use self::code::{recognised, seed_of};
+pub(super) use self::elsewhere::away;
 pub(super) use self::idle::SeenLately;
 use self::judge::decide;
 pub(super) use self::judge::network_allowed;

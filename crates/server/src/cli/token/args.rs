@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap::builder::ArgPredicate;
 use counterfoil_authority::kind::Kind;
 use serde_json::{Map, Value};
 
@@ -137,7 +138,11 @@ pub(super) fn without_empty(list: &[String]) -> Value {
 pub(crate) struct IssueArgs {
     /// `personal_access_token` (`pat`), `service_token` (`service`), `registration_token` (`registration`), `generic`
     #[arg(long, value_name = "KIND", value_parser = kind, default_value = "pat")]
+    #[arg(default_value_if("repository", ArgPredicate::IsPresent, Some("generic")))]
     pub(super) kind: Kind,
+    /// The repository that it is to be in; its kind is `generic` then
+    #[arg(long, value_name = "NAME")]
+    pub(super) repository: Option<String>,
     /// Whose it is [default: who calls]
     #[arg(long, value_name = "USERNAME")]
     pub(super) user: Option<String>,
@@ -229,6 +234,9 @@ pub(crate) struct ListArgs {
     /// Only for this service
     #[arg(long, value_name = "LABEL")]
     pub(super) service: Option<String>,
+    /// Only in this repository
+    #[arg(long, value_name = "NAME")]
+    pub(super) repository: Option<String>,
     /// Only of this kind: `personal_access_token` (`pat`), `service_token` (`service`), `registration_token` (`registration`), `generic`
     #[arg(long, value_name = "KIND", value_parser = kind)]
     pub(super) kind: Option<Kind>,
@@ -249,7 +257,7 @@ pub(crate) struct ListArgs {
     pub(super) unused_since: Option<When>,
     /// Only those that a policy refuses at use, and why; with `--service`, that service's
     #[arg(long, conflicts_with_all = [
-        "user", "kind", "state", "name", "labels", "expires_before", "unused_since",
+        "user", "repository", "kind", "state", "name", "labels", "expires_before", "unused_since",
     ])]
     pub(super) blocked: bool,
     #[command(flatten)]

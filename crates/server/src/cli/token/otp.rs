@@ -248,7 +248,17 @@ async fn enrol(args: &EnrolArgs) -> Result<(), Failure> {
         print::json(&answer);
     } else {
         let id = answer.pointer("/token/id").and_then(Value::as_str).unwrap_or_default();
-        print::note(&format!("{} {id} is enrolled. What follows is shown once:", args.method));
+        // A method whose codes are sent or typed by a device has nothing to show.
+        let shows = ["otpauth_uri", "codes"]
+            .iter()
+            .any(|name| answer.get(name).is_some_and(|v| !v.is_null()));
+        print::note(&match (shows, args.method.as_str()) {
+            (true, method) => format!("{method} {id} is enrolled. What follows is shown once:"),
+            (false, "email") => {
+                format!("email {id} is enrolled. Send a code: counterfoil token otp send {id}")
+            }
+            (false, method) => format!("{method} {id} is enrolled."),
+        });
         if let Some(uri) = answer.get("otpauth_uri").and_then(Value::as_str) {
             print::line(uri);
         }

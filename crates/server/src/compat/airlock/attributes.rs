@@ -43,7 +43,7 @@ pub(super) fn written(
 ) -> Result<Writes, Fault> {
     let mut writes = Writes::new();
     for (name, json) in fields {
-        let mapped = mapping.by_name(name).ok_or_else(|| Fault::unknown_attribute(name))?;
+        let mapped = mapping.by_name(name).ok_or_else(|| Fault::unknown_attribute(mapping))?;
         if mapped.attribute.is_read_only() {
             return Err(Fault::read_only(name));
         }

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use counterfoil_authority::authority::AuthRefusal;
 use counterfoil_authority::refusal::{Refusal, Thing};
+use counterfoil_authority::repository::Mapping;
 use counterfoil_authority::token::State;
 use serde_json::{Value as Json, json};
 
@@ -69,10 +70,17 @@ impl Fault {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, code).because(detail)
     }
 
-    pub(super) fn unknown_attribute(name: &str) -> Self {
+    /// An attribute that the mapping does not name. What is no name of ours may be anything, a
+    /// secret too, so the answer says what could be written instead of repeating it.
+    pub(super) fn unknown_attribute(mapping: &Mapping) -> Self {
         let fault = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "ATTRIBUTE_UNKNOWN");
-        // What is no name of ours may be anything, a secret too.
-        fault.at("/data/attributes").because(format!("{} characters", name.chars().count()))
+        let writable = mapping.all().iter().filter(|mapped| !mapped.attribute.is_read_only());
+        let names: Vec<&str> = writable.map(|mapped| mapped.name.as_str()).collect();
+        let known = match names.as_slice() {
+            [] => "the configuration maps no attribute that can be written".to_owned(),
+            names => format!("can be written: {}", names.join(", ")),
+        };
+        fault.at("/data/attributes").because(known)
     }
 
     pub(super) fn read_only(name: &str) -> Self {
@@ -144,7 +152,7 @@ impl From<Refusal> for Fault {
             Refusal::NotFound(Thing::User) => Self::no_user(),
             Refusal::NotFound(Thing::Repository) => Self::no_type(),
             Refusal::NotFound(_) => Self::no_token(),
-            Refusal::AtLimit(_) => {
+            Refusal::AtLimit(_) | Refusal::RepositoryFull => {
                 let fault = Self::new(StatusCode::CONFLICT, "TOKEN_LIMIT_REACHED");
                 fault.at("/data").because(detail)
             }

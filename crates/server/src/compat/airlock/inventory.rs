@@ -73,17 +73,24 @@ pub(super) async fn act(asked: Asked, AnyBytes(body): AnyBytes) -> Response {
     let acted = async {
         let caller = asked.caller().await?;
         let id = asked.segment("id");
-        let name = asked.state.authority.repository_name_of(&caller, &asked.realm, id).await?;
-        let repository = asked.repository(&caller, name.as_str()).await?;
+        // The id of a token of ours says where it is; one of another keeper may be anybody's.
+        let named = kind_of(&asked).ok();
+        let repository = if let Some(kind) = named {
+            asked.repository(&caller, kind).await?
+        } else {
+            let authority = &asked.state.authority;
+            let name = authority.repository_name_of(&caller, &asked.realm, id).await?;
+            asked.repository(&caller, name.as_str()).await?
+        };
         let to = match asked.segment("act") {
             "assign" => Some(person_in(&body)?),
             "unassign" => None,
             _ => return Err(Fault::not_supported("assign and unassign")),
         };
-        let if_match = asked.if_match().await?;
+        let tag = asked.if_tag().await?;
         let authority = &asked.state.authority;
         let entry = authority
-            .repository_assign(&caller, &asked.realm, &repository, (id, to), if_match)
+            .repository_assign(&caller, &asked.realm, &repository, (id, to), tag.as_deref())
             .await?;
         Ok(asked.one(StatusCode::OK, &repository, &entry))
     };

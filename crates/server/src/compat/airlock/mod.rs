@@ -27,7 +27,7 @@ use self::fault::Fault;
 use crate::http::authz::credential::{self, Credential};
 use crate::http::authz::realm_of;
 use crate::http::caller::{Arrived, Bearer, bearer};
-use crate::http::precondition::{IdempotencyKey, IfMatch};
+use crate::http::precondition::{IdempotencyKey, IfMatch, IfTag};
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
@@ -144,6 +144,12 @@ impl Asked {
         Ok(IfMatch::from_request_parts(&mut parts, &self.state).await?.0)
     }
 
+    /// The tag that `If-Match` demands, as text.
+    async fn if_tag(&self) -> Result<Option<String>, Fault> {
+        let mut parts = self.parts.clone();
+        Ok(IfTag::from_request_parts(&mut parts, &self.state).await?.0)
+    }
+
     /// The idempotency key of the request, if it has one.
     async fn idempotency(&self) -> Result<IdempotencyKey, Fault> {
         let mut parts = self.parts.clone();
@@ -204,8 +210,11 @@ fn bytes(status: StatusCode, bytes: Vec<u8>) -> Response {
     (status, kind, bytes).into_response()
 }
 
+/// With its version as the tag. A repository that tells none has none, and what cannot stand in a
+/// tag (RFC 9110 section 8.8.3) is none.
 fn tagged(mut response: Response, version: &str) -> Response {
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+    let shaped = !version.is_empty() && version.bytes().all(|b| b > b' ' && b != b'"' && b != 0x7f);
+    if shaped && let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response

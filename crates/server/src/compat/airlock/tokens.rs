@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use counterfoil_authority::authority::{Act, Answered, Replay, RepositoryDraft};
+use counterfoil_authority::authority::{Act, Answered, Repeatable, Replay, RepositoryDraft};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::Username;
 use counterfoil_authority::repository::{
@@ -86,11 +86,19 @@ async fn listed(asked: &Asked) -> Result<Response, Fault> {
     let zone = authority.realm_facts(&asked.realm).await?.realm.zone.clone();
     let request = query::read(&repository, &asked.realm, Some(user.clone()), &asked.query, &zone)?;
     let (entries, next) = authority.repository_page(&caller, &repository, request).await?;
-    let (held, max) = authority.repository_room(&asked.realm, &repository, &user).await?;
     let mut meta = Map::new();
-    meta.insert("total".into(), held.into());
-    meta.insert("maxTokens".into(), max.into());
-    meta.insert("canCreate".into(), (held < max).into());
+    if let RepositoryKind::Custom(_) = &repository.kind {
+        // How many somebody else takes, only they know.
+        let takes = authority.repository_takes(&caller, &asked.realm, &repository).await?;
+        meta.insert("total".into(), Json::Null);
+        meta.insert("maxTokens".into(), Json::Null);
+        meta.insert("canCreate".into(), takes.into());
+    } else {
+        let (held, max) = authority.repository_room(&asked.realm, &repository, &user).await?;
+        meta.insert("total".into(), held.into());
+        meta.insert("maxTokens".into(), max.into());
+        meta.insert("canCreate".into(), (held < max).into());
+    }
     meta.insert("next".into(), next.as_deref().map(query::cursor).into());
     let data = entries.iter().map(|entry| resource(&repository, entry)).collect();
     Ok(asked.document(StatusCode::OK, Json::Array(data), meta))
@@ -130,6 +138,9 @@ pub(super) async fn issued(
     draft: RepositoryDraft,
     body: &[u8],
 ) -> Result<Response, Fault> {
+    if let RepositoryKind::Custom(_) = &repository.kind {
+        return issued_elsewhere(asked, caller, repository, draft, body).await;
+    }
     let authority = &asked.state.authority;
     let user = draft.user.clone();
     let rendered = renderer(asked, repository, &draft);
@@ -153,6 +164,41 @@ pub(super) async fn issued(
         if let Ok(value) = HeaderValue::try_from(location) {
             response.headers_mut().insert(header::LOCATION, value);
         }
+    }
+    Ok(response)
+}
+
+/// The same in a repository that somebody else keeps, which is told no secret.
+async fn issued_elsewhere(
+    asked: &Asked,
+    caller: &Caller,
+    repository: &Repository,
+    draft: RepositoryDraft,
+    body: &[u8],
+) -> Result<Response, Fault> {
+    let user = draft.user.clone();
+    let again = asked.idempotency().await?.over(body);
+    let again = again.map(|(key, fingerprint)| Repeatable { key, fingerprint });
+    let authority = &asked.state.authority;
+    let (entry, secret) = authority
+        .repository_create_elsewhere(caller, &asked.realm, repository, draft, again)
+        .await?;
+    let mut meta = Map::new();
+    if let Some(secret) = secret {
+        meta.insert("secret".into(), secret.reveal().into());
+    }
+    let id = segment(&entry.id);
+    let location = match &user {
+        Some(user) => {
+            let name = segment(user.as_str());
+            format!("{PREFIX}/users/{name}/tokens/generic/{}/{id}", repository.name)
+        }
+        None => format!("{PREFIX}/tokens/{id}"),
+    };
+    let response = asked.document(StatusCode::CREATED, resource(repository, &entry), meta);
+    let mut response = tagged(response, &entry.version);
+    if let Ok(value) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, value);
     }
     Ok(response)
 }
@@ -216,11 +262,11 @@ pub(super) async fn edit(asked: Asked, AnyBytes(body): AnyBytes) -> Response {
             return Err(Fault::malformed("the id is that of the path"));
         }
         let writes = written.writes(&asked, &repository).await?;
-        let if_match = asked.if_match().await?;
+        let tag = asked.if_tag().await?;
         let authority = &asked.state.authority;
         let named = (Some(&user), id);
         let entry = authority
-            .repository_edit(&caller, &asked.realm, &repository, named, writes, if_match)
+            .repository_edit(&caller, &asked.realm, &repository, named, writes, tag.as_deref())
             .await?;
         Ok(asked.one(StatusCode::OK, &repository, &entry))
     };
@@ -233,10 +279,10 @@ pub(super) async fn delete(asked: Asked) -> Response {
         let caller = asked.caller().await?;
         let repository = asked.repository(&caller, asked.segment("type")).await?;
         let (user, id) = (asked.user()?, asked.segment("id"));
-        let if_match = asked.if_match().await?;
+        let tag = asked.if_tag().await?;
         let authority = &asked.state.authority;
-        let named = (Some(&user), id);
-        authority.repository_delete(&caller, &asked.realm, &repository, named, if_match).await?;
+        let (realm, named) = (&asked.realm, (Some(&user), id));
+        authority.repository_delete(&caller, realm, &repository, named, tag.as_deref()).await?;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
     asked.said(deleted.await)
@@ -252,6 +298,9 @@ async fn acted(asked: &Asked) -> Result<Response, Fault> {
     let repository = asked.repository(&caller, asked.segment("type")).await?;
     let (user, id) = (asked.user()?, asked.segment("id"));
     let (authority, realm) = (&asked.state.authority, &asked.realm);
+    if let RepositoryKind::Custom(_) = &repository.kind {
+        return acted_elsewhere(asked, &caller, &repository, (&user, id)).await;
+    }
     let find = || authority.repository_entry(&caller, realm, &repository, Some(&user), id);
     let entry = find().await?;
     let token = entry.token.as_ref().ok_or_else(Fault::no_token)?;
@@ -274,6 +323,28 @@ async fn acted(asked: &Asked) -> Result<Response, Fault> {
     }
     authority.change(&caller, realm, token.id, switch, if_match).await?;
     Ok(asked.one(StatusCode::OK, &repository, &find().await?))
+}
+
+/// What can be done to a token of another keeper: a secret of it that is replaced, or an end that
+/// stays in sight, has no counterpart in the protocol.
+async fn acted_elsewhere(
+    asked: &Asked,
+    caller: &Caller,
+    repository: &Repository,
+    (user, id): (&Username, &str),
+) -> Result<Response, Fault> {
+    let on = match asked.segment("act") {
+        "enable" => true,
+        "disable" => false,
+        "revoke" => return Err(Fault::not_supported("DELETE ends tokens of this repository")),
+        _ => return Err(Fault::not_supported("enable and disable")),
+    };
+    let tag = asked.if_tag().await?;
+    let (authority, named) = (&asked.state.authority, ((Some(user), id), on));
+    let entry = authority
+        .repository_switch_elsewhere(caller, &asked.realm, repository, named, tag.as_deref())
+        .await?;
+    Ok(asked.one(StatusCode::OK, repository, &entry))
 }
 
 /// Gives a token a new secret, which is shown this once.

@@ -139,6 +139,7 @@ impl From<Refusal> for Fault {
             | Refusal::Policy(_)
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
+            | Refusal::RepositoryFull
             | Refusal::NotSupported(_)
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)

@@ -163,7 +163,7 @@ impl From<Refusal> for Fault {
             Refusal::Unavailable(_) | Refusal::Overloaded | Refusal::NoEntropy(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 UNAVAILABLE,
-                "The store is not reachable, try again.",
+                "The store or a repository is not reachable, try again.",
             ),
             Refusal::Forbidden(_) | Refusal::BeyondGrant(_) | Refusal::NotFound(_) => {
                 Self::new(StatusCode::FORBIDDEN, FORBIDDEN, "This client may not ask this.")

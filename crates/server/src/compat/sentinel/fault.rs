@@ -122,6 +122,7 @@ impl From<Refusal> for Fault {
             | Refusal::Policy(_)
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
+            | Refusal::RepositoryFull
             | Refusal::SerialTaken
             | Refusal::PlaceTaken
             | Refusal::NotSupported(_)

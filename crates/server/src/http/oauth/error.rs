@@ -204,6 +204,7 @@ impl From<Refusal> for OauthError {
             Refusal::Policy(_)
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
+            | Refusal::RepositoryFull
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_) => Self::new(ErrorCode::InvalidGrant, text),
             Refusal::Exists(_)

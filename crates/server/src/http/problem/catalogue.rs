@@ -71,7 +71,7 @@ pub enum Sort {
     RequestExpired,
     /// Too many requests.
     RateLimited,
-    /// The store or the hashing queue cannot answer now.
+    /// The store, a repository or the hashing queue cannot answer now.
     Unavailable,
 }
 
@@ -344,8 +344,8 @@ pub const PROBLEMS: [Entry; 33] = [
         StatusCode::SERVICE_UNAVAILABLE,
         "unavailable",
         "Temporarily unavailable",
-        "The store or the hashing queue cannot answer now. Nothing is known to have happened; \
-         try again after `Retry-After` seconds. Never a denial.",
+        "The store, a repository that tokens are kept in, or the hashing queue cannot answer now. \
+         Nothing is known to have happened; try again after `Retry-After` seconds. Never a denial.",
     ),
 ];
 

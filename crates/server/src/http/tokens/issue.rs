@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use counterfoil_authority::authority::{Answered, Delivery, Expiry, IssueRequest, Replay};
+use counterfoil_authority::authority::{
+    Answered, Delivery, Expiry, IssueRequest, Replay, RepositoryWish,
+};
 use counterfoil_authority::clock::DayEdge;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
@@ -32,8 +34,8 @@ use crate::http::query::{At, instant};
 use crate::http::responses::Acts;
 use crate::http::state::AppState;
 use crate::http::wire::{
-    Change, DoorList, KindWord, Labels, LineWord, NetworkList, ParagraphsWord, ScopeList,
-    SecretWord, ServiceWord, UserWord, WhenWord, json_bytes, present, time,
+    Change, DoorList, KindWord, Labels, LineWord, NetworkList, ParagraphsWord, RepositoryWord,
+    ScopeList, SecretWord, ServiceWord, UserWord, WhenWord, json_bytes, present, time,
 };
 
 /// A token with its secret, shown this once.
@@ -134,6 +136,9 @@ pub struct TokenCreate {
     ref_id_1: Option<LineWord>,
     ref_id_2: Option<LineWord>,
     unit: Option<LineWord>,
+    /// The repository that a token of the kind `generic` is to be in; a credential becomes the
+    /// current one.
+    repository: Option<RepositoryWord>,
     /// Conditions on who may draw.
     #[schema(value_type = Option<Object>)]
     constraints: Option<Document>,
@@ -236,7 +241,7 @@ impl TokenCreate {
             secret: self.secret.map(|secret| secret.0),
             delivery: self.delivery.map_or(Delivery::Default, |delivery| delivery.0),
             otp: self.otp.map(OtpWish::read).transpose()?,
-            repository: None,
+            repository: self.repository.map(|name| RepositoryWish::of(name.0)),
         })
     }
 }

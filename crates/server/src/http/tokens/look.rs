@@ -22,8 +22,8 @@ use crate::http::query::{At, PageLimit, StrictQuery, instant, page};
 use crate::http::responses::Looks;
 use crate::http::state::AppState;
 use crate::http::wire::{
-    ClientWord, KindWord, PageBody, Parsed, ServiceWord, StateWord, UserWord, WhenWord, time,
-    versioned,
+    ClientWord, KindWord, PageBody, Parsed, RepositoryWord, ServiceWord, StateWord, UserWord,
+    WhenWord, time, versioned,
 };
 
 /// Which tokens to list.
@@ -53,6 +53,9 @@ pub struct TokenQuery {
     state: Option<StateWord>,
     /// With exactly this name.
     name: Option<String>,
+    /// In this repository.
+    #[param(value_type = Option<String>)]
+    repository: Option<RepositoryWord>,
     /// In this unit.
     unit: Option<String>,
     /// That end before this time, or before the end of this day.
@@ -134,6 +137,7 @@ pub async fn token_list(
         state: query.state.map(|state| state.0),
         name: query.name,
         labels: query.label.into_iter().collect(),
+        repository: query.repository.map(|name| name.0),
         unit: query.unit,
         expires_before,
         unused_since,

@@ -6,6 +6,7 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::enrolment::Device;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::ServiceLabel;
+use counterfoil_authority::otp::Method;
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::service::Services;
 use counterfoil_authority::token::{SecretFacts, Token};
@@ -103,6 +104,10 @@ pub struct TokenBody {
     ref_id_1: Option<String>,
     /// Second reference id.
     ref_id_2: Option<String>,
+    /// The repository that it is in.
+    repository: Option<String>,
+    /// How an authentication token proves itself: `totp`, `hotp`, `backup`, `yubikey`, `email`.
+    otp_method: Option<&'static str>,
     /// The unit it belongs to.
     unit: Option<String>,
     /// Conditions on who may draw.
@@ -265,6 +270,8 @@ impl TokenBody {
             identifier: sentinel.identifier.clone(),
             ref_id_1: sentinel.ref_id_1.clone(),
             ref_id_2: sentinel.ref_id_2.clone(),
+            repository: token.repository.as_ref().map(|member| member.name.to_string()),
+            otp_method: token.otp.map(Method::name),
             unit: token.unit.clone(),
             constraints: stored_json(sentinel.constraints.as_ref()),
             approval: sentinel.approval.clone(),

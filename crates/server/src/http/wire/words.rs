@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use counterfoil_authority::event::Outcome;
 use counterfoil_authority::kind::{KINDS, Kind};
 use counterfoil_authority::names::{
-    ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
+    ClientName, GroupName, RealmName, RepositoryName, ServiceLabel, TargetName, Username,
 };
 use counterfoil_authority::provision::scheme::{SCHEMES, Scheme};
 use counterfoil_authority::provision::{
@@ -114,6 +114,7 @@ names! {
     TargetName, "TargetName", 63, Some("^[a-z0-9][a-z0-9._-]*$");
     Username, "Username", 128, None;
     GroupName, "GroupName", 128, None;
+    RepositoryName, "RepositoryName", 22, Some("^[A-Za-z0-9_]+$");
     Scope, "Scope", 128, Some(r"^[!#-\[\]-~]+$");
 }
 
@@ -328,6 +329,8 @@ macro_rules! aliases {
 aliases! {
     /// A realm's name.
     RealmWord = Parsed<RealmName>;
+    /// A repository's name.
+    RepositoryWord = Parsed<RepositoryName>;
     /// A service's label.
     ServiceWord = Parsed<ServiceLabel>;
     /// A client's name.

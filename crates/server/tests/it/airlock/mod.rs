@@ -2,7 +2,10 @@
 //! store.
 
 mod credentials;
+mod elsewhere;
+pub(crate) mod fake;
 mod lives;
 mod model;
+mod refusals;
 mod store_down;
 mod world;

@@ -17,6 +17,7 @@ mod parameters;
 mod portal;
 mod possession;
 mod realms;
+mod repositories;
 mod requests;
 mod services;
 mod store_down;

@@ -82,6 +82,7 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
         "services/git/token-settings",
         "clients",
         "clients/gate",
+        "repositories",
         "tokens",
         &token,
         &format!("{token}/events"),

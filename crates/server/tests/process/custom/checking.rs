@@ -9,8 +9,13 @@ use crate::slapd::{ADMIN, PASSWORD, PEOPLE, Setup, Slapd};
 
 use super::peers::{Adapter, Misdeed, misbehaving};
 
+/// A table of somebody else's, as SQLite makes it.
+pub(super) const TABLE: &str = "create table legacy (id integer primary key, username text, selector text, digest text, \
+     enabled integer not null default 1, version integer not null default 1, used integer not null \
+     default 0, tracking_id text, once text unique)";
+
 /// The statements of the guide, for a table as the adapter has one.
-fn statements(table: &str) -> String {
+pub(super) fn statements(table: &str) -> String {
     format!(
         "[repository.legacy.statements]\n\
          lookup = \"select id, username as \\\"user\\\", 'sha256:' || digest as hash, enabled \
@@ -62,14 +67,11 @@ fn g1_repo_check_passes_for_the_reference_adapter_and_needs_its_key() {
 fn g1_repo_check_passes_for_named_statements_on_sqlite_and_postgresql() {
     let site = Site::new();
     let file = site.path("legacy.db");
-    let table = "create table legacy (id integer primary key, username text, selector text, \
-                 digest text, enabled integer not null default 1, version integer not null \
-                 default 1, used integer not null default 0, tracking_id text, once text unique)";
-    rusqlite::Connection::open(&file).unwrap().execute_batch(table).unwrap();
+    rusqlite::Connection::open(&file).unwrap().execute_batch(TABLE).unwrap();
     let cluster = Cluster::start();
     cluster.make_database("legacy");
     let host = cluster.host();
-    let server_table = table.replace("id integer primary key", "id serial primary key");
+    let server_table = TABLE.replace("id integer primary key", "id serial primary key");
     let psql = std::process::Command::new("psql")
         .args(["-q", "-d", &format!("postgres://cf@{host}/legacy"), "-c", &server_table])
         .output()

@@ -61,5 +61,5 @@ fn the_guide_about_a_token_table_of_ones_own_works_as_it_is_printed() {
     let key = said.split_whitespace().find(|word| word.starts_with("cflk_")).unwrap();
     let token = shell(&site, secret, &[]);
     let answer = verify(&admin.with_key(key), token.trim()).expect(200);
-    assert_eq!((&answer["active"], &answer["username"]), (&json!(true), &json!("dana")));
+    assert_eq!((&answer["active"], &answer["username"]), (&json!(true), &json!("noor")));
 }

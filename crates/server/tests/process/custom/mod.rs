@@ -3,6 +3,7 @@
 
 mod checking;
 mod guide;
+mod managing;
 mod misbehaving;
 pub(crate) mod peers;
 mod verifying;

@@ -28,7 +28,7 @@ use counterfoil_authority::token::{StoredSecret, Token};
 
 use super::{Earlier, Held, MemoryStore, State, page_down};
 use crate::codec;
-use crate::tokens::matches_device;
+use crate::tokens::{in_repository, matches_device};
 
 pub(super) use enrolment::Families;
 pub(super) use repository::Listed;
@@ -213,6 +213,7 @@ fn matches(token: &Token, filter: &TokenFilter, now: Timestamp) -> bool {
         && filter.unused_since.is_none_or(|since| token.usage.last_at.is_none_or(|at| at < since))
         && filter.only_services.as_ref().is_none_or(within)
         && filter.parent.is_none_or(|parent| token.parent == Some(parent))
+        && in_repository(token, filter)
         && matches_device(token, filter)
 }
 
