@@ -28,8 +28,9 @@ const LIST_MAX: usize = 64;
 /// Attributes of a token at most; there are two dozen.
 const ATTRIBUTES_MAX: usize = 64;
 
-/// The attributes that a token of a repository can have, as the Airlock model names them.
-const ATTRIBUTES: [&str; 21] = [
+/// The attributes that a token of a repository can have, as the Airlock model names them. What is
+/// read here is what is written back with a change: a limit that was left out would be lifted.
+const ATTRIBUTES: [&str; 22] = [
     "serialId",
     "validFrom",
     "validTo",
@@ -38,6 +39,7 @@ const ATTRIBUTES: [&str; 21] = [
     "firstUsageDate",
     "latestUsageDate",
     "totalUsages",
+    "maxUsages",
     "trackingId",
     "genericDataElement1",
     "genericDataElement2",
