@@ -56,7 +56,7 @@ impl Key {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Count {
     failures: f64,
     at: Timestamp,
@@ -162,12 +162,13 @@ fn keys(source: IpAddr, user: Option<&str>, service: Option<&str>) -> Vec<Key> {
 
 /// Wrong codes that cost nothing, per person and half-life: mistyped, or read too late.
 const FREE_CODES: f64 = 10.0;
-/// A count of wrong codes halves in this time.
-const CODES_HALF_LIFE_SECONDS: f64 = 300.0;
+/// A count of wrong codes halves in this time: long enough that a minute between two guesses does
+/// not make the waits shorter again.
+const CODES_HALF_LIFE_SECONDS: f64 = 900.0;
 /// The wait after the first wrong code too many; it doubles with each further one.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait, and so the longest time for which a stranger's guesses keep a person out who
-/// comes from somewhere new: 1440 guesses a day at a code of six digits.
+/// comes from somewhere new: some 1450 guesses a day at a code of six digits.
 pub(crate) const CODE_WAIT_MAX: Duration = Duration::from_mins(1);
 /// How long a source is remembered from which somebody's code was right.
 const TRUSTED_SECONDS: i64 = 30 * 86_400;
@@ -179,6 +180,18 @@ const TRUSTED_SECONDS: i64 = 30 * 86_400;
 pub(crate) struct CodeThrottle {
     counts: Mutex<HashMap<Key, Count>>,
     trusted: Mutex<HashMap<Key, Timestamp>>,
+}
+
+/// A wrong code that was counted.
+#[derive(Debug)]
+pub(crate) struct Miss([Option<Noted>; 2]);
+
+/// What it did to one count.
+#[derive(Debug)]
+struct Noted {
+    key: Key,
+    before: Option<Count>,
+    after: Count,
 }
 
 impl Count {
@@ -228,8 +241,14 @@ impl CodeThrottle {
         if trusted { here } else { here.max(wait(&person)) }
     }
 
-    /// Notes a wrong code.
-    pub(crate) fn failed(&self, source: Option<IpAddr>, realm: &str, user: &str, now: Timestamp) {
+    /// Notes a wrong code, until [`CodeThrottle::forgiven`].
+    pub(crate) fn failed(
+        &self,
+        source: Option<IpAddr>,
+        realm: &str,
+        user: &str,
+        now: Timestamp,
+    ) -> Miss {
         let (own, person) = Self::keys(source, realm, user);
         let mut counts = self.counts.lock();
         if counts.len() >= SOURCES_MAX {
@@ -238,9 +257,29 @@ impl CodeThrottle {
                 counts.clear();
             }
         }
-        for key in own.into_iter().chain([person]) {
-            let count = counts.entry(key).or_insert(Count { failures: 0.0, at: now });
-            *count = Count { failures: count.decayed_codes(now) + 1.0, at: now };
+        let mut note = |key| {
+            let before = counts.get(&key).copied();
+            let failures = before.map_or(0.0, |count| count.decayed_codes(now)) + 1.0;
+            let after = Count { failures, at: now };
+            counts.insert(key, after);
+            Noted { key, before, after }
+        };
+        Miss([own.map(&mut note), Some(note(person))])
+    }
+
+    /// Takes a wrong code back that was no guess: it has the form of a code, and was a right secret
+    /// of another sort. Counted it is all the same while that is looked for, because otherwise any
+    /// number of guesses at a time would be free.
+    pub(crate) fn forgiven(&self, miss: &Miss) {
+        let mut counts = self.counts.lock();
+        for Noted { key, before, after } in miss.0.iter().flatten() {
+            let Some(count) = counts.get_mut(key) else { continue };
+            let untouched = (count.failures, count.at) == (after.failures, after.at);
+            match before {
+                // As if it had never been, so that a wait does not begin anew.
+                Some(before) if untouched => *count = *before,
+                _ => count.failures = (count.failures - 1.0).max(0.0),
+            }
         }
     }
 
@@ -290,6 +329,20 @@ mod tests {
         assert_eq!(wait(Some(home), "alice", at), CODE_WAIT_MAX);
     }
 
+    /// Decision 0027 says so, and three codes of a million are right at any time.
+    #[test]
+    fn whoever_guesses_as_often_as_they_may_has_fifteen_hundred_guesses_a_day() {
+        let throttle = CodeThrottle::default();
+        let (mut now, mut guesses) = (Timestamp::from_seconds(0), 0);
+        while now < Timestamp::from_seconds(86_400) {
+            throttle.failed(None, "main", "alice", now);
+            guesses += 1;
+            let wait = throttle.wait(None, "main", "alice", now).as_micros();
+            now = Timestamp::from_micros(now.micros() + i64::try_from(wait).unwrap());
+        }
+        assert!(guesses <= 1_500, "{guesses}");
+    }
+
     #[test]
     fn a_few_wrong_codes_cost_nothing_and_each_further_one_twice_as_much() {
         let throttle = CodeThrottle::default();
@@ -304,6 +357,34 @@ mod tests {
         assert_eq!(throttle.wait(None, "main", "alice", at.plus_seconds(8)), Duration::ZERO);
         throttle.failed(None, "main", "alice", at.plus_seconds(3_600));
         assert_eq!(throttle.wait(None, "main", "alice", at.plus_seconds(3_600)), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_was_no_guess_is_taken_back_with_the_wait_that_it_made() {
+        let throttle = CodeThrottle::default();
+        let at = Timestamp::from_seconds(0);
+        let source = Some("192.0.2.1".parse().unwrap());
+        let wait = |now| throttle.wait(source, "main", "alice", now).as_secs();
+        for _ in 0..14 {
+            throttle.failed(source, "main", "alice", at);
+        }
+        assert_eq!(wait(at), 8);
+        // At the same time, and one after another.
+        let later = at.plus_seconds(5);
+        let both = [(); 2].map(|()| throttle.failed(source, "main", "alice", later));
+        assert!(wait(later) > 8);
+        both.iter().rev().for_each(|miss| throttle.forgiven(miss));
+        assert_eq!(wait(later), 3);
+        let miss = throttle.failed(source, "main", "alice", later);
+        throttle.failed(source, "main", "alice", later);
+        throttle.forgiven(&miss);
+        let earned = wait(later);
+        assert!((8..=16).contains(&earned), "{earned}: one more than there were");
+        // What a right code made good stays so.
+        let miss = throttle.failed(source, "main", "bob", later);
+        throttle.accepted(source, "main", "bob", later);
+        throttle.forgiven(&miss);
+        assert_eq!(throttle.wait(source, "main", "bob", later), Duration::ZERO);
     }
 
     #[test]

@@ -160,8 +160,10 @@ fn start_rarer(
     running.spawn(each("seeds", SEEDS_EVERY, stop.clone(), move || {
         let authority = Arc::clone(&sealed);
         async move {
-            while authority.reseal_seeds().await? {
+            let mut next = authority.reseal_seeds(None).await?;
+            while let Some(place) = next {
                 tokio::task::yield_now().await;
+                next = authority.reseal_seeds(Some(place)).await?;
             }
             Ok::<_, counterfoil_authority::refusal::Refusal>(())
         }

@@ -77,7 +77,8 @@ const DELETE: &str = "
 delete from am_object
 where  realm = $1
 and    kind = $2
-and    name = $3";
+and    name = $3
+and    version = coalesce($4, version)";
 
 /// Every statement of this file.
 pub(crate) const STATEMENTS: &[&str] = &[
@@ -271,6 +272,7 @@ async fn delete(
     realm: &RealmName,
     kind: AmKind,
     name: &str,
+    version: Option<i64>,
     event: &Event,
 ) -> Result<AmDeleted, Failure> {
     tx.lock(TURN, &values![realm]).await?;
@@ -278,8 +280,9 @@ async fn delete(
     if named_by > 0 {
         return Ok(AmDeleted::InUse(named_by));
     }
-    if tx.execute(DELETE, &values![realm, kind.name(), name]).await? == 0 {
-        return Ok(AmDeleted::NotFound);
+    if tx.execute(DELETE, &values![realm, kind.name(), name, version]).await? == 0 {
+        let stands = tx.exists(EXISTS, &values![realm, kind.name(), name]).await?;
+        return Ok(if stands { AmDeleted::VersionMismatch } else { AmDeleted::NotFound });
     }
     record(tx, realm, event).await?;
     Ok(AmDeleted::Done)
@@ -297,7 +300,7 @@ async fn change(
                 refused => AmChanged::NotInserted(refused),
             },
             AmChange::Delete(kind, name, event) => {
-                match delete(tx, realm, *kind, name, event).await? {
+                match delete(tx, realm, *kind, name, None, event).await? {
                     AmDeleted::Done => continue,
                     refused => AmChanged::NotDeleted(refused),
                 }
@@ -381,11 +384,14 @@ impl AmStore for SqlStore {
         realm: &RealmName,
         kind: AmKind,
         name: &str,
+        version: Option<i64>,
         event: Event,
     ) -> Result<AmDeleted, Unavailable> {
         self.write(
-            (realm.clone(), kind, name.to_owned(), event),
-            |tx, (realm, kind, name, event)| Box::pin(delete(tx, realm, *kind, name, event)),
+            (realm.clone(), kind, name.to_owned(), version, event),
+            |tx, (realm, kind, name, version, event)| {
+                Box::pin(delete(tx, realm, *kind, name, *version, event))
+            },
         )
         .await
     }

@@ -745,9 +745,10 @@ impl AmStore for FailingStore {
         realm: &RealmName,
         kind: AmKind,
         name: &str,
+        version: Option<i64>,
         event: Event,
     ) -> Result<AmDeleted, Unavailable> {
-        pass!(self.am_delete(realm, kind, name, event))
+        pass!(self.am_delete(realm, kind, name, version, event))
     }
 }
 

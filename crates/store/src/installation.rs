@@ -14,7 +14,7 @@ use counterfoil_authority::store::{
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
-    SqlStore, access, changes, clients, events, idempotency, leases, links, services, tokens,
+    SqlStore, access, changes, clients, events, idempotency, leases, links, otp, services, tokens,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
@@ -181,7 +181,8 @@ async fn purge(
     let secrets = tokens::purge_retired(tx, now, PURGE_ROWS_MAX).await?;
     let links = links::purge(tx, now, PURGE_ROWS_MAX).await?;
     let access = access::purge(tx, now, PURGE_ROWS_MAX).await?;
-    Ok(Purged { rows: answers + log + secrets + access + links })
+    let codes = otp::purge(tx, now, PURGE_ROWS_MAX).await?;
+    Ok(Purged { rows: answers + log + secrets + access + links + codes })
 }
 
 fn key_of(mut row: Row) -> Result<KeyRecord, Inconsistent> {

@@ -12,8 +12,8 @@ use counterfoil_authority::otp::{Algorithm, Method, Shape};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::store::{
-    Consumed, Issued, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes,
-    OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, Unavailable,
+    CODE_RETENTION_SECONDS, Consumed, Issued, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted,
+    OtpCode, OtpCodes, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt, Unavailable,
 };
 use counterfoil_authority::token::State;
 
@@ -168,7 +168,9 @@ const SEALED_BEFORE: &str = concat!(
     "
 from   otp o
 where  o.seal < $1
-limit  $2"
+and    (o.seal, o.token) > ($2, $3)
+order  by o.seal, o.token
+limit  $4"
 );
 
 const RESEAL: &str = "
@@ -176,6 +178,16 @@ update otp
 set    seed = $3, seal = $4
 where  token = $1
 and    seed = $2";
+
+const PURGE: &str = "
+delete from otp_code
+where  (token, id) in (
+    select token, id
+    from   otp_code
+    where  expires_at <= $1
+    order  by expires_at
+    limit  $2
+)";
 
 /// Every statement of this file.
 pub(crate) const STATEMENTS: &[&str] = &[
@@ -193,6 +205,7 @@ pub(crate) const STATEMENTS: &[&str] = &[
     MISSED,
     SEALED_BEFORE,
     RESEAL,
+    PURGE,
 ];
 
 /// Stores what makes a token an authentication token.
@@ -356,11 +369,24 @@ async fn replace(tx: &mut Transaction<'_>, codes: &OtpCodes) -> Result<OtpReplac
 async fn sealed_before(
     tx: &mut Transaction<'_>,
     seal: KeyId,
+    after: Option<SealedAt>,
     limit: u32,
 ) -> Result<Vec<Otp>, Failure> {
-    let rows = tx.query(SEALED_BEFORE, &values![seal, limit]).await?;
+    // Numbers of keys begin with 1.
+    let under = after.map_or(0, |after| after.seal);
+    let behind = after.map(|after| after.token.to_string()).unwrap_or_default();
+    let rows = tx.query(SEALED_BEFORE, &values![seal, under, &behind, limit]).await?;
     let found: Result<_, _> = rows.into_iter().map(otp_of).collect();
     Ok(found?)
+}
+
+/// Removes a batch of codes that ended by themselves, used or not.
+pub(crate) async fn purge(
+    tx: &mut Transaction<'_>,
+    now: Timestamp,
+    limit: u32,
+) -> Result<u64, Failure> {
+    tx.execute(PURGE, &values![now.plus_seconds(-CODE_RETENTION_SECONDS), limit]).await
 }
 
 #[async_trait]
@@ -407,9 +433,16 @@ impl OtpStore for SqlStore {
         .await
     }
 
-    async fn otp_sealed_before(&self, seal: KeyId, limit: u32) -> Result<Vec<Otp>, Unavailable> {
-        self.point((seal, limit), |tx, (seal, limit)| Box::pin(sealed_before(tx, *seal, *limit)))
-            .await
+    async fn otp_sealed_before(
+        &self,
+        seal: KeyId,
+        after: Option<SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Otp>, Unavailable> {
+        self.point((seal, after, limit), |tx, (seal, after, limit)| {
+            Box::pin(sealed_before(tx, *seal, *after, *limit))
+        })
+        .await
     }
 
     async fn otp_reseal(

@@ -490,7 +490,9 @@ fn apply_texts(token: &mut Token, edit: &TokenEdit) {
     if let Some(encoding) = &edit.data_encoding {
         token.airlock.data_encoding.clone_from(encoding);
     }
-    token.airlock.data_present |= edit.data.is_some();
+    if let Some(data) = &edit.data {
+        token.airlock.data_present = !data.reveal().is_empty();
+    }
     if let Some(labels) = &edit.labels {
         token.labels.clone_from(labels);
     }

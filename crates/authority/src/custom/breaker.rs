@@ -48,6 +48,10 @@ impl Breaker {
 
     /// It did not answer.
     pub(super) fn failed(&mut self, now: Timestamp) {
+        // A call that was under way when the pause began says nothing new.
+        if self.closed_until.is_some_and(|until| now < until) {
+            return;
+        }
         self.failures = self.failures.saturating_add(1);
         self.probing_since = None;
         if self.failures >= FAILURES_MAX {
@@ -77,6 +81,18 @@ mod tests {
         assert!(!breaker.admits(at(102)) && breaker.admits(at(103)));
         breaker.succeeded();
         assert!(breaker.admits(at(103)) && breaker.admits(at(103)) && !breaker.is_open());
+    }
+
+    #[test]
+    fn calls_that_were_under_way_together_make_one_pause() {
+        let mut breaker = Breaker::default();
+        let at = Timestamp::from_seconds;
+        for _ in 0..64 {
+            breaker.failed(at(100));
+        }
+        assert!(!breaker.admits(at(100)) && breaker.admits(at(101)));
+        breaker.failed(at(101));
+        assert!(!breaker.admits(at(102)) && breaker.admits(at(103)), "and the next is longer");
     }
 
     #[test]

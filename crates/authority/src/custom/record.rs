@@ -28,7 +28,8 @@ const LIST_MAX: usize = 64;
 /// Attributes of a token at most; there are two dozen.
 const ATTRIBUTES_MAX: usize = 64;
 
-/// The attributes that a token of a repository can have, as the Airlock model names them.
+/// The attributes that a token of a repository can have, as the Airlock model names them. What is
+/// read here is what is written back with a change: a limit that was left out would be lifted.
 const ATTRIBUTES: [&str; 22] = [
     "serialId",
     "validFrom",
@@ -38,8 +39,8 @@ const ATTRIBUTES: [&str; 22] = [
     "firstUsageDate",
     "latestUsageDate",
     "totalUsages",
-    "trackingId",
     "maxUsages",
+    "trackingId",
     "genericDataElement1",
     "genericDataElement2",
     "genericDataElement3",

@@ -71,7 +71,8 @@ pub fn find_step(
     // The nearest first: of two equal codes the present one is meant.
     let nearest = [0, -TOTP_WINDOW, TOTP_WINDOW].into_iter().map(|offset| its + offset);
     let at = find(seed, shape, nearest, given)?;
-    Some(Place { at, drift: (at - ours).clamp(-DRIFT_MAX, DRIFT_MAX) })
+    // Two codes may have brought it back from further away; from there it only comes nearer.
+    Some(Place { at, drift: (at - ours).clamp(drift.min(-DRIFT_MAX), drift.max(DRIFT_MAX)) })
 }
 
 /// Where the second of two codes of HOTP stands that follow each other.

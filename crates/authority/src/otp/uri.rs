@@ -17,11 +17,14 @@ pub struct Enrolment<'a> {
     pub issuer: &'a str,
     /// What the person is called there.
     pub account: &'a str,
+    /// The counter of HOTP that comes next: an authenticator that began before it would show codes
+    /// that were good once, or never.
+    pub counter: u64,
 }
 
 /// The URI with the seed in it: as secret as the seed.
 pub fn uri(enrolment: Enrolment<'_>, seed: &SharedSeed) -> Zeroizing<String> {
-    let Enrolment { method, shape, issuer, account } = enrolment;
+    let Enrolment { method, shape, issuer, account, counter } = enrolment;
     let secret = Zeroizing::new(data_encoding::BASE32_NOPAD.encode(seed.bytes()));
     let (issuer, account) = (escaped(issuer), escaped(account));
     let mut text = Zeroizing::new(String::with_capacity(160));
@@ -35,7 +38,7 @@ pub fn uri(enrolment: Enrolment<'_>, seed: &SharedSeed) -> Zeroizing<String> {
         shape.digits,
     );
     let _ = match method {
-        Method::Hotp => write!(text, "&counter=0"),
+        Method::Hotp => write!(text, "&counter={counter}"),
         _ => write!(text, "&period={}", shape.step_seconds),
     };
     text
@@ -65,6 +68,7 @@ mod tests {
             shape: Shape::default(),
             issuer: "Example & Söhne",
             account: "alice@example.org",
+            counter: 7,
         };
         assert_eq!(
             uri(enrolment, &seed).as_str(),
@@ -73,6 +77,6 @@ mod tests {
              &algorithm=SHA1&digits=6&period=30"
         );
         enrolment.method = Method::Hotp;
-        assert!(uri(enrolment, &seed).ends_with("&digits=6&counter=0"));
+        assert!(uri(enrolment, &seed).ends_with("&digits=6&counter=7"));
     }
 }

@@ -14,6 +14,8 @@ pub enum AmDeleted {
     Done,
     /// There is no such document.
     NotFound,
+    /// It is of another version.
+    VersionMismatch,
     /// So many others still name it.
     InUse(u64),
 }
@@ -74,6 +76,7 @@ pub trait AmStore {
         realm: &RealmName,
         kind: AmKind,
         name: &str,
+        version: Option<i64>,
         event: Event,
     ) -> Result<AmDeleted, Unavailable>;
 }

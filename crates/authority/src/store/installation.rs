@@ -148,6 +148,6 @@ pub trait InstallationStore {
     -> Result<ChangesRead, Unavailable>;
 
     /// Removes a bounded batch of what is past its retention at `now`: replayable answers,
-    /// old change-log rows, hashes of long retired secrets. Nothing if `under` was taken over.
+    /// old change-log rows, hashes of long retired secrets, codes that ended. Nothing if `under` was taken over.
     async fn purge(&self, now: Timestamp, under: Option<&Lease>) -> Result<Purged, Unavailable>;
 }

@@ -48,8 +48,8 @@ pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
 };
 pub use otp::{
-    NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes,
-    OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse,
+    CODE_RETENTION_SECONDS, NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted,
+    OtpCode, OtpCodes, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{

@@ -17,6 +17,10 @@ pub const OTPS_PER_PERSON_MAX: u32 = 64;
 /// What an authentication token that accepted nothing yet has in place of a counter.
 pub const NOTHING_ACCEPTED: i64 = -1;
 
+/// How long a code that ends by itself is kept behind its end, in seconds: nobody asks for it any
+/// more, and its letter is not written.
+pub const CODE_RETENTION_SECONDS: i64 = 3_600;
+
 /// What makes a token an authentication token. Its name, owner, state and uses are the token's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Otp {
@@ -170,6 +174,15 @@ pub enum OtpReplaced {
     NotFound,
 }
 
+/// A place among the tokens that have a sealed seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SealedAt {
+    /// The key that the seed is sealed under.
+    pub seal: KeyId,
+    /// The token.
+    pub token: TokenId,
+}
+
 /// Authentication tokens of every realm.
 #[async_trait]
 pub trait OtpStore {
@@ -196,8 +209,14 @@ pub trait OtpStore {
     async fn otp_replace_codes(&self, codes: OtpCodes) -> Result<OtpReplaced, Unavailable>;
     /// Counts a wrong code that was presented for the open codes of this token, by its name.
     async fn otp_missed(&self, token: TokenId) -> Result<(), Unavailable>;
-    /// Tokens whose seeds are sealed under a key of a lower number than this one.
-    async fn otp_sealed_before(&self, seal: KeyId, limit: u32) -> Result<Vec<Otp>, Unavailable>;
+    /// Tokens whose seeds are sealed under a key of a lower number than this one, in the order of
+    /// their keys and ids, behind `after`.
+    async fn otp_sealed_before(
+        &self,
+        seal: KeyId,
+        after: Option<SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Otp>, Unavailable>;
     /// Replaces a sealed seed, if it is still the one that was read. False if it is not.
     async fn otp_reseal(
         &self,

@@ -1,14 +1,20 @@
 //! Codes that are good once, by a clock that stands still: windows, drift, and how long one waits.
 
-use counterfoil_authority::authority::{IssueRequest, OtpDraft};
+use counterfoil_authority::authority::{Binding, IssueRequest, OtpDraft, Selected, VerifyRequest};
 use counterfoil_authority::caller::Caller;
+use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
+use counterfoil_authority::names::Username;
 use counterfoil_authority::otp::{Method, Shape, SharedSeed, oath};
+use counterfoil_authority::policy::{SecretSource, SelfSelect, TokenPolicy};
 use counterfoil_authority::refusal::Refusal;
+use counterfoil_authority::secret::ClearSecret;
+use counterfoil_authority::service::Services;
+use counterfoil_authority::subject::Role;
 use counterfoil_authority::token::Token;
 use counterfoil_authority::verdict::{Door, Reason};
 
-use crate::world::{World, reason, wish};
+use crate::world::{World, label, reason, wish};
 
 fn seed() -> SharedSeed {
     SharedSeed::new(b"12345678901234567890".to_vec()).unwrap()
@@ -71,12 +77,24 @@ async fn a_clock_that_goes_wrong_slowly_is_followed() {
     // Five minutes are enough; an hour needs two codes that follow each other.
     world.clock.advance_seconds(86_400);
     assert_eq!(said(&world, &at_step(&world, 12)).await, Some(Reason::Unknown));
-    let codes = [at_step(&world, 100), at_step(&world, 101)]
-        .map(counterfoil_authority::secret::ClearSecret::new);
+    let codes = [at_step(&world, 100), at_step(&world, 101)].map(ClearSecret::new);
     let pair = [&codes[0], &codes[1]];
     let resync = world.authority.otp_resync(&world.admin, &world.realm, token.id, pair).await;
     assert_eq!(resync.unwrap().drift, 101);
     assert_eq!(said(&world, &at_step(&world, 102)).await, None);
+    // However far it was when it was brought back, it goes on from there.
+    for _ in 0..3 {
+        world.clock.advance_seconds(60);
+        assert_eq!(said(&world, &at_step(&world, 101)).await, None);
+    }
+    assert_eq!(drift(&world, &world.admin, &token).await, 101);
+    // And comes nearer again, but runs away no further.
+    world.clock.advance_seconds(60);
+    assert_eq!(said(&world, &at_step(&world, 100)).await, None);
+    assert_eq!(drift(&world, &world.admin, &token).await, 100);
+    world.clock.advance_seconds(60);
+    assert_eq!(said(&world, &at_step(&world, 101)).await, None);
+    assert_eq!(drift(&world, &world.admin, &token).await, 100);
 }
 
 #[tokio::test]
@@ -110,9 +128,84 @@ async fn who_enrols_for_somebody_else_does_not_see_their_seed() {
     let said = world.authority.issue(&alice, &world.realm, own.clone(), None).await;
     assert!(said.is_ok(), "{said:?}");
     let mut for_bob = own;
-    for_bob.user = Some(counterfoil_authority::names::Username::parse("bob").unwrap());
-    let refusal = world.refusal(&alice, for_bob).await;
+    for_bob.user = Some(Username::parse("bob").unwrap());
+    let refusal = world.refusal(&alice, for_bob.clone()).await;
     assert!(matches!(refusal, Refusal::BeyondGrant(_)), "{refusal}");
+    // Who may enrol for others enrols what shows nothing, and no more.
+    world.grant("alice", Role::RealmAdmin).await;
+    let alice = world.person("alice", &["tokens:write", "tokens:read"]).await;
+    for shows in [Method::Totp, Method::Hotp, Method::Backup] {
+        for_bob.otp = Some(OtpDraft::of(shows));
+        let refusal = world.refusal(&alice, for_bob.clone()).await;
+        assert!(matches!(refusal, Refusal::Policy(_)), "{refusal}");
+    }
+    for_bob.otp = Some(OtpDraft::of(Method::Email));
+    let said = world.authority.issue(&alice, &world.realm, for_bob, None).await;
+    assert!(said.is_ok(), "{said:?}");
+}
+
+/// A world with a service that takes chosen secrets of eight characters, and one of alice's.
+async fn with_chosen(secret: &str) -> (World, Token) {
+    let world = World::new().await;
+    let policy = TokenPolicy {
+        source: Some(SecretSource::SelfSelect),
+        self_select: Some(SelfSelect { min: 8, max: 64 }),
+        ..TokenPolicy::default()
+    };
+    world.add_service("hpc", policy).await;
+    let mut wanted = wish(Kind::ServiceToken, "alice", &["hpc"]);
+    wanted.secret = Some(ClearSecret::new(secret.to_owned()));
+    let (token, _) = world.issue(wanted).await;
+    (world, token)
+}
+
+#[tokio::test]
+async fn a_chosen_secret_with_the_form_of_a_code_is_no_wrong_code() {
+    const CHOSEN: &str = "gasthaus2025";
+    let (world, _) = with_chosen(CHOSEN).await;
+    let mut enrolled = enrolment(Method::Totp);
+    enrolled.services = Some(Services::All);
+    world.issue(enrolled).await;
+    let at_hpc = async |secret: &str| reason(&world.verify(secret, Some("alice"), "hpc").await);
+    for _ in 0..30 {
+        assert_eq!(at_hpc(CHOSEN).await, None);
+    }
+    // None of them made a code wait.
+    assert_eq!(said(&world, &at_step(&world, 0)).await, None);
+    // And while codes wait because somebody guesses, the chosen secret does not.
+    for _ in 0..12 {
+        assert_eq!(at_hpc("gasthaus2024").await, Some(Reason::Unknown));
+        world.clock.advance_seconds(30);
+    }
+    for _ in 0..12 {
+        at_hpc("gasthaus2024").await;
+    }
+    assert_eq!(said(&world, &at_step(&world, 0)).await, Some(Reason::RateLimited));
+    assert_eq!(at_hpc("gasthaus2024").await, Some(Reason::RateLimited));
+    assert_eq!(at_hpc(CHOSEN).await, None);
+    // The wait ends when it would have ended without that.
+    world.clock.advance_seconds(60);
+    assert_eq!(at_hpc(CHOSEN).await, None);
+    assert_eq!(said(&world, &at_step(&world, 0)).await, None);
+}
+
+#[tokio::test]
+async fn a_chosen_secret_of_one_token_is_meant_by_its_serial() {
+    const CHOSEN: &str = "gasthaus2025";
+    let (world, chosen) = with_chosen(CHOSEN).await;
+    world.issue(enrolment(Method::Totp)).await;
+    let origin = Origin::system(Door::Validate);
+    let hpc = label("hpc");
+    let binding = Binding::Service(&hpc);
+    let request = VerifyRequest {
+        username: Some("alice"),
+        ..VerifyRequest::of_holder(&world.realm, CHOSEN, binding, &origin)
+    };
+    let meant = Selected::Serial(chosen.id.as_str());
+    for _ in 0..30 {
+        let verdict = world.authority.verify_selected(request, meant).await.unwrap();
+        assert_eq!(reason(&verdict), None);
+    }
 }
 
 #[tokio::test]
@@ -123,6 +216,9 @@ async fn what_makes_no_sense_is_not_enrolled() {
         OtpDraft { codes: Some(3), ..OtpDraft::of(Method::Totp) },
         OtpDraft { seed: Some(seed()), ..OtpDraft::of(Method::Email) },
         OtpDraft { counter: 5, ..OtpDraft::of(Method::Totp) },
+        // No authenticator counts so far, and the places behind it have to be numbers still.
+        OtpDraft { counter: 1 << 53, ..OtpDraft::of(Method::Hotp) },
+        OtpDraft { counter: i64::MAX.unsigned_abs(), ..OtpDraft::of(Method::Hotp) },
         OtpDraft::of(Method::Yubikey),
         OtpDraft { confirm: true, ..OtpDraft::of(Method::Backup) },
         OtpDraft { shape: Shape { digits: 5, ..Shape::default() }, ..OtpDraft::of(Method::Totp) },

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use counterfoil_authority::authority::{Binding, Verdict};
 use counterfoil_authority::custom::{
-    Addressing, Capabilities, Capability, Descriptor, Elsewhere, Guarded, RepositoryError,
-    Selector, Settings, TokenRepository, VerifyRecord, sha256_text,
+    Addressing, Capabilities, Capability, DelegatedQuestion, Descriptor, Elsewhere, Guarded,
+    RepositoryError, Selector, Settings, TokenRepository, VerifyMode, VerifyRecord, sha256_text,
 };
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::service::Services;
@@ -203,6 +203,56 @@ async fn a_limit_is_counted_here_and_uses_are_flushed() {
     let known = world.store.foreign_use_find(&world.realm, vec![token]).await.unwrap();
     assert_eq!((known[0].used, known[0].total, known[0].denied_total), (2, 2, 1));
     assert_eq!((known[0].key.repository.as_str(), known[0].key.id.as_str()), ("acme", "7"));
+}
+
+/// A repository that decides by itself, and by the service that it is asked for.
+struct OfGit(AtomicUsize);
+
+#[async_trait]
+impl TokenRepository for OfGit {
+    fn driver(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn describe(&self) -> Result<Descriptor, RepositoryError> {
+        let capabilities = Capabilities::of(&[Capability::DelegatedVerify]);
+        Ok(Descriptor { software: "fake".into(), capabilities })
+    }
+
+    async fn verify_delegated(
+        &self,
+        question: &DelegatedQuestion,
+    ) -> Result<Option<VerifyRecord>, RepositoryError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let good = question.service.as_deref() == Some("git");
+        let record = json!({"id": "7", "user": "alice"});
+        Ok(good.then(|| VerifyRecord::read(&record).unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn a_yes_for_one_service_is_remembered_for_that_one() {
+    let fake = Arc::new(OfGit(AtomicUsize::new(0)));
+    let world = World::new().await;
+    let mut settings = settings(&world, "acme", Services::All);
+    settings.prefix = Some("acme_".into());
+    settings.verify = VerifyMode::Delegated;
+    let guarded = Guarded::new(settings, Arc::clone(&fake) as Arc<dyn TokenRepository>);
+    world.authority.set_elsewhere(Elsewhere::new(vec![Arc::new(guarded)]));
+    let asked = || fake.0.load(Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(reason(&world.verify(SECRET, None, "git").await), None);
+    }
+    assert_eq!(asked(), 1);
+    assert_eq!(reason(&world.verify(SECRET, None, "mail").await), Some(Reason::Unknown));
+    assert_eq!(asked(), 2);
+    // Nor is it a yes for whoever asks about several, or about none.
+    let both = [label("git"), label("mail")];
+    for binding in [Binding::AnyOf(&both), Binding::Unbound] {
+        let verdict = world.ask(SECRET, None, binding, &[]).await;
+        assert_eq!(reason(&verdict), Some(Reason::Unknown));
+    }
+    assert_eq!(asked(), 4);
 }
 
 /// Without a prefix the service leads there, once our own tokens were looked through.

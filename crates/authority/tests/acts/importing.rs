@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
-    Fate, Incoming, IncomingSecret, IncomingToken, PolicyEdit, ServiceDraft, ServiceEdit, UserDraft,
+    ClearPat, Fate, Incoming, IncomingPat, IncomingSecret, IncomingToken, PolicyEdit, ServiceDraft,
+    ServiceEdit, UserDraft,
 };
 use counterfoil_authority::foreign::{ForeignHash, ForeignScheme};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::Username;
 use counterfoil_authority::policy::{AtLimit, SecretForm, TokenPolicy};
+use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::{ClearSecret, TokenId};
 use counterfoil_authority::subject::UserStatus;
 use counterfoil_authority::verdict::Reason;
@@ -163,4 +165,32 @@ async fn many_people_arrive_in_batches() {
     assert!(fates.iter().all(|fate| *fate == Fate::New));
     let again = import(&world, people, false).await;
     assert!(again.iter().all(|fate| *fate == Fate::Kept));
+}
+
+#[tokio::test]
+async fn a_token_that_is_sent_twice_arrives_once_and_with_one_set_of_permissions() {
+    let world = World::new().await;
+    let policy = TokenPolicy { form: Some(SecretForm::Plain15), ..TokenPolicy::default() };
+    world.add_service("wiki", policy).await;
+    let pat = |secret: &str, actions: &[&str]| ClearPat {
+        secret: ClearSecret::new(secret.to_owned()),
+        brought: IncomingPat {
+            permissions: serde_json::json!({ "repo/one": actions }),
+            weak: false,
+        },
+    };
+    let bring = async |pats: &[ClearPat]| {
+        let alice = Username::parse("alice").unwrap();
+        let (admin, realm) = (&world.admin, &world.realm);
+        world.authority.import_pats(admin, realm, &alice, &label("wiki"), pats).await
+    };
+    let (one, other) = ("h3kd-9w2m-x7qp-4rtz-b6ye-5hcs", "w8fn-2b6y-k5hc-9mqd-t3vx-7p4r");
+    let both = [pat(one, &["read"]), pat(&one.to_uppercase(), &["read"]), pat(other, &["read"])];
+    assert_eq!(bring(&both).await.unwrap(), 2);
+    assert_eq!(bring(&both).await.unwrap(), 0);
+    let third = "z4vk-7n3p-d9wt-6hxb-q2mc-8fre";
+    let refusal = bring(&[pat(third, &["read"]), pat(third, &["write"])]).await.unwrap_err();
+    let Refusal::Invalid { why, .. } = refusal else { panic!("{refusal}") };
+    assert_eq!(why, "holds a token twice, with other permissions");
+    assert!(reason(&world.verify(third, Some("alice"), "wiki").await).is_some());
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test says what it expects")]
 #![expect(clippy::panic, reason = "a test says what it expects")]
 
+mod bringing;
 mod codes;
 mod deriving;
 mod editing;
@@ -14,10 +15,12 @@ mod importing;
 mod issuing;
 mod links;
 mod listing;
+mod mailed_codes;
 mod possessing;
 mod rank;
 mod reaching;
 mod rotating;
+mod sessions;
 mod slow_secrets;
 mod verifying;
 mod world;

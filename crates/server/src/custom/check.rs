@@ -134,12 +134,16 @@ impl Run {
     /// What does not exist is an empty answer and no error.
     async fn unknown(&mut self, capabilities: Capabilities) {
         let nobody = format!("nobody-{}", self.nonce);
-        let outcome = match self.records(&nobody).await {
-            Ok(records) if records.is_empty() => Ok("nothing is found for nobody".to_owned()),
-            Ok(_) => Err("a look-up of what does not exist finds something".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
-        self.note("lookup of nothing", outcome);
+        if capabilities.contains(Capability::Lookup) {
+            let outcome = match self.records(&nobody).await {
+                Ok(records) if records.is_empty() => Ok("nothing is found for nobody".to_owned()),
+                Ok(_) => Err("a look-up of what does not exist finds something".to_owned()),
+                Err(error) => Err(error.to_string()),
+            };
+            self.note("lookup of nothing", outcome);
+        } else {
+            self.skip("lookup of nothing", "LOOKUP is not offered");
+        }
         if capabilities.contains(Capability::List) {
             let outcome = match ForeignId::parse(&nobody) {
                 Ok(id) => match self.repository.find(&id).await {

@@ -146,9 +146,12 @@ impl HttpRepository {
     /// One attempt.
     async fn attempt(&self, asked: &Asked<'_>) -> Result<Answered, Lost> {
         let body = asked.body.as_ref().map(Value::to_string).unwrap_or_default();
+        let url = reqwest::Url::parse(&format!("{}{}", self.url, asked.path));
+        let url = url.map_err(|_| lost("its url cannot be read"))?;
+        let path = path_of(&url);
         let mut request = self
             .client
-            .request(asked.method.clone(), format!("{}{}", self.url, asked.path))
+            .request(asked.method.clone(), url)
             .header(VERSION_HEADER, VERSION)
             .header("accept", "application/json");
         for (name, value) in &asked.headers {
@@ -159,7 +162,7 @@ impl HttpRepository {
             Proves::Bearer(token) => request = request.bearer_auth(token.reveal()),
             Proves::Signature(key) => {
                 let seconds = self.clock.now().seconds();
-                let signed = signature(key, seconds, asked.method.as_str(), asked.path, &body);
+                let signed = signature(key, seconds, asked.method.as_str(), &path, &body);
                 request = request
                     .header("counterfoil-timestamp", seconds)
                     .header("counterfoil-signature", signed);
@@ -220,6 +223,11 @@ async fn bounded(mut answer: reqwest::Response) -> Result<Vec<u8>, Lost> {
             Err(_) => return Err(lost("its answer broke off")),
         }
     }
+}
+
+/// Path and query as the request line has them, whatever stands in front of ours in the address.
+fn path_of(url: &reqwest::Url) -> String {
+    url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
 }
 
 /// `v1=` and HMAC-SHA-256 over time, method, path with query, and digest of the body.
@@ -434,7 +442,8 @@ mod tests {
     fn a_request_is_signed_over_its_time_its_path_and_its_body() {
         let key = ClearSecret::new("key".to_owned());
         let one = signature(&key, 1_790_000_000, "POST", "/v1/lookup", "{}");
-        assert!(one.starts_with("v1=") && one.len() == 67);
+        let computed = "v1=c6599a7dc8d8505db2ac58f626938eb8581eff287e46d529dbbf961fc76a75a1";
+        assert_eq!(one, computed);
         for other in [
             signature(&key, 1_790_000_001, "POST", "/v1/lookup", "{}"),
             signature(&key, 1_790_000_000, "PUT", "/v1/lookup", "{}"),
@@ -442,6 +451,20 @@ mod tests {
             signature(&key, 1_790_000_000, "POST", "/v1/lookup", "{ }"),
         ] {
             assert_ne!(one, other);
+        }
+    }
+
+    #[test]
+    fn the_path_that_is_signed_is_the_one_that_is_asked_for() {
+        for (asked, path) in [
+            ("http://127.0.0.1:8080/v1/lookup", "/v1/lookup"),
+            ("https://tokens.example.org/below/here/v1/lookup", "/below/here/v1/lookup"),
+            (
+                "https://tokens.example.org/below/v1/tokens?limit=2&user=a+b",
+                "/below/v1/tokens?limit=2&user=a+b",
+            ),
+        ] {
+            assert_eq!(path_of(&reqwest::Url::parse(asked).unwrap()), path);
         }
     }
 

@@ -110,9 +110,20 @@ impl Slapd {
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
-    /// Lets nothing happen in it until [`Slapd::go_on`].
+    /// Lets nothing happen in it until [`Slapd::go_on`]. A signal is on its way for a moment, and a
+    /// thread that it has not reached yet answers.
     pub(crate) fn halt(&self) {
         self.signal("-STOP");
+        let tasks = format!("/proc/{}/task", self.child.as_ref().unwrap().id());
+        await_true("every thread has stopped", PATIENCE, || {
+            let mut threads = std::fs::read_dir(&tasks).unwrap();
+            threads.all(|thread| {
+                // The state stands behind the name in parentheses, which may hold any letter.
+                let stat = std::fs::read_to_string(thread.unwrap().path().join("stat"));
+                let stat = stat.unwrap_or_default();
+                stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+            })
+        });
     }
 
     pub(crate) fn go_on(&self) {

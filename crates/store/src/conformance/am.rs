@@ -65,8 +65,17 @@ async fn add(world: &World, object: AmObject) -> Inserted {
 }
 
 async fn remove(world: &World, kind: AmKind, name: &str) -> AmDeleted {
+    remove_version(world, kind, name, None).await
+}
+
+async fn remove_version(
+    world: &World,
+    kind: AmKind,
+    name: &str,
+    version: Option<i64>,
+) -> AmDeleted {
     let event = world.event("am.deleted");
-    world.store.am_delete(&world.realm, kind, name, event).await.unwrap()
+    world.store.am_delete(&world.realm, kind, name, version, event).await.unwrap()
 }
 
 /// With every field, of its own realm only, and every node hears of it.
@@ -140,6 +149,13 @@ pub(super) async fn a_document_is_replaced_on_condition_of_its_version(world: Wo
     let none = sort(&world, "t9", "nine");
     let updated = world.store.am_update(none, world.event("am.updated")).await.unwrap();
     assert_eq!(updated, Updated::NotFound);
+    // And it is removed on the same condition.
+    let remove = async |name, version| {
+        remove_version(&world, AmKind::ResourceType, name, Some(version)).await
+    };
+    assert_eq!(remove("t1", 1).await, AmDeleted::VersionMismatch);
+    assert_eq!(remove("t9", 1).await, AmDeleted::NotFound);
+    assert_eq!(remove("t1", 2).await, AmDeleted::Done);
 }
 
 /// Whoever removes and whoever names it at the same time agree on who was first.

@@ -298,6 +298,7 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
             codes_are_replaced_as_a_whole_and_not_too_often,
             wrong_codes_end_the_one_that_was_sent,
             seeds_are_sealed_anew_one_by_one,
+            a_purge_forgets_codes_that_ended_long_ago,
         }
         import::{
             a_batch_arrives_whole_and_in_its_order,

@@ -5,8 +5,8 @@ use counterfoil_authority::otp::codes::EMAIL_ATTEMPTS_MAX;
 use counterfoil_authority::otp::{Algorithm, Method, Shape};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    Issued, NOTHING_ACCEPTED, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes, OtpIssue, OtpProof,
-    OtpReplaced, OtpUse, TokenAct,
+    CODE_RETENTION_SECONDS, Issued, NOTHING_ACCEPTED, Otp, OtpAccept, OtpAccepted, OtpCode,
+    OtpCodes, OtpIssue, OtpProof, OtpReplaced, OtpUse, SealedAt, TokenAct,
 };
 use counterfoil_authority::subject::User;
 use counterfoil_authority::token::State;
@@ -273,11 +273,26 @@ pub(super) async fn seeds_are_sealed_anew_one_by_one(world: World) {
     let id = issue.token.id;
     let old = issue.otp.seed.clone().unwrap();
     let of_this = async |seal| {
-        let found = world.store.otp_sealed_before(seal, 1_000).await.unwrap();
+        let found = world.store.otp_sealed_before(seal, None, 1_000).await.unwrap();
         found.into_iter().find(|otp| otp.token == id)
     };
     assert_eq!(of_this(1).await, None);
     assert_eq!(of_this(2).await, Some(issue.otp.clone()));
+    // In an order, so that one that cannot be opened is gone past.
+    let other = enrolment(&world, &alice, Method::Totp);
+    enrolled(&world, &other).await;
+    let mut last = None;
+    let mut walked = Vec::new();
+    loop {
+        let page = world.store.otp_sealed_before(2, last, 1).await.unwrap();
+        let Some(otp) = page.first() else { break };
+        assert_eq!(page.len(), 1);
+        let at = SealedAt { seal: otp.seal.unwrap(), token: otp.token };
+        assert!(last.is_none_or(|before| before < at));
+        walked.push(otp.token);
+        last = Some(at);
+    }
+    assert!(walked.contains(&id) && walked.contains(&other.token.id));
     let reseal = async |old: &[u8], new: &[u8]| {
         world.store.otp_reseal(id, old.to_vec(), new.to_vec(), 2).await.unwrap()
     };
@@ -287,4 +302,34 @@ pub(super) async fn seeds_are_sealed_anew_one_by_one(world: World) {
     assert_eq!(of_this(2).await, None);
     let found = world.store.otp_find(&world.realm, id).await.unwrap().unwrap();
     assert_eq!((found.seed.as_deref(), found.seal), (Some(b"new".as_slice()), Some(2)));
+}
+
+/// One that was sent and has ended keeps no pepper in use for ever; codes on a sheet stay.
+pub(super) async fn a_purge_forgets_codes_that_ended_long_ago(world: World) {
+    // Before anything else in the store, so that the purge of this promise reaches only it.
+    const ENDS_AT: i64 = -100_000_000;
+    const PEPPER: u32 = 77;
+    let alice = world.user("alice").await;
+    let mut sent = enrolment(&world, &alice, Method::Email);
+    sent.otp.codes = vec![OtpCode { pepper: PEPPER, ..code(&world, Some(ENDS_AT)) }];
+    let mut sheet = enrolment(&world, &alice, Method::Backup);
+    sheet.otp.codes = vec![code(&world, None)];
+    enrolled(&world, &sent).await;
+    enrolled(&world, &sheet).await;
+    let kept = async |issue: &OtpIssue| {
+        let found = world.store.otp_find(&world.realm, issue.token.id).await.unwrap();
+        found.unwrap().codes
+    };
+    let in_use = async || {
+        let uses = world.store.key_use().await.unwrap();
+        uses.iter().any(|used| used.id == PEPPER && used.rows > 0)
+    };
+    let end = World::at(ENDS_AT + CODE_RETENTION_SECONDS);
+    world.store.purge(end.plus_seconds(-1), None).await.unwrap();
+    assert_eq!(kept(&sent).await, sent.otp.codes);
+    assert!(in_use().await);
+    world.store.purge(end, None).await.unwrap();
+    assert_eq!(kept(&sent).await, []);
+    assert!(!in_use().await);
+    assert_eq!(kept(&sheet).await, sheet.otp.codes);
 }

@@ -324,12 +324,26 @@ pub(super) async fn a_next_credential_is_due_from_its_date(world: World) {
     let mut issue = placed(&world, &alice, Place::Next);
     issue.token.validity = Validity::new(World::at(100), None).unwrap();
     let next = world.issued(issue).await;
-    let due = async |at| {
+    let due_of = async |at, user: &User, next: &Token| {
         let due = world.store.credentials_due(&name(), World::at(at), 1000).await.unwrap();
-        due.iter()
-            .any(|(realm, user, id)| (realm, user, *id) == (&world.realm, &alice.username, next.id))
+        due.iter().any(|due| *due == (world.realm.clone(), user.username.clone(), next.id))
     };
+    let due = async |at| due_of(at, &alice, &next).await;
     assert_eq!((due(99).await, due(100).await), (false, true));
     world.revoke(next.id).await;
     assert!(!due(100).await);
+    // What would not work takes nobody's place, however long ago it was to begin.
+    for name in ["pending", "locked", "disabled", "expired"] {
+        let user = world.user(name).await;
+        let mut issue = placed(&world, &user, Place::Next);
+        let token = &mut issue.token;
+        match name {
+            "pending" => token.pending = true,
+            "locked" => token.locked = true,
+            "disabled" => token.enabled = false,
+            _ => token.validity = Validity::new(World::at(1), Some(World::at(50))).unwrap(),
+        }
+        let token = world.issued(issue).await;
+        assert!(!due_of(100, &user, &token).await, "{name}");
+    }
 }

@@ -5,7 +5,8 @@ use counterfoil_authority::keys::KeyId;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    Issued, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpIssue, OtpReplaced, OtpStore, Unavailable,
+    Issued, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpIssue, OtpReplaced, OtpStore, SealedAt,
+    Unavailable,
 };
 
 use super::{FailingStore, Fate, Told};
@@ -38,8 +39,13 @@ impl OtpStore for FailingStore {
     async fn otp_missed(&self, token: TokenId) -> Result<(), Unavailable> {
         pass!(self.otp_missed(token))
     }
-    async fn otp_sealed_before(&self, seal: KeyId, limit: u32) -> Result<Vec<Otp>, Unavailable> {
-        pass!(self.otp_sealed_before(seal, limit))
+    async fn otp_sealed_before(
+        &self,
+        seal: KeyId,
+        after: Option<SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Otp>, Unavailable> {
+        pass!(self.otp_sealed_before(seal, after, limit))
     }
     async fn otp_reseal(
         &self,

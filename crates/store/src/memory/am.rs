@@ -68,6 +68,7 @@ impl State {
         realm: &RealmName,
         kind: AmKind,
         name: &str,
+        version: Option<i64>,
         event: &Event,
     ) -> AmDeleted {
         let names = |other: &&AmObject| match kind {
@@ -79,9 +80,12 @@ impl State {
         if named_by > 0 {
             return AmDeleted::InUse(named_by as u64);
         }
-        if self.am.remove(&(realm.clone(), kind, name.to_owned())).is_none() {
-            return AmDeleted::NotFound;
+        let key = (realm.clone(), kind, name.to_owned());
+        let Some(stands) = self.am.get(&key) else { return AmDeleted::NotFound };
+        if version.is_some_and(|version| version != stands.version) {
+            return AmDeleted::VersionMismatch;
         }
+        self.am.remove(&key);
         self.am_changed(realm, event);
         AmDeleted::Done
     }
@@ -148,9 +152,10 @@ impl AmStore for MemoryStore {
         realm: &RealmName,
         kind: AmKind,
         name: &str,
+        version: Option<i64>,
         event: Event,
     ) -> Result<AmDeleted, Unavailable> {
-        Ok(self.write(|state| state.am_delete(realm, kind, name, &event)))
+        Ok(self.write(|state| state.am_delete(realm, kind, name, version, &event)))
     }
 
     async fn am_change(
@@ -167,7 +172,7 @@ impl AmStore for MemoryStore {
                         refused => AmChanged::NotInserted(refused),
                     },
                     AmChange::Delete(kind, name, event) => {
-                        match state.am_delete(realm, kind, &name, &event) {
+                        match state.am_delete(realm, kind, &name, None, &event) {
                             AmDeleted::Done => continue,
                             refused => AmChanged::NotDeleted(refused),
                         }

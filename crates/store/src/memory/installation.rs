@@ -10,9 +10,10 @@ use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    Change, ChangeListener, ChangesRead, ClientCreated, EventFilter, EventStore, Initialised,
-    Inserted, Installation, InstallationStore, KeyRecord, KeyUse, LINK_RETENTION_SECONDS, Lease,
-    Link, LogPlace, NewInstallation, Page, PageRequest, Pulse, Purged, Unavailable,
+    CODE_RETENTION_SECONDS, Change, ChangeListener, ChangesRead, ClientCreated, EventFilter,
+    EventStore, Initialised, Inserted, Installation, InstallationStore, KeyRecord, KeyUse,
+    LINK_RETENTION_SECONDS, Lease, Link, LogPlace, NewInstallation, Page, PageRequest, Pulse,
+    Purged, Unavailable,
 };
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
@@ -173,7 +174,14 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let end = now.plus_seconds(-LINK_RETENTION_SECONDS);
     state.links.retain(|_, link| link.expires_at > end);
     let links = links - state.links.len();
-    (answers + log + secrets + access + links) as u64
+    let end = now.plus_seconds(-CODE_RETENTION_SECONDS);
+    let mut codes = 0;
+    for otp in state.otps.values_mut() {
+        let before = otp.codes.len();
+        otp.codes.retain(|code| code.expires_at.is_none_or(|at| at > end));
+        codes += before - otp.codes.len();
+    }
+    (answers + log + secrets + access + links + codes) as u64
 }
 
 #[async_trait]

@@ -8,7 +8,7 @@ use counterfoil_authority::otp::codes::EMAIL_ATTEMPTS_MAX;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
     Consumed, Issued, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpIssue,
-    OtpProof, OtpReplaced, OtpStore, OtpUse, Unavailable,
+    OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt, Unavailable,
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::State as TokenState;
@@ -160,10 +160,21 @@ impl OtpStore for MemoryStore {
         Ok(())
     }
 
-    async fn otp_sealed_before(&self, seal: KeyId, limit: u32) -> Result<Vec<Otp>, Unavailable> {
+    async fn otp_sealed_before(
+        &self,
+        seal: KeyId,
+        after: Option<SealedAt>,
+        limit: u32,
+    ) -> Result<Vec<Otp>, Unavailable> {
         Ok(self.read(|state| {
-            let old = state.otps.values().filter(|otp| otp.seal.is_some_and(|own| own < seal));
-            old.take(limit as usize).map(|otp| Otp { codes: Vec::new(), ..otp.clone() }).collect()
+            let old = state.otps.values().filter_map(|otp| {
+                let at = SealedAt { seal: otp.seal?, token: otp.token };
+                (at.seal < seal && after.is_none_or(|after| at > after)).then_some((at, otp))
+            });
+            let mut old: Vec<_> = old.collect();
+            old.sort_by_key(|(at, _)| *at);
+            let first = old.into_iter().take(limit as usize);
+            first.map(|(_, otp)| Otp { codes: Vec::new(), ..otp.clone() }).collect()
         }))
     }
 

@@ -26,6 +26,9 @@ use self::postgres::Postgres;
 use self::sqlite::Sqlite;
 use crate::DatabaseUrl;
 
+/// Rows of one answer that are read at most, whatever a statement finds: one more than a page has.
+const ROWS_MAX: usize = 1001;
+
 /// The attributes that statements may write, by the names that stand in them.
 const ATTRIBUTES: [(&str, &str); 17] = [
     ("serial_id", "serialId"),

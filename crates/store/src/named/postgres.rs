@@ -15,7 +15,7 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement as Prepared};
 
 use super::placeholders::Statement;
-use super::{Bound, Done, Runs};
+use super::{Bound, Done, ROWS_MAX, Runs};
 use crate::engine::postgres::foreign_client;
 
 /// The database.
@@ -30,6 +30,15 @@ pub(super) struct Postgres {
 struct Session {
     client: Client,
     prepared: Mutex<HashMap<String, Prepared>>,
+}
+
+/// The statement in one that gives its rows as JSON, which the database itself writes, whatever
+/// types the columns have. A comment may end the text, and hides nothing in the next line.
+fn as_json(statement: &Statement) -> String {
+    format!(
+        "with found as ({}\n) select row_to_json(found)::text from found limit {ROWS_MAX}",
+        statement.dollars()
+    )
 }
 
 /// A value as text: the database reads it as the type that the statement has there.
@@ -106,12 +115,7 @@ impl Session {
             let touched = self.client.execute(&prepared, &bound).await?;
             return Ok(Done { rows: Vec::new(), touched });
         }
-        // Whatever types the columns have, the database itself writes them as JSON.
-        let text = format!(
-            "with found as ({}) select row_to_json(found)::text from found",
-            statement.dollars()
-        );
-        let prepared = self.prepared(text).await?;
+        let prepared = self.prepared(as_json(statement)).await?;
         let found = self.client.query(&prepared, &bound).await?;
         let mut rows = Vec::with_capacity(found.len());
         for row in found {
@@ -132,5 +136,21 @@ impl Runs for Postgres {
             Some(code) => RepositoryError::unavailable(format!("PostgreSQL says {}", code.code())),
             None => RepositoryError::unavailable("the connection broke"),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_at_the_end_hides_nothing_and_no_answer_is_boundless() {
+        let statement =
+            Statement::parse("select id from token where owner = :user -- all").unwrap();
+        assert_eq!(
+            as_json(&statement),
+            "with found as (select id from token where owner = $1 -- all\n) \
+             select row_to_json(found)::text from found limit 1001"
+        );
     }
 }

@@ -11,10 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 use serde_json::{Map, Value as Json};
 
 use super::placeholders::Statement;
-use super::{Bound, Done, Runs};
-
-/// Rows of one answer at most.
-const ROWS_MAX: usize = 1001;
+use super::{Bound, Done, ROWS_MAX, Runs};
 
 /// The file.
 pub(super) struct Sqlite {

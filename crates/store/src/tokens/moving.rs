@@ -10,7 +10,7 @@ use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::Token;
 
 use super::revoke::{self, Sentence};
-use super::{issue, listing, rows};
+use super::{issue, listing, rows, state};
 use crate::engine::{Failure, Transaction, values};
 use crate::{codec, events, people};
 
@@ -80,17 +80,20 @@ insert into repository_assignment (token, since, realm, owner, until, first_at, 
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict do nothing";
 
-const DUE: &str = "
+/// What does not work must not take the place of what does.
+const DUE: &str = concat!(
+    "
 select r.realm, r.owner, r.token
 from   repository_token r
 join   token t on t.id = r.token
 where  r.place = 'next'
 and    r.repository = $1
-and    t.not_before <= $2
-and    t.revoked_at is null
-and    t.enabled = 1
+and    ",
+    state!(),
+    " = 'active'
 order  by r.token
-limit  $3";
+limit  $3"
+);
 
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] = &[

@@ -154,7 +154,8 @@ impl Authority {
         Refusal::unless_updated(updated, thing(kind))
     }
 
-    /// Removes a document that no other names, and that is not built in.
+    /// Removes a document that no other names, and that is not built in; with `if_match`, if it is
+    /// of that version still.
     ///
     /// # Errors
     ///
@@ -165,6 +166,7 @@ impl Authority {
         realm: &RealmName,
         kind: AmKind,
         name: &str,
+        if_match: Option<i64>,
     ) -> Result<(), Refusal> {
         caller.require_whole(realm, ApiScope::PoliciesWrite)?;
         if builtin::is_built_in(kind, name) {
@@ -172,9 +174,10 @@ impl Authority {
         }
         let event = self.event("am-document.deleted", realm, &caller.origin, self.now())?;
         let event = event.with_subject(subject_of(kind, name));
-        match self.store.am_delete(realm, kind, name, event).await? {
+        match self.store.am_delete(realm, kind, name, if_match, event).await? {
             AmDeleted::Done => Ok(()),
             AmDeleted::NotFound => Err(Refusal::NotFound(thing(kind))),
+            AmDeleted::VersionMismatch => Err(Refusal::VersionMismatch),
             AmDeleted::InUse(_) => Err(Refusal::NotEmpty(thing(kind))),
         }
     }

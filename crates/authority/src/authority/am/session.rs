@@ -12,7 +12,7 @@ use crate::names::{COUNTERFOIL, RealmName};
 use crate::refusal::Refusal;
 use crate::scope::{API_SCOPES, ApiScope, ApiScopes, Scope};
 use crate::secret::{ClearSecret, Shape, TokenId};
-use crate::verdict::Door;
+use crate::verdict::{Door, Reason};
 
 /// Who wants a session.
 #[derive(Debug, Clone, Copy)]
@@ -195,6 +195,11 @@ impl Authority {
         match self.verify_supposed(question, &entry).await? {
             Verdict::Active(active) => {
                 Ok(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str)))
+            }
+            // That its uses are all taken ends a counted token, not what was made from it. It is
+            // the last thing that is looked at: everything else about the token is good.
+            Verdict::Inactive { reason: Reason::Exhausted, .. } => {
+                Ok(ApiScopes::from_names(entry.profile.scopes.iter().map(Scope::as_str)))
             }
             Verdict::Inactive { .. } => Err(denied),
         }

@@ -1,9 +1,14 @@
 //! Personal access tokens in clear that somebody puts on a person's profile: taken over as those
 //! of a directory are, but within the rights of whoever brings them.
 
+use std::collections::HashMap;
+
+use serde_json::Value;
+
 use super::{AtDoor, IncomingPat, IncomingSecret, IncomingToken, Run};
 use crate::authority::Authority;
 use crate::authority::issue::{Asking, check_issuer};
+use crate::cache::ServiceCell;
 use crate::caller::Caller;
 use crate::keys::KeyPurpose;
 use crate::kind::Kind;
@@ -14,6 +19,9 @@ use crate::secret::{ClearSecret, Shape, TokenId};
 use crate::secret_hash::keyed_hash;
 use crate::store::{Arriving, IMPORT_BATCH_MAX, Imported, Unavailable};
 use crate::subject::Owner;
+
+/// Looks for what is new before giving up: whoever comes second finds what the first one brought.
+const BRING_ATTEMPTS: usize = 2;
 
 /// A token in clear, with what it brings along.
 #[derive(Debug, Clone)]
@@ -83,7 +91,43 @@ impl Authority {
                 pending: cell.policy.approval,
             },
         };
+        self.bring_pats(&run, &user.username, &owner, &cell, pats).await
+    }
+
+    /// Brings what is new of them. Where somebody else brought one at the same time, that one is
+    /// not new any more when it is looked for again.
+    async fn bring_pats(
+        &self,
+        run: &Run<'_>,
+        username: &Username,
+        owner: &Owner,
+        cell: &ServiceCell,
+        pats: &[ClearPat],
+    ) -> Result<usize, Refusal> {
+        let mut stopped = None;
+        for _ in 0..BRING_ATTEMPTS {
+            let batch = self.arriving_pats(run, username, owner, cell, pats).await?;
+            let new = batch.len();
+            match self.store.import(batch).await? {
+                Imported::Done => return Ok(new),
+                Imported::Refused { why, .. } => stopped = Some(why),
+            }
+        }
+        Err(Refusal::Policy(stopped.unwrap_or_default().to_owned()))
+    }
+
+    /// Those that the person has not, each once.
+    async fn arriving_pats(
+        &self,
+        run: &Run<'_>,
+        username: &Username,
+        owner: &Owner,
+        cell: &ServiceCell,
+        pats: &[ClearPat],
+    ) -> Result<Vec<Arriving>, Refusal> {
         let mut batch = Vec::new();
+        let mut seen: HashMap<[u8; 32], &Value> = HashMap::new();
+        let keys = self.keys();
         for pat in pats {
             let secret = IncomingSecret::Clear(pat.secret.clone());
             if let Some(why) = self.unusable(&secret, &cell.policy) {
@@ -91,7 +135,18 @@ impl Authority {
             }
             crate::permission::check(&pat.brought.permissions)
                 .map_err(|bad| Refusal::invalid("value", bad))?;
-            match self.known_already(realm, &owner, pat.secret.reveal()).await? {
+            if let Shape::Grouped(normal) = self.shape(pat.secret.reveal()) {
+                let permissions = &pat.brought.permissions;
+                match seen.insert(*keyed_hash(keys.pepper(), &normal).as_bytes(), permissions) {
+                    None => {}
+                    Some(before) if before == permissions => continue,
+                    Some(_) => {
+                        let why = "holds a token twice, with other permissions";
+                        return Err(Refusal::invalid("value", why));
+                    }
+                }
+            }
+            match self.known_already(run.realm, owner, pat.secret.reveal()).await? {
                 Known::No => {}
                 Known::Theirs => continue,
                 Known::Otherwise => {
@@ -101,22 +156,18 @@ impl Authority {
             }
             let token = IncomingToken {
                 id: TokenId::generate(self.entropy())?,
-                user: user.username.clone(),
-                service: service.clone(),
+                user: username.clone(),
+                service: cell.service.label.clone(),
                 secret,
                 drawn: !pat.brought.weak,
                 locked: false,
                 row: format!("forgerock {username}"),
                 pat: Some(pat.brought.clone()),
             };
-            let issue = self.arriving_token(&run, &token, Some(&cell.policy)).await?;
+            let issue = self.arriving_token(run, &token, Some(&cell.policy)).await?;
             batch.push(Arriving::Token(issue));
         }
-        let new = batch.len();
-        match self.store.import(batch).await? {
-            Imported::Done => Ok(new),
-            Imported::Refused { why, .. } => Err(Refusal::Policy(why.to_owned())),
-        }
+        Ok(batch)
     }
 
     async fn known_already(

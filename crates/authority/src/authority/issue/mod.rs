@@ -248,6 +248,8 @@ impl Authority {
             self.refuse_pasted_tokens(&token)?;
             let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
             let mut limits = limits_of(request.kind, &judged.cells, &judged.realm.policy, slow);
+            // What is in stock is nobody's yet; it counts for whom it is given to.
+            limits.retain(|_| !in_stock);
             limits.extend(member::limit_of(repository.as_deref(), &token));
             let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
             let issue = self.with_payload(issue, &request)?;

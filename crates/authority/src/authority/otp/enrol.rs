@@ -24,6 +24,10 @@ use crate::verdict::Door;
 /// but six digits is nobody's wish unless they say so.
 const DOORS: [Door; 2] = [Door::Api, Door::Validate];
 
+/// The furthest counter that an authentication token begins with: no device comes so far, every
+/// program reads the number exactly, and the places behind it are numbers still.
+const COUNTER_MAX: u64 = (1 << 53) - 1;
+
 /// An authentication token that somebody asks for.
 #[derive(Debug, Clone)]
 pub struct OtpDraft {
@@ -83,8 +87,11 @@ impl OtpDraft {
         if self.confirm && matches!(self.method, Method::Backup | Method::Email) {
             return Err(Refusal::invalid("otp.confirm", "is for what an owner holds in hand"));
         }
-        if self.counter > 0 && self.method != Method::Hotp || i64::try_from(self.counter).is_err() {
+        if self.counter > 0 && self.method != Method::Hotp {
             return Err(Refusal::invalid("otp.counter", "is the next counter of hotp"));
+        }
+        if self.counter > COUNTER_MAX {
+            return Err(Refusal::invalid("otp.counter", format!("is at most {COUNTER_MAX}")));
         }
         Ok(())
     }
@@ -147,6 +154,7 @@ impl Authority {
                     shape: draft.shape,
                     issuer: named.unwrap_or(realm.realm.name.as_str()),
                     account: user.as_str(),
+                    counter: draft.counter,
                 };
                 *shown = ClearSecret::new(uri(enrolment, &seed).to_string());
             }

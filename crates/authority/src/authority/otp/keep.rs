@@ -9,7 +9,7 @@ use crate::otp::{Method, oath};
 use crate::refusal::{Refusal, Thing};
 use crate::secret::{ClearSecret, TokenId};
 use crate::store::{
-    Otp, OtpAccept, OtpAccepted, OtpCodes, OtpProof, OtpReplaced, OtpUse, Unavailable,
+    Otp, OtpAccept, OtpAccepted, OtpCodes, OtpProof, OtpReplaced, OtpUse, SealedAt, Unavailable,
 };
 use crate::token::Token;
 
@@ -157,17 +157,19 @@ impl Authority {
         Ok(event.with_token(token.id).with_subject(token.owner.actor()))
     }
 
-    /// Seals a batch of seeds under the newest key that are under an older one. True if there may
-    /// be more. Every node may run it at once: a seed that changed meanwhile is left alone.
+    /// Seals a batch of seeds under the newest key that are under an older one, behind the one
+    /// where the step before came to. Where the next one begins; `None` at the end. Every node may
+    /// run it at once: a seed that changed meanwhile is left alone.
     ///
     /// # Errors
     ///
-    /// The store could not answer, or the generator failed; the next step goes on.
-    pub async fn reseal_seeds(&self) -> Result<bool, Refusal> {
+    /// The store could not answer, or the generator failed; the next run begins anew.
+    pub async fn reseal_seeds(&self, after: Option<SealedAt>) -> Result<Option<SealedAt>, Refusal> {
         let keys = self.keys();
         let newest = keys.newest_seal();
-        let old = self.store.otp_sealed_before(newest, RESEAL_BATCH).await?;
-        let mut resealed = 0;
+        let old = self.store.otp_sealed_before(newest, after, RESEAL_BATCH).await?;
+        let full = old.len() >= RESEAL_BATCH as usize;
+        let last = old.last().and_then(|otp| Some(SealedAt { seal: otp.seal?, token: otp.token }));
         for mut otp in old {
             let row = Otp::row(otp.token, otp.method);
             let Some(sealed) = otp.seed.take() else { continue };
@@ -175,8 +177,8 @@ impl Authority {
             let Ok(clear) = keys.open(&row, &sealed) else { continue };
             self.seal_into(&mut otp, &clear)?;
             let (Some(new), Some(seal)) = (otp.seed, otp.seal) else { continue };
-            resealed += u32::from(self.store.otp_reseal(otp.token, sealed, new, seal).await?);
+            self.store.otp_reseal(otp.token, sealed, new, seal).await?;
         }
-        Ok(resealed == RESEAL_BATCH)
+        Ok(last.filter(|_| full))
     }
 }

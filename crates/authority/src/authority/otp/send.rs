@@ -6,11 +6,12 @@ use crate::clock::Timestamp;
 use crate::event::{Event, Origin, time_ordered_id};
 use crate::names::{RealmName, Username};
 use crate::otp::Method;
-use crate::otp::codes::{self, EMAIL_INTERVAL_SECONDS, EMAIL_LIFETIME_SECONDS};
+use crate::otp::codes::{self, EMAIL_ATTEMPTS_MAX, EMAIL_INTERVAL_SECONDS, EMAIL_LIFETIME_SECONDS};
 use crate::provision::TargetKind;
 use crate::refusal::Refusal;
 use crate::secret::{ClearSecret, TokenId};
-use crate::store::{Otp, OtpCode, OtpCodes, OtpReplaced, Unavailable};
+use crate::store::{OtpCode, OtpCodes, OtpReplaced, Unavailable};
+use crate::subject::{User, UserStatus};
 use crate::token::{State, Token};
 
 /// A code that is on its way.
@@ -31,6 +32,11 @@ pub enum Challenged {
     Sent(Challenge),
     /// One was sent a moment ago, and is good still.
     TooSoon(Challenge),
+    /// One was sent a moment ago and is good no more, and the next one is sent after so long.
+    Wait {
+        /// Seconds, at least one.
+        seconds: i64,
+    },
     /// This person has no token that codes are sent for, or none that is active.
     None,
 }
@@ -65,7 +71,7 @@ impl Authority {
         if state != State::Active {
             return Err(Refusal::Ended(state));
         }
-        self.send_code(&token, &otp, &caller.origin).await
+        self.send_code(&token, &caller.origin).await
     }
 
     /// Sends a code to somebody who wants to be let in, if they have a token for that.
@@ -77,18 +83,25 @@ impl Authority {
     ) -> Result<Challenged, Refusal> {
         let Ok(user) = Username::parse(username) else { return Ok(Challenged::None) };
         let otps = self.store.otp_of_person(realm, &user).await?;
-        let Some(otp) = otps.iter().find(|otp| otp.method == Method::Email) else {
-            return Ok(Challenged::None);
-        };
-        if !self.sends_letters(realm).await? {
+        let by_mail = otps.iter().filter(|otp| otp.method == Method::Email);
+        let by_mail: Vec<TokenId> = by_mail.map(|otp| otp.token).collect();
+        if by_mail.is_empty() || !self.sends_letters(realm).await? {
             return Ok(Challenged::None);
         }
-        match self.store.token_find(realm, otp.token).await? {
-            Some(token) if token.state(self.now()) == State::Active => {
-                self.send_code(&token, otp, origin).await
+        // Nobody is written to who would be let in with no code.
+        let owner = self.store.user_find(realm, &user).await?;
+        let counts = |user: &User| user.status == UserStatus::Active && !user.locks.everywhere;
+        if !owner.as_ref().is_some_and(counts) {
+            return Ok(Challenged::None);
+        }
+        for id in by_mail {
+            let Some(token) = self.store.token_find(realm, id).await? else { continue };
+            let here = token.doors.as_ref().is_none_or(|doors| doors.contains(&origin.door));
+            if here && token.state(self.now()) == State::Active {
+                return self.send_code(&token, origin).await;
             }
-            _ => Ok(Challenged::None),
         }
+        Ok(Challenged::None)
     }
 
     async fn sends_letters(&self, realm: &RealmName) -> Result<bool, Unavailable> {
@@ -96,12 +109,7 @@ impl Authority {
         Ok(targets.iter().any(|target| target.kind == TargetKind::Mail))
     }
 
-    async fn send_code(
-        &self,
-        token: &Token,
-        otp: &Otp,
-        origin: &Origin,
-    ) -> Result<Challenged, Refusal> {
+    async fn send_code(&self, token: &Token, origin: &Origin) -> Result<Challenged, Refusal> {
         let at = self.now();
         let keys = self.keys();
         let pepper = keys.pepper();
@@ -135,14 +143,25 @@ impl Authority {
                 Ok(Challenged::Sent(Challenge { id, token: token.id, expires_at }))
             }
             OtpReplaced::NotFound => Ok(Challenged::None),
-            OtpReplaced::TooSoon => {
-                let open = otp.codes.iter().find_map(|code| {
-                    let expires_at = code.expires_at.filter(|end| *end > at)?;
-                    Some(Challenge { id: code.id.clone(), token: token.id, expires_at })
-                });
-                Ok(open.map_or(Challenged::None, Challenged::TooSoon))
-            }
+            OtpReplaced::TooSoon => Ok(self.sent_lately(token, at).await?),
         }
+    }
+
+    /// What there is instead of a code that would come too soon.
+    async fn sent_lately(&self, token: &Token, at: Timestamp) -> Result<Challenged, Unavailable> {
+        // Whoever was quicker has replaced what was read before.
+        let Some(otp) = self.store.otp_find(&token.realm, token.id).await? else {
+            return Ok(Challenged::None);
+        };
+        let open = otp.codes.iter().find_map(|code| {
+            let good = |end: &Timestamp| *end > at && code.attempts < EMAIL_ATTEMPTS_MAX;
+            let expires_at = code.expires_at.filter(good)?;
+            Some(Challenge { id: code.id.clone(), token: token.id, expires_at })
+        });
+        let until = otp.codes_at.unwrap_or(at).plus_seconds(EMAIL_INTERVAL_SECONDS);
+        let left = (until.micros() - at.micros() + 999_999) / 1_000_000;
+        let seconds = left.clamp(1, EMAIL_INTERVAL_SECONDS);
+        Ok(open.map_or(Challenged::Wait { seconds }, Challenged::TooSoon))
     }
 
     /// The code that an event tells of, while it can be used.

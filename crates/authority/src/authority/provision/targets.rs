@@ -133,7 +133,12 @@ impl Authority {
             let current = self.target(caller, realm, name).await?;
             expect_version(if_match, current.version)?;
             let at = self.now();
-            let before = self.labels_of(&current).await?;
+            // Only who changes the services can leave values of one behind.
+            let before = if edit.config.contains_key("services") {
+                self.labels_of(&current).await?
+            } else {
+                Vec::new()
+            };
             let changed = self.applied(current, &before, &edit, at)?;
             let event = self
                 .event("target.updated", realm, &caller.origin, at)?

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::{RepositoryEntry, number_of};
 use crate::authority::Authority;
+use crate::authority::issue::limits_of;
 use crate::caller::Caller;
 use crate::event::Origin;
 use crate::names::{RealmName, Username};
 use crate::refusal::{Refusal, Thing};
-use crate::repository::{Membership, Place, Promotion, Repository, RepositoryKind};
+use crate::repository::{Attribute, Membership, Place, Promotion, Repository, RepositoryKind};
 use crate::scope::ApiScope;
 use crate::secret::TokenId;
-use crate::store::{Assign, Listing, ListingRemove, Moved, Promote};
+use crate::store::{ActiveLimit, Assign, Listing, ListingRemove, Moved, Promote};
 use crate::subject::Owner;
 use crate::token::{State, Token};
 use crate::verdict::Door;
@@ -84,20 +85,36 @@ impl Authority {
             repository: Some(Membership { name: repository.name.clone(), place: Place::Held }),
             ..listing.token.clone()
         };
-        let limits = to.as_ref().and_then(|_| self.limit_in_repository(&held));
+        let limits =
+            if to.is_some() { self.limits_of_holder(repository, &held).await? } else { Vec::new() };
         let assign = Assign {
             realm: realm.clone(),
             id: listing.token.id,
             pending: to.is_none(),
             to,
             keeper: caller.subject.clone(),
-            limits: limits.into_iter().collect(),
+            limits,
             expected_version: number_of(if_match),
             at: now,
             event,
         };
         let listing = moved(self.store.listing_assign(assign).await?)?;
         self.shown_entry(repository, listing, now)
+    }
+
+    /// How many tokens somebody may hold who is given this one: as if it were issued to them.
+    async fn limits_of_holder(
+        &self,
+        repository: &Repository,
+        held: &Token,
+    ) -> Result<Vec<ActiveLimit>, Refusal> {
+        let data = repository.attributes.find(Attribute::Data);
+        let chosen = data.is_some_and(|data| data.write_only);
+        let cells = self.cells_of(held).await?;
+        let realm = self.realm_facts(&held.realm).await?;
+        let mut limits = limits_of(held.kind, &cells, &realm.policy, chosen);
+        limits.extend(self.limit_in_repository(held));
+        Ok(limits)
     }
 
     /// Makes a person's next credential the current one, because somebody says so.
@@ -110,6 +127,11 @@ impl Authority {
     ) -> Result<RepositoryEntry, Refusal> {
         let listing = self.listing(caller, realm, repository, Some(user), id).await?;
         let token = self.reachable(caller, realm, listing.token.id).await?;
+        // It takes the place of one that works: only its own beginning may lie ahead.
+        match token.state(self.now()) {
+            State::Active | State::NotYetValid => {}
+            ended => return Err(Refusal::Ended(ended)),
+        }
         let promoted = self.promote(repository, &caller.origin, &token, user).await?;
         let listing = promoted.ok_or(Refusal::NotFound(Thing::Token))?;
         self.shown_entry(repository, listing, self.now())

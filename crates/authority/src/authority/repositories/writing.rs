@@ -6,11 +6,12 @@ use crate::authority::{
     Answered, Authority, Expiry, IssueRequest, Payload, Replay, RepositoryWish, TokenEdit,
 };
 use crate::caller::Caller;
-use crate::clock::Timestamp;
+use crate::clock::{NoEntropy, Timestamp};
 use crate::kind::Kind;
 use crate::names::{RealmName, Username};
 use crate::refusal::{Refusal, Thing};
-use crate::repository::{Attribute, Mapped, Repository, RepositoryKind, Value, Writes};
+use crate::repository::{Attribute, Mapped, Place, Repository, RepositoryKind, Value, Writes};
+use crate::scope::ApiScope;
 use crate::secret::ClearSecret;
 use crate::store::{Listing, Rotated, TokenRotate};
 use crate::token::{AirlockAttributes, State, Token};
@@ -58,6 +59,10 @@ impl Authority {
     ) -> Result<Answered, Refusal> {
         if let RepositoryKind::Custom(_) = &repository.kind {
             return Err(NOT_HERE);
+        }
+        // Who fills the stock decides for everybody who is handed something of it.
+        if draft.place == Place::Stock {
+            caller.require_whole(realm, ApiScope::TokensWrite)?;
         }
         let generates = generates(repository);
         required(repository, &draft.writes)?;
@@ -108,7 +113,14 @@ impl Authority {
         refuse_cleared(repository, &writes)?;
         refuse_inverted(&listing.token, &writes)?;
         let encoding = listing.token.airlock.data_encoding.as_deref();
-        let data = payload(repository, &writes, encoding)?;
+        let data = match cleared(repository, &writes)? {
+            Some(nothing) => Some(nothing),
+            None => payload(repository, &writes, encoding)?,
+        };
+        if let Some(Payload::Hashed(clear)) = &data {
+            self.check_payload(clear)?;
+            self.refuse_secret_if_held(&listing.token).await?;
+        }
         let mut generic_data = listing.token.airlock.clone();
         apply(&mut generic_data, &writes);
         let clearable = |attribute| writes.get(&attribute).map(|value| text_of(value.as_ref()));
@@ -152,7 +164,6 @@ impl Authority {
         token: &Token,
         clear: &ClearSecret,
     ) -> Result<(), Refusal> {
-        self.check_payload(clear)?;
         let now = self.now();
         let whose = Whose { realm: &token.realm, owner: &token.owner, services: &token.services };
         let hash = self.slow_hash(&whose, clear).await?;
@@ -174,7 +185,10 @@ impl Authority {
         match self.store.token_rotate(rotate).await? {
             Rotated::Ended(state) => Err(Refusal::Ended(state)),
             Rotated::NotFound => Err(Refusal::NotFound(Thing::Token)),
-            _ => Ok(()),
+            Rotated::VersionMismatch => Err(Refusal::VersionMismatch),
+            Rotated::KeyReused => Err(Refusal::KeyReused),
+            Rotated::Collision => Err(Refusal::NoEntropy(NoEntropy)),
+            Rotated::Done(_) | Rotated::Replayed(_) => Ok(()),
         }
     }
 }
@@ -220,6 +234,17 @@ pub(super) fn required(repository: &Repository, writes: &Writes) -> Result<(), R
     match repository.attributes.all().iter().find(lacking) {
         Some(mapped) => Err(Refusal::invalid(mapped.name.as_str(), "is required")),
         None => Ok(()),
+    }
+}
+
+/// The empty payload of somebody who clears it; a secret cannot be cleared, only replaced.
+fn cleared(repository: &Repository, writes: &Writes) -> Result<Option<Payload>, Refusal> {
+    match (repository.attributes.find(Attribute::Data), writes.get(&Attribute::Data)) {
+        (Some(mapped), Some(None)) if mapped.write_only => {
+            Err(Refusal::invalid(mapped.name.as_str(), "cannot be cleared"))
+        }
+        (Some(_), Some(None)) => Ok(Some(Payload::Readable(ClearSecret::new(String::new())))),
+        _ => Ok(None),
     }
 }
 

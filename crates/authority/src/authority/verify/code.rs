@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::judge::decide_matched;
 use super::{Decision, Good, Here, Surroundings, Verdict, VerifyRequest, idle};
+use crate::abuse::Miss;
 use crate::authority::Authority;
 use crate::cache::{Entry, Matched};
 use crate::clock::Timestamp;
@@ -28,6 +29,24 @@ pub enum Selected<'a> {
     Challenge(&'a str),
 }
 
+/// What a text with the form of a code was found to be.
+pub(super) enum Coded {
+    /// A code of this person's: the verdict about it.
+    Said(Verdict),
+    /// None that anything was compared with: nobody is named, or has any codes.
+    Nothing,
+    /// None of this person's, who has some. It may be a secret of another sort.
+    No(NoCode),
+}
+
+/// Why a text is taken for none of its person's codes.
+pub(super) enum NoCode {
+    /// It was compared, and counted as a wrong one if there was anything to compare it with.
+    Looked(Option<Box<Miss>>),
+    /// So many wrong ones came before it that nobody looks.
+    Waits,
+}
+
 impl Authority {
     /// The same as [`Authority::verify`], good only if it is the secret or code of one token.
     pub async fn verify_selected(
@@ -37,34 +56,7 @@ impl Authority {
     ) -> Result<Verdict, Refusal> {
         let now = self.now();
         if otp::looks_like_code(request.presented) {
-            let (realm, services) = match self.surroundings_read(&request).await? {
-                Ok(found) => found,
-                Err(reason) => return self.refused(&request, reason, None, now),
-            };
-            let keys = self.keys.load();
-            let around =
-                Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
-            if let Some(verdict) = self.verify_code(&around, Some(selected)).await? {
-                return Ok(verdict);
-            }
-            // What is left is a chosen secret with the form of a code. The codes of other tokens
-            // are not looked at: a look uses them up.
-            let Selected::Serial(serial) = selected else {
-                return self.refused(&request, Reason::Unknown, None, now);
-            };
-            let look = VerifyRequest { consume: false, ..request };
-            let looking = Surroundings { request: look, ..around };
-            let mut said = self.verify_slowly(&looking).await?;
-            if let Here::Said(Verdict::Active(active)) = &said {
-                if active.token().as_str() != serial {
-                    return self.refused(&request, Reason::Unknown, None, now);
-                }
-                said = self.verify_slowly(&Surroundings { request, ..looking }).await?;
-            }
-            return match said {
-                Here::Said(verdict) => Ok(verdict),
-                Here::NotOurs(now) => self.refused(&request, Reason::Unknown, None, now),
-            };
+            return self.verify_selected_code(request, selected, now).await;
         }
         let Selected::Serial(serial) = selected else {
             return self.refused(&request, Reason::Unknown, None, now);
@@ -86,30 +78,73 @@ impl Authority {
         }
     }
 
-    /// What comes of a code; `None` if it is none of this person's, and may be something else.
+    /// The same for what has the form of a code.
+    async fn verify_selected_code(
+        &self,
+        request: VerifyRequest<'_>,
+        selected: Selected<'_>,
+        now: Timestamp,
+    ) -> Result<Verdict, Refusal> {
+        let (realm, services) = match self.surroundings_read(&request).await? {
+            Ok(found) => found,
+            Err(reason) => return self.refused(&request, reason, None, now),
+        };
+        let keys = self.keys.load();
+        let around = Surroundings { request, services: &services, realm: &realm, keys: &keys, now };
+        let no_code = match self.verify_code(&around, Some(selected)).await? {
+            Coded::Said(verdict) => return Ok(verdict),
+            Coded::Nothing => NoCode::Looked(None),
+            Coded::No(no_code) => no_code,
+        };
+        // What is left is a chosen secret with the form of a code. The codes of other tokens
+        // are not looked at: a look uses them up.
+        let Selected::Serial(serial) = selected else {
+            return self.settled(&request, None, &no_code, now);
+        };
+        let look = VerifyRequest { consume: false, ..request };
+        let looking = Surroundings { request: look, ..around };
+        let mut said = self.verify_slowly(&looking).await?;
+        if let Here::Said(Verdict::Active(active)) = &said {
+            if active.token().as_str() != serial {
+                return self.refused(&request, Reason::Unknown, None, now);
+            }
+            said = self.verify_slowly(&Surroundings { request, ..looking }).await?;
+        }
+        let said = match said {
+            Here::Said(verdict) => Some(verdict),
+            Here::NotOurs(_) | Here::NoCode(..) => None,
+        };
+        self.settled(&request, said, &no_code, now)
+    }
+
+    /// What comes of a text that may be a code.
     pub(super) async fn verify_code(
         &self,
         around: &Surroundings<'_>,
         selected: Option<Selected<'_>>,
-    ) -> Result<Option<Verdict>, Refusal> {
+    ) -> Result<Coded, Refusal> {
         let request = &around.request;
         if !otp::looks_like_code(request.presented) {
-            return Ok(None);
+            return Ok(Coded::Nothing);
         }
         let Some(user) = request.username.and_then(|name| Username::parse(name).ok()) else {
-            return Ok(None);
+            return Ok(Coded::Nothing);
         };
         let mut otps = self.store.otp_of_person(request.realm, &user).await?;
-        if let Some(selected) = selected {
-            otps = self.only(request, otps, selected).await?;
-        }
         if otps.is_empty() {
-            return Ok(None);
+            return Ok(Coded::Nothing);
         }
         let (realm, name) = (request.realm.as_str(), user.as_str());
         let source = request.client_ip;
-        if self.settings.throttle && !self.codes.wait(source, realm, name, around.now).is_zero() {
-            return self.refused(request, Reason::RateLimited, None, around.now).map(Some);
+        let waits = || !self.codes.wait(source, realm, name, around.now).is_zero();
+        if self.settings.throttle && waits() {
+            return Ok(Coded::No(NoCode::Waits));
+        }
+        if let Some(selected) = selected {
+            otps = self.only(request, otps, selected).await?;
+            if otps.is_empty() {
+                return Ok(Coded::Nothing);
+            }
         }
         let mut last = None;
         for otp in &otps {
@@ -119,19 +154,58 @@ impl Authority {
             let verdict = self.conclude_code(around, otp, proof).await?;
             if matches!(verdict, Verdict::Active(_)) {
                 self.codes.accepted(source, realm, name, around.now);
-                return Ok(Some(verdict));
+                return Ok(Coded::Said(verdict));
             }
             last = Some(verdict);
         }
-        if last.is_none() {
-            self.codes.failed(source, realm, name, around.now);
-            if let (Some(_), [otp]) = (selected, otps.as_slice())
-                && otp.method == Method::Email
-            {
-                self.store.otp_missed(otp.token).await?;
-            }
+        if let Some(verdict) = last {
+            return Ok(Coded::Said(verdict));
         }
-        Ok(last)
+        let miss = self.codes.failed(source, realm, name, around.now);
+        if let (Some(_), [otp]) = (selected, otps.as_slice())
+            && otp.method == Method::Email
+        {
+            self.store.otp_missed(otp.token).await?;
+        }
+        Ok(Coded::No(NoCode::Looked(Some(Box::new(miss)))))
+    }
+
+    /// Looks among the chosen secrets for what is no code of its person, although it looks like
+    /// one and they have some.
+    pub(super) async fn verify_uncoded(
+        &self,
+        around: &Surroundings<'_>,
+        no_code: NoCode,
+    ) -> Result<Here, Refusal> {
+        match self.verify_slowly(around).await? {
+            Here::Said(verdict) => {
+                let said = Some(verdict);
+                self.settled(&around.request, said, &no_code, around.now).map(Here::Said)
+            }
+            Here::NotOurs(now) | Here::NoCode(now, _) => Ok(Here::NoCode(now, no_code)),
+        }
+    }
+
+    /// The end of a text that is no code: what was said of it as a secret of another sort, or that
+    /// nobody knows it. Whoever presented a right secret did not guess at a code.
+    pub(super) fn settled(
+        &self,
+        request: &VerifyRequest<'_>,
+        said: Option<Verdict>,
+        no_code: &NoCode,
+        now: Timestamp,
+    ) -> Result<Verdict, Refusal> {
+        match (said, no_code) {
+            (Some(verdict), NoCode::Looked(Some(miss))) => {
+                if !matches!(verdict, Verdict::Inactive { token: None, .. }) {
+                    self.codes.forgiven(miss);
+                }
+                Ok(verdict)
+            }
+            (Some(verdict), _) => Ok(verdict),
+            (None, NoCode::Waits) => self.refused(request, Reason::RateLimited, None, now),
+            (None, NoCode::Looked(_)) => self.refused(request, Reason::Unknown, None, now),
+        }
     }
 
     /// Of a person's authentication tokens, the one that is meant.

@@ -31,6 +31,10 @@ const RECORDS_MAX: usize = 64;
 /// Slow hashes that one attempt is compared with: more would be a lever for anybody.
 const SLOW_MAX: usize = 16;
 
+/// Tokens whose uses a repository is told in one call: few enough for the time that it has, and to
+/// be told twice where nobody knows how far it came.
+const TOLD_AT_ONCE: usize = 50;
+
 /// What a repository says to a secret.
 enum Told {
     /// It is this token's, judged.
@@ -78,28 +82,36 @@ impl Authority {
         Ok(None)
     }
 
-    /// Asks the repositories that the secret may concern. The first that knows it decides; one
-    /// that cannot answer makes a no impossible.
+    /// The verdict about a secret that is none of ours.
     pub(super) async fn verify_elsewhere(
         &self,
         request: &VerifyRequest<'_>,
         now: Timestamp,
     ) -> Result<Verdict, Refusal> {
+        match self.known_elsewhere(request).await? {
+            Some(verdict) => Ok(verdict),
+            None => self.refused(request, Reason::Unknown, None, now),
+        }
+    }
+
+    /// Asks the repositories that the secret may concern. The first that knows it decides; one
+    /// that cannot answer makes a no impossible. `None`, and nothing recorded, if none knows it.
+    pub(super) async fn known_elsewhere(
+        &self,
+        request: &VerifyRequest<'_>,
+    ) -> Result<Option<Verdict>, Refusal> {
         let concerned = self.custom.load().concerned(request);
         let takes_part = matches!(self.shape(request.presented), Shape::Grouped(_) | Shape::Other);
         let mut lost = None;
         for repository in concerned.into_iter().filter(|_| takes_part) {
             match self.ask_elsewhere(request, &repository).await {
-                Ok(Told::Verdict(verdict)) => return Ok(verdict),
+                Ok(Told::Verdict(verdict)) => return Ok(Some(verdict)),
                 Ok(Told::Nothing) => {}
                 Err(Refusal::Unavailable(why)) => lost = Some(why),
                 Err(other) => return Err(other),
             }
         }
-        match lost {
-            Some(why) => Err(why.into()),
-            None => self.refused(request, Reason::Unknown, None, now),
-        }
+        lost.map_or(Ok(None), |why| Err(why.into()))
     }
 
     async fn ask_elsewhere(
@@ -107,10 +119,7 @@ impl Authority {
         request: &VerifyRequest<'_>,
         repository: &Arc<Guarded>,
     ) -> Result<Told, Refusal> {
-        let service = match request.binding {
-            Binding::Service(label) => Some(label.as_str()),
-            _ => None,
-        };
+        let service = service_of(request);
         let settings = repository.settings();
         let tag = self.cache.position(self.now());
         let found = match settings.verify {
@@ -363,16 +372,18 @@ impl Authority {
         }
     }
 
-    /// What a presented secret is remembered by: it, who presented it, and for what.
+    /// What a presented secret is remembered by: it, who presented it, and for what. A repository
+    /// is told all of these, and its yes was to nothing else.
     fn code_elsewhere(&self, repository: &Guarded, request: &VerifyRequest<'_>) -> Mac256 {
         let parts = [
             &*repository.settings().name,
             request.realm.as_str(),
             request.username.unwrap_or_default(),
+            service_of(request).unwrap_or_default(),
             request.presented,
         ]
         .map(str::as_bytes);
-        crate::secret_hash::hmac256(&self.process_key, b"counterfoil elsewhere 1", &parts)
+        crate::secret_hash::hmac256(&self.process_key, b"counterfoil elsewhere 2", &parts)
     }
 
     /// Stores what was used elsewhere since the last time.
@@ -393,15 +404,29 @@ impl Authority {
     /// told now is told with the next time.
     pub async fn tell_uses_elsewhere(&self) {
         for repository in self.custom.load_full().all() {
-            let theirs = repository.uses.take_theirs();
-            if theirs.is_empty() {
-                continue;
-            }
-            let told = repository.driver().record_usage(&theirs);
-            if repository.ask(self.clock.as_ref(), told).await.is_err() {
-                repository.uses.restore_theirs(theirs);
+            let mut part = repository.uses.take_theirs();
+            while !part.is_empty() {
+                let mut later = part.split_off(part.len().min(TOLD_AT_ONCE));
+                let told = repository.driver().record_usage(&part);
+                match repository.ask(self.clock.as_ref(), told).await {
+                    // Who takes none at all takes none the next time either.
+                    Ok(()) | Err(RepositoryError::Unsupported(_)) => part = later,
+                    Err(_) => {
+                        later.append(&mut part);
+                        repository.uses.restore_theirs(later);
+                        break;
+                    }
+                }
             }
         }
+    }
+}
+
+/// The service that a repository is told of.
+fn service_of<'a>(request: &VerifyRequest<'a>) -> Option<&'a str> {
+    match request.binding {
+        Binding::Service(label) => Some(label.as_str()),
+        Binding::AnyOf(_) | Binding::Unbound => None,
     }
 }
 

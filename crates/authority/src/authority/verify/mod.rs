@@ -20,6 +20,7 @@ mod supposed;
 
 pub use self::answer::{Active, Verdict};
 pub use self::code::Selected;
+use self::code::{Coded, NoCode};
 pub(super) use self::code::{recognised, seed_of};
 pub(super) use self::elsewhere::away;
 pub(super) use self::idle::SeenLately;
@@ -131,6 +132,8 @@ enum Here {
     Said(Verdict),
     /// It is none of them, as of this instant. Nothing was recorded.
     NotOurs(Timestamp),
+    /// The same, and it has the form of a code of somebody who has codes.
+    NoCode(Timestamp, NoCode),
 }
 
 /// What a decision needs beside the token: services, realm, time.
@@ -199,6 +202,10 @@ impl Authority {
         match self.verify_here(request, None).await? {
             Here::Said(verdict) => Ok(verdict),
             Here::NotOurs(now) => self.verify_elsewhere(&request, now).await,
+            Here::NoCode(now, no_code) => {
+                let said = self.known_elsewhere(&request).await?;
+                self.settled(&request, said, &no_code, now)
+            }
         }
     }
 
@@ -215,6 +222,7 @@ impl Authority {
         match Box::pin(self.verify_here(request, found)).await? {
             Here::Said(verdict) => Ok(verdict),
             Here::NotOurs(now) => self.refused(&request, Reason::Unknown, None, now),
+            Here::NoCode(now, no_code) => self.settled(&request, None, &no_code, now),
         }
     }
 
@@ -315,8 +323,9 @@ impl Authority {
             }
             Shape::Other => {
                 return match self.verify_code(&surroundings, None).await? {
-                    Some(verdict) => Ok(Here::Said(verdict)),
-                    None => self.verify_slowly(&surroundings).await,
+                    Coded::Said(verdict) => Ok(Here::Said(verdict)),
+                    Coded::Nothing => self.verify_slowly(&surroundings).await,
+                    Coded::No(no_code) => self.verify_uncoded(&surroundings, no_code).await,
                 };
             }
         };

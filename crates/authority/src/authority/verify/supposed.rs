@@ -10,7 +10,6 @@ use crate::kind::Kind;
 use crate::refusal::Refusal;
 use crate::store::Unavailable;
 use crate::token::State;
-use crate::verdict::Reason;
 
 impl Authority {
     /// What verify would say if the secret of this token were presented. Counts nothing, and no
@@ -45,8 +44,9 @@ impl Authority {
         }
         if limit.is_some() {
             let found = self.store.token_find(request.realm, entry.id).await?;
-            if found.is_none_or(|token| token.state(now) != State::Active) {
-                return bad(Reason::Exhausted);
+            let state = found.map_or(State::Revoked, |token| token.state(now));
+            if let Some(reason) = state.refusal() {
+                return bad(reason);
             }
         }
         Ok(Verdict::Active(active))

@@ -47,10 +47,11 @@ fn a_field_that_makes_no_sense_makes_the_record_no_answer() {
 #[test]
 fn a_token_shows_its_attributes_and_never_its_hash() {
     let row = json!({"id": "7", "user": "alice", "hash": "sha256:00", "serial_id": "A-17",
-        "generic_data_element3": "phone", "password": "hunter2", "version": 4});
+        "generic_data_element3": "phone", "password": "hunter2", "version": 4, "max_usages": 5});
     let token = ForeignToken::read(&row).unwrap();
     let names: Vec<&str> = token.attributes.keys().map(String::as_str).collect();
-    assert_eq!(names, ["genericDataElement3", "serialId"]);
+    assert_eq!(names, ["genericDataElement3", "maxUsages", "serialId"]);
+    assert_eq!(token.attributes["maxUsages"], json!(5), "who writes it back lifts no limit");
     assert_eq!(token.version.as_deref(), Some("4"));
 }
 

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::RepositoryDraft;
 use counterfoil_authority::names::Username;
-use counterfoil_authority::repository::Place;
+use counterfoil_authority::repository::{Place, RepositoryKind};
 use serde_json::{Map, Value as Json};
 
 use super::fault::Fault;
@@ -36,7 +36,7 @@ pub(super) async fn list(asked: Asked) -> Response {
                 false
             }
             "filter[assigned]" => {
-                place = Some(value == "true");
+                place = Some(value.parse::<bool>());
                 false
             }
             _ => true,
@@ -44,7 +44,13 @@ pub(super) async fn list(asked: Asked) -> Response {
         let user = user.map(|name| Username::parse(&name)).transpose();
         let user = user.map_err(|_| Fault::no_user())?;
         let mut request = query::read(&repository, &asked.realm, user, &rest, &zone)?;
-        request.filter.place = place.map(|held| if held { Place::Held } else { Place::Stock });
+        let assigned = place.transpose().map_err(|_| Fault::filter("true or false"))?;
+        // Every credential is its person's, and only tokens are ever in stock.
+        request.filter.place = match (assigned, &repository.kind) {
+            (None, _) | (Some(true), RepositoryKind::Credential(_)) => None,
+            (Some(true), _) => Some(Place::Held),
+            (Some(false), _) => Some(Place::Stock),
+        };
         let (entries, next) = authority.repository_page(&caller, &repository, request).await?;
         let mut meta = Map::new();
         meta.insert("next".into(), next.as_deref().map(query::cursor).into());

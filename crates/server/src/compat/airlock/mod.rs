@@ -117,10 +117,7 @@ impl Asked {
 
     /// Waits, if failures often come from there.
     async fn hold_back(&self) {
-        let delay = self.state.authority.refusal_delay(self.arrived.0.source, None, None);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
+        self.state.authority.hold_back(self.arrived.0.source, None, None).await;
     }
 
     fn segment(&self, name: &str) -> &str {

@@ -36,6 +36,16 @@ impl Compared {
         })
     }
 
+    /// The instant that is compared with: of a whole day its last one, where what is sought lies up
+    /// to it or behind it, and its first one otherwise.
+    fn instant(self, text: &str, zone: &str) -> Option<i64> {
+        let first = Timestamp::parse(text, zone, DayEdge::Start).ok()?.micros();
+        let behind = Timestamp::parse(text, zone, DayEdge::End).ok()?.micros();
+        let is_day = first != behind;
+        let up_to = matches!(self, Self::Le | Self::Gt);
+        Some(if is_day && up_to { behind - 1 } else { first })
+    }
+
     /// The numbers that it lets pass. Ends of a span are half-open, as everywhere here.
     fn span(self, numbers: &[i64]) -> Option<Span> {
         let whole = Span::default();
@@ -181,8 +191,28 @@ fn spanned(mapped: &Mapped, compared: Compared, value: &str, zone: &str) -> Resu
     for part in value.split(',') {
         numbers.push(match mapped.value_type {
             ValueType::Count => part.parse().map_err(|_| wrong())?,
-            _ => Timestamp::parse(part, zone, DayEdge::Start).map_err(|_| wrong())?.micros(),
+            _ => compared.instant(part, zone).ok_or_else(wrong)?,
         });
     }
     compared.span(&numbers).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_that_a_list_goes_up_to_is_whole() {
+        const DAY: i64 = 86_400_000_000;
+        let instant = |compared: Compared, text| compared.instant(text, "UTC").unwrap();
+        let day = instant(Compared::Eq, "2026-01-31");
+        for compared in [Compared::Lt, Compared::Ge, Compared::Between] {
+            assert_eq!(instant(compared, "2026-01-31"), day);
+        }
+        for compared in [Compared::Le, Compared::Gt] {
+            assert_eq!(instant(compared, "2026-01-31"), day + DAY - 1);
+            assert_eq!(instant(compared, "2026-01-31T00:00:00Z"), day, "an instant is one");
+        }
+        assert_eq!(Compared::Le.instant("yesterday", "UTC"), None);
+    }
 }

@@ -161,7 +161,7 @@ pub(super) async fn issued(
     let mut response = bytes(StatusCode::CREATED, bytes_of);
     if let Some((location, version)) = location {
         response = tagged(response, &version.to_string());
-        if let Ok(value) = HeaderValue::try_from(location) {
+        if let Some(Ok(value)) = location.map(HeaderValue::try_from) {
             response.headers_mut().insert(header::LOCATION, value);
         }
     }
@@ -222,19 +222,17 @@ fn renderer(asked: &Asked, repository: &Arc<Repository>, draft: &RepositoryDraft
     })
 }
 
-fn location(repository: &Repository, user: Option<&Username>, token: &Token) -> String {
-    let place = token.repository.as_ref().map(|member| member.place);
-    match (user, place) {
-        (Some(user), Some(place @ (Place::Current | Place::Next))) => {
-            let (name, id) = (segment(user.as_str()), segment(&format!("{user}-{}", place.name())));
-            format!("{PREFIX}/users/{name}/tokens/generic/{}/{id}", repository.name)
+/// Where a token can be looked at: below its person. In stock it is shown in the list alone.
+fn location(repository: &Repository, user: Option<&Username>, token: &Token) -> Option<String> {
+    let user = user?;
+    let id = match token.repository.as_ref().map(|member| member.place) {
+        Some(place @ (Place::Current | Place::Next)) => {
+            segment(&format!("{user}-{}", place.name()))
         }
-        (Some(user), _) => {
-            let name = segment(user.as_str());
-            format!("{PREFIX}/users/{name}/tokens/generic/{}/{}", repository.name, token.id)
-        }
-        (None, _) => format!("{PREFIX}/tokens/{}", token.id),
-    }
+        _ => token.id.to_string(),
+    };
+    let name = segment(user.as_str());
+    Some(format!("{PREFIX}/users/{name}/tokens/generic/{}/{id}", repository.name))
 }
 
 /// Shows a token.

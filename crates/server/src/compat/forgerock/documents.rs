@@ -57,8 +57,11 @@ pub(super) async fn answer(asked: &Asked<'_>, body: &[u8]) -> Result<Response, F
             put(asked, caller, name, document).await
         }
         (&Method::DELETE, false, None) => {
-            authority.am_remove(caller, asked.realm, kind, name).await?;
-            Ok(asked.whole(StatusCode::OK, &json!({})))
+            let expected = condition_of(asked)?.version();
+            match authority.am_remove(caller, asked.realm, kind, name, expected).await {
+                Err(Refusal::VersionMismatch) => Err(changed()),
+                said => said.map(|()| asked.whole(StatusCode::OK, &json!({}))).map_err(Fault::from),
+            }
         }
         (&Method::POST, _, Some(action @ ("copy" | "move"))) if kind == AmKind::Policy => {
             copying::answer(asked, caller, action == "move", body).await
@@ -79,10 +82,7 @@ async fn put(
     let only_new = asked.headers().get(header::IF_NONE_MATCH).is_some_and(|value| value == "*");
     let condition = condition_of(asked)?;
     if !only_new {
-        let expected = match condition {
-            Condition::Version(version) => Some(version),
-            Condition::Nothing | Condition::Exists => None,
-        };
+        let expected = condition.version();
         let replaced = authority.am_replace(caller, asked.realm, name, document.clone(), expected);
         match replaced.await {
             Ok(object) => {
@@ -114,6 +114,15 @@ enum Condition {
     Nothing,
     Exists,
     Version(i64),
+}
+
+impl Condition {
+    const fn version(self) -> Option<i64> {
+        match self {
+            Self::Version(version) => Some(version),
+            Self::Nothing | Self::Exists => None,
+        }
+    }
 }
 
 fn condition_of(asked: &Asked<'_>) -> Result<Condition, Fault> {

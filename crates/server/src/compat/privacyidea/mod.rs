@@ -152,10 +152,7 @@ async fn caller_of(
             Err(refusal) => Fault::from(refusal),
         };
         if denied.is_nobody() {
-            let delay = authority.refusal_delay(arrival.source, None, None);
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
-            }
+            authority.hold_back(arrival.source, None, None).await;
         }
         return Err(denied);
     }
@@ -262,6 +259,6 @@ async fn challenge(
             let Challenge { id, token, .. } = challenge;
             Ok(challenged(&id, token, now))
         }
-        Challenged::None => Ok(rejected(now)),
+        Challenged::Wait { .. } | Challenged::None => Ok(rejected(now)),
     }
 }

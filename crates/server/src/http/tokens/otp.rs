@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use counterfoil_authority::authority::{Challenge, Challenged, OtpDraft};
 use counterfoil_authority::names::RealmName;
@@ -17,11 +17,12 @@ use qrcode::render::svg;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::ObjectBuilder;
+use zeroize::Zeroizing;
 
 use super::TokenBody;
 use crate::http::body::{OptionalPayload, Payload};
 use crate::http::caller::Authenticated;
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Sort};
 use crate::http::query::At;
 use crate::http::responses::{Acts, Looks};
 use crate::http::state::AppState;
@@ -91,12 +92,23 @@ pub struct OtpWish {
     confirm: Option<bool>,
 }
 
-fn hex(field: &str, text: &SecretWord, bytes: usize) -> Result<Vec<u8>, Problem> {
-    let lower = text.0.reveal().to_ascii_lowercase();
-    let read = data_encoding::HEXLOWER.decode(lower.as_bytes()).ok();
-    let right = read.filter(|read| read.len() == bytes);
-    let why = format!("is {} hexadecimal digits", 2 * bytes);
-    right.ok_or_else(|| Problem::invalid(format!("otp.{field}"), why))
+fn hex<const BYTES: usize>(
+    field: &str,
+    text: &SecretWord,
+) -> Result<Zeroizing<[u8; BYTES]>, Problem> {
+    let read = data_encoding::HEXLOWER_PERMISSIVE.decode(text.0.reveal().as_bytes());
+    let read = Zeroizing::new(read.unwrap_or_default());
+    let right = <[u8; BYTES]>::try_from(read.as_slice());
+    let why = format!("is {} hexadecimal digits", 2 * BYTES);
+    right.map(Zeroizing::new).map_err(|_| Problem::invalid(format!("otp.{field}"), why))
+}
+
+/// Base32 as people copy it: in any case, in groups, and with or without its padding.
+fn base32(text: &str) -> Option<Vec<u8>> {
+    let mut bare = Zeroizing::new(String::with_capacity(text.len()));
+    let marks = text.chars().filter(|mark| !matches!(mark, ' ' | '-' | '='));
+    bare.extend(marks.map(|mark| mark.to_ascii_uppercase()));
+    data_encoding::BASE32_NOPAD.decode(bare.as_bytes()).ok()
 }
 
 impl OtpWish {
@@ -110,9 +122,8 @@ impl OtpWish {
         let seed = match &self.seed {
             None => None,
             Some(text) => {
-                let bare = text.0.reveal().replace([' ', '-', '='], "").to_ascii_uppercase();
-                let bytes = data_encoding::BASE32_NOPAD.decode(bare.as_bytes());
-                let bytes = bytes.map_err(|_| Problem::invalid("otp.seed", "is not Base32"))?;
+                let bytes = base32(text.0.reveal());
+                let bytes = bytes.ok_or_else(|| Problem::invalid("otp.seed", "is not Base32"))?;
                 let seed = SharedSeed::new(bytes);
                 Some(seed.map_err(|bad| Problem::invalid("otp.seed", bad))?)
             }
@@ -144,8 +155,8 @@ impl OtpWish {
                 Err(Problem::invalid("otp.aes_key", why))
             };
         };
-        let key: [u8; 16] = hex("aes_key", key, 16)?.try_into().unwrap_or_default();
-        let private: [u8; 6] = hex("private_id", private, 6)?.try_into().unwrap_or_default();
+        let key = hex::<16>("aes_key", key)?;
+        let private = hex::<6>("private_id", private)?;
         let public = public.0.reveal().to_ascii_lowercase();
         if public.is_empty() || public.len() > 32 || yubikey::from_modhex(&public).is_none() {
             return Err(Problem::invalid("otp.public_id", "is modhex, at most 32 letters"));
@@ -373,7 +384,11 @@ pub async fn token_otp_codes(
         ("id" = String, Path, description = "The token"),
     ),
     request_body = Option<OtpSend>,
-    responses((status = 200, description = "It is on its way", body = OtpSent), Acts)
+    responses(
+        (status = 200, description = "It is on its way", body = OtpSent),
+        (status = 429, description = "Asked too soon: `Retry-After` says when to ask again"),
+        Acts,
+    )
 )]
 pub async fn token_otp_send(
     State(state): State<AppState>,
@@ -384,6 +399,11 @@ pub async fn token_otp_send(
     let (sent, challenge) = match state.authority.otp_send(&caller, &realm, id).await? {
         Challenged::Sent(challenge) => (true, challenge),
         Challenged::TooSoon(challenge) => (false, challenge),
+        Challenged::Wait { seconds } => {
+            let detail = format!("the last code is good no more; ask again in {seconds} seconds");
+            let problem = Problem::new(Sort::RateLimited, detail);
+            return Err(problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
         Challenged::None => return Err(Refusal::NotFound(Thing::Token).into()),
     };
     let Challenge { id, expires_at, .. } = challenge;

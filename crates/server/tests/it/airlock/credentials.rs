@@ -211,3 +211,58 @@ async fn a_next_credential_counts_from_its_date_and_is_promoted_then() {
         assert_eq!((active(&old).await, active(&new).await), (json!(false), json!(true)));
     }
 }
+
+#[tokio::test]
+async fn what_does_not_work_takes_the_place_of_nothing() {
+    for engine in Engine::ALL {
+        let world = world(engine).await;
+        let old = credential("bob-current", json!({ "data": "the old secret" }));
+        ask(&world, "POST", &tokens("bob", "pin"), old).await.expect(201);
+        let said = json!({ "data": "the new secret", "validTo": "2026-11-21T12:00:20Z" });
+        ask(&world, "POST", &tokens("bob", "pin"), credential("bob-next", said)).await.expect(201);
+        world.clock.advance_seconds(30);
+        let promote = format!("{}/promote", one("bob", "pin", "next"));
+        refused(&ask(&world, "POST", &promote, Value::Null).await, 409, "TOKEN_ENDED");
+        assert_eq!(ids(&world, "bob", "pin").await, ["bob-current", "bob-next"]);
+        let asked = json!({ "token": "the old secret", "username": "bob", "service": "vpn" });
+        assert_eq!(verify(&world, asked).await["active"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_is_cleared_and_a_secret_is_only_replaced() {
+    for engine in Engine::ALL {
+        let world = world(engine).await;
+        let readable = credential("bob-current", json!({ "data": "plain text" }));
+        ask(&world, "POST", &tokens("bob", "card"), readable).await.expect(201);
+        // A credential is always somebody's.
+        for (assigned, count) in [(true, 1), (false, 0)] {
+            let path = format!("/tokens?filter[type]=card&filter[assigned]={assigned}");
+            let listed = ask(&world, "GET", &path, Value::Null).await.expect(200);
+            assert_eq!(listed["data"].as_array().unwrap().len(), count);
+        }
+        let card = one("bob", "card", "current");
+        let nothing = attributes(json!({ "data": null }));
+        let cleared = ask(&world, "PATCH", &card, nothing.clone()).await.expect(200);
+        assert_ne!(cleared["data"]["attributes"]["data"], "plain text");
+        let shown = ask(&world, "GET", &card, Value::Null).await.expect(200);
+        assert_ne!(shown["data"]["attributes"]["data"], "plain text");
+
+        let secret = credential("bob-current", json!({ "data": "the old secret" }));
+        ask(&world, "POST", &tokens("bob", "pin"), secret).await.expect(201);
+        let pin = one("bob", "pin", "current");
+        refused(&ask(&world, "PATCH", &pin, nothing).await, 422, "ATTRIBUTE_INVALID");
+        // What is refused leaves everything as it was.
+        let before = ask(&world, "GET", &pin, Value::Null).await.expect(200);
+        let ours = json!({ "data": "h3kd-9w2m-x7qp-4rtz-b6ye-5hcs", "validTo": "2026-12-01" });
+        let refusal = ask(&world, "PATCH", &pin, attributes(ours)).await;
+        refused(&refusal, 422, "ATTRIBUTE_INVALID");
+        let suspended = json!({ "status": "suspended" });
+        world.patch(&format!("{}/users/bob", crate::world::R), suspended).await.expect(200);
+        let held = json!({ "data": "the third secret", "validTo": "2026-12-01" });
+        let refusal = ask(&world, "PATCH", &pin, attributes(held)).await;
+        refused(&refusal, 403, "ACCESS_DENIED");
+        let after = ask(&world, "GET", &pin, Value::Null).await.expect(200);
+        assert_eq!(after["data"], before["data"]);
+    }
+}

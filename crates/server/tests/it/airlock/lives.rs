@@ -163,7 +163,9 @@ async fn stock_is_nobodys_until_it_is_assigned_and_each_owner_has_their_own_usag
     for engine in Engine::ALL {
         let world = world(engine).await;
         let body = json!({ "data": { "type": "key", "attributes": { "serialId": "HW-1" } } });
-        let made = ask(&world, "POST", "/tokens", body).await.expect(201);
+        let made = ask(&world, "POST", "/tokens", body).await;
+        assert_eq!(made.header("location"), "", "there is nothing to look at by itself");
+        let made = made.expect(201);
         let id = id_of(&made);
         assert_eq!(made["data"]["meta"]["state"], "pending");
         assert_eq!(active(&world, &made).await, false);
@@ -177,6 +179,8 @@ async fn stock_is_nobodys_until_it_is_assigned_and_each_owner_has_their_own_usag
         refused(&assign("nobody").await, 404, "USER_NOT_FOUND");
         assert_eq!(assign("alice").await.expect(200)["data"]["meta"]["user"], "alice");
         refused(&assign("bob").await, 409, "ALREADY_ASSIGNED");
+        let odd = "/tokens?filter[type]=key&filter[assigned]=anything";
+        refused(&ask(&world, "GET", odd, Value::Null).await, 400, "FILTER_NOT_SUPPORTED");
         for _ in 0..3 {
             assert_eq!(active(&world, &made).await, true);
         }
@@ -201,5 +205,33 @@ async fn stock_is_nobodys_until_it_is_assigned_and_each_owner_has_their_own_usag
         assert_eq!(total["usage_total"], 4, "the token's own count goes on");
         let path = format!("{}/{id}", tokens("alice", "key"));
         refused(&ask(&world, "GET", &path, Value::Null).await, 404, "TOKEN_NOT_FOUND");
+    }
+}
+
+#[tokio::test]
+async fn stock_counts_for_whom_it_is_given_to_and_not_for_who_keeps_it() {
+    for engine in Engine::ALL {
+        let world = world(engine).await;
+        let policy = json!({ "token_policy": { "max_active_per_user": 1 } });
+        world.patch("/api/v1/realms/main/services/vpn", policy).await.expect(200);
+        let body = json!({ "data": { "type": "key", "attributes": {} } });
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            let made = ask(&world, "POST", "/tokens", body.clone()).await.expect(201);
+            ids.push(id_of(&made));
+        }
+        let assign = async |id: &str, user: &str| {
+            let body = json!({ "data": { "type": "users", "id": user } });
+            ask(&world, "POST", &format!("/tokens/{id}/assign"), body).await
+        };
+        assign(&ids[0], "alice").await.expect(200);
+        refused(&assign(&ids[1], "alice").await, 409, "TOKEN_LIMIT_REACHED");
+        assign(&ids[1], "bob").await.expect(200);
+        // Who manages one service decides about nobody's stock.
+        let roles = json!({ "roles": ["service-manager"], "services": ["vpn"] });
+        let manager = world.client("manager", roles).await;
+        let path = format!("{}/tokens", super::world::DOOR);
+        let made = world.call(&manager, "POST", &path, body).await;
+        refused(&made, 403, "ACCESS_DENIED");
     }
 }

@@ -306,3 +306,28 @@ async fn the_events_and_the_usage_of_a_token_are_its_own() {
     }
     "#);
 }
+
+#[tokio::test]
+async fn who_wants_the_next_code_by_mail_too_soon_is_told_when_it_can_be_had() {
+    let world = World::new().await;
+    world.user("alice").await;
+    let target = json!({ "name": "letters", "kind": "mail" });
+    world.post(&format!("{R}/targets"), target).await.expect(201);
+    let body = json!({ "kind": "generic", "user": "alice", "otp": { "method": "email" } });
+    let issued = world.post(&format!("{R}/tokens"), body).await.expect(201);
+    let path = format!("{R}/tokens/{}/otp/send", issued["token"]["id"].as_str().unwrap());
+    let sent = world.post(&path, json!({})).await.expect(200);
+    let transaction = &sent["transaction_id"];
+    // Wrong codes end it; another is sent when the half minute is over.
+    for _ in 0..5 {
+        let wrong = json!({ "user": "alice", "pass": "00000000", "transaction_id": transaction });
+        let said = world.post("/validate/check", wrong).await.expect(200);
+        assert_eq!(said["result"]["value"], false);
+    }
+    world.clock.advance_seconds(10);
+    let soon = world.post(&path, json!({})).await;
+    assert_eq!(soon.header("retry-after"), "20");
+    soon.refused(429, "rate-limited");
+    world.clock.advance_seconds(20);
+    assert_eq!(world.post(&path, json!({})).await.expect(200)["sent"], true);
+}

@@ -139,6 +139,16 @@ fn a_document_is_replaced_in_the_version_that_was_read() {
             assert_eq!(put(stale).status, 412, "{stale}");
         }
         put("*").expect(200);
+        let delete = |version: &str| {
+            let request = Request::new("DELETE", &*path);
+            let request = request.header("iPlanetDirectoryPro", &*desk.session);
+            world.admin.raw(&request.header("If-Match", version)).status
+        };
+        for stale in [&*first, "\"zzz\"", "zzz", ""] {
+            assert_eq!(delete(stale), 412, "{stale}");
+        }
+        assert_eq!(delete(desk.get(&path).header("etag")), 200);
+        assert_eq!(delete("*"), 404);
         let nowhere = Request::new("PUT", format!("{POLICIES}/P2"));
         let nowhere = nowhere.header("iPlanetDirectoryPro", &*desk.session).header("If-Match", "*");
         assert_eq!(world.admin.raw(&nowhere.json(&desk.url_policy("P2", &json!({})))).status, 404);

@@ -56,6 +56,12 @@ fn f2_what_is_no_code_of_now_is_refused_and_uses_nothing_up() {
         assert!(!accepts(verifier, &lost[1]));
         assert!(accepts(verifier, &hotp(K20, 502)));
 
+        // What the door decided is counted as its own.
+        let metrics = Request::new("GET", "/metrics").bearer(&world.admin.key);
+        let metrics = world.admin.raw(&metrics);
+        let counted = "counterfoil_verify_total{door=\"validate\",outcome=\"active\"} 2";
+        assert!(metrics.text().contains(counted), "{}", metrics.text());
+
         // A seed of less than 128 bits is none.
         let short = json!({ "kind": "generic", "user": "alice",
             "otp": { "method": "totp", "seed": base32(&K20[..15]) } });

@@ -84,9 +84,10 @@ fn a9_a_directory_that_is_away_delays_nobody_and_has_everything_when_it_is_back(
             for one in open.iter().filter(|one| one["object"] == "user:p0") {
                 next.insert(one["attempts"].as_u64(), one["next_at"].to_string());
             }
-            next.last_key_value().is_some_and(|(attempts, _)| *attempts >= Some(2))
+            // Looks may be so far apart that some attempts are seen by none.
+            next.len() >= 2
         });
-        assert!(next.len() >= 2 && next.values().is_sorted(), "{next:?}");
+        assert!(next.values().is_sorted(), "{next:?}");
         // A minute is for the run that may take long.
         let watch = Stopwatch::start();
         let down = if long() { Duration::from_mins(1) } else { Duration::ZERO };

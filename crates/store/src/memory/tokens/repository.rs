@@ -13,7 +13,7 @@ use counterfoil_authority::store::{
     RepositoryStore, Unavailable,
 };
 use counterfoil_authority::subject::Owner;
-use counterfoil_authority::token::{Revocation, Token};
+use counterfoil_authority::token::{Revocation, State as TokenState, Token};
 use counterfoil_authority::validity::Validity;
 
 use super::super::{MemoryStore, State};
@@ -356,9 +356,7 @@ impl RepositoryStore for MemoryStore {
                 let member = token.repository.as_ref()?;
                 let is_due = member.name == *repository
                     && member.place == Place::Next
-                    && token.validity.not_before() <= now
-                    && token.revocation.is_none()
-                    && token.enabled;
+                    && token.state(now) == TokenState::Active;
                 let owner = token.owner.user().filter(|_| is_due)?;
                 Some((token.realm.clone(), owner.clone(), *id))
             });
