@@ -80,7 +80,8 @@ impl InstallationStore for MemoryStore {
             let secrets = live.values().flat_map(|held| &held.secrets).map(|secret| &secret.hash);
             let waits = |link: &&Link| link.opened_at.is_none() && live.contains_key(&link.token);
             let links = state.links.values().filter(waits).map(|link| &link.hash);
-            for hash in secrets.chain(links) {
+            let passwords = state.accounts.values().map(|account| &account.password);
+            for hash in secrets.chain(links).chain(passwords) {
                 let (purpose, id) = (KeyPurpose::Pepper, hash.pepper());
                 match uses.iter_mut().find(|key| (key.purpose, key.id) == (purpose, id)) {
                     Some(key) => key.rows += 1,
@@ -173,7 +174,8 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let end = now.plus_seconds(-LINK_RETENTION_SECONDS);
     state.links.retain(|_, link| link.expires_at > end);
     let links = links - state.links.len();
-    (answers + log + secrets + access + links) as u64
+    let console = state.purge_console(now);
+    (answers + log + secrets + access + links + console) as u64
 }
 
 #[async_trait]
