@@ -300,8 +300,12 @@ async fn show_first_link(config: &Config, installation: &Installation, bound: So
     match installation.authority.console_first_link().await {
         Ok(Some((link, _))) => {
             let link = http::console::sign_in_link_url(&config.public_url(bound), &link);
-            print::line("Nobody can sign in at the console yet. Whoever opens this link within an hour");
-            print::line(&format!("chooses name and password of its administrator:\n\n    {link}\n"));
+            print::line(
+                "Nobody can sign in at the console yet. Whoever opens this link within an hour",
+            );
+            print::line(&format!(
+                "chooses name and password of its administrator:\n\n    {link}\n"
+            ));
         }
         Ok(None) => {}
         Err(error) => warn!(%error, "no link for the console could be made"),

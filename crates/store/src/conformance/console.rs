@@ -218,11 +218,8 @@ pub(super) async fn a_session_begins_under_the_present_password(world: World) {
     let (user, account) = with_password(&world, "alice").await;
     let (former, other) = (begun(&world, &user, 1).await, begun(&world, &user, 2).await);
     let next = session(&world, &user, 3);
-    let add = SessionAdd {
-        replaces: Some(former.id),
-        rehash: Some(slow(5)),
-        ..adding(&world, &next)
-    };
+    let add =
+        SessionAdd { replaces: Some(former.id), rehash: Some(slow(5)), ..adding(&world, &next) };
     assert!(world.store.session_add(add).await.unwrap());
     assert_eq!(listed(&world, &user).await, [next.id, other.id]);
     let found = world.store.account_find(&user.realm, &user.username).await.unwrap().unwrap();
@@ -246,8 +243,11 @@ pub(super) async fn a_session_begins_under_the_present_password(world: World) {
 pub(super) async fn sessions_of_a_person_are_ended_by_them_alone(world: World) {
     let ((alice, _), (bob, _)) =
         (with_password(&world, "alice").await, with_password(&world, "bob").await);
-    let (one, _, his) =
-        (begun(&world, &alice, 1).await, begun(&world, &alice, 2).await, begun(&world, &bob, 1).await);
+    let (one, _, his) = (
+        begun(&world, &alice, 1).await,
+        begun(&world, &alice, 2).await,
+        begun(&world, &bob, 1).await,
+    );
     let end = async |user: &User, which| {
         let event = world.event("session.ended");
         world.store.sessions_end(&user.realm, &user.username, which, event).await.unwrap()

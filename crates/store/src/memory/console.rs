@@ -23,9 +23,8 @@ impl State {
     pub(super) fn forget_signer(&mut self, realm: &RealmName, username: &Username) {
         self.accounts.remove(&(realm.clone(), username.clone()));
         self.sessions.retain(|_, session| !is_of(session, realm, username));
-        self.sign_in_links.retain(|_, link| {
-            link.realm != *realm || link.username.as_ref() != Some(username)
-        });
+        self.sign_in_links
+            .retain(|_, link| link.realm != *realm || link.username.as_ref() != Some(username));
     }
 
     /// Forgets what has ended; says how much that was.

@@ -9,9 +9,7 @@ use super::sign_in::Beginning;
 use super::{Authority, ConsoleRefusal, SessionBegun};
 use crate::caller::{Caller, RequestContext};
 use crate::clock::Timestamp;
-use crate::console::{
-    Account, FIRST_LINK_SECONDS, Password, SignInLink, SignInLinkEnd,
-};
+use crate::console::{Account, FIRST_LINK_SECONDS, Password, SignInLink, SignInLinkEnd};
 use crate::event::{Event, Origin, time_ordered_id};
 use crate::kind::Kind;
 use crate::lock::Locks;
@@ -20,9 +18,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::secret::{ClearSecret, Shape, TokenId, generate_prefixed};
 use crate::secret_hash::{SecretHash, keyed_hash};
-use crate::store::{
-    FirstAdministrator, SignInLinkAdded, SignInLinkUse, SignInLinkUsed,
-};
+use crate::store::{FirstAdministrator, SignInLinkAdded, SignInLinkUse, SignInLinkUsed};
 use crate::subject::{Grant, GrantSubject, Limits, Owner, Role, User, UserStatus};
 use crate::verdict::Door;
 
@@ -51,9 +47,7 @@ pub struct ChosenPassword<'a> {
 impl Authority {
     /// A link for the first administrator of the realm `main`, and until when it can be used;
     /// `None` if somebody has a password there already. It takes the place of the one before.
-    pub async fn console_first_link(
-        &self,
-    ) -> Result<Option<(ClearSecret, Timestamp)>, Refusal> {
+    pub async fn console_first_link(&self) -> Result<Option<(ClearSecret, Timestamp)>, Refusal> {
         let realm = RealmName::parse(MAIN_REALM).map_err(|e| Refusal::invalid("realm", e))?;
         if self.store.account_any(&realm).await? {
             return Ok(None);

@@ -9,9 +9,7 @@ use super::{Authority, CONSOLE, ConsoleRefusal, SessionBegun, SignedIn};
 use crate::abuse::Key;
 use crate::caller::RequestContext;
 use crate::clock::Timestamp;
-use crate::console::{
-    Account, ConsoleSession, Password, agent_line, generate_session, session_id,
-};
+use crate::console::{Account, ConsoleSession, Password, agent_line, generate_session, session_id};
 use crate::event::Origin;
 use crate::keys::Pepper;
 use crate::names::{RealmName, Username};

@@ -121,9 +121,10 @@ pub(super) async fn invite(Posted { person, fields }: Posted) -> Response {
         let username = Username::parse(fields.get("username"));
         let username = username.map_err(|bad| Refusal::invalid("username", bad))?;
         let display_name = fields.text("display_name");
-        if display_name.as_ref().is_some_and(|name| {
-            name.chars().count() > 255 || name.chars().any(char::is_control)
-        }) {
+        if display_name
+            .as_ref()
+            .is_some_and(|name| name.chars().count() > 255 || name.chars().any(char::is_control))
+        {
             return Err(Refusal::invalid("display_name", "is one line of 255 characters at most"));
         }
         let draft = UserDraft {

@@ -83,7 +83,12 @@ impl Card {
         let PortalService { service, usable, .. } = service;
         Self {
             label: service.label.to_string(),
-            initial: service.name.chars().next().map(|c| c.to_uppercase().collect()).unwrap_or_default(),
+            initial: service
+                .name
+                .chars()
+                .next()
+                .map(|c| c.to_uppercase().collect())
+                .unwrap_or_default(),
             name: service.name,
             description: service.description,
             url: service.url.filter(|url| is_web(url)),
@@ -184,10 +189,16 @@ mod tests {
     fn every_kind_and_state_has_a_word() {
         for language in [Language::English, Language::German] {
             for kind in KINDS {
-                assert_ne!(language.say(&format!("kind-{}", kind.name())), format!("kind-{}", kind.name()));
+                assert_ne!(
+                    language.say(&format!("kind-{}", kind.name())),
+                    format!("kind-{}", kind.name())
+                );
             }
             for state in STATES {
-                assert_ne!(language.say(&format!("state-{}", state.name())), format!("state-{}", state.name()));
+                assert_ne!(
+                    language.say(&format!("state-{}", state.name())),
+                    format!("state-{}", state.name())
+                );
             }
         }
     }

@@ -102,9 +102,10 @@ impl FromRequest<AppState> for PostedByAnybody {
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
+    let (line, more) = (lines.next().and_then(|kind| kind.to_str().ok()), lines.next());
+    let kind = line.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    more.is_none() && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 async fn read(request: Request, state: &AppState) -> Option<Fields> {

@@ -12,9 +12,7 @@ use askama::Template;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use counterfoil_authority::authority::{
-    Answered, Delivery, Expiry, IssueRequest, Offer, Replay,
-};
+use counterfoil_authority::authority::{Answered, Delivery, Expiry, IssueRequest, Offer, Replay};
 use counterfoil_authority::clock::{Entropy, NoEntropy};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::ServiceLabel;
@@ -52,11 +50,8 @@ fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
     let presets: Vec<i64> = if own.is_empty() { PRESETS.to_vec() } else { own.clone() };
     let most = policy.max_lifetime_seconds.unwrap_or(i64::MAX);
     let seconds = presets.into_iter().filter(|seconds| *seconds <= most);
-    let mut choices = vec![Choice {
-        value: String::new(),
-        words: language.say("expiry-default"),
-        chosen: true,
-    }];
+    let mut choices =
+        vec![Choice { value: String::new(), words: language.say("expiry-default"), chosen: true }];
     choices.extend(seconds.map(|seconds| Choice {
         value: seconds.to_string(),
         words: span(language, seconds),
@@ -190,8 +185,7 @@ fn replay(fields: &Fields) -> Result<Replay, Refusal> {
         key: format!("console {once}"),
         fingerprint: fields.digest(),
         render: Arc::new(|token, secret| {
-            let kept =
-                Kept { token: token.id.to_string(), secret: secret.reveal().to_owned() };
+            let kept = Kept { token: token.id.to_string(), secret: secret.reveal().to_owned() };
             // Two strings cannot fail to be written.
             let bytes = serde_json::to_vec(&kept).unwrap_or_default();
             drop(Zeroizing::new(kept.secret));
@@ -215,12 +209,14 @@ struct Shown<'a> {
 }
 
 /// The page with the secret, the first time and whenever the same form comes again.
-async fn shown(person: &Person, answered: Answered) -> Result<Response, Refusal> {
+async fn shown(
+    person: &Person,
+    answered: Answered,
+    url: Option<String>,
+) -> Result<Response, Refusal> {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let (token, secret) = match answered {
-        Answered::Fresh { token, secret } => {
-            (token, Zeroizing::new(secret.reveal().to_owned()))
-        }
+        Answered::Fresh { token, secret } => (token, Zeroizing::new(secret.reveal().to_owned())),
         Answered::Replayed(bytes) => {
             let bytes = Zeroizing::new(bytes);
             let kept: Kept = serde_json::from_slice(&bytes)
@@ -229,13 +225,6 @@ async fn shown(person: &Person, answered: Answered) -> Result<Response, Refusal>
             (authority.token(caller, &caller.realm, id_of(&kept.token)?).await?, secret)
         }
     };
-    let mut url = None;
-    if let Services::Named(labels) = &token.services
-        && let [label] = labels.as_slice()
-    {
-        let service = authority.service(caller, &caller.realm, label).await;
-        url = service.ok().and_then(|service| service.url).filter(|url| is_web(url));
-    }
     let frame = person.frame();
     let page = Shown {
         frame: &frame,
@@ -261,8 +250,10 @@ pub(super) async fn issue(Path(label): Path<String>, form: Posted) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let issued = async {
         let (request, replay) = (wish(&label, &fields)?, replay(&fields)?);
+        // Before the act: what is made is shown, whatever else can be read then.
+        let url = offered(&person, &label).await?.0.url.filter(|url| is_web(url));
         let answered = authority.issue(caller, &caller.realm, request, Some(replay)).await?;
-        shown(&person, answered).await
+        shown(&person, answered, url).await
     };
     issued.await.unwrap_or_else(|refusal| person.failed(refusal))
 }
@@ -305,7 +296,7 @@ pub(super) async fn rotate(Path(id): Path<String>, form: Posted) -> Response {
         };
         let realm = &caller.realm;
         let answered = authority.rotate(caller, realm, id, overlap, None, Some(replay)).await?;
-        shown(&person, answered).await
+        shown(&person, answered, None).await
     };
     rotated.await.unwrap_or_else(|refusal| person.failed(refusal))
 }

@@ -50,8 +50,7 @@ fn choosing(
     typed: &str,
     fault: Option<String>,
 ) -> Response {
-    let status =
-        if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let username = usable.username.as_ref().map_or(typed.to_owned(), ToString::to_string);
     let page = Choosing {
         frame: &visit.frame(),

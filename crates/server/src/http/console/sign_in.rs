@@ -9,10 +9,10 @@ use counterfoil_authority::authority::{ConsoleRefusal, SessionBegun, SignIn};
 use counterfoil_authority::secret::ClearSecret;
 use serde::Deserialize;
 
+use super::SIGN_IN;
 use super::page::{self, Frame};
 use super::posted::{Posted, PostedByAnybody};
 use super::visit::{Visit, next_path, see_other};
-use super::SIGN_IN;
 
 #[derive(Template)]
 #[template(path = "console/sign-in.html")]

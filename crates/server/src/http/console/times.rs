@@ -27,7 +27,7 @@ impl Moment {
             (_, 0..MINUTE) => ("", 0),
             (true, ..HOUR) => ("time-in-minutes", away / MINUTE),
             (true, ..DAY) => ("time-in-hours", away / HOUR),
-            (true, _) => ("time-in-days", away / DAY),
+            (true, _) => ("time-in-days", (away + DAY / 2) / DAY),
             (false, ..HOUR) => ("time-minutes-ago", away / MINUTE),
             (false, ..DAY) => ("time-hours-ago", away / HOUR),
             (false, _) => ("time-days-ago", away / DAY),
@@ -62,6 +62,8 @@ mod tests {
         assert_eq!(words(-7_300), "2 hours ago");
         assert_eq!(words(86_400 * 90), "in 90 days");
         assert_eq!(words(3_599), "in 59 minutes");
+        // Issued a moment ago, for as long as was asked for.
+        assert_eq!(words(86_400 * 90 - 5), "in 90 days");
     }
 
     #[test]

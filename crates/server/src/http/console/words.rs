@@ -161,7 +161,7 @@ mod tests {
         };
         assert_eq!(preferred("de-AT,en;q=0.5"), Language::German);
         assert_eq!(preferred("fr, en-GB;q=0.9, de;q=0.8"), Language::English);
-        assert_eq!(preferred("en;q=0.1, DE ; q=0.2"), Language::English);
+        assert_eq!(preferred("en;q=0.1, DE ; q=0.2"), Language::German);
         assert_eq!(preferred("fr"), Language::English);
         assert_eq!(Language::preferred(&HeaderMap::new()), Language::English);
     }

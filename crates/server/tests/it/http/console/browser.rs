@@ -148,8 +148,12 @@ impl Browser {
 pub(super) async fn administrator(world: &World) -> Browser {
     let (link, _) = world.authority.console_first_link().await.unwrap().unwrap();
     let browser = Browser::at(world);
-    let fields =
-        [("link", link.reveal()), ("username", "root"), ("password", PASSWORD), ("again", PASSWORD)];
+    let fields = [
+        ("link", link.reveal()),
+        ("username", "root"),
+        ("password", PASSWORD),
+        ("again", PASSWORD),
+    ];
     browser.post("/setup/finish", &fields).await.expect(303);
     browser
 }

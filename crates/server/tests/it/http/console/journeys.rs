@@ -68,7 +68,10 @@ async fn a_person_makes_a_token_and_a_reload_makes_no_other() {
     let tokens = world.get(&format!("{R}/tokens?user=alice")).await.expect(200);
     assert_eq!(tokens["items"].as_array().unwrap().len(), 1, "{tokens}");
     let token = &tokens["items"][0];
-    assert_eq!((token["name"].as_str(), token["created_by"].as_str()), (Some("laptop"), Some("user:alice")));
+    assert_eq!(
+        (token["name"].as_str(), token["created_by"].as_str()),
+        (Some("laptop"), Some("user:alice"))
+    );
     assert_eq!(token["scopes"], json!(["read", "write"]));
     let gate = world.verifier("gate", "git").await;
     let asked = json!({ "token": secret, "username": "alice", "scopes": ["read"] });
@@ -173,9 +176,8 @@ async fn a_new_password_ends_the_other_sessions() {
     let laptop = Browser::at(&world);
     laptop.sign_in("root").await.expect(303);
     let next = "four green kettles";
-    let change = |former, password, again| {
-        [("former", former), ("password", password), ("again", again)]
-    };
+    let change =
+        |former, password, again| [("former", former), ("password", password), ("again", again)];
     admin.act("/account/password", &change("wrong wrong wrong", next, next)).await.expect(403);
     admin.act("/account/password", &change(PASSWORD, "short", "short")).await.expect(422);
     admin.act("/account/password", &change(PASSWORD, next, "other")).await.expect(422);
