@@ -72,6 +72,13 @@ pub(crate) const SLAPD_CONTRIB: Peer = Peer {
     needed_for: "provisioning into a real directory",
     probe: Probe::Shell("test -e /usr/lib/ldap/pw-pbkdf2.so"),
 };
+/// The browser that nobody here wrote.
+pub(crate) const CHROMIUM: Peer = Peer {
+    name: "Chromium",
+    package: "chromium",
+    needed_for: "the console in a real browser",
+    probe: Probe::Program("chromium"),
+};
 /// Runs schemathesis in an environment of its own under the build directory.
 pub(crate) const PYTHON: Peer = Peer {
     name: "python3 with venv",

@@ -246,7 +246,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 78] = [
+pub const EVENT_KINDS: [&str; 85] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -325,4 +325,11 @@ pub const EVENT_KINDS: [&str; 78] = [
     "verify.refused",
     "api.refused",
     "store.restored",
+    "account.password-changed",
+    "session.opened",
+    "session.refused",
+    "session.ended",
+    "sign-in-link.created",
+    "sign-in-link.used",
+    "sign-in-link.refused",
 ];

@@ -18,6 +18,7 @@ pub mod authority;
 pub mod cache;
 pub mod caller;
 pub mod clock;
+pub mod console;
 pub mod custom;
 pub mod enrolment;
 pub mod event;

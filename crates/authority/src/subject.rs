@@ -337,6 +337,20 @@ pub struct UserFacts {
     pub locks: Locks,
 }
 
+impl From<User> for UserFacts {
+    fn from(user: User) -> Self {
+        Self {
+            username: user.username,
+            display_name: user.display_name,
+            email: user.emails.into_iter().next(),
+            status: user.status,
+            unit: user.unit,
+            groups: user.groups,
+            locks: user.locks,
+        }
+    }
+}
+
 impl UserFacts {
     /// Whether anything of theirs counts.
     pub fn counts(&self) -> bool {

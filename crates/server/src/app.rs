@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use counterfoil_authority::access::AccessSettings;
 use counterfoil_authority::authority::Settings;
+use counterfoil_authority::console::ConsoleSettings;
 use counterfoil_authority::secret_hash::SlowCost;
 
 use crate::config::ClientCertificates;
@@ -36,6 +37,10 @@ pub fn settings(config: &Config) -> Settings {
         },
         key_overlap_seconds: config.oauth.key_overlap_seconds,
         repositories: repositories(&config.repository),
+        console: ConsoleSettings {
+            session_seconds: config.console.session_seconds,
+            idle_seconds: config.console.idle_seconds,
+        },
     }
 }
 
@@ -78,6 +83,7 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         dpop_nonce: config.oauth.dpop_nonce,
         client_certificates: config.server.tls.client_certificates != ClientCertificates::Off,
         client_certificate_headers: config.server.client_certificate_headers.clone(),
+        console: config.doors.console,
         airlock: config.doors.airlock,
         sentinel: config.doors.sentinel,
         sentinel_validity_days_max: config.sentinel.max_validity_days,

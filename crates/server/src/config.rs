@@ -53,6 +53,8 @@ pub struct Config {
     pub abuse: Abuse,
     /// The OAuth door.
     pub oauth: Oauth,
+    /// The console.
+    pub console: Console,
     /// The log.
     pub log: Log,
     /// Prometheus metrics.
@@ -159,6 +161,8 @@ pub struct Doors {
     pub am: bool,
     /// The privacyIDEA door.
     pub validate: bool,
+    /// The console.
+    pub console: bool,
     /// The API's description.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token.
@@ -267,6 +271,16 @@ pub struct Oauth {
     pub password_grant: bool,
     /// Whether a DPoP proof must hold a nonce of the server.
     pub dpop_nonce: bool,
+}
+
+/// The console.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    /// How long a session lasts, in seconds.
+    pub session_seconds: i64,
+    /// How long a session lasts that nobody uses, in seconds.
+    pub idle_seconds: i64,
 }
 
 /// The form of the log.

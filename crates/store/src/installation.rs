@@ -14,7 +14,8 @@ use counterfoil_authority::store::{
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
-    SqlStore, access, changes, clients, events, idempotency, leases, links, otp, services, tokens,
+    SqlStore, access, changes, clients, console, events, idempotency, leases, links, otp, services,
+    tokens,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
@@ -70,6 +71,9 @@ from   (
     from   otp_code c
     join   token t on t.id = c.token
     where  c.used_at is null and t.revoked_at is null
+    union  all
+    select a.pepper
+    from   account a
 ) s
 group  by s.pepper
 order  by s.pepper";
@@ -182,7 +186,9 @@ async fn purge(
     let links = links::purge(tx, now, PURGE_ROWS_MAX).await?;
     let access = access::purge(tx, now, PURGE_ROWS_MAX).await?;
     let codes = otp::purge(tx, now, PURGE_ROWS_MAX).await?;
-    Ok(Purged { rows: answers + log + secrets + access + links + codes })
+    let console = console::purge(tx, now, PURGE_ROWS_MAX).await?;
+    let rows = answers + log + secrets + access + links + codes + console;
+    Ok(Purged { rows })
 }
 
 fn key_of(mut row: Row) -> Result<KeyRecord, Inconsistent> {

@@ -11,6 +11,7 @@ mod changes;
 mod clients;
 mod codec;
 pub mod conformance;
+mod console;
 pub mod copy;
 mod engine;
 mod events;

@@ -1,8 +1,8 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, am, changes, clients, events, foreign_use, idempotency, installation, leases, links,
-    otp, people, provisioning, services, tokens,
+    access, am, changes, clients, console, events, foreign_use, idempotency, installation, leases,
+    links, otp, people, provisioning, services, tokens,
 };
 
 /// All of them.
@@ -21,6 +21,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         otp::STATEMENTS,
     ]
     .concat();
+    all.extend(console::statements());
     all.extend(people::statements());
     all.extend(provisioning::statements());
     all.extend(services::statements());

@@ -8,6 +8,7 @@ mod background;
 mod bulk;
 mod clients;
 mod compliance;
+mod console;
 mod custom;
 mod derive;
 mod directory;
@@ -51,6 +52,7 @@ pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
 pub use compliance::{BlockedToken, Hits};
+pub use console::{ChosenPassword, ConsoleRefusal, SessionBegun, SignIn, SignedIn, UsableLink};
 pub use derive::DeriveRequest;
 pub use directory::ShownService;
 pub use edit::TokenEdit;
@@ -80,6 +82,7 @@ use crate::abuse::{CodeThrottle, Throttle};
 use crate::access::{AccessSettings, KEY_OVERLAP_SECONDS};
 use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
+use crate::console::ConsoleSettings;
 use crate::custom::Elsewhere;
 use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
@@ -123,6 +126,8 @@ pub struct Settings {
     pub key_overlap_seconds: i64,
     /// The repositories of generic tokens. Immutable while the server runs.
     pub repositories: Repositories,
+    /// How long sessions of the console last.
+    pub console: ConsoleSettings,
 }
 
 impl Default for Settings {
@@ -139,6 +144,7 @@ impl Default for Settings {
             access: AccessSettings::default(),
             key_overlap_seconds: KEY_OVERLAP_SECONDS,
             repositories: Repositories::default(),
+            console: ConsoleSettings::default(),
         }
     }
 }

@@ -13,6 +13,7 @@
 mod access;
 mod am;
 mod clients;
+mod console;
 mod enrolment;
 mod events;
 mod foreign_use;
@@ -32,6 +33,10 @@ use std::sync::Arc;
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use am::{AmChange, AmChanged, AmDeleted, AmStore};
 pub use clients::{ClientCreated, ClientStore, NewClient};
+pub use console::{
+    ConsoleStore, FirstAdministrator, PasswordChange, SessionAdd, SessionsEnd, SignInLinkAdded,
+    SignInLinkUse, SignInLinkUsed,
+};
 pub use enrolment::{
     BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
     Refresh, Refreshed, Returned, SealEnrolment,
@@ -185,6 +190,7 @@ pub trait Store:
     + RepositoryStore
     + EventStore
     + ForeignUseStore
+    + ConsoleStore
     + Send
     + Sync
     + 'static
@@ -208,6 +214,7 @@ impl<T> Store for T where
         + RepositoryStore
         + EventStore
         + ForeignUseStore
+        + ConsoleStore
         + Send
         + Sync
         + 'static

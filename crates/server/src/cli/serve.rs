@@ -209,6 +209,7 @@ async fn serve_installation(
     let data = config.data.dir.clone();
     let steps = Steps::start(installation, &state, data, certificates, &stop);
     banner(config, installation, bound, metrics, &ldap_urls);
+    show_first_link(config, installation, bound).await;
     let ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(listen = %bound, installation = installation.id, ready_after_ms, "ready");
     until_stopped(doors, signals, stopper).await;
@@ -289,7 +290,29 @@ fn show_first_key(config: &Config, installation: &Installation) -> Result<(), Fa
     Ok(())
 }
 
-/// Says where everything is, and what does not exist yet.
+/// Shows the link by which the first administrator of the console gets a password, for as long as
+/// nobody has one. Only whoever sees this output has it, and it is good for an hour; the next start
+/// makes another one.
+async fn show_first_link(config: &Config, installation: &Installation, bound: SocketAddr) {
+    if !config.doors.console {
+        return;
+    }
+    match installation.authority.console_first_link().await {
+        Ok(Some((link, _))) => {
+            let link = http::console::sign_in_link_url(&config.public_url(bound), &link);
+            print::line(
+                "Nobody can sign in at the console yet. Whoever opens this link within an hour",
+            );
+            print::line(&format!(
+                "chooses name and password of its administrator:\n\n    {link}\n"
+            ));
+        }
+        Ok(None) => {}
+        Err(error) => warn!(%error, "no link for the console could be made"),
+    }
+}
+
+/// Says where everything is.
 fn banner(
     config: &Config,
     installation: &Installation,
@@ -310,7 +333,7 @@ fn banner(
          \x20 reference     {}\n\
          \x20 forward-auth  {}\n\
          \x20 metrics       {metrics}\n\
-         \x20 console       comes with a later release\n\
+         \x20 console       {}\n\
          \x20 LDAP          {}\n\
          \x20 data          {}",
         env!("CARGO_PKG_VERSION"),
@@ -318,6 +341,7 @@ fn banner(
         on(doors.api, format!("{url}/api/v1")),
         on(doors.docs, format!("{url}/api/docs")),
         on(doors.forward_auth, format!("{url}/authz/{{service}}")),
+        on(doors.console, format!("{url}/")),
         on(!ldap.is_empty(), format!("{} ({})", ldap.join(", "), config.ldap.base_dn)),
         config.data.dir.display(),
     ));

@@ -149,7 +149,7 @@ pub fn pattern_of(path: &str) -> String {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 23] = [
+pub const SECTIONS: [(&str, &str); 24] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -163,6 +163,7 @@ pub const SECTIONS: [(&str, &str); 23] = [
     ("comanage", "The COmanage door, /registry."),
     ("am", "The ForgeRock AM door, /json, /am/json and /openam/json."),
     ("validate", "The privacyIDEA door, /validate/check."),
+    ("console", "The console: pages for people."),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
     ("ldap", "The LDAP door: binds with tokens, and a look at who may use a service."),
@@ -321,6 +322,13 @@ pub const KEYS: &[Key] = &[
         "The ForgeRock AM door, /json, /am/json and /openam/json.",
     ),
     Key::new("doors.validate", Sort::Flag, "true", "The privacyIDEA door, /validate/check."),
+    Key::new(
+        "doors.console",
+        Sort::Flag,
+        "true",
+        "The console: /, /sign-in, /setup, /services, /tokens, /account and /admin. Nobody signs in \
+         over plain HTTP but on the machine itself.",
+    ),
     Key::new(
         "doors.docs",
         Sort::Flag,
@@ -520,6 +528,18 @@ pub const KEYS: &[Key] = &[
         "false",
         "Whether an empty password sends a code by mail to a person who has a token for that. It \
          shows who has one, which is why it is off.",
+    ),
+    Key::new(
+        "console.session_seconds",
+        Sort::Count { min: 300, max: 30 * 86_400 },
+        "43200",
+        "How long somebody stays signed in at most.",
+    ),
+    Key::new(
+        "console.idle_seconds",
+        Sort::Count { min: 120, max: 30 * 86_400 },
+        "3600",
+        "How long somebody stays signed in who does nothing.",
     ),
     Key::new(
         "log.format",

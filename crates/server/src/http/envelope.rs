@@ -66,6 +66,11 @@ impl Arrival {
         }
     }
 
+    /// Whether the peer speaks TLS to us.
+    pub const fn is_tls(&self) -> bool {
+        self.tls
+    }
+
     /// The context in which a credential is looked at.
     pub fn context(&self, door: Door) -> RequestContext {
         RequestContext { door, source: self.source, request_id: Some(self.request_id.clone()) }
@@ -260,7 +265,9 @@ fn dress(headers: &mut HeaderMap, request_id: String, tls: bool) {
         headers.insert(X_REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if !headers.contains_key(header::REFERRER_POLICY) {
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

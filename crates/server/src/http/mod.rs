@@ -8,6 +8,7 @@ pub mod body;
 pub mod caller;
 pub mod clients;
 pub mod compliance;
+pub mod console;
 pub mod derive;
 pub mod docs;
 pub mod enrol;
@@ -236,6 +237,9 @@ pub fn router(state: AppState) -> Router {
             .route("/authz/{service}", any(authz::authz))
             .route("/authz/{service}/", any(authz::authz))
             .route("/authz/{service}/{*path}", any(authz::authz));
+    }
+    if state.settings.console {
+        router = router.merge(console::routes());
     }
     if state.settings.airlock {
         router = router.merge(crate::compat::airlock::routes());

@@ -48,6 +48,8 @@ pub struct HttpSettings {
     pub client_certificates: bool,
     /// Headers in which trusted proxies pass on the certificate of a TLS client.
     pub client_certificate_headers: Vec<HeaderName>,
+    /// Whether the console is served.
+    pub console: bool,
     /// Whether `/auth-admin/rest` is served.
     pub airlock: bool,
     /// Whether `/token/api/v5` is served.
@@ -103,6 +105,7 @@ impl Default for HttpSettings {
             dpop_nonce: false,
             client_certificates: false,
             client_certificate_headers: Vec::new(),
+            console: true,
             airlock: true,
             sentinel: true,
             sentinel_client_id: crate::compat::sentinel::CLIENT_ID_DEFAULT.to_owned(),

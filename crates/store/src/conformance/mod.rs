@@ -14,6 +14,7 @@ mod access;
 mod am;
 mod changes;
 mod clients;
+mod console;
 mod enrolment;
 mod events;
 mod families;
@@ -372,6 +373,15 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u
             a_document_that_others_name_stays,
             documents_change_together_or_not_at_all,
             of_forty_who_move_a_document_one_does,
+        }
+        console::{
+            a_link_that_has_ended_gives_no_password,
+            a_session_comes_back_as_it_began,
+            a_link_gives_a_person_a_password_once,
+            of_forty_first_administrators_one_is_the_first,
+            a_session_begins_under_the_present_password,
+            sessions_of_a_person_are_ended_by_them_alone,
+            removing_a_person_ends_what_they_signed_in_with,
         }
         foreign_use::{
             uses_of_a_foreign_token_add_up_and_never_run_backwards,

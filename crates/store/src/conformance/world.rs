@@ -87,6 +87,11 @@ impl World {
         counterfoil_authority::event::time_ordered_id(self.now(), &*self.entropy).unwrap()
     }
 
+    /// An id that nobody has yet.
+    pub(super) fn token_id(&self) -> TokenId {
+        TokenId::generate(&*self.entropy).unwrap()
+    }
+
     /// An event of this world.
     pub fn event(&self, kind: &'static str) -> Event {
         let origin = Origin { actor: "user:root".into(), ..Origin::system(Door::Api) };

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 40] = [
+const TABLES: [Table; 43] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -235,6 +235,24 @@ const TABLES: [Table; 40] = [
         key_columns: 1,
         numbered: false,
         columns: "token realm repository foreign_id owner first_at last_at last_ip total denied used",
+    },
+    Table {
+        name: "account",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm username pepper hash cost changed_at version",
+    },
+    Table {
+        name: "console_session",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm username pepper hash created_at used_at expires_at source agent",
+    },
+    Table {
+        name: "sign_in_link",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm username created_at created_by expires_at pepper hash used_at",
     },
 ];
 

@@ -81,7 +81,8 @@ impl InstallationStore for MemoryStore {
             let secrets = live.values().flat_map(|held| &held.secrets).map(|secret| &secret.hash);
             let waits = |link: &&Link| link.opened_at.is_none() && live.contains_key(&link.token);
             let links = state.links.values().filter(waits).map(|link| &link.hash);
-            for hash in secrets.chain(links) {
+            let passwords = state.accounts.values().map(|account| &account.password);
+            for hash in secrets.chain(links).chain(passwords) {
                 let (purpose, id) = (KeyPurpose::Pepper, hash.pepper());
                 match uses.iter_mut().find(|key| (key.purpose, key.id) == (purpose, id)) {
                     Some(key) => key.rows += 1,
@@ -181,7 +182,8 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
         otp.codes.retain(|code| code.expires_at.is_none_or(|at| at > end));
         codes += before - otp.codes.len();
     }
-    (answers + log + secrets + access + links + codes) as u64
+    let console = state.purge_console(now);
+    (answers + log + secrets + access + links + codes + console) as u64
 }
 
 #[async_trait]

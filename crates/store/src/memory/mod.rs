@@ -7,6 +7,7 @@
 mod access;
 mod am;
 mod clients;
+mod console;
 mod foreign_use;
 mod import;
 mod installation;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use counterfoil_authority::access::AccessRecord;
 use counterfoil_authority::am::{AmKind, AmObject};
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::console::{Account, ConsoleSession, SignInLink};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::{KeyId, KeyPurpose};
 use counterfoil_authority::names::{
@@ -97,6 +99,9 @@ struct State {
     am: BTreeMap<(RealmName, AmKind, String), AmObject>,
     foreign_uses: HashMap<TokenId, ForeignUsage>,
     access: HashMap<TokenId, AccessRecord>,
+    accounts: BTreeMap<(RealmName, Username), Account>,
+    sessions: HashMap<TokenId, ConsoleSession>,
+    sign_in_links: HashMap<TokenId, SignInLink>,
     access_used: HashMap<TokenId, Timestamp>,
     access_ended: HashMap<TokenId, access::Ended>,
     proofs: HashMap<[u8; 32], Timestamp>,

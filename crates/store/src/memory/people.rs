@@ -175,7 +175,7 @@ impl State {
             || self.units.values().any(|unit| is(&unit.realm, &unit.parent))
     }
 
-    fn grant_insert(&mut self, grant: &Grant, event: &Event) -> Inserted {
+    pub(super) fn grant_insert(&mut self, grant: &Grant, event: &Event) -> Inserted {
         if !self.realms.contains_key(&grant.realm) {
             return Inserted::Missing("realm");
         }
@@ -269,6 +269,7 @@ impl PeopleStore for MemoryStore {
             state.members.retain(|(r, _, user)| r != realm || user != name);
             let theirs = GrantSubject::User(name.clone());
             state.grants.retain(|(r, _), grant| r != realm || grant.subject != theirs);
+            state.forget_signer(realm, name);
             state.revoke_all_of(realm, &Owner::User(name.clone()), at, &event);
             state.record(&event);
             state.changed(Change::User(realm.clone(), name.clone()), event.at);

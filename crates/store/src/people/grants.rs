@@ -68,7 +68,7 @@ pub(super) const STATEMENTS: &[&str] =
     &[INSERT, FIND, LIST, OF_CLIENT, OF_USER, DELETE, DELETE_OF_SUBJECT, DELETE_OF_SERVICE];
 
 /// Adds a grant.
-pub(super) async fn insert(
+pub(crate) async fn insert(
     tx: &mut Transaction<'_>,
     grant: &Grant,
     event: &Event,

@@ -8,7 +8,7 @@ use counterfoil_authority::subject::{Owner, User, UserStatus};
 
 use super::{page, realm_exists, unit_if_any};
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
-use crate::{codec, events, people, tokens};
+use crate::{codec, console, events, people, tokens};
 
 const INSERT: &str = "
 insert into person (
@@ -194,6 +194,7 @@ pub(super) async fn delete(
         return Ok(false);
     }
     people::delete_all_of(tx, realm, "u", name.as_str()).await?;
+    console::delete_all_of(tx, realm, name).await?;
     tokens::revoke_all_of(tx, realm, &Owner::User(name.clone()), at, event).await?;
     record(tx, realm, name, event).await?;
     Ok(true)

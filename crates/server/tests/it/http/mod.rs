@@ -5,6 +5,7 @@ mod am_sessions;
 mod authz;
 mod bulk;
 mod clients;
+mod console;
 mod document;
 mod events;
 mod grants;

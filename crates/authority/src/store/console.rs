@@ -1,0 +1,151 @@
+//! Accounts, sessions and sign-in links of the console.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+
+use super::Unavailable;
+use crate::clock::Timestamp;
+use crate::console::{Account, ConsoleSession, SignInLink, SignInLinkEnd};
+use crate::event::Event;
+use crate::names::{RealmName, Username};
+use crate::secret::TokenId;
+use crate::secret_hash::SecretHash;
+use crate::subject::{Grant, User};
+
+/// A session that begins.
+#[derive(Debug, Clone)]
+pub struct SessionAdd {
+    /// The session.
+    pub session: ConsoleSession,
+    /// The version of the account whose password was right.
+    pub account_version: i64,
+    /// The same password, hashed as passwords are hashed now.
+    pub rehash: Option<SecretHash>,
+    /// The session that this browser had before; it ends.
+    pub replaces: Option<TokenId>,
+    /// What is recorded.
+    pub event: Event,
+}
+
+/// A password that takes the place of another one.
+#[derive(Debug, Clone)]
+pub struct PasswordChange {
+    /// The account as it is to be, with the version that it must still have.
+    pub account: Account,
+    /// The session that goes on; all others of the person end.
+    pub keeps: Option<TokenId>,
+    /// What is recorded.
+    pub event: Event,
+}
+
+/// Which sessions of a person end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionsEnd {
+    /// This one.
+    One(TokenId),
+    /// All of them.
+    All,
+}
+
+/// What came of making a sign-in link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInLinkAdded {
+    /// It is the only one of its person now.
+    Done,
+    /// There is no such person; or there is an account already, and the link is for the first.
+    Refused,
+}
+
+/// The use of a sign-in link.
+#[derive(Debug, Clone)]
+pub struct SignInLinkUse {
+    /// The link.
+    pub id: TokenId,
+    /// The account it makes; its version is set by the store.
+    pub account: Account,
+    /// Of the first administrator: their record, kept if there is one already, and what is
+    /// recorded of it.
+    pub first: Option<FirstAdministrator>,
+    /// When.
+    pub at: Timestamp,
+    /// What is recorded of the use.
+    pub event: Event,
+}
+
+/// What makes somebody the first administrator.
+#[derive(Debug, Clone)]
+pub struct FirstAdministrator {
+    /// Their record.
+    pub user: User,
+    /// What is recorded if it is new.
+    pub user_event: Event,
+    /// Their role.
+    pub grant: Grant,
+    /// What is recorded of that.
+    pub grant_event: Event,
+}
+
+/// What came of using a sign-in link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignInLinkUsed {
+    /// The password counts; here is the account.
+    Done(Account),
+    /// Nothing was stored.
+    Refused(SignInLinkEnd),
+}
+
+/// Whatever the console needs to know of who signs in. Removing a person removes all of it.
+#[async_trait]
+pub trait ConsoleStore {
+    /// The password of a person, if they have one.
+    async fn account_find(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+    ) -> Result<Option<Account>, Unavailable>;
+    /// Whether anybody in the realm has a password.
+    async fn account_any(&self, realm: &RealmName) -> Result<bool, Unavailable>;
+    /// Replaces a password on condition of its version, and ends the person's other sessions in
+    /// the same transaction. False if the version is another one or there is no account.
+    async fn password_change(&self, change: PasswordChange) -> Result<bool, Unavailable>;
+    /// Stores a session if the account still has the version; false otherwise. Of more than
+    /// [`crate::console::SESSIONS_PER_PERSON_MAX`] the one that rested longest ends.
+    async fn session_add(&self, add: SessionAdd) -> Result<bool, Unavailable>;
+    /// Finds a session, also one that has ended by time.
+    async fn session_find(&self, id: TokenId) -> Result<Option<ConsoleSession>, Unavailable>;
+    /// Notes a use. `used_at` only moves on.
+    async fn session_used(
+        &self,
+        id: TokenId,
+        at: Timestamp,
+        source: Option<IpAddr>,
+    ) -> Result<(), Unavailable>;
+    /// Every session of a person that has not ended by its absolute end, the latest used first.
+    async fn session_list(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        now: Timestamp,
+    ) -> Result<Vec<ConsoleSession>, Unavailable>;
+    /// Ends sessions of a person and says how many; the event is recorded if that is any.
+    async fn sessions_end(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        which: SessionsEnd,
+        event: Event,
+    ) -> Result<u64, Unavailable>;
+    /// Stores a link, in place of an unused one for the same person.
+    async fn sign_in_link_add(
+        &self,
+        link: SignInLink,
+        event: Event,
+    ) -> Result<SignInLinkAdded, Unavailable>;
+    /// Finds a link, also one that was used or has ended.
+    async fn sign_in_link_find(&self, id: TokenId) -> Result<Option<SignInLink>, Unavailable>;
+    /// Uses a link: the account is made or its password replaced, and its sessions end. Of any
+    /// number of uses at the same time one is [`SignInLinkUsed::Done`], and of any number of links
+    /// for a first administrator, too.
+    async fn sign_in_link_use(&self, using: SignInLinkUse) -> Result<SignInLinkUsed, Unavailable>;
+}

@@ -1,0 +1,228 @@
+# What the console says in English. The same names stand in every other language.
+
+skip = Skip to content
+navigation = Pages
+nav-home = My tokens
+nav-admin = People
+nav-account = Account
+nav-sign-out = Sign out
+go-home = To the first page
+cancel = Cancel
+older = Older tokens
+
+sign-in-title = Sign in
+sign-in-do = Sign in
+sign-in-refused = User name or password is wrong.
+sign-in-hint = No password yet, or forgotten? An administrator can make a link for you by which you choose one.
+field-username = User name
+field-password = Password
+field-password-again = Password, once more
+field-password-former = Present password
+field-password-new = New password
+field-display-name = Full name
+
+insecure-title = Signing in is refused on this connection
+insecure-why = This page came over plain HTTP. A password or session sent over it could be read by everybody on the way, so the console does not take one.
+insecure-tls = For the administrator: give the server a certificate (server.tls.cert and server.tls.key) and open the console by https.
+insecure-proxy = Behind a reverse proxy that speaks TLS: name its address in server.trusted_proxies, let it send X-Forwarded-Proto, and set server.public_url.
+insecure-local = On the machine itself the console works without TLS, at http://localhost and the server's port.
+
+foreign-form-title = This form was not taken
+foreign-form-why = It did not come from a page of this console, or you have signed in anew since you opened it.
+foreign-form-what = Go back to the page, load it again, and send the form once more.
+
+problem-unavailable = Not possible just now
+problem-unavailable-what = The server cannot reach its database or is very busy. Nothing is known to have happened; try again in a moment.
+problem-not-found = There is no such thing
+problem-not-found-what = It does not exist, or it is not yours to see.
+problem-forbidden = This is not yours to do
+problem-refused = This was not done
+
+setup-title = Choose your password
+setup-what = You were given a link. It can be used once. When you go on, this page tells what it is for; nothing is used up by that.
+setup-link = The link, or what stands behind its #
+setup-do = Go on
+first-title = The first administrator
+first-what = There is no account yet. Whoever finishes this form administers the whole installation.
+password-title = Choose your password
+password-do = Set password and sign in
+password-rules = At least { $what } characters. A few words in a row are easy to remember and hard to guess.
+password-too-short = The password needs at least { $what } characters.
+password-too-long = The password has more than { $what } bytes.
+password-common = This password is one of those that are tried first. Choose another one.
+password-holds-name = The password must not hold the user name.
+password-refused-title = This password is not taken
+password-former-wrong = The present password is wrong.
+passwords-differ = The two passwords are not the same.
+password-change-title = Change password
+password-change-what = All your other sessions end when you do.
+password-change-do = Change password
+password-changed = Your password is changed, and your other sessions have ended.
+username-refused = This is no user name: { $what }
+link-ended-title = This link cannot be used
+link-unknown = It is none of ours. Perhaps a part of it is missing.
+link-used = It was used before. If not by you, tell your administrator at once.
+link-expired = Its time is over. Ask for a new one.
+link-superseded = It has been replaced: there is an administrator already, or the person is gone.
+
+home-title = My tokens
+home-empty = There is no service yet that you could have a token for.
+home-empty-admin = Services are made by the API and the command line: counterfoil service create.
+home-no-token = You have no token for this service.
+home-new = New token
+home-new-for = for { $what }
+home-open = Open
+home-not-usable = You cannot have a token for this service.
+home-contact = Contact: { $what }
+home-ended = Ended
+home-other = Other tokens
+
+kind-personal_access_token = Personal access token
+kind-service_token = Application password
+kind-registration_token = Registration token
+kind-auth_token = Device
+kind-derived_token = Derived token
+kind-client_key = Client key
+kind-generic = Token
+kind-link = Link
+kind-access_token = Access token
+state-active = active
+state-pending = waits for approval
+state-not_yet_valid = not yet valid
+state-disabled = switched off
+state-locked = locked
+state-expired = expired
+state-exhausted = used up
+state-revoked = revoked
+user-active = active
+user-suspended = suspended
+user-expired = left
+
+token-last-used = last used
+token-never-used = never used
+token-from = from { $what }
+token-ends = ends
+token-ended = ended
+token-no-end = no end
+token-kind = Kind
+token-id = Id
+token-services = For
+token-every-service = every service
+token-scopes = Scopes
+token-networks = Networks
+token-created = Created
+token-end = Ends
+token-last-use = Last use
+token-uses = Uses
+token-refusals = Refused attempts
+token-rotate = New secret
+token-enable = Switch on
+token-disable = Switch off
+token-revoke = Revoke
+token-lock = Lock
+token-lock-title = Lock this token
+token-lock-what = A locked token works nowhere, and only an administrator can unlock it. To stop it for a while, switch it off instead.
+token-revoked-because = Revoked: { $what }
+token-activity = Activity
+token-no-activity = Nothing has happened yet.
+event-refused = refused
+
+revoke-title = Revoke { $what }
+revoke-what = A revoked token stops working at once, everywhere, and for good. This would be hit:
+revoke-services = Everything that uses it for: { $what }
+revoke-derived = Tokens derived from it, which end with it: { $what }
+revoke-drawn = Devices that were drawn from it and live on: { $what }
+revoke-reason = Reason (others may read it)
+revoke-do = Revoke for good
+
+new-title = New token for { $what }
+new-name = Name
+new-name-hint = Where you will use it, so that you know it again: laptop, phone, backup script.
+new-kind = What is it for?
+new-kind-password = A program that asks for user name and password, such as mail or Wi-Fi
+new-kind-token = A script, git or an API
+new-expires = Ends after
+new-scopes = May be used for
+new-scopes-hint = Names of scopes, separated by spaces. Leave it empty if you were told none.
+new-approval = A new token for this service works once an administrator has approved it.
+new-do = Make token
+expiry-default = The usual time
+expiry-never = No end
+
+rotate-title = New secret for { $what }
+rotate-what = The token stays the same: its name, rights and end. It gets a new secret, which you are shown once.
+rotate-former = The former secret
+rotate-overlap = goes on working for a while, so that nothing stops before you changed it
+rotate-at-once = stops at once, because somebody else may know it
+rotate-do = Make new secret
+
+secret-title = Copy your secret now
+secret-what = This is the secret of { $what }. It is stored nowhere: when you leave this page, nobody can show it again.
+secret-label = Secret
+secret-copy = Copy
+secret-copied = Copied
+secret-use = How to use it
+secret-as-password = the secret above
+secret-as-bearer = In a script or an API, send it as a bearer token:
+secret-saved = I have saved it
+
+account-title = Account
+sessions-title = Where you are signed in
+session-this = this browser
+session-began = signed in
+session-end = Sign out there
+session-end-all = Sign out everywhere
+session-unknown-browser = Unknown browser
+
+admin-title = People
+invite-title = Let somebody in
+invite-what = Makes a record for a new person and a link by which they choose their password. Nobody but them knows it.
+invite-do = Add person and make link
+people-title = Everybody
+people-search = Name begins with
+people-search-do = Search
+people-none = Nobody is called that.
+people-link = Make sign-in link
+people-more = More people
+link-title = Sign-in link for { $what }
+link-what = Send this link to that person and nobody else: whoever uses it chooses their password. It can be used once, also in place of a password that was forgotten, and it is shown only now.
+link-label = Link
+link-back = Back to everybody
+
+time-now = just now
+time-in-minutes = in { $count ->
+    [one] { $count } minute
+   *[other] { $count } minutes
+}
+time-in-hours = in { $count ->
+    [one] { $count } hour
+   *[other] { $count } hours
+}
+time-in-days = in { $count ->
+    [one] { $count } day
+   *[other] { $count } days
+}
+time-minutes-ago = { $count ->
+    [one] { $count } minute ago
+   *[other] { $count } minutes ago
+}
+time-hours-ago = { $count ->
+    [one] { $count } hour ago
+   *[other] { $count } hours ago
+}
+time-days-ago = { $count ->
+    [one] { $count } day ago
+   *[other] { $count } days ago
+}
+span-minutes = { $count ->
+    [one] { $count } minute
+   *[other] { $count } minutes
+}
+span-hours = { $count ->
+    [one] { $count } hour
+   *[other] { $count } hours
+}
+span-days = { $count ->
+    [one] { $count } day
+   *[other] { $count } days
+}

@@ -1,0 +1,124 @@
+//! `/account`: where somebody is signed in, and their password.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use counterfoil_authority::authority::ConsoleRefusal;
+use counterfoil_authority::console::{ConsoleSession, PASSWORD_CHARS_MIN};
+use counterfoil_authority::refusal::Refusal;
+
+use super::page::{self, Frame};
+use super::posted::Posted;
+use super::sign_in::farewell;
+use super::times::Moment;
+use super::tokens::id_of;
+use super::visit::{Person, see_other};
+
+/// A session in the list.
+struct Row {
+    id: String,
+    is_this: bool,
+    agent: String,
+    source: Option<String>,
+    began: Moment,
+    used: Moment,
+    ends: Moment,
+}
+
+#[derive(Template)]
+#[template(path = "console/account.html")]
+struct Page<'a> {
+    frame: &'a Frame,
+    username: &'a str,
+    sessions: Vec<Row>,
+    least: usize,
+    fault: Option<String>,
+    changed: bool,
+}
+
+/// The page.
+pub(super) async fn page(person: Person) -> Response {
+    answer(&person, StatusCode::OK, None, false).await
+}
+
+async fn answer(
+    person: &Person,
+    status: StatusCode,
+    fault: Option<String>,
+    changed: bool,
+) -> Response {
+    let authority = &person.visit.state.authority;
+    let sessions = match authority.console_sessions(&person.signed_in).await {
+        Ok(sessions) => sessions,
+        Err(refusal) => return person.failed(refusal),
+    };
+    let (language, now) = (person.visit.language, authority.now());
+    let unknown = || language.say("session-unknown-browser");
+    let row = |session: ConsoleSession| Row {
+        id: session.id.to_string(),
+        is_this: session.id == person.signed_in.session.id,
+        agent: session.agent.unwrap_or_else(unknown),
+        source: session.source.map(|source| source.to_string()),
+        began: Moment::of(language, session.created_at, now),
+        used: Moment::of(language, session.used_at, now),
+        ends: Moment::of(language, session.expires_at, now),
+    };
+    let frame = person.frame();
+    let page = Page {
+        frame: &frame,
+        username: person.username(),
+        sessions: sessions.into_iter().map(row).collect(),
+        least: PASSWORD_CHARS_MIN,
+        fault,
+        changed,
+    };
+    page::show(status, &page)
+}
+
+/// Replaces the password. The answer is the page itself: a reload repeats a change to the same
+/// password, which is refused because the former one is another now.
+pub(super) async fn change_password(Posted { person, fields }: Posted) -> Response {
+    let frame = person.frame();
+    let (former, chosen) = (fields.get("former"), fields.get("password"));
+    if chosen != fields.get("again") {
+        let fault = Some(frame.say("passwords-differ"));
+        return answer(&person, StatusCode::UNPROCESSABLE_ENTITY, fault, false).await;
+    }
+    let authority = &person.visit.state.authority;
+    match authority.console_change_password(&person.signed_in, former, chosen).await {
+        Ok(()) => answer(&person, StatusCode::OK, None, true).await,
+        Err(ConsoleRefusal::Denied) => {
+            let fault = Some(frame.say("password-former-wrong"));
+            answer(&person, StatusCode::FORBIDDEN, fault, false).await
+        }
+        Err(ConsoleRefusal::Password(fault)) => {
+            let fault = Some(page::password_fault(&frame, fault));
+            answer(&person, StatusCode::UNPROCESSABLE_ENTITY, fault, false).await
+        }
+        Err(refusal) => page::refused(&frame, &refusal),
+    }
+}
+
+/// Ends one session. What is no session of theirs ends nothing.
+pub(super) async fn end_one(Path(id): Path<String>, form: Posted) -> Response {
+    let person = form.person;
+    let Ok(id) = id_of(&id) else { return see_other("/account") };
+    let ended = person.visit.state.authority.console_end_session(&person.signed_in, id).await;
+    let own = id == person.signed_in.session.id;
+    answer_end(&person, ended, own)
+}
+
+/// Signs out everywhere.
+pub(super) async fn end_all(Posted { person, .. }: Posted) -> Response {
+    let ended = person.visit.state.authority.console_end_all(&person.signed_in).await;
+    answer_end(&person, ended, true)
+}
+
+fn answer_end(person: &Person, ended: Result<(), Refusal>, own: bool) -> Response {
+    match ended {
+        Ok(()) if own => farewell(&person.visit),
+        Ok(()) => see_other("/account"),
+        Err(refusal) => person.failed(refusal),
+    }
+}

@@ -1,0 +1,128 @@
+//! Forms that came from a page of ours. There is no other way to a handler that acts.
+
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use counterfoil_authority::secret::ClearSecret;
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::page;
+use super::visit::{Person, Visit, is_form_of};
+use crate::http::body::AnyBytes;
+use crate::http::state::AppState;
+
+/// The field that holds the mark of a session's forms.
+const MARK: &str = "mark";
+
+/// The fields of a form. Passwords are among them, so they are wiped.
+pub(super) struct Fields {
+    fields: Vec<(String, Zeroizing<String>)>,
+    digest: [u8; 32],
+}
+
+impl Fields {
+    fn read(body: &[u8]) -> Self {
+        let pairs = form_urlencoded::parse(body);
+        let fields = pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+        Self { fields: fields.collect(), digest: Sha256::digest(body).into() }
+    }
+
+    /// A field, empty if there is none.
+    pub(super) fn get(&self, name: &str) -> &str {
+        self.fields.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value.as_str())
+    }
+
+    /// A field without the blanks around it; `None` if nothing is left.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let text = self.get(name).trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// Every value of a field that may be there more than once.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.fields.iter().filter(move |(own, _)| own == name);
+        named.map(|(_, value)| value.as_str())
+    }
+
+    /// SHA-256 of the form: a repetition of it is the same one.
+    pub(super) const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+}
+
+/// A form that somebody sent who is signed in: from a page of ours, of this very session.
+pub(super) struct Posted {
+    pub(super) person: Person,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<AppState> for Posted {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let person = Person::from_request_parts(&mut parts, state).await?;
+        let frame = person.frame();
+        let foreign = || page::foreign_form(&frame);
+        if !person.visit.is_from_us(&parts.headers, false) || !is_form(&parts.headers) {
+            return Err(foreign());
+        }
+        let request = Request::from_parts(parts, body);
+        let fields = read(request, state).await.ok_or_else(foreign)?;
+        let session = person.visit.cookie.as_ref().map_or("", ClearSecret::reveal);
+        if !is_form_of(session, fields.get(MARK)) {
+            return Err(foreign());
+        }
+        Ok(Self { person, fields })
+    }
+}
+
+/// A form that anybody may send, from a page of ours: there is no session yet to bind it to, so
+/// the browser has to say where it comes from.
+pub(super) struct PostedByAnybody {
+    pub(super) visit: Visit,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<AppState> for PostedByAnybody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let visit = Visit::from_request_parts(&mut parts, state).await?;
+        let frame = visit.frame();
+        if !visit.is_from_us(&parts.headers, true) || !is_form(&parts.headers) {
+            return Err(page::foreign_form(&frame));
+        }
+        let request = Request::from_parts(parts, body);
+        let fields = read(request, state).await.ok_or_else(|| page::foreign_form(&frame))?;
+        Ok(Self { visit, fields })
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
+    let (line, more) = (lines.next().and_then(|kind| kind.to_str().ok()), lines.next());
+    let kind = line.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    more.is_none() && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+async fn read(request: Request, state: &AppState) -> Option<Fields> {
+    let AnyBytes(body) = AnyBytes::from_request(request, state).await.ok()?;
+    Some(Fields::read(&body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_read_as_a_browser_sends_them() {
+        let fields = Fields::read(b"name=+a%26b+&scope=x&scope=y&empty=");
+        assert_eq!(fields.get("name"), " a&b ");
+        assert_eq!(fields.text("name").as_deref(), Some("a&b"));
+        assert_eq!(fields.all("scope").collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!((fields.text("empty"), fields.get("none")), (None, ""));
+    }
+}

@@ -1,0 +1,91 @@
+//! Signing in and out.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use counterfoil_authority::authority::{ConsoleRefusal, SessionBegun, SignIn};
+use counterfoil_authority::secret::ClearSecret;
+use serde::Deserialize;
+
+use super::SIGN_IN;
+use super::page::{self, Frame};
+use super::posted::{Posted, PostedByAnybody};
+use super::visit::{Visit, next_path, see_other};
+
+#[derive(Template)]
+#[template(path = "console/sign-in.html")]
+struct Page<'a> {
+    frame: &'a Frame,
+    /// Where to go then.
+    next: &'a str,
+    /// What was typed as a name.
+    username: &'a str,
+    /// Whether it was refused.
+    refused: bool,
+}
+
+/// What the address of the page may say.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    next: String,
+}
+
+/// The form.
+pub(super) async fn page(visit: Visit, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+    let asked = asked.map(|Query(asked)| asked.next).unwrap_or_default();
+    let next = next_path(&asked);
+    let presented = visit.cookie.as_ref().map_or("", ClearSecret::reveal);
+    if visit.state.authority.console_caller(presented, visit.context()).await.is_ok() {
+        return see_other(next);
+    }
+    let frame = visit.frame();
+    page::show(StatusCode::OK, &Page { frame: &frame, next, username: "", refused: false })
+}
+
+/// Name and password.
+pub(super) async fn sign_in(form: PostedByAnybody) -> Response {
+    let PostedByAnybody { visit, fields } = form;
+    let (username, next) = (fields.get("username").trim(), next_path(fields.get("next")));
+    let sign_in = SignIn {
+        realm: &visit.realm,
+        username,
+        password: fields.get("password"),
+        agent: visit.agent.as_deref(),
+        former: visit.cookie.as_ref().map(ClearSecret::reveal),
+    };
+    match visit.state.authority.console_sign_in(sign_in, visit.context()).await {
+        Ok(begun) => welcome(&visit, &begun, next),
+        Err(ConsoleRefusal::Denied) => {
+            let frame = visit.frame();
+            let page = Page { frame: &frame, next, username, refused: true };
+            page::show(StatusCode::FORBIDDEN, &page)
+        }
+        Err(refusal) => page::refused(&visit.frame(), &refusal),
+    }
+}
+
+/// Gives the browser its session, and goes on.
+pub(super) fn welcome(visit: &Visit, begun: &SessionBegun, next: &str) -> Response {
+    let mut response = see_other(next);
+    response.headers_mut().append(header::SET_COOKIE, visit.set_cookie(Some(&begun.secret)));
+    response
+}
+
+/// Back to the form, without a session.
+pub(super) fn farewell(visit: &Visit) -> Response {
+    let mut response = see_other(SIGN_IN);
+    response.headers_mut().append(header::SET_COOKIE, visit.set_cookie(None));
+    response
+}
+
+/// Ends this session.
+pub(super) async fn sign_out(Posted { person, .. }: Posted) -> Response {
+    let id = person.signed_in.session.id;
+    match person.visit.state.authority.console_end_session(&person.signed_in, id).await {
+        Ok(()) => farewell(&person.visit),
+        Err(refusal) => person.failed(refusal),
+    }
+}

@@ -1,0 +1,6 @@
+//! The console, as a browser without script meets it.
+
+mod attacks;
+mod browser;
+mod journeys;
+mod store_down;

@@ -1,0 +1,92 @@
+//! A store that is down signs nobody out and refuses nobody.
+
+use std::sync::Arc;
+
+use counterfoil_authority::store::Store;
+use counterfoil_server::http::HttpSettings;
+use counterfoil_store::{FailingStore, MemoryStore};
+use serde_json::json;
+
+use super::browser::{Browser, PASSWORD, administrator};
+use crate::world::World;
+
+/// Calls of the store for one page at most; more would be a loop.
+const CALLS_MAX: usize = 24;
+
+/// Fails each call of a request in turn, on a server that remembers nothing.
+async fn drill(
+    world: &World,
+    store: &FailingStore,
+    cookie: Option<&String>,
+    what: &str,
+    ask: impl AsyncFn(&Browser) -> super::browser::Page,
+    status: u16,
+) {
+    for call in 1..=CALLS_MAX {
+        let cold = world.restarted().await;
+        let browser = Browser::at(&cold);
+        browser.hold(cookie.cloned());
+        store.fail_nth(call);
+        let page = ask(&browser).await;
+        let calls = store.calls();
+        store.heal();
+        if calls.len() < call {
+            assert_eq!(page.status, status, "{what} {}", page.text);
+            assert!(call > 1, "{what} asked nothing of the store");
+            return;
+        }
+        assert_eq!(page.status, 503, "{what} {calls:?} {}", page.text);
+        assert_eq!(page.header("retry-after"), "1", "{what}");
+        assert_eq!(page.header("set-cookie"), "", "{what}: nobody loses a session by it");
+        assert!(page.text.contains("Not possible just now"), "{}", page.text);
+    }
+    panic!("{what} calls the store more than {CALLS_MAX} times");
+}
+
+#[tokio::test]
+async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let world = World::over(Arc::clone(&store) as Arc<dyn Store>, HttpSettings::default()).await;
+    world.service("git").await;
+    let admin = administrator(&world).await;
+    let (token, _) = world.pat("root", json!({ "services": ["git"] })).await;
+    let (cookie, mark) = (admin.cookie(), admin.mark().await);
+    let held = cookie.as_ref();
+    let of_token = |act: &str| format!("/tokens/{token}{act}");
+    for path in [
+        "/".to_owned(),
+        "/account".to_owned(),
+        "/admin".to_owned(),
+        "/services/git/new".to_owned(),
+        of_token(""),
+        of_token("/rotate"),
+        of_token("/revoke"),
+    ] {
+        drill(&world, &store, held, &path, async |browser| browser.get(&path).await, 200).await;
+    }
+    let sign_in = async |browser: &Browser| {
+        browser.post("/sign-in", &[("username", "root"), ("password", PASSWORD)]).await
+    };
+    drill(&world, &store, None, "sign-in", sign_in, 303).await;
+    let once = "d".repeat(32);
+    let issue = [
+        ("mark", mark.as_str()),
+        ("once", once.as_str()),
+        ("name", "x"),
+        ("kind", "service_token"),
+    ];
+    let made = async |browser: &Browser| browser.post("/services/git/new", &issue).await;
+    drill(&world, &store, held, "new token", made, 200).await;
+    let again = "e".repeat(32);
+    let (rotate, revoke) = (of_token("/rotate"), of_token("/revoke"));
+    let fields = [("mark", mark.as_str()), ("once", again.as_str())];
+    let rotated = async |browser: &Browser| browser.post(&rotate, &fields).await;
+    drill(&world, &store, held, "rotate", rotated, 200).await;
+    let marked = [("mark", mark.as_str())];
+    let linked = async |browser: &Browser| browser.post("/admin/people/root/link", &marked).await;
+    drill(&world, &store, held, "link", linked, 200).await;
+    let revoked = async |browser: &Browser| browser.post(&revoke, &marked).await;
+    drill(&world, &store, held, "revoke", revoked, 303).await;
+    let out = async |browser: &Browser| browser.post("/sign-out", &marked).await;
+    drill(&world, &store, held, "sign out", out, 303).await;
+}

@@ -1,0 +1,226 @@
+//! Accounts, sessions and sign-in links of the console, in memory.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::console::{
+    Account, ConsoleSession, SIGN_IN_LINK_RETENTION_SECONDS, SignInLink, SignInLinkEnd,
+};
+use counterfoil_authority::event::Event;
+use counterfoil_authority::names::{RealmName, Username};
+use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::store::{
+    ConsoleStore, PasswordChange, SessionAdd, SessionsEnd, SignInLinkAdded, SignInLinkUse,
+    SignInLinkUsed, Unavailable,
+};
+
+use super::{MemoryStore, State};
+use crate::console::{beyond_limit, end_of};
+
+impl State {
+    /// Forgets all that only the person could use.
+    pub(super) fn forget_signer(&mut self, realm: &RealmName, username: &Username) {
+        self.accounts.remove(&(realm.clone(), username.clone()));
+        self.sessions.retain(|_, session| !is_of(session, realm, username));
+        self.sign_in_links
+            .retain(|_, link| link.realm != *realm || link.username.as_ref() != Some(username));
+    }
+
+    /// Forgets what has ended; says how much that was.
+    pub(super) fn purge_console(&mut self, now: Timestamp) -> usize {
+        let before = self.sessions.len() + self.sign_in_links.len();
+        let end = now.plus_seconds(-SIGN_IN_LINK_RETENTION_SECONDS);
+        self.sessions.retain(|_, session| session.expires_at > now);
+        self.sign_in_links.retain(|_, link| link.expires_at > end);
+        before - self.sessions.len() - self.sign_in_links.len()
+    }
+
+    fn has_account(&self, realm: &RealmName) -> bool {
+        self.accounts.keys().any(|(of, _)| of == realm)
+    }
+
+    fn sessions_of(&self, realm: &RealmName, username: &Username) -> Vec<ConsoleSession> {
+        let theirs = self.sessions.values().filter(|session| is_of(session, realm, username));
+        theirs.cloned().collect()
+    }
+
+    fn session_add(&mut self, add: SessionAdd) -> bool {
+        let SessionAdd { session, account_version, rehash, replaces, event } = add;
+        let (realm, username) = (session.realm.clone(), session.username.clone());
+        let account = self.accounts.get_mut(&(realm.clone(), username.clone()));
+        let Some(account) = account.filter(|account| account.version == account_version) else {
+            return false;
+        };
+        if let Some(hash) = rehash {
+            account.password = hash;
+        }
+        if let Some(former) = replaces {
+            self.sessions.retain(|id, one| *id != former || !is_of(one, &realm, &username));
+        }
+        for resting in beyond_limit(self.sessions_of(&realm, &username)) {
+            self.sessions.remove(&resting);
+        }
+        self.sessions.insert(session.id, session);
+        self.record(&event);
+        true
+    }
+
+    fn sign_in_link_add(&mut self, link: SignInLink, event: &Event) -> SignInLinkAdded {
+        let allowed = match &link.username {
+            Some(name) => self.users.contains_key(&(link.realm.clone(), name.clone())),
+            None => !self.has_account(&link.realm),
+        };
+        if !allowed {
+            return SignInLinkAdded::Refused;
+        }
+        self.sign_in_links.retain(|_, other| {
+            other.realm != link.realm || other.username != link.username || other.used_at.is_some()
+        });
+        self.sign_in_links.insert(link.id, link);
+        self.record(event);
+        SignInLinkAdded::Done
+    }
+
+    fn sign_in_link_use(&mut self, using: SignInLinkUse) -> SignInLinkUsed {
+        let SignInLinkUse { id, account, first, at, event } = using;
+        let link = self.sign_in_links.get(&id);
+        if !link.is_some_and(|link| link.used_at.is_none() && link.expires_at > at) {
+            return SignInLinkUsed::Refused(end_of(link, at));
+        }
+        let key = (account.realm.clone(), account.username.clone());
+        let superseded = match &first {
+            Some(_) => self.has_account(&account.realm),
+            None => !self.users.contains_key(&key),
+        };
+        if superseded {
+            return SignInLinkUsed::Refused(SignInLinkEnd::Superseded);
+        }
+        if let Some(first) = first {
+            self.user_insert(&first.user, &first.user_event);
+            self.grant_insert(&first.grant, &first.grant_event);
+        }
+        if let Some(link) = self.sign_in_links.get_mut(&id) {
+            link.used_at = Some(at);
+        }
+        let version = self.accounts.get(&key).map_or(0, |former| former.version) + 1;
+        let account = Account { version, ..account };
+        self.sessions.retain(|_, session| !is_of(session, &key.0, &key.1));
+        self.accounts.insert(key, account.clone());
+        self.record(&event);
+        SignInLinkUsed::Done(account)
+    }
+
+    fn password_change(&mut self, change: PasswordChange) -> bool {
+        let PasswordChange { account, keeps, event } = change;
+        let key = (account.realm.clone(), account.username.clone());
+        let known = self.accounts.get(&key).is_some_and(|own| own.version == account.version);
+        if !known {
+            return false;
+        }
+        let version = account.version + 1;
+        self.accounts.insert(key.clone(), Account { version, ..account });
+        self.sessions.retain(|id, one| Some(*id) == keeps || !is_of(one, &key.0, &key.1));
+        self.record(&event);
+        true
+    }
+}
+
+fn is_of(session: &ConsoleSession, realm: &RealmName, username: &Username) -> bool {
+    session.realm == *realm && session.username == *username
+}
+
+#[async_trait]
+impl ConsoleStore for MemoryStore {
+    async fn account_find(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+    ) -> Result<Option<Account>, Unavailable> {
+        let key = (realm.clone(), username.clone());
+        Ok(self.read(|state| state.accounts.get(&key).cloned()))
+    }
+
+    async fn account_any(&self, realm: &RealmName) -> Result<bool, Unavailable> {
+        Ok(self.read(|state| state.has_account(realm)))
+    }
+
+    async fn password_change(&self, change: PasswordChange) -> Result<bool, Unavailable> {
+        Ok(self.write(|state| state.password_change(change)))
+    }
+
+    async fn session_add(&self, add: SessionAdd) -> Result<bool, Unavailable> {
+        Ok(self.write(|state| state.session_add(add)))
+    }
+
+    async fn session_find(&self, id: TokenId) -> Result<Option<ConsoleSession>, Unavailable> {
+        Ok(self.read(|state| state.sessions.get(&id).cloned()))
+    }
+
+    async fn session_used(
+        &self,
+        id: TokenId,
+        at: Timestamp,
+        source: Option<IpAddr>,
+    ) -> Result<(), Unavailable> {
+        self.write(|state| {
+            if let Some(session) = state.sessions.get_mut(&id).filter(|one| one.used_at < at) {
+                session.used_at = at;
+                session.source = source;
+            }
+        });
+        Ok(())
+    }
+
+    async fn session_list(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        now: Timestamp,
+    ) -> Result<Vec<ConsoleSession>, Unavailable> {
+        let mut sessions = self.read(|state| state.sessions_of(realm, username));
+        sessions.retain(|session| session.expires_at > now);
+        sessions.sort_by_key(|session| std::cmp::Reverse((session.used_at, session.id)));
+        Ok(sessions)
+    }
+
+    async fn sessions_end(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        which: SessionsEnd,
+        event: Event,
+    ) -> Result<u64, Unavailable> {
+        Ok(self.write(|state| {
+            let before = state.sessions.len();
+            state.sessions.retain(|id, session| {
+                let meant = match which {
+                    SessionsEnd::One(one) => *id == one,
+                    SessionsEnd::All => true,
+                };
+                !(meant && is_of(session, realm, username))
+            });
+            let ended = before - state.sessions.len();
+            if ended > 0 {
+                state.record(&event);
+            }
+            ended as u64
+        }))
+    }
+
+    async fn sign_in_link_add(
+        &self,
+        link: SignInLink,
+        event: Event,
+    ) -> Result<SignInLinkAdded, Unavailable> {
+        Ok(self.write(|state| state.sign_in_link_add(link, &event)))
+    }
+
+    async fn sign_in_link_find(&self, id: TokenId) -> Result<Option<SignInLink>, Unavailable> {
+        Ok(self.read(|state| state.sign_in_links.get(&id).cloned()))
+    }
+
+    async fn sign_in_link_use(&self, using: SignInLinkUse) -> Result<SignInLinkUsed, Unavailable> {
+        Ok(self.write(|state| state.sign_in_link_use(using)))
+    }
+}
