@@ -6,6 +6,7 @@ mod authz;
 mod bulk;
 mod clients;
 mod document;
+mod elsewhere_down;
 mod events;
 mod grants;
 mod groups;
