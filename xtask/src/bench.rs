@@ -34,6 +34,8 @@ cases (all but scale when none is named):
                  and with 1,000, against hello
   privacyidea    application passwords at /validate/check beside privacyIDEA under
                  gunicorn, both on PostgreSQL
+  elsewhere      verify of own tokens while a custom repository hangs, beside
+                 the same without
   inproc         one verify without HTTP: time, and instructions (callgrind)
   scale          10 k to 10 M tokens: cost of a verify, start-up, memory (only
                  when named, or with --long)
@@ -66,7 +68,7 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 13] = [
+const CASES: [(&str, Case); 14] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
@@ -79,6 +81,7 @@ const CASES: [(&str, Case); 13] = [
     ("provision", cases::provision),
     ("am", cases::am),
     ("privacyidea", cases::privacyidea),
+    ("elsewhere", cases::elsewhere),
     ("scale", cases::scale),
 ];
 

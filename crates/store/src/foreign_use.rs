@@ -13,33 +13,19 @@ use counterfoil_authority::store::{
 
 use crate::SqlStore;
 use crate::engine::{Failure, Transaction, Value, values};
+use crate::tokens::add_uses;
 
-/// The earliest instant stays first and the latest last, whatever the order in which flushes
-/// arrive, and the address belongs to the latest use.
-const ADD: &str = "
+const ADD: &str = concat!(
+    "
 insert into foreign_use
        (token, realm, repository, foreign_id, owner, first_at, last_at, last_ip, total, denied,
         used)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
 on conflict (token) do update
 set    owner = excluded.owner,
-       first_at = case
-           when foreign_use.first_at <= excluded.first_at or excluded.first_at is null
-           then foreign_use.first_at
-           else excluded.first_at
-       end,
-       last_ip = case
-           when foreign_use.last_at >= excluded.last_at or excluded.last_at is null
-           then foreign_use.last_ip
-           else excluded.last_ip
-       end,
-       last_at = case
-           when foreign_use.last_at >= excluded.last_at or excluded.last_at is null
-           then foreign_use.last_at
-           else excluded.last_at
-       end,
-       total = foreign_use.total + excluded.total,
-       denied = foreign_use.denied + excluded.denied";
+       ",
+    add_uses!("foreign_use")
+);
 
 /// Refuses by touching no row: the check and the count are one statement.
 const CONSUME: &str = "

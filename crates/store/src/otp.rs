@@ -82,6 +82,23 @@ order  by t.sort_key desc
 limit  $3"
 );
 
+/// Whether the token of a code may be used: of one that is being confirmed (`$5`) only its revocation
+/// counts.
+macro_rules! is_good {
+    () => {
+        concat!(
+            "and    exists (
+    select 1
+    from   token t
+    where  t.id = $1
+    and    (",
+            state!(),
+            " = 'active' or $6 = 1 or ($5 = 1 and t.revoked_at is null))
+)"
+        )
+    };
+}
+
 /// A later place was accepted, the token is not active, or it waits to be confirmed: no row. Whose
 /// use was counted before (`$6`) was active then, and may have taken the last one.
 const ADVANCE: &str = concat!(
@@ -91,14 +108,8 @@ set    accepted = $3, drift = $4, confirmed = 1
 where  token = $1
 and    accepted < $3
 and    (confirmed = 1 or $5 = 1)
-and    exists (
-    select 1
-    from   token t
-    where  t.id = $1
-    and    (",
-    state!(),
-    " = 'active' or $6 = 1 or ($5 = 1 and t.revoked_at is null))
-)"
+",
+    is_good!()
 );
 
 /// The same for a kept code, which goes with its clear text.
@@ -111,14 +122,8 @@ and    id = $3
 and    used_at is null
 and    (expires_at is null or expires_at > $2)
 and    attempts < $4
-and    exists (
-    select 1
-    from   token t
-    where  t.id = $1
-    and    (",
-    state!(),
-    " = 'active' or $6 = 1 or ($5 = 1 and t.revoked_at is null))
-)"
+",
+    is_good!()
 );
 
 const STATE: &str = concat!(

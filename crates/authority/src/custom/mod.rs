@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 pub use self::addressing::{Addressing, SECRET_LENGTH_MIN, SELECTOR_LENGTH_MIN, Selector};
 pub use self::guard::{Figures, Guarded, Health};
 pub(crate) use self::proof::hash_text;
-pub use self::proof::{BadProof, Proof, ProofKey, sha256_text};
+pub use self::proof::{BadProof, Proof, ProofKey, directory_text, sha256_text};
 pub use self::record::{
     BadForeignId, BadRecord, Descriptor, ForeignChange, ForeignDraft, ForeignId, ForeignPage,
     ForeignToken, ListQuery, PROTOCOL, VerifyRecord, instant,

@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 use super::addressing::SECRET_LENGTH_MIN;
 use crate::foreign::ForeignHash;
 
+/// How directories call SHA-256 without a salt.
+const SHA256: &str = "{SHA256}";
 /// A longer text is no hash.
 const TEXT_LENGTH_MAX: usize = 1024;
 /// Argon2 beyond this memory (KiB) and number of passes would let a repository spend our machine.
@@ -96,6 +98,13 @@ pub(crate) fn hash_text(clear: &str, key: Option<&ProofKey>) -> Zeroizing<String
     Zeroizing::new(format!("hmac-sha256:{}", HEXLOWER.encode(tag.as_ref())))
 }
 
+/// The same hash as directories write it: `{SHA256}` and the digest in base64. What has another
+/// form already is a hash that directories know, or none at all.
+pub fn directory_text(hash: &str) -> Option<String> {
+    let digest = digest32(hash.strip_prefix("sha256:")?).ok()?;
+    Some(format!("{SHA256}{}", BASE64.encode(&digest)))
+}
+
 /// What stands behind `prefix`, whose letters are of either case.
 fn behind<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;
@@ -103,7 +112,7 @@ fn behind<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 impl Proof {
-    /// Reads `sha256:`, `hmac-sha256:`, `{SSHA}`, `{SSHA256}`, `{SSHA512}`, `{CRYPT}` or bare
+    /// Reads `sha256:` or `{SHA256}`, `hmac-sha256:`, `{SSHA}`, `{SSHA256}`, `{SSHA512}`, `{CRYPT}` or bare
     /// `$2b$`, `$5$`, `$6$`, `$argon2id$`, `{ARGON2}`, `{PBKDF2-SHA256}`, `{PBKDF2-SHA512}`.
     ///
     /// # Errors
@@ -119,6 +128,11 @@ impl Proof {
         if let Some(hex) = text.strip_prefix("hmac-sha256:") {
             let key = key.ok_or(BadProof("needs hash_key, which is not set"))?;
             return Ok(Self(Sort::Hmac(key.clone(), digest32(hex)?)));
+        }
+        if let Some(encoded) = behind(text, SHA256) {
+            let bytes = BASE64.decode(encoded.as_bytes()).map_err(|_| BadProof("is no base64"))?;
+            let digest = bytes.try_into().map_err(|_| BadProof("is no SHA-256 in base64"))?;
+            return Ok(Self(Sort::Sha256(digest)));
         }
         for (name, of) in [
             ("{SSHA}", &digest::SHA1_FOR_LEGACY_USE_ONLY),
@@ -288,9 +302,16 @@ mod tests {
 
     #[test]
     fn an_unsalted_hash_is_never_that_of_a_short_secret() {
-        assert!(reads(&sha256_text(SECRET)));
         let short = "hunter2";
-        assert!(!Proof::parse(&sha256_text(short), None).unwrap().is_of(short));
+        for text in [
+            |clear: &str| sha256_text(clear).to_string(),
+            |clear: &str| directory_text(&sha256_text(clear)).unwrap(),
+        ] {
+            assert!(reads(&text(SECRET)));
+            assert!(!reads(&text("acme_ab12cd34_0123456789abcdefghiX")));
+            assert!(!Proof::parse(&text(short), None).unwrap().is_of(short));
+        }
+        assert_eq!(directory_text("{SSHA}whatever"), None);
     }
 
     #[test]
@@ -313,6 +334,8 @@ mod tests {
             "{CLEARTEXT}hunter2",
             "sha256:00",
             "sha256:zz",
+            "{SHA256}!!!!",
+            "{SHA256}aHVudGVyMg==",
             "{SSHA}!!!!",
             "$6$rounds=9999999$salt$hash",
             "$2y$31$BCryptRequires22Chrcte/VlQH0piJtjXl.0t1XkA8pw9dMXTpOq",

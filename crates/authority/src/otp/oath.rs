@@ -141,7 +141,7 @@ mod tests {
 
     /// RFC 4226 appendix D.
     #[test]
-    fn hotp_computes_the_codes_of_the_standard() {
+    fn f1_hotp_computes_the_codes_of_the_standard() {
         let codes = [
             "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583",
             "399871", "520489",
@@ -153,7 +153,7 @@ mod tests {
 
     /// RFC 6238 appendix B.
     #[test]
-    fn totp_computes_the_codes_of_the_standard() {
+    fn f1_totp_computes_the_codes_of_the_standard() {
         let table = [
             (59, ["94287082", "46119246", "90693936"]),
             (1_111_111_109, ["07081804", "68084774", "25091201"]),

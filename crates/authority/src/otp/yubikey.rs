@@ -146,7 +146,7 @@ mod tests {
 
     /// The pair that Yubico's documentation shows.
     #[test]
-    fn a_password_opens_to_what_its_device_put_in() {
+    fn f1_a_password_opens_to_what_its_device_put_in() {
         let (public, cipher) = split(OTP).unwrap();
         assert_eq!(public, "dteffuje");
         let block = decrypted(&KEY, &from_modhex(cipher).unwrap()).unwrap();

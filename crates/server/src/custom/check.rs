@@ -159,9 +159,15 @@ impl Run {
 
     /// The life of a token that is made for the purpose.
     async fn created(&mut self, capabilities: Capabilities) {
+        // Where attributes are never changed, there may be none.
+        let attributes = if capabilities.contains(Capability::Update) {
+            BTreeMap::from([("trackingId".to_owned(), json!(self.nonce))])
+        } else {
+            BTreeMap::new()
+        };
         let draft = ForeignDraft {
             user: Some(self.user.clone()),
-            attributes: BTreeMap::from([("trackingId".to_owned(), json!(self.nonce))]),
+            attributes,
             selector: Some(self.selector()),
             hash: Some(sha256_text(&self.secret())),
             idempotency_key: self.nonce.clone(),

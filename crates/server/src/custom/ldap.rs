@@ -4,14 +4,17 @@
 //! password; an option `;app-x` says for which service. `pat`: each value is a personal access
 //! token of ForgeRock AM in clear, with its permissions; what leaves this file is its SHA-256.
 //!
-//! A value has no name, so a token is called by its person and a digest of the value.
+//! A value has no name, so a token is called by its person and a digest of the value. It has no
+//! attributes either. A new token is another hash on its person's entry; one in the form `pat` would
+//! have to be known in clear, so there none is made.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use counterfoil_authority::custom::{
-    BadRecord, Capabilities, Capability, Descriptor, ForeignId, ForeignPage, ForeignToken,
-    ListQuery, RepositoryError, Selector, TokenRepository, VerifyRecord, sha256_text,
+    BadRecord, Capabilities, Capability, Descriptor, ForeignDraft, ForeignId, ForeignPage,
+    ForeignToken, ListQuery, RepositoryError, Selector, TokenRepository, VerifyRecord,
+    directory_text, sha256_text,
 };
 use counterfoil_authority::secret::ClearSecret;
 use data_encoding::HEXLOWER;
@@ -27,9 +30,13 @@ use crate::import::forgerock::pats_of;
 const APP: &str = ";app-";
 /// Hexadecimal digits of the digest that a value is called by: 64 bits.
 const NAME_DIGITS: usize = 16;
-/// noSuchObject (RFC 4511 appendix A).
-const NO_SUCH_OBJECT: u32 = 32;
+/// What to ask for when only the name of an entry is wanted (RFC 4511 section 4.5.1.8).
+const NO_ATTRIBUTES: &str = "1.1";
+/// Results of a directory (RFC 4511 appendix A).
 const NO_SUCH_ATTRIBUTE: u32 = 16;
+const VALUE_EXISTS: u32 = 20;
+const NO_SUCH_OBJECT: u32 = 32;
+const OBJECT_CLASS_VIOLATION: u32 = 65;
 
 /// How values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +91,10 @@ fn failed(error: &LdapError) -> RepositoryError {
         LdapError::FilterParsing => away("filter is no LDAP filter"),
         _ => away("the directory cannot be reached"),
     }
+}
+
+fn not_modified(rc: u32) -> RepositoryError {
+    RepositoryError::unavailable(format!("the modification ended with result {rc}"))
 }
 
 fn unreadable(bad: BadRecord) -> RepositoryError {
@@ -143,17 +154,18 @@ impl LdapRepository {
         Ok(ldap)
     }
 
-    /// The values of one person's entries, or of everybody's.
-    async fn held(&self, user: Option<&str>) -> Result<Vec<Held>, RepositoryError> {
+    /// The entries of one person, with an attribute.
+    async fn entries(
+        &self,
+        user: &str,
+        attribute: &str,
+    ) -> Result<Vec<SearchEntry>, RepositoryError> {
         let settings = &self.settings;
-        let named =
-            user.map_or_else(|| "*".to_owned(), |user| ldap3::ldap_escape(user).into_owned());
-        let filter = settings.filter.replace("{username}", &named);
+        let filter = settings.filter.replace("{username}", &ldap3::ldap_escape(user));
         let mut ldap = self.session().await?;
-        let attributes = vec![settings.attribute.as_str()];
         let found = ldap
             .with_timeout(settings.timeout)
-            .search(&settings.base_dn, Scope::Subtree, &filter, attributes)
+            .search(&settings.base_dn, Scope::Subtree, &filter, vec![attribute])
             .await;
         let ldap3::SearchResult(entries, result) = match found {
             Ok(found) => found,
@@ -170,7 +182,13 @@ impl LdapRepository {
         }
         let entries =
             entries.into_iter().filter(|entry| !entry.is_ref() && !entry.is_intermediate());
-        Ok(entries.flat_map(|entry| self.values(SearchEntry::construct(entry))).collect())
+        Ok(entries.map(SearchEntry::construct).collect())
+    }
+
+    /// The values of one person's entries.
+    async fn held(&self, user: &str) -> Result<Vec<Held>, RepositoryError> {
+        let entries = self.entries(user, &self.settings.attribute).await?;
+        Ok(entries.into_iter().flat_map(|entry| self.values(entry)).collect())
     }
 
     fn values(&self, entry: SearchEntry) -> Vec<Held> {
@@ -227,7 +245,7 @@ impl LdapRepository {
 
     async fn told(&self, user: &str) -> Result<Vec<Value>, RepositoryError> {
         let mut records = Vec::new();
-        for held in self.held(Some(user)).await? {
+        for held in self.held(user).await? {
             records.extend(self.records(user, &held));
         }
         Ok(records)
@@ -236,7 +254,7 @@ impl LdapRepository {
     /// The person of an id, and the value that it calls.
     async fn found(&self, id: &ForeignId) -> Result<Option<(String, Held)>, RepositoryError> {
         let Some((user, name)) = id.as_str().rsplit_once('/') else { return Ok(None) };
-        for held in self.held(Some(user)).await? {
+        for held in self.held(user).await? {
             let records = self.records(user, &held);
             if records.iter().any(|record| record["id"] == format!("{user}/{name}")) {
                 return Ok(Some((user.to_owned(), held)));
@@ -273,6 +291,10 @@ impl TokenRepository for LdapRepository {
         self.session().await?;
         let capabilities =
             Capabilities::of(&[Capability::Lookup, Capability::List, Capability::Delete]);
+        let capabilities = match self.settings.form {
+            Form::Hash => capabilities.with(Capability::Create),
+            Form::Pat => capabilities,
+        };
         Ok(Descriptor { software: "directory".to_owned(), capabilities })
     }
 
@@ -310,6 +332,33 @@ impl TokenRepository for LdapRepository {
         own.map(|record| ForeignToken::read(record).map_err(unreadable)).transpose()
     }
 
+    async fn create(&self, draft: &ForeignDraft) -> Result<ForeignToken, RepositoryError> {
+        let invalid = |attribute: &str| Err(RepositoryError::Invalid(attribute.to_owned()));
+        if self.settings.form == Form::Pat {
+            return Err(RepositoryError::Unsupported(Capability::Create));
+        }
+        if let Some((name, _)) = draft.attributes.iter().find(|(_, value)| !value.is_null()) {
+            return invalid(name);
+        }
+        // A value stands on an entry, so there is no stock of them.
+        let Some(user) = &draft.user else { return invalid("user") };
+        let Some(hash) = &draft.hash else { return invalid("hash") };
+        let Some(value) = directory_text(hash).map(Zeroizing::new) else { return invalid("hash") };
+        let entries = self.entries(user, NO_ATTRIBUTES).await?;
+        // Of several entries nobody has said which one it is.
+        let [entry] = &entries[..] else { return invalid("user") };
+        let values = HashSet::from([value.as_bytes().to_vec()]);
+        let change = Mod::Add(self.settings.attribute.as_bytes().to_vec(), values);
+        match self.modify(&entry.dn, change).await? {
+            // The same hash is the same token: who asks again gets what there is.
+            0 | VALUE_EXISTS => {}
+            OBJECT_CLASS_VIOLATION => return invalid("user"),
+            rc => return Err(not_modified(rc)),
+        }
+        let record = Value::Object(record(user, &value, &value));
+        ForeignToken::read(&record).map_err(unreadable)
+    }
+
     async fn delete(&self, id: &ForeignId, _: Option<&str>) -> Result<(), RepositoryError> {
         let Some((_, held)) = self.found(id).await? else {
             return Err(RepositoryError::NotFound);
@@ -318,10 +367,7 @@ impl TokenRepository for LdapRepository {
         match self.modify(&held.dn, Mod::Delete(held.attribute.into_bytes(), value)).await? {
             0 => Ok(()),
             NO_SUCH_ATTRIBUTE => Err(RepositoryError::NotFound),
-            rc => {
-                let why = format!("the modification ended with result {rc}");
-                Err(RepositoryError::unavailable(why))
-            }
+            rc => Err(not_modified(rc)),
         }
     }
 }

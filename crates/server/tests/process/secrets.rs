@@ -19,7 +19,7 @@ use crate::world::{Issued, World, authz, merged, pat_body, service, verify};
 /// Secrets made by the test, at least.
 const SECRETS_MIN: usize = 1000;
 /// How often each way to get one is gone, and how often in a run that may take long.
-const ROUNDS: u32 = 60;
+const ROUNDS: u32 = 45;
 const ROUNDS_LONG: u32 = 1000;
 /// Tokens that each round leaves in the list, at least.
 const LISTED_MIN: usize = 3;

@@ -20,29 +20,11 @@ use crate::engine::{Asked, Failure, Row, Transaction, values};
 use crate::idempotency::{self, Earlier};
 use crate::{events, links, otp, people, provisioning};
 
-/// Tokens of an owner that count towards a limit for one service, oldest first.
-const HELD: &str = "
-select t.sort_key, t.id
-from   token t
-where  t.realm = $1
-and    t.owner_kind = $2
-and    t.owner = $3
-and    t.kind = $4
-and    t.revoked_at is null
-and    (t.expires_at is null or t.expires_at > $5)
-and    exists (
-    select 1
-    from   token_service s
-    where  s.realm = t.realm and s.service = $6 and s.sort_key = t.sort_key
-)
-and    ($7 = 0 or exists (
-    select 1
-    from   token_secret s
-    where  s.token = t.id and s.cost is not null
-))";
-
-/// The same in the whole realm.
-const HELD_IN_REALM: &str = "
+/// Tokens of an owner that count towards a limit, oldest first.
+macro_rules! held {
+    ($of:literal) => {
+        concat!(
+            "
 select t.sort_key, t.id
 from   token t
 where  t.realm = $1
@@ -55,7 +37,23 @@ and    ($6 = 0 or exists (
     select 1
     from   token_secret s
     where  s.token = t.id and s.cost is not null
-))";
+))",
+            $of
+        )
+    };
+}
+
+const HELD_IN_REALM: &str = held!("");
+
+/// Of those for one service.
+const HELD: &str = held!(
+    "
+and    exists (
+    select 1
+    from   token_service s
+    where  s.realm = t.realm and s.service = $7 and s.sort_key = t.sort_key
+)"
+);
 
 /// The same in a repository, whatever services they name.
 const HELD_IN_REPOSITORY: &str = "
@@ -333,20 +331,18 @@ pub(super) async fn held(
 fn ask_held<'a>(token: &'a Token, limit: &'a ActiveLimit, now: Timestamp) -> Asked<'a> {
     let kind = crate::codec::owner_kind(&token.owner);
     let (owner, sort) = (token.owner.name(), token.kind.name());
+    let in_realm = values![&token.realm, kind, owner, sort, now, limit.slow_only];
     let service = match &limit.of {
         Counted::Service(label) => label.as_str(),
         Counted::EveryService => "*",
-        Counted::Realm => {
-            let values = values![&token.realm, kind, owner, sort, now, limit.slow_only];
-            return Asked::new(HELD_IN_REALM, values);
-        }
+        Counted::Realm => return Asked::new(HELD_IN_REALM, in_realm),
         Counted::Repository(of) => {
             let values = values![&token.realm, of.name.as_str(), owner, now, of.count_expired];
             return Asked::new(HELD_IN_REPOSITORY, values);
         }
     };
-    let values = values![&token.realm, kind, owner, sort, now, service, limit.slow_only];
-    Asked::new(HELD, values)
+    let [realm, kind, owner, sort, now, slow_only] = in_realm;
+    Asked::new(HELD, [realm, kind, owner, sort, now, slow_only, service.into()])
 }
 
 fn held_of(rows: Vec<Row>) -> Result<Vec<(String, TokenId)>, Failure> {

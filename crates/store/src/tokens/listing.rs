@@ -1,15 +1,32 @@
 //! Lists of a repository's tokens: a page of places from an index, then the tokens in them.
+//!
+//! A page is read along the index of its order, row after row, until enough of them fit the filter.
+//! Where a filter leaves only few rows that would read all of them, so those few are read by the
+//! filter's own index and sorted. The engines are not asked which way is better: a plus sign in
+//! front of a column hides it from them.
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::repository::Place;
 use counterfoil_authority::secret::TokenId;
-use counterfoil_authority::store::{ListedBy, Listing, ListingFilter, ListingRequest};
+use counterfoil_authority::store::{ListedBy, Listing, ListingFilter, ListingRequest, Span};
 use counterfoil_authority::token::{State, Token};
 
-use super::rows;
+use super::enrolment::device::device_columns;
+use super::rows::{self, facts_columns, token_columns};
 use super::usage::state;
-use crate::engine::{Failure, Row, Transaction, Value, values};
+use crate::engine::{Failure, Inconsistent, Row, Transaction, Value, values};
+
+/// Rows that are few enough to be read and sorted. If more fit a filter than this, walking along
+/// another order meets a page of them, in a million that have no pattern, about as soon.
+macro_rules! few {
+    () => {
+        "7000"
+    };
+}
+
+/// The same as a number.
+const FEW_MAX: i64 = 7_000;
 
 /// What of a place the token's record does not say.
 macro_rules! columns {
@@ -19,77 +36,157 @@ macro_rules! columns {
 }
 
 /// A page in an order, behind a place. Conditions that no index tells are asked of each row only if
-/// there are any.
+/// there are any. Of last use, number of uses and end the engine may use the index where there is no
+/// plus sign.
 macro_rules! page {
-    ($behind:literal, $order:literal, $narrow:literal) => {
+    (
+        $from:expr, $behind:literal, $order:literal,
+        $last_use:literal, $total:literal, $end:literal, $narrow:literal
+    ) => {
         concat!(
             "
 select ",
             columns!(),
+            ",",
+            token_columns!(),
+            ",",
+            device_columns!(),
+            ",
+       ",
+            facts_columns!(),
             "
-from   repository_token r
-left   join token_data d on d.token = r.token
-where  r.realm = $1
-and    r.repository = $3
-and    ",
+from   (
+    select r.*
+    from   ",
+            $from,
+            " r
+    where  r.realm = $1
+    and    r.repository = $3
+    and    ",
             $behind,
             "
-and    r.last_at between $6 and $7
-and    r.total between $8 and $9
-and    r.ends_at between $10 and $11
-and    (r.place = $12 or $12 is null)
-and    (r.tracking = $13 or $13 is null)
-and    ($14 = 0 or exists (
-    select 1
-    from   token t
-    where  t.id = r.token
-    and    t.not_before between $15 and $16
-    and    t.created_at between $17 and $18
-    and    (t.enabled = $19 or $19 is null)
-    and    (",
+    and    ",
+            $last_use,
+            "r.last_at between $6 and $7
+    and    ",
+            $total,
+            "r.total between $8 and $9
+    and    ",
+            $end,
+            "r.ends_at between $10 and $11
+    and    (r.place = $12 or $12 is null)
+    and    (r.tracking = $13 or $13 is null)
+    and    ($14 = 0 or exists (
+        select 1
+        from   token t
+        where  t.id = r.token
+        and    t.not_before between $15 and $16
+        and    t.created_at between $17 and $18
+        and    (t.enabled = $19 or $19 is null)
+        and    (",
             state!(),
             " = $20 or $20 is null)
-))
-",
+    ))
+    ",
             $narrow,
             "
-order  by ",
+    order  by ",
             $order,
             "
-limit  $21"
+    limit  $21
+) r
+join   token t on t.id = r.token
+left   join token_data d on d.token = r.token
+left   join token_usage u on u.token = t.id
+left   join auth_token a on a.token = t.id
+left   join token_secret s on s.token = t.id
+order  by ",
+            $order
         )
     };
 }
 
 /// The same up and down, by age, last use, number of uses and end.
 macro_rules! pages {
-    ($narrow:literal) => {
+    ($from:expr, $narrow:literal) => {
         [
             [
-                page!("r.sort_key > $5 and cast($4 as {int}) is not null", "r.sort_key", $narrow),
                 page!(
+                    $from,
+                    "r.sort_key > $5 and cast($4 as {int}) is not null",
+                    "r.sort_key",
+                    "+",
+                    "+",
+                    "+",
+                    $narrow
+                ),
+                page!(
+                    $from,
                     "r.sort_key < $5 and cast($4 as {int}) is not null",
                     "r.sort_key desc",
+                    "+",
+                    "+",
+                    "+",
                     $narrow
                 ),
             ],
             [
-                page!("(r.last_at, r.sort_key) > ($4, $5)", "r.last_at, r.sort_key", $narrow),
                 page!(
+                    $from,
+                    "(r.last_at, r.sort_key) > ($4, $5)",
+                    "r.last_at, r.sort_key",
+                    "",
+                    "+",
+                    "+",
+                    $narrow
+                ),
+                page!(
+                    $from,
                     "(r.last_at, r.sort_key) < ($4, $5)",
                     "r.last_at desc, r.sort_key desc",
+                    "",
+                    "+",
+                    "+",
                     $narrow
                 ),
             ],
             [
-                page!("(r.total, r.sort_key) > ($4, $5)", "r.total, r.sort_key", $narrow),
-                page!("(r.total, r.sort_key) < ($4, $5)", "r.total desc, r.sort_key desc", $narrow),
+                page!(
+                    $from,
+                    "(r.total, r.sort_key) > ($4, $5)",
+                    "r.total, r.sort_key",
+                    "+",
+                    "",
+                    "+",
+                    $narrow
+                ),
+                page!(
+                    $from,
+                    "(r.total, r.sort_key) < ($4, $5)",
+                    "r.total desc, r.sort_key desc",
+                    "+",
+                    "",
+                    "+",
+                    $narrow
+                ),
             ],
             [
-                page!("(r.ends_at, r.sort_key) > ($4, $5)", "r.ends_at, r.sort_key", $narrow),
                 page!(
+                    $from,
+                    "(r.ends_at, r.sort_key) > ($4, $5)",
+                    "r.ends_at, r.sort_key",
+                    "+",
+                    "+",
+                    "",
+                    $narrow
+                ),
+                page!(
+                    $from,
                     "(r.ends_at, r.sort_key) < ($4, $5)",
                     "r.ends_at desc, r.sort_key desc",
+                    "+",
+                    "+",
+                    "",
                     $narrow
                 ),
             ],
@@ -97,16 +194,75 @@ macro_rules! pages {
     };
 }
 
-const OF_ALL: [[&str; 2]; 4] = pages!("");
-const OF_OWNER: [[&str; 2]; 4] = pages!("and r.owner = $22");
-const OF_SERIAL: [[&str; 2]; 4] = pages!("and r.serial = $22");
-const OF_ELEMENT: [[&str; 2]; 4] = pages!(
+/// The few rows that a filter on one column leaves.
+macro_rules! few_of {
+    ($within:literal, $order:literal) => {
+        concat!(
+            "(
+        select q.*
+        from   repository_token q
+        where  q.realm = $1 and q.repository = $3 and ",
+            $within,
+            "
+        order  by ",
+            $order,
+            "
+        limit  ",
+            few!(),
+            "
+    )"
+        )
+    };
+}
+
+type Pages = [[&'static str; 2]; 4];
+
+const OF_ALL: Pages = pages!("repository_token", "");
+const OF_OWNER: Pages = pages!("repository_token", "and r.owner = $22");
+const OF_SERIAL: Pages = pages!("repository_token", "and r.serial = $22");
+const OF_ELEMENT: Pages = pages!(
+    "repository_token",
     "and r.sort_key in (
-    select v.sort_key
-    from   repository_value v
-    where  v.realm = $1 and v.repository = $3 and v.element = $22 and v.value = $23
-)"
+        select v.sort_key
+        from   repository_value v
+        where  v.realm = $1 and v.repository = $3 and v.element = $22 and v.value = $23
+    )"
 );
+const OF_FEW_BY_LAST_USE: Pages = pages!(few_of!("q.last_at between $6 and $7", "q.last_at"), "");
+const OF_FEW_BY_TOTAL: Pages = pages!(few_of!("q.total between $8 and $9", "q.total"), "");
+const OF_FEW_BY_END: Pages = pages!(few_of!("q.ends_at between $10 and $11", "q.ends_at"), "");
+
+/// How many rows a filter on one column leaves, at most one more than few.
+macro_rules! count {
+    ($column:literal) => {
+        concat!(
+            "
+select count(*)
+from   (
+    select 1
+    from   repository_token q
+    where  q.realm = $1
+    and    q.repository = $2
+    and    ",
+            $column,
+            " between $3 and $4
+    order  by ",
+            $column,
+            "
+    limit  ",
+            few!(),
+            " + 1
+) c"
+        )
+    };
+}
+
+/// The three of them, with the pages that begin there.
+const FEW: [(ListedBy, &str, &Pages); 3] = [
+    (ListedBy::LastUse, count!("q.last_at"), &OF_FEW_BY_LAST_USE),
+    (ListedBy::End, count!("q.ends_at"), &OF_FEW_BY_END),
+    (ListedBy::Total, count!("q.total"), &OF_FEW_BY_TOTAL),
+];
 
 const ONE: &str = concat!(
     "
@@ -123,13 +279,16 @@ and    r.realm = $2"
 pub(super) fn statements() -> Vec<&'static str> {
     let pages = [OF_ALL, OF_OWNER, OF_SERIAL, OF_ELEMENT];
     let mut all: Vec<&'static str> = pages.concat().concat();
+    for (_, count, few) in FEW {
+        all.push(count);
+        all.extend(few.concat());
+    }
     all.push(ONE);
     all
 }
 
 /// A place as it stands in its table.
 struct Placed {
-    id: TokenId,
     sort_key: String,
     ends_at: i64,
     last_at: i64,
@@ -140,9 +299,9 @@ struct Placed {
 }
 
 impl Placed {
-    fn of(row: &mut Row) -> Result<Self, Failure> {
+    fn of(row: &mut Row) -> Result<Self, Inconsistent> {
+        row.token("token")?;
         Ok(Self {
-            id: row.token("token")?,
             sort_key: row.text("sort_key")?,
             last_at: row.int("last_at")?,
             total: row.int("total")?,
@@ -231,29 +390,50 @@ pub(super) async fn page(
         values.extend(values![i64::from(*element), value]);
         &OF_ELEMENT
     } else {
-        &OF_ALL
+        few(tx, request).await?.unwrap_or(&OF_ALL)
     };
     let [up, down] = statements_of(statements, request.by);
-    let mut rows = tx.query(if request.descending { down } else { up }, &values).await?;
-    let more = rows.len() > request.limit as usize;
-    rows.truncate(request.limit as usize);
-    let mut listed = Vec::with_capacity(rows.len());
-    let mut next = None;
-    for mut row in rows {
-        let placed = Placed::of(&mut row)?;
-        next = Some(placed.next(request.by));
-        if let Some(token) = rows::find(tx, &request.realm, placed.id).await? {
-            listed.push(placed.listing(token));
-        }
-    }
-    listed.retain(|listing| matches(&listing.token, filter));
-    Ok((listed, next.filter(|_| more)))
+    let rows = tx.query(if request.descending { down } else { up }, &values).await?;
+    let mut found = rows::tokens_behind(rows, Placed::of)?;
+    let more = found.len() > request.limit as usize;
+    found.truncate(request.limit as usize);
+    let next = found.last().filter(|_| more).map(|(placed, _)| placed.next(request.by));
+    found.retain(|(_, token)| matches(token, filter));
+    Ok((found.into_iter().map(|(placed, token)| placed.listing(token)).collect(), next))
 }
 
-const fn statements_of(
-    statements: &'static [[&'static str; 2]; 4],
-    by: ListedBy,
-) -> [&'static str; 2] {
+/// The pages that begin with what a filter leaves, if that is little and the order is another one.
+async fn few(
+    tx: &mut Transaction<'_>,
+    request: &ListingRequest,
+) -> Result<Option<&'static Pages>, Failure> {
+    for (by, count, pages) in FEW {
+        let span = span_of(&request.filter, by);
+        if by == request.by || span == Span::default() {
+            continue;
+        }
+        let repository = request.repository.as_str();
+        let values = values![&request.realm, repository, span.from, span.to];
+        let counted = tx.row(count, &values).await?;
+        let counted = counted.map(|mut row| row.int("count")).transpose()?;
+        if counted.is_some_and(|rows| rows <= FEW_MAX) {
+            return Ok(Some(pages));
+        }
+    }
+    Ok(None)
+}
+
+/// What a filter allows of the column of an order.
+fn span_of(filter: &ListingFilter, by: ListedBy) -> Span {
+    match by {
+        ListedBy::Age => Span::default(),
+        ListedBy::LastUse => filter.last_use,
+        ListedBy::Total => filter.total,
+        ListedBy::End => filter.ends,
+    }
+}
+
+const fn statements_of(statements: &'static Pages, by: ListedBy) -> [&'static str; 2] {
     let [age, last_use, total, end] = *statements;
     match by {
         ListedBy::Age => age,
@@ -263,23 +443,25 @@ const fn statements_of(
     }
 }
 
-/// Where a page begins; a place that makes no sense is the beginning.
+/// Where a page begins; a place that makes no sense is the beginning, which is where the filter
+/// begins: an engine looks for the place and not for what is allowed.
 pub(crate) fn start(request: &ListingRequest) -> (i64, String) {
     let after = request.after.as_deref().and_then(|after| after.split_once(':'));
     let known = after.and_then(|(key, behind)| Some((key.parse().ok()?, behind.to_owned())));
     known.unwrap_or_else(|| {
+        let span = span_of(&request.filter, request.by);
         if request.descending {
             // Behind every key: they are hexadecimal digits and an id.
-            (i64::MAX, "~".to_owned())
+            (span.to, "~".to_owned())
         } else {
-            (i64::MIN, String::new())
+            (span.from, String::new())
         }
     })
 }
 
 /// Whether a condition is one that only the token's own row can tell.
 fn asks_tokens(filter: &ListingFilter) -> bool {
-    let whole = counterfoil_authority::store::Span::default();
+    let whole = Span::default();
     filter.enabled.is_some()
         || filter.state.is_some()
         || filter.begins != whole

@@ -42,7 +42,7 @@ pub(crate) use revoke::revoke_all_of;
 pub(crate) use rows::find_to_change;
 pub(crate) use secrets::{insert, purge_retired};
 pub(crate) use update::takes_place;
-pub(crate) use usage::{consume, state};
+pub(crate) use usage::{add_uses, consume, state};
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {

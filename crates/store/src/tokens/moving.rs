@@ -10,21 +10,13 @@ use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::Token;
 
 use super::revoke::{self, Sentence};
-use super::{issue, listing, rows, state};
+use super::{issue, listing, repository, rows, state};
 use crate::engine::{Failure, Transaction, values};
 use crate::{codec, events, people};
 
 const LEAVE: &str = "
 delete from repository_token
 where  token = $1";
-
-const FORGET_VALUES: &str = "
-delete from repository_value
-where  realm = $1
-and    repository = $2
-and    element = $3
-and    value = $4
-and    sort_key = $5";
 
 const FORGET_DATA: &str = "
 delete from token_data
@@ -98,7 +90,6 @@ limit  $3"
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] = &[
     LEAVE,
-    FORGET_VALUES,
     FORGET_DATA,
     IN_PLACE,
     TAKE_PLACE,
@@ -118,7 +109,8 @@ async fn leave(tx: &mut Transaction<'_>, token: &Token) -> Result<(), Failure> {
     let key = codec::sort_key(token.created_at, token.id);
     for (element, value) in &token.airlock.generic_data {
         let (name, element) = (membership.name.as_str(), i64::from(*element));
-        tx.push(FORGET_VALUES, &values![&token.realm, name, element, value, &key]).await?;
+        let values = values![&token.realm, name, element, value, &key];
+        tx.push(repository::DROP_VALUES, &values).await?;
     }
     Ok(())
 }

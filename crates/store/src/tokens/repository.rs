@@ -55,7 +55,7 @@ insert into repository_value (realm, repository, element, value, sort_key)
 values ($1, $2, $3, $4, $5)
 on conflict do nothing";
 
-const DROP_VALUES: &str = "
+pub(super) const DROP_VALUES: &str = "
 delete from repository_value
 where  realm = $1
 and    repository = $2

@@ -235,16 +235,29 @@ pub(super) fn labels_json(token: &Token) -> Option<String> {
 
 /// The tokens in rows of which each holds a token and one of its secrets.
 pub(super) fn tokens_of(rows: Vec<Row>) -> Result<Vec<Token>, Inconsistent> {
-    let mut tokens: Vec<Token> = Vec::new();
+    let tokens = tokens_behind(rows, |_| Ok(()))?;
+    Ok(tokens.into_iter().map(|((), token)| token).collect())
+}
+
+/// The same where something else of the token stands in front of it.
+pub(super) fn tokens_behind<T>(
+    rows: Vec<Row>,
+    read: impl Fn(&mut Row) -> Result<T, Inconsistent>,
+) -> Result<Vec<(T, Token)>, Inconsistent> {
+    let mut tokens: Vec<(T, Token)> = Vec::new();
     for mut row in rows {
+        let front = read(&mut row)?;
         let token = token_of(&mut row)?;
         let facts = facts_of(&mut row)?;
         match tokens.last_mut() {
-            Some(last) if last.id == token.id => last.secrets.extend(facts),
-            _ => tokens.push(Token { secrets: facts.into_iter().collect(), ..token }),
+            Some((_, last)) if last.id == token.id => last.secrets.extend(facts),
+            _ => {
+                let secrets = facts.into_iter().collect();
+                tokens.push((front, Token { secrets, ..token }));
+            }
         }
     }
-    for token in &mut tokens {
+    for (_, token) in &mut tokens {
         order(&mut token.secrets);
     }
     Ok(tokens)

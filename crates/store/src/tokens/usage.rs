@@ -55,29 +55,57 @@ from   token t
 where  t.id = $1"
 );
 
-/// The earliest instant stays first and the latest last, whatever the order in which flushes
-/// arrive, and the address belongs to the latest use.
-const COUNT: &str = "
-insert into token_usage (token, first_at, last_at, last_ip, total, denied)
-values ($1, $2, $3, $4, $5, $6)
-on conflict (token) do update
-set    first_at = case
-           when token_usage.first_at <= excluded.first_at or excluded.first_at is null
-           then token_usage.first_at
+/// What becomes of a row of uses when more of them arrive: the earliest instant stays first and the
+/// latest last, whatever the order in which flushes arrive, and the address belongs to the latest.
+macro_rules! add_uses {
+    ($table:literal) => {
+        concat!(
+            "first_at = case
+           when ",
+            $table,
+            ".first_at <= excluded.first_at or excluded.first_at is null
+           then ",
+            $table,
+            ".first_at
            else excluded.first_at
        end,
        last_ip = case
-           when token_usage.last_at >= excluded.last_at or excluded.last_at is null
-           then token_usage.last_ip
+           when ",
+            $table,
+            ".last_at >= excluded.last_at or excluded.last_at is null
+           then ",
+            $table,
+            ".last_ip
            else excluded.last_ip
        end,
        last_at = case
-           when token_usage.last_at >= excluded.last_at or excluded.last_at is null
-           then token_usage.last_at
+           when ",
+            $table,
+            ".last_at >= excluded.last_at or excluded.last_at is null
+           then ",
+            $table,
+            ".last_at
            else excluded.last_at
        end,
-       total = token_usage.total + excluded.total,
-       denied = token_usage.denied + excluded.denied";
+       total = ",
+            $table,
+            ".total + excluded.total,
+       denied = ",
+            $table,
+            ".denied + excluded.denied"
+        )
+    };
+}
+pub(crate) use add_uses;
+
+const COUNT: &str = concat!(
+    "
+insert into token_usage (token, first_at, last_at, last_ip, total, denied)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (token) do update
+set    ",
+    add_uses!("token_usage")
+);
 
 /// When a token was issued, activated, used and last given a secret.
 const LAST_ACTIVE: &str = "

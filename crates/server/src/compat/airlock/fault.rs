@@ -1,7 +1,7 @@
 //! Every refusal of the Airlock door: JSON:API errors whose `status` is a number, with a code that
 //! programs act on.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::AuthRefusal;
 use counterfoil_authority::refusal::{Refusal, Thing};
@@ -123,16 +123,9 @@ impl Fault {
             }
         }
         let document = json!({ "meta": meta_of(timestamp), "errors": [error] });
-        let mut response = answer(self.status, &document);
-        let headers = response.headers_mut();
-        if self.is_nobody() {
-            let challenge = HeaderValue::from_static("Bearer realm=\"counterfoil\"");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
+        let response = answer(self.status, &document);
+        let challenge = self.is_nobody().then_some("Bearer realm=\"counterfoil\"");
+        crate::compat::hinting(response, challenge)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Registry's envelope and the fields of its records, in the order in which Registry writes them.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::AuthRefusal;
 use counterfoil_authority::clock::Timestamp;
@@ -237,16 +237,9 @@ impl Fault {
         let body = format!(
             "{{\"ResponseType\":\"ErrorResponse\",\"Version\":\"{VERSION}\",\"Error\":{error}}}"
         );
-        let mut response = json(self.status, body.into_bytes());
-        let headers = response.headers_mut();
-        if self.is_nobody() {
-            let challenge = HeaderValue::from_static("Basic realm=\"registry\", charset=\"UTF-8\"");
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
+        let response = json(self.status, body.into_bytes());
+        let challenge = self.is_nobody().then_some("Basic realm=\"registry\", charset=\"UTF-8\"");
+        crate::compat::hinting(response, challenge)
     }
 }
 

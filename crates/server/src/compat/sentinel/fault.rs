@@ -1,7 +1,7 @@
 //! Every refusal of the Sentinel door: `errorResponse` with a number. Of the product's own numbers
 //! only 125 is known; the others are ours, 90000 and up, so that none is mistaken for one of theirs.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use counterfoil_authority::authority::{AuthRefusal, EnrolRefusal, RefreshRefusal};
 use counterfoil_authority::enrolment::Constraint;
@@ -88,15 +88,9 @@ impl Fault {
         ]);
         let bytes = format.write("errorResponse", &node);
         let kind = [(header::CONTENT_TYPE, format.content_type())];
-        let mut response = (self.status, kind, bytes).into_response();
-        let headers = response.headers_mut();
-        if let Some(challenge) = self.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
+        let response = (self.status, kind, bytes).into_response();
+        let challenge = self.challenge;
+        crate::compat::hinting(response, challenge)
     }
 }
 

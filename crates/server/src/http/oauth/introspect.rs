@@ -53,18 +53,12 @@ async fn answer_to(
         Some([one]) => Binding::Service(one),
         Some(several) => Binding::AnyOf(several),
     };
+    // To ask is no use of the token, and the caller is none of those who guess.
     let question = VerifyRequest {
-        realm,
-        presented,
-        username: None,
-        binding,
-        scopes: &[],
-        resource: None,
-        action: None,
         client_ip: None,
         consume: false,
         throttled: false,
-        origin: &caller.origin,
+        ..VerifyRequest::of_holder(realm, presented, binding, &caller.origin)
     };
     let verdict = state.authority.verify(question).await?;
     state.metrics.verified(Door::Oauth, &verdict);

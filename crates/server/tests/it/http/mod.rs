@@ -7,6 +7,7 @@ mod bulk;
 mod clients;
 mod console;
 mod document;
+mod elsewhere_down;
 mod events;
 mod grants;
 mod groups;

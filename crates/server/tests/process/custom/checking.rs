@@ -3,6 +3,8 @@
 
 use std::process::Output;
 
+use counterfoil_authority::custom::{directory_text, sha256_text};
+
 use crate::cluster::Cluster;
 use crate::harness::Site;
 use crate::slapd::{ADMIN, PASSWORD, PEOPLE, Setup, Slapd};
@@ -92,31 +94,85 @@ fn g1_repo_check_passes_for_named_statements_on_sqlite_and_postgresql() {
     }
 }
 
+/// The section of a repository in a directory.
+fn in_directory(site: &Site, slapd: &Slapd, more: &str) -> String {
+    let secret = site.path("bind.secret");
+    std::fs::write(&secret, PASSWORD).unwrap();
+    format!(
+        "[repository.directory]\nkind = \"custom\"\ndriver = \"ldap\"\nurl = \"{}\"\n\
+         services = [\"wiki\"]\nbind_dn = \"{ADMIN}\"\nsecret = \"file:{}\"\n\
+         base_dn = \"{PEOPLE}\"\n{more}\n",
+        slapd.url(),
+        secret.display()
+    )
+}
+
+fn check_directory(site: &Site, section: &str, user: &str) -> Output {
+    let config = site.path("directory.toml");
+    std::fs::write(&config, section).unwrap();
+    let mut command = site.binary();
+    command.args(["repo-check", "--repository", "directory", "--user", user, "--config"]);
+    command.arg(&config).output().unwrap()
+}
+
+/// A person whose entry may hold application passwords; one is there already.
+fn person_with_password(slapd: &Slapd, name: &str) {
+    slapd.person(name);
+    slapd.modify(&format!(
+        "dn: uid={name},{PEOPLE}\nchangetype: modify\nadd: objectClass\nobjectClass: voPerson\n-\n\
+         add: voPersonApplicationPassword;app-wiki\n\
+         voPersonApplicationPassword;app-wiki: {{SSHA}}aTAOJG0ivhFFnnRoGfnx+9B/u1ExYTJi\n"
+    ));
+}
+
 #[test]
-fn g1_repo_check_passes_for_a_directory_with_application_passwords() {
+fn g1_repo_check_passes_for_a_directory_in_which_it_makes_a_token() {
+    let site = Site::new();
+    let slapd = Slapd::new(&Setup::default());
+    person_with_password(&slapd, "alice");
+    let before = slapd.entry("alice");
+    for more in ["", "attribute = \"voPersonApplicationPassword;app-wiki\""] {
+        let said = ended_well(&check_directory(&site, &in_directory(&site, &slapd, more), "alice"));
+        for check in ["create", "create again", "list", "delete again", "lookup of what is gone"] {
+            let line = said.lines().find(|line| line.contains(check)).unwrap_or_default();
+            assert!(line.trim_start().starts_with("ok"), "{check}: {said}");
+        }
+    }
+    assert_eq!(slapd.entry("alice"), before, "what the check made is gone, and nothing else");
+    // Nobody, and somebody whose entry cannot hold it, get none.
+    slapd.person("bob");
+    for nobody in ["bob", "nobody"] {
+        let refused = check_directory(&site, &in_directory(&site, &slapd, ""), nobody);
+        assert_eq!(refused.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+        assert!(said.contains("refuses the attribute user"), "{said}");
+    }
+}
+
+/// Tokens of AM stand there in clear, so none can be made from a hash.
+#[test]
+fn repo_check_passes_for_a_directory_with_tokens_in_clear() {
     let site = Site::new();
     let slapd = Slapd::new(&Setup::default());
     slapd.person("alice");
     slapd.modify(&format!(
-        "dn: uid=alice,{PEOPLE}\nchangetype: modify\nadd: objectClass\nobjectClass: voPerson\n-\n\
-         add: voPersonApplicationPassword;app-wiki\n\
-         voPersonApplicationPassword;app-wiki: {{SSHA}}aTAOJG0ivhFFnnRoGfnx+9B/u1ExYTJi\n"
+        "dn: uid=alice,{PEOPLE}\nchangetype: modify\nadd: description\n\
+         description: {}:{{\"profile\": [\"mail\"]}}\n",
+        super::verifying::PAT
     ));
-    let secret = site.path("bind.secret");
-    std::fs::write(&secret, PASSWORD).unwrap();
-    let config = site.path("directory.toml");
-    let text = format!(
-        "[repository.directory]\nkind = \"custom\"\ndriver = \"ldap\"\nurl = \"{}\"\n\
-         services = [\"wiki\"]\nbind_dn = \"{ADMIN}\"\nsecret = \"file:{}\"\n\
-         base_dn = \"{PEOPLE}\"\n",
-        slapd.url(),
-        secret.display()
-    );
-    std::fs::write(&config, text).unwrap();
-    let mut command = site.binary();
-    command.args(["repo-check", "--repository", "directory", "--user", "alice", "--config"]);
-    let said = ended_well(&command.arg(&config).output().unwrap());
+    let more = "form = \"pat\"\nattribute = \"description\"";
+    let said = ended_well(&check_directory(&site, &in_directory(&site, &slapd, more), "alice"));
     assert!(said.contains("1 tokens, whose hashes can be compared"), "{said}");
+}
+
+/// What is written there is a hash that the directory itself checks, given its module.
+#[test]
+fn a_directory_lets_in_who_has_the_secret_of_a_hash_that_is_written_there() {
+    let slapd = Slapd::new(&Setup::default());
+    let secret = "check_ab12cd34_0123456789abcdefghij";
+    let value = directory_text(&sha256_text(secret)).unwrap();
+    assert!(slapd.accepts(&value, secret));
+    assert!(!slapd.accepts(&value, "check_ab12cd34_0123456789abcdefghiX"));
 }
 
 #[test]

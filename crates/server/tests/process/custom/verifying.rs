@@ -11,7 +11,7 @@ use crate::world::{UNTHROTTLED, World, active, service, user, verifier, verify};
 use super::peers::{Adapter, Tap, section};
 
 /// A token of ForgeRock AM as its seed has them.
-const PAT: &str = "0f83ee64ef9d15a68e5c7a910395ea1611e2fa138b1b9dd7e090941dfed773b2";
+pub(super) const PAT: &str = "0f83ee64ef9d15a68e5c7a910395ea1611e2fa138b1b9dd7e090941dfed773b2";
 
 #[test]
 fn g3_the_wire_to_an_adapter_carries_no_secret() {
