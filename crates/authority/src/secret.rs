@@ -171,14 +171,14 @@ pub fn shape_of(presented: &str, prefixes: &[Prefix]) -> Shape {
     if presented.is_empty() || presented.len() > PRESENTED_LEN_MAX {
         return Shape::Impossible;
     }
-    let prefixed = prefixes.iter().find_map(|prefix| prefixed_shape(presented, prefix));
+    let like_ours = prefixes.iter().find_map(|prefix| prefixed_shape(presented, prefix));
     // One of ours has been looked at character by character.
-    if !matches!(prefixed, Some(Shape::Prefixed { .. }))
+    if !matches!(like_ours, Some(Shape::Prefixed { .. }))
         && presented.bytes().any(|b| b.is_ascii_control())
     {
         return Shape::Impossible;
     }
-    if let Some(shape) = prefixed {
+    if let Some(shape) = like_ours {
         return shape;
     }
     if prefixes.iter().any(|prefix| is_nearly_prefixed(presented, prefix)) {

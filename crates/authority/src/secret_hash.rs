@@ -76,17 +76,16 @@ impl Mac256 {
     }
 }
 
-const fn word(bytes: &[u8; 8]) -> u64 {
-    u64::from_le_bytes(*bytes)
-}
-
 /// Constant-time, so that how long a comparison takes says nothing about where it failed.
 impl PartialEq for Mac256 {
     fn eq(&self, other: &Self) -> bool {
         let ((own, _), (others, _)) = (self.0.as_chunks::<8>(), other.0.as_chunks::<8>());
         // Word by word: eight times fewer steps, each of constant time.
-        let words = own.iter().zip(others).map(|(own, other)| (word(own), word(other)));
-        words.fold(Choice::from(1), |same, (own, other)| same & own.ct_eq(&other)).into()
+        let words = own.iter().zip(others);
+        let same = |(own, other): (&[u8; 8], &[u8; 8])| {
+            u64::from_le_bytes(*own).ct_eq(&u64::from_le_bytes(*other))
+        };
+        words.map(same).fold(Choice::from(1), |all, same| all & same).into()
     }
 }
 

@@ -461,7 +461,7 @@ pub fn is_pat(resource: &str) -> bool {
 pub fn presented_pat(resource: &str) -> Option<PresentedPat<'_>> {
     let rest = resource.get(PAT_SCHEME.len()..).filter(|_| is_pat(resource))?;
     let (user, secret) = rest.split_once(':')?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'_') | (byte == b'-');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     // Without a way out in between, the characters are looked at many at a time.
     let is_plain = secret.bytes().fold(true, |all, byte| all & plain(byte));
     if user.is_empty() || secret.is_empty() || !is_plain {

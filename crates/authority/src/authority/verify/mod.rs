@@ -246,28 +246,24 @@ impl Authority {
         let around = Surroundings { request: *request, services, realm, keys: &keys, now };
         let look =
             |kind: Kind, entry: &Arc<Entry>| decide(entry, Some(kind), request.presented, &around);
-        let (kind, id, decision) = match found {
-            Some((kind, entry)) => (kind, entry.id, look(kind, entry)),
-            None => {
-                let (kind, id) = match self.shape(request.presented) {
-                    Shape::Prefixed { kind, id } => (kind, id),
-                    Shape::Jwt(Some(id)) => (Kind::AccessToken, id),
-                    Shape::Grouped(normal) => {
-                        return match self.grouped_at_hand(&around, &normal) {
-                            Some((id, decision)) => {
-                                Ok(self.conclude_at_hand(&around, id, decision)?.ok())
-                            }
-                            None => Ok(None),
-                        };
-                    }
-                    _ => return Ok(None),
-                };
-                match self.cache.peek(now, id, |entry| look(kind, entry)) {
-                    Some(decision) => (kind, id, decision),
-                    None => return Ok(None),
+        let seen = if let Some((kind, entry)) = found {
+            Some((kind, entry.id, look(kind, entry)))
+        } else {
+            let (kind, id) = match self.shape(request.presented) {
+                Shape::Prefixed { kind, id } => (kind, id),
+                Shape::Jwt(Some(id)) => (Kind::AccessToken, id),
+                Shape::Grouped(normal) => {
+                    let Some((id, decision)) = self.grouped_at_hand(&around, &normal) else {
+                        return Ok(None);
+                    };
+                    return Ok(self.conclude_at_hand(&around, id, decision)?.ok());
                 }
-            }
+                _ => return Ok(None),
+            };
+            let decision = self.cache.peek(now, id, |entry| look(kind, entry));
+            decision.map(|decision| (kind, id, decision))
         };
+        let Some((kind, id, decision)) = seen else { return Ok(None) };
         let concluded = match kind {
             Kind::AccessToken => self.conclude_access_at_hand(&around, id, decision)?,
             _ => self.conclude_at_hand(&around, id, decision)?,
