@@ -65,7 +65,10 @@ pub use issue::{
 };
 pub use lifecycle::Act;
 pub use locks::LockAct;
-pub use otp::{Challenge, Challenged, OtpDraft, Selected};
+pub use otp::{
+    Challenge, Challenged, IMPORT_ROWS_MAX, OtpDraft, OtpFate, OtpIncoming, OtpRow, OtpTaken,
+    OtpTaking, Selected,
+};
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use portal::PortalService;
 pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};

@@ -49,7 +49,7 @@ pub use links::{
 };
 pub use otp::{
     NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes,
-    OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse,
+    OtpImported, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{

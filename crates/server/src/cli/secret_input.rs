@@ -40,6 +40,8 @@ pub(crate) enum Wanted {
     Codes,
     /// What an authentication token computes its codes from.
     Seed,
+    /// The key or password of a file of seeds.
+    Opening,
 }
 
 impl Wanted {
@@ -56,6 +58,7 @@ impl Wanted {
             Self::Code => "code",
             Self::Codes => "two codes that follow each other",
             Self::Seed => "seed",
+            Self::Opening => "key or password of the file",
         }
     }
 
@@ -71,7 +74,7 @@ impl Wanted {
             Self::Code | Self::Codes => {
                 "give --code-file with a file, or with `-` for standard input"
             }
-            Self::Seed => "give a file, or `-` for standard input",
+            Self::Seed | Self::Opening => "give a file, or `-` for standard input",
             Self::Token | Self::TokenString => "give `-` to read it from standard input, or a file",
         }
     }

@@ -38,6 +38,13 @@ pub const REPOSITORY_KEYS: &[Key] = &[
         "Whether a token that is created without data gets a secret, which is shown once.",
     ),
     Key::optional(
+        "repository.*.activation_letter",
+        Sort::Flag,
+        "false",
+        "Whether a person's token of a repository of tokens is good for nothing before its \
+         activation letter is redeemed.",
+    ),
+    Key::optional(
         "repository.*.support_next",
         Sort::Flag,
         "false",

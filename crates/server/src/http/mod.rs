@@ -149,6 +149,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_unlock))
         .routes(routes!(tokens::token_revoke))
         .routes(routes!(tokens::token_bulk))
+        .routes(routes!(tokens::token_import))
         .routes(routes!(tokens::token_usage))
         .routes(routes!(tokens::token_children))
         .routes(routes!(tokens::token_blast_radius))

@@ -290,6 +290,8 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
         otp::{
             an_authentication_token_comes_back_as_it_was_enrolled,
             an_enrolment_obeys_what_every_issue_obeys,
+            a_batch_of_authentication_tokens_is_stored_whole_or_not_at_all,
+            what_waits_in_stock_is_none_of_its_keepers_codes,
             of_sixty_four_presenters_of_one_place_one_is_accepted,
             of_sixty_four_presenters_of_one_backup_code_one_is_accepted,
             a_code_is_accepted_of_an_active_token_only,

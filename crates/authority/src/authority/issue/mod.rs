@@ -23,14 +23,14 @@ use super::link::is_by_link;
 use super::otp::OtpDraft;
 use super::realms::missing;
 use super::registration::{checked_stamp, completed};
-use crate::cache::ServiceCell;
+use crate::cache::{RealmCell, ServiceCell};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::kind::Kind;
 use crate::names::{RealmName, RepositoryName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
-use crate::repository::{Membership, Place};
+use crate::repository::{Membership, Place, Repository};
 use crate::scope::{ApiScope, Scope};
 use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
@@ -171,6 +171,23 @@ pub enum Answered {
     Replayed(Vec<u8>),
 }
 
+/// What a request that may be fulfilled is decided by.
+pub(super) struct Ready {
+    repository: Option<Arc<Repository>>,
+    cells: Vec<Arc<ServiceCell>>,
+    realm: Arc<RealmCell>,
+    draft: Draft,
+    in_stock: bool,
+}
+
+/// The policies that a token obeys: of its services, or of the realm if it names none.
+fn judged<'a>(cells: &'a [Arc<ServiceCell>], realm: &'a RealmCell) -> Vec<&'a EffectivePolicy> {
+    if cells.is_empty() {
+        return vec![&realm.policy];
+    }
+    cells.iter().map(|cell| &cell.policy).collect()
+}
+
 /// What a request came to, before anything is drawn.
 struct Draft {
     owner: Owner,
@@ -190,8 +207,34 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let now = self.now();
-        let mut request = Self::completed_otp(completed(request)?)?;
+        let (request, ready) = self.ready(caller, realm, request, now).await?;
+        for _ in 0..ID_ATTEMPTS {
+            let (issue, otp, clear) =
+                self.drawn(caller, realm, (&request, &ready), replay.as_ref(), now).await?;
+            match self.store_drawn(issue, otp, &clear).await? {
+                Issued::Done { token, .. } => {
+                    return Ok(Answered::Fresh { token, secret: clear });
+                }
+                Issued::Replayed(sealed) => return replayed(caller, &sealed),
+                // A self-chosen secret can only collide by its id, like any other.
+                Issued::Collision => {}
+                refused => return Err(refusal_of(refused, request.kind)),
+            }
+        }
+        Err(Refusal::NoEntropy(crate::clock::NoEntropy))
+    }
+
+    /// Whether the caller may have what is asked for, and what it comes to before it is drawn.
+    pub(super) async fn ready(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        request: IssueRequest,
+        now: Timestamp,
+    ) -> Result<(IssueRequest, Ready), Refusal> {
+        let mut request = completed(request)?;
         let repository = self.repository_of(&mut request)?;
+        let mut request = Self::completed_otp(request)?;
         let scope = match request.kind {
             Kind::RegistrationToken => ApiScope::RegistrationTokensWrite,
             _ => ApiScope::TokensWrite,
@@ -208,10 +251,7 @@ impl Authority {
         self.check_unit(realm, request.unit.as_deref()).await?;
         unit_within(&reach, caller, request.unit.as_ref())?;
         let realm_cell = self.realm_facts(realm).await?;
-        let mut judged: Vec<_> = services.1.iter().map(|cell| &cell.policy).collect();
-        if judged.is_empty() {
-            judged.push(&realm_cell.policy);
-        }
+        let judged = judged(&services.1, &realm_cell);
         check_issuer(&judged, caller, own)?;
         check_wishes(&judged, &request)?;
         if request.kind == Kind::RegistrationToken {
@@ -225,38 +265,38 @@ impl Authority {
         };
         let validity = validity_of(&judged, caller, &reach, wanted, now)?;
         let in_stock = request.repository.as_ref().is_some_and(|r| r.place == Place::Stock);
-        let pending = in_stock || judged.iter().any(|policy| policy.approval);
+        let by_letter = repository.as_ref().is_some_and(|found| found.activates_by_letter());
+        let pending = in_stock || by_letter || judged.iter().any(|policy| policy.approval);
         let has_payload = request.repository.as_ref().is_some_and(|wish| wish.data.is_some());
         let by_link = !has_payload && is_by_link(&judged, caller, &request, own)?;
         let draft = Draft { owner, services: services.0, validity, pending, by_link };
-        for _ in 0..ID_ATTEMPTS {
-            let (token, secret, otp) =
-                self.draft(caller, realm, &request, &draft, &judged, now).await?;
-            self.require_api_rank(caller, &token).await?;
-            self.refuse_pasted_tokens(&token)?;
-            let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
-            let mut limits = limits_of(request.kind, &services.1, &realm_cell.policy, slow);
-            limits.extend(member::limit_of(repository.as_deref(), &token));
-            let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
-            let issue = self.with_payload(issue, &request)?;
-            match self.store_drawn(issue, otp, &secret.0).await? {
-                Issued::Done { token, .. } => {
-                    return Ok(Answered::Fresh { token, secret: secret.0 });
-                }
-                Issued::Replayed(sealed) => return replayed(caller, &sealed),
-                Issued::KeyReused => return Err(Refusal::KeyReused),
-                Issued::AtLimit(max) => return Err(Refusal::AtLimit(max)),
-                Issued::OwnerGone => return Err(Refusal::NotFound(Thing::User)),
-                Issued::ServiceGone(label) => {
-                    return Err(no_such_service(services_field(request.kind), &label));
-                }
-                Issued::SerialTaken => return Err(Refusal::SerialTaken),
-                Issued::PlaceTaken => return Err(Refusal::PlaceTaken),
-                // A self-chosen secret can only collide by its id, like any other.
-                Issued::Collision => {}
-            }
-        }
-        Err(Refusal::NoEntropy(crate::clock::NoEntropy))
+        Ok((request, Ready { repository, cells: services.1, realm: realm_cell, draft, in_stock }))
+    }
+
+    /// What is to be stored of a request that may be fulfilled, drawn afresh, and what its owner
+    /// is shown.
+    pub(super) async fn drawn(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        (request, ready): (&IssueRequest, &Ready),
+        replay: Option<&Replay>,
+        now: Timestamp,
+    ) -> Result<(TokenIssue, Option<Otp>, ClearSecret), Refusal> {
+        let judged = judged(&ready.cells, &ready.realm);
+        let (token, secret, otp) =
+            self.draft(caller, realm, request, &ready.draft, &judged, now).await?;
+        self.require_api_rank(caller, &token).await?;
+        self.refuse_pasted_tokens(&token)?;
+        let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
+        // What waits in stock is nobody's yet, and counts where it is assigned.
+        let mut limits = match ready.in_stock {
+            true => Vec::new(),
+            false => limits_of(request.kind, &ready.cells, &ready.realm.policy, slow),
+        };
+        limits.extend(member::limit_of(ready.repository.as_deref(), &token));
+        let issue = self.issue_of(caller, token, &secret, limits, replay, now)?;
+        Ok((self.with_payload(issue, request)?, otp, secret.0))
     }
 
     /// The unit that a person belongs to; a client's tokens belong to none.
@@ -418,6 +458,21 @@ impl Authority {
         });
         let secret = secret.1.clone();
         Ok(TokenIssue { token, secret, limits, data: None, idempotency, event })
+    }
+}
+
+/// Why a token was not stored.
+pub(super) fn refusal_of(issued: Issued, kind: Kind) -> Refusal {
+    match issued {
+        Issued::KeyReused => Refusal::KeyReused,
+        Issued::AtLimit(max) => Refusal::AtLimit(max),
+        Issued::OwnerGone => Refusal::NotFound(Thing::User),
+        Issued::ServiceGone(label) => no_such_service(services_field(kind), &label),
+        Issued::SerialTaken => Refusal::SerialTaken,
+        Issued::PlaceTaken => Refusal::PlaceTaken,
+        Issued::Done { .. } | Issued::Replayed(_) | Issued::Collision => {
+            Refusal::NoEntropy(crate::clock::NoEntropy)
+        }
     }
 }
 

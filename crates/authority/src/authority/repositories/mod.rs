@@ -8,6 +8,7 @@ mod writing;
 
 use std::sync::Arc;
 
+pub(super) use self::writing::lacking;
 use super::Authority;
 use super::issue::payload_row;
 use crate::caller::{Caller, Reach};

@@ -82,7 +82,7 @@ impl Authority {
         let assign = Assign {
             realm: realm.clone(),
             id: listing.token.id,
-            pending: to.is_none(),
+            pending: to.is_none() || repository.activates_by_letter(),
             to,
             keeper: caller.subject.clone(),
             limits: limits.into_iter().collect(),

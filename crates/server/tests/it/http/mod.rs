@@ -9,6 +9,7 @@ mod document;
 mod events;
 mod grants;
 mod groups;
+mod import;
 mod links;
 mod locks;
 mod oauth_down;
