@@ -154,6 +154,7 @@ macro_rules! pass {
 
 // Behind the macro that they need.
 mod foreign_use;
+mod jobs;
 mod otp;
 mod repositories;
 

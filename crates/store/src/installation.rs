@@ -14,7 +14,7 @@ use counterfoil_authority::store::{
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
-    SqlStore, access, changes, clients, events, idempotency, leases, links, services, tokens,
+    SqlStore, access, changes, clients, events, idempotency, jobs, leases, letters, links, services, tokens,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
@@ -51,8 +51,8 @@ where  purpose = $1
 and    id = $2
 and    fingerprint = $3";
 
-/// Secrets of tokens that are not revoked, links that were not opened, and codes that were not
-/// used.
+/// Secrets of tokens that are not revoked, links that were not opened, codes that were not used,
+/// and letters that were not redeemed.
 const PEPPER_USE: &str = "
 select s.pepper, count(*)
 from   (
@@ -70,6 +70,10 @@ from   (
     from   otp_code c
     join   token t on t.id = c.token
     where  c.used_at is null and t.revoked_at is null
+    union  all
+    select a.pepper
+    from   activation_letter a
+    where  a.state = 'printed'
 ) s
 group  by s.pepper
 order  by s.pepper";
@@ -181,7 +185,9 @@ async fn purge(
     let secrets = tokens::purge_retired(tx, now, PURGE_ROWS_MAX).await?;
     let links = links::purge(tx, now, PURGE_ROWS_MAX).await?;
     let access = access::purge(tx, now, PURGE_ROWS_MAX).await?;
-    Ok(Purged { rows: answers + log + secrets + access + links })
+    let letters = letters::purge(tx, now, PURGE_ROWS_MAX).await?;
+    let jobs = jobs::purge(tx, now).await?;
+    Ok(Purged { rows: answers + log + secrets + access + links + letters + jobs })
 }
 
 fn key_of(mut row: Row) -> Result<KeyRecord, Inconsistent> {

@@ -17,7 +17,7 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 14] = [
+const MIGRATIONS: [Migration; 15] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
@@ -32,6 +32,7 @@ const MIGRATIONS: [Migration; 14] = [
     Migration { version: 14, sql: include_str!("../migrations/0014_authentication_tokens.sql") },
     Migration { version: 15, sql: include_str!("../migrations/0015_foreign_use.sql") },
     Migration { version: 16, sql: include_str!("../migrations/0016_sessions.sql") },
+    Migration { version: 17, sql: include_str!("../migrations/0017_stock_and_jobs.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

@@ -18,7 +18,7 @@ use crate::subject::{Owner, OwnerFacts};
 
 /// What stands for the token of a caller who presented none. No token has this id by more than
 /// chance, and nothing is looked up by it.
-const NO_TOKEN: &str = "000000000000";
+pub(super) const NO_TOKEN: &str = "000000000000";
 
 /// Why nobody is authenticated.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -277,7 +277,7 @@ impl Authority {
         Ok(Arc::clone(owner.standing.get_or_init(|| standing)))
     }
 
-    async fn standing_of(&self, realm: RealmName, facts: &OwnerFacts) -> Result<Standing, Refusal> {
+    pub(super) async fn standing_of(&self, realm: RealmName, facts: &OwnerFacts) -> Result<Standing, Refusal> {
         let (subject, unit, groups) = match facts {
             OwnerFacts::User(user) => {
                 (Owner::User(user.username.clone()), user.unit.clone(), user.groups.clone())

@@ -18,7 +18,9 @@ mod events;
 mod foreign_use;
 mod import;
 mod installation;
+mod jobs;
 mod leases;
+mod letters;
 mod links;
 mod otp;
 mod people;
@@ -43,7 +45,14 @@ pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
     NewInstallation, Pulse, Purged,
 };
+pub use jobs::{
+    JOB_RETENTION_SECONDS, JOB_TOKENS_MAX, Job, JobApplied, JobApply, JobChange, JobCounts, JobItem, JobItemState,
+    JobState, JobStore,
+};
 pub use leases::{Lease, LeaseStore};
+pub use letters::{
+    Letter, LetterFilter, LetterOrdered, LetterPrint, LetterRedeem, LetterState, LetterStore,
+};
 pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
 };
@@ -177,6 +186,8 @@ pub trait Store:
     + TokenStore
     + LinkStore
     + OtpStore
+    + LetterStore
+    + JobStore
     + ImportStore
     + ProvisioningStore
     + EnrolmentStore
@@ -200,6 +211,8 @@ impl<T> Store for T where
         + TokenStore
         + LinkStore
         + OtpStore
+        + LetterStore
+        + JobStore
         + ImportStore
         + ProvisioningStore
         + EnrolmentStore

@@ -17,6 +17,8 @@ pub mod front;
 pub mod grants;
 pub mod groups;
 pub mod health;
+pub mod jobs;
+pub mod letters;
 pub mod links;
 pub mod locks;
 pub mod metrics;
@@ -150,6 +152,14 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_revoke))
         .routes(routes!(tokens::token_bulk))
         .routes(routes!(tokens::token_import))
+        .routes(routes!(jobs::job_start))
+        .routes(routes!(jobs::job_list))
+        .routes(routes!(jobs::job_show))
+        .routes(routes!(jobs::job_cancel))
+        .routes(routes!(letters::letter_list, letters::letter_order))
+        .routes(routes!(letters::letter_redeem))
+        .routes(routes!(letters::letter_show, letters::letter_cancel))
+        .routes(routes!(letters::letter_print))
         .routes(routes!(tokens::token_usage))
         .routes(routes!(tokens::token_children))
         .routes(routes!(tokens::token_blast_radius))

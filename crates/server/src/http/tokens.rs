@@ -18,6 +18,7 @@ pub use family::{
     token_deny, token_return_count,
 };
 pub(super) use fields::{ServiceChoices, check_count, chosen};
+pub(super) use import::RepositoryWord;
 pub use import::{ImportBody, ImportLine, ImportRequest, token_import};
 pub(super) use issue::expiry;
 pub use issue::{TokenCreate, TokenHanded, TokenIssued, TokenLinked, token_issue};

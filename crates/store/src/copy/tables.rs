@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 40] = [
+const TABLES: [Table; 43] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -235,6 +235,25 @@ const TABLES: [Table; 40] = [
         key_columns: 1,
         numbered: false,
         columns: "token realm repository foreign_id owner first_at last_at last_ip total denied used",
+    },
+    Table {
+        name: "activation_letter",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm repository token owner state ordered_at ordered_by expires_at \
+              printed_at printed_by ended_at pepper hash",
+    },
+    Table {
+        name: "job",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm act asked_by actor state created_at ended_at",
+    },
+    Table {
+        name: "job_item",
+        key_columns: 2,
+        numbered: false,
+        columns: "job place token recipient state reason",
     },
 ];
 

@@ -12,7 +12,7 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
     Change, ChangeListener, ChangesRead, ClientCreated, EventFilter, EventStore, Initialised,
     Inserted, Installation, InstallationStore, KeyRecord, KeyUse, LINK_RETENTION_SECONDS, Lease,
-    Link, LogPlace, NewInstallation, Page, PageRequest, Pulse, Purged, Unavailable,
+    LetterState, Link, LogPlace, NewInstallation, Page, PageRequest, Pulse, Purged, Unavailable,
 };
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
@@ -80,7 +80,9 @@ impl InstallationStore for MemoryStore {
             let secrets = live.values().flat_map(|held| &held.secrets).map(|secret| &secret.hash);
             let waits = |link: &&Link| link.opened_at.is_none() && live.contains_key(&link.token);
             let links = state.links.values().filter(waits).map(|link| &link.hash);
-            for hash in secrets.chain(links) {
+            let printed = state.letters.values().filter(|l| l.state == LetterState::Printed);
+            let letters = printed.filter_map(|letter| letter.hash.as_ref());
+            for hash in secrets.chain(links).chain(letters) {
                 let (purpose, id) = (KeyPurpose::Pepper, hash.pepper());
                 match uses.iter_mut().find(|key| (key.purpose, key.id) == (purpose, id)) {
                     Some(key) => key.rows += 1,
@@ -173,7 +175,9 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let end = now.plus_seconds(-LINK_RETENTION_SECONDS);
     state.links.retain(|_, link| link.expires_at > end);
     let links = links - state.links.len();
-    (answers + log + secrets + access + links) as u64
+    let letters = state.lapse_letters(end);
+    let jobs = state.forget_job(now);
+    (answers + log + secrets + access + links + letters + jobs) as u64
 }
 
 #[async_trait]

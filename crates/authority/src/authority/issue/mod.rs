@@ -290,9 +290,10 @@ impl Authority {
         self.refuse_pasted_tokens(&token)?;
         let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
         // What waits in stock is nobody's yet, and counts where it is assigned.
-        let mut limits = match ready.in_stock {
-            true => Vec::new(),
-            false => limits_of(request.kind, &ready.cells, &ready.realm.policy, slow),
+        let mut limits = if ready.in_stock {
+            Vec::new()
+        } else {
+            limits_of(request.kind, &ready.cells, &ready.realm.policy, slow)
         };
         limits.extend(member::limit_of(ready.repository.as_deref(), &token));
         let issue = self.issue_of(caller, token, &secret, limits, replay, now)?;

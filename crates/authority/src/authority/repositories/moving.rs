@@ -30,7 +30,21 @@ impl Authority {
         if_match: Option<i64>,
     ) -> Result<(), Refusal> {
         let listing = self.listing(caller, realm, repository, user, id).await?;
-        let token = self.endable(caller, realm, listing.token.id).await?;
+        let removal =
+            self.removal(caller, realm, repository, listing.token.id, if_match).await?;
+        moved(self.store.listing_remove(removal).await?).map(drop)
+    }
+
+    /// What is to be stored when a token leaves its repository.
+    async fn removal(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        repository: &Repository,
+        id: TokenId,
+        if_match: Option<i64>,
+    ) -> Result<ListingRemove, Refusal> {
+        let token = self.endable(caller, realm, id).await?;
         let now = self.now();
         let promote = match &repository.kind {
             RepositoryKind::Credential(rules) => rules.promotes_on(Promotion::Deletion),
@@ -41,15 +55,47 @@ impl Authority {
             .with_token(token.id)
             .with_subject(token.owner.actor())
             .with_detail(serde_json::json!({ "repository": repository.name.as_str() }));
-        let remove = ListingRemove {
+        Ok(ListingRemove {
             realm: realm.clone(),
             id: token.id,
             expected_version: if_match,
             promote,
             at: now,
             event,
-        };
-        moved(self.store.listing_remove(remove).await?).map(drop)
+        })
+    }
+
+    /// The same for a job, which names a token by its id alone.
+    pub(in crate::authority) async fn job_removal(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<ListingRemove, Refusal> {
+        let repository = self.repository_with(caller, realm, id).await?;
+        self.removal(caller, realm, &repository, id, None).await
+    }
+
+    async fn repository_with(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Arc<Repository>, Refusal> {
+        let name = self.repository_name_of(caller, realm, id.as_str()).await?;
+        self.repository(caller, realm, &name).await
+    }
+
+    /// What is to be stored when a job gives a token to a person.
+    pub(in crate::authority) async fn job_assignment(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+        to: Option<Username>,
+    ) -> Result<Assign, Refusal> {
+        let repository = self.repository_with(caller, realm, id).await?;
+        self.assignment(caller, realm, &repository, (id.as_str(), to), None).await
     }
 
     /// Gives a token of the stock to a person, or takes it back (`None`).
@@ -61,6 +107,21 @@ impl Authority {
         (id, to): (&str, Option<Username>),
         if_match: Option<i64>,
     ) -> Result<RepositoryEntry, Refusal> {
+        let assign = self.assignment(caller, realm, repository, (id, to), if_match).await?;
+        let now = assign.at;
+        let listing = moved(self.store.listing_assign(assign).await?)?;
+        self.shown_entry(repository, listing, now)
+    }
+
+    /// What is to be stored when a token of the stock is given to a person, or taken back.
+    async fn assignment(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        repository: &Repository,
+        (id, to): (&str, Option<Username>),
+        if_match: Option<i64>,
+    ) -> Result<Assign, Refusal> {
         if !matches!(repository.kind, RepositoryKind::Token(_)) {
             return Err(Refusal::NotSupported("credentials are made for their person"));
         }
@@ -79,7 +140,7 @@ impl Authority {
             ..listing.token.clone()
         };
         let limits = to.as_ref().and_then(|_| self.limit_in_repository(&held));
-        let assign = Assign {
+        Ok(Assign {
             realm: realm.clone(),
             id: listing.token.id,
             pending: to.is_none() || repository.activates_by_letter(),
@@ -89,9 +150,7 @@ impl Authority {
             expected_version: if_match,
             at: now,
             event,
-        };
-        let listing = moved(self.store.listing_assign(assign).await?)?;
-        self.shown_entry(repository, listing, now)
+        })
     }
 
     /// Makes a person's next credential the current one, because somebody says so.

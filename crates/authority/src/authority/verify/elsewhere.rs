@@ -22,7 +22,7 @@ use crate::secret::Shape;
 use crate::secret_hash::Mac256;
 use crate::service::Services;
 use crate::store::{ForeignKey, Record, Unavailable};
-use crate::subject::{Owner, OwnerFacts, User, UserFacts};
+use crate::subject::{Owner, OwnerFacts, UserFacts};
 use crate::validity::Validity;
 use crate::verdict::Reason;
 
@@ -254,7 +254,7 @@ impl Authority {
             realm: request.realm.clone(),
             kind: settings.token_kind,
             owner: Owner::User(username),
-            owner_facts: OwnerFacts::User(facts_of(user)),
+            owner_facts: OwnerFacts::User(UserFacts::of(user)),
             services,
             scopes: told.scopes,
             permissions: told.permissions,
@@ -410,17 +410,5 @@ fn within(repository: &Services, told: Option<Services>) -> Services {
         (Services::Named(ours), Some(Services::Named(theirs))) => {
             Services::Named(theirs.into_iter().filter(|label| ours.contains(label)).collect())
         }
-    }
-}
-
-fn facts_of(user: User) -> UserFacts {
-    UserFacts {
-        username: user.username,
-        display_name: user.display_name,
-        email: user.emails.into_iter().next(),
-        status: user.status,
-        unit: user.unit,
-        groups: user.groups,
-        locks: user.locks,
     }
 }

@@ -143,6 +143,10 @@ impl From<Refusal> for Fault {
             }
             Refusal::NotFound(Thing::User) => Self::no_user(),
             Refusal::NotFound(Thing::Repository) => Self::no_type(),
+            Refusal::NotFound(Thing::Job) => Self::new(StatusCode::NOT_FOUND, "JOB_NOT_FOUND"),
+            Refusal::NotFound(Thing::Letter) => {
+                Self::new(StatusCode::NOT_FOUND, "LETTER_NOT_FOUND")
+            }
             Refusal::NotFound(_) => Self::no_token(),
             Refusal::AtLimit(_) => {
                 let fault = Self::new(StatusCode::CONFLICT, "TOKEN_LIMIT_REACHED");
@@ -156,6 +160,9 @@ impl From<Refusal> for Fault {
             }
             Refusal::VersionMismatch => Self::new(StatusCode::CONFLICT, "VERSION_CONFLICT"),
             Refusal::Ended(State::Revoked) => Self::revoked(),
+            Refusal::LetterEnded(_) => {
+                Self::new(StatusCode::CONFLICT, "LETTER_ENDED").because(detail)
+            }
             Refusal::Ended(_) | Refusal::LinkEnded(_) => {
                 Self::new(StatusCode::CONFLICT, "TOKEN_ENDED").because(detail)
             }

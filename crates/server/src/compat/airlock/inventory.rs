@@ -44,7 +44,7 @@ pub(super) async fn list(asked: Asked) -> Response {
         let user = user.map(|name| Username::parse(&name)).transpose();
         let user = user.map_err(|_| Fault::no_user())?;
         let mut request = query::read(&repository, &asked.realm, user, &rest, &zone)?;
-        request.filter.place = place.map(|held| if held { Place::Held } else { Place::Stock });
+        request.filter.place = place.map(place_of);
         let (entries, next) = authority.repository_page(&caller, &repository, request).await?;
         let mut meta = Map::new();
         meta.insert("next".into(), next.as_deref().map(query::cursor).into());
@@ -52,6 +52,11 @@ pub(super) async fn list(asked: Asked) -> Response {
         Ok(asked.document(StatusCode::OK, Json::Array(data), meta))
     };
     asked.said(listed.await)
+}
+
+/// Where a token stands that somebody has, or nobody.
+pub(super) const fn place_of(assigned: bool) -> Place {
+    if assigned { Place::Held } else { Place::Stock }
 }
 
 /// Puts a token into the stock of the repository that `data.type` names.

@@ -205,7 +205,8 @@ impl From<Refusal> for OauthError {
             | Refusal::NotOpen(_)
             | Refusal::AtLimit(_)
             | Refusal::Ended(_)
-            | Refusal::LinkEnded(_) => Self::new(ErrorCode::InvalidGrant, text),
+            | Refusal::LinkEnded(_)
+            | Refusal::LetterEnded(_) => Self::new(ErrorCode::InvalidGrant, text),
             Refusal::Exists(_)
             | Refusal::SerialTaken
             | Refusal::PlaceTaken

@@ -55,7 +55,7 @@ impl Word for Encoding {
     }
 }
 
-pub(in crate::http) type RepositoryWord = Parsed<RepositoryName>;
+pub(crate) type RepositoryWord = Parsed<RepositoryName>;
 
 impl Word for RepositoryName {
     const NAME: &'static str = "RepositoryName";
@@ -163,11 +163,8 @@ pub async fn token_import(
     let lines: Vec<ImportLine> = taken.fates.into_iter().map(line_of).collect();
     let imported = lines.iter().filter(|line| line.reason.is_none()).count();
     // The id of what would be imported is drawn anew when it is.
-    let lines = lines.into_iter().map(|line| match dry_run {
-        true => ImportLine { id: None, ..line },
-        false => line,
-    });
-    let lines: Vec<ImportLine> = lines.collect();
+    let shown = |line| if dry_run { ImportLine { id: None, ..line } } else { line };
+    let lines: Vec<ImportLine> = lines.into_iter().map(shown).collect();
     Ok(Json(ImportBody { dry_run, imported, refused: lines.len() - imported, lines }))
 }
 
