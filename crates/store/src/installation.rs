@@ -14,7 +14,8 @@ use counterfoil_authority::store::{
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
-    SqlStore, access, changes, clients, events, idempotency, jobs, leases, letters, links, services, tokens,
+    SqlStore, access, changes, clients, events, idempotency, jobs, leases, letters, links,
+    services, tokens,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.

@@ -8,8 +8,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::store::{
-    JOB_RETENTION_SECONDS, Job, JobApplied, JobApply, JobChange, JobCounts, JobItem, JobItemState, JobState, JobStore,
-    Lease, Moved, Page, PageRequest, TokenUpdated, Unavailable, Updated,
+    JOB_RETENTION_SECONDS, Job, JobApplied, JobApply, JobChange, JobCounts, JobItem, JobItemState,
+    JobState, JobStore, Lease, Moved, Page, PageRequest, TokenUpdated, Unavailable, Updated,
 };
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};

@@ -10,8 +10,8 @@ use counterfoil_authority::names::{RealmName, RepositoryName, Username};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::store::{
-    Change, LINK_RETENTION_SECONDS, Letter, LetterFilter, LetterOrdered, LetterPrint, LetterRedeem, LetterState,
-    LetterStore, Page, PageRequest, Unavailable,
+    Change, LINK_RETENTION_SECONDS, Letter, LetterFilter, LetterOrdered, LetterPrint, LetterRedeem,
+    LetterState, LetterStore, Page, PageRequest, Unavailable,
 };
 use counterfoil_authority::token::Token;
 
@@ -205,15 +205,12 @@ async fn list(
     let state = filter.state.map_or("", LetterState::name);
     let repository = filter.repository.as_ref().map_or("", RepositoryName::as_str);
     let (after, limit) = (page::start(request), page::rows_to_ask(request));
-    let rows = match &filter.owner {
-        Some(owner) => {
-            let values = values![realm, after, limit, state, repository, owner];
-            tx.query(LIST_OF_OWNER, &values).await?
-        }
-        None => {
-            let sql = if filter.state.is_some() { LIST_IN_STATE } else { LIST };
-            tx.query(sql, &values![realm, after, limit, state, repository]).await?
-        }
+    let rows = if let Some(owner) = &filter.owner {
+        let values = values![realm, after, limit, state, repository, owner];
+        tx.query(LIST_OF_OWNER, &values).await?
+    } else {
+        let sql = if filter.state.is_some() { LIST_IN_STATE } else { LIST };
+        tx.query(sql, &values![realm, after, limit, state, repository]).await?
     };
     page::of(rows, request, letter_of, |letter| letter.id.clone())
 }

@@ -277,7 +277,11 @@ impl Authority {
         Ok(Arc::clone(owner.standing.get_or_init(|| standing)))
     }
 
-    pub(super) async fn standing_of(&self, realm: RealmName, facts: &OwnerFacts) -> Result<Standing, Refusal> {
+    pub(super) async fn standing_of(
+        &self,
+        realm: RealmName,
+        facts: &OwnerFacts,
+    ) -> Result<Standing, Refusal> {
         let (subject, unit, groups) = match facts {
             OwnerFacts::User(user) => {
                 (Owner::User(user.username.clone()), user.unit.clone(), user.groups.clone())

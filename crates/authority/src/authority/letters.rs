@@ -14,8 +14,8 @@ use crate::scope::ApiScope;
 use crate::secret::{ClearSecret, Shape, TokenId, generate_grouped};
 use crate::secret_hash::{Mac256, SecretHash, keyed_hash};
 use crate::store::{
-    Letter, LetterFilter, LetterOrdered, LetterPrint, LetterRedeem, LetterState, Page,
-    PageRequest, Unavailable,
+    Letter, LetterFilter, LetterOrdered, LetterPrint, LetterRedeem, LetterState, Page, PageRequest,
+    Unavailable,
 };
 use crate::token::{State, Token};
 

@@ -144,11 +144,8 @@ pub trait LetterStore {
         event: Event,
     ) -> Result<LetterOrdered, Unavailable>;
     /// Finds a letter.
-    async fn letter_find(
-        &self,
-        realm: &RealmName,
-        id: &str,
-    ) -> Result<Option<Letter>, Unavailable>;
+    async fn letter_find(&self, realm: &RealmName, id: &str)
+    -> Result<Option<Letter>, Unavailable>;
     /// Finds the letter with this secret.
     async fn letter_by_hash(&self, mac: Mac256) -> Result<Option<Letter>, Unavailable>;
     /// Lists letters in the order of their orders.

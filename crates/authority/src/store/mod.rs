@@ -46,8 +46,8 @@ pub use installation::{
     NewInstallation, Pulse, Purged,
 };
 pub use jobs::{
-    JOB_RETENTION_SECONDS, JOB_TOKENS_MAX, Job, JobApplied, JobApply, JobChange, JobCounts, JobItem, JobItemState,
-    JobState, JobStore,
+    JOB_RETENTION_SECONDS, JOB_TOKENS_MAX, Job, JobApplied, JobApply, JobChange, JobCounts,
+    JobItem, JobItemState, JobState, JobStore,
 };
 pub use leases::{Lease, LeaseStore};
 pub use letters::{

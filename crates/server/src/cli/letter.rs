@@ -145,8 +145,7 @@ pub(super) async fn run(command: &LetterCommand) -> Result<(), Failure> {
 async fn list(args: &LetterListArgs) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;
     let mut query = Vec::new();
-    let texts =
-        [("user", &args.user), ("state", &args.state), ("repository", &args.repository)];
+    let texts = [("user", &args.user), ("state", &args.state), ("repository", &args.repository)];
     for (name, text) in texts {
         query.extend(text.clone().map(|text| (name, text)));
     }
@@ -182,7 +181,9 @@ async fn print_out(args: &LetterPrintArgs) -> Result<(), Failure> {
             print::line(&format!("{id},{user},{token},{code}"));
         } else {
             let end = text("/letter/expires_at");
-            print::line(&format!("To {user}: your code is\n\n    {code}\n\nRedeem it before {end}.\n"));
+            print::line(&format!(
+                "To {user}: your code is\n\n    {code}\n\nRedeem it before {end}.\n"
+            ));
         }
     }
     Ok(())

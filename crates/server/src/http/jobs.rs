@@ -312,11 +312,7 @@ impl JobRequest {
         Ok(JobWish { act, selection, users })
     }
 
-    async fn selection(
-        self,
-        state: &AppState,
-        realm: &RealmName,
-    ) -> Result<JobSelection, Problem> {
+    async fn selection(self, state: &AppState, realm: &RealmName) -> Result<JobSelection, Problem> {
         let unused_since = match &self.unused_since {
             Some(when) => {
                 Some(instant(state, realm, "unused_since", &when.0, DayEdge::Start).await?)
@@ -327,7 +323,9 @@ impl JobRequest {
             (Some(user), None) => Some(Owner::User(user.0)),
             (None, Some(client)) => Some(Owner::Client(client.0)),
             (None, None) => None,
-            (Some(_), Some(_)) => return Err(Problem::invalid("client", "name a user or a client")),
+            (Some(_), Some(_)) => {
+                return Err(Problem::invalid("client", "name a user or a client"));
+            }
         };
         let filter = TokenFilter {
             owner,

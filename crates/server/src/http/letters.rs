@@ -244,8 +244,7 @@ pub async fn letter_print(
     At((realm, id)): At<(RealmName, LetterId)>,
 ) -> Result<Response, Problem> {
     let (letter, secret) = state.authority.letter_print(&caller, &realm, &id.0).await?;
-    let printed =
-        LetterPrinted { letter: letter.into(), secret: secret.reveal().to_owned() };
+    let printed = LetterPrinted { letter: letter.into(), secret: secret.reveal().to_owned() };
     let mut response = Json(printed).into_response();
     let no_store = header::HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);

@@ -121,9 +121,8 @@ impl SeedFile<'_> {
 
 /// A seed in hexadecimal digits or Base32.
 fn seed_of(text: &str, encoding: Encoding) -> Result<SharedSeed, String> {
-    let bare: Zeroizing<String> = Zeroizing::new(
-        text.chars().filter(|c| !matches!(c, ' ' | '-' | '=')).collect::<String>(),
-    );
+    let bare: Zeroizing<String> =
+        Zeroizing::new(text.chars().filter(|c| !matches!(c, ' ' | '-' | '=')).collect::<String>());
     let upper = Zeroizing::new(bare.to_ascii_uppercase());
     let read = match encoding {
         Encoding::Hex => data_encoding::HEXUPPER.decode(upper.as_bytes()),

@@ -19,7 +19,15 @@ use super::{BadFile, Encoding, seed_of, shown_text};
 const FIELDS_MAX: usize = 64;
 /// Names of columns that a heading may have.
 const COLUMNS: [&str; 10] = [
-    "serial", "secret", "type", "digits", "period", "counter", "algorithm", "user", "issuer",
+    "serial",
+    "secret",
+    "type",
+    "digits",
+    "period",
+    "counter",
+    "algorithm",
+    "user",
+    "issuer",
     "label",
 ];
 

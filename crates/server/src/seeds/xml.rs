@@ -54,9 +54,7 @@ impl Element {
 
     /// Whether an attribute declares this namespace.
     pub(super) fn declares(&self, namespace: &str) -> bool {
-        self.attributes
-            .iter()
-            .any(|(name, value)| name.starts_with("xmlns") && value == namespace)
+        self.attributes.iter().any(|(name, value)| name.starts_with("xmlns") && value == namespace)
     }
 }
 

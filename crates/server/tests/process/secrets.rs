@@ -1,5 +1,6 @@
 //! A clear secret exists in one request and one answer, and nowhere else afterwards.
 
+mod stock;
 mod taken_over;
 
 use std::collections::{BTreeSet, HashMap};
@@ -25,7 +26,7 @@ services = [\"mail\"]
 [repository.pin.attributes]
 data = { write_only = true }
 [repository.card]
-kind = "token"
+kind = \"token\"
 max_tokens_per_user = 9
 activation_letter = true
 [repository.card.attributes]
@@ -135,7 +136,7 @@ fn issue_all(world: &World) -> Needles {
         decide(world, round, &token_of(&made), &mut needles);
     }
     keep_data(world, &mut needles);
-    take_stock_over(admin, &mut needles);
+    stock::take_over(admin, &mut needles);
     needles
 }
 
@@ -159,52 +160,6 @@ fn enrol_authenticators(admin: &Api, round: u32, needles: &mut Needles) {
     let used = json!({ "user": "alice", "pass": code });
     let said = admin.send(Request::new("POST", "/validate/check").json(&used)).expect(200);
     assert_eq!(said["result"]["value"], true);
-}
-
-/// Seeds of a file, good lines and bad ones, and the codes of activation letters.
-fn take_stock_over(admin: &Api, needles: &mut Needles) {
-    let seeds: Vec<String> = (0..8_u8)
-        .map(|n| {
-            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[n]);
-            data_encoding::BASE32_NOPAD.encode(&digest.as_ref()[..20])
-        })
-        .collect();
-    for seed in &seeds {
-        needles.add_seed_or_code(seed);
-    }
-    let file = |lines: &[String]| {
-        let text = format!("serial,secret,user\n{}", lines.join("\n"));
-        json!({ "format": "csv", "text": text, "encoding": "base32", "repository": "card" })
-    };
-    let good: Vec<String> =
-        (0..4).map(|n| format!("S{n},{},alice", seeds[n])).collect();
-    let taken = admin.post("/tokens/import", &file(&good)).expect(200);
-    for bad in [
-        format!("X,{}%,alice", seeds[4]),
-        format!("X,alice,{}", seeds[5]),
-        format!("{},{},nobody", "X", seeds[6]),
-    ] {
-        admin.post("/tokens/import", &file(&[bad])).expect(422);
-    }
-    let mut bare = file(&[]);
-    bare["text"] = json!(seeds[7]);
-    admin.post("/tokens/import", &bare).expect(422);
-    for line in taken["lines"].as_array().unwrap() {
-        let order = json!({ "token": line["id"] });
-        let letter = admin.post("/activation-letters", &order).expect(201);
-        let one = format!("/activation-letters/{}", letter["id"].as_str().unwrap());
-        let printed = admin.post(&format!("{one}/print"), &Value::Null).expect(200);
-        let code = printed["secret"].as_str().unwrap();
-        needles.add(code);
-        admin.get(&one).expect(200);
-        // Also where it does not belong.
-        admin.get(&format!("/activation-letters/{code}")).expect(404);
-        let request = Request::new("POST", below_main("/activation-letters/redeem"));
-        for status in [200, 410] {
-            let answer = admin.raw(&request.clone().json(&json!({ "secret": code })));
-            answer.expect(status);
-        }
-    }
 }
 
 /// Data of repositories, chosen by whoever creates the token: hashed, or sealed and shown again.

@@ -5,7 +5,8 @@ use counterfoil_authority::names::RepositoryName;
 use counterfoil_authority::repository::{Membership, Place};
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::store::{
-    Assign, Letter, LetterFilter, LetterOrdered, LetterPrint, LetterRedeem, LetterState, PageRequest,
+    Assign, Letter, LetterFilter, LetterOrdered, LetterPrint, LetterRedeem, LetterState,
+    PageRequest,
 };
 use counterfoil_authority::subject::{Owner, User};
 use counterfoil_authority::token::Token;
@@ -128,7 +129,7 @@ pub(super) async fn letters_are_listed_as_they_were_ordered(world: World) {
     assert_eq!(ids, [first.id.clone(), third.id.clone()]);
     let state = Some(LetterState::Ordered);
     let (ids, _) = list(LetterFilter { state, ..of_alice }, PageRequest::first(9)).await;
-    assert_eq!(ids, [third.id.clone()]);
+    assert_eq!(ids, std::slice::from_ref(&third.id));
     let (ids, _) = list(LetterFilter { state, ..all() }, PageRequest::first(9)).await;
     assert_eq!(ids, [second.id, third.id]);
     let repository = Some(RepositoryName::parse("others").unwrap());
@@ -191,11 +192,8 @@ pub(super) async fn a_letter_that_is_not_good_activates_nothing(world: World) {
     assert_eq!(redeem(&late, 1_000).await, None);
     let cancelled = printed(&world, &alice).await;
     let event = world.event("letter.cancelled");
-    let said = world
-        .store
-        .letter_cancel(&world.realm, &cancelled.id, World::at(25), event)
-        .await
-        .unwrap();
+    let said =
+        world.store.letter_cancel(&world.realm, &cancelled.id, World::at(25), event).await.unwrap();
     assert_eq!(said.unwrap().state, LetterState::Cancelled);
     assert_eq!(redeem(&cancelled, 30).await, None);
     let again = world.event("letter.cancelled");

@@ -7,8 +7,7 @@ use counterfoil_authority::repository::Place;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
     Issued, NOTHING_ACCEPTED, Otp, OtpAccept, OtpAccepted, OtpCode, OtpCodes, OtpImported,
-    OtpIssue, OtpProof,
-    OtpReplaced, OtpUse, TokenAct,
+    OtpIssue, OtpProof, OtpReplaced, OtpUse, TokenAct,
 };
 use counterfoil_authority::subject::User;
 use counterfoil_authority::token::State;
@@ -121,9 +120,8 @@ pub(super) async fn a_batch_of_authentication_tokens_is_stored_whole_or_not_at_a
     late.push(first);
     let said = world.store.otp_import(late).await.unwrap();
     assert_eq!(said, OtpImported::Refused { index: 3, why: Issued::Collision });
-    let held = async || {
-        world.store.otp_of_person(&world.realm, &alice.username).await.unwrap().len()
-    };
+    let held =
+        async || world.store.otp_of_person(&world.realm, &alice.username).await.unwrap().len();
     assert_eq!((held().await, world.count_events("token.issued").await), (1, 1));
     assert_eq!(world.store.otp_import(batch.clone()).await.unwrap(), OtpImported::Done);
     assert_eq!((held().await, world.count_events("token.issued").await), (4, 4));

@@ -5,7 +5,8 @@ use counterfoil_authority::keys::KeyId;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    Issued, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpImported, OtpIssue, OtpReplaced, OtpStore, Unavailable,
+    Issued, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpImported, OtpIssue, OtpReplaced, OtpStore,
+    Unavailable,
 };
 
 use super::{FailingStore, Fate, Told};

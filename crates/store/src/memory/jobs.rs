@@ -5,8 +5,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::{
-    JOB_RETENTION_SECONDS, Job, JobApplied, JobApply, JobChange, JobCounts, JobItem, JobItemState, JobState, JobStore,
-    Lease, Page, PageRequest, Unavailable,
+    JOB_RETENTION_SECONDS, Job, JobApplied, JobApply, JobChange, JobCounts, JobItem, JobItemState,
+    JobState, JobStore, Lease, Page, PageRequest, Unavailable,
 };
 
 use super::{MemoryStore, State, page_down};
@@ -43,7 +43,8 @@ impl State {
     /// Forgets one job that is past its retention.
     pub(super) fn forget_job(&mut self, now: Timestamp) -> usize {
         let before = now.plus_seconds(-JOB_RETENTION_SECONDS);
-        let old = self.jobs.iter().find(|(_, kept)| kept.job.ended_at.is_some_and(|at| at <= before));
+        let old =
+            self.jobs.iter().find(|(_, kept)| kept.job.ended_at.is_some_and(|at| at <= before));
         let Some(id) = old.map(|(id, _)| id.clone()) else { return 0 };
         self.jobs.remove(&id).map_or(0, |kept| kept.items.len() + 1)
     }

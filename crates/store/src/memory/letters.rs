@@ -19,9 +19,8 @@ use crate::letters::waits_for;
 impl State {
     fn order_letter(&mut self, letter: &Letter, event: &Event) -> LetterOrdered {
         let token = self.tokens.get(&letter.token).map(|held| &held.token);
-        let waits = token.is_some_and(|token| {
-            token.realm == letter.realm && waits_for(token, letter)
-        });
+        let waits =
+            token.is_some_and(|token| token.realm == letter.realm && waits_for(token, letter));
         if !waits {
             return LetterOrdered::NotPending;
         }
@@ -124,9 +123,8 @@ impl LetterStore for MemoryStore {
         realm: &RealmName,
         id: &str,
     ) -> Result<Option<Letter>, Unavailable> {
-        Ok(self.read(|state| {
-            state.letters.get(id).filter(|letter| letter.realm == *realm).cloned()
-        }))
+        Ok(self
+            .read(|state| state.letters.get(id).filter(|letter| letter.realm == *realm).cloned()))
     }
 
     async fn letter_by_hash(&self, mac: Mac256) -> Result<Option<Letter>, Unavailable> {

@@ -147,8 +147,7 @@ impl OtpStore for MemoryStore {
                 let Some(held) = state.within(realm, otp.token) else { continue };
                 let token = &held.token;
                 let theirs = token.owner == owner && token.kind == Kind::Generic;
-                let in_stock =
-                    token.repository.as_ref().is_some_and(|at| at.place == Place::Stock);
+                let in_stock = token.repository.as_ref().is_some_and(|at| at.place == Place::Stock);
                 if theirs && !in_stock && token.revocation.is_none() {
                     found.push((codec::sort_key(token.created_at, token.id), shown(otp)));
                 }

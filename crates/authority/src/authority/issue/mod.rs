@@ -1,4 +1,6 @@
 //! Issuing: policy, then a secret, then token and event in one transaction.
+//!
+//! Length: the request, and the one path on which every token comes to be.
 
 mod lifetime;
 mod limits;

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::plan::JobPlan;
 use self::asked::AskedBy;
+pub use self::plan::JobPlan;
 use super::{Act, Authority};
 use crate::caller::Caller;
 use crate::event::time_ordered_id;
@@ -149,9 +149,8 @@ impl Authority {
             })
             .collect();
         let counts = JobCounts { waiting: items.len() as u64, ..JobCounts::default() };
-        let written = |what: serde_json::Result<String>| {
-            what.map_err(|error| Refusal::invalid("act", error))
-        };
+        let written =
+            |what: serde_json::Result<String>| what.map_err(|error| Refusal::invalid("act", error));
         let job = Job {
             id,
             realm: realm.clone(),

@@ -146,8 +146,7 @@ impl Authority {
         plan: &mut JobPlan,
     ) -> Result<(), Refusal> {
         loop {
-            let (listed, next) =
-                self.repository_page(caller, repository, request.clone()).await?;
+            let (listed, next) = self.repository_page(caller, repository, request.clone()).await?;
             for token in listed.into_iter().filter_map(|entry| entry.token) {
                 if plan.is_full() {
                     plan.more = true;

@@ -7,9 +7,7 @@ use crate::authority::{Authority, Expiry, TokenEdit};
 use crate::caller::Caller;
 use crate::event::Origin;
 use crate::refusal::Refusal;
-use crate::store::{
-    Job, JobApplied, JobApply, JobChange, JobItem, JobItemState, JobState, Lease,
-};
+use crate::store::{Job, JobApplied, JobApply, JobChange, JobItem, JobItemState, JobState, Lease};
 use crate::token::Token;
 use crate::verdict::Door;
 
@@ -48,8 +46,7 @@ impl Authority {
             self.end_job(&job, JobState::Stopped, "a later version asked for it").await?;
             return Ok(true);
         };
-        let items =
-            self.store.job_items(&job.id, JobItemState::Waiting, 0, ITEMS_PER_STEP).await?;
+        let items = self.store.job_items(&job.id, JobItemState::Waiting, 0, ITEMS_PER_STEP).await?;
         if items.is_empty() {
             self.end_job(&job, JobState::Done, "").await?;
             return Ok(true);

@@ -315,8 +315,11 @@ fn request_of(repository: Option<&Repository>, read: OtpIncoming) -> IssueReques
         secret: None,
         delivery: Delivery::Default,
         otp: Some(read.otp),
-        repository: repository
-            .map(|found| RepositoryWish { name: found.name.clone(), place, data: None }),
+        repository: repository.map(|found| RepositoryWish {
+            name: found.name.clone(),
+            place,
+            data: None,
+        }),
     }
 }
 

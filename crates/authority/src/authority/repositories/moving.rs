@@ -30,8 +30,7 @@ impl Authority {
         if_match: Option<i64>,
     ) -> Result<(), Refusal> {
         let listing = self.listing(caller, realm, repository, user, id).await?;
-        let removal =
-            self.removal(caller, realm, repository, listing.token.id, if_match).await?;
+        let removal = self.removal(caller, realm, repository, listing.token.id, if_match).await?;
         moved(self.store.listing_remove(removal).await?).map(drop)
     }
 

@@ -214,7 +214,8 @@ pub(super) async fn run(args: &BulkArgs) -> Result<(), Failure> {
         changed += job["done"].as_u64().unwrap_or(0);
         failed += job["failed"].as_u64().unwrap_or(0);
         for failure in items(&job, "failures").iter().filter(|_| !api.json) {
-            print::note(&format!("{} {}: {}", failure["token"], failure["state"], failure["reason"]));
+            let text = |name: &str| failure[name].as_str().unwrap_or_default().to_owned();
+            print::note(&format!("{} {}: {}", text("token"), text("state"), text("reason")));
         }
         if job["state"] != "done" {
             let why = format!("the job {id} was {}", job["state"].as_str().unwrap_or_default());

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::{JobAct, JobSelection, JobSet, JobWish};
+use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::{RepositoryName, Username};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{Job, JobItem};
@@ -60,19 +61,18 @@ impl Bulk {
         })
     }
 
-    async fn selection(&self, asked: &Asked) -> Result<JobSelection, Fault> {
+    async fn selection(&self, asked: &Asked, caller: &Caller) -> Result<JobSelection, Fault> {
         let by_filter = self.kind.is_some();
-        if by_filter == !self.ids.is_empty() {
+        if by_filter != self.ids.is_empty() {
             return Err(Fault::malformed("name the tokens by ids, or by type and filter"));
         }
         if !by_filter {
             let ids: Option<Vec<TokenId>> = self.ids.iter().map(|id| TokenId::parse(id)).collect();
             return Ok(JobSelection::Ids(ids.ok_or_else(Fault::no_token)?));
         }
-        let caller = asked.caller().await?;
         let kind = self.kind.as_deref().unwrap_or_default();
         let name = RepositoryName::parse(kind).map_err(|_| Fault::no_type())?;
-        let repository = asked.repository(&caller, kind).await?;
+        let repository = asked.repository(caller, kind).await?;
         let authority = &asked.state.authority;
         let zone = authority.realm_facts(&asked.realm).await?.realm.zone.clone();
         let mut rest: Vec<(String, String)> = Vec::new();
@@ -99,7 +99,7 @@ pub(super) async fn start(asked: Asked, AnyBytes(body): AnyBytes) -> Response {
             bulk.users.iter().map(|name| Username::parse(name)).collect();
         let wish = JobWish {
             act: bulk.act()?,
-            selection: bulk.selection(&asked).await?,
+            selection: bulk.selection(&asked, &caller).await?,
             users: users.map_err(|_| Fault::no_user())?,
         };
         let authority = &asked.state.authority;

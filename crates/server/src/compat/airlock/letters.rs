@@ -61,9 +61,7 @@ pub(super) async fn order(asked: Asked, AnyBytes(body): AnyBytes) -> Response {
         let token = token_of(&asked, &caller, &repository, &body).await?;
         let authority = &asked.state.authority;
         match authority.letter_order(&caller, &asked.realm, token, None).await {
-            Ok(letter) => {
-                Ok(asked.document(StatusCode::CREATED, resource(&letter), Map::new()))
-            }
+            Ok(letter) => Ok(asked.document(StatusCode::CREATED, resource(&letter), Map::new())),
             Err(Refusal::PlaceTaken) => {
                 Err(Fault::new(StatusCode::CONFLICT, "LETTER_ALREADY_ORDERED"))
             }
@@ -81,15 +79,10 @@ async fn token_of(
 ) -> Result<TokenId, Fault> {
     let (user, authority) = (asked.user()?, &asked.state.authority);
     let named = if body.is_empty() { None } else { Written::read(body)?.text("tokenId")? };
-    let find = |id: String| async move {
-        let user = asked.user()?;
-        let found = authority
-            .repository_entry(caller, &asked.realm, repository, Some(&user), &id)
-            .await?;
-        found.token.map(|token| token.id).ok_or_else(Fault::no_token)
-    };
     if let Some(id) = named {
-        return find(id).await;
+        let found =
+            authority.repository_entry(caller, &asked.realm, repository, Some(&user), &id).await?;
+        return found.token.map(|token| token.id).ok_or_else(Fault::no_token);
     }
     let zone = authority.realm_facts(&asked.realm).await?.realm.zone.clone();
     let request = super::query::read(repository, &asked.realm, Some(user), &[], &zone)?;

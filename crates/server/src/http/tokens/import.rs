@@ -155,7 +155,8 @@ pub async fn token_import(
     };
     // A key from a password takes a while to derive, and others wait for this thread.
     let rows = tokio::task::spawn_blocking(move || rows_of(request)).await;
-    let rows = rows.map_err(|_| Problem::new(Sort::Unavailable, "the file could not be read"))??;
+    let rows =
+        rows.map_err(|_| Problem::new(Sort::Unavailable, "the file could not be read"))??;
     let taken = state.authority.import_otps(&caller, &realm, rows, &taking).await?;
     if !dry_run && !taken.stored {
         return Err(refused(&taken));
@@ -215,5 +216,8 @@ fn refused(taken: &OtpTaken) -> Problem {
         text.push_str("; and more");
     }
     let all = taken.fates.len();
-    Problem::invalid("text", format!("nothing was imported, {faults} of {all} tokens cannot be{text}"))
+    Problem::invalid(
+        "text",
+        format!("nothing was imported, {faults} of {all} tokens cannot be{text}"),
+    )
 }

@@ -4,8 +4,7 @@
 use std::num::NonZeroU32;
 
 use aws_lc_rs::cipher::{
-    AES_128, AES_256, AES_CBC_IV_LEN, Algorithm, DecryptingKey, DecryptionContext,
-    UnboundCipherKey,
+    AES_128, AES_256, AES_CBC_IV_LEN, Algorithm, DecryptingKey, DecryptionContext, UnboundCipherKey,
 };
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{hmac, pbkdf2};
@@ -58,10 +57,7 @@ impl Keys {
         Ok(Some(keys))
     }
 
-    fn mac_of(
-        &self,
-        method: &Element,
-    ) -> Result<(hmac::Algorithm, Zeroizing<Vec<u8>>), BadFile> {
+    fn mac_of(&self, method: &Element) -> Result<(hmac::Algorithm, Zeroizing<Vec<u8>>), BadFile> {
         let bad = |why: String| BadFile::new(method.line, why);
         let algorithm = match method.attribute("Algorithm").unwrap_or_default() {
             "http://www.w3.org/2000/09/xmldsig#hmac-sha1" => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,

@@ -79,7 +79,8 @@ fn token(package: &Element, keys: Option<&Keys>) -> Result<OtpIncoming, String> 
     let otp = OtpDraft { shape, seed: Some(seed), counter, ..OtpDraft::of(method) };
     let (not_before, expires_at) = life(key)?;
     let (serial, labels) = device(package, key)?;
-    let user = key.text_of("UserId").or_else(|| package.at(&["DeviceInfo", "UserId"]).map(Element::text));
+    let user =
+        key.text_of("UserId").or_else(|| package.at(&["DeviceInfo", "UserId"]).map(Element::text));
     let user = user.map(user_of).transpose()?;
     let name = key.text_of("FriendlyName").map(|name| shown_text("FriendlyName", name));
     Ok(OtpIncoming { serial, user, name: name.transpose()?, otp, labels, not_before, expires_at })

@@ -44,8 +44,7 @@ fn plain(secret: &str) -> String {
     format!("<Secret><PlainValue>{secret}</PlainValue></Secret>")
 }
 
-const EIGHT_DIGITS: &str =
-    "<AlgorithmParameters><ResponseFormat Length=\"8\" Encoding=\"DECIMAL\"/></AlgorithmParameters>";
+const EIGHT_DIGITS: &str = "<AlgorithmParameters><ResponseFormat Length=\"8\" Encoding=\"DECIMAL\"/></AlgorithmParameters>";
 
 fn one(text: &str, opening: Option<Opening>) -> Result<OtpIncoming, String> {
     let mut rows = read(text, opening).unwrap();
@@ -176,8 +175,10 @@ fn a_wrong_key_or_a_changed_file_opens_nothing() {
         Err(bad) => bad.to_string(),
         Ok(mut rows) => rows.remove(0).read.unwrap_err(),
     };
-    let closed = ["a MAC does not come out: the key is wrong, or the file was changed",
-        "line 3: a value does not open: the key is wrong"];
+    let closed = [
+        "a MAC does not come out: the key is wrong, or the file was changed",
+        "line 3: a value does not open: the key is wrong",
+    ];
     let wrong = KEY.replace('1', "3");
     for (text, opening) in [
         (figure_6(), key(&wrong)),

@@ -58,8 +58,7 @@ fn the_plain_layout_names_a_person_and_what_to_call_the_token() {
 
 #[test]
 fn a_heading_says_which_column_is_which() {
-    let text =
-        format!("Secret;Serial;Type;Algorithm;Period;User\n{HEX};S1;totp;SHA256;60;alice\n");
+    let text = format!("Secret;Serial;Type;Algorithm;Period;User\n{HEX};S1;totp;SHA256;60;alice\n");
     let rows = csv(&text);
     let row = rows[0].as_ref().unwrap();
     assert_eq!(row.otp.shape.algorithm, Algorithm::Sha256);

@@ -100,8 +100,10 @@ async fn a_line_for_a_person_obeys_their_limit_and_needs_no_repository_without_a
     assert_eq!(said["lines"][1]["reason"], "user: there is no such person");
     assert_eq!(tokens(&world).await[0]["name"], "Bank: phone");
 
-    let headed = format!("serial,secret,type,user\nA,{SEED},totp,alice\nB,{SEED},totp,alice\n\
-                          C,{SEED},totp,alice\nA,{SEED},totp,alice");
+    let headed = format!(
+        "serial,secret,type,user\nA,{SEED},totp,alice\nB,{SEED},totp,alice\n\
+                          C,{SEED},totp,alice\nA,{SEED},totp,alice"
+    );
     let body = with(file(&[&headed]), &json!({ "dry_run": true }));
     let said = import(&world, body).await.expect(200);
     let reasons: Vec<_> = (0..4).map(|n| said["lines"][n]["reason"].as_str()).collect();

@@ -86,9 +86,7 @@ async fn a_job_changes_what_its_preview_names_and_each_token_once() {
 async fn devices_of_the_stock_are_assigned_one_to_each_written_to_and_deleted() {
     for engine in Engine::ALL {
         let world = world(engine, 3).await;
-        let assign = |users: Value| {
-            json!({ "act": "assign", "repository": "hardware", "place": "stock", "users": users })
-        };
+        let assign = |users: Value| json!({ "act": "assign", "repository": "hardware", "place": "stock", "users": users });
         let many = assign(json!(["alice", "bob", "alice", "bob"]));
         let refused = start(&world, many).await.refused(422, "invalid");
         assert!(refused["detail"].as_str().unwrap().contains("3 of them"), "{refused}");

@@ -85,8 +85,13 @@ async fn imports_letters_and_jobs_say_that_the_store_is_down() {
     let second = ask("POST", "/auth-admin/rest/tokens/_bulk", wish, 202).await;
     let shown = format!("/auth-admin/rest/jobs/{}", second["data"]["id"].as_str().unwrap());
     ask("GET", &shown, Value::Null, 200).await;
-    ask("POST", &format!("jobs/{}/cancel", second["data"]["id"].as_str().unwrap()), Value::Null, 200)
-        .await;
+    ask(
+        "POST",
+        &format!("jobs/{}/cancel", second["data"]["id"].as_str().unwrap()),
+        Value::Null,
+        200,
+    )
+    .await;
 
     // A step that fails anywhere is done by a later one, and no token is changed twice.
     for call in 1..200 {
