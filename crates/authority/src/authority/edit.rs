@@ -1,4 +1,4 @@
-//! Editing a token: anybody who reaches it may narrow it; widening widening is held to what issuing is.
+//! Editing a token: anybody who reaches it may narrow it; widening is held to what issuing is.
 //!
 //! Length: what an edit may do is one decision, and half of it elsewhere would be a way round.
 

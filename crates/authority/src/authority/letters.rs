@@ -42,6 +42,8 @@ impl Authority {
         token: TokenId,
         lifetime_seconds: Option<i64>,
     ) -> Result<Letter, Refusal> {
+        // Who may not order at all learns nothing about what the order lacks.
+        caller.reach(realm, ApiScope::TokensWrite)?;
         let lifetime = lifetime_seconds.unwrap_or(LETTER_LIFETIME_SECONDS);
         if !(1..=LETTER_LIFETIME_SECONDS_MAX).contains(&lifetime) {
             return Err(Refusal::invalid("lifetime_seconds", "is between 1 second and a year"));

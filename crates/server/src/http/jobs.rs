@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use counterfoil_authority::authority::{JobAct, JobPlan, JobSelection, JobSet, JobWish};
+use counterfoil_authority::authority::{Authority, JobAct, JobPlan, JobSelection, JobSet, JobWish};
 use counterfoil_authority::clock::DayEdge;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::repository::Place;
@@ -391,6 +391,7 @@ pub async fn job_start(
     At(realm): At<RealmName>,
     BatchBytes(bytes): BatchBytes,
 ) -> Result<Response, Problem> {
+    Authority::may_ask_for_jobs(&caller, &realm)?;
     let request: JobRequest = parse(&bytes)?;
     let dry_run = request.dry_run == Some(true);
     let wish = request.wish(&state, &realm).await?;

@@ -173,6 +173,12 @@ pub enum Answered {
     Replayed(Vec<u8>),
 }
 
+/// Whether who administrates these services puts tokens for them into stock.
+fn keeps_stock(reach: &crate::caller::Reach, services: &Services) -> bool {
+    matches!(services, Services::Named(labels) if !labels.is_empty())
+        && reach.covers_services(services)
+}
+
 /// What a request that may be fulfilled is decided by.
 pub(super) struct Ready {
     repository: Option<Arc<Repository>>,
@@ -267,6 +273,9 @@ impl Authority {
         };
         let validity = validity_of(&judged, caller, &reach, wanted, now)?;
         let in_stock = request.repository.as_ref().is_some_and(|r| r.place == Place::Stock);
+        if in_stock && !reach.whole && !keeps_stock(&reach, &services.0) {
+            return Err(Refusal::BeyondGrant("stock is for who administrates its repository"));
+        }
         let by_letter = repository.as_ref().is_some_and(|found| found.activates_by_letter());
         let pending = in_stock || by_letter || judged.iter().any(|policy| policy.approval);
         let has_payload = request.repository.as_ref().is_some_and(|wish| wish.data.is_some());

@@ -116,6 +116,17 @@ pub struct JobWish {
 }
 
 impl Authority {
+    /// Whether a caller may ask for jobs at all: who may not, learns nothing about what a request
+    /// lacks.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Forbidden`], or that there is no such realm.
+    pub fn may_ask_for_jobs(caller: &Caller, realm: &RealmName) -> Result<(), Refusal> {
+        caller.reach(realm, ApiScope::TokensRead)?;
+        Self::reach_to_write(caller, realm).map(drop)
+    }
+
     /// Says what a job would be about.
     pub async fn job_preview(
         &self,

@@ -41,9 +41,7 @@ impl Authority {
         realm: &RealmName,
         wish: &JobWish,
     ) -> Result<JobPlan, Refusal> {
-        // Who may not do it at all learns nothing about what the request lacks.
-        caller.reach(realm, ApiScope::TokensRead)?;
-        Self::reach_to_write(caller, realm)?;
+        Self::may_ask_for_jobs(caller, realm)?;
         self.realm_facts(realm).await?;
         if (wish.act == JobAct::Assign) == wish.users.is_empty() {
             let why = "name the persons that tokens are assigned to, and nobody otherwise";

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use counterfoil_authority::authority::{JobAct, JobSelection, JobSet, JobWish};
+use counterfoil_authority::authority::{Authority, JobAct, JobSelection, JobSet, JobWish};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::{RepositoryName, Username};
 use counterfoil_authority::secret::TokenId;
@@ -94,6 +94,7 @@ impl Bulk {
 pub(super) async fn start(asked: Asked, AnyBytes(body): AnyBytes) -> Response {
     let started = async {
         let caller = asked.caller().await?;
+        Authority::may_ask_for_jobs(&caller, &asked.realm)?;
         let bulk: Bulk = parse(&body)?;
         let users: Result<Vec<Username>, _> =
             bulk.users.iter().map(|name| Username::parse(name)).collect();
