@@ -39,7 +39,7 @@ pub(crate) enum LetterCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LetterOrderArgs {
     /// The token's id
-    token: String,
+    id: String,
     /// For how long it can be redeemed, in seconds [default: 30 days]
     #[arg(long, value_name = "SECONDS")]
     lifetime: Option<u32>,
@@ -113,7 +113,7 @@ pub(super) async fn run(command: &LetterCommand) -> Result<(), Failure> {
     match command {
         LetterCommand::Order(args) => {
             let api = Api::new(&args.remote)?;
-            let mut body = json!({ "token": args.token });
+            let mut body = json!({ "token": args.id });
             if let Some(seconds) = args.lifetime {
                 body["lifetime_seconds"] = seconds.into();
             }

@@ -240,17 +240,6 @@ pub struct JobPreview {
     tokens: Vec<JobPreviewed>,
 }
 
-/// The job, or with `dry_run` the preview.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only describes the answer")]
-pub enum JobAnswer {
-    /// The preview.
-    Preview(JobPreview),
-    /// The job.
-    Started(JobStarted),
-}
-
 impl JobRequest {
     fn act(&mut self, set: JobSet) -> Result<JobAct, Problem> {
         let reason = self.reason.take().map(|reason| reason.0.0);

@@ -152,14 +152,6 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_revoke))
         .routes(routes!(tokens::token_bulk))
         .routes(routes!(tokens::token_import))
-        .routes(routes!(jobs::job_start))
-        .routes(routes!(jobs::job_list))
-        .routes(routes!(jobs::job_show))
-        .routes(routes!(jobs::job_cancel))
-        .routes(routes!(letters::letter_list, letters::letter_order))
-        .routes(routes!(letters::letter_redeem))
-        .routes(routes!(letters::letter_show, letters::letter_cancel))
-        .routes(routes!(letters::letter_print))
         .routes(routes!(tokens::token_usage))
         .routes(routes!(tokens::token_children))
         .routes(routes!(tokens::token_blast_radius))
@@ -191,6 +183,20 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(targets::target_reconcile))
         .routes(routes!(targets::delivery_list))
         .routes(routes!(policy_test::policy_test))
+        .merge(stock())
+}
+
+/// Acts on many tokens, and letters that activate tokens.
+fn stock() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(jobs::job_start))
+        .routes(routes!(jobs::job_list))
+        .routes(routes!(jobs::job_show))
+        .routes(routes!(jobs::job_cancel))
+        .routes(routes!(letters::letter_list, letters::letter_order))
+        .routes(routes!(letters::letter_redeem))
+        .routes(routes!(letters::letter_show, letters::letter_cancel))
+        .routes(routes!(letters::letter_print))
 }
 
 /// Routes for those who run the server; never switched off.

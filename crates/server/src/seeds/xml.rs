@@ -69,7 +69,7 @@ impl Lines<'_> {
     fn at(&mut self, position: u64) -> usize {
         let to = usize::try_from(position).unwrap_or(usize::MAX).min(self.text.len());
         if let Some(passed) = self.text.as_bytes().get(self.seen..to) {
-            self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+            self.line += passed.split(|byte| *byte == b'\n').count() - 1;
             self.seen = to;
         }
         self.line

@@ -103,7 +103,7 @@ const fn entry(
 }
 
 /// Every problem that the API answers, by status.
-pub const PROBLEMS: [Entry; 33] = [
+pub const PROBLEMS: [Entry; 34] = [
     entry(
         Sort::Malformed,
         StatusCode::BAD_REQUEST,

@@ -36,7 +36,9 @@ async fn act(world: &World, id: &str, act: &str) -> Answer {
 async fn redeem(world: &World, secret: &str) -> Answer {
     let headers = [("Content-Type", "application/json")];
     let body = json!({ "secret": secret }).to_string();
-    world.send("POST", &format!("{R}/activation-letters/redeem"), &headers, Some(body)).await
+    world
+        .send("POST", &format!("{R}/activation-letters/redeem"), &headers, Some(body.into_bytes()))
+        .await
 }
 
 async fn active(world: &World, secret: &str) -> bool {
