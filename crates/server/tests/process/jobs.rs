@@ -34,7 +34,7 @@ fn a_job_that_is_killed_again_and_again_changes_every_token_once() {
         let wish = json!({ "act": "disable", "repository": "hardware" });
         let started = world.admin.post("/tokens/_bulk", &wish).expect(202);
         let id = started["job"]["id"].as_str().unwrap().to_owned();
-        for kill in 1..4 {
+        for kill in 1..3 {
             let enough = kill * 20;
             await_true("the job is worked on", PATIENCE, || {
                 count(&job(&world, &id), "done") >= enough

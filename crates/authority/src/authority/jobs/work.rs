@@ -13,12 +13,13 @@ use crate::verdict::Door;
 
 /// The lease under which jobs are worked on.
 const LEASE: &str = "jobs";
-/// A worker that died is replaced after so long.
-const LEASE_SECONDS: i64 = 20;
+/// A worker that died is replaced after so long. Short, because nothing is written elsewhere: the
+/// store refuses every change of a worker that was overtaken.
+const LEASE_SECONDS: i64 = 5;
 /// Tokens of one step.
 const ITEMS_PER_STEP: u32 = 100;
 /// A step stops long before its lease does.
-const STEP_MICROS_MAX: i64 = 8_000_000;
+const STEP_MICROS_MAX: i64 = 2_000_000;
 /// Attempts at a token that others change at the same time.
 const ATTEMPTS: usize = 8;
 
