@@ -25,7 +25,7 @@ pub(super) fn take_over(admin: &Api, needles: &mut Needles) {
     for bad in [
         format!("X,{}%,alice", seeds[4]),
         format!("X,alice,{}", seeds[5]),
-        format!("{},{},nobody", "X", seeds[6]),
+        format!("X,{},nobody", seeds[6]),
     ] {
         admin.post("/tokens/import", &file(&[bad])).expect(422);
     }
