@@ -246,7 +246,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 85] = [
+pub const EVENT_KINDS: [&str; 93] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -302,6 +302,14 @@ pub const EVENT_KINDS: [&str; 85] = [
     "am-document.created",
     "am-document.updated",
     "am-document.deleted",
+    "letter.ordered",
+    "letter.printed",
+    "letter.cancelled",
+    "letter.redeemed",
+    "letter.refused",
+    "job.started",
+    "job.cancelled",
+    "job.ended",
     "link.opened",
     "link.reopened",
     "link.refused",

@@ -26,6 +26,10 @@ pub enum Thing {
     Token,
     /// A one-time link.
     Link,
+    /// An activation letter.
+    Letter,
+    /// A job.
+    Job,
     /// A repository of generic tokens.
     Repository,
     /// A target of provisioning.
@@ -51,6 +55,8 @@ impl Thing {
             Self::Client => "client",
             Self::Token => "token",
             Self::Link => "link",
+            Self::Letter => "activation letter",
+            Self::Job => "job",
             Self::Repository => "repository",
             Self::Target => "target",
             Self::ResourceType => "resource type",
@@ -130,6 +136,9 @@ pub enum Refusal {
         LinkEnd::TokenEnded => "the token behind this link has ended; ask for a new one",
     })]
     LinkEnded(LinkEnd),
+    /// The right activation letter, too late or not yet.
+    #[error("{0}")]
+    LetterEnded(&'static str),
     /// Live tokens still name the service.
     #[error("{0} tokens that are not revoked still name this service")]
     InUse(u64),

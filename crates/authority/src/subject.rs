@@ -352,6 +352,19 @@ impl From<User> for UserFacts {
 }
 
 impl UserFacts {
+    /// What verify needs of a person's record.
+    pub fn of(user: User) -> Self {
+        Self {
+            username: user.username,
+            display_name: user.display_name,
+            email: user.emails.into_iter().next(),
+            status: user.status,
+            unit: user.unit,
+            groups: user.groups,
+            locks: user.locks,
+        }
+    }
+
     /// Whether anything of theirs counts.
     pub fn counts(&self) -> bool {
         self.status == UserStatus::Active && !self.locks.everywhere

@@ -46,6 +46,8 @@ const BACKLOG_EVERY: Duration = Duration::from_secs(5);
 const PURGE_EVERY: Duration = Duration::from_mins(1);
 /// A rotated sealing key is done with soon; looking costs one indexed read.
 const SEEDS_EVERY: Duration = Duration::from_secs(5);
+/// Whoever asks for a job looks at its progress at once; looking costs one indexed read.
+const JOBS_EVERY: Duration = Duration::from_millis(250);
 /// Often enough to be noticed, rarely enough to be read.
 const NAG_EVERY: Duration = Duration::from_hours(1);
 
@@ -154,6 +156,16 @@ fn start_rarer(
         async move {
             authority.tell_uses_elsewhere().await;
             Ok::<_, std::convert::Infallible>(())
+        }
+    }));
+    let (asked, stopping) = (Arc::clone(authority), stop.clone());
+    running.spawn(each("jobs", JOBS_EVERY, stop.clone(), move || {
+        let (authority, stop) = (Arc::clone(&asked), stopping.clone());
+        async move {
+            while authority.work_jobs().await? && !*stop.borrow() {
+                tokio::task::yield_now().await;
+            }
+            Ok::<_, counterfoil_authority::refusal::Refusal>(())
         }
     }));
     let sealed = Arc::clone(authority);

@@ -20,5 +20,6 @@ pub mod listener;
 pub mod private_file;
 pub mod provision;
 pub mod sealed_file;
+pub mod seeds;
 pub mod telemetry;
 pub mod tls;

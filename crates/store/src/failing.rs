@@ -155,6 +155,7 @@ macro_rules! pass {
 // Behind the macro that they need.
 mod console;
 mod foreign_use;
+mod jobs;
 mod otp;
 mod repositories;
 

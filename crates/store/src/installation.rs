@@ -14,8 +14,8 @@ use counterfoil_authority::store::{
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
-    SqlStore, access, changes, clients, console, events, idempotency, leases, links, otp, services,
-    tokens,
+    SqlStore, access, changes, clients, console, events, idempotency, jobs, leases, letters, links,
+    otp, services, tokens,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
@@ -52,8 +52,8 @@ where  purpose = $1
 and    id = $2
 and    fingerprint = $3";
 
-/// Secrets of tokens that are not revoked, links that were not opened, and codes that were not
-/// used.
+/// Secrets of tokens that are not revoked, links that were not opened, codes that were not used,
+/// and letters that were not redeemed.
 const PEPPER_USE: &str = "
 select s.pepper, count(*)
 from   (
@@ -74,6 +74,10 @@ from   (
     union  all
     select a.pepper
     from   account a
+    union  all
+    select a.pepper
+    from   activation_letter a
+    where  a.state = 'printed'
 ) s
 group  by s.pepper
 order  by s.pepper";
@@ -187,7 +191,9 @@ async fn purge(
     let access = access::purge(tx, now, PURGE_ROWS_MAX).await?;
     let codes = otp::purge(tx, now, PURGE_ROWS_MAX).await?;
     let console = console::purge(tx, now, PURGE_ROWS_MAX).await?;
-    let rows = answers + log + secrets + access + links + codes + console;
+    let letters = letters::purge(tx, now, PURGE_ROWS_MAX).await?;
+    let jobs = jobs::purge(tx, now).await?;
+    let rows = answers + log + secrets + access + links + codes + console + letters + jobs;
     Ok(Purged { rows })
 }
 

@@ -17,7 +17,7 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 16] = [
+const MIGRATIONS: [Migration; 17] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
@@ -32,6 +32,7 @@ const MIGRATIONS: [Migration; 16] = [
     Migration { version: 14, sql: include_str!("../migrations/0014_authentication_tokens.sql") },
     Migration { version: 15, sql: include_str!("../migrations/0015_foreign_use.sql") },
     Migration { version: 16, sql: include_str!("../migrations/0016_sessions.sql") },
+    Migration { version: 17, sql: include_str!("../migrations/0017_stock_and_jobs.sql") },
     Migration { version: 18, sql: include_str!("../migrations/0018_console.sql") },
     Migration { version: 20, sql: include_str!("../migrations/0020_ends_of_codes.sql") },
 ];

@@ -13,7 +13,8 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::store::{
     CODE_RETENTION_SECONDS, Consumed, Issued, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted,
-    OtpCode, OtpCodes, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt, Unavailable,
+    OtpCode, OtpCodes, OtpImported, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt,
+    Unavailable,
 };
 use counterfoil_authority::token::State;
 
@@ -78,6 +79,7 @@ and    t.owner_kind = 'u'
 and    t.owner = $2
 and    t.kind = 'generic'
 and    t.revoked_at is null
+and    (t.place is null or t.place <> 'stock')
 order  by t.sort_key desc
 limit  $3"
 );
@@ -371,6 +373,18 @@ async fn replace(tx: &mut Transaction<'_>, codes: &OtpCodes) -> Result<OtpReplac
     Ok(OtpReplaced::Done)
 }
 
+/// Stores a batch, or nothing of it.
+async fn import(tx: &mut Transaction<'_>, issues: &[OtpIssue]) -> Result<OtpImported, Failure> {
+    for (index, issue) in issues.iter().enumerate() {
+        let why = tokens::once(tx, &Arrival::by_codes(issue)).await?;
+        if !matches!(why, Issued::Done { .. }) {
+            tx.undo();
+            return Ok(OtpImported::Refused { index, why });
+        }
+    }
+    Ok(OtpImported::Done)
+}
+
 async fn sealed_before(
     tx: &mut Transaction<'_>,
     seal: KeyId,
@@ -401,6 +415,10 @@ impl OtpStore for SqlStore {
             Box::pin(async move { tokens::once(tx, &Arrival::by_codes(issue)).await })
         })
         .await
+    }
+
+    async fn otp_import(&self, issues: Vec<OtpIssue>) -> Result<OtpImported, Unavailable> {
+        self.write(issues, |tx, issues| Box::pin(import(tx, issues))).await
     }
 
     async fn otp_find(

@@ -1,8 +1,8 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, am, changes, clients, console, events, foreign_use, idempotency, installation, leases,
-    links, otp, people, provisioning, services, tokens,
+    access, am, changes, clients, console, events, foreign_use, idempotency, installation, jobs,
+    leases, letters, links, otp, people, provisioning, services, tokens,
 };
 
 /// All of them.
@@ -16,7 +16,9 @@ pub(crate) fn all() -> Vec<&'static str> {
         foreign_use::STATEMENTS,
         idempotency::STATEMENTS,
         installation::STATEMENTS,
+        jobs::STATEMENTS,
         leases::STATEMENTS,
+        letters::STATEMENTS,
         links::STATEMENTS,
         otp::STATEMENTS,
     ]
@@ -36,7 +38,7 @@ mod tests {
     use crate::{DatabaseUrl, OpenOptions, open};
 
     /// Statements that scan or sort, and why that is bearable.
-    const BORNE: [(&str, &str); 17] = [
+    const BORNE: [(&str, &str); 18] = [
         ("where  at >= $1", "stops at the first row that stays"),
         ("min(seq)", "an end of the index"),
         ("max(seq)", "an end of the index"),
@@ -51,6 +53,7 @@ mod tests {
         ("from   outbox\nlimit  1", "the first row by its key"),
         ("from   outbox o\norder  by o.seq", "the first rows by their key"),
         ("where  state <> 'done'\ngroup", "what is not done: nothing, most of the time"),
+        ("where state = 'running'\norder  by id", "the first row of an index of what runs"),
         ("join   above a", "the units above one unit"),
         ("from   person p\n        cross  join token o", "the places of one unit's tokens"),
         ("limit  7000\n", "a few thousand places that a filter leaves"),

@@ -18,7 +18,7 @@ use crate::subject::{Owner, OwnerFacts};
 
 /// What stands for the token of a caller who presented none. No token has this id by more than
 /// chance, and nothing is looked up by it.
-const NO_TOKEN: &str = "000000000000";
+pub(super) const NO_TOKEN: &str = "000000000000";
 
 /// Why nobody is authenticated.
 #[derive(Debug, Clone, thiserror::Error)]

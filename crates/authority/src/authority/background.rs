@@ -37,7 +37,11 @@ impl Authority {
     /// purging back, so that another node need not wait for its end.
     pub async fn close(&self) -> Result<usize, Unavailable> {
         let flushed = self.flush(true).await;
-        let leases = [self.purging.lock().take(), self.delivering_lease.lock().take()];
+        let leases = [
+            self.purging.lock().take(),
+            self.delivering_lease.lock().take(),
+            self.working_lease.lock().take(),
+        ];
         for lease in leases.into_iter().flatten() {
             self.store.lease_end(&lease, self.now()).await?;
         }

@@ -84,7 +84,7 @@ impl Authority {
     }
 }
 
-fn names_something(filter: &TokenFilter) -> bool {
+pub(super) fn names_something(filter: &TokenFilter) -> bool {
     filter.owner.is_some()
         || filter.service.is_some()
         || filter.unit.is_some()
@@ -93,7 +93,7 @@ fn names_something(filter: &TokenFilter) -> bool {
 }
 
 /// Whether the act is news to the token.
-fn changes(act: &Act, token: &Token) -> bool {
+pub(super) fn changes(act: &Act, token: &Token) -> bool {
     if token.revocation.is_some() {
         return false;
     }

@@ -1,4 +1,6 @@
 //! Editing a token: anybody who reaches it may narrow it; widening is held to what issuing is.
+//!
+//! Length: what an edit may do is one decision, and half of it elsewhere would be a way round.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -95,44 +97,8 @@ impl Authority {
         edit: TokenEdit,
         if_match: Option<i64>,
     ) -> Result<Token, Refusal> {
-        let (reach, _) = Self::reach_to_write(caller, realm)?;
         for _ in 0..EDIT_ATTEMPTS {
-            let now = self.now();
-            let token = self.reachable(caller, realm, id).await?;
-            if if_match.is_some_and(|version| version != token.version) {
-                return Err(Refusal::VersionMismatch);
-            }
-            if token.revocation.is_some() {
-                return Err(Refusal::Ended(crate::token::State::Revoked));
-            }
-            let mut after = self.edited(&token, &edit, now)?;
-            self.require_within_parent(&token, &after).await?;
-            self.edit_registration(&mut after, &edit, &reach).await?;
-            if let Some(Some(unit)) = &edit.unit {
-                self.check_unit(realm, Some(unit)).await?;
-                unit_within(&reach, caller, Some(unit))?;
-            }
-            if after.unit != token.unit && !unit_given(&reach, &token, after.unit.as_ref()) {
-                return Err(Refusal::BeyondGrant("the unit lies beyond the caller's grant"));
-            }
-            self.check_added(caller, &reach, &token, &after).await?;
-            let narrower = if narrows(&token, &after) {
-                self.limits_of_narrower(&token, &after).await?
-            } else {
-                None
-            };
-            let limits = match narrower {
-                Some(limits) => limits,
-                None => self.check_widening(caller, &reach, &token, &after, now).await?,
-            };
-            let mut limits = limits;
-            limits.extend(self.limit_in_repository(&after));
-            let event = self
-                .event("token.updated", realm, &caller.origin, now)?
-                .with_token(id)
-                .with_subject(token.owner.actor());
-            let data = self.payload_of(&after, &edit)?;
-            let update = TokenUpdate { token: after, limits, data, event };
+            let update = self.planned_edit(caller, realm, id, &edit, if_match).await?;
             match self.store.token_update(update).await? {
                 TokenUpdated::Done(token) => return Ok(token),
                 TokenUpdated::VersionMismatch if if_match.is_none() => {}
@@ -151,6 +117,54 @@ impl Authority {
             }
         }
         Err(Refusal::VersionMismatch)
+    }
+
+    /// What is to be stored when a token is edited as it stands now.
+    pub(super) async fn planned_edit(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+        edit: &TokenEdit,
+        if_match: Option<i64>,
+    ) -> Result<TokenUpdate, Refusal> {
+        let (reach, _) = Self::reach_to_write(caller, realm)?;
+        let now = self.now();
+        let token = self.reachable(caller, realm, id).await?;
+        if if_match.is_some_and(|version| version != token.version) {
+            return Err(Refusal::VersionMismatch);
+        }
+        if token.revocation.is_some() {
+            return Err(Refusal::Ended(crate::token::State::Revoked));
+        }
+        let mut after = self.edited(&token, edit, now)?;
+        self.require_within_parent(&token, &after).await?;
+        self.edit_registration(&mut after, edit, &reach).await?;
+        if let Some(Some(unit)) = &edit.unit {
+            self.check_unit(realm, Some(unit)).await?;
+            unit_within(&reach, caller, Some(unit))?;
+        }
+        if after.unit != token.unit && !unit_given(&reach, &token, after.unit.as_ref()) {
+            return Err(Refusal::BeyondGrant("the unit lies beyond the caller's grant"));
+        }
+        self.check_added(caller, &reach, &token, &after).await?;
+        let narrower = if narrows(&token, &after) {
+            self.limits_of_narrower(&token, &after).await?
+        } else {
+            None
+        };
+        let limits = match narrower {
+            Some(limits) => limits,
+            None => self.check_widening(caller, &reach, &token, &after, now).await?,
+        };
+        let mut limits = limits;
+        limits.extend(self.limit_in_repository(&after));
+        let event = self
+            .event("token.updated", realm, &caller.origin, now)?
+            .with_token(id)
+            .with_subject(token.owner.actor());
+        let data = self.payload_of(&after, edit)?;
+        Ok(TokenUpdate { token: after, limits, data, event })
     }
 
     /// The payload that takes the place of the one before, sealed.

@@ -335,6 +335,18 @@ impl Authority {
         act: Act,
         if_match: Option<i64>,
     ) -> Result<Token, Refusal> {
+        let change = self.token_change_of(origin, token, act, if_match)?;
+        Refusal::unless_updated(self.store.token_change(change).await?, Thing::Token)
+    }
+
+    /// What is to be stored when a token's state is switched.
+    pub(super) fn token_change_of(
+        &self,
+        origin: &Origin,
+        token: &Token,
+        act: Act,
+        if_match: Option<i64>,
+    ) -> Result<TokenChange, Refusal> {
         let now = self.now();
         let mut event = self
             .event(act.event(), &token.realm, origin, now)?
@@ -363,15 +375,14 @@ impl Authority {
                 TokenAct::RevokeWithChildren { by: origin.actor.to_string(), reason }
             }
         };
-        let change = TokenChange {
+        Ok(TokenChange {
             realm: token.realm.clone(),
             id: token.id,
             act,
             expected_version: if_match,
             at: now,
             event,
-        };
-        Refusal::unless_updated(self.store.token_change(change).await?, Thing::Token)
+        })
     }
 
     /// What a revocation would end: the token, and everything derived from it; with `cascade`

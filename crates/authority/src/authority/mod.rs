@@ -18,6 +18,8 @@ mod events;
 mod import;
 mod install;
 mod issue;
+mod jobs;
+mod letters;
 mod lifecycle;
 mod link;
 mod locks;
@@ -65,9 +67,14 @@ pub use install::{FirstKey, Seed, key_records};
 pub use issue::{
     Answered, Delivery, Expiry, IssueRequest, Payload, RenderAnswer, Replay, RepositoryWish,
 };
+pub use jobs::{JobAct, JobPlan, JobSelection, JobSet, JobWish};
+pub use letters::{LETTER_LIFETIME_SECONDS, LETTER_LIFETIME_SECONDS_MAX};
 pub use lifecycle::Act;
 pub use locks::LockAct;
-pub use otp::{Challenge, Challenged, OtpDraft, Selected};
+pub use otp::{
+    Challenge, Challenged, IMPORT_ROWS_MAX, OtpDraft, OtpFate, OtpIncoming, OtpRow, OtpTaken,
+    OtpTaking, Selected,
+};
 pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
 pub use portal::PortalService;
 pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};
@@ -190,6 +197,8 @@ pub struct Authority {
     delivering: parking_lot::Mutex<provision::Delivering>,
     /// The lease on deliveries, while this process has it.
     delivering_lease: parking_lot::Mutex<Option<Lease>>,
+    /// The lease on jobs, while this process has it.
+    working_lease: parking_lot::Mutex<Option<Lease>>,
     /// Tokens in the latest flush of usage.
     flushed_last: std::sync::atomic::AtomicUsize,
     /// Tokens that must not rest too long and did not.
@@ -260,6 +269,7 @@ impl Authority {
             purging: parking_lot::Mutex::new(None),
             delivering: parking_lot::Mutex::default(),
             delivering_lease: parking_lot::Mutex::new(None),
+            working_lease: parking_lot::Mutex::new(None),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
             seen_lately: verify::SeenLately::default(),
             session_uses: am::SessionUses::default(),

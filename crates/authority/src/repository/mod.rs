@@ -39,6 +39,16 @@ pub struct Repository {
     pub attributes: Mapping,
 }
 
+impl Repository {
+    /// Whether the token of a person waits for its activation letter.
+    pub const fn activates_by_letter(&self) -> bool {
+        match &self.kind {
+            RepositoryKind::Token(rules) => rules.activation_letter,
+            RepositoryKind::Credential(_) | RepositoryKind::Custom(_) => false,
+        }
+    }
+}
+
 /// The three sorts of repository.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RepositoryKind {
@@ -70,6 +80,9 @@ pub struct TokenRules {
     pub count_expired: bool,
     /// Whether a token that is created without data gets a secret, shown once.
     pub generate_secret: bool,
+    /// Whether the token of a person is good for nothing before its activation letter is
+    /// redeemed.
+    pub activation_letter: bool,
 }
 
 /// What is set for a repository of credentials.

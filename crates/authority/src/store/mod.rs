@@ -19,7 +19,9 @@ mod events;
 mod foreign_use;
 mod import;
 mod installation;
+mod jobs;
 mod leases;
+mod letters;
 mod links;
 mod otp;
 mod people;
@@ -48,13 +50,20 @@ pub use installation::{
     ChangesRead, Initialised, Installation, InstallationStore, KeyRecord, KeyUse, LogPlace,
     NewInstallation, Pulse, Purged,
 };
+pub use jobs::{
+    JOB_RETENTION_SECONDS, JOB_TOKENS_MAX, Job, JobApplied, JobApply, JobChange, JobCounts,
+    JobItem, JobItemState, JobState, JobStore,
+};
 pub use leases::{Lease, LeaseStore};
+pub use letters::{
+    Letter, LetterFilter, LetterOrdered, LetterPrint, LetterRedeem, LetterState, LetterStore,
+};
 pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
 };
 pub use otp::{
     CODE_RETENTION_SECONDS, NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted,
-    OtpCode, OtpCodes, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt,
+    OtpCode, OtpCodes, OtpImported, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt,
 };
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{
@@ -182,6 +191,8 @@ pub trait Store:
     + TokenStore
     + LinkStore
     + OtpStore
+    + LetterStore
+    + JobStore
     + ImportStore
     + ProvisioningStore
     + EnrolmentStore
@@ -206,6 +217,8 @@ impl<T> Store for T where
         + TokenStore
         + LinkStore
         + OtpStore
+        + LetterStore
+        + JobStore
         + ImportStore
         + ProvisioningStore
         + EnrolmentStore

@@ -89,6 +89,20 @@ pub struct OtpIssue {
     pub event: Event,
 }
 
+/// What came of storing a batch of authentication tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OtpImported {
+    /// All of them are stored.
+    Done,
+    /// None is: this one, counted from 0, was in the way.
+    Refused {
+        /// Which one.
+        index: usize,
+        /// Why.
+        why: Issued,
+    },
+}
+
 /// What a code was recognised as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OtpProof {
@@ -189,11 +203,13 @@ pub trait OtpStore {
     /// Stores a new token with what makes it an authentication token and its codes, or refuses as
     /// every issue does. It has no secret.
     async fn otp_issue(&self, issue: OtpIssue) -> Result<Issued, Unavailable>;
+    /// The same for a batch, which is stored whole or not at all. Its answers are not kept.
+    async fn otp_import(&self, issues: Vec<OtpIssue>) -> Result<OtpImported, Unavailable>;
     /// What makes a token an authentication token; `None` if it is none.
     async fn otp_find(&self, realm: &RealmName, token: TokenId)
     -> Result<Option<Otp>, Unavailable>;
     /// The authentication tokens of a person that are not revoked, the newest first, at most
-    /// [`OTPS_PER_PERSON_MAX`].
+    /// [`OTPS_PER_PERSON_MAX`]. What a person keeps in stock is not among them.
     async fn otp_of_person(
         &self,
         realm: &RealmName,

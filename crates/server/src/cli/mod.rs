@@ -13,7 +13,9 @@ mod events;
 mod failure;
 mod import;
 mod init;
+mod job;
 mod keys;
+mod letter;
 mod local;
 mod migrate;
 mod pages;
@@ -61,6 +63,10 @@ enum Command {
     Keys(keys::KeysCommand),
     #[command(subcommand)]
     Token(token::TokenCommand),
+    #[command(subcommand)]
+    Letter(letter::LetterCommand),
+    #[command(subcommand)]
+    Job(job::JobCommand),
     Enrol(Box<enrol::EnrolArgs>),
     #[command(flatten)]
     Resource(resource::ResourceCommand),
@@ -162,6 +168,8 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Admin(AdminCommand::Recover(args)) => init::recover(args).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Token(command) => token::run(command).await,
+            Command::Letter(command) => letter::run(command).await,
+            Command::Job(command) => job::run(command).await,
             Command::Enrol(args) => enrol::run(args).await,
             Command::Resource(command) => resource::run(command).await,
             Command::Policy(command) => policy::run(command).await,

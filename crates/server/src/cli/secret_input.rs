@@ -40,6 +40,10 @@ pub(crate) enum Wanted {
     Codes,
     /// What an authentication token computes its codes from.
     Seed,
+    /// The key or password of a file of seeds.
+    Opening,
+    /// What stands in an activation letter.
+    Letter,
 }
 
 impl Wanted {
@@ -56,6 +60,8 @@ impl Wanted {
             Self::Code => "code",
             Self::Codes => "two codes that follow each other",
             Self::Seed => "seed",
+            Self::Opening => "key or password of the file",
+            Self::Letter => "code of the letter",
         }
     }
 
@@ -71,7 +77,7 @@ impl Wanted {
             Self::Code | Self::Codes => {
                 "give --code-file with a file, or with `-` for standard input"
             }
-            Self::Seed => "give a file, or `-` for standard input",
+            Self::Seed | Self::Opening | Self::Letter => "give a file, or `-` for standard input",
             Self::Token | Self::TokenString => "give `-` to read it from standard input, or a file",
         }
     }

@@ -3,6 +3,7 @@
 mod args;
 mod bulk;
 mod edit;
+mod import;
 mod mint;
 mod otp;
 mod registration;
@@ -57,6 +58,7 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::Unlock(args) => switch(args, "unlock").await,
         TokenCommand::Revoke(args) => revoke(args).await,
         TokenCommand::Bulk(args) => bulk::run(args).await,
+        TokenCommand::Import(args) => import::run(args).await,
         TokenCommand::Otp(command) => otp::run(command).await,
         TokenCommand::Verify(args) => verify(args).await,
     }

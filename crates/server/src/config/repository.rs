@@ -31,6 +31,8 @@ pub struct RepositorySection {
     pub count_expired: Option<bool>,
     /// Whether a token without data gets a secret.
     pub generate_secret: Option<bool>,
+    /// Whether tokens of people wait for their activation letter.
+    pub activation_letter: Option<bool>,
     /// Whether there is a next credential.
     pub support_next: Option<bool>,
     /// Whether the next one takes the place of a deleted one.
@@ -142,6 +144,7 @@ impl RepositorySection {
                 max_tokens_per_user: self.max_tokens_per_user.unwrap_or(DEFAULT_TOKENS_PER_USER),
                 count_expired: self.count_expired.unwrap_or(false),
                 generate_secret: self.generate_secret.unwrap_or(true),
+                activation_letter: self.activation_letter.unwrap_or(false),
             })),
             Some("credential") => {
                 let words = self.promote_next_on.iter().flatten();
@@ -186,6 +189,7 @@ impl RepositorySection {
         let of_tokens = [
             ("max_tokens_per_user", self.max_tokens_per_user.is_some()),
             ("count_expired", self.count_expired.is_some()),
+            ("activation_letter", self.activation_letter.is_some()),
         ];
         let of_credentials = [
             ("support_next", self.support_next.is_some()),

@@ -40,6 +40,13 @@ pub const REPOSITORY_KEYS: &[Key] = &[
          statement `insert` has no place for it.",
     ),
     Key::optional(
+        "repository.*.activation_letter",
+        Sort::Flag,
+        "false",
+        "Whether a person's token of a repository of tokens is good for nothing before its \
+         activation letter is redeemed.",
+    ),
+    Key::optional(
         "repository.*.support_next",
         Sort::Flag,
         "false",

@@ -18,6 +18,8 @@ pub mod front;
 pub mod grants;
 pub mod groups;
 pub mod health;
+pub mod jobs;
+pub mod letters;
 pub mod links;
 pub mod locks;
 pub mod metrics;
@@ -151,6 +153,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_unlock))
         .routes(routes!(tokens::token_revoke))
         .routes(routes!(tokens::token_bulk))
+        .routes(routes!(tokens::token_import))
         .routes(routes!(tokens::token_usage))
         .routes(routes!(tokens::token_children))
         .routes(routes!(tokens::token_blast_radius))
@@ -184,6 +187,20 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(policy_test::policy_test))
         .routes(routes!(repositories::repository_list))
         .routes(routes!(repositories::repository_show))
+        .merge(stock())
+}
+
+/// Acts on many tokens, and letters that activate tokens.
+fn stock() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(jobs::job_start))
+        .routes(routes!(jobs::job_list))
+        .routes(routes!(jobs::job_show))
+        .routes(routes!(jobs::job_cancel))
+        .routes(routes!(letters::letter_list, letters::letter_order))
+        .routes(routes!(letters::letter_redeem))
+        .routes(routes!(letters::letter_show, letters::letter_cancel))
+        .routes(routes!(letters::letter_print))
 }
 
 /// Routes for those who run the server; never switched off.

@@ -184,6 +184,7 @@ impl From<Refusal> for Problem {
             Refusal::KeyReused => Self::new(Sort::KeyReused, detail),
             Refusal::Ended(_) => Self::new(Sort::Ended, detail),
             Refusal::LinkEnded(_) => Self::new(Sort::LinkEnded, detail),
+            Refusal::LetterEnded(_) => Self::new(Sort::LetterEnded, detail),
             Refusal::InUse(_) => Self::new(Sort::InUse, detail),
             Refusal::NotEmpty(_) => Self::new(Sort::NotEmpty, detail),
             Refusal::BuiltIn(_) => Self::new(Sort::BuiltIn, detail),

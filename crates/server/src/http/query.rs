@@ -63,6 +63,8 @@ segments! {
     TokenId, |text| Self::parse(text), Thing::Token;
     UnitId, |text| opaque(text).map(Self), Thing::Unit;
     GrantId, |text| opaque(text).map(Self), Thing::Grant;
+    LetterId, |text| opaque(text).map(Self), Thing::Letter;
+    JobId, |text| opaque(text).map(Self), Thing::Job;
 }
 
 /// The id of a unit.
@@ -70,6 +72,12 @@ pub struct UnitId(pub String);
 
 /// The id of a grant.
 pub struct GrantId(pub String);
+
+/// The id of an activation letter.
+pub struct LetterId(pub String);
+
+/// The id of a job.
+pub struct JobId(pub String);
 
 /// An id of ours: nothing else is worth a look-up.
 fn opaque(text: &str) -> Option<String> {

@@ -37,6 +37,8 @@ refusal! {
     Conflict = "It stands against what is there.";
     /// 410.
     LinkEnded = "The one-time link was opened before, or has ended.";
+    /// 410, of an activation letter.
+    LetterEnded = "The activation letter was printed or redeemed before, or has ended.";
     /// 412.
     VersionMismatch = "`If-Match` names another version.";
     /// 413.
@@ -76,6 +78,7 @@ fn collect(rows: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
         RequestTimeout,
         Conflict,
         LinkEnded,
+        LetterEnded,
         VersionMismatch,
         BodyTooLarge,
         UnsupportedMediaType,

@@ -4,6 +4,7 @@ mod bulk;
 mod edit;
 mod family;
 mod fields;
+mod import;
 mod issue;
 mod lifecycle;
 mod look;
@@ -17,6 +18,7 @@ pub use family::{
     token_deny, token_return_count,
 };
 pub(super) use fields::{ServiceChoices, check_count, chosen};
+pub use import::{ImportBody, ImportLine, ImportRequest, token_import};
 pub(super) use issue::expiry;
 pub use issue::{TokenCreate, TokenHanded, TokenIssued, TokenLinked, token_issue};
 pub use lifecycle::{
@@ -38,6 +40,7 @@ pub use family::{
     __path_token_approve, __path_token_blast_radius, __path_token_children, __path_token_deny,
     __path_token_return_count,
 };
+pub use import::__path_token_import;
 pub use issue::__path_token_issue;
 pub use lifecycle::{
     __path_token_disable, __path_token_enable, __path_token_lock, __path_token_revoke,

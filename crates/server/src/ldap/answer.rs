@@ -135,6 +135,7 @@ impl From<&Refusal> for End {
             | Refusal::KeyReused
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)
+            | Refusal::LetterEnded(_)
             | Refusal::InUse(_)
             | Refusal::NotEmpty(_)
             | Refusal::BuiltIn(_) => Self::READ_ONLY,

@@ -32,6 +32,7 @@ mod forgerock;
 mod forgerock_import;
 mod forward_auth;
 mod front_doors;
+mod jobs;
 mod keys;
 mod ldap;
 mod mail;

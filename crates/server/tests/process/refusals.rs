@@ -9,7 +9,7 @@ use crate::world::{Issued, UNTHROTTLED, World, client, pat};
 use operation::{Operation, operations};
 
 /// What is served to everybody. A route that joins these joins this list.
-const OPEN: [&str; 14] = [
+const OPEN: [&str; 15] = [
     "GET /healthz/live",
     "GET /healthz/ready",
     "GET /openapi.json",
@@ -17,6 +17,7 @@ const OPEN: [&str; 14] = [
     "GET /problems/{slug}",
     "POST /api/v1/credentials/revoke",
     "POST /api/v1/links/open",
+    "POST /api/v1/realms/{realm}/activation-letters/redeem",
     "GET /api/v1/realms/{realm}/portal",
     // What is presented there authenticates nobody; the tests of the OAuth door look at each.
     "POST /realms/{realm}/protocol/openid-connect/token",

@@ -3,6 +3,7 @@
 mod elsewhere;
 mod files;
 mod needles;
+mod stock;
 mod taken_over;
 
 use std::io::Write as _;
@@ -32,6 +33,12 @@ kind = \"credential\"
 services = [\"mail\"]
 [repository.pin.attributes]
 data = { write_only = true }
+[repository.card]
+kind = \"token\"
+max_tokens_per_user = 9
+activation_letter = true
+[repository.card.attributes]
+serialId = {}
 [repository.vault]
 kind = \"credential\"
 [repository.vault.attributes]
@@ -80,6 +87,7 @@ fn issue_all(world: &World) -> Needles {
         decide(world, round, &token_of(&made), &mut needles);
     }
     keep_data(world, &mut needles);
+    stock::take_over(admin, &mut needles);
     needles
 }
 

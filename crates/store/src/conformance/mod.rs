@@ -24,7 +24,9 @@ mod groups;
 mod import;
 mod installation;
 mod issue;
+mod jobs;
 mod leases;
+mod letters;
 mod limits;
 mod links;
 mod list;
@@ -159,6 +161,20 @@ async fn of_repositories(store: &Arc<dyn Store>, kept: u8) -> u8 {
             a_repository_is_listed_in_the_order_asked_for,
             a_next_credential_is_due_from_its_date,
         }
+        letters::{
+            a_letter_is_ordered_for_a_token_that_waits,
+            letters_are_listed_as_they_were_ordered,
+            of_forty_who_print_a_letter_one_gets_its_secret,
+            of_forty_who_redeem_a_letter_one_activates_its_token,
+            a_letter_that_is_not_good_activates_nothing,
+        }
+        jobs::{
+            a_job_is_found_with_how_far_it_is,
+            of_forty_who_work_on_an_item_one_changes_its_token,
+            what_a_job_cannot_change_is_noted_with_its_reason,
+            a_job_that_does_not_run_changes_nothing,
+            the_oldest_running_job_is_next,
+        }
     )
 }
 
@@ -291,6 +307,8 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
         otp::{
             an_authentication_token_comes_back_as_it_was_enrolled,
             an_enrolment_obeys_what_every_issue_obeys,
+            a_batch_of_authentication_tokens_is_stored_whole_or_not_at_all,
+            what_waits_in_stock_is_none_of_its_keepers_codes,
             of_sixty_four_presenters_of_one_place_one_is_accepted,
             of_sixty_four_presenters_of_one_backup_code_one_is_accepted,
             a_code_is_accepted_of_an_active_token_only,

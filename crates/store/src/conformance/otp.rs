@@ -3,10 +3,11 @@
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::otp::codes::EMAIL_ATTEMPTS_MAX;
 use counterfoil_authority::otp::{Algorithm, Method, Shape};
+use counterfoil_authority::repository::Place;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
     CODE_RETENTION_SECONDS, Issued, NOTHING_ACCEPTED, Otp, OtpAccept, OtpAccepted, OtpCode,
-    OtpCodes, OtpIssue, OtpProof, OtpReplaced, OtpUse, SealedAt, TokenAct,
+    OtpCodes, OtpImported, OtpIssue, OtpProof, OtpReplaced, OtpUse, SealedAt, TokenAct,
 };
 use counterfoil_authority::subject::User;
 use counterfoil_authority::token::State;
@@ -107,6 +108,39 @@ pub(super) async fn an_enrolment_obeys_what_every_issue_obeys(world: World) {
     assert_eq!(world.store.otp_issue(limited).await.unwrap(), Issued::AtLimit(1));
     let nobody = enrolment(&world, &world.user_named("nobody"), Method::Totp);
     assert_eq!(world.store.otp_issue(nobody).await.unwrap(), Issued::OwnerGone);
+}
+
+/// All or nothing: one that is in the way takes the others back, and is named.
+pub(super) async fn a_batch_of_authentication_tokens_is_stored_whole_or_not_at_all(world: World) {
+    let alice = world.user("alice").await;
+    let first = enrolment(&world, &alice, Method::Totp);
+    enrolled(&world, &first).await;
+    let batch: Vec<_> = (0..3).map(|_| enrolment(&world, &alice, Method::Hotp)).collect();
+    let mut late = batch.clone();
+    late.push(first);
+    let said = world.store.otp_import(late).await.unwrap();
+    assert_eq!(said, OtpImported::Refused { index: 3, why: Issued::Collision });
+    let held =
+        async || world.store.otp_of_person(&world.realm, &alice.username).await.unwrap().len();
+    assert_eq!((held().await, world.count_events("token.issued").await), (1, 1));
+    assert_eq!(world.store.otp_import(batch.clone()).await.unwrap(), OtpImported::Done);
+    assert_eq!((held().await, world.count_events("token.issued").await), (4, 4));
+    for issue in &batch {
+        let found = world.store.otp_find(&world.realm, issue.token.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&issue.otp));
+    }
+}
+
+/// What a person keeps in stock is nobody's, theirs neither.
+pub(super) async fn what_waits_in_stock_is_none_of_its_keepers_codes(world: World) {
+    let alice = world.user("alice").await;
+    let mut issue = enrolment(&world, &alice, Method::Totp);
+    issue.token.pending = true;
+    let name = counterfoil_authority::names::RepositoryName::parse("stock").unwrap();
+    issue.token.repository =
+        Some(counterfoil_authority::repository::Membership { name, place: Place::Stock });
+    assert_eq!(world.store.otp_import(vec![issue]).await.unwrap(), OtpImported::Done);
+    assert_eq!(world.store.otp_of_person(&world.realm, &alice.username).await.unwrap(), []);
 }
 
 /// However many present the code of one place; and never again that one or one before it.

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 43] = [
+const TABLES: [Table; 46] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -253,6 +253,25 @@ const TABLES: [Table; 43] = [
         key_columns: 1,
         numbered: false,
         columns: "id realm username created_at created_by expires_at pepper hash used_at",
+    },
+    Table {
+        name: "activation_letter",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm repository token owner state ordered_at ordered_by expires_at \
+              printed_at printed_by ended_at pepper hash",
+    },
+    Table {
+        name: "job",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm act asked_by actor state created_at ended_at",
+    },
+    Table {
+        name: "job_item",
+        key_columns: 2,
+        numbered: false,
+        columns: "job place token recipient state reason",
     },
 ];
 

@@ -5,8 +5,8 @@ use counterfoil_authority::keys::KeyId;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    Issued, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpIssue, OtpReplaced, OtpStore, SealedAt,
-    Unavailable,
+    Issued, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpImported, OtpIssue, OtpReplaced, OtpStore,
+    SealedAt, Unavailable,
 };
 
 use super::{FailingStore, Fate, Told};
@@ -15,6 +15,9 @@ use super::{FailingStore, Fate, Told};
 impl OtpStore for FailingStore {
     async fn otp_issue(&self, issue: OtpIssue) -> Result<Issued, Unavailable> {
         pass!(self.otp_issue(issue))
+    }
+    async fn otp_import(&self, issues: Vec<OtpIssue>) -> Result<OtpImported, Unavailable> {
+        pass!(self.otp_import(issues))
     }
     async fn otp_find(
         &self,

@@ -12,8 +12,8 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
     CODE_RETENTION_SECONDS, Change, ChangeListener, ChangesRead, ClientCreated, EventFilter,
     EventStore, Initialised, Inserted, Installation, InstallationStore, KeyRecord, KeyUse,
-    LINK_RETENTION_SECONDS, Lease, Link, LogPlace, NewInstallation, Page, PageRequest, Pulse,
-    Purged, Unavailable,
+    LINK_RETENTION_SECONDS, Lease, LetterState, Link, LogPlace, NewInstallation, Page, PageRequest,
+    Pulse, Purged, Unavailable,
 };
 use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
@@ -82,7 +82,9 @@ impl InstallationStore for MemoryStore {
             let waits = |link: &&Link| link.opened_at.is_none() && live.contains_key(&link.token);
             let links = state.links.values().filter(waits).map(|link| &link.hash);
             let passwords = state.accounts.values().map(|account| &account.password);
-            for hash in secrets.chain(links).chain(passwords) {
+            let printed = state.letters.values().filter(|l| l.state == LetterState::Printed);
+            let letters = printed.filter_map(|letter| letter.hash.as_ref());
+            for hash in secrets.chain(links).chain(passwords).chain(letters) {
                 let (purpose, id) = (KeyPurpose::Pepper, hash.pepper());
                 match uses.iter_mut().find(|key| (key.purpose, key.id) == (purpose, id)) {
                     Some(key) => key.rows += 1,
@@ -175,6 +177,7 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let end = now.plus_seconds(-LINK_RETENTION_SECONDS);
     state.links.retain(|_, link| link.expires_at > end);
     let links = links - state.links.len();
+    let letters = state.lapse_letters(end);
     let end = now.plus_seconds(-CODE_RETENTION_SECONDS);
     let mut codes = 0;
     for otp in state.otps.values_mut() {
@@ -183,7 +186,8 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
         codes += before - otp.codes.len();
     }
     let console = state.purge_console(now);
-    (answers + log + secrets + access + links + codes + console) as u64
+    let jobs = state.forget_job(now);
+    (answers + log + secrets + access + links + codes + console + letters + jobs) as u64
 }
 
 #[async_trait]

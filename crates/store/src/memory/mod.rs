@@ -11,7 +11,9 @@ mod console;
 mod foreign_use;
 mod import;
 mod installation;
+mod jobs;
 mod leases;
+mod letters;
 mod links;
 mod otp;
 mod people;
@@ -36,7 +38,7 @@ use counterfoil_authority::provision::{Delivery, DeliveryKey, Target};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::store::{
-    Change, ForeignUsage, Idempotency, Installation, KeyRecord, Link, Page, PageRequest,
+    Change, ForeignUsage, Idempotency, Installation, KeyRecord, Letter, Link, Page, PageRequest,
     Unavailable,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
@@ -83,6 +85,8 @@ struct State {
     grants: BTreeMap<(RealmName, String), Grant>,
     tokens: HashMap<TokenId, Held>,
     links: HashMap<TokenId, Link>,
+    letters: BTreeMap<String, Letter>,
+    jobs: BTreeMap<String, jobs::Kept>,
     otps: BTreeMap<TokenId, otp::Kept>,
     listed: BTreeMap<TokenId, tokens::Listed>,
     data: HashMap<TokenId, Vec<u8>>,

@@ -5,10 +5,11 @@ use counterfoil_authority::keys::KeyId;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::otp::codes::EMAIL_ATTEMPTS_MAX;
+use counterfoil_authority::repository::Place;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    Consumed, Issued, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpIssue,
-    OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt, Unavailable,
+    Consumed, Issued, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted, OtpCodes, OtpImported,
+    OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt, Unavailable,
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::State as TokenState;
@@ -109,6 +110,20 @@ impl OtpStore for MemoryStore {
         Ok(self.write(|state| state.issue_otp(&issue)))
     }
 
+    async fn otp_import(&self, issues: Vec<OtpIssue>) -> Result<OtpImported, Unavailable> {
+        Ok(self.write(|state| {
+            let before = state.clone();
+            for (index, issue) in issues.iter().enumerate() {
+                let why = state.issue_otp(issue);
+                if !matches!(why, Issued::Done { .. }) {
+                    *state = before;
+                    return OtpImported::Refused { index, why };
+                }
+            }
+            OtpImported::Done
+        }))
+    }
+
     async fn otp_find(
         &self,
         realm: &RealmName,
@@ -132,7 +147,8 @@ impl OtpStore for MemoryStore {
                 let Some(held) = state.within(realm, otp.token) else { continue };
                 let token = &held.token;
                 let theirs = token.owner == owner && token.kind == Kind::Generic;
-                if theirs && token.revocation.is_none() {
+                let in_stock = token.repository.as_ref().is_some_and(|at| at.place == Place::Stock);
+                if theirs && !in_stock && token.revocation.is_none() {
                     found.push((codec::sort_key(token.created_at, token.id), shown(otp)));
                 }
             }

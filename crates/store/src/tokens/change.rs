@@ -18,7 +18,7 @@ and    version = $2";
 pub(super) const STATEMENTS: &[&str] = &[SWITCH];
 
 /// Switches state, unless it is so already.
-pub(super) async fn change(
+pub(crate) async fn change(
     tx: &mut Transaction<'_>,
     change: &TokenChange,
 ) -> Result<Updated<Token>, Failure> {

@@ -33,15 +33,17 @@ use counterfoil_authority::token::Token;
 
 use crate::SqlStore;
 
+pub(crate) use change::change;
 pub(crate) use enrolment::Draws;
 pub(crate) use enrolment::decide::still_told;
 pub(crate) use issue::{Arrival, admit, once, seed};
 pub(crate) use list::{in_repository, matches_device};
 pub(crate) use listing::{matches as matches_listing, start as start_of_listing};
+pub(crate) use moving::{assign, remove};
 pub(crate) use revoke::revoke_all_of;
 pub(crate) use rows::find_to_change;
 pub(crate) use secrets::{insert, purge_retired};
-pub(crate) use update::takes_place;
+pub(crate) use update::{takes_place, update};
 pub(crate) use usage::{add_uses, consume, state};
 
 /// The statements of these files.

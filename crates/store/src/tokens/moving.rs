@@ -12,7 +12,7 @@ use counterfoil_authority::token::Token;
 use super::revoke::{self, Sentence};
 use super::{issue, listing, repository, rows, state};
 use crate::engine::{Failure, Transaction, values};
-use crate::{codec, events, people};
+use crate::{codec, events, letters, people};
 
 const LEAVE: &str = "
 delete from repository_token
@@ -116,7 +116,7 @@ async fn leave(tx: &mut Transaction<'_>, token: &Token) -> Result<(), Failure> {
 }
 
 /// Revokes a token and takes it out of its repository.
-pub(super) async fn remove(
+pub(crate) async fn remove(
     tx: &mut Transaction<'_>,
     remove: &ListingRemove,
 ) -> Result<Moved, Failure> {
@@ -131,6 +131,7 @@ pub(super) async fn remove(
         return Ok(Moved::VersionMismatch);
     }
     leave(tx, &found.token).await?;
+    letters::let_go(tx, *id, *at).await?;
     if found.token.revocation.is_none() {
         let by = &event.origin.actor;
         let sentence = Sentence { at: *at, by, reason: Some("deleted from its repository") };
@@ -203,7 +204,7 @@ pub(super) async fn promote(
 }
 
 /// Gives a token of the stock to a person, or takes it back.
-pub(super) async fn assign(tx: &mut Transaction<'_>, assign: &Assign) -> Result<Moved, Failure> {
+pub(crate) async fn assign(tx: &mut Transaction<'_>, assign: &Assign) -> Result<Moved, Failure> {
     let Assign { realm, id, to, keeper, limits, pending, expected_version, at, event } = assign;
     if let Some(user) = to {
         people::turn_at_user(tx, realm, user).await?;
@@ -243,6 +244,7 @@ pub(super) async fn assign(tx: &mut Transaction<'_>, assign: &Assign) -> Result<
     tx.push(HAND_OVER, &values).await?;
     let (held_by, since) = (to.as_ref().map(Username::as_str), to.as_ref().map(|_| *at));
     tx.push(TAKE_OVER, &values![id, held_by, place.name(), since]).await?;
+    letters::let_go(tx, *id, *at).await?;
     events::append(tx, event).await?;
     tx.changed(Change::Token(*id), *at).await?;
     match listing::find(tx, realm, *id).await? {

@@ -31,7 +31,7 @@ where  token = $1";
 pub(super) const STATEMENTS: &[&str] = &[UPDATE, DESCRIBE];
 
 /// Replaces what may be edited.
-pub(super) async fn update(
+pub(crate) async fn update(
     tx: &mut Transaction<'_>,
     TokenUpdate { token, limits, data, event }: &TokenUpdate,
 ) -> Result<TokenUpdated, Failure> {

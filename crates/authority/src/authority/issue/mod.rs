@@ -1,4 +1,6 @@
 //! Issuing: policy, then a secret, then token and event in one transaction.
+//!
+//! Length: the request, and the one path on which every token comes to be.
 
 mod judged;
 mod lifetime;
@@ -12,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use self::judged::Judged;
 pub(super) use self::lifetime::{Lifetime, validity_of};
 pub(super) use self::limits::{limit_of_realm, limits_of};
 pub(super) use self::member::payload_row;
@@ -30,7 +33,7 @@ use crate::kind::Kind;
 use crate::names::{RealmName, RepositoryName, ServiceLabel, Username};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
-use crate::repository::{Membership, Place};
+use crate::repository::{Membership, Place, Repository};
 use crate::scope::Scope;
 use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
@@ -206,6 +209,20 @@ pub enum Answered {
     Replayed(Vec<u8>),
 }
 
+/// Whether who administrates these services puts tokens for them into stock.
+fn keeps_stock(reach: &crate::caller::Reach, services: &Services) -> bool {
+    matches!(services, Services::Named(labels) if !labels.is_empty())
+        && reach.covers_services(services)
+}
+
+/// What a request that may be fulfilled is decided by.
+pub(super) struct Ready {
+    repository: Option<Arc<Repository>>,
+    judged: Judged,
+    draft: Draft,
+    in_stock: bool,
+}
+
 /// What a request came to, before anything is drawn.
 struct Draft {
     owner: Owner,
@@ -225,8 +242,34 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let now = self.now();
-        let mut request = Self::completed_otp(completed(request)?)?;
+        let (request, ready) = self.ready(caller, realm, request, now).await?;
+        for _ in 0..ID_ATTEMPTS {
+            let (issue, otp, clear) =
+                self.drawn(caller, realm, (&request, &ready), replay.as_ref(), now).await?;
+            match self.store_drawn(issue, otp, &clear).await? {
+                Issued::Done { token, .. } => {
+                    return Ok(Answered::Fresh { token, secret: clear });
+                }
+                Issued::Replayed(sealed) => return replayed(caller, &sealed),
+                // A self-chosen secret can only collide by its id, like any other.
+                Issued::Collision => {}
+                refused => return Err(refusal_of(refused, request.kind)),
+            }
+        }
+        Err(Refusal::NoEntropy(crate::clock::NoEntropy))
+    }
+
+    /// Whether the caller may have what is asked for, and what it comes to before it is drawn.
+    pub(super) async fn ready(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        request: IssueRequest,
+        now: Timestamp,
+    ) -> Result<(IssueRequest, Ready), Refusal> {
+        let mut request = completed(request)?;
         let repository = self.repository_of(&mut request)?;
+        let mut request = Self::completed_otp(request)?;
         let judged = self.may_issue(caller, realm, &request).await?;
         let policies = judged.policies();
         let (reach, own) = (&judged.reach, judged.own);
@@ -236,41 +279,40 @@ impl Authority {
         }
         let validity = validity_of(&policies, caller, reach, Lifetime::of(&request), now)?;
         let in_stock = request.repository.as_ref().is_some_and(|r| r.place == Place::Stock);
-        let pending = in_stock || policies.iter().any(|policy| policy.approval);
+        if in_stock && !reach.whole && !keeps_stock(reach, &judged.services) {
+            return Err(Refusal::BeyondGrant("stock is for who administrates its repository"));
+        }
+        let by_letter = repository.as_ref().is_some_and(|found| found.activates_by_letter());
+        let pending = in_stock || by_letter || policies.iter().any(|policy| policy.approval);
         let has_payload = request.repository.as_ref().is_some_and(|wish| wish.data.is_some());
         let by_link = !has_payload && is_by_link(&policies, caller, &request, own)?;
         let (owner, services) = (judged.owner.clone(), judged.services.clone());
         let draft = Draft { owner, services, validity, pending, by_link };
-        for _ in 0..ID_ATTEMPTS {
-            let (token, secret, otp) =
-                self.draft(caller, realm, &request, &draft, &policies, now).await?;
-            self.require_api_rank(caller, &token).await?;
-            self.refuse_pasted_tokens(&token)?;
-            let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
-            let mut limits = limits_of(request.kind, &judged.cells, &judged.realm.policy, slow);
-            // What is in stock is nobody's yet; it counts for whom it is given to.
-            limits.retain(|_| !in_stock);
-            limits.extend(member::limit_of(repository.as_deref(), &token));
-            let issue = self.issue_of(caller, token, &secret, limits, replay.as_ref(), now)?;
-            let issue = self.with_payload(issue, &request)?;
-            match self.store_drawn(issue, otp, &secret.0).await? {
-                Issued::Done { token, .. } => {
-                    return Ok(Answered::Fresh { token, secret: secret.0 });
-                }
-                Issued::Replayed(sealed) => return replayed(caller, &sealed),
-                Issued::KeyReused => return Err(Refusal::KeyReused),
-                Issued::AtLimit(max) => return Err(Refusal::AtLimit(max)),
-                Issued::OwnerGone => return Err(Refusal::NotFound(Thing::User)),
-                Issued::ServiceGone(label) => {
-                    return Err(no_such_service(services_field(request.kind), &label));
-                }
-                Issued::SerialTaken => return Err(Refusal::SerialTaken),
-                Issued::PlaceTaken => return Err(Refusal::PlaceTaken),
-                // A self-chosen secret can only collide by its id, like any other.
-                Issued::Collision => {}
-            }
-        }
-        Err(Refusal::NoEntropy(crate::clock::NoEntropy))
+        Ok((request, Ready { repository, judged, draft, in_stock }))
+    }
+
+    /// What is to be stored of a request that may be fulfilled, drawn afresh, and what its owner
+    /// is shown.
+    pub(super) async fn drawn(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        (request, ready): (&IssueRequest, &Ready),
+        replay: Option<&Replay>,
+        now: Timestamp,
+    ) -> Result<(TokenIssue, Option<Otp>, ClearSecret), Refusal> {
+        let Ready { repository, judged, draft, in_stock } = ready;
+        let (token, secret, otp) =
+            self.draft(caller, realm, request, draft, &judged.policies(), now).await?;
+        self.require_api_rank(caller, &token).await?;
+        self.refuse_pasted_tokens(&token)?;
+        let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
+        let mut limits = limits_of(request.kind, &judged.cells, &judged.realm.policy, slow);
+        // What is in stock is nobody's yet; it counts for whom it is given to.
+        limits.retain(|_| !in_stock);
+        limits.extend(member::limit_of(repository.as_deref(), &token));
+        let issue = self.issue_of(caller, token, &secret, limits, replay, now)?;
+        Ok((self.with_payload(issue, request)?, otp, secret.0))
     }
 
     /// The unit that a person belongs to; a client's tokens belong to none.
@@ -433,6 +475,21 @@ impl Authority {
         });
         let secret = secret.1.clone();
         Ok(TokenIssue { token, secret, limits, data: None, idempotency, event })
+    }
+}
+
+/// Why a token was not stored.
+pub(super) fn refusal_of(issued: Issued, kind: Kind) -> Refusal {
+    match issued {
+        Issued::KeyReused => Refusal::KeyReused,
+        Issued::AtLimit(max) => Refusal::AtLimit(max),
+        Issued::OwnerGone => Refusal::NotFound(Thing::User),
+        Issued::ServiceGone(label) => no_such_service(services_field(kind), &label),
+        Issued::SerialTaken => Refusal::SerialTaken,
+        Issued::PlaceTaken => Refusal::PlaceTaken,
+        Issued::Done { .. } | Issued::Replayed(_) | Issued::Collision => {
+            Refusal::NoEntropy(crate::clock::NoEntropy)
+        }
     }
 }
 

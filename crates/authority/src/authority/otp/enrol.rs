@@ -12,6 +12,7 @@ use crate::otp::uri::{Enrolment, uri};
 use crate::otp::yubikey::DeviceSecret;
 use crate::otp::{Method, Shape, SharedSeed};
 use crate::refusal::Refusal;
+use crate::repository::Place;
 use crate::secret::{ClearSecret, TokenId};
 use crate::service::Services;
 use crate::store::{Issued, NOTHING_ACCEPTED, Otp, OtpCode, OtpIssue, TokenIssue};
@@ -124,8 +125,12 @@ impl Authority {
         realm: &RealmCell,
         shown: &mut ClearSecret,
     ) -> Result<Otp, Refusal> {
-        let Owner::User(user) = &token.owner else {
-            return Err(Refusal::invalid("user", "name the person whose codes these are"));
+        let in_stock = token.repository.as_ref().is_some_and(|at| at.place == Place::Stock);
+        let account = match &token.owner {
+            Owner::User(user) if !in_stock => user.as_str(),
+            // Nobody is shown this one.
+            _ if in_stock => token.id.as_str(),
+            _ => return Err(Refusal::invalid("user", "name the person whose codes these are")),
         };
         let mut otp = Otp {
             token: token.id,
@@ -153,7 +158,7 @@ impl Authority {
                     method: draft.method,
                     shape: draft.shape,
                     issuer: named.unwrap_or(realm.realm.name.as_str()),
-                    account: user.as_str(),
+                    account,
                     counter: draft.counter,
                 };
                 *shown = ClearSecret::new(uri(enrolment, &seed).to_string());

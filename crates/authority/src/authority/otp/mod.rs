@@ -5,9 +5,11 @@
 //! that are good once. [`super::verify`] recognises them.
 
 mod enrol;
+mod import;
 mod keep;
 mod send;
 
 pub use self::enrol::OtpDraft;
+pub use self::import::{IMPORT_ROWS_MAX, OtpFate, OtpIncoming, OtpRow, OtpTaken, OtpTaking};
 pub use self::send::{Challenge, Challenged};
 pub use super::verify::Selected;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub use self::elsewhere::Repeatable;
 pub use self::overview::RepositoryStanding;
+pub(super) use self::writing::lacking;
 use self::writing::required;
 use super::Authority;
 use super::issue::payload_row;

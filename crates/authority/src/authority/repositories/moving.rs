@@ -34,7 +34,20 @@ impl Authority {
             return self.delete_elsewhere(caller, realm, repository, (user, id), if_match).await;
         }
         let listing = self.listing(caller, realm, repository, user, id).await?;
-        let token = self.endable(caller, realm, listing.token.id).await?;
+        let removal = self.removal(caller, realm, repository, listing.token.id, if_match).await?;
+        moved(self.store.listing_remove(removal).await?).map(drop)
+    }
+
+    /// What is to be stored when a token leaves its repository.
+    async fn removal(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        repository: &Repository,
+        id: TokenId,
+        if_match: Option<&str>,
+    ) -> Result<ListingRemove, Refusal> {
+        let token = self.endable(caller, realm, id).await?;
         let now = self.now();
         let promote = match &repository.kind {
             RepositoryKind::Credential(rules) => rules.promotes_on(Promotion::Deletion),
@@ -45,15 +58,47 @@ impl Authority {
             .with_token(token.id)
             .with_subject(token.owner.actor())
             .with_detail(serde_json::json!({ "repository": repository.name.as_str() }));
-        let remove = ListingRemove {
+        Ok(ListingRemove {
             realm: realm.clone(),
             id: token.id,
             expected_version: number_of(if_match),
             promote,
             at: now,
             event,
-        };
-        moved(self.store.listing_remove(remove).await?).map(drop)
+        })
+    }
+
+    /// The same for a job, which names a token by its id alone.
+    pub(in crate::authority) async fn job_removal(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<ListingRemove, Refusal> {
+        let repository = self.repository_with(caller, realm, id).await?;
+        self.removal(caller, realm, &repository, id, None).await
+    }
+
+    async fn repository_with(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Arc<Repository>, Refusal> {
+        let name = self.repository_name_of(caller, realm, id.as_str()).await?;
+        self.repository(caller, realm, &name).await
+    }
+
+    /// What is to be stored when a job gives a token to a person.
+    pub(in crate::authority) async fn job_assignment(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+        to: Option<Username>,
+    ) -> Result<Assign, Refusal> {
+        let repository = self.repository_with(caller, realm, id).await?;
+        self.assignment(caller, realm, &repository, (id.as_str(), to), None).await
     }
 
     /// Gives a token of the stock to a person, or takes it back (`None`).
@@ -68,6 +113,21 @@ impl Authority {
         if let RepositoryKind::Custom(_) = &repository.kind {
             return self.assign_elsewhere(caller, realm, repository, (id, to), if_match).await;
         }
+        let assign = self.assignment(caller, realm, repository, (id, to), if_match).await?;
+        let now = assign.at;
+        let listing = moved(self.store.listing_assign(assign).await?)?;
+        self.shown_entry(repository, listing, now)
+    }
+
+    /// What is to be stored when a token of the stock is given to a person, or taken back.
+    async fn assignment(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        repository: &Repository,
+        (id, to): (&str, Option<Username>),
+        if_match: Option<&str>,
+    ) -> Result<Assign, Refusal> {
         if !matches!(repository.kind, RepositoryKind::Token(_)) {
             return Err(Refusal::NotSupported("credentials are made for their person"));
         }
@@ -87,19 +147,17 @@ impl Authority {
         };
         let limits =
             if to.is_some() { self.limits_of_holder(repository, &held).await? } else { Vec::new() };
-        let assign = Assign {
+        Ok(Assign {
             realm: realm.clone(),
             id: listing.token.id,
-            pending: to.is_none(),
+            pending: to.is_none() || repository.activates_by_letter(),
             to,
             keeper: caller.subject.clone(),
             limits,
             expected_version: number_of(if_match),
             at: now,
             event,
-        };
-        let listing = moved(self.store.listing_assign(assign).await?)?;
-        self.shown_entry(repository, listing, now)
+        })
     }
 
     /// How many tokens somebody may hold who is given this one: as if it were issued to them.

@@ -226,13 +226,19 @@ pub(super) fn refuse_cleared(repository: &Repository, writes: &Writes) -> Result
     }
 }
 
+/// The name of an attribute that a token of the repository must have, and this one has not.
+pub(in crate::authority) fn lacking(
+    repository: &Repository,
+    has: impl Fn(Attribute) -> bool,
+) -> Option<&str> {
+    let lacks = |mapped: &&Mapped| mapped.required && !has(mapped.attribute);
+    repository.attributes.all().iter().find(lacks).map(|mapped| mapped.name.as_str())
+}
+
 /// Every attribute that a token cannot be without must be there.
 pub(super) fn required(repository: &Repository, writes: &Writes) -> Result<(), Refusal> {
-    let lacking = |mapped: &&Mapped| {
-        mapped.required && !matches!(writes.get(&mapped.attribute), Some(Some(_)))
-    };
-    match repository.attributes.all().iter().find(lacking) {
-        Some(mapped) => Err(Refusal::invalid(mapped.name.as_str(), "is required")),
+    match lacking(repository, |attribute| matches!(writes.get(&attribute), Some(Some(_)))) {
+        Some(name) => Err(Refusal::invalid(name, "is required")),
         None => Ok(()),
     }
 }

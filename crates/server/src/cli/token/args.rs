@@ -13,6 +13,7 @@ use crate::cli::resource::object_from;
 use crate::cli::when::{self, When};
 
 pub(crate) use super::bulk::BulkArgs;
+pub(crate) use super::import::ImportArgs;
 pub(crate) use super::otp::OtpCommand;
 pub(crate) use super::registration::{
     ChildrenArgs, RegistrationArgs, ReturnCountArgs, WaitingArgs,
@@ -62,6 +63,8 @@ pub(crate) enum TokenCommand {
     /// Authentication tokens: one-time codes of an app, a key, a sheet or a mail
     #[command(subcommand)]
     Otp(OtpCommand),
+    /// Take over a file of authentication tokens, whole or not at all
+    Import(Box<ImportArgs>),
     /// Ask whether a token is good; exit status 0 if it is, 1 if not
     Verify(Box<VerifyArgs>),
 }

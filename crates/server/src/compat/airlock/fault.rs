@@ -73,10 +73,15 @@ impl Fault {
     /// An attribute that the mapping does not name. What is no name of ours may be anything, a
     /// secret too, so the answer says what could be written instead of repeating it.
     pub(super) fn unknown_attribute(mapping: &Mapping) -> Self {
-        let fault = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "ATTRIBUTE_UNKNOWN");
         let writable = mapping.all().iter().filter(|mapped| !mapped.attribute.is_read_only());
         let names: Vec<&str> = writable.map(|mapped| mapped.name.as_str()).collect();
-        let known = match names.as_slice() {
+        Self::attribute_of_none(&names)
+    }
+
+    /// The same where these attributes alone can be written.
+    pub(super) fn attribute_of_none(names: &[&str]) -> Self {
+        let fault = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "ATTRIBUTE_UNKNOWN");
+        let known = match names {
             [] => "the configuration maps no attribute that can be written".to_owned(),
             names => format!("can be written: {}", names.join(", ")),
         };
@@ -144,6 +149,10 @@ impl From<Refusal> for Fault {
             }
             Refusal::NotFound(Thing::User) => Self::no_user(),
             Refusal::NotFound(Thing::Repository) => Self::no_type(),
+            Refusal::NotFound(Thing::Job) => Self::new(StatusCode::NOT_FOUND, "JOB_NOT_FOUND"),
+            Refusal::NotFound(Thing::Letter) => {
+                Self::new(StatusCode::NOT_FOUND, "LETTER_NOT_FOUND")
+            }
             Refusal::NotFound(_) => Self::no_token(),
             Refusal::AtLimit(_) | Refusal::RepositoryFull => {
                 let fault = Self::new(StatusCode::CONFLICT, "TOKEN_LIMIT_REACHED");
@@ -157,6 +166,9 @@ impl From<Refusal> for Fault {
             }
             Refusal::VersionMismatch => Self::new(StatusCode::CONFLICT, "VERSION_CONFLICT"),
             Refusal::Ended(State::Revoked) => Self::revoked(),
+            Refusal::LetterEnded(_) => {
+                Self::new(StatusCode::CONFLICT, "LETTER_ENDED").because(detail)
+            }
             Refusal::Ended(_) | Refusal::LinkEnded(_) => {
                 Self::new(StatusCode::CONFLICT, "TOKEN_ENDED").because(detail)
             }

@@ -60,6 +60,11 @@ pub(super) async fn list(asked: Asked) -> Response {
     asked.said(listed.await)
 }
 
+/// Where a token stands that somebody has, or nobody.
+pub(super) const fn place_of(assigned: bool) -> Place {
+    if assigned { Place::Held } else { Place::Stock }
+}
+
 /// Puts a token into the stock of the repository that `data.type` names.
 pub(super) async fn create(asked: Asked, AnyBytes(body): AnyBytes) -> Response {
     let created = async {

@@ -3,8 +3,10 @@
 //! verify.
 
 mod attributes;
+mod bulk;
 mod fault;
 mod inventory;
+mod letters;
 mod query;
 mod tokens;
 
@@ -13,7 +15,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use counterfoil_authority::authority::RepositoryEntry;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::{ClientName, RealmName, RepositoryName, Username};
@@ -39,13 +41,19 @@ pub(super) const PREFIX: &str = "/auth-admin/rest";
 /// The routes of the door.
 pub fn routes() -> Router<AppState> {
     let of_user = "/auth-admin/rest/users/{user}/tokens/generic/{type}";
+    let letters = get(letters::list).post(letters::order);
     let one = get(tokens::show).patch(tokens::edit).delete(tokens::delete);
     Router::new()
         .route(of_user, get(tokens::list).post(tokens::create))
+        .route(&format!("{of_user}/activation-letters"), letters)
+        .route(&format!("{of_user}/activation-letters/{{id}}"), delete(letters::cancel))
+        .route(&format!("{of_user}/activation-letters/{{id}}/print"), post(letters::print))
         .route(&format!("{of_user}/{{id}}"), one)
         .route(&format!("{of_user}/{{id}}/{{act}}"), post(tokens::act))
         .route("/auth-admin/rest/tokens", get(inventory::list).post(inventory::create))
+        .route("/auth-admin/rest/tokens/_bulk", post(bulk::start))
         .route("/auth-admin/rest/tokens/{id}/{act}", post(inventory::act))
+        .route("/auth-admin/rest/jobs/{id}", get(bulk::show))
 }
 
 /// What every handler reads of a request before its body.

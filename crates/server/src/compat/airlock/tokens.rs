@@ -47,6 +47,18 @@ impl Written {
         Ok(written)
     }
 
+    /// A text that it writes; nothing else may stand beside it.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Fault> {
+        if self.attributes.keys().any(|own| own != name) {
+            return Err(Fault::attribute_of_none(&[name]));
+        }
+        match self.attributes.get(name) {
+            None => Ok(None),
+            Some(Json::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(Fault::attribute(name, "is a text")),
+        }
+    }
+
     /// What it writes to a token of a repository.
     pub(super) async fn writes(
         &self,

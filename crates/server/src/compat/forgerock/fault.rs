@@ -143,6 +143,7 @@ impl From<Refusal> for Fault {
             | Refusal::NotSupported(_)
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)
+            | Refusal::LetterEnded(_)
             | Refusal::BuiltIn(_) => Self::invalid(text),
         }
     }

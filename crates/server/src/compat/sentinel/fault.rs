@@ -122,6 +122,7 @@ impl From<Refusal> for Fault {
             | Refusal::NotSupported(_)
             | Refusal::Ended(_)
             | Refusal::LinkEnded(_)
+            | Refusal::LetterEnded(_)
             | Refusal::InUse(_)
             | Refusal::NotEmpty(_)
             | Refusal::BuiltIn(_) => Self::invalid(detail),

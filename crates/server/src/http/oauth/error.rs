@@ -206,7 +206,8 @@ impl From<Refusal> for OauthError {
             | Refusal::AtLimit(_)
             | Refusal::RepositoryFull
             | Refusal::Ended(_)
-            | Refusal::LinkEnded(_) => Self::new(ErrorCode::InvalidGrant, text),
+            | Refusal::LinkEnded(_)
+            | Refusal::LetterEnded(_) => Self::new(ErrorCode::InvalidGrant, text),
             Refusal::Exists(_)
             | Refusal::SerialTaken
             | Refusal::PlaceTaken

@@ -39,6 +39,8 @@ pub enum Sort {
     BuiltIn,
     /// A one-time link was opened before, or has ended.
     LinkEnded,
+    /// An activation letter was printed or redeemed before, or has ended.
+    LetterEnded,
     /// `If-Match` names another version.
     VersionMismatch,
     /// The body is too large.
@@ -101,7 +103,7 @@ const fn entry(
 }
 
 /// Every problem that the API answers, by status.
-pub const PROBLEMS: [Entry; 33] = [
+pub const PROBLEMS: [Entry; 34] = [
     entry(
         Sort::Malformed,
         StatusCode::BAD_REQUEST,
@@ -281,6 +283,13 @@ pub const PROBLEMS: [Entry; 33] = [
         "Link ended",
         "The one-time link was opened before, has expired, or its token has ended. Who meets this \
          at the first opening tells the sender: somebody else has read the secret.",
+    ),
+    entry(
+        Sort::LetterEnded,
+        StatusCode::GONE,
+        "letter-ended",
+        "Letter ended",
+        "The activation letter was printed or redeemed before, was cancelled, or has expired.",
     ),
     entry(
         Sort::VersionMismatch,

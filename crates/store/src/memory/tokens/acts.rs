@@ -65,7 +65,7 @@ impl State {
         full.map(|limit| TokenUpdated::AtLimit(limit.max))
     }
 
-    pub(super) fn update(&mut self, update: &TokenUpdate) -> TokenUpdated {
+    pub(in super::super) fn update(&mut self, update: &TokenUpdate) -> TokenUpdated {
         let TokenUpdate { token, data, event, .. } = update;
         let Some(held) = self.of_realm(&token.realm, token.id) else {
             return TokenUpdated::NotFound;
@@ -161,7 +161,7 @@ impl State {
         Rotated::Done(rotated)
     }
 
-    pub(super) fn change(&mut self, change: &TokenChange) -> Updated<Token> {
+    pub(in super::super) fn change(&mut self, change: &TokenChange) -> Updated<Token> {
         let Some(held) = self.of_realm(&change.realm, change.id) else { return Updated::NotFound };
         let token = &mut held.token;
         if change.expected_version.is_some_and(|expected| expected != token.version) {

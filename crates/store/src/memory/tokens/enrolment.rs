@@ -414,6 +414,7 @@ impl State {
         let undecided = devices(self, &|token| {
             token.pending
                 && token.device.is_none()
+                && token.repository.is_none()
                 && token.revocation.is_none()
                 && token.created_at.plus_seconds(ISSUE_APPROVAL_SECONDS) <= now
         });

@@ -189,13 +189,14 @@ impl State {
         self.changed(Change::Token(id), event.at);
     }
 
-    fn remove_listing(&mut self, remove: &ListingRemove) -> Moved {
+    pub(in super::super) fn remove_listing(&mut self, remove: &ListingRemove) -> Moved {
         let Some(found) = self.listing(&remove.realm, remove.id) else { return Moved::NotFound };
         let token = &found.token;
         if remove.expected_version.is_some_and(|expected| expected != token.version) {
             return Moved::VersionMismatch;
         }
         self.leave(token.id);
+        self.let_letter_go(token.id, remove.at);
         if token.revocation.is_none() {
             self.end_one(token.id, remove.at, "deleted from its repository", &remove.event);
         }
@@ -247,7 +248,7 @@ impl State {
         true
     }
 
-    fn assign(&mut self, assign: &Assign) -> Moved {
+    pub(in super::super) fn assign(&mut self, assign: &Assign) -> Moved {
         let Assign { realm, id, to, keeper, limits, pending, expected_version, at, event } = assign;
         if let Some(user) = to
             && !self.users.contains_key(&(realm.clone(), user.clone()))
@@ -286,6 +287,7 @@ impl State {
         }
         let base_total = held.token.usage.total;
         self.listed.insert(*id, Listed { held_since: to.as_ref().map(|_| *at), base_total });
+        self.let_letter_go(*id, *at);
         self.record(event);
         self.changed(Change::Token(*id), *at);
         self.listing(realm, *id).map_or(Moved::NotFound, Moved::Done)

@@ -101,6 +101,7 @@ update token
 set    told = told
 where  id = $1
 and    pending = 1
+and    repository is null
 and    revoked_at is null";
 
 const FORGET: &str = "
@@ -296,7 +297,8 @@ pub(in crate::tokens) async fn tell_end(
         let statement = if listened { TELL_END_TO_LISTENERS } else { TELL_END };
         tx.push(statement, &values![&token.id, &token.realm, due]).await?;
     }
-    if token.pending && token.kind != Kind::AuthToken {
+    // What waits in stock, or for its activation letter, waits for nobody's approval.
+    if token.pending && token.kind != Kind::AuthToken && token.repository.is_none() {
         let due = token.created_at.plus_seconds(ISSUE_APPROVAL_SECONDS);
         tx.push(TELL_UNDECIDED, &values![&token.id, &token.realm, due]).await?;
     }
