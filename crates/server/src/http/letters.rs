@@ -5,13 +5,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::store::{Letter, LetterFilter, LetterState};
 use counterfoil_authority::verdict::Door;
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::{IntoParams, ToSchema};
 
-use super::body::Payload;
+use super::body::{JsonBytes, Payload, parse};
 use super::caller::{Arrived, Authenticated};
 use super::jobs::TokenWord;
 use super::problem::{Problem, Sort};
@@ -177,8 +178,11 @@ pub async fn letter_order(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
     At(realm): At<RealmName>,
-    Payload { value, .. }: Payload<LetterOrder>,
+    JsonBytes(bytes): JsonBytes,
 ) -> Result<Response, Problem> {
+    // Who may not order at all learns nothing about what the order lacks.
+    caller.reach(&realm, ApiScope::TokensWrite)?;
+    let value: LetterOrder = parse(&bytes)?;
     let (authority, token) = (&state.authority, value.token.0);
     let letter = authority.letter_order(&caller, &realm, token, value.lifetime_seconds).await?;
     let location = format!("/api/v1/realms/{realm}/activation-letters/{}", letter.id);

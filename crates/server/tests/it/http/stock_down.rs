@@ -52,8 +52,8 @@ async fn imports_letters_and_jobs_say_that_the_store_is_down() {
     let seed = "3132333435363738393031323334353637383930";
     let file = format!("serial,secret,type,user\nA,{seed},hotp,alice\nB,{seed},hotp,");
     let file = json!({ "format": "csv", "text": file, "repository": "card" });
-    let taken = ask("POST", "tokens/import", file, 200).await;
-    let token = taken["lines"][0]["id"].as_str().unwrap();
+    let imported = ask("POST", "tokens/import", file, 200).await;
+    let token = imported["lines"][0]["id"].as_str().unwrap();
 
     let order = json!({ "token": token });
     let letter = ask("POST", "activation-letters", order, 201).await;
