@@ -181,12 +181,11 @@ impl Bind<'_> {
             username: Some(user),
             ..VerifyRequest::of_holder(realm, presented, Binding::Service(label), &origin)
         };
-        let verdict = match state.authority.verify_at_hand(&request)? {
-            Some(verdict) => verdict,
-            None => {
-                let _place = self.place()?;
-                Box::pin(state.authority.verify_asking(request)).await?
-            }
+        let verdict = if let Some(verdict) = state.authority.verify_at_hand(&request)? {
+            verdict
+        } else {
+            let _place = self.place()?;
+            Box::pin(state.authority.verify_asking(request)).await?
         };
         state.metrics.verified(Door::Ldap, &verdict);
         let Verdict::Active(active) = verdict else { return Err(Failed::Denied) };

@@ -188,7 +188,7 @@ fn kind_of(written: &str) -> Result<Cow<'static, str>, BadDn> {
 /// A value without its escapes (RFC 4514 section 3), or without the quotes of RFC 2253.
 fn value_of(written: &str) -> Result<String, BadDn> {
     // What is letters, digits and a few marks that mean nothing here is its own value.
-    let plain = |b: u8| b.is_ascii_alphanumeric() | (b == b'-') | (b == b'_') | (b == b'.');
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if !written.is_empty() && written.bytes().fold(true, |all, byte| all & plain(byte)) {
         return Ok(written.to_owned());
     }

@@ -18,7 +18,7 @@ use ldap3_proto::proto::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
-use zeroize::Zeroize as _;
+use zeroize::Zeroize;
 
 use super::Shared;
 use super::answer::End;
@@ -201,7 +201,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
                 let (end, bound) = self.bind().decide(read.into()).await;
                 self.bound = bound;
                 // The password is not left behind for whoever gets this memory next.
-                self.input.iter_mut().take(length).for_each(|byte| byte.zeroize());
+                self.input.iter_mut().take(length).for_each(Zeroize::zeroize);
                 self.input.advance(length);
                 return self.answer_bind(&end, msgid).await;
             }

@@ -229,7 +229,7 @@ pub(super) async fn answer(
         }
         let answer = inquiry.decide(resource).await?;
         out.push(if out.is_empty() { b'[' } else { b',' });
-        write(&mut out, text, &answer);
+        write(&mut out, text.into(), &answer);
     }
     out.push(b']');
     Ok(array(out))
@@ -259,7 +259,7 @@ pub(super) async fn tree(
     for resource in &resources {
         let answer = inquiry.decide(resource).await?;
         out.push(if out.is_empty() { b'[' } else { b',' });
-        write(&mut out, &Cow::Owned(resource.clone()), &answer);
+        write(&mut out, Named::By(resource), &answer);
     }
     out.push(b']');
     Ok(array(out))
@@ -286,19 +286,36 @@ fn array(bytes: Vec<u8>) -> Response {
     response
 }
 
+/// How a resource is named in the answer.
+#[derive(Clone, Copy)]
+enum Named<'a> {
+    /// As it stands in the request's JSON without an escape, so it may stand so in the answer's.
+    Literally(&'a str),
+    /// By this text.
+    By(&'a str),
+}
+
+impl<'a> From<&'a Cow<'a, str>> for Named<'a> {
+    /// A text is borrowed from the request exactly if it has no escape there.
+    fn from(text: &'a Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(literal) => Self::Literally(literal),
+            Cow::Owned(text) => Self::By(text),
+        }
+    }
+}
+
 /// Writes one decision. By hand, because this is the answer that is given most often; strings
-/// and numbers cannot fail to be written into a vector. A borrowed resource is one that the
-/// request's JSON holds without an escape.
-fn write(out: &mut Vec<u8>, resource: &Cow<'_, str>, answer: &AmAnswer) {
+/// and numbers cannot fail to be written into a vector.
+fn write(out: &mut Vec<u8>, resource: Named<'_>, answer: &AmAnswer) {
     out.extend_from_slice(br#"{"resource":"#);
     match resource {
-        // It stood literally in the request, so it may stand so in the answer.
-        Cow::Borrowed(literal) => {
+        Named::Literally(literal) => {
             out.push(b'"');
             out.extend_from_slice(literal.as_bytes());
             out.push(b'"');
         }
-        Cow::Owned(text) => drop(serde_json::to_writer(&mut *out, text)),
+        Named::By(text) => drop(serde_json::to_writer(&mut *out, text)),
     }
     out.extend_from_slice(br#","actions":"#);
     drop(serde_json::to_writer(&mut *out, &answer.actions));

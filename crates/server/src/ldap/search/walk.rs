@@ -320,7 +320,7 @@ impl<'a> Walk<'a> {
         let Some(Claim::Person { user, service, .. }) = self.shared.tree.claim(member) else {
             return Ok(Vec::new());
         };
-        let Ok(name) = Username::parse(&user) else { return Ok(Vec::new()) };
+        let Ok(name) = Username::parse(user) else { return Ok(Vec::new()) };
         if service != *shown.label() {
             return Ok(Vec::new());
         }
