@@ -14,6 +14,7 @@
 mod changes;
 mod marks;
 mod near;
+mod profiles;
 mod tokens;
 mod trust;
 
@@ -122,7 +123,7 @@ pub struct Cache {
     trust: Trust,
     recent: RecentChanges,
     tokens: Tokens,
-    profiles: tokens::Profiles,
+    profiles: profiles::Profiles,
     by_hash: RwLock<HashMap<[u8; 32], TokenId>>,
     owners: Mutex<Owners>,
     elsewhere: Marks,
@@ -162,7 +163,7 @@ impl Cache {
             trust: Trust::default(),
             recent: RecentChanges::default(),
             tokens: Tokens::new(capacity),
-            profiles: tokens::Profiles::default(),
+            profiles: profiles::Profiles::default(),
             by_hash: RwLock::default(),
             owners: Mutex::default(),
             elsewhere: Marks::default(),

@@ -4,7 +4,6 @@
 //! bit, an insertion into a full shard takes the place of the first entry whose
 //! bit is not set. Memory follows the budget, never the number of tokens.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
@@ -12,6 +11,7 @@ use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 
 use super::OwnerCell;
+use super::profiles::{Profile, Profiles};
 use crate::access::AccessFacts;
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
@@ -24,20 +24,9 @@ use crate::service::Services;
 use crate::store::Record;
 use crate::token::{Slot, StateFacts, StoredSecret};
 use crate::validity::Validity;
-use crate::verdict::Door;
 
 /// Shards: enough that two cores rarely meet on one lock.
 const SHARDS: usize = 64;
-
-/// What many tokens have in common, kept once.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Profile {
-    pub(crate) services: Services,
-    pub(crate) scopes: Vec<Scope>,
-    pub(crate) permissions: Option<String>,
-    pub(crate) networks: Vec<ipnet::IpNet>,
-    pub(crate) doors: Option<Vec<Door>>,
-}
 
 /// The switches of a token, one bit each: a byte less here and there keeps an entry, its counts
 /// included, within 128 bytes.
@@ -322,30 +311,6 @@ pub(crate) fn matched(secret: &StoredSecret, now: Timestamp) -> Matched {
         Matched::Former
     } else {
         Matched::Good
-    }
-}
-
-/// Profiles remembered for sharing; beyond it those that no token uses are forgotten.
-const PROFILES_MAX: usize = 16_384;
-
-/// Keeps equal profiles once: a fleet of tokens differs in owner and secret, rarely in this.
-#[derive(Default)]
-pub(super) struct Profiles(Mutex<HashSet<Arc<Profile>>>);
-
-impl Profiles {
-    fn shared(&self, profile: Profile) -> Arc<Profile> {
-        let mut known = self.0.lock();
-        if let Some(shared) = known.get(&profile) {
-            return Arc::clone(shared);
-        }
-        if known.len() >= PROFILES_MAX {
-            known.retain(|profile| Arc::strong_count(profile) > 1);
-        }
-        let fresh = Arc::new(profile);
-        if known.len() < PROFILES_MAX {
-            known.insert(Arc::clone(&fresh));
-        }
-        fresh
     }
 }
 

@@ -9,16 +9,19 @@ use std::sync::Arc;
 
 mod access;
 mod answer;
+mod at_hand;
 mod binding;
 mod code;
 mod elsewhere;
 mod idle;
 mod judge;
 mod lineage;
+mod refusing;
 mod slowly;
 mod supposed;
 
 pub use self::answer::{Active, Verdict};
+use self::at_hand::surroundings_at_hand;
 pub use self::code::Selected;
 use self::code::{Coded, NoCode};
 pub(super) use self::code::{recognised, seed_of};
@@ -29,12 +32,12 @@ pub(super) use self::judge::network_allowed;
 pub(super) use self::lineage::DERIVED_DEPTH_MAX;
 use self::lineage::Left;
 use super::Authority;
-use crate::cache::{Entry, RealmCell, Realms, ServiceCell};
+use crate::cache::{Entry, RealmCell, ServiceCell};
 use crate::clock::Timestamp;
 use crate::event::Origin;
 use crate::keys::{KeyNotHere, KeyPurpose, KeyRing};
 use crate::kind::Kind;
-use crate::names::{RealmName, ServiceLabel, Username};
+use crate::names::{RealmName, ServiceLabel};
 use crate::refusal::Refusal;
 use crate::scope::Scope;
 use crate::secret::{Shape, TokenId};
@@ -145,19 +148,6 @@ struct Surroundings<'a> {
     now: Timestamp,
 }
 
-/// The realm and the one service that a question names, if both are in memory.
-fn surroundings_at_hand<'a>(
-    known: &'a Realms,
-    request: &VerifyRequest<'_>,
-) -> Option<(&'a RealmCell, &'a [Arc<ServiceCell>])> {
-    let entry = known.get(request.realm)?;
-    match request.binding {
-        Binding::Unbound => entry.with_service(None),
-        Binding::Service(label) => entry.with_service(Some(label)),
-        Binding::AnyOf(_) => None,
-    }
-}
-
 /// Whether a token needs more than its own record to be good. Nearly none does.
 fn asks_more(around: &Surroundings<'_>, active: &Active) -> bool {
     active.kind() == Kind::DerivedToken || idle::window(around, active).is_some()
@@ -170,20 +160,6 @@ impl Authority {
         match self.verify_at_hand(&request)? {
             Some(verdict) => Ok(verdict),
             None => Box::pin(self.verify_asking(request)).await,
-        }
-    }
-
-    /// The same without a wait: `None`, and nothing has happened, if memory alone cannot say.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::verify`].
-    pub fn verify_at_hand(&self, request: &VerifyRequest<'_>) -> Result<Option<Verdict>, Refusal> {
-        // Nearly no installation keeps tokens elsewhere, and none of them pays for it.
-        if self.custom.load().all().is_empty() {
-            self.found_at_hand(request, None)
-        } else {
-            Ok(None)
         }
     }
 
@@ -224,51 +200,6 @@ impl Authority {
             Here::NotOurs(now) => self.refused(&request, Reason::Unknown, None, now),
             Here::NoCode(now, no_code) => self.settled(&request, None, &no_code, now),
         }
-    }
-
-    /// The answer where memory alone has it, as it has nearly always: without a wait, and so
-    /// without the room that a question which may wait carries from caller to caller. If there is
-    /// none, nothing has happened.
-    fn found_at_hand(
-        &self,
-        request: &VerifyRequest<'_>,
-        found: Option<(Kind, &Arc<Entry>)>,
-    ) -> Result<Option<Verdict>, Refusal> {
-        let now = self.now();
-        if !self.cache.is_trusted(now) {
-            return Ok(None);
-        }
-        let known = self.cache.realms();
-        let Some((realm, services)) = surroundings_at_hand(&known, request) else {
-            return Ok(None);
-        };
-        let keys = self.keys.load();
-        let around = Surroundings { request: *request, services, realm, keys: &keys, now };
-        let look =
-            |kind: Kind, entry: &Arc<Entry>| decide(entry, Some(kind), request.presented, &around);
-        let seen = if let Some((kind, entry)) = found {
-            Some((kind, entry.id, look(kind, entry)))
-        } else {
-            let (kind, id) = match self.shape(request.presented) {
-                Shape::Prefixed { kind, id } => (kind, id),
-                Shape::Jwt(Some(id)) => (Kind::AccessToken, id),
-                Shape::Grouped(normal) => {
-                    let Some((id, decision)) = self.grouped_at_hand(&around, &normal) else {
-                        return Ok(None);
-                    };
-                    return Ok(self.conclude_at_hand(&around, id, decision)?.ok());
-                }
-                _ => return Ok(None),
-            };
-            let decision = self.cache.peek(now, id, |entry| look(kind, entry));
-            decision.map(|decision| (kind, id, decision))
-        };
-        let Some((kind, id, decision)) = seen else { return Ok(None) };
-        let concluded = match kind {
-            Kind::AccessToken => self.conclude_access_at_hand(&around, id, decision)?,
-            _ => self.conclude_at_hand(&around, id, decision)?,
-        };
-        Ok(concluded.ok())
     }
 
     async fn verify_here(
@@ -326,21 +257,6 @@ impl Authority {
             }
         };
         said.map(Here::Said)
-    }
-
-    /// The token in memory that a secret without an id belongs to, and what is to be said of it.
-    fn grouped_at_hand(
-        &self,
-        around: &Surroundings<'_>,
-        normal: &str,
-    ) -> Option<(TokenId, Decision)> {
-        let look = |entry: &Arc<Entry>| decide(entry, None, normal, around);
-        around.keys.peppers().find_map(|pepper| {
-            let id = self.cache.id_by_hash(&keyed_hash(pepper, normal))?;
-            let decision = self.cache.peek(around.now, id, look)?;
-            let is_another = matches!(decision, Decision::Bad { right_secret: false, .. });
-            (!is_another).then_some((id, decision))
-        })
     }
 
     /// The realm and the services that the binding names, from the store if need be; a reason if
@@ -424,42 +340,6 @@ impl Authority {
                 self.verify_slowly(around).await
             }
             _ => Ok(Here::NotOurs(around.now)),
-        }
-    }
-
-    /// Counts the use, or records the refusal, unless the store has to be asked: a good token
-    /// that asks for more than its own record is given back.
-    fn conclude_at_hand(
-        &self,
-        around: &Surroundings<'_>,
-        id: TokenId,
-        decision: Decision,
-    ) -> Result<Result<Verdict, Good>, Refusal> {
-        let request = &around.request;
-        match decision {
-            Decision::Good(good) => {
-                let Good { active, limit, rehash } = &good;
-                // What waits to become the current credential may do so with this use.
-                let promotes = active.kind() == Kind::Generic && request.consume;
-                if limit.is_some() || promotes || asks_more(around, active) {
-                    return Ok(Err(good));
-                }
-                if let Some(rehash) = rehash {
-                    self.ledger.rehash(rehash.clone());
-                }
-                self.note_use(request, active, around.now);
-                Ok(Ok(Verdict::Active(good.active)))
-            }
-            Decision::Keyless(lost) => Err(Unavailable::from(lost).into()),
-            Decision::Bad { reason, right_secret, retired } => {
-                if right_secret {
-                    self.ledger.denied(id);
-                }
-                if retired {
-                    self.alarm_retired(request, id, around.now)?;
-                }
-                self.refused(request, reason, right_secret.then_some(id), around.now).map(Ok)
-            }
         }
     }
 
@@ -561,66 +441,6 @@ impl Authority {
                 self.refused(request, reason, Some(id), around.now)
             }
         }
-    }
-
-    /// Records a refusal and makes the verdict of it.
-    fn refused(
-        &self,
-        request: &VerifyRequest<'_>,
-        reason: Reason,
-        token: Option<TokenId>,
-        now: Timestamp,
-    ) -> Result<Verdict, Refusal> {
-        if request.throttled
-            && reason.is_failed_attempt()
-            && let Some(source) = request.client_ip
-        {
-            let service = match request.binding {
-                Binding::Service(label) => Some(label.as_str()),
-                _ => None,
-            };
-            self.throttle.failed(source, request.username, service, now);
-        }
-        let mut origin = request.origin.clone();
-        origin.source = request.client_ip.or(origin.source);
-        let mut event = self.event("verify.refused", request.realm, &origin, now)?;
-        event = event.with_reason(reason.code()).refused();
-        if let Some(token) = token {
-            event = event.with_token(token);
-        }
-        if let Some(username) = request.username {
-            event = event.with_subject(self.named_in_events(request.realm, username));
-        }
-        // Only a service that exists, or a mistyped one: a path of forward-auth can hold anything
-        // that somebody pasted there, a secret too.
-        if let Binding::Service(label) = request.binding {
-            if self.cache.knows_service(request.realm, label.as_str()) {
-                event = event.with_service(label.as_str());
-            } else if self.cache.nearly_knows_service(request.realm, label.as_str()) {
-                event = event.with_detail(serde_json::json!({ "no_such_service": label.as_str() }));
-            }
-        }
-        self.ledger.refused(event);
-        Ok(Verdict::Inactive { reason, token })
-    }
-
-    /// What an event says of a presented user name: a person's whose tokens are in use, and
-    /// otherwise nothing, because people type secrets into the wrong field.
-    fn named_in_events(&self, realm: &RealmName, username: &str) -> String {
-        let known = Username::parse(username).ok().filter(|name| self.cache.knows(realm, name));
-        known.map_or_else(|| "user:(unknown)".to_owned(), |name| format!("user:{name}"))
-    }
-
-    /// A former secret after its time: whoever holds it missed a rotation, or stole it.
-    fn alarm_retired(
-        &self,
-        request: &VerifyRequest<'_>,
-        id: TokenId,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let event = self.event("token.retired-secret-used", request.realm, request.origin, now)?;
-        self.ledger.refused(event.with_token(id).refused());
-        Ok(())
     }
 }
 

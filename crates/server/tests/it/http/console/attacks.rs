@@ -47,6 +47,11 @@ async fn with_token(world: &World) -> (Browser, String) {
     (admin, token)
 }
 
+/// Where a link for a person is made.
+fn link_for(person: &str) -> String {
+    format!("/admin/people/{person}/link")
+}
+
 #[tokio::test]
 async fn a_form_that_is_not_of_this_session_does_nothing() {
     let world = World::new().await;
@@ -230,7 +235,7 @@ async fn every_page_says_what_may_be_done_with_it() {
             .await
             .expect(200),
         admin.get("/tokens/nothing").await.expect(404),
-        admin.act("/admin/people/root/link", &[]).await.expect(200),
+        admin.act(&link_for("root"), &[]).await.expect(200),
     ];
     for path in pages(&token) {
         seen.push(admin.get(&path).await);
@@ -347,7 +352,7 @@ async fn what_is_somebody_elses_is_not_there() {
     }
     bob.get("/admin").await.expect(403);
     bob.act("/admin/people", &[("username", "eve")]).await.expect(403);
-    bob.act("/admin/people/root/link", &[]).await.expect(403);
+    bob.act(&link_for("root"), &[]).await.expect(403);
     assert!(!bob.get("/").await.expect(200).text.contains("/admin"));
     // A session of somebody else is not ended, and not told of either.
     let id = admin.cookie().unwrap()["counterfoil=".len()..][..12].to_owned();
@@ -374,7 +379,7 @@ async fn a_link_is_made_for_those_below_only() {
         }
         carol.act(&format!("/admin/people/{name}/link"), &[]).await.expect(status);
     }
-    carol.act("/admin/people/root/link", &[]).await.expect(404);
+    carol.act(&link_for("root"), &[]).await.expect(404);
     carol.act("/admin/people/none/link", &[]).await.expect(404);
 }
 

@@ -83,7 +83,8 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
     let rotated = async |browser: &Browser| browser.post(&rotate, &fields).await;
     drill(&world, &store, held, "rotate", rotated, 200).await;
     let marked = [("mark", mark.as_str())];
-    let linked = async |browser: &Browser| browser.post("/admin/people/root/link", &marked).await;
+    let link = ["/admin/people", "root", "link"].join("/");
+    let linked = async |browser: &Browser| browser.post(&link, &marked).await;
     drill(&world, &store, held, "link", linked, 200).await;
     let revoked = async |browser: &Browser| browser.post(&revoke, &marked).await;
     drill(&world, &store, held, "revoke", revoked, 303).await;
