@@ -60,6 +60,7 @@ async fn a_token_is_issued_with_every_field_of_the_contract() {
         "10.0.0.0/8"
       ],
       "not_before": "2026-11-21T12:00:00Z",
+      "otp_method": null,
       "parent": null,
       "permissions": {
         "repo/*": [
@@ -70,6 +71,7 @@ async fn a_token_is_issued_with_every_field_of_the_contract() {
       "ref_id_2": null,
       "registration_token": null,
       "remaining": 5,
+      "repository": null,
       "reserved": 0,
       "returned": 0,
       "revoked_at": null,
