@@ -102,9 +102,7 @@ impl Authority {
         caller.require_whole(&target.realm, ApiScope::TargetsWrite)?;
         let secret = self.target_secret(target)?;
         let mut found = courier.test(target, secret.as_ref().map(ClearSecret::reveal)).await;
-        // What does not work has nothing written there, and what is wrong is known.
-        let works = found.iter().all(|finding| finding.severity != Severity::Failure);
-        if works && !target.kind.takes_messages() {
+        if !target.kind.takes_messages() {
             found.push(self.hashes_there(target).await?);
         }
         Ok(found)
