@@ -24,7 +24,7 @@ const LOCAL: [&[&str]; 6] = [
     &["admin", "recover"],
 ];
 /// Commands that ask a server and are about the whole realm.
-const REMOTE: [&[&str]; 11] = [
+const REMOTE: [&[&str]; 14] = [
     &["token", "list", "--limit", "1000"],
     &["events", "--limit", "1000"],
     &["user", "list", "--limit", "1000"],
@@ -35,6 +35,9 @@ const REMOTE: [&[&str]; 11] = [
     &["grant", "list"],
     &["realm", "list"],
     &["target", "list"],
+    &["repository", "list"],
+    &["letter", "list"],
+    &["job", "list"],
     &["policy", "test", "--help"],
 ];
 /// Commands that show one token.
