@@ -1,6 +1,6 @@
 //! The console: pages for people, written by the server, that work without script.
 //!
-//! Invariant: a handler that acts takes [`posted::Posted`] or [`posted::PostedByAnybody`], which
+//! Invariant: a handler that acts takes `posted::Posted` or `posted::PostedByAnybody`, which
 //! exist only for forms that came from a page of ours; a GET acts on nothing.
 //! Invariant: no page decides. What somebody may see or do is asked of the same acts as in the API.
 
