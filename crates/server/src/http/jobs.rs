@@ -93,7 +93,7 @@ pub struct SetRequest {
 
 /// Which tokens, and what to do to them. They are named by their ids; or by a repository; or by
 /// whose they are: a user, a client, a service, a unit or a label. Every further field leaves
-/// fewer of them.
+/// fewer of them. The token that asks is never one of them.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {

@@ -170,6 +170,11 @@ impl Authority {
         if token.revocation.is_some() {
             return Ok(());
         }
+        // A job that ends what it was asked with would stop half-way, and lock its asker out.
+        if token.id == caller.token {
+            plan.refused += 1;
+            return Ok(());
+        }
         let realm = token.realm.clone();
         let place = token.repository.as_ref().map(|member| member.place);
         let mut to = None;

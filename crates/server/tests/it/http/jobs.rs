@@ -230,3 +230,17 @@ async fn the_airlock_door_starts_jobs_and_shows_them() {
     }
     assert_eq!(world.get("/auth-admin/rest/jobs/none").await.status, 404);
 }
+
+#[tokio::test]
+async fn a_job_never_ends_the_token_that_asked_for_it() {
+    for engine in Engine::ALL {
+        let world = world(engine, 0).await;
+        for act in ["disable", "revoke"] {
+            let tried = json!({ "act": act, "client": "admin", "dry_run": true });
+            assert_eq!(start(&world, tried).await.expect(200)["refused"], 1);
+            start(&world, json!({ "act": act, "client": "admin" })).await.expect(202);
+            worked(&world).await;
+            world.get("/api/v1/self").await.expect(200);
+        }
+    }
+}
