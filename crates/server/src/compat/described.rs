@@ -75,6 +75,32 @@ const AIRLOCK: DoorText = DoorText {
             "/auth-admin/rest/tokens/{id}/{act}",
             "`assign` a token of the stock, or `unassign` it.",
         ),
+        (
+            HttpMethod::Get,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}/activation-letters",
+            "Lists a person's activation letters.",
+        ),
+        (
+            HttpMethod::Post,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}/activation-letters",
+            "Orders an activation letter.",
+        ),
+        (
+            HttpMethod::Delete,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}/activation-letters/{id}",
+            "Cancels an activation letter.",
+        ),
+        (
+            HttpMethod::Post,
+            "/auth-admin/rest/users/{user}/tokens/generic/{type}/activation-letters/{id}/print",
+            "Prints an activation letter: the only answer that shows its secret.",
+        ),
+        (
+            HttpMethod::Post,
+            "/auth-admin/rest/tokens/_bulk",
+            "Begins an act on many tokens, or says what it would change.",
+        ),
+        (HttpMethod::Get, "/auth-admin/rest/jobs/{id}", "Shows how far such an act is."),
     ],
 };
 
@@ -104,6 +130,11 @@ const FORGEROCK: DoorText = DoorText {
         (HttpMethod::Get, "/openam/json/users", "Lists people: `_queryFilter`."),
         (HttpMethod::Post, "/openam/json/users", "Whose session it is: `_action=idFromSession`."),
         (HttpMethod::Get, "/openam/json/users/{id}", "Shows a person."),
+        (
+            HttpMethod::Put,
+            "/openam/json/users/{id}",
+            "Takes a person's tokens over, where `am.import_service` is set.",
+        ),
         (HttpMethod::Get, "/openam/json/policies", "Lists policies: `_queryFilter`."),
         (
             HttpMethod::Post,
@@ -113,6 +144,11 @@ const FORGEROCK: DoorText = DoorText {
         (HttpMethod::Get, "/openam/json/policies/{id}", "Shows a policy."),
         (HttpMethod::Put, "/openam/json/policies/{id}", "Makes or replaces a policy."),
         (HttpMethod::Delete, "/openam/json/policies/{id}", "Removes a policy."),
+        (
+            HttpMethod::Post,
+            "/openam/json/policies/{id}",
+            "Copies or moves a policy: `_action=copy`, `_action=move`.",
+        ),
         (HttpMethod::Get, "/openam/json/applications", "Lists policy sets: `_queryFilter`."),
         (HttpMethod::Post, "/openam/json/applications", "Makes a policy set: `_action=create`."),
         (HttpMethod::Get, "/openam/json/applications/{id}", "Shows a policy set."),

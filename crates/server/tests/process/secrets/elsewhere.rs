@@ -10,7 +10,7 @@ use crate::custom::peers::{Adapter, KEY, Vendor, section};
 use crate::harness::Site;
 use crate::nginx::peers::free_address;
 use crate::wire::Request;
-use crate::world::{World, active, authz};
+use crate::world::{World, active, authz, verify};
 
 /// Tokens of each repository.
 const TOKENS: usize = 8;
@@ -75,7 +75,19 @@ impl Elsewhere {
             }
         }
         assert_eq!(self.vendor.seen(), TOKENS, "the other one is told the secrets");
+        make(world, needles);
         // Nor the key that requests are signed with.
         needles.add(KEY);
     }
+}
+
+/// Makes a token in the repository whose hashes are compared here: the only answer that shows its
+/// secret is ours, and the other side is told a hash.
+fn make(world: &World, needles: &mut Needles) {
+    let path = "/auth-admin/rest/users/alice/tokens/generic/acme";
+    let wish = json!({ "data": { "attributes": {} } });
+    let made = world.admin.send(Request::new("POST", path).json(&wish)).expect(201);
+    let secret = made["meta"]["secret"].as_str().unwrap();
+    assert!(active(&verify(&world.verifier, secret)), "{made}");
+    needles.add(secret);
 }
