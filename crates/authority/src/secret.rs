@@ -17,6 +17,25 @@ use crate::kind::Kind;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 32 characters of which no two look alike (no I, L, O, U): typed by people. Stored lower case.
 const GROUPED: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// What a typed character of a grouped secret stands for, by its byte; zero for what stands in
+/// none. Whoever types O for 0 or I for 1 read the same mark.
+const READ_AS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut place = 0;
+    while place < GROUPED.len() {
+        let byte = GROUPED[place];
+        table[byte as usize] = byte;
+        table[byte.to_ascii_uppercase() as usize] = byte;
+        place += 1;
+    }
+    table[b'o' as usize] = b'0';
+    table[b'O' as usize] = b'0';
+    table[b'i' as usize] = b'1';
+    table[b'I' as usize] = b'1';
+    table[b'l' as usize] = b'1';
+    table[b'L' as usize] = b'1';
+    table
+};
 /// Characters of an id.
 pub const ID_LEN: usize = 12;
 /// Characters of the secret part: 32 of 62 are 190 bits.
@@ -276,16 +295,11 @@ pub fn holds_token(text: &str, prefixes: &[Prefix]) -> bool {
 fn grouped_normal(presented: &str) -> Option<Zeroizing<String>> {
     let mut normal = Zeroizing::new(String::with_capacity(GROUPED_LEN));
     for byte in presented.bytes().filter(|&b| b != b'-') {
-        // Whoever types O for 0 or I for 1 read the same mark.
-        let lower = match byte.to_ascii_lowercase() {
-            b'o' => b'0',
-            b'i' | b'l' => b'1',
-            other => other,
-        };
-        if !GROUPED.contains(&lower) || normal.len() == GROUPED_LEN {
+        let read = READ_AS[usize::from(byte)];
+        if read == 0 || normal.len() == GROUPED_LEN {
             return None;
         }
-        normal.push(char::from(lower));
+        normal.push(char::from(read));
     }
     (normal.len() == GROUPED_LEN).then_some(normal)
 }
