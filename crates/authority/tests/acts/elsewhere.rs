@@ -1,13 +1,15 @@
 //! Secrets that a repository of somebody else knows: who is asked, and what its silence means.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use counterfoil_authority::authority::{Binding, Verdict};
 use counterfoil_authority::custom::{
-    Addressing, Capabilities, Capability, DelegatedQuestion, Descriptor, Elsewhere, Guarded,
-    RepositoryError, Selector, Settings, TokenRepository, VerifyMode, VerifyRecord, sha256_text,
+    Addressing, Capabilities, Capability, DelegatedQuestion, Descriptor, Elsewhere, ForeignUse,
+    Guarded, RepositoryError, Selector, Settings, TokenRepository, UsageKept, VerifyMode,
+    VerifyRecord, sha256_text,
 };
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::service::Services;
@@ -272,4 +274,70 @@ async fn a_repository_without_a_prefix_is_asked_by_person_where_its_service_is_m
     assert_eq!(fake.asked(), 1);
     let bob = world.verify(secret, Some("bob"), "git").await;
     assert_eq!(reason(&bob), Some(Reason::WrongUser));
+}
+
+/// A repository that knows every secret, a token for each, and is told of their uses: it takes so
+/// many calls and then none, until it is let take more.
+struct Told {
+    takes: AtomicUsize,
+    calls: Mutex<Vec<Vec<(String, u64)>>>,
+}
+
+#[async_trait]
+impl TokenRepository for Told {
+    fn driver(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn describe(&self) -> Result<Descriptor, RepositoryError> {
+        let all = [Capability::DelegatedVerify, Capability::UsageWrite];
+        Ok(Descriptor { software: "fake".into(), capabilities: Capabilities::of(&all) })
+    }
+
+    async fn verify_delegated(
+        &self,
+        question: &DelegatedQuestion,
+    ) -> Result<Option<VerifyRecord>, RepositoryError> {
+        let record = json!({"id": question.secret.as_str(), "user": "alice"});
+        Ok(Some(VerifyRecord::read(&record).unwrap()))
+    }
+
+    async fn record_usage(&self, uses: &[ForeignUse]) -> Result<(), RepositoryError> {
+        let left = self.takes.load(Ordering::SeqCst);
+        if left == 0 {
+            return Err(RepositoryError::unavailable("enough"));
+        }
+        self.takes.store(left - 1, Ordering::SeqCst);
+        let told = uses.iter().map(|one| (one.id.to_string(), one.accepted)).collect();
+        self.calls.lock().unwrap().push(told);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_repository_is_told_of_uses_in_parts_and_of_each_use_once() {
+    let (takes, calls) = (AtomicUsize::new(1), Mutex::new(Vec::new()));
+    let fake = Arc::new(Told { takes, calls });
+    let world = World::new().await;
+    let mut settings = settings(&world, "acme", Services::All);
+    settings.prefix = Some("acme_".into());
+    settings.verify = VerifyMode::Delegated;
+    settings.usage = UsageKept::There;
+    let guarded = Guarded::new(settings, Arc::clone(&fake) as Arc<dyn TokenRepository>);
+    world.authority.set_elsewhere(Elsewhere::new(vec![Arc::new(guarded)]));
+    for number in 0..120 {
+        let secret = format!("acme_{number:035}");
+        assert_eq!(reason(&world.verify(&secret, None, "git").await), None);
+    }
+    // The second part is not taken: it, and what was to follow, is told the next time.
+    world.authority.tell_uses_elsewhere().await;
+    fake.takes.store(usize::MAX, Ordering::SeqCst);
+    world.clock.advance_seconds(3_600);
+    world.authority.tell_uses_elsewhere().await;
+    world.authority.tell_uses_elsewhere().await;
+    let calls = fake.calls.lock().unwrap();
+    assert_eq!(calls.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50, 20]);
+    let tokens: BTreeSet<&String> = calls.iter().flatten().map(|(id, _)| id).collect();
+    assert_eq!(tokens.len(), 120);
+    assert!(calls.iter().flatten().all(|(_, uses)| *uses == 1));
 }
