@@ -172,6 +172,12 @@ pub(crate) fn active(answer: &Answer) -> bool {
     answer.status == 200 && answer.json()["active"] == json!(true)
 }
 
+/// The secret with another last character.
+pub(crate) fn mistyped(secret: &str) -> String {
+    let (head, last) = secret.split_at(secret.len() - 1);
+    format!("{head}{}", if last == "x" { 'y' } else { 'x' })
+}
+
 /// A forward-auth request for a service with a person's name and a secret.
 pub(crate) fn authz(service: &str, user: &str, secret: &str) -> Request {
     use base64::Engine as _;

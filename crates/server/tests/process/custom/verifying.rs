@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Site, await_true};
 use crate::slapd::{ADMIN, PASSWORD, PEOPLE, Setup, Slapd};
-use crate::world::{UNTHROTTLED, World, active, service, user, verifier, verify};
+use crate::world::{UNTHROTTLED, World, active, mistyped, service, user, verifier, verify};
 
 use super::peers::{Adapter, Tap, section};
 
@@ -24,7 +24,7 @@ fn g3_the_wire_to_an_adapter_carries_no_secret() {
     {
         let answer = world.verify(&secret);
         assert_eq!((&answer["active"], &answer["username"]), (&json!(true), &json!("alice")));
-        let wrong = format!("{}X", &secret[..secret.len() - 1]);
+        let wrong = mistyped(&secret);
         assert_eq!(world.verify(&wrong)["active"], json!(false));
         let seen = String::from_utf8_lossy(&tap.seen()).into_owned();
         assert!(seen.contains(&secret[..13]), "the public part is what is asked for: {seen}");
