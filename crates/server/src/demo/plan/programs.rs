@@ -153,7 +153,7 @@ impl Draft<'_> {
         for number in 0..many {
             let Some(name) = self.dice.take(&mut names) else { break };
             let onboarded = number == 0 && program.service == "mail";
-            let late = !onboarded && self.dice.chance(30);
+            let late = !onboarded && program.service != "ftp" && self.dice.chance(30);
             let day = if late { self.dice.between(3, 26) } else { self.dice.between(0, 3) };
             let issued = if onboarded { self.at(0, 3_700) } else { self.working(day) };
             let scopes = self.dice.below(program.scopes.len());

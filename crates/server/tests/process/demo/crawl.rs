@@ -20,6 +20,23 @@ fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
     page.split(start.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
+/// What a browser asks for when a search is sent off as it stands, empty.
+fn searches(page: &str) -> Vec<String> {
+    let forms = page.split("<form ").skip(1).filter_map(|rest| rest.split("</form>").next());
+    let gets = forms
+        .filter(|form| form.split('>').next().is_some_and(|head| head.contains("method=\"get\"")));
+    let search = |form: &str| {
+        // The head of the form lost its space with the split.
+        let form = format!(" {form}");
+        let action = values(&form, "action").first().copied().unwrap_or_default().to_owned();
+        let mut names = values(&form, "name");
+        names.dedup();
+        let pairs: Vec<String> = names.iter().map(|name| format!("{name}=")).collect();
+        format!("{action}?{}", pairs.join("&"))
+    };
+    gets.map(search).collect()
+}
+
 /// A link as an address of ours, without its fragment; `None` if it leads elsewhere.
 fn own(link: &str, page: &str) -> Option<String> {
     let link = link.split('#').next().unwrap_or_default();
@@ -81,7 +98,8 @@ fn crawl(api: &Api, cookie: &str) -> BTreeMap<String, usize> {
         }
         let page = answer.text();
         let links = values(&page, "href").into_iter().chain(values(&page, "src"));
-        next.extend(links.filter_map(|to| own(to, &link)).map(|to| (to, link.clone())));
+        let links = links.map(str::to_owned).chain(searches(&page));
+        next.extend(links.filter_map(|to| own(&to, &link)).map(|to| (to, link.clone())));
     }
     assert!(broken.is_empty(), "{broken:#?}");
     shapes
@@ -132,5 +150,8 @@ fn links_are_read_as_a_browser_reads_them() {
     for elsewhere in ["//else.example/x", "https://else.example/", "mailto:a@b.example", "#top"] {
         assert_eq!(own(elsewhere, "/"), None, "{elsewhere}");
     }
+    let search =
+        r#"<form method="get" action="/admin"><input name="starts"></form><form method="post">"#;
+    assert_eq!(searches(search), ["/admin?starts="]);
     assert_eq!(shape("/tokens/0Ab3/revoke?b=1&a=2"), "/tokens/*/revoke?a&b");
 }
