@@ -86,9 +86,9 @@ impl Play<'_> {
                     repository: Some(wish),
                     ..IssueRequest::of(Kind::Generic, Some(member.username.clone()))
                 };
-                match authority.issue(caller, realm, request, None).await {
-                    Err(Refusal::Unavailable(error)) => return Err(error.into()),
-                    Ok(_) | Err(_) => {}
+                let issued = authority.issue(caller, realm, request, None).await;
+                if let Err(Refusal::Unavailable(error)) = issued {
+                    return Err(error.into());
                 }
             }
         }

@@ -143,9 +143,9 @@ pub async fn fill(
     let mut company = stage.people(&operator, &plan).await?;
     company.clients = stage.clients(&company).await?;
     stage.documents(&company).await?;
-    let mut play = play::Play::of(&stage, &plan, company);
-    play.until(end, told).await?;
-    play.report(first, end).await
+    let mut history = play::Play::of(&stage, &plan, company);
+    history.until(end, told).await?;
+    history.report(first, end).await
 }
 
 async fn operator(authority: &Authority, first: &FirstKey) -> Result<Caller, DemoError> {

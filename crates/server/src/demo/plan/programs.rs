@@ -145,7 +145,9 @@ impl Draft<'_> {
         if is_customer || (program.service == "cluster" && !computes) {
             return;
         }
-        if !self.dice.chance(program.percent) {
+        // Whomever somebody signs in as has something of everything.
+        let is_shown = owner < self.organisation.person.len() && program.service != "ftp";
+        if !self.dice.chance(program.percent) && !is_shown {
             return;
         }
         let many = 1 + self.dice.below(program.most);
