@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::CONNECTIONS;
 use crate::bench::load::{self, Pressure, Requests, alternate};
 use crate::bench::record::{Bar, Record};
 use crate::bench::world::{REALM, World, serve, user_name};
 use crate::http::{self, Api};
-use crate::server::Server;
+use crate::server::{Server, pause};
 
 /// People of the installation; the promise is about a hundred thousand.
 const PEOPLE: u64 = 100_000;
@@ -23,7 +24,25 @@ const ADMINISTRATOR: &str = "bench-root";
 const PASSWORD: &str = "walnut-harbour-seven-lamps";
 
 /// Pages of the console, as its administrator sees them.
-const PAGES: [&str; 3] = ["/", "/admin", "/account"];
+const PAGES: [&str; 13] = [
+    "/",
+    "/account",
+    "/admin",
+    "/admin/tokens",
+    "/admin/tokens?state=active",
+    "/admin/tokens?state=revoked",
+    "/admin/people",
+    "/admin/people/u50000",
+    "/admin/search?q=u50000",
+    "/admin/services",
+    "/admin/clients",
+    "/admin/registration-tokens",
+    "/admin/audit",
+];
+/// What the overview says until everything was counted once, which is done beside requests.
+const COUNTING: &str = "being counted";
+/// Seconds until then at most.
+const COUNTING_SECONDS_MAX: u32 = 300;
 /// Lists of the API that pages and programs read.
 const LISTS: [&str; 6] = [
     "/tokens?limit=100",
@@ -80,9 +99,10 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn page(&self, path: &str, credential: &str, into: &mut Record) -> Result<()> {
-        let line = format!("GET {path}");
-        let answer = http::request_under(self.server.address, &line, credential, "")?;
-        ensure!(answer.status == 200, "{path} is answered with {}: {}", answer.status, answer.body);
+        let Some(()) = self.counted(path, credential)? else {
+            into.note(&format!("there is no page {path}"));
+            return Ok(());
+        };
         let requests = self.requests(path, credential)?;
         let options = &self.world.options;
         let ours = (self.server.address, self.server.id());
@@ -110,6 +130,23 @@ impl Case<'_> {
         }
         load::settle();
         Ok(())
+    }
+
+    /// Waits until a page says all that it has to say; `None` if there is no such page.
+    fn counted(&self, path: &str, credential: &str) -> Result<Option<()>> {
+        let line = format!("GET {path}");
+        for _ in 0..COUNTING_SECONDS_MAX {
+            let answer = http::request_under(self.server.address, &line, credential, "")?;
+            if answer.status == 404 {
+                return Ok(None);
+            }
+            ensure!(answer.status == 200, "{path}: {} {}", answer.status, answer.body);
+            if !answer.body.contains(COUNTING) {
+                return Ok(Some(()));
+            }
+            pause(Duration::from_secs(1));
+        }
+        bail!("{path} is still counting")
     }
 
     fn requests(&self, path: &str, credential: &str) -> Result<Requests> {
