@@ -126,8 +126,10 @@ fn following_links_changes_nothing(stage: &Stage) {
     for wanted in ["/?", "/admin?", "/account?", "/tokens/*?"] {
         assert!(shapes.contains_key(wanted), "{wanted} was not found: {shapes:?}");
     }
-    // And whoever clicks is still signed in.
+    // And whoever clicks is still signed in; signing in, which does change something, is seen.
     assert_eq!(look(&api, &cookie, "/").status, 200);
+    sign_in(&api, username, password);
+    assert_ne!(before, stage.tables());
 }
 
 #[test]

@@ -64,13 +64,13 @@ impl Stage {
     fn rows(&self, table: &str) -> BTreeSet<String> {
         let left_out: &[&str] = if table == SESSIONS { &OF_USE } else { &[] };
         if self.cluster.is_some() {
-            let less: String = left_out.iter().map(|name| format!(" - '{name}'")).collect();
+            let less: String = left_out.iter().flat_map(|name| [" - '", *name, "'"]).collect();
             let text = format!("select (to_jsonb(t){less})::text from {table} t");
             return self.psql(&text).lines().map(str::to_owned).collect();
         }
         let connection = self.connection();
         let mut statement = connection.prepare(&format!("select * from {table}")).unwrap();
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([]).unwrap();
         let mut all = BTreeSet::new();
         while let Some(row) = rows.next().unwrap() {
