@@ -36,6 +36,8 @@ cases (all but scale when none is named):
                  gunicorn, both on PostgreSQL
   elsewhere      verify of own tokens while a custom repository hangs, beside
                  the same without
+  console        pages of the console and lists of the API with --tokens tokens and
+                 100,000 people: median and 99th percentile, beside hello
   inproc         one verify without HTTP: time, and instructions (callgrind)
   scale          10 k to 10 M tokens: cost of a verify, start-up, memory (only
                  when named, or with --long)
@@ -68,7 +70,7 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 14] = [
+const CASES: [(&str, Case); 15] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
@@ -82,6 +84,7 @@ const CASES: [(&str, Case); 14] = [
     ("am", cases::am),
     ("privacyidea", cases::privacyidea),
     ("elsewhere", cases::elsewhere),
+    ("console", cases::console),
     ("scale", cases::scale),
 ];
 

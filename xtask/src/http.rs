@@ -112,6 +112,21 @@ pub(crate) fn form(
     send(address, &format!("POST {path}"), authorization, kind, body)
 }
 
+/// Posts a form as a browser does that shows a page of the same server, and returns the status and
+/// the head of the answer.
+///
+/// # Errors
+///
+/// Fails when the server cannot be reached or does not speak HTTP.
+pub(crate) fn posted_form(address: SocketAddr, path: &str, body: &str) -> Result<(u16, String)> {
+    let kind = "application/x-www-form-urlencoded";
+    let line = format!("POST {path}");
+    let raw = exchanged(address, &line, "Sec-Fetch-Site: same-origin\r\n", kind, body)?;
+    let text = String::from_utf8_lossy(&raw);
+    let (head, _) = text.split_once("\r\n\r\n").context("no HTTP answer")?;
+    Ok((parse(&raw)?.status, head.to_owned()))
+}
+
 fn send(
     address: SocketAddr,
     line: &str,
@@ -134,6 +149,17 @@ fn exchange(
     kind: &str,
     body: &str,
 ) -> Result<Answer> {
+    parse(&exchanged(address, line, headers, kind, body)?)
+}
+
+/// The bytes of the answer.
+fn exchanged(
+    address: SocketAddr,
+    line: &str,
+    headers: &str,
+    kind: &str,
+    body: &str,
+) -> Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     let head = format!(
@@ -146,7 +172,7 @@ fn exchange(
     stream.write_all(body.as_bytes())?;
     let mut raw = Vec::new();
     stream.read_to_end(&mut raw)?;
-    parse(&raw)
+    Ok(raw)
 }
 
 fn parse(raw: &[u8]) -> Result<Answer> {

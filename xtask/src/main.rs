@@ -19,6 +19,7 @@ mod openapi;
 mod python;
 mod report;
 mod scale;
+mod screenshots;
 mod server;
 mod suite;
 mod tidy;
@@ -39,6 +40,7 @@ cargo xtask <command>
                            --bless records the checksum of a new migration
   openapi [--check]        write docs/reference/openapi.json, or compare with it
   fuzz [--seconds N]       mutate messages of the parsers that see the network (600)
+  screenshots              take the pictures of docs/images anew, from the demo in Chromium
   cluster                  three nodes over a Patroni cluster on this machine, until Ctrl-C
   drill [NAME]             break a cluster under load and count what is lost;
                            `cargo xtask drill --help` lists the drills
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::tidy(rest),
         "openapi" => openapi::openapi(rest),
         "fuzz" => fuzz::fuzz(rest),
+        "screenshots" => screenshots::screenshots(rest),
         "cluster" => cluster::cluster(rest),
         "drill" => drill::drill(rest),
         "help" | "--help" | "-h" => {

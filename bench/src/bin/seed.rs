@@ -2,9 +2,10 @@
 //! clear strings to files that the load generator reads.
 //!
 //! `seed --data DIR --before A.db --token-id ID --secret TEXT --tokens N
-//! --users N --out DIR`: between A and the database in DIR the product issued
-//! the one token ID to the user `u00000`. Its rows are multiplied; ids, owners
-//! and hashes are new. No server may be running on DIR.
+//! --users N --made N --out DIR`: between A and the database in DIR the product
+//! issued the one token ID to the user `u00000`. Its rows are multiplied; ids,
+//! owners and hashes are new. Of the users so many were made; the others are
+//! copies of the first. No server may be running on DIR.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -60,11 +61,37 @@ fn main() -> Result<()> {
 
     let start = now();
     let rows = template.rows();
-    let kept = fill(&connection, template, &pepper, tokens, options.required("users")?)?;
+    let users: usize = options.required("users")?;
+    multiply_people(&connection, options.required("made")?, users)?;
+    let kept = fill(&connection, template, &pepper, tokens, users)?;
     connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
     write_lines(&out, kept)?;
     let seconds = start.elapsed().as_secs();
     println!("{}", serde_json::json!({ "tokens": tokens, "rows_each": rows, "seconds": seconds }));
+    Ok(())
+}
+
+/// Inserts people from number `made` up to `users`, each a copy of the first but for the name.
+fn multiply_people(connection: &Connection, made: usize, users: usize) -> Result<()> {
+    let mut statement = connection.prepare("select name from pragma_table_info('person')")?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    ensure!(names.iter().any(|name| name == "username"), "people have no name");
+    let copied = names.iter().map(|name| match name.as_str() {
+        "username" => "printf('u%05d', number)".to_owned(),
+        other => format!("person.{other}"),
+    });
+    let (into, from) = (names.join(", "), copied.collect::<Vec<_>>().join(", "));
+    let text = format!(
+        "with recursive numbers (number) as (
+             select ?1 union all select number + 1 from numbers where number + 1 < ?2
+         )
+         insert into person ({into})
+         select {from} from numbers join person
+         where person.username = ?3 and number < ?2"
+    );
+    let (made, users) = (i64::try_from(made)?, i64::try_from(users)?);
+    connection.execute(&text, rusqlite::params![made, users, FIRST_USER])?;
     Ok(())
 }
 

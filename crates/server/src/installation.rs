@@ -250,6 +250,19 @@ pub async fn migrate_store(config: &Config) -> Result<Migrated, OpenError> {
 ///
 /// When anything is missing or does not fit; nothing is served then.
 pub async fn open(config: &Config, if_empty: IfEmpty) -> Result<Installation, InstallationError> {
+    open_at(config, if_empty, Arc::new(OsClock)).await
+}
+
+/// The same under another clock than the machine's.
+///
+/// # Errors
+///
+/// As [`open`].
+pub async fn open_at(
+    config: &Config,
+    if_empty: IfEmpty,
+    clock: Arc<dyn Clock>,
+) -> Result<Installation, InstallationError> {
     let keys = KeyDirectory::at(config.data.keys());
     let create = matches!(if_empty, IfEmpty::Initialise(_));
     if create {
@@ -259,7 +272,6 @@ pub async fn open(config: &Config, if_empty: IfEmpty) -> Result<Installation, In
         return Err(InstallationError::Uninitialised(config.data.dir.clone()));
     }
     let store = open_store(config, create).await?;
-    let clock: Arc<dyn Clock> = Arc::new(OsClock);
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let known = store.installation().await?;
     let ring = match (&known, &if_empty) {

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod compat;
 pub mod config;
 pub mod custom;
+pub mod demo;
 pub mod doctor;
 pub mod http;
 mod import;

@@ -1,6 +1,7 @@
 //! The cases. Each measures one sentence of the bars and records it.
 
 mod am;
+mod console;
 mod elsewhere;
 mod inproc;
 mod issue;
@@ -22,6 +23,7 @@ use crate::http::Api;
 use crate::server::{DataDir, Server};
 
 pub(super) use am::am;
+pub(super) use console::console;
 pub(super) use elsewhere::elsewhere;
 pub(super) use inproc::inproc;
 pub(super) use issue::issue;

@@ -23,6 +23,9 @@ pub(super) const SERVICE: &str = "bench";
 /// The database inside a data directory.
 const DATABASE: &str = "counterfoil.db";
 
+/// People that are made through the API where they are multiplied.
+const FEW_PEOPLE: u64 = 10;
+
 /// Raised when stores of an earlier run can no longer be used.
 const STORE_VERSION: u32 = 2;
 
@@ -102,7 +105,23 @@ impl World {
     ///
     /// Fails when it cannot be made.
     pub(super) fn store(&self, tokens: u64) -> Result<Store> {
-        let path = self.home.join(format!("store-{tokens}"));
+        let users = (tokens / 100).clamp(10, 10_000);
+        self.filled(&format!("store-{tokens}"), tokens, (users, users))
+    }
+
+    /// The same with so many people.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be made.
+    pub(super) fn crowd(&self, tokens: u64, people: u64) -> Result<Store> {
+        self.filled(&format!("store-{tokens}-{people}"), tokens, (FEW_PEOPLE, people))
+    }
+
+    /// A store of this name. Of its people the first ones are made through the API, and multiplied
+    /// where they are to be more.
+    fn filled(&self, name: &str, tokens: u64, people: (u64, u64)) -> Result<Store> {
+        let path = self.home.join(name);
         let marker = path.join("complete");
         let state = store_state(tokens)?;
         let fits = std::fs::read_to_string(&marker).is_ok_and(|found| found == state);
@@ -111,7 +130,7 @@ impl World {
         } else {
             println!("  making a store with {tokens} tokens");
             let directory = DataDir::create(&self.binary, path.clone())?;
-            self.fill(&directory, tokens)?;
+            self.fill(&directory, tokens, people)?;
             std::fs::write(&marker, state)?;
             directory
         };
@@ -120,10 +139,9 @@ impl World {
     }
 
     /// Issues one token through the API and multiplies its rows.
-    fn fill(&self, directory: &DataDir, tokens: u64) -> Result<()> {
-        let users = (tokens / 100).clamp(10, 10_000);
+    fn fill(&self, directory: &DataDir, tokens: u64, (made, people): (u64, u64)) -> Result<()> {
         let (server, api) = directory.serve(&self.binary, &[])?;
-        furnish(&api, users)?;
+        furnish(&api, made)?;
         server.stop()?;
         let before = copy_database(directory, "before")?;
         let (server, api) = directory.serve(&self.binary, &[])?;
@@ -135,7 +153,8 @@ impl World {
             .arg("--before")
             .arg(before)
             .args(["--token-id", &token_id, "--secret", &secret])
-            .args(["--tokens", &tokens.to_string(), "--users", &users.to_string()])
+            .args(["--tokens", &tokens.to_string(), "--users", &people.to_string()])
+            .args(["--made", &made.to_string()])
             .arg("--out")
             .arg(&directory.path);
         let result = result_of(&mut seed)?;

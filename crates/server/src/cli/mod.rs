@@ -7,6 +7,7 @@
 
 mod backup;
 mod check;
+mod demo;
 mod doctor;
 mod enrol;
 mod events;
@@ -56,6 +57,7 @@ struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Init(init::InitArgs),
+    Demo(demo::DemoArgs),
     /// Ways back in
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -165,6 +167,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Init(args) => init::init(args).await,
+            Command::Demo(args) => demo::run(args).await,
             Command::Admin(AdminCommand::Recover(args)) => init::recover(args).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Token(command) => token::run(command).await,

@@ -25,6 +25,7 @@ mod console_browser;
 mod counting;
 mod crash;
 mod custom;
+mod demo;
 mod disk;
 mod enrolment;
 mod fixtures;

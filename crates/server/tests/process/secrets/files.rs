@@ -44,7 +44,7 @@ const REMOTE: [&[&str]; 14] = [
 const OF_A_TOKEN: [&[&str]; 4] =
     [&["token", "show"], &["token", "events"], &["token", "children"], &["token", "otp", "show"]];
 /// Commands that are run elsewhere in this file, or that read nothing of an installation.
-const NOT_LISTED: [&str; 14] = [
+const NOT_LISTED: [&str; 15] = [
     // A server on the files: everything that it answers is read below.
     "serve",
     // A copy of the database, and a backup that is opened again.
@@ -52,6 +52,7 @@ const NOT_LISTED: [&str; 14] = [
     "restore",
     // They make something new, or take something in.
     "init",
+    "demo",
     "enrol",
     "import",
     "reconcile",
