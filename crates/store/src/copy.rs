@@ -279,9 +279,17 @@ impl<F: Fn(CopyProgress) + Send + Sync> Copying<'_, F> {
         loop {
             let read = rows::page(self.source, table, &place.key, self.options.batch_rows).await;
             let page = read.map_err(failed(Side::Source, "read"))?;
-            let is_last_of_table = page.len() < self.options.batch_rows.max(1) as usize;
+            let mut is_last_of_table = page.len() < self.options.batch_rows.max(1) as usize;
             if let Some(batch) = Batch::new(table, &place, page) {
-                place = self.store(batch).await?;
+                let behind = batch.behind.clone();
+                if self.store(batch).await? {
+                    place = behind;
+                } else {
+                    // A run that was cut off had sent its last batch already, and it arrived
+                    // after the look at the place: go on behind it, however much is left there.
+                    place = self.filled().await?.place_of(table.table.name);
+                    is_last_of_table = false;
+                }
             }
             let rows_done = done + place.rows;
             (self.progress)(CopyProgress {
@@ -297,16 +305,10 @@ impl<F: Fn(CopyProgress) + Send + Sync> Copying<'_, F> {
         }
     }
 
-    /// Stores a batch; says where the next one begins.
-    async fn store(&self, batch: Batch) -> Result<Place, CopyError> {
-        let (name, behind) = (batch.table.table.name, batch.behind.clone());
+    /// Stores a batch; false, and nothing is stored, if the table is elsewhere by now.
+    async fn store(&self, batch: Batch) -> Result<bool, CopyError> {
         let stored = self.target.write(batch, |tx, batch| Box::pin(rows::store(tx, batch))).await;
-        if stored.map_err(failed(Side::Target, "written to"))? {
-            return Ok(behind);
-        }
-        // A run that was cut off had sent its last batch already, and it arrived after the look
-        // at the place: go on behind it.
-        Ok(self.filled().await?.place_of(name))
+        stored.map_err(failed(Side::Target, "written to"))
     }
 
     async fn require_unchanged(&self, begun: &Beginning) -> Result<(), CopyError> {

@@ -124,6 +124,24 @@ async fn the_mark_is_a_schema_of_the_future_to_any_version() {
     assert_eq!(raw.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
 
+/// The store goes on with what it was told when nobody waits for it any more: the last batch of a
+/// copy that was cut off may arrive in the midst of the next one, which reads larger batches.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_was_on_its_way_when_a_copy_was_cut_off_costs_the_next_one_nothing() {
+    let both = Both::new().await;
+    for round in 0..40 {
+        let to = DatabaseUrl::sqlite(&both.path(&format!("to-{round}.db")));
+        match cut_off(&both.from, &to, few_rows(), round).await {
+            End::CutOff => {
+                copy::copy(&both.from, &to, options(), quiet).await.unwrap();
+            }
+            End::Whole(_) | End::WholeBefore => {}
+        }
+        let copied = dump(&both.path(&format!("to-{round}.db")));
+        assert_eq!(dump(&both.path("from.db")), copied, "cut off after {round}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_with_anything_in_it_is_left_as_it_is() {
     let both = Both::new().await;
