@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::single_sign_on::{
     IdClaims, IdTokenFault, IdTokenWanted, ProviderKeys, Vouched,
 };
@@ -214,13 +213,8 @@ impl Provider {
         }
     }
 
-    /// Exchanges the code (RFC 6749 section 4.1.3).
-    async fn tokens(
-        &self,
-        metadata: &Metadata,
-        code: &str,
-        question: Question<'_>,
-    ) -> Result<Tokens, ProviderFault> {
+    /// The request that exchanges a code (RFC 6749 section 4.1.3).
+    fn exchange(&self, metadata: &Metadata, code: &str, question: Question<'_>) -> RequestBuilder {
         let OidcSettings { client_id, client_secret, .. } = &self.settings;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "authorization_code")
@@ -235,14 +229,25 @@ impl Provider {
             }
             secret => {
                 form.append_pair("client_id", client_id);
-                let secret = secret.as_ref().map(ClearSecret::reveal);
-                secret.map(|secret| form.append_pair("client_secret", secret));
+                if let Some(secret) = secret {
+                    form.append_pair("client_secret", secret.reveal());
+                }
             }
         }
-        let request = request
+        request
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json")
-            .body(form.finish());
+            .body(form.finish())
+    }
+
+    /// What the provider gives for the code.
+    async fn tokens(
+        &self,
+        metadata: &Metadata,
+        code: &str,
+        question: Question<'_>,
+    ) -> Result<Tokens, ProviderFault> {
+        let request = self.exchange(metadata, code, question);
         let answer = sent(request).await?;
         let status = answer.status();
         let body = json(answer).await?;

@@ -80,7 +80,7 @@ pub(super) async fn who_is_known_elsewhere_is_one_person_here(world: World) {
     assert_eq!(tell(&world, said(&world, "2", &alice.username)).await, VouchedOutcome::Taken);
     assert_eq!(known(&world, "2").await, None);
     let mut elsewhere = said(&world, "2", &alice.username);
-    elsewhere.identity.issuer = "proxy".to_owned();
+    "proxy".clone_into(&mut elsewhere.identity.issuer);
     assert_eq!(tell(&world, elsewhere).await, VouchedOutcome::Done);
     let nobody = Username::parse("nobody").unwrap();
     assert_eq!(tell(&world, said(&world, "3", &nobody)).await, VouchedOutcome::Gone);

@@ -64,13 +64,11 @@ pub(super) async fn vouched(
             return Ok(VouchedOutcome::Gone);
         }
     }
-    if !link(tx, identity).await? {
-        if !used(tx, identity).await? {
-            tx.undo();
-            return Ok(VouchedOutcome::Taken);
-        }
-    } else {
+    if link(tx, identity).await? {
         events::append(tx, event).await?;
+    } else if !used(tx, identity).await? {
+        tx.undo();
+        return Ok(VouchedOutcome::Taken);
     }
     for (id, event) in loses {
         people::grant_delete(tx, realm, id, event).await?;

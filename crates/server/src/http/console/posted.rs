@@ -20,7 +20,7 @@ pub(super) const PROOF: &str = "proof_";
 
 /// The fields of a form. Passwords are among them, so they are wiped.
 pub(super) struct Fields {
-    fields: Vec<(String, Zeroizing<String>)>,
+    asked: Vec<(String, Zeroizing<String>)>,
     /// What somebody was asked for in between: none of what they had asked for.
     proof: Vec<(String, Zeroizing<String>)>,
     digest: [u8; 32],
@@ -30,21 +30,21 @@ impl Fields {
     fn read(body: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(body);
         let pairs = pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into()));
-        let (proof, fields): (Vec<_>, Vec<(String, Zeroizing<String>)>) =
+        let (proof, asked): (Vec<_>, Vec<(String, Zeroizing<String>)>) =
             pairs.partition(|(name, _)| name.starts_with(PROOF));
         let mut digest = Sha256::new();
-        for (name, value) in &fields {
+        for (name, value) in &asked {
             for text in [name, value.as_str()] {
                 digest.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
                 digest.update(text);
             }
         }
-        Self { fields, proof, digest: digest.finalize().into() }
+        Self { asked, proof, digest: digest.finalize().into() }
     }
 
     /// Every field, but for those of the proof.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.asked.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A field of the proof by its whole name, empty if there is none.
@@ -54,7 +54,7 @@ impl Fields {
 
     /// A field, empty if there is none.
     pub(super) fn get(&self, name: &str) -> &str {
-        self.fields.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value.as_str())
+        self.asked.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value.as_str())
     }
 
     /// A field without the blanks around it; `None` if nothing is left.
@@ -65,7 +65,7 @@ impl Fields {
 
     /// Every value of a field that may be there more than once.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let named = self.fields.iter().filter(move |(own, _)| own == name);
+        let named = self.asked.iter().filter(move |(own, _)| own == name);
         named.map(|(_, value)| value.as_str())
     }
 
