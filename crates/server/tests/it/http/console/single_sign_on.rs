@@ -358,7 +358,7 @@ async fn the_header_of_a_proxy_is_nothing_from_elsewhere() {
     };
     for settings in [proxied(&["10.0.0.5/32"]), proxies] {
         let world = World::with(settings).await;
-        administrator(&world).await;
+        world.user("root").await;
         let mut mallory = Browser::at(&world);
         mallory.headers.push(("remote-user", "root".to_owned()));
         mallory.headers.push(("x-forwarded-for", "10.0.0.5".to_owned()));
