@@ -288,12 +288,11 @@ fn is_for(claims: &Map<String, Value>, client_id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::signature::Ed25519KeyPair;
+    use jsonwebtoken::EncodingKey;
     use serde_json::json;
 
     use super::*;
-    use crate::access::SigningAlg;
-    use crate::access::signing::SigningKeys;
-    use crate::testing::SeededEntropy;
 
     const NOW: i64 = 1_800_000_000;
     const ISSUER: &str = "https://sso.example/";
@@ -311,29 +310,24 @@ mod tests {
         })
     }
 
-    struct Signer {
-        keys: SigningKeys,
-        alg: SigningAlg,
-    }
+    struct Signer(EncodingKey);
 
     impl Signer {
-        fn new(seed: u64) -> Self {
-            let keys = SigningKeys::generate(&SeededEntropy::new(seed)).unwrap();
-            Self { keys, alg: SigningAlg::Es256 }
+        fn new(seed: u8) -> Self {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+            Self(EncodingKey::from_ed_der(pair.to_pkcs8v1().unwrap().as_ref()))
         }
 
         fn key(&self, kid: Option<&str>) -> Value {
-            let signer = self.keys.current(self.alg, Timestamp::from_seconds(NOW)).unwrap();
-            let mut key = signer.public().clone();
+            let mut key = Jwk::from_encoding_key(&self.0, Algorithm::EdDSA).unwrap();
             key.common.key_id = kid.map(str::to_owned);
             serde_json::to_value(key).unwrap()
         }
 
         fn sign(&self, kid: Option<&str>, claims: &Value) -> String {
-            let signer = self.keys.current(self.alg, Timestamp::from_seconds(NOW)).unwrap();
-            let mut header = Header::new(self.alg.algorithm());
+            let mut header = Header::new(Algorithm::EdDSA);
             header.kid = kid.map(str::to_owned);
-            jsonwebtoken::encode(&header, claims, signer.encoding()).unwrap()
+            jsonwebtoken::encode(&header, claims, &self.0).unwrap()
         }
     }
 
@@ -417,7 +411,7 @@ mod tests {
         assert_eq!(judge(&unnamed, &both), Ok(()));
         assert_eq!(judge(&unnamed, &other), Err(IdTokenFault::UnknownKey));
         let shared = json!({ "kty": "oct", "kid": "k1", "k": "c2VjcmV0" });
-        let key = jsonwebtoken::EncodingKey::from_secret(b"secret");
+        let key = EncodingKey::from_secret(b"secret");
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some("k1".to_owned());
         let forged = jsonwebtoken::encode(&header, &claims(), &key).unwrap();

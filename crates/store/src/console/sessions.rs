@@ -223,20 +223,25 @@ pub(super) async fn purge(
 }
 
 fn session_of(mut row: Row) -> Result<ConsoleSession, Inconsistent> {
+    let id = row.token("id")?;
+    let realm = codec::realm(&mut row, "realm")?;
+    let username = row.parsed("username", |text| Username::parse(text).ok())?;
+    let hash = codec::hash(&mut row)?;
     let created_at = row.time("created_at")?;
-    // Sessions that an earlier version began came by a password, and were proved by that.
-    let method = row.parsed_or_null("method", SignInMethod::from_name)?;
     Ok(ConsoleSession {
-        id: row.token("id")?,
-        realm: codec::realm(&mut row, "realm")?,
-        username: row.parsed("username", |text| Username::parse(text).ok())?,
-        hash: codec::hash(&mut row)?,
+        id,
+        realm,
+        username,
+        hash,
         created_at,
         used_at: row.time("used_at")?,
         expires_at: row.time("expires_at")?,
         source: row.parsed_or_null("source", |text| text.parse().ok())?,
         agent: row.text_or_null("agent")?,
-        method: method.unwrap_or(SignInMethod::Password),
+        // Sessions that an earlier version began came by a password, and were proved by that.
+        method: row
+            .parsed_or_null("method", SignInMethod::from_name)?
+            .unwrap_or(SignInMethod::Password),
         proved_at: row.time_or_null("proved_at")?.unwrap_or(created_at),
     })
 }
