@@ -25,7 +25,7 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 28] = [
+const NEEDS: [(&str, &Peer); 29] = [
     ("console_browser", &CHROMIUM),
     ("console_browser", &NPM),
     ("forgerock::client", &CURL),
@@ -49,6 +49,7 @@ const NEEDS: [(&str, &Peer); 28] = [
     ("ldap::pam", &PAM_LDAP),
     ("ldap::pam", &PAMTESTER),
     ("mail::", &AIOSMTPD),
+    ("openid_provider::", &NPM),
     ("otp::peers", &OATHTOOL),
     ("otp::peers", &ZBAR),
     ("provisioning::", &SLAPD),
@@ -225,6 +226,21 @@ fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> 
         run.args(excluded.iter().flat_map(|word| ["--skip", word]));
         run.args(&wish.filter);
     }
+    others(&mut run, deadline);
+    if wish.long {
+        // Tests with more rounds in them read the variable; tests that are too
+        // long for every run are ignored with that reason.
+        run.env("COUNTERFOIL_LONG", "1");
+        if nextest {
+            run.args(["--run-ignored", "all", "--profile", "long"]);
+        }
+    }
+    let ran = command::run(&mut run, deadline, Show::Live)?;
+    Ok(counted(&ran))
+}
+
+/// Tells the tests where the programs are that nobody here wrote.
+fn others(run: &mut Command, deadline: Deadline) {
     match python::environment("oauth-client", deadline) {
         // A client library that nobody here wrote, for the tests of the OAuth door.
         Ok(bin) => {
@@ -246,16 +262,13 @@ fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> 
         }
         Err(error) => println!("no client library for the AM door: {error:#}"),
     }
-    if wish.long {
-        // Tests with more rounds in them read the variable; tests that are too
-        // long for every run are ignored with that reason.
-        run.env("COUNTERFOIL_LONG", "1");
-        if nextest {
-            run.args(["--run-ignored", "all", "--profile", "long"]);
+    match node::modules("oidc-provider", deadline) {
+        // A provider that nobody here wrote, for signing in at the console.
+        Ok(modules) => {
+            run.env("COUNTERFOIL_OIDC_NODE", modules);
         }
+        Err(error) => println!("no OpenID provider for the console: {error:#}"),
     }
-    let ran = command::run(&mut run, deadline, Show::Live)?;
-    Ok(counted(&ran))
 }
 
 /// Names what only a long run proves. The tests among it are counted as skipped by their runner.

@@ -62,19 +62,49 @@ const COMMON: [&str; 24] = [
     "1q2w3e4r5t6y",
 ];
 
-/// How long sessions last.
+/// How long sessions last, and how long what somebody proved counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsoleSettings {
     /// Seconds after which a session ends, whatever happens in it.
     pub session_seconds: i64,
     /// Seconds after which a session ends that nobody uses.
     pub idle_seconds: i64,
+    /// Seconds after which somebody has to prove anew who they are before they make or end
+    /// something; 0: never.
+    pub step_up_seconds: i64,
 }
 
 impl Default for ConsoleSettings {
     /// A working day, and an hour of rest in it.
     fn default() -> Self {
-        Self { session_seconds: 12 * 3_600, idle_seconds: 3_600 }
+        Self { session_seconds: 12 * 3_600, idle_seconds: 3_600, step_up_seconds: 0 }
+    }
+}
+
+/// By what somebody signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInMethod {
+    /// A password that is kept here.
+    Password,
+    /// An OpenID provider says who they are.
+    Provider,
+    /// The reverse proxy in front says who they are, with each request.
+    Proxy,
+}
+
+impl SignInMethod {
+    /// The name in the store and in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Provider => "oidc",
+            Self::Proxy => "proxy",
+        }
+    }
+
+    /// The method of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Password, Self::Provider, Self::Proxy].into_iter().find(|own| own.name() == name)
     }
 }
 
@@ -114,6 +144,10 @@ pub struct ConsoleSession {
     pub source: Option<IpAddr>,
     /// What the browser said of itself.
     pub agent: Option<String>,
+    /// By what they signed in.
+    pub method: SignInMethod,
+    /// When they last proved who they are; the epoch if nobody can say.
+    pub proved_at: Timestamp,
 }
 
 /// A link by which a person chooses a password, once.

@@ -246,7 +246,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 93] = [
+pub const EVENT_KINDS: [&str; 95] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -337,6 +337,8 @@ pub const EVENT_KINDS: [&str; 93] = [
     "session.opened",
     "session.refused",
     "session.ended",
+    "session.proved",
+    "identity.linked",
     "sign-in-link.created",
     "sign-in-link.used",
     "sign-in-link.refused",

@@ -38,6 +38,7 @@ pub mod scope;
 pub mod secret;
 pub mod secret_hash;
 pub mod service;
+pub mod single_sign_on;
 mod slow;
 pub mod store;
 pub mod subject;

@@ -226,3 +226,30 @@ span-days = { $count ->
     [one] { $count } Tag
    *[other] { $count } Tage
 }
+
+# Anmelden auf das Wort eines anderen, und sich erneut ausweisen
+sign-in-with = Anmelden mit { $what }
+sign-in-as = Weiter als { $what }
+leaving-title = Weiter zu { $what }
+leaving-what = Ihr Browser geht von selbst weiter. Wenn Sie sich dort angemeldet haben, kommen Sie hierher zurück.
+leaving-do = Jetzt weiter
+provider-away-title = Die zentrale Anmeldung antwortet nicht
+provider-away-why = Sie wurden nicht abgewiesen: Wer hier die Leute anmeldet, ist gerade nicht zu erreichen.
+provider-away-what = Versuchen Sie es gleich noch einmal. Wenn Sie hier ein Passwort haben, können Sie sich damit anmelden.
+provider-refused-title = Damit sind Sie nicht angemeldet
+provider-refused-why = Womit Sie zurückkamen, wurde schon gebraucht, ist zu alt oder war für einen anderen Browser. Gehen Sie zurück und melden Sie sich neu an; die Verwaltung findet den Grund unter den Ereignissen.
+not-admitted-title = Für Sie gibt es hier noch keinen Zugang
+not-admitted-why = Sie sind, wer Sie sagen; aber unter diesem Namen wird hier niemand erwartet, oder der Name gehört schon jemandem.
+not-admitted-what = Bitten Sie die Verwaltung, Sie einzulassen; sie findet den Versuch unter den Ereignissen.
+step-up-title = Sind es noch Sie?
+step-up-what = Bevor das geschieht, weisen Sie sich noch einmal aus. Von Ihren Eingaben geht nichts verloren.
+step-up-wrong = Das Passwort ist falsch.
+step-up-do = Bestätigen und weiter
+step-up-with = Bestätigen mit { $what }
+step-up-none = Sie haben hier kein Passwort, mit dem Sie sich ausweisen könnten. Bitten Sie die Verwaltung um einen Anmeldelink.
+go-on-title = Danke, Sie sind es
+go-on-what = Nun geschieht, worum Sie gebeten hatten.
+go-on-do = Weiter
+session-by-password = Mit Passwort
+session-by-oidc = Mit zentraler Anmeldung
+session-by-proxy = Durch den vorgeschalteten Proxy

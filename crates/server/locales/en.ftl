@@ -226,3 +226,30 @@ span-days = { $count ->
     [one] { $count } day
    *[other] { $count } days
 }
+
+# Signing in by somebody else's word, and proving anew who one is
+sign-in-with = Sign in with { $what }
+sign-in-as = Go on as { $what }
+leaving-title = On to { $what }
+leaving-what = Your browser goes on by itself. You come back here when you have signed in there.
+leaving-do = Go on now
+provider-away-title = Single sign-on is not answering
+provider-away-why = You were not refused: whoever signs people in for this site cannot be asked just now.
+provider-away-what = Try again in a moment. If you have a password here, you can sign in with that.
+provider-refused-title = This did not sign you in
+provider-refused-why = What you came back with was used before, is too old, or was meant for another browser. Go back and sign in again; administrators find the reason among the events.
+not-admitted-title = There is no way in for you yet
+not-admitted-why = You are who you say, but nobody here is expected by that name, or the name is somebody else's already.
+not-admitted-what = Ask an administrator to let you in; they find the attempt among the events.
+step-up-title = Is it still you?
+step-up-what = Before this is done, show once more who you are. Nothing of what you entered is lost.
+step-up-wrong = The password is wrong.
+step-up-do = Confirm and go on
+step-up-with = Confirm with { $what }
+step-up-none = You have no password here to show it with. Ask an administrator for a sign-in link.
+go-on-title = Thank you, it is you
+go-on-what = Now what you had asked for is done.
+go-on-do = Go on
+session-by-password = By password
+session-by-oidc = By single sign-on
+session-by-proxy = By the proxy in front

@@ -40,6 +40,7 @@ pub fn settings(config: &Config) -> Settings {
         console: ConsoleSettings {
             session_seconds: config.console.session_seconds,
             idle_seconds: config.console.idle_seconds,
+            step_up_seconds: config.console.step_up_seconds,
         },
     }
 }
@@ -84,6 +85,8 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         client_certificates: config.server.tls.client_certificates != ClientCertificates::Off,
         client_certificate_headers: config.server.client_certificate_headers.clone(),
         console: config.doors.console,
+        console_oidc: config.console.oidc_settings(),
+        console_proxy: config.console.proxy_settings(),
         airlock: config.doors.airlock,
         sentinel: config.doors.sentinel,
         sentinel_validity_days_max: config.sentinel.max_validity_days,

@@ -5,6 +5,8 @@
 //!
 //! Length: one struct for each section of the file, and nothing but their fields.
 
+mod console;
+mod console_keys;
 pub mod document;
 mod elsewhere;
 pub mod keys;
@@ -29,6 +31,7 @@ use serde::{Deserialize, Deserializer};
 use crate::ldap::Dn;
 use crate::provision::MailTls;
 
+pub use console::{Console, Oidc, Proxy};
 pub use elsewhere::{DriverConfig, Kept, kept_elsewhere};
 pub use load::{ConfigError, Sources, load};
 pub use repository::RepositorySection;
@@ -273,16 +276,6 @@ pub struct Oauth {
     pub dpop_nonce: bool,
 }
 
-/// The console.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Console {
-    /// How long a session lasts, in seconds.
-    pub session_seconds: i64,
-    /// How long a session lasts that nobody uses, in seconds.
-    pub idle_seconds: i64,
-}
-
 /// The form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -473,6 +466,7 @@ impl Config {
         faults.extend(self.mail.contradictions());
         faults.extend(repository::contradictions(&self.repository));
         faults.extend(elsewhere::contradictions(self));
+        faults.extend(console::contradictions(self));
         faults
     }
 

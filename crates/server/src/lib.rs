@@ -22,5 +22,6 @@ pub mod private_file;
 pub mod provision;
 pub mod sealed_file;
 pub mod seeds;
+pub mod sign_on;
 pub mod telemetry;
 pub mod tls;

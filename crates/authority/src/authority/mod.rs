@@ -54,7 +54,9 @@ pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
 pub use compliance::{BlockedToken, Hits};
-pub use console::{ChosenPassword, ConsoleRefusal, SessionBegun, SignIn, SignedIn, UsableLink};
+pub use console::{
+    ChosenPassword, ConsoleRefusal, SessionBegun, SignIn, SignedIn, UsableLink, VouchedSignIn,
+};
 pub use derive::DeriveRequest;
 pub use directory::ShownService;
 pub use edit::TokenEdit;

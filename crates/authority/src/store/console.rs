@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::names::{RealmName, Username};
 use crate::secret::TokenId;
 use crate::secret_hash::SecretHash;
+use crate::single_sign_on::{Identity, SignInFlow};
 use crate::subject::{Grant, User};
 
 /// A session that begins.
@@ -18,8 +19,8 @@ use crate::subject::{Grant, User};
 pub struct SessionAdd {
     /// The session.
     pub session: ConsoleSession,
-    /// The version of the account whose password was right.
-    pub account_version: i64,
+    /// The version of the account whose password was right; `None`: they came by no password.
+    pub account_version: Option<i64>,
     /// The same password, hashed as passwords are hashed now.
     pub rehash: Option<SecretHash>,
     /// The session that this browser had before; it ends.
@@ -95,6 +96,33 @@ pub enum SignInLinkUsed {
     Refused(SignInLinkEnd),
 }
 
+/// What somebody else says of a person, as it is to stand here.
+#[derive(Debug, Clone)]
+pub struct PersonVouched {
+    /// Who they are here. Its instants are those of now.
+    pub identity: Identity,
+    /// What is recorded if that was not known.
+    pub event: Event,
+    /// Their record, if they are new here, and what is recorded of it.
+    pub new: Option<(User, Event)>,
+    /// Roles that they get, and what is recorded of each. One that they have by the same id stays,
+    /// and one whose unit or service is gone is passed over.
+    pub gains: Vec<(Grant, Event)>,
+    /// Grants by id that they lose, and what is recorded of each.
+    pub loses: Vec<(String, Event)>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VouchedOutcome {
+    /// All of it stands.
+    Done,
+    /// Nothing does: the name is somebody else's, or the person is known there by another name.
+    Taken,
+    /// Nothing does: there is no such person.
+    Gone,
+}
+
 /// Whatever the console needs to know of who signs in. Removing a person removes all of it.
 #[async_trait]
 pub trait ConsoleStore {
@@ -109,7 +137,8 @@ pub trait ConsoleStore {
     /// Replaces a password on condition of its version, and ends the person's other sessions in
     /// the same transaction. False if the version is another one or there is no account.
     async fn password_change(&self, change: PasswordChange) -> Result<bool, Unavailable>;
-    /// Stores a session if the account still has the version; false otherwise. Of more than
+    /// Stores a session if the account still has the version, or without one if there is the
+    /// person; false otherwise. Of more than
     /// [`crate::console::SESSIONS_PER_PERSON_MAX`] the one that rested longest ends.
     async fn session_add(&self, add: SessionAdd) -> Result<bool, Unavailable>;
     /// Finds a session, also one that has ended by time.
@@ -148,4 +177,31 @@ pub trait ConsoleStore {
     /// number of uses at the same time one is [`SignInLinkUsed::Done`], and of any number of links
     /// for a first administrator, too.
     async fn sign_in_link_use(&self, using: SignInLinkUse) -> Result<SignInLinkUsed, Unavailable>;
+    /// Notes that somebody has proved anew who they are. False if the session is gone.
+    async fn session_proved(
+        &self,
+        id: TokenId,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable>;
+    /// Who somebody is that is known elsewhere.
+    async fn identity_find(
+        &self,
+        realm: &RealmName,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<Identity>, Unavailable>;
+    /// Takes over what somebody else says of a person: who they are, their record if they are new,
+    /// their roles. All of it or nothing. One subject of an issuer is one person for good, and one
+    /// person has one subject there.
+    async fn person_vouched(&self, vouched: PersonVouched) -> Result<VouchedOutcome, Unavailable>;
+    /// Keeps what somebody begun who is on their way to a provider.
+    async fn flow_add(&self, flow: SignInFlow) -> Result<(), Unavailable>;
+    /// Hands out what was begun, if it is not over, and forgets it: of any number who ask, one
+    /// gets it.
+    async fn flow_take(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Option<SignInFlow>, Unavailable>;
 }

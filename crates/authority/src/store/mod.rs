@@ -36,8 +36,8 @@ pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use am::{AmChange, AmChanged, AmDeleted, AmStore};
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use console::{
-    ConsoleStore, FirstAdministrator, PasswordChange, SessionAdd, SessionsEnd, SignInLinkAdded,
-    SignInLinkUse, SignInLinkUsed,
+    ConsoleStore, FirstAdministrator, PasswordChange, PersonVouched, SessionAdd, SessionsEnd,
+    SignInLinkAdded, SignInLinkUse, SignInLinkUsed, VouchedOutcome,
 };
 pub use enrolment::{
     BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value as Json, json};
 use toml::Value;
 
-use super::keys::{KEYS, Key, REPOSITORY_KEYS, SECTIONS, Sort};
+use super::keys::{Key, SECTIONS, Sort, every_key};
 
 /// Characters in a line of the default file's comments at most.
 const WIDTH: usize = 96;
@@ -64,7 +64,7 @@ fn sample_name(section: &str) -> String {
 }
 
 fn keys_of(section: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(REPOSITORY_KEYS).filter(move |key| key.section() == section)
+    every_key().filter(move |key| key.section() == section)
 }
 
 fn wrapped(text: &str, width: usize) -> Vec<String> {
@@ -132,7 +132,7 @@ fn schema_of(key: &Key) -> Json {
         Sort::Networks | Sort::Headers | Sort::DnTemplates | Sort::Labels => {
             json!({ "type": "array", "items": { "type": "string" } })
         }
-        Sort::HostRealms | Sort::NetworkClients => {
+        Sort::HostRealms | Sort::NetworkClients | Sort::Roles => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
         Sort::Words(words) => {
@@ -152,6 +152,7 @@ fn schema_of(key: &Key) -> Json {
         | Sort::Dn
         | Sort::Realm
         | Sort::Service
+        | Sort::Header
         | Sort::Host
         | Sort::Mailbox
         | Sort::Line
@@ -218,6 +219,8 @@ fn takes(sort: Sort) -> String {
         Sort::Headers => "list of header names".into(),
         Sort::HostRealms => "table of host names and realms".into(),
         Sort::NetworkClients => "table of networks and clients".into(),
+        Sort::Roles => "table of groups and roles".into(),
+        Sort::Header => "name of a header".into(),
         Sort::Flag => "`true` or `false`".into(),
         Sort::Count { min, max } => format!("number from {min} to {max}"),
         Sort::Choice(words) => format!("one of `{}`", words.join("`, `")),

@@ -39,6 +39,10 @@ pub enum Sort {
     ClientId,
     /// A list of names of HTTP headers.
     Headers,
+    /// The name of an HTTP header.
+    Header,
+    /// A table from groups to roles.
+    Roles,
     /// A distinguished name.
     Dn,
     /// A list of distinguished names with `{user}` and `{service}` in them.
@@ -124,7 +128,7 @@ impl Key {
     /// The key of a path.
     pub fn find(path: &str) -> Option<&'static Self> {
         let pattern = pattern_of(path);
-        KEYS.iter().chain(REPOSITORY_KEYS).find(|key| key.path == pattern)
+        every_key().find(|key| key.path == pattern)
     }
 }
 
@@ -149,7 +153,7 @@ pub fn pattern_of(path: &str) -> String {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 24] = [
+pub const SECTIONS: [(&str, &str); 26] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -164,6 +168,16 @@ pub const SECTIONS: [(&str, &str); 24] = [
     ("am", "The ForgeRock AM door, /json, /am/json and /openam/json."),
     ("validate", "The privacyIDEA door, /validate/check."),
     ("console", "The console: pages for people."),
+    (
+        "console.oidc",
+        "Single sign-on at the console with an OpenID provider. Its redirect URI is \
+         server.public_url with /sign-in/oidc/callback behind it.",
+    ),
+    (
+        "console.proxy",
+        "Sign-in at the console by the word of a reverse proxy in front of it. Whoever can send \
+         from these networks is whoever they say they are.",
+    ),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
     ("ldap", "The LDAP door: binds with tokens, and a look at who may use a service."),
@@ -197,7 +211,18 @@ pub const SECTIONS: [(&str, &str); 24] = [
     ),
 ];
 
+pub use super::console_keys::CONSOLE_KEYS;
 pub use super::repository_keys::REPOSITORY_KEYS;
+
+/// Every key that stands for itself.
+pub fn plain_keys() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().chain(CONSOLE_KEYS)
+}
+
+/// Every key, patterns included.
+pub fn every_key() -> impl Iterator<Item = &'static Key> {
+    plain_keys().chain(REPOSITORY_KEYS)
+}
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -528,18 +553,6 @@ pub const KEYS: &[Key] = &[
         "false",
         "Whether an empty password sends a code by mail to a person who has a token for that. It \
          shows who has one, which is why it is off.",
-    ),
-    Key::new(
-        "console.session_seconds",
-        Sort::Count { min: 300, max: 30 * 86_400 },
-        "43200",
-        "How long somebody stays signed in at most.",
-    ),
-    Key::new(
-        "console.idle_seconds",
-        Sort::Count { min: 120, max: 30 * 86_400 },
-        "3600",
-        "How long somebody stays signed in who does nothing.",
     ),
     Key::new(
         "log.format",

@@ -10,7 +10,7 @@ use super::Config;
 use counterfoil_authority::names::RepositoryName;
 use counterfoil_authority::repository::Attribute;
 
-use super::keys::{KEYS, Key, PREFIX, REPOSITORY_KEYS, SECTIONS, Sort, pattern_of};
+use super::keys::{Key, PREFIX, SECTIONS, Sort, every_key, pattern_of, plain_keys};
 
 /// A larger file is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -191,7 +191,7 @@ impl Gathered {
     /// The defaults with the values put over them.
     fn tree(&self) -> toml::Table {
         let mut tree = toml::Table::new();
-        for key in KEYS {
+        for key in plain_keys() {
             let set = self.values.iter().find(|(path, ..)| path == key.path);
             let value = match set {
                 Some((_, _, value)) => Some(value.clone()),
@@ -321,7 +321,7 @@ fn name_fault(path: &str) -> Option<String> {
 
 /// Says that `path` is unknown, with the nearest name that is known.
 fn unknown(path: &str, what: &str) -> String {
-    let known = KEYS.iter().chain(REPOSITORY_KEYS).map(|key| key.path);
+    let known = every_key().map(|key| key.path);
     let known = known.chain(SECTIONS.iter().map(|(name, _)| *name));
     let pattern = pattern_of(path);
     // A third of the letters may be wrong: `listne` for `listen`, but no guess at random.

@@ -45,7 +45,10 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 15] = [
+const KEYS_WITHOUT_DEFAULT: [&str; 18] = [
+    "issuer ",
+    "client_id ",
+    "client_secret ",
     "import_service",
     "tls_listen ",
     "public_url ",
@@ -65,7 +68,7 @@ const KEYS_WITHOUT_DEFAULT: [&str; 15] = [
 
 #[test]
 fn every_key_has_a_section_a_good_example_and_a_sentence() {
-    for key in keys::KEYS {
+    for key in keys::plain_keys() {
         assert!(keys::SECTIONS.iter().any(|(name, _)| *name == key.section()), "{}", key.path);
         let example = document::default_value(key.example).unwrap();
         assert_eq!(key.sort.check(&example), Ok(()), "{}", key.path);
@@ -298,6 +301,39 @@ fn wrong_variables_are_named() {
 fn keys_that_contradict_each_other_are_refused() {
     assert_snapshot!(faults("[server.tls]\ncert = \"a\""), @"`server.tls.cert` and `server.tls.key` go together: set both or none");
     assert!(from_file("[tokens]\nretired_prefixes = [\"cfl\"]").is_err());
+}
+
+#[test]
+fn whoever_vouches_for_people_is_named_in_full() {
+    let oidc = |more: &str| {
+        let file = "[console.oidc]\nissuer = \"https://sso.example/\"\nclient_id = \"cf\"\n";
+        from_file(&format!("{file}{more}"))
+    };
+    let settings = oidc("roles = { \"a,b=c\" = \"verifier:git\" }").unwrap().console;
+    let settings = settings.oidc_settings().unwrap();
+    assert_eq!((settings.issuer.as_str(), settings.roles.len()), ("https://sso.example/", 1));
+    assert!(from_file("").unwrap().console.oidc_settings().is_none());
+    assert!(from_file("").unwrap().console.proxy_settings().is_none());
+    for more in [
+        "scopes = \"profile\"",
+        "roles = { \"a\" = \"emperor\" }",
+        "accounts = \"any\"",
+        "[server]\nlisten = \"0.0.0.0:1\"",
+    ] {
+        assert!(oidc(more).is_err(), "{more}");
+    }
+    for file in [
+        "[console.oidc]\nissuer = \"https://sso.example/\"",
+        "[console.oidc]\nissuer = \"http://sso.example/\"\nclient_id = \"cf\"",
+        "[console.proxy]\nnetworks = [\"0.0.0.0/0\"]",
+        "[console.proxy]\nuser_header = \"Authorization\"",
+    ] {
+        assert!(from_file(file).is_err(), "{file}");
+    }
+    let roles = ("COUNTERFOIL_CONSOLE__PROXY__ROLES", "cn=a,dc=b=auditor; x=unit-admin:u1");
+    let networks = ("COUNTERFOIL_CONSOLE__PROXY__NETWORKS", "10.0.0.5");
+    let console = from_environment(&[roles, networks]).unwrap().console;
+    assert_eq!(console.proxy_settings().unwrap().roles.len(), 2);
 }
 
 #[test]

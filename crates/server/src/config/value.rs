@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use counterfoil_authority::names::{ClientName, RealmName, ServiceLabel};
 use counterfoil_authority::secret::Prefix;
+use counterfoil_authority::single_sign_on::RoleRule;
 use counterfoil_store::DatabaseUrl;
 use toml::Value;
 
@@ -51,6 +52,17 @@ impl Sort {
                 .map(|part| match part.split_once('=') {
                     Some((net, client)) => Ok((net.to_owned(), Value::String(client.to_owned()))),
                     None => Err(format!("must be a list of network=client, not `{part}`")),
+                })
+                .collect::<Result<toml::Table, _>>()
+                .map(Value::Table),
+            // Names of groups have commas and equals signs in them; roles have neither.
+            Self::Roles => text
+                .split(';')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| match part.rsplit_once('=') {
+                    Some((group, role)) => Ok((group.to_owned(), Value::String(role.to_owned()))),
+                    None => Err(format!("must be a list of group=role, not `{part}`")),
                 })
                 .collect::<Result<toml::Table, _>>()
                 .map(Value::Table),
@@ -103,6 +115,10 @@ impl Sort {
             (Self::NetworkClients, _) => {
                 Err(found("must be a table such as { \"10.0.0.5/32\" = \"radius1\" }", value))
             }
+            (Self::Roles, Value::Table(table)) => check_roles(table),
+            (Self::Roles, _) => {
+                Err(found("must be a table such as { \"admins\" = \"realm-admin\" }", value))
+            }
             (_, Value::String(text)) => self.check_text(text),
             (Self::Secret | Self::Database, _) => Err("must be a text in quotation marks".into()),
             _ => Err(found("must be a text in quotation marks", value)),
@@ -128,6 +144,7 @@ impl Sort {
             Self::Dn => check_dn(text),
             Self::Realm => RealmName::parse(text).map(drop).map_err(|bad| bad.to_string()),
             Self::Host => check_host(text),
+            Self::Header => check_header(text),
             Self::Mailbox => check_mailbox(text),
             Self::Line if text.trim().is_empty() || text.contains(char::is_control) => {
                 Err("must be one line that is not empty".into())
@@ -234,6 +251,15 @@ fn check_header(text: &str) -> Result<(), String> {
         Ok(_) if !taken => Ok(()),
         _ => Err(format!("must hold header names such as X-API-Key, not `{text}`")),
     }
+}
+
+fn check_roles(table: &toml::Table) -> Result<(), String> {
+    table.iter().try_for_each(|(group, role)| {
+        let Value::String(role) = role else {
+            return Err(format!("the role of `{group}` must be a text in quotation marks"));
+        };
+        RoleRule::parse(group, role).map(drop)
+    })
 }
 
 fn check_host_realms(table: &toml::Table) -> Result<(), String> {

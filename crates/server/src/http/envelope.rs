@@ -28,6 +28,8 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// A request, as far as its connection and its proxies tell.
 #[derive(Debug)]
 pub struct Arrival {
+    /// The other end of the connection.
+    pub peer: Option<IpAddr>,
     /// Whether the peer is a proxy whose headers are believed.
     pub peer_is_trusted: bool,
     /// Whether the peer speaks TLS to us.
@@ -53,6 +55,7 @@ impl Arrival {
             other => other,
         };
         Self {
+            peer,
             peer_is_trusted,
             certificate: match connection.and_then(|connection| connection.certificate) {
                 // A proxy's own certificate is not that of the client behind it.

@@ -17,6 +17,7 @@ use super::docs::Documents;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
 use crate::provision::{Couriers, MailSettings};
+use crate::sign_on::{OidcSettings, Provider, ProxySettings};
 use crate::tls::Thumbprint;
 
 /// Body limit for everything but batches, unless configured otherwise: no single record of the
@@ -50,6 +51,10 @@ pub struct HttpSettings {
     pub client_certificate_headers: Vec<HeaderName>,
     /// Whether the console is served.
     pub console: bool,
+    /// The OpenID provider of the console.
+    pub console_oidc: Option<OidcSettings>,
+    /// The reverse proxy whose word counts at the console.
+    pub console_proxy: Option<ProxySettings>,
     /// Whether `/auth-admin/rest` is served.
     pub airlock: bool,
     /// Whether `/token/api/v5` is served.
@@ -106,6 +111,8 @@ impl Default for HttpSettings {
             client_certificates: false,
             client_certificate_headers: Vec::new(),
             console: true,
+            console_oidc: None,
+            console_proxy: None,
             airlock: true,
             sentinel: true,
             sentinel_client_id: crate::compat::sentinel::CLIENT_ID_DEFAULT.to_owned(),
@@ -161,6 +168,8 @@ pub struct Shared {
     pub request_ids: RequestIds,
     /// The API's description.
     pub documents: Documents,
+    /// The OpenID provider of the console.
+    pub provider: Option<Provider>,
 }
 
 /// Why the doors cannot be set up.
@@ -172,6 +181,9 @@ pub enum StateError {
     /// The name of the main realm is none.
     #[error(transparent)]
     BadName(#[from] BadName),
+    /// The provider of the console cannot be asked.
+    #[error("console.oidc: {0}")]
+    Provider(String),
 }
 
 impl AppState {
@@ -182,6 +194,7 @@ impl AppState {
     /// Fails when the generator of randomness does.
     pub fn new(authority: Arc<Authority>, settings: HttpSettings) -> Result<Self, StateError> {
         authority.issue_as(&settings.public_url);
+        let provider = settings.console_oidc.clone().map(Provider::new).transpose();
         Ok(Self(Arc::new(Shared {
             request_ids: RequestIds::new(authority.entropy())?,
             courier: Arc::new(Couriers::new(
@@ -192,6 +205,7 @@ impl AppState {
             metrics: Metrics::new(Arc::clone(&authority)),
             main_realm: RealmName::parse(MAIN_REALM)?,
             documents: Documents::default(),
+            provider: provider.map_err(StateError::Provider)?,
             authority,
             settings,
         })))

@@ -32,3 +32,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     if (status) status.textContent = button.dataset.copied;
   });
 }
+
+// Whoever proved anew who they are goes on with what they had asked for.
+const goingOn = document.querySelector("form[data-go-on]");
+if (goingOn) goingOn.requestSubmit();

@@ -180,6 +180,17 @@ impl World {
         Self::obeying(Settings::default(), store, HttpSettings::default()).await
     }
 
+    /// A server whose rules and doors are set otherwise.
+    pub(crate) async fn ruled(
+        store: Arc<dyn Store>,
+        change: impl FnOnce(&mut Settings),
+        settings: HttpSettings,
+    ) -> Self {
+        let mut rules = unthrottled();
+        change(&mut rules);
+        Self::obeying(rules, store, settings).await
+    }
+
     /// A server over any store that is empty.
     pub(crate) async fn over(store: Arc<dyn Store>, settings: HttpSettings) -> Self {
         Self::obeying(unthrottled(), store, settings).await

@@ -40,6 +40,7 @@ mod mail;
 mod nginx;
 mod nodes;
 mod oauth;
+mod openid_provider;
 mod otp;
 mod provisioning;
 mod refusals;

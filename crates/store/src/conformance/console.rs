@@ -2,7 +2,7 @@
 
 use counterfoil_authority::console::{
     Account, ConsoleSession, SESSIONS_PER_PERSON_MAX, SIGN_IN_LINK_RETENTION_SECONDS, SignInLink,
-    SignInLinkEnd,
+    SignInLinkEnd, SignInMethod,
 };
 use counterfoil_authority::names::Username;
 use counterfoil_authority::secret::TokenId;
@@ -76,13 +76,15 @@ fn session(world: &World, user: &User, seconds: i64) -> ConsoleSession {
         expires_at: World::at(1_000),
         source: Some("2001:db8::1".parse().unwrap()),
         agent: Some("Br\u{f6}wser/1".into()),
+        method: SignInMethod::Provider,
+        proved_at: World::at(-5),
     }
 }
 
 fn adding(world: &World, session: &ConsoleSession) -> SessionAdd {
     SessionAdd {
         session: session.clone(),
-        account_version: 1,
+        account_version: Some(1),
         rehash: None,
         replaces: None,
         event: world.event("session.opened"),

@@ -36,6 +36,7 @@ mod records;
 mod repositories;
 mod rotate;
 mod services;
+mod single_sign_on;
 mod state;
 mod units;
 mod update;
@@ -400,6 +401,15 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u
             a_session_begins_under_the_present_password,
             sessions_of_a_person_are_ended_by_them_alone,
             removing_a_person_ends_what_they_signed_in_with,
+        }
+        single_sign_on::{
+            what_was_begun_is_handed_out_once,
+            who_is_known_elsewhere_is_one_person_here,
+            a_name_that_is_taken_is_nobody_elses,
+            roles_come_and_go_with_what_is_said,
+            of_forty_first_sign_ins_one_makes_the_person,
+            a_session_without_a_password_needs_the_person,
+            who_is_removed_is_known_elsewhere_no_more,
         }
         foreign_use::{
             uses_of_a_foreign_token_add_up_and_never_run_backwards,

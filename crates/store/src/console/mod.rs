@@ -1,6 +1,8 @@
 //! Accounts, sessions and sign-in links of the console in SQL.
 
 mod accounts;
+mod flows;
+mod identities;
 mod links;
 mod sessions;
 
@@ -12,9 +14,10 @@ use counterfoil_authority::console::{Account, ConsoleSession, SignInLink};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
-    ConsoleStore, PasswordChange, SessionAdd, SessionsEnd, SignInLinkAdded, SignInLinkUse,
-    SignInLinkUsed, Unavailable,
+    ConsoleStore, PasswordChange, PersonVouched, SessionAdd, SessionsEnd, SignInLinkAdded,
+    SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
 };
 
 use crate::SqlStore;
@@ -25,7 +28,14 @@ pub(crate) use sessions::beyond_limit;
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {
-    [accounts::STATEMENTS, links::STATEMENTS, sessions::STATEMENTS].concat()
+    [
+        accounts::STATEMENTS,
+        flows::STATEMENTS,
+        identities::STATEMENTS,
+        links::STATEMENTS,
+        sessions::STATEMENTS,
+    ]
+    .concat()
 }
 
 /// Removes what only the person could use.
@@ -36,16 +46,19 @@ pub(crate) async fn delete_all_of(
 ) -> Result<(), Failure> {
     accounts::delete(tx, realm, username).await?;
     sessions::delete_all_of(tx, realm, username).await?;
+    identities::delete_of(tx, realm, username).await?;
     links::delete_of(tx, realm, username).await
 }
 
-/// Removes a batch of sessions that have ended, and of links that nobody asks about any more.
+/// Removes a batch of sessions that have ended, of links that nobody asks about any more, and of
+/// what people had begun who did not come back.
 pub(crate) async fn purge(
     tx: &mut Transaction<'_>,
     now: Timestamp,
     limit: u32,
 ) -> Result<u64, Failure> {
-    Ok(sessions::purge(tx, now, limit).await? + links::purge(tx, now, limit).await?)
+    let ended = sessions::purge(tx, now, limit).await? + links::purge(tx, now, limit).await?;
+    Ok(ended + flows::purge(tx, now, limit).await?)
 }
 
 #[async_trait]
@@ -131,5 +144,46 @@ impl ConsoleStore for SqlStore {
 
     async fn sign_in_link_use(&self, using: SignInLinkUse) -> Result<SignInLinkUsed, Unavailable> {
         self.write(using, |tx, using| Box::pin(links::use_up(tx, using))).await
+    }
+
+    async fn session_proved(
+        &self,
+        id: TokenId,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        self.write((id, at, event), |tx, (id, at, event)| {
+            Box::pin(sessions::proved(tx, *id, *at, event))
+        })
+        .await
+    }
+
+    async fn identity_find(
+        &self,
+        realm: &RealmName,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<Identity>, Unavailable> {
+        let asked = (realm.clone(), issuer.to_owned(), subject.to_owned());
+        self.point(asked, |tx, (realm, issuer, subject)| {
+            Box::pin(identities::find(tx, realm, issuer, subject))
+        })
+        .await
+    }
+
+    async fn person_vouched(&self, vouched: PersonVouched) -> Result<VouchedOutcome, Unavailable> {
+        self.write(vouched, |tx, vouched| Box::pin(identities::vouched(tx, vouched))).await
+    }
+
+    async fn flow_add(&self, flow: SignInFlow) -> Result<(), Unavailable> {
+        self.write(flow, |tx, flow| Box::pin(flows::add(tx, flow))).await
+    }
+
+    async fn flow_take(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Option<SignInFlow>, Unavailable> {
+        self.write((id, now), |tx, (id, now)| Box::pin(flows::take(tx, *id, *now))).await
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::console::{ConsoleSession, SESSIONS_PER_PERSON_MAX};
+use counterfoil_authority::console::{ConsoleSession, SESSIONS_PER_PERSON_MAX, SignInMethod};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::secret::TokenId;
@@ -17,7 +17,7 @@ macro_rules! columns {
     () => {
         "
 select id, realm, username, pepper, hash, null as cost, created_at, used_at, expires_at, source,
-       agent
+       agent, method, proved_at
 from   console_session
 "
     };
@@ -25,9 +25,10 @@ from   console_session
 
 const INSERT: &str = "
 insert into console_session (
-    id, realm, username, pepper, hash, created_at, used_at, expires_at, source, agent
+    id, realm, username, pepper, hash, created_at, used_at, expires_at, source, agent, method,
+    proved_at
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 const FIND: &str = concat!(columns!(), "where id = $1");
 const OF_PERSON: &str = concat!(columns!(), "where realm = $1 and username = $2");
@@ -37,6 +38,11 @@ update console_session
 set    used_at = $2, source = $3
 where  id = $1
 and    used_at < $2";
+
+const PROVED: &str = "
+update console_session
+set    proved_at = $2
+where  id = $1";
 
 const DELETE: &str = "
 delete from console_session
@@ -67,18 +73,22 @@ where  id in (
 
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, FIND, OF_PERSON, USED, DELETE, DELETE_OF_PERSON, DELETE_OTHERS, PURGE];
+    &[INSERT, FIND, OF_PERSON, USED, PROVED, DELETE, DELETE_OF_PERSON, DELETE_OTHERS, PURGE];
 
 pub(super) async fn add(tx: &mut Transaction<'_>, add: &SessionAdd) -> Result<bool, Failure> {
     let SessionAdd { session, account_version, rehash, replaces, event } = add;
     let (realm, username) = (&session.realm, &session.username);
     // Whoever changes the password at the same time ends this session, or it does not begin.
     people::turn_at_user(tx, realm, username).await?;
-    if !accounts::has_version(tx, realm, username, *account_version).await? {
+    let stands = match account_version {
+        Some(version) => accounts::has_version(tx, realm, username, *version).await?,
+        None => people::user_exists(tx, realm, username).await?,
+    };
+    if !stands {
         return Ok(false);
     }
-    if let Some(hash) = rehash {
-        accounts::rehash(tx, realm, username, *account_version, hash).await?;
+    if let (Some(version), Some(hash)) = (account_version, rehash) {
+        accounts::rehash(tx, realm, username, *version, hash).await?;
     }
     if let Some(former) = replaces {
         tx.push(DELETE, &values![former, realm, username]).await?;
@@ -96,7 +106,9 @@ pub(super) async fn add(tx: &mut Transaction<'_>, add: &SessionAdd) -> Result<bo
         session.used_at,
         session.expires_at,
         session.source,
-        session.agent.as_deref()
+        session.agent.as_deref(),
+        session.method.name(),
+        session.proved_at
     ];
     tx.push(INSERT, &values).await?;
     events::append(tx, event).await?;
@@ -137,6 +149,19 @@ pub(super) async fn used(
     source: Option<IpAddr>,
 ) -> Result<(), Failure> {
     tx.push(USED, &values![&id, at, source]).await
+}
+
+pub(super) async fn proved(
+    tx: &mut Transaction<'_>,
+    id: TokenId,
+    at: Timestamp,
+    event: &Event,
+) -> Result<bool, Failure> {
+    if tx.execute(PROVED, &values![&id, at]).await? == 0 {
+        return Ok(false);
+    }
+    events::append(tx, event).await?;
+    Ok(true)
 }
 
 pub(super) async fn list(
@@ -198,15 +223,25 @@ pub(super) async fn purge(
 }
 
 fn session_of(mut row: Row) -> Result<ConsoleSession, Inconsistent> {
+    let id = row.token("id")?;
+    let realm = codec::realm(&mut row, "realm")?;
+    let username = row.parsed("username", |text| Username::parse(text).ok())?;
+    let hash = codec::hash(&mut row)?;
+    let created_at = row.time("created_at")?;
     Ok(ConsoleSession {
-        id: row.token("id")?,
-        realm: codec::realm(&mut row, "realm")?,
-        username: row.parsed("username", |text| Username::parse(text).ok())?,
-        hash: codec::hash(&mut row)?,
-        created_at: row.time("created_at")?,
+        id,
+        realm,
+        username,
+        hash,
+        created_at,
         used_at: row.time("used_at")?,
         expires_at: row.time("expires_at")?,
         source: row.parsed_or_null("source", |text| text.parse().ok())?,
         agent: row.text_or_null("agent")?,
+        // Sessions that an earlier version began came by a password, and were proved by that.
+        method: row
+            .parsed_or_null("method", SignInMethod::from_name)?
+            .unwrap_or(SignInMethod::Password),
+        proved_at: row.time_or_null("proved_at")?.unwrap_or(created_at),
     })
 }

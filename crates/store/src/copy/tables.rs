@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 46] = [
+const TABLES: [Table; 48] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -246,7 +246,20 @@ const TABLES: [Table; 46] = [
         name: "console_session",
         key_columns: 1,
         numbered: false,
-        columns: "id realm username pepper hash created_at used_at expires_at source agent",
+        columns: "id realm username pepper hash created_at used_at expires_at source agent \
+              method proved_at",
+    },
+    Table {
+        name: "external_identity",
+        key_columns: 3,
+        numbered: false,
+        columns: "realm issuer subject username linked_at used_at",
+    },
+    Table {
+        name: "sign_in_flow",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm sealed expires_at",
     },
     Table {
         name: "sign_in_link",

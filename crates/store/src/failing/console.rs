@@ -8,9 +8,10 @@ use counterfoil_authority::console::{Account, ConsoleSession, SignInLink};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
-    ConsoleStore, PasswordChange, SessionAdd, SessionsEnd, SignInLinkAdded, SignInLinkUse,
-    SignInLinkUsed, Unavailable,
+    ConsoleStore, PasswordChange, PersonVouched, SessionAdd, SessionsEnd, SignInLinkAdded,
+    SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
 };
 
 use super::{FailingStore, Fate, Told};
@@ -73,5 +74,34 @@ impl ConsoleStore for FailingStore {
     }
     async fn sign_in_link_use(&self, using: SignInLinkUse) -> Result<SignInLinkUsed, Unavailable> {
         pass!(self.sign_in_link_use(using))
+    }
+    async fn session_proved(
+        &self,
+        id: TokenId,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        pass!(self.session_proved(id, at, event))
+    }
+    async fn identity_find(
+        &self,
+        realm: &RealmName,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<Identity>, Unavailable> {
+        pass!(self.identity_find(realm, issuer, subject))
+    }
+    async fn person_vouched(&self, vouched: PersonVouched) -> Result<VouchedOutcome, Unavailable> {
+        pass!(self.person_vouched(vouched))
+    }
+    async fn flow_add(&self, flow: SignInFlow) -> Result<(), Unavailable> {
+        pass!(self.flow_add(flow))
+    }
+    async fn flow_take(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Option<SignInFlow>, Unavailable> {
+        pass!(self.flow_take(id, now))
     }
 }

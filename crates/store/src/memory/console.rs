@@ -10,9 +10,10 @@ use counterfoil_authority::console::{
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
-    ConsoleStore, PasswordChange, SessionAdd, SessionsEnd, SignInLinkAdded, SignInLinkUse,
-    SignInLinkUsed, Unavailable,
+    ConsoleStore, Inserted, PasswordChange, PersonVouched, SessionAdd, SessionsEnd,
+    SignInLinkAdded, SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
 };
 
 use super::{MemoryStore, State};
@@ -25,15 +26,17 @@ impl State {
         self.sessions.retain(|_, session| !is_of(session, realm, username));
         self.sign_in_links
             .retain(|_, link| link.realm != *realm || link.username.as_ref() != Some(username));
+        self.identities.retain(|_, one| one.realm != *realm || one.username != *username);
     }
 
     /// Forgets what has ended; says how much that was.
     pub(super) fn purge_console(&mut self, now: Timestamp) -> usize {
-        let before = self.sessions.len() + self.sign_in_links.len();
+        let before = self.sessions.len() + self.sign_in_links.len() + self.flows.len();
         let end = now.plus_seconds(-SIGN_IN_LINK_RETENTION_SECONDS);
         self.sessions.retain(|_, session| session.expires_at > now);
         self.sign_in_links.retain(|_, link| link.expires_at > end);
-        before - self.sessions.len() - self.sign_in_links.len()
+        self.flows.retain(|_, flow| flow.expires_at > now);
+        before - self.sessions.len() - self.sign_in_links.len() - self.flows.len()
     }
 
     fn has_account(&self, realm: &RealmName) -> bool {
@@ -48,12 +51,17 @@ impl State {
     fn session_add(&mut self, add: SessionAdd) -> bool {
         let SessionAdd { session, account_version, rehash, replaces, event } = add;
         let (realm, username) = (session.realm.clone(), session.username.clone());
-        let account = self.accounts.get_mut(&(realm.clone(), username.clone()));
-        let Some(account) = account.filter(|account| account.version == account_version) else {
+        let key = (realm.clone(), username.clone());
+        if let Some(version) = account_version {
+            let account = self.accounts.get_mut(&key);
+            let Some(account) = account.filter(|account| account.version == version) else {
+                return false;
+            };
+            if let Some(hash) = rehash {
+                account.password = hash;
+            }
+        } else if !self.users.contains_key(&key) {
             return false;
-        };
-        if let Some(hash) = rehash {
-            account.password = hash;
         }
         if let Some(former) = replaces {
             self.sessions.retain(|id, one| *id != former || !is_of(one, &realm, &username));
@@ -124,6 +132,52 @@ impl State {
         self.record(&event);
         true
     }
+}
+
+impl State {
+    fn person_vouched(&mut self, vouched: PersonVouched) -> VouchedOutcome {
+        let PersonVouched { identity, event, new, gains, loses } = vouched;
+        let Identity { realm, issuer, subject, username, .. } = &identity;
+        let key = (realm.clone(), issuer.clone(), subject.clone());
+        let person = (realm.clone(), username.clone());
+        let known = self.identities.get(&key);
+        let of_person = self
+            .identities
+            .values()
+            .any(|one| one.realm == *realm && one.issuer == *issuer && one.username == *username);
+        let taken = match known {
+            Some(known) => known.username != *username,
+            None => of_person,
+        };
+        let is_new = known.is_none();
+        match (self.users.contains_key(&person), &new) {
+            (true, Some(_)) => return VouchedOutcome::Taken,
+            (false, None) => return VouchedOutcome::Gone,
+            _ if taken => return VouchedOutcome::Taken,
+            (true, None) => {}
+            (false, Some((user, event))) => {
+                if self.user_insert(user, event) != Inserted::Done {
+                    return VouchedOutcome::Gone;
+                }
+            }
+        }
+        let linked_at = known_since(self.identities.get(&key), &identity);
+        self.identities.insert(key, Identity { linked_at, ..identity });
+        if is_new {
+            self.record(&event);
+        }
+        for (id, event) in loses {
+            self.grant_delete(&person.0, &id, &event);
+        }
+        for (grant, event) in gains {
+            self.grant_insert(&grant, &event);
+        }
+        VouchedOutcome::Done
+    }
+}
+
+fn known_since(known: Option<&Identity>, identity: &Identity) -> Timestamp {
+    known.map_or(identity.linked_at, |known| known.linked_at)
 }
 
 fn is_of(session: &ConsoleSession, realm: &RealmName, username: &Username) -> bool {
@@ -222,5 +276,46 @@ impl ConsoleStore for MemoryStore {
 
     async fn sign_in_link_use(&self, using: SignInLinkUse) -> Result<SignInLinkUsed, Unavailable> {
         Ok(self.write(|state| state.sign_in_link_use(using)))
+    }
+
+    async fn session_proved(
+        &self,
+        id: TokenId,
+        at: Timestamp,
+        event: Event,
+    ) -> Result<bool, Unavailable> {
+        Ok(self.write(|state| {
+            let Some(session) = state.sessions.get_mut(&id) else { return false };
+            session.proved_at = at;
+            state.record(&event);
+            true
+        }))
+    }
+
+    async fn identity_find(
+        &self,
+        realm: &RealmName,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<Identity>, Unavailable> {
+        let key = (realm.clone(), issuer.to_owned(), subject.to_owned());
+        Ok(self.read(|state| state.identities.get(&key).cloned()))
+    }
+
+    async fn person_vouched(&self, vouched: PersonVouched) -> Result<VouchedOutcome, Unavailable> {
+        Ok(self.write(|state| state.person_vouched(vouched)))
+    }
+
+    async fn flow_add(&self, flow: SignInFlow) -> Result<(), Unavailable> {
+        self.write(|state| state.flows.insert(flow.id, flow));
+        Ok(())
+    }
+
+    async fn flow_take(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Option<SignInFlow>, Unavailable> {
+        Ok(self.write(|state| state.flows.remove(&id)).filter(|flow| flow.expires_at > now))
     }
 }

@@ -37,6 +37,7 @@ use counterfoil_authority::names::{
 use counterfoil_authority::provision::{Delivery, DeliveryKey, Target};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Realm, Service};
+use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
     Change, ForeignUsage, Idempotency, Installation, KeyRecord, Letter, Link, Page, PageRequest,
     Unavailable,
@@ -106,6 +107,9 @@ struct State {
     accounts: BTreeMap<(RealmName, Username), Account>,
     sessions: HashMap<TokenId, ConsoleSession>,
     sign_in_links: HashMap<TokenId, SignInLink>,
+    /// By realm, issuer and subject.
+    identities: BTreeMap<(RealmName, String, String), Identity>,
+    flows: HashMap<TokenId, SignInFlow>,
     access_used: HashMap<TokenId, Timestamp>,
     access_ended: HashMap<TokenId, access::Ended>,
     proofs: HashMap<[u8; 32], Timestamp>,

@@ -175,6 +175,17 @@ impl State {
             || self.units.values().any(|unit| is(&unit.realm, &unit.parent))
     }
 
+    pub(super) fn grant_delete(&mut self, realm: &RealmName, id: &str, event: &Event) -> bool {
+        let Some(grant) = self.grants.remove(&(realm.clone(), id.to_owned())) else {
+            return false;
+        };
+        self.record(event);
+        for change in self.changes_by_grant(&grant) {
+            self.changed(change, event.at);
+        }
+        true
+    }
+
     pub(super) fn grant_insert(&mut self, grant: &Grant, event: &Event) -> Inserted {
         if !self.realms.contains_key(&grant.realm) {
             return Inserted::Missing("realm");
@@ -403,16 +414,7 @@ impl PeopleStore for MemoryStore {
         id: &str,
         event: Event,
     ) -> Result<bool, Unavailable> {
-        Ok(self.write(|state| {
-            let Some(grant) = state.grants.remove(&(realm.clone(), id.to_owned())) else {
-                return false;
-            };
-            state.record(&event);
-            for change in state.changes_by_grant(&grant) {
-                state.changed(change, event.at);
-            }
-            true
-        }))
+        Ok(self.write(|state| state.grant_delete(realm, id, &event)))
     }
 
     async fn grants_of_user(

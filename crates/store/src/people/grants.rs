@@ -119,7 +119,7 @@ pub(super) async fn list(
 }
 
 /// Removes a grant.
-pub(super) async fn delete(
+pub(crate) async fn delete(
     tx: &mut Transaction<'_>,
     realm: &RealmName,
     id: &str,

@@ -18,7 +18,9 @@ use counterfoil_authority::subject::{Grant, Group, Unit, User};
 
 use crate::SqlStore;
 
-pub(crate) use grants::{delete_all_of, delete_all_of_service, insert as grant_insert};
+pub(crate) use grants::{
+    delete as grant_delete, delete_all_of, delete_all_of_service, insert as grant_insert,
+};
 pub(crate) use groups::{insert as group_insert, set_member};
 pub(crate) use references::{
     ask_owner, ask_service, client_exists, group_exists, realm_exists, service_exists,

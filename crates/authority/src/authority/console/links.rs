@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sign_in::Beginning;
+use super::sign_in::{Beginning, By};
 use super::{Authority, ConsoleRefusal, SessionBegun};
 use crate::caller::{Caller, RequestContext};
 use crate::clock::Timestamp;
@@ -157,7 +157,8 @@ impl Authority {
         let user = self.store.user_find(&account.realm, &account.username).await?;
         let user = user.ok_or(Refusal::NotFound(Thing::User))?;
         let agent = chosen.agent;
-        let beginning = Beginning { account, user, rehash: None, agent, former: None };
+        let by = By::Password { version: account.version, rehash: None };
+        let beginning = Beginning { user, by, agent, former: None };
         self.begin_session(beginning, &origin).await
     }
 

@@ -3,9 +3,12 @@
 //! Whoever is signed in is a [`Caller`] as any other: every page asks the same acts as the API, and
 //! what a person may do there is what their grants say.
 
+mod flow;
 mod links;
+mod proof;
 mod session;
 mod sign_in;
+mod vouched;
 
 use super::Authority;
 use crate::caller::Caller;
@@ -16,6 +19,7 @@ use crate::store::Unavailable;
 
 pub use links::{ChosenPassword, UsableLink};
 pub use sign_in::SignIn;
+pub use vouched::VouchedSignIn;
 
 /// What stands for the service in limits on guessing and in salts. No label has a space.
 const CONSOLE: &str = "the console";
@@ -44,6 +48,10 @@ pub enum ConsoleRefusal {
     /// Name or password are wrong, or there is no session: nobody learns which.
     #[error("not signed in")]
     Denied,
+    /// Somebody else vouches for them, and they may not come in all the same: nobody here has the
+    /// name, or somebody has.
+    #[error("not admitted")]
+    NotAdmitted,
     /// Nothing that was ever a sign-in link.
     #[error("there is no such link")]
     NoLink,

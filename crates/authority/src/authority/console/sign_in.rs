@@ -9,7 +9,9 @@ use super::{Authority, CONSOLE, ConsoleRefusal, SessionBegun, SignedIn};
 use crate::abuse::Key;
 use crate::caller::RequestContext;
 use crate::clock::Timestamp;
-use crate::console::{Account, ConsoleSession, Password, agent_line, generate_session, session_id};
+use crate::console::{
+    Account, ConsoleSession, Password, SignInMethod, agent_line, generate_session, session_id,
+};
 use crate::event::Origin;
 use crate::keys::Pepper;
 use crate::names::{RealmName, Username};
@@ -36,7 +38,7 @@ pub struct SignIn<'a> {
 }
 
 /// A person with a password, as far as they are known.
-struct Signer {
+pub(super) struct Signer {
     account: Account,
     user: User,
 }
@@ -84,7 +86,8 @@ impl Authority {
         };
         let rehash = self.rehash(&place, &signer.account, sign_in.password).await?;
         let Signer { account, user } = signer;
-        self.begin_session(Beginning { account, user, rehash, agent, former }, &origin).await
+        let by = By::Password { version: account.version, rehash };
+        self.begin_session(Beginning { user, by, agent, former }, &origin).await
     }
 
     /// Replaces the password of somebody who is signed in and proves to know it. Their other
@@ -102,19 +105,7 @@ impl Authority {
         let (realm, origin) = (&signed_in.caller.realm, &signed_in.caller.origin);
         let username = &signed_in.session.username;
         let place = self.sign_in_place(username.as_str(), origin.source).await?;
-        let signer = self.signer(realm, Some(username)).await?;
-        let sign_in = SignIn {
-            realm,
-            username: username.as_str(),
-            password: former,
-            agent: None,
-            former: None,
-        };
-        let right = self.is_right(&place, sign_in, signer.as_ref()).await?;
-        let Some(signer) = signer.filter(|_| right) else {
-            self.guessed_at(username.as_str(), origin.source);
-            return self.refuse_sign_in(realm, Some(username), Some("wrong_password"), origin);
-        };
+        let signer = self.known_signer(signed_in, &place, former).await?;
         let password = Password::chosen(chosen, username)?;
         let now = self.now();
         let hash = self.password_hash(&place, realm, username, password).await?;
@@ -127,6 +118,26 @@ impl Authority {
         } else {
             Err(Refusal::VersionMismatch.into())
         }
+    }
+
+    /// Somebody who is signed in, if this is their password.
+    pub(super) async fn known_signer(
+        &self,
+        signed_in: &SignedIn,
+        place: &Arc<Place>,
+        password: &str,
+    ) -> Result<Signer, ConsoleRefusal> {
+        let (realm, origin) = (&signed_in.caller.realm, &signed_in.caller.origin);
+        let username = &signed_in.session.username;
+        let signer = self.signer(realm, Some(username)).await?;
+        let sign_in =
+            SignIn { realm, username: username.as_str(), password, agent: None, former: None };
+        let right = self.is_right(place, sign_in, signer.as_ref()).await?;
+        if let Some(signer) = signer.filter(|_| right) {
+            return Ok(signer);
+        }
+        self.guessed_at(username.as_str(), origin.source);
+        self.refuse_sign_in(realm, Some(username), Some("wrong_password"), origin)
     }
 
     /// A place for one comparison. Who failed often aiming at this name has one at a time, and
@@ -244,7 +255,7 @@ impl Authority {
         self.password_hash(place, &account.realm, &account.username, password).await.map(Some)
     }
 
-    fn refuse_sign_in<T>(
+    pub(super) fn refuse_sign_in<T>(
         &self,
         realm: &RealmName,
         name: Option<&Username>,
@@ -262,14 +273,14 @@ impl Authority {
         Err(ConsoleRefusal::Denied)
     }
 
-    /// A session under the account's present password. Its id is drawn now, whatever the browser
+    /// A session of somebody who has proved who they are. Its id is drawn now, whatever the browser
     /// held before, so nobody sits in it who chose an id for somebody else.
     pub(super) async fn begin_session(
         &self,
         beginning: Beginning<'_>,
         origin: &Origin,
     ) -> Result<SessionBegun, ConsoleRefusal> {
-        let Beginning { account, user, rehash, agent, former } = beginning;
+        let Beginning { user, by, agent, former } = beginning;
         let now = self.now();
         let id = TokenId::generate(self.entropy())?;
         let secret = generate_session(id, self.entropy())?;
@@ -286,26 +297,29 @@ impl Authority {
             expires_at: now.plus_seconds(self.settings.console.session_seconds),
             source: origin.source,
             agent: agent.and_then(agent_line),
+            method: by.method(),
+            proved_at: by.proved_at(now),
         };
         let actor = format!("user:{}", user.username);
         let origin = Origin { actor: actor.as_str().into(), ..origin.clone() };
         let event = self.event("session.opened", &user.realm, &origin, now)?;
-        let event = event.with_subject(actor).with_detail(detail_of(id));
+        let detail = serde_json::json!({ "session": id.as_str(), "by": by.method().name() });
+        let event = event.with_subject(actor).with_detail(detail);
+        let (account_version, rehash) = match by {
+            By::Password { version, rehash } => (Some(version), rehash),
+            By::Vouched { .. } => (None, None),
+        };
         let add = SessionAdd {
             session: session.clone(),
-            account_version: account.version,
+            account_version,
             rehash,
             replaces: former.and_then(session_id),
             event,
         };
         if !self.store.session_add(add).await? {
-            // The password was changed since it was compared.
-            return self.refuse_sign_in(
-                &user.realm,
-                Some(&user.username),
-                Some("wrong_password"),
-                &origin,
-            );
+            // The password was changed since it was compared, or the person is gone.
+            let (realm, name) = (&user.realm, Some(&user.username));
+            return self.refuse_sign_in(realm, name, Some("wrong_password"), &origin);
         }
         Ok(SessionBegun { secret, session })
     }
@@ -317,11 +331,35 @@ impl Authority {
     }
 }
 
+/// What somebody has proved, before their session begins.
+pub(super) enum By {
+    /// They know the password of this version, which is to be hashed anew.
+    Password { version: i64, rehash: Option<SecretHash> },
+    /// Somebody else vouches for them, who may have said when they proved it there.
+    Vouched { method: SignInMethod, proved_at: Option<Timestamp> },
+}
+
+impl By {
+    const fn method(&self) -> SignInMethod {
+        match self {
+            Self::Password { .. } => SignInMethod::Password,
+            Self::Vouched { method, .. } => *method,
+        }
+    }
+
+    /// Nobody knows how long ago somebody proved anything whose provider does not say.
+    fn proved_at(&self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Password { .. } => now,
+            Self::Vouched { proved_at, .. } => proved_at.unwrap_or(Timestamp::from_seconds(0)),
+        }
+    }
+}
+
 /// A session to begin.
 pub(super) struct Beginning<'a> {
-    pub(super) account: Account,
     pub(super) user: User,
-    pub(super) rehash: Option<SecretHash>,
+    pub(super) by: By,
     pub(super) agent: Option<&'a str>,
     pub(super) former: Option<&'a str>,
 }

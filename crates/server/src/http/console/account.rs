@@ -5,7 +5,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::ConsoleRefusal;
-use counterfoil_authority::console::{ConsoleSession, PASSWORD_CHARS_MIN};
+use counterfoil_authority::console::{ConsoleSession, PASSWORD_CHARS_MIN, SignInMethod};
 use counterfoil_authority::refusal::Refusal;
 
 use super::page::{self, Frame};
@@ -20,6 +20,8 @@ struct Row {
     id: String,
     is_this: bool,
     agent: String,
+    /// By what they signed in there.
+    by: String,
     source: Option<String>,
     began: Moment,
     used: Moment,
@@ -35,6 +37,8 @@ struct Page<'a> {
     least: usize,
     fault: Option<String>,
     changed: bool,
+    /// Whether there is a password to change.
+    has_password: bool,
 }
 
 /// The page.
@@ -53,12 +57,21 @@ async fn answer(
         Ok(sessions) => sessions,
         Err(refusal) => return person.failed(refusal),
     };
+    let has_password = match authority.console_has_password(&person.signed_in).await {
+        Ok(has) => has,
+        Err(refusal) => return person.failed(refusal),
+    };
     let (language, now) = (person.visit.language, authority.now());
     let unknown = || language.say("session-unknown-browser");
     let row = |session: ConsoleSession| Row {
         id: session.id.to_string(),
         is_this: session.id == person.signed_in.session.id,
         agent: session.agent.unwrap_or_else(unknown),
+        by: match session.method {
+            SignInMethod::Password => language.say("session-by-password"),
+            SignInMethod::Provider => language.say("session-by-oidc"),
+            SignInMethod::Proxy => language.say("session-by-proxy"),
+        },
         source: session.source.map(|source| source.to_string()),
         began: Moment::of(language, session.created_at, now),
         used: Moment::of(language, session.used_at, now),
@@ -72,6 +85,7 @@ async fn answer(
         least: PASSWORD_CHARS_MIN,
         fault,
         changed,
+        has_password,
     };
     page::show(status, &page)
 }

@@ -15,7 +15,7 @@ use counterfoil_authority::subject::{User, UserStatus};
 use serde::Deserialize;
 
 use super::page::{self, Frame};
-use super::posted::Posted;
+use super::posted::PostedLately;
 use super::sign_in_link_url;
 use super::times::Moment;
 use super::visit::Person;
@@ -105,7 +105,7 @@ async fn linked(person: &Person, username: &Username) -> Result<Response, Refusa
 }
 
 /// Makes a link for somebody who is known. A reload makes another one, in place of the former.
-pub(super) async fn link(Path(username): Path<String>, form: Posted) -> Response {
+pub(super) async fn link(Path(username): Path<String>, form: PostedLately) -> Response {
     let person = form.person;
     let made = async {
         let username = Username::parse(&username).map_err(|_| Refusal::NotFound(Thing::User))?;
@@ -115,7 +115,7 @@ pub(super) async fn link(Path(username): Path<String>, form: Posted) -> Response
 }
 
 /// Adds a person and makes their link.
-pub(super) async fn invite(Posted { person, fields }: Posted) -> Response {
+pub(super) async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let made = async {
         let username = Username::parse(fields.get("username"));

@@ -1,7 +1,8 @@
 //! The console: pages for people, written by the server, that work without script.
 //!
-//! Invariant: a handler that acts takes `posted::Posted` or `posted::PostedByAnybody`, which
-//! exist only for forms that came from a page of ours; a GET acts on nothing.
+//! Invariant: a handler that acts takes `posted::Posted`, `PostedLately` or `PostedByAnybody`, which
+//! exist only for forms that came from a page of ours; a GET acts on nothing. The one exception
+//! is the way back from a provider, which is good once and for one browser.
 //! Invariant: no page decides. What somebody may see or do is asked of the same acts as in the API.
 
 mod account;
@@ -13,6 +14,8 @@ mod posted;
 mod secrets;
 mod setup;
 mod sign_in;
+mod single_sign_on;
+mod step_up;
 mod times;
 mod tokens;
 mod visit;
@@ -26,6 +29,8 @@ use super::state::AppState;
 
 /// Where people sign in.
 const SIGN_IN: &str = "/sign-in";
+/// Where a provider sends people back to.
+const CALLBACK: &str = "/sign-in/oidc/callback";
 /// Where a sign-in link leads.
 const SETUP: &str = "/setup";
 
@@ -58,4 +63,5 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/console/style.css", get(assets::style))
         .route("/console/console.js", get(assets::script))
         .route("/console/icon.svg", get(assets::icon))
+        .merge(single_sign_on::routes())
 }

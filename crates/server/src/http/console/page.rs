@@ -126,6 +126,10 @@ pub(super) fn refused(frame: &Frame, refusal: &ConsoleRefusal) -> Response {
         ConsoleRefusal::Denied => {
             message(frame, StatusCode::FORBIDDEN, frame.say("problem-forbidden"), Vec::new())
         }
+        ConsoleRefusal::NotAdmitted => {
+            let lines = ["not-admitted-why", "not-admitted-what"].map(|id| frame.say(id)).to_vec();
+            message(frame, StatusCode::FORBIDDEN, frame.say("not-admitted-title"), lines)
+        }
         ConsoleRefusal::NoLink => {
             let lines = vec![frame.say("link-unknown")];
             message(frame, StatusCode::NOT_FOUND, frame.say("link-ended-title"), lines)
@@ -144,6 +148,24 @@ pub(super) fn refused(frame: &Frame, refusal: &ConsoleRefusal) -> Response {
             )
         }
     }
+}
+
+/// There is nothing at this address, or it is switched off.
+pub(super) fn no_such_page(frame: &Frame) -> Response {
+    let lines = vec![frame.say("problem-not-found-what")];
+    message(frame, StatusCode::NOT_FOUND, frame.say("problem-not-found"), lines)
+}
+
+/// Nobody is refused because the provider is away: they may come in another time, or otherwise.
+pub(super) fn provider_away(frame: &Frame) -> Response {
+    let lines = ["provider-away-why", "provider-away-what"].map(|id| frame.say(id)).to_vec();
+    message(frame, StatusCode::SERVICE_UNAVAILABLE, frame.say("provider-away-title"), lines)
+}
+
+/// What the provider sent them back with says nothing. Why, those know who read the events.
+pub(super) fn provider_refused(frame: &Frame) -> Response {
+    let lines = vec![frame.say("provider-refused-why")];
+    message(frame, StatusCode::FORBIDDEN, frame.say("provider-refused-title"), lines)
 }
 
 fn link_end(frame: &Frame, end: SignInLinkEnd) -> String {

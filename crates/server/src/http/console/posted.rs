@@ -7,30 +7,54 @@ use counterfoil_authority::secret::ClearSecret;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::page;
 use super::visit::{Person, Visit, is_form_of};
+use super::{page, step_up};
 use crate::http::body::AnyBytes;
 use crate::http::state::AppState;
 
 /// The field that holds the mark of a session's forms.
 const MARK: &str = "mark";
 
+/// How the names of fields begin that belong to the page which asks again who somebody is.
+pub(super) const PROOF: &str = "proof_";
+
 /// The fields of a form. Passwords are among them, so they are wiped.
 pub(super) struct Fields {
-    fields: Vec<(String, Zeroizing<String>)>,
+    asked: Vec<(String, Zeroizing<String>)>,
+    /// What somebody was asked for in between: none of what they had asked for.
+    proof: Vec<(String, Zeroizing<String>)>,
     digest: [u8; 32],
 }
 
 impl Fields {
     fn read(body: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(body);
-        let fields = pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into()));
-        Self { fields: fields.collect(), digest: Sha256::digest(body).into() }
+        let pairs = pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+        let (proof, asked): (Vec<_>, Vec<(String, Zeroizing<String>)>) =
+            pairs.partition(|(name, _)| name.starts_with(PROOF));
+        let mut digest = Sha256::new();
+        for (name, value) in &asked {
+            for text in [name, value.as_str()] {
+                digest.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+                digest.update(text);
+            }
+        }
+        Self { asked, proof, digest: digest.finalize().into() }
+    }
+
+    /// Every field, but for those of the proof.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.asked.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// A field of the proof by its whole name, empty if there is none.
+    pub(super) fn proof(&self, name: &str) -> &str {
+        self.proof.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value.as_str())
     }
 
     /// A field, empty if there is none.
     pub(super) fn get(&self, name: &str) -> &str {
-        self.fields.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value.as_str())
+        self.asked.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value.as_str())
     }
 
     /// A field without the blanks around it; `None` if nothing is left.
@@ -41,7 +65,7 @@ impl Fields {
 
     /// Every value of a field that may be there more than once.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let named = self.fields.iter().filter(move |(own, _)| own == name);
+        let named = self.asked.iter().filter(move |(own, _)| own == name);
         named.map(|(_, value)| value.as_str())
     }
 
@@ -74,6 +98,23 @@ impl FromRequest<AppState> for Posted {
         if !is_form_of(session, fields.get(MARK)) {
             return Err(foreign());
         }
+        Ok(Self { person, fields })
+    }
+}
+
+/// The same for what makes, replaces or ends something, or changes a policy: by somebody who has
+/// proved lately who they are. Others are asked first, and go on with what they had asked for.
+pub(super) struct PostedLately {
+    pub(super) person: Person,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<AppState> for PostedLately {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let Posted { person, fields } = Posted::from_request(request, state).await?;
+        step_up::require(&person, &fields).await?;
         Ok(Self { person, fields })
     }
 }
@@ -124,5 +165,17 @@ mod tests {
         assert_eq!(fields.text("name").as_deref(), Some("a&b"));
         assert_eq!(fields.all("scope").collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!((fields.text("empty"), fields.get("none")), (None, ""));
+    }
+
+    /// A form that was interrupted to ask who somebody is is the same form afterwards.
+    #[test]
+    fn a_proof_is_none_of_what_was_asked_for() {
+        let (plain, asked) = (Fields::read(b"a=1&b=2"), Fields::read(b"a=1&proof_password=x&b=2"));
+        assert_eq!(asked.digest(), plain.digest());
+        assert_eq!(asked.pairs().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+        assert_eq!((asked.proof("proof_password"), asked.get("proof_password")), ("x", ""));
+        for other in ["a=1&b=3", "b=2&a=1", "a=1b&=2", "a=1"] {
+            assert_ne!(Fields::read(other.as_bytes()).digest(), plain.digest(), "{other}");
+        }
     }
 }

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 
 use super::home::{Row, is_web};
 use super::page::{self, Frame};
-use super::posted::{Fields, Posted};
+use super::posted::{Fields, PostedLately};
 use super::times::span;
 use super::tokens::id_of;
 use super::visit::Person;
@@ -245,8 +245,8 @@ async fn shown(
 }
 
 /// Makes a token and shows its secret.
-pub(super) async fn issue(Path(label): Path<String>, form: Posted) -> Response {
-    let Posted { person, fields } = form;
+pub(super) async fn issue(Path(label): Path<String>, form: PostedLately) -> Response {
+    let PostedLately { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let issued = async {
         let (request, replay) = (wish(&label, &fields)?, replay(&fields)?);
@@ -284,8 +284,8 @@ pub(super) async fn rotation(person: Person, Path(id): Path<String>) -> Response
 }
 
 /// Gives a token a new secret and shows it.
-pub(super) async fn rotate(Path(id): Path<String>, form: Posted) -> Response {
-    let Posted { person, fields } = form;
+pub(super) async fn rotate(Path(id): Path<String>, form: PostedLately) -> Response {
+    let PostedLately { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let rotated = async {
         let (id, replay) = (id_of(&id)?, replay(&fields)?);

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::SIGN_IN;
 use super::page::{self, Frame};
 use super::posted::{Posted, PostedByAnybody};
+use super::single_sign_on::offered;
 use super::visit::{Visit, next_path, see_other};
 
 #[derive(Template)]
@@ -24,6 +25,23 @@ struct Page<'a> {
     username: &'a str,
     /// Whether it was refused.
     refused: bool,
+    /// What the button of the provider says.
+    provider: Option<&'a str>,
+    /// Who they are by the word of the proxy.
+    proxied: Option<&'a str>,
+}
+
+impl<'a> Page<'a> {
+    fn of(visit: &'a Visit, frame: &'a Frame, next: &'a str) -> Self {
+        Self {
+            frame,
+            next,
+            username: "",
+            refused: false,
+            provider: offered(visit).map(|provider| provider.settings().label.as_str()),
+            proxied: visit.proxied.as_ref().map(|proxied| proxied.username.as_str()),
+        }
+    }
 }
 
 /// What the address of the page may say.
@@ -38,11 +56,12 @@ pub(super) async fn page(visit: Visit, asked: Result<Query<Asked>, QueryRejectio
     let asked = asked.map(|Query(asked)| asked.next).unwrap_or_default();
     let next = next_path(&asked);
     let presented = visit.cookie.as_ref().map_or("", ClearSecret::reveal);
-    if visit.state.authority.console_caller(presented, visit.context()).await.is_ok() {
+    let known = visit.state.authority.console_caller(presented, visit.context()).await;
+    if known.and_then(|signed_in| visit.still(signed_in)).is_ok() {
         return see_other(next);
     }
     let frame = visit.frame();
-    page::show(StatusCode::OK, &Page { frame: &frame, next, username: "", refused: false })
+    page::show(StatusCode::OK, &Page::of(&visit, &frame, next))
 }
 
 /// Name and password.
@@ -60,7 +79,7 @@ pub(super) async fn sign_in(form: PostedByAnybody) -> Response {
         Ok(begun) => welcome(&visit, &begun, next),
         Err(ConsoleRefusal::Denied) => {
             let frame = visit.frame();
-            let page = Page { frame: &frame, next, username, refused: true };
+            let page = Page { username, refused: true, ..Page::of(&visit, &frame, next) };
             page::show(StatusCode::FORBIDDEN, &page)
         }
         Err(refusal) => page::refused(&visit.frame(), &refusal),

@@ -14,7 +14,7 @@ use counterfoil_authority::token::{State, Token};
 
 use super::home::Row;
 use super::page::{self, Frame};
-use super::posted::Posted;
+use super::posted::{Posted, PostedLately};
 use super::times::Moment;
 use super::visit::{Person, see_other};
 
@@ -172,8 +172,8 @@ pub(super) async fn revocation(person: Person, Path(id): Path<String>) -> Respon
 }
 
 /// Ends a token for good.
-pub(super) async fn revoke(Path(id): Path<String>, form: Posted) -> Response {
-    let Posted { person, fields } = form;
+pub(super) async fn revoke(Path(id): Path<String>, form: PostedLately) -> Response {
+    let PostedLately { person, fields } = form;
     let reason = fields.text("reason");
     changed(&person, &id, Act::Revoke { reason }).await
 }

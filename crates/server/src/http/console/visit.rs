@@ -9,8 +9,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::authority::{ConsoleRefusal, SignedIn};
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::console::SignInMethod;
+use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::secret::ClearSecret;
+use counterfoil_authority::single_sign_on::{FLOW_SECONDS, Vouched};
 use counterfoil_authority::verdict::Door;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -22,6 +24,7 @@ use crate::http::authz::realm_of;
 use crate::http::caller::Arrived;
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
+use crate::sign_on::vouched_by_proxy;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -31,6 +34,10 @@ const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const COOKIE_SECURE: &str = "__Host-counterfoil";
 /// On this machine itself, where there need be no TLS.
 const COOKIE_LOOPBACK: &str = "counterfoil";
+
+/// What somebody holds on their way to a provider and back, beside those two.
+const FLOW_SECURE: &str = "__Host-counterfoil-flow";
+const FLOW_LOOPBACK: &str = "counterfoil-flow";
 
 /// Over what a browser talks to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +79,13 @@ impl Transport {
             Self::Loopback | Self::Clear => COOKIE_LOOPBACK,
         }
     }
+
+    const fn flow(self) -> &'static str {
+        match self {
+            Self::Secure => FLOW_SECURE,
+            Self::Loopback | Self::Clear => FLOW_LOOPBACK,
+        }
+    }
 }
 
 /// The host that was asked for, with its port.
@@ -102,6 +116,10 @@ pub(super) struct Visit {
     pub(super) uri: Uri,
     /// What the browser holds.
     pub(super) cookie: Option<ClearSecret>,
+    /// What it holds of a way to a provider that was begun.
+    pub(super) flow: Option<ClearSecret>,
+    /// Who is there by the word of the proxy in front.
+    pub(super) proxied: Option<Vouched>,
     /// What it says of itself.
     pub(super) agent: Option<String>,
     host: Option<String>,
@@ -115,11 +133,18 @@ impl FromRequestParts<AppState> for Visit {
         let Arrived(arrival) = arrived.map_err(axum::response::IntoResponse::into_response)?;
         let transport = Transport::of(&arrival, &parts.headers, &parts.uri);
         let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let realm = realm_of(state, parts).clone();
+        let proxied =
+            state.settings.console_proxy.as_ref().and_then(|settings| {
+                vouched_by_proxy(settings, arrival.peer, &realm, &parts.headers)
+            });
         let visit = Self {
             language: Language::preferred(&parts.headers),
             transport,
-            realm: realm_of(state, parts).clone(),
+            realm,
             cookie: cookie(&parts.headers, transport.cookie()),
+            flow: cookie(&parts.headers, transport.flow()),
+            proxied,
             agent: agent.map(str::to_owned),
             host: host_of(&parts.headers, &parts.uri),
             uri: parts.uri.clone(),
@@ -154,9 +179,19 @@ impl Visit {
 
     /// The header that gives the browser its session, or takes it away.
     pub(super) fn set_cookie(&self, session: Option<&ClearSecret>) -> HeaderValue {
-        let (name, value) = (self.transport.cookie(), session.map_or("", ClearSecret::reveal));
-        let secure = if self.transport == Transport::Secure { "; Secure" } else { "" };
         let end = if session.is_none() { "; Max-Age=0" } else { "" };
+        self.cookie_line(self.transport.cookie(), session, end)
+    }
+
+    /// The same for what it holds of a way to a provider.
+    pub(super) fn set_flow(&self, held: Option<&ClearSecret>) -> HeaderValue {
+        let seconds = if held.is_some() { FLOW_SECONDS } else { 0 };
+        self.cookie_line(self.transport.flow(), held, &format!("; Max-Age={seconds}"))
+    }
+
+    fn cookie_line(&self, name: &str, value: Option<&ClearSecret>, end: &str) -> HeaderValue {
+        let value = value.map_or("", ClearSecret::reveal);
+        let secure = if self.transport == Transport::Secure { "; Secure" } else { "" };
         let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{end}");
         let header = HeaderValue::from_str(&text);
         header.map_or(HeaderValue::from_static(""), |mut header| {
@@ -177,6 +212,18 @@ impl Visit {
         let Some((_, host)) = origin.split_once("://") else { return false };
         let own = self.host.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(host));
         own || origin == self.state.settings.public_url
+    }
+
+    /// Who came by the word of the proxy is there for as long as it says so.
+    pub(super) fn still(&self, signed_in: SignedIn) -> Result<SignedIn, ConsoleRefusal> {
+        let session = &signed_in.session;
+        let named = self.proxied.as_ref().is_some_and(|proxied| {
+            Username::parse(&proxied.subject).is_ok_and(|name| name == session.username)
+        });
+        if session.method == SignInMethod::Proxy && !named {
+            return Err(ConsoleRefusal::Denied);
+        }
+        Ok(signed_in)
     }
 
     /// Back to where people sign in, and then on to this page.
@@ -218,7 +265,8 @@ impl FromRequestParts<AppState> for Person {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let visit = Visit::from_request_parts(parts, state).await?;
         let Some(cookie) = &visit.cookie else { return Err(visit.to_sign_in(&parts.method)) };
-        match state.authority.console_caller(cookie.reveal(), visit.context()).await {
+        let recognised = state.authority.console_caller(cookie.reveal(), visit.context()).await;
+        match recognised.and_then(|signed_in| visit.still(signed_in)) {
             Ok(signed_in) => {
                 let caller = &signed_in.caller;
                 visit.arrival.recognise(&caller.realm, &caller.origin);
@@ -237,8 +285,13 @@ impl FromRequestParts<AppState> for Person {
 impl Person {
     /// What a page has around it.
     pub(super) fn frame(&self) -> Frame {
-        let cookie = self.visit.cookie.as_ref().map_or("", ClearSecret::reveal);
-        Frame::of_person(self.visit.language, &self.signed_in, form_mark(cookie))
+        Self::frame_of(&self.visit, &self.signed_in)
+    }
+
+    /// The same where somebody has just turned out to be signed in.
+    pub(super) fn frame_of(visit: &Visit, signed_in: &SignedIn) -> Frame {
+        let cookie = visit.cookie.as_ref().map_or("", ClearSecret::reveal);
+        Frame::of_person(visit.language, signed_in, form_mark(cookie))
     }
 
     /// The name they have, as it is shown.

@@ -18,6 +18,7 @@ fn forms(token: &str) -> Vec<String> {
         "/account/sessions/000000000000/end",
         "/admin/people",
         "/admin/people/alice/link",
+        "/step-up/oidc",
     ]
     .map(str::to_owned)
     .into();
@@ -117,7 +118,7 @@ async fn a_sign_in_from_another_site_is_not_taken() {
         vec![("origin", "null")],
         vec![("sec-fetch-site", "same-site"), ("origin", own.as_str())],
     ] {
-        for path in ["/sign-in", "/setup", "/setup/finish"] {
+        for path in ["/sign-in", "/setup", "/setup/finish", "/sign-in/oidc", "/sign-in/proxy"] {
             let page = browser.post_from(path, &headers, &fields).await.expect(403);
             assert_eq!(page.header("set-cookie"), "", "{path} {headers:?}");
         }

@@ -57,6 +57,8 @@ pub(super) struct Browser {
     base: String,
     /// What stands in its jar, as it sends it.
     cookie: Mutex<Option<String>>,
+    /// And of a way to a provider that was begun.
+    flow: Mutex<Option<String>>,
     /// Further headers of every request.
     pub(super) headers: Vec<(&'static str, String)>,
 }
@@ -68,6 +70,7 @@ impl Browser {
             http: client.build().unwrap(),
             base: format!("http://{}", world.address),
             cookie: Mutex::new(None),
+            flow: Mutex::new(None),
             headers: vec![("user-agent", "Testbrowser/1".to_owned())],
         }
     }
@@ -80,6 +83,14 @@ impl Browser {
         *self.cookie.lock().unwrap() = cookie;
     }
 
+    pub(super) fn flow(&self) -> Option<String> {
+        self.flow.lock().unwrap().clone()
+    }
+
+    pub(super) fn hold_flow(&self, flow: Option<String>) {
+        *self.flow.lock().unwrap() = flow;
+    }
+
     async fn send(&self, request: reqwest::RequestBuilder, own: &[(&str, &str)]) -> Page {
         let mut request = request;
         for (name, value) in &self.headers {
@@ -88,15 +99,17 @@ impl Browser {
         for (name, value) in own {
             request = request.header(*name, *value);
         }
-        if let Some(cookie) = self.cookie() {
+        for cookie in [self.cookie(), self.flow()].into_iter().flatten() {
             request = request.header("cookie", cookie);
         }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
-        if let Some(set) = headers.get("set-cookie").and_then(|set| set.to_str().ok()) {
+        for set in headers.get_all("set-cookie").iter().filter_map(|set| set.to_str().ok()) {
             let pair = set.split(';').next().unwrap().to_owned();
-            self.hold((!set.contains("Max-Age=0")).then_some(pair));
+            let is_flow = pair.split('=').next().unwrap().ends_with("-flow");
+            let kept = (!set.contains("Max-Age=0")).then_some(pair);
+            if is_flow { self.hold_flow(kept) } else { self.hold(kept) }
         }
         Page { status, headers, text }
     }

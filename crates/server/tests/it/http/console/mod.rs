@@ -3,4 +3,7 @@
 mod attacks;
 mod browser;
 mod journeys;
+mod provider;
+mod single_sign_on;
+mod step_up;
 mod store_down;
