@@ -25,9 +25,11 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 28] = [
+const NEEDS: [(&str, &Peer); 30] = [
     ("console_browser", &CHROMIUM),
     ("console_browser", &NPM),
+    ("console_browser::newcomer", &CADDY),
+    ("console_browser::newcomer", &CURL),
     ("forgerock::client", &CURL),
     ("forgerock::client", &NPM),
     ("nginx", &NGINX),
@@ -245,6 +247,13 @@ fn tests(wish: &Wish, missing: &[&Peer], deadline: Deadline) -> Result<Outcome> 
             run.env("COUNTERFOIL_AM_NODE", modules);
         }
         Err(error) => println!("no client library for the AM door: {error:#}"),
+    }
+    match node::modules("axe", deadline) {
+        // Looks at the pages of the console.
+        Ok(modules) => {
+            run.env("COUNTERFOIL_AXE_NODE", modules);
+        }
+        Err(error) => println!("no axe-core for the console: {error:#}"),
     }
     if wish.long {
         // Tests with more rounds in them read the variable; tests that are too

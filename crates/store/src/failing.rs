@@ -158,6 +158,7 @@ mod foreign_use;
 mod jobs;
 mod otp;
 mod repositories;
+mod use_days;
 
 #[async_trait]
 impl InstallationStore for FailingStore {

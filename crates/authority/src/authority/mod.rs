@@ -91,6 +91,7 @@ use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
 use crate::console::ConsoleSettings;
 use crate::custom::Elsewhere;
+use crate::diary::Diary;
 use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
 use crate::names::{BadName, COUNTERFOIL, RealmName, ServiceLabel};
@@ -183,6 +184,7 @@ pub struct Authority {
     prefixes: Vec<Prefix>,
     cache: Arc<Cache>,
     ledger: Ledger,
+    diary: Diary,
     slow: SlowHasher,
     throttle: Throttle,
     codes: CodeThrottle,
@@ -261,6 +263,7 @@ impl Authority {
             prefixes,
             cache,
             ledger: Ledger::new(),
+            diary: Diary::default(),
             throttle: Throttle::default(),
             codes: CodeThrottle::default(),
             node: node_name(&process_key),

@@ -40,6 +40,7 @@ mod state;
 mod units;
 mod update;
 mod usage;
+mod use_days;
 mod users;
 mod world;
 
@@ -405,6 +406,10 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u
             uses_of_a_foreign_token_add_up_and_never_run_backwards,
             of_forty_uses_of_a_foreign_token_as_many_are_counted_as_allowed,
             a_foreign_token_that_was_removed_is_forgotten,
+        }
+        use_days::{
+            uses_of_a_day_add_up_and_their_last_never_runs_backwards,
+            days_of_use_are_forgotten_after_their_time,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 46] = [
+const TABLES: [Table; 47] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -235,6 +235,12 @@ const TABLES: [Table; 46] = [
         key_columns: 1,
         numbered: false,
         columns: "token realm repository foreign_id owner first_at last_at last_ip total denied used",
+    },
+    Table {
+        name: "use_day",
+        key_columns: 3,
+        numbered: false,
+        columns: "token day door uses last_at last_ip",
     },
     Table {
         name: "account",

@@ -6,15 +6,21 @@
 
 mod account;
 mod admin;
+mod approvals;
 mod assets;
+mod devices;
 mod home;
 mod page;
 mod posted;
+mod qr;
+mod recipes;
 mod secrets;
+mod services;
 mod setup;
 mod sign_in;
 mod times;
 mod tokens;
+mod uses;
 mod visit;
 mod words;
 
@@ -58,4 +64,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/console/style.css", get(assets::style))
         .route("/console/console.js", get(assets::script))
         .route("/console/icon.svg", get(assets::icon))
+        .merge(services::routes())
+        .merge(devices::routes())
+        .merge(approvals::routes())
 }

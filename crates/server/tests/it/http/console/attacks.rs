@@ -18,10 +18,14 @@ fn forms(token: &str) -> Vec<String> {
         "/account/sessions/000000000000/end",
         "/admin/people",
         "/admin/people/alice/link",
+        "/services",
+        "/devices",
     ]
     .map(str::to_owned)
     .into();
     forms.extend(["switch", "rotate", "revoke"].map(|act| format!("/tokens/{token}/{act}")));
+    forms.extend(["confirm", "remove"].map(|act| format!("/devices/{token}/{act}")));
+    forms.push(format!("/approvals/{token}"));
     forms
 }
 
@@ -31,6 +35,7 @@ fn pages(token: &str) -> Vec<String> {
         ["/", "/services/git/new", "/account", "/admin", "/sign-in", "/setup"]
             .map(str::to_owned)
             .into();
+    pages.extend(["/services/git", "/devices", "/approvals"].map(str::to_owned));
     pages.extend(["", "/rotate", "/revoke"].map(|act| format!("/tokens/{token}{act}")));
     pages
 }
@@ -343,6 +348,14 @@ async fn what_is_somebody_elses_is_not_there() {
         assert_eq!(theirs.text, none.text);
     }
     let once = "c".repeat(32);
+    bob.get(&format!("/devices/{token}")).await.expect(404);
+    bob.get("/approvals").await.expect(403);
+    for act in ["approve", "deny"] {
+        bob.act(&format!("/approvals/{token}"), &[("act", act)]).await.expect(404);
+    }
+    bob.act(&format!("/devices/{token}/remove"), &[]).await.expect(404);
+    bob.act(&format!("/devices/{token}/confirm"), &[("code", "000000")]).await.expect(404);
+    bob.act("/services", &[("name", "mine")]).await.expect(403);
     for (act, fields) in [
         ("switch", vec![("act", "disable")]),
         ("rotate", vec![("once", once.as_str())]),

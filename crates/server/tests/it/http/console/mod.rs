@@ -3,4 +3,5 @@
 mod attacks;
 mod browser;
 mod journeys;
+mod people;
 mod store_down;
