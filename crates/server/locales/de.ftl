@@ -368,3 +368,5 @@ method-hotp = Codegenerator mit Knopf
 method-backup = Blatt mit Codes
 method-yubikey = YubiKey
 method-email = Codes per Mail
+home-join = Beitreten
+home-leave = Austreten

@@ -368,3 +368,5 @@ method-hotp = Code generator with a button
 method-backup = Sheet of codes
 method-yubikey = YubiKey
 method-email = Codes by mail
+home-join = Join
+home-leave = Leave

@@ -283,6 +283,16 @@ impl PeopleStore for FailingStore {
     ) -> Result<MemberChange, Unavailable> {
         pass!(self.group_member_set(realm, group, user, member, event))
     }
+    async fn group_join(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable> {
+        pass!(self.group_join(realm, group, user, member, event))
+    }
     async fn group_members(
         &self,
         realm: &RealmName,

@@ -15,8 +15,7 @@ use counterfoil_authority::store::{
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
     SqlStore, access, changes, clients, console, events, idempotency, jobs, leases, letters, links,
-    use_days,
-    otp, services, tokens,
+    otp, services, tokens, use_days,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.

@@ -35,7 +35,7 @@ const MIGRATIONS: [Migration; 18] = [
     Migration { version: 17, sql: include_str!("../migrations/0017_stock_and_jobs.sql") },
     Migration { version: 18, sql: include_str!("../migrations/0018_console.sql") },
     Migration { version: 20, sql: include_str!("../migrations/0020_ends_of_codes.sql") },
-    Migration { version: 22, sql: include_str!("../migrations/0022_days_of_use.sql") },
+    Migration { version: 22, sql: include_str!("../migrations/0022_pages_for_people.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

@@ -55,7 +55,7 @@ fn printed_link(server: &Server) -> String {
 }
 
 /// Runs a script of this directory with its wishes, and what all of them need.
-fn drive(site: &Site, name: &str, wishes: Value) -> Value {
+fn drive(site: &Site, name: &str, wishes: &Value) -> Value {
     // Kept, to be looked at.
     let pictures = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
     std::fs::create_dir_all(&pictures).unwrap();
@@ -120,12 +120,17 @@ fn a_person_goes_all_the_way(script: &str) {
     let server = site.serve("");
     let api = site.admin(&server);
     let token = furnished(&api);
-    let pages: Vec<[String; 2]> =
-        PAGES.iter().map(|(name, path)| [(*name).into(), path.replace("{token}", &token)]).collect();
+    let pages: Vec<[String; 2]> = PAGES
+        .iter()
+        .map(|(name, path)| [(*name).into(), path.replace("{token}", &token)])
+        .collect();
     let wishes = json!({ "link": printed_link(&server), "script": script, "pages": pages });
-    let seen = drive(&site, "console_browser.cjs", wishes);
+    let seen = drive(&site, "console_browser.cjs", &wishes);
     nothing_is_wrong(&seen);
-    assert_eq!((&seen["same_after_reload"], &seen["recipe_holds_secret"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&seen["same_after_reload"], &seen["recipe_holds_secret"]),
+        (&json!(true), &json!(true))
+    );
     assert_eq!(seen["overlaps"], 1, "{seen}");
     assert_eq!((&seen["state"], &seen["cookies"]), (&json!("revoked"), &json!(0)), "{seen}");
     assert_eq!((&seen["confirmed"], &seen["waiting"]), (&json!(1), &json!(0)), "{seen}");

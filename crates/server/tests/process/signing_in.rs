@@ -88,8 +88,15 @@ fn what_a_person_types_or_holds_at_the_console_is_nowhere_in_clear() {
     let events = api.get("/events?limit=1000").text();
     assert!(server.stop().success());
     let tail = |text: &str| text.rsplit(['.', '_']).next().unwrap()[..14].to_owned();
-    let needles =
-        [PASSWORD.to_owned(), NEXT.to_owned(), tail(&first), tail(&second), tail(&secret), mark, seed];
+    let needles = [
+        PASSWORD.to_owned(),
+        NEXT.to_owned(),
+        tail(&first),
+        tail(&second),
+        tail(&secret),
+        mark,
+        seed,
+    ];
     for needle in needles.iter().chain([&tail(&link)]) {
         assert!(!events.contains(needle.as_str()), "{needle} in {events}");
         for (path, bytes) in site.files() {

@@ -118,6 +118,7 @@ async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u8) ->
             a_group_comes_back_with_the_number_of_its_members,
             a_group_name_is_given_once,
             memberships_are_set_and_taken,
+            an_open_group_is_joined_and_left_and_has_no_roles,
             members_are_listed_by_name_in_pages,
             a_record_follows_the_memberships_of_its_owner,
             removing_a_group_ends_its_memberships_and_grants,

@@ -57,7 +57,7 @@ const TABLES: [Table; 47] = [
         name: "grp",
         key_columns: 2,
         numbered: false,
-        columns: "realm name description created_at",
+        columns: "realm name description created_at open",
     },
     Table { name: "group_member", key_columns: 3, numbered: false, columns: "realm grp username" },
     Table {

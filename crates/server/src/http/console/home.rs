@@ -132,6 +132,8 @@ struct Card {
     /// Whose members may use it.
     group: Option<String>,
     member: bool,
+    /// Whether they join and leave that group by themselves.
+    open: bool,
     usable: bool,
     tokens: Vec<Row>,
     ended: Vec<Row>,
@@ -139,7 +141,7 @@ struct Card {
 
 impl Card {
     fn of(language: Language, service: PortalService) -> Self {
-        let PortalService { service, usable, member } = service;
+        let PortalService { service, usable, member, open } = service;
         Self {
             label: service.label.to_string(),
             initial: service
@@ -156,6 +158,7 @@ impl Card {
             seen: seen(language, service.visibility),
             group: service.group.map(|group| group.to_string()),
             member,
+            open,
             usable,
             tokens: Vec::new(),
             ended: Vec::new(),
@@ -239,8 +242,9 @@ async fn gather(person: &Person, asked: Asked) -> Result<Gathered, Refusal> {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let (realm, now) = (&caller.realm, authority.now());
     let services = authority.portal(Some(caller), realm, PageRequest::first(SERVICES_MAX)).await?;
+    let services = authority.with_openings(caller, services.items).await?;
     let mut cards: Vec<Card> =
-        services.items.into_iter().map(|service| Card::of(language, service)).collect();
+        services.into_iter().map(|service| Card::of(language, service)).collect();
     let owner = Owner::User(person.signed_in.session.username.clone());
     let filter = TokenFilter { owner: Some(owner), ..TokenFilter::default() };
     let request = PageRequest { limit: TOKENS_MAX, after: asked.after };

@@ -24,7 +24,10 @@ use crate::http::state::AppState;
 
 /// The routes of this file.
 pub(super) fn routes() -> axum::Router<AppState> {
-    axum::Router::new().route("/services", post(first)).route("/services/{label}", get(page))
+    axum::Router::new()
+        .route("/services", post(first))
+        .route("/services/{label}", get(page))
+        .route("/services/{label}/membership", post(membership))
 }
 
 /// A service and what it offers.
@@ -92,6 +95,25 @@ pub(super) async fn page(person: Person, Path(label): Path<String>) -> Response 
         contact: service.contact.clone(),
     };
     page::show(StatusCode::OK, &page)
+}
+
+/// Joins or leaves the group of a service.
+pub(super) async fn membership(Path(label): Path<String>, form: Posted) -> Response {
+    let Posted { person, fields } = form;
+    let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
+    let changed = async {
+        let member = match fields.get("act") {
+            "join" => true,
+            "leave" => false,
+            _ => return Err(Refusal::invalid("act", "is neither join nor leave")),
+        };
+        let label = ServiceLabel::parse(&label).map_err(|_| Refusal::NotFound(Thing::Service))?;
+        authority.set_own_membership(caller, &label, member).await
+    };
+    match changed.await {
+        Ok(()) => see_other("/"),
+        Err(refusal) => person.failed(refusal),
+    }
 }
 
 /// Who sees a service, in words.

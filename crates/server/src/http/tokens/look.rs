@@ -205,7 +205,7 @@ pub struct UsageBody {
 /// Uses of a token on one day through one door.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UseDay)]
-pub struct UseDayBody {
+struct UseDayBody {
     /// The day, in UTC, as `2026-11-22`.
     day: String,
     /// The door.

@@ -55,7 +55,7 @@ fn a_newcomer_has_a_token_in_use_behind_caddy_in_two_minutes_and_ten_clicks() {
     let started = Stopwatch::start();
     let server = site.serve("");
     let wishes = json!({ "link": printed_link(&server), "script": "on" });
-    let seen = drive(&site, "console_newcomer.cjs", wishes);
+    let seen = drive(&site, "console_newcomer.cjs", &wishes);
     nothing_is_wrong(&seen);
     let address = free_address();
     let conf = put(&block("caddy"), "127.0.0.1:8780", &server.address.to_string());

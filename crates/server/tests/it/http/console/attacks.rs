@@ -19,6 +19,7 @@ fn forms(token: &str) -> Vec<String> {
         "/admin/people",
         "/admin/people/alice/link",
         "/services",
+        "/services/git/membership",
         "/devices",
     ]
     .map(str::to_owned)

@@ -332,3 +332,42 @@ async fn a_token_is_bound_to_the_networks_that_were_typed() {
     let tokens = world.get(&format!("{R}/tokens?user=root&service=git")).await.expect(200);
     assert_eq!(tokens["items"][0]["networks"], json!(["192.0.2.0/24", "2001:db8::1/128"]));
 }
+
+#[tokio::test]
+async fn a_person_joins_and_leaves_where_the_group_is_open() {
+    let world = World::new().await;
+    for (name, open) in [("chess", true), ("board", false)] {
+        let group = json!({ "name": name, "open": open });
+        world.post(&format!("{R}/groups"), group).await.expect(201);
+        service(&world, json!({ "label": name, "group": name })).await;
+    }
+    world.service("git").await;
+    let admin = administrator(&world).await;
+    let alice = person(&world, &admin, "alice").await;
+    let home = alice.get("/").await.expect(200).text;
+    assert!(home.contains("/services/chess/membership") && home.contains(">Join<"), "{home}");
+    assert!(!home.contains("/services/board/membership"), "{home}");
+    let act = async |label: &str, act: &str| {
+        alice.act(&format!("/services/{label}/membership"), &[("act", act)]).await.status
+    };
+    let members = async |group: &str| {
+        let listed = world.get(&format!("{R}/groups/{group}/members")).await.expect(200);
+        listed["items"].as_array().unwrap().len()
+    };
+    assert_eq!(act("chess", "join").await, 303);
+    assert_eq!(members("chess").await, 1);
+    let home = alice.get("/").await.expect(200).text;
+    assert!(home.contains(">Leave<") && home.contains("of which you are one"), "{home}");
+    made(&alice, "chess", "board").await;
+    assert_eq!(act("chess", "leave").await, 303);
+    assert_eq!(members("chess").await, 0);
+    for (label, what, status) in
+        [("board", "join", 403), ("git", "join", 403), ("none", "join", 404), ("chess", "x", 422)]
+    {
+        assert_eq!(act(label, what).await, status, "{label} {what}");
+    }
+    assert_eq!(members("board").await, 0);
+    // Whoever joins an open group must not get roles by it.
+    let grant = json!({ "subject": { "group": "chess" }, "role": "operator" });
+    world.post(&format!("{R}/grants"), grant).await.refused(422, "invalid-request");
+}

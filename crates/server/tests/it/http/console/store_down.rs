@@ -94,12 +94,8 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
     let founded = async |browser: &Browser| browser.post("/services", &named).await;
     drill(&world, &store, held, "service", founded, 303).await;
     let fresh = "f".repeat(32);
-    let phone = [
-        ("mark", mark.as_str()),
-        ("once", fresh.as_str()),
-        ("name", "phone"),
-        ("method", "totp"),
-    ];
+    let phone =
+        [("mark", mark.as_str()), ("once", fresh.as_str()), ("name", "phone"), ("method", "totp")];
     let enrolled = async |browser: &Browser| browser.post("/devices", &phone).await;
     drill(&world, &store, held, "device", enrolled, 200).await;
     let removal = format!("/devices/{device}/remove");

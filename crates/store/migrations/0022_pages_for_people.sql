@@ -1,5 +1,5 @@
--- How often a token was used on which day, and through which door: for people who look at their
--- tokens. Bookkeeping beside the totals, never a limit. Only adds.
+-- For the pages for people: on which day and through which door a token was used, which is bookkeeping
+-- beside the totals and never a limit; and groups that people join by themselves. Only adds.
 
 -- day: days since 1970-01-01, UTC. last_ip: where the latest use of that day came from.
 create table use_day (
@@ -13,3 +13,7 @@ create table use_day (
 ) {clustered};
 
 create index use_day_by_day on use_day (day);
+
+-- open: people join and leave it by themselves. Set when the group is made and never changed; no
+-- role is given to such a group.
+alter table grp add column open {int} not null default 0;
