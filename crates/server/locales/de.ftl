@@ -145,7 +145,7 @@ new-scopes = Darf benutzt werden für
 new-scopes-hint = Namen von Rechten, durch Leerzeichen getrennt. Lassen Sie es leer, wenn man Ihnen keine genannt hat.
 new-approval = Ein neues Token für diesen Dienst gilt, sobald die Verwaltung es freigegeben hat.
 new-do = Token machen
-expiry-default = Der üblichen Zeit
+expiry-default = Wie üblich: { $what }
 expiry-never = Ohne Ende
 
 rotate-title = Neues Geheimnis für { $what }

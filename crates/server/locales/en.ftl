@@ -145,7 +145,7 @@ new-scopes = May be used for
 new-scopes-hint = Names of scopes, separated by spaces. Leave it empty if you were told none.
 new-approval = A new token for this service works once an administrator has approved it.
 new-do = Make token
-expiry-default = The usual time
+expiry-default = The usual time: { $what }
 expiry-never = No end
 
 rotate-title = New secret for { $what }

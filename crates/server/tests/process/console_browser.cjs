@@ -69,9 +69,11 @@ async function addsDevice() {
   await click("main form button");
   await picture("device-secret");
   const seed = await look("document.getElementById('seed').value");
+  driver.expected.push("status of 422");
   await type("code", "000000");
   await click("main form button");
   await picture("device-refused");
+  driver.expected.pop();
   await type("code", code(seed));
   await click("main form button");
   seen.confirmed = await look("document.querySelectorAll('.waits').length === 0 && document.querySelectorAll('.tokens li').length");
@@ -98,6 +100,7 @@ async function journey() {
   await click("main form button");
   await picture("link");
   const invitation = await look("document.getElementById('link').value");
+  await go(`${origin}/account`);
   await click("header form button");
   seen.cookies = (await ask("Network.getCookies", { urls: [origin] })).cookies.length;
   // A page that the browser kept would be there without being loaded.

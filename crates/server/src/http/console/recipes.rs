@@ -5,7 +5,7 @@
 //! comes first is guessed from its name and address.
 
 use counterfoil_authority::policy::EffectivePolicy;
-use counterfoil_authority::service::Service;
+use counterfoil_authority::service::{Origin, Service};
 use counterfoil_authority::verdict::Door;
 
 use super::words::Language;
@@ -245,6 +245,18 @@ impl Ingredients<'_> {
 
     fn nginx(&self) -> Recipe {
         let door = self.door();
+        // Where the service reads what is asked for, it has to be told.
+        let asked = match self.service.forward_auth.origin {
+            Origin::Subpath => "",
+            Origin::XOriginal => {
+                "    proxy_set_header X-Original-Method $request_method;\n    \
+                 proxy_set_header X-Original-URI $request_uri;\n"
+            }
+            Origin::XForwarded => {
+                "    proxy_set_header X-Forwarded-Method $request_method;\n    \
+                 proxy_set_header X-Forwarded-Uri $request_uri;\n"
+            }
+        };
         let text = format!(
             "location / {{\n    auth_request /.counterfoil;\n    \
              auth_request_set $cf_user $upstream_http_remote_user;\n    \
@@ -255,7 +267,7 @@ impl Ingredients<'_> {
              proxy_pass_request_body off;\n    proxy_pass_request_headers off;\n    \
              proxy_set_header Content-Length \"\";\n    \
              proxy_set_header Authorization $http_authorization;\n    \
-             proxy_set_header X-Forwarded-For $remote_addr;\n}}"
+             proxy_set_header X-Forwarded-For $remote_addr;\n{asked}}}"
         );
         self.recipe("recipe-nginx", text)
     }

@@ -17,7 +17,9 @@ use counterfoil_authority::authority::{Answered, Delivery, Expiry, IssueRequest,
 use counterfoil_authority::clock::{Entropy, NoEntropy};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::ServiceLabel;
-use counterfoil_authority::policy::{DEFAULT_ROTATION_OVERLAP_SECONDS, EffectivePolicy};
+use counterfoil_authority::policy::{
+    DEFAULT_LIFETIME_SECONDS, DEFAULT_ROTATION_OVERLAP_SECONDS, EffectivePolicy,
+};
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::secret::TokenId;
@@ -59,8 +61,9 @@ fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
     let presets: Vec<i64> = if own.is_empty() { PRESETS.to_vec() } else { own.clone() };
     let most = policy.max_lifetime_seconds.unwrap_or(i64::MAX);
     let seconds = presets.into_iter().filter(|seconds| *seconds <= most);
-    let mut choices =
-        vec![Choice { value: String::new(), words: language.say("expiry-default"), chosen: true }];
+    let usual = policy.default_lifetime_seconds.unwrap_or(DEFAULT_LIFETIME_SECONDS).min(most);
+    let words = language.about("expiry-default", span(language, usual));
+    let mut choices = vec![Choice { value: String::new(), words, chosen: true }];
     choices.extend(seconds.map(|seconds| Choice {
         value: seconds.to_string(),
         words: span(language, seconds),
