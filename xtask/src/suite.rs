@@ -25,9 +25,11 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 29] = [
+const NEEDS: [(&str, &Peer); 31] = [
     ("console_browser", &CHROMIUM),
     ("console_browser", &NPM),
+    ("console_browser::newcomer", &CADDY),
+    ("console_browser::newcomer", &CURL),
     ("forgerock::client", &CURL),
     ("forgerock::client", &NPM),
     ("nginx", &NGINX),
@@ -261,6 +263,13 @@ fn others(run: &mut Command, deadline: Deadline) {
             run.env("COUNTERFOIL_AM_NODE", modules);
         }
         Err(error) => println!("no client library for the AM door: {error:#}"),
+    }
+    match node::modules("axe", deadline) {
+        // Looks at the pages of the console.
+        Ok(modules) => {
+            run.env("COUNTERFOIL_AXE_NODE", modules);
+        }
+        Err(error) => println!("no axe-core for the console: {error:#}"),
     }
     match node::modules("oidc-provider", deadline) {
         // A provider that nobody here wrote, for signing in at the console.

@@ -20,6 +20,7 @@ pub mod caller;
 pub mod clock;
 pub mod console;
 pub mod custom;
+mod diary;
 pub mod enrolment;
 pub mod event;
 pub mod foreign;

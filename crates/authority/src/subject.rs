@@ -120,6 +120,9 @@ pub struct Group {
     pub description: Option<String>,
     /// How many people are in it; kept by the store.
     pub members: u64,
+    /// Whether people join and leave it by themselves. Said when it is made and never changed; a
+    /// group that is open has no roles.
+    pub open: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }

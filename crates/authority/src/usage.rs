@@ -13,13 +13,16 @@ use parking_lot::Mutex;
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::secret::TokenId;
-use crate::store::{Rehash, UsageDelta};
+use crate::store::{Rehash, UsageDelta, UseDay, day_of};
+use crate::verdict::Door;
 
 /// Shards of the ledger.
 const SHARDS: usize = 64;
 /// Tokens with unflushed usage at most: about 100 MB. Beyond it uses of further tokens are
 /// counted as lost, because a store that is down for hours must not take the node with it.
 const PENDING_TOKENS_MAX: usize = 1_000_000;
+/// Tokens of one flush whose day is noted; where more are used at once, the days show a part.
+const DAYS_PER_DRAIN_MAX: usize = 20_000;
 /// Equal refusals recorded one by one per minute; more become one event with a count.
 const EQUAL_REFUSALS_MAX: u64 = 100;
 /// Distinct refusals remembered per minute; beyond it they are counted together by reason.
@@ -60,6 +63,20 @@ struct Pending {
     last_at: Option<Timestamp>,
     last_ip: Option<IpAddr>,
     is_listed: bool,
+    /// Uses since the last flush, whether or not that one could be stored.
+    fresh: u32,
+    /// Through which door the latest came.
+    door: Option<Door>,
+}
+
+impl Pending {
+    /// What is told of the day: all of it counts as of the latest use, whose door it is.
+    fn of_day(&self, token: TokenId) -> Option<UseDay> {
+        let (door, last_at) = (self.door?, self.last_at?);
+        let uses = u64::from(self.fresh);
+        let last_ip = self.last_ip;
+        Some(UseDay { token, day: day_of(last_at), door, uses, last_at, last_ip })
+    }
 }
 
 /// What a flush carries.
@@ -68,6 +85,8 @@ pub(crate) struct Batch {
     pub(crate) usage: Vec<UsageDelta>,
     pub(crate) rehashed: Vec<Rehash>,
     pub(crate) events: Vec<Event>,
+    /// Uses of the day. Told once, so none are here that were restored.
+    pub(crate) days: Vec<UseDay>,
 }
 
 impl Batch {
@@ -155,17 +174,25 @@ impl Ledger {
     }
 
     /// Notes an accepted use.
-    pub(crate) fn accepted(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>) {
-        self.count(id, now, ip, false);
+    pub(crate) fn accepted(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>, door: Door) {
+        self.count(id, now, ip, door, false);
     }
 
     /// The same of a token of a repository, whose lists are sorted by use.
-    pub(crate) fn accepted_listed(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>) {
-        self.count(id, now, ip, true);
+    pub(crate) fn accepted_listed(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+        ip: Option<IpAddr>,
+        door: Door,
+    ) {
+        self.count(id, now, ip, door, true);
     }
 
-    fn count(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>, is_listed: bool) {
+    fn count(&self, id: TokenId, now: Timestamp, ip: Option<IpAddr>, door: Door, is_listed: bool) {
         self.with(id, |pending| {
+            pending.fresh = pending.fresh.saturating_add(1);
+            pending.door = Some(door);
             pending.is_listed |= is_listed;
             pending.accepted = pending.accepted.saturating_add(1);
             if pending.first_at.is_none_or(|first| now < first) {
@@ -213,14 +240,20 @@ impl Ledger {
         for shard in &self.shards {
             let mut shard = shard.lock();
             let gathered = shard.len();
-            batch.usage.extend(shard.drain().map(|(token, pending)| UsageDelta {
-                token,
-                accepted: u64::from(pending.accepted),
-                denied: u64::from(pending.denied),
-                first_at: pending.first_at,
-                last_at: pending.last_at,
-                last_ip: pending.last_ip,
-                is_listed: pending.is_listed,
+            let days = &mut batch.days;
+            batch.usage.extend(shard.drain().map(|(token, pending)| {
+                if days.len() < DAYS_PER_DRAIN_MAX {
+                    days.extend(pending.of_day(token));
+                }
+                UsageDelta {
+                    token,
+                    accepted: u64::from(pending.accepted),
+                    denied: u64::from(pending.denied),
+                    first_at: pending.first_at,
+                    last_at: pending.last_at,
+                    last_ip: pending.last_ip,
+                    is_listed: pending.is_listed,
+                }
             }));
             // As much room as was needed: growing again costs more than all the noting.
             shard.shrink_to(gathered);
@@ -286,18 +319,23 @@ mod tests {
     use crate::event::Origin;
     use crate::names::RealmName;
     use crate::testing::SeededEntropy;
-    use crate::verdict::Door;
 
     #[test]
     fn uses_add_up_and_a_failed_flush_loses_none() {
         let ledger = Ledger::new();
         let id = TokenId::parse("0123456789AB").unwrap();
         let at = Timestamp::from_seconds;
-        ledger.accepted(id, at(5), None);
+        ledger.accepted(id, at(5), None, Door::Api);
         let batch = ledger.drain(at(6), false);
-        ledger.accepted(id, at(7), None);
+        let days = |batch: &Batch| -> Vec<(u64, Door)> {
+            batch.days.iter().map(|day| (day.uses, day.door)).collect()
+        };
+        assert_eq!(days(&batch), [(1, Door::Api)]);
+        ledger.accepted(id, at(7), None, Door::Ldap);
         ledger.restore(batch);
         let batch = ledger.drain(at(8), false);
+        // The day was told of the first one before.
+        assert_eq!(days(&batch), [(1, Door::Ldap)]);
         let delta = batch.usage.first().unwrap();
         assert_eq!((delta.accepted, delta.first_at, delta.last_at), (2, Some(at(5)), Some(at(7))));
         assert!(ledger.drain(at(9), false).usage.is_empty());

@@ -11,7 +11,7 @@ use counterfoil_authority::secret_hash::SlowCost;
 use crate::config::ClientCertificates;
 use crate::config::Config;
 use crate::config::repository::repositories;
-use crate::http::HttpSettings;
+use crate::http::{HttpSettings, LdapPlace};
 use crate::ldap::{LdapSettings, Tree};
 use crate::provision::MailSettings;
 
@@ -77,6 +77,10 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         trusted_proxies: config.server.trusted_proxies.clone(),
         realm_by_host: config.server.realm_by_host.clone(),
         public_url: config.public_url(bound),
+        ldap: config.doors.ldap.then(|| LdapPlace {
+            listen: config.ldap.listen,
+            base_dn: config.ldap.base_dn.to_string(),
+        }),
         api: config.doors.api,
         forward_auth: config.doors.forward_auth,
         oauth: config.doors.oauth,

@@ -158,6 +158,7 @@ mod foreign_use;
 mod jobs;
 mod otp;
 mod repositories;
+mod use_days;
 
 #[async_trait]
 impl InstallationStore for FailingStore {
@@ -281,6 +282,16 @@ impl PeopleStore for FailingStore {
         event: Event,
     ) -> Result<MemberChange, Unavailable> {
         pass!(self.group_member_set(realm, group, user, member, event))
+    }
+    async fn group_join(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable> {
+        pass!(self.group_join(realm, group, user, member, event))
     }
     async fn group_members(
         &self,

@@ -35,6 +35,7 @@ mod sql_store;
 mod statements;
 mod tokens;
 mod url;
+mod use_days;
 
 pub use engine::Figures;
 pub use engine::postgres::BadAddress;

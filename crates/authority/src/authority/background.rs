@@ -14,6 +14,8 @@ const CHANGES_PER_STEP: u32 = 1000;
 /// Tokens whose usage is stored in one transaction, so that a flush never holds the writer long:
 /// so many are appended to the store's journal within some ten milliseconds.
 const USAGE_PER_TRANSACTION: usize = 65_536;
+/// Days of tokens that are stored in one transaction, so that it never holds the writer long.
+const DAYS_PER_TRANSACTION: usize = 1000;
 /// Tokens in a flush from which on the store is taken to be busy with them.
 const BUSY_TOKENS: usize = 512;
 
@@ -52,6 +54,7 @@ impl Authority {
         self.tell_session_uses().await?;
         let flushed = self.flush_ours(closing).await;
         self.flush_elsewhere().await?;
+        self.flush_days(closing).await?;
         flushed
     }
 
@@ -61,6 +64,7 @@ impl Authority {
             self.flushed_last.store(0, Ordering::Relaxed);
             return Ok(0);
         }
+        self.diary.note(std::mem::take(&mut batch.days));
         let tokens = batch.usage.len();
         self.flushed_last.store(tokens, Ordering::Relaxed);
         // In the order of the key, so that one pass through the tree serves a whole batch.
@@ -83,6 +87,23 @@ impl Authority {
                 return Ok(tokens);
             }
         }
+    }
+
+    /// Stores what is known of days. While masses of tokens are used, now and then only: what
+    /// gathers longer costs less.
+    async fn flush_days(&self, closing: bool) -> Result<(), Unavailable> {
+        let busy = self.flushed_last.load(Ordering::Relaxed) >= BUSY_TOKENS && !closing;
+        let mut days = self.diary.take(self.now(), busy);
+        while !days.is_empty() {
+            let rest = days.split_off(days.len().min(DAYS_PER_TRANSACTION));
+            if let Err(unavailable) = self.store.use_days_add(days.clone()).await {
+                self.diary.note(days);
+                self.diary.note(rest);
+                return Err(unavailable);
+            }
+            days = rest;
+        }
+        Ok(())
     }
 
     /// Adds usage that the store kept aside to its tokens. True if more should be added at once:

@@ -256,6 +256,7 @@ impl Authority {
             name: name.clone(),
             description,
             members: 0,
+            open: false,
             created_at: run.now,
         };
         let event = self.imported(run, "group.created")?.with_subject(format!("group:{name}"));

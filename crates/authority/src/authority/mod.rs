@@ -93,6 +93,7 @@ use crate::cache::{Cache, CacheStats, RealmCell, ServiceCell};
 use crate::clock::{Clock, Entropy, NoEntropy, Timestamp};
 use crate::console::ConsoleSettings;
 use crate::custom::Elsewhere;
+use crate::diary::Diary;
 use crate::event::{Event, Origin};
 use crate::keys::KeyRing;
 use crate::names::{BadName, COUNTERFOIL, RealmName, ServiceLabel};
@@ -185,6 +186,7 @@ pub struct Authority {
     prefixes: Vec<Prefix>,
     cache: Arc<Cache>,
     ledger: Ledger,
+    diary: Diary,
     slow: SlowHasher,
     throttle: Throttle,
     codes: CodeThrottle,
@@ -263,6 +265,7 @@ impl Authority {
             prefixes,
             cache,
             ledger: Ledger::new(),
+            diary: Diary::default(),
             throttle: Throttle::default(),
             codes: CodeThrottle::default(),
             node: node_name(&process_key),

@@ -1,8 +1,10 @@
 //! The portal: which services somebody sees, and which of them would take tokens of theirs.
 
+use std::collections::BTreeMap;
+
 use super::Authority;
 use crate::caller::Caller;
-use crate::names::{COUNTERFOIL, RealmName};
+use crate::names::{COUNTERFOIL, GroupName, RealmName};
 use crate::refusal::{Refusal, Thing};
 use crate::service::{Service, ServiceStatus, Viewer};
 use crate::store::{Page, PageRequest};
@@ -16,9 +18,33 @@ pub struct PortalService {
     pub member: bool,
     /// Whether they could have a token for it.
     pub usable: bool,
+    /// Whether they join and leave its group by themselves.
+    pub open: bool,
 }
 
 impl Authority {
+    /// Says of each service whether the caller joins and leaves its group by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The store could not answer.
+    pub async fn with_openings(
+        &self,
+        caller: &Caller,
+        mut services: Vec<PortalService>,
+    ) -> Result<Vec<PortalService>, Refusal> {
+        let mut known: BTreeMap<GroupName, bool> = BTreeMap::new();
+        for one in &mut services {
+            let Some(name) = &one.service.group else { continue };
+            if !known.contains_key(name) {
+                let group = self.store().group_find(&caller.realm, name).await?;
+                known.insert(name.clone(), group.is_some_and(|group| group.open));
+            }
+            one.open = known.get(name) == Some(&true);
+        }
+        Ok(services)
+    }
+
     /// Lists the services that somebody sees; `None` is whoever has not said who they are.
     ///
     /// Suspended services are shown to nobody, and who administers services sees those that they
@@ -59,7 +85,7 @@ impl Authority {
                         && open
                         && !service.locked
                         && service.token_policy.enabled != Some(false);
-                    PortalService { member: within, usable, service }
+                    PortalService { member: within, usable, open: false, service }
                 })
                 .collect();
             match page.next {

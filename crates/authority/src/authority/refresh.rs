@@ -146,7 +146,7 @@ impl Authority {
         for _ in 0..DRAW_ATTEMPTS {
             match self.exchange(&request, id, &origin, now).await {
                 Ok(Some(refreshment)) => {
-                    self.ledger.accepted(id, now, request.context.source);
+                    self.ledger.accepted(id, now, request.context.source, request.context.door);
                     return Ok(refreshment);
                 }
                 Ok(None) => {}

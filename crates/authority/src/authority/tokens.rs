@@ -9,7 +9,9 @@ use crate::refusal::{Refusal, Thing};
 use crate::repository::RepositoryKind;
 use crate::scope::ApiScope;
 use crate::secret::TokenId;
-use crate::store::{EventFilter, LookedAfter, Page, PageRequest, TokenFilter};
+use crate::store::{
+    EventFilter, LookedAfter, Page, PageRequest, TokenFilter, USE_DAYS_KEPT, UseDay, day_of,
+};
 use crate::subject::Owner;
 use crate::token::Token;
 
@@ -160,6 +162,36 @@ impl Authority {
             narrow(&reach, &mut filter)?;
         }
         Ok(self.store.token_list(realm, filter, self.now(), page).await?)
+    }
+
+    /// On which days a token within the caller's reach was used, and through which doors: by day,
+    /// as far back as it is kept.
+    pub async fn token_days(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Vec<UseDay>, Refusal> {
+        let token = self.token(caller, realm, id).await?;
+        self.days_of(vec![token.id]).await
+    }
+
+    /// The same of one's own tokens: of others among these nothing is told.
+    pub async fn own_days(
+        &self,
+        caller: &Caller,
+        tokens: &[Token],
+    ) -> Result<Vec<UseDay>, Refusal> {
+        let own = tokens.iter().filter(|token| caller.is(&token.owner, &token.realm));
+        self.days_of(own.map(|token| token.id).collect()).await
+    }
+
+    async fn days_of(&self, tokens: Vec<TokenId>) -> Result<Vec<UseDay>, Refusal> {
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
+        let from = day_of(self.now()) - USE_DAYS_KEPT;
+        Ok(self.store.use_days_find(tokens, from).await?)
     }
 
     /// The events of a token within the caller's reach.

@@ -29,6 +29,7 @@ mod provisioning;
 mod repositories;
 mod services;
 mod tokens;
+mod use_days;
 
 use std::sync::Arc;
 
@@ -80,6 +81,7 @@ pub use tokens::{
     SealAnswer, TokenAct, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore,
     TokenUpdate, TokenUpdated, UsageDelta,
 };
+pub use use_days::{USE_DAYS_KEPT, UseDay, UseDayStore, day_of};
 
 use crate::names::{ClientName, RealmName, ServiceLabel, Username};
 use crate::secret::TokenId;
@@ -202,6 +204,7 @@ pub trait Store:
     + EventStore
     + ForeignUseStore
     + ConsoleStore
+    + UseDayStore
     + Send
     + Sync
     + 'static
@@ -228,6 +231,7 @@ impl<T> Store for T where
         + EventStore
         + ForeignUseStore
         + ConsoleStore
+        + UseDayStore
         + Send
         + Sync
         + 'static

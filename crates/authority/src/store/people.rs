@@ -94,6 +94,16 @@ pub trait PeopleStore {
         member: bool,
         event: Event,
     ) -> Result<MemberChange, Unavailable>;
+    /// The same for somebody who does it by themselves: [`MemberChange::NoGroup`] also if the
+    /// group is not open.
+    async fn group_join(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable>;
     /// The people of a group.
     async fn group_members(
         &self,
@@ -123,7 +133,8 @@ pub trait PeopleStore {
         event: Event,
     ) -> Result<Inserted, Unavailable>;
 
-    /// Adds a grant. [`Inserted::Missing`] if its subject, unit or service does not exist.
+    /// Adds a grant. [`Inserted::Missing`] if its subject, unit or service does not exist, or its
+    /// subject is an open group.
     async fn grant_insert(&self, grant: Grant, event: Event) -> Result<Inserted, Unavailable>;
     /// Lists grants.
     async fn grant_list(

@@ -63,6 +63,7 @@ impl World {
             name,
             description: None,
             members: 0,
+            open: false,
             created_at: at,
         };
         let event =

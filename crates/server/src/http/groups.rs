@@ -28,6 +28,8 @@ pub struct GroupBody {
     description: Option<String>,
     /// How many people are in it.
     members: u64,
+    /// Whether people join and leave it by themselves.
+    open: bool,
     /// When it was made.
     created_at: String,
 }
@@ -38,6 +40,7 @@ impl From<Group> for GroupBody {
             name: group.name.to_string(),
             description: group.description,
             members: group.members,
+            open: group.open,
             created_at: time(group.created_at),
         }
     }
@@ -49,6 +52,10 @@ impl From<Group> for GroupBody {
 pub struct GroupCreate {
     name: GroupWord,
     description: Option<ParagraphsWord>,
+    /// Whether people join and leave it by themselves, at the page of a service that is for it. No
+    /// role can be given to such a group, and it stays as it is made.
+    #[serde(default)]
+    open: bool,
 }
 
 /// Lists groups.
@@ -80,8 +87,11 @@ pub async fn group_create(
     At(realm): At<RealmName>,
     Payload { value, .. }: Payload<GroupCreate>,
 ) -> Result<Response, Problem> {
-    let draft =
-        GroupDraft { name: value.name.0, description: value.description.map(|text| text.0.0) };
+    let draft = GroupDraft {
+        name: value.name.0,
+        description: value.description.map(|text| text.0.0),
+        open: value.open,
+    };
     let group = state.authority.create_group(&caller, &realm, draft).await?;
     let location = format!("/api/v1/realms/{realm}/groups/{}", segment(group.name.as_str()));
     Ok(created(&location, None, GroupBody::from(group)))

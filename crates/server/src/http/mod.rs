@@ -62,7 +62,7 @@ use crate::compat::described;
 
 pub use front::Front;
 use problem::{Problem, Sort};
-pub use state::{AppState, Connection, HttpSettings};
+pub use state::{AppState, Connection, HttpSettings, LdapPlace};
 
 /// What the document says beside the routes.
 #[derive(utoipa::OpenApi)]

@@ -58,7 +58,7 @@ pub struct PortalBody {
 }
 
 impl From<PortalService> for PortalBody {
-    fn from(PortalService { service, member, usable }: PortalService) -> Self {
+    fn from(PortalService { service, member, usable, .. }: PortalService) -> Self {
         Self {
             label: service.label.to_string(),
             name: service.name,

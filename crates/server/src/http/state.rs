@@ -26,6 +26,15 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Body limit of routes that take many items at once: 100 verifications or 1000 credentials.
 pub const BATCH_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Where the LDAP door is.
+#[derive(Debug, Clone)]
+pub struct LdapPlace {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// The name of its tree.
+    pub base_dn: String,
+}
+
 /// What an operator may set about the HTTP doors.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
@@ -35,6 +44,8 @@ pub struct HttpSettings {
     pub realm_by_host: BTreeMap<String, RealmName>,
     /// How the server is reached from outside, without a slash at the end.
     pub public_url: String,
+    /// Where the LDAP door is, for recipes that people are shown; `None`: nothing listens.
+    pub ldap: Option<LdapPlace>,
     /// Whether `/api/v1` is served.
     pub api: bool,
     /// Whether `/authz` is served.
@@ -103,6 +114,7 @@ impl Default for HttpSettings {
             trusted_proxies: Vec::new(),
             realm_by_host: BTreeMap::new(),
             public_url: "http://127.0.0.1:8780".to_owned(),
+            ldap: None,
             api: true,
             forward_auth: true,
             oauth: true,

@@ -1,116 +1,31 @@
-// A journey through the console in a real browser, driven over the pipe of its debugging protocol.
-// Arguments: the browser, the link for the first administrator, directories for pictures and for
-// what the browser keeps, and whether pages may run script. Prints what it saw as JSON.
+// A journey through the console: the first administrator makes tokens and devices, looks at every
+// page there is, lets somebody in, and leaves; then that person looks at theirs.
 "use strict";
-const { spawn } = require("node:child_process");
-const fs = require("node:fs");
-const path = require("node:path");
+const { createHmac } = require("node:crypto");
+const driver = require("./console_driver.cjs");
+const { wishes, origin, seen, ask, next, look, going, go, click, type, picture } = driver;
+const { link, script, pages } = wishes;
+const password = "three blue teapots";
 
-const [browser, link, pictures, profile, script] = process.argv.slice(2);
-const origin = new URL(link).origin;
-const flags = [
-  "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-  "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-pipe",
-  `--user-data-dir=${profile}`, "about:blank",
-];
-const child = spawn(browser, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
-const waiting = new Map();
-const listeners = [];
-let number = 0;
-let rest = "";
-
-child.stdio[4].on("data", (chunk) => {
-  rest += chunk;
-  const messages = rest.split("\0");
-  rest = messages.pop();
-  for (const text of messages) {
-    const message = JSON.parse(text);
-    if (message.id) {
-      const { done, failed } = waiting.get(message.id);
-      waiting.delete(message.id);
-      message.error ? failed(new Error(JSON.stringify(message.error))) : done(message.result);
-    } else {
-      for (const listener of listeners) listener(message);
-    }
-  }
-});
-
-let page;
-function ask(method, params = {}) {
-  const id = ++number;
-  const message = { id, method, params };
-  if (page) message.sessionId = page;
-  child.stdio[3].write(`${JSON.stringify(message)}\0`);
-  return new Promise((done, failed) => waiting.set(id, { done, failed }));
+// The code of RFC 6238 that an authenticator shows now.
+function code(seed) {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const bits = [...seed].map((c) => alphabet.indexOf(c).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000)));
+  const mac = createHmac("sha1", key).update(step).digest();
+  const at = mac[19] & 15;
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, "0");
 }
 
-// Resolves with the next event of that name.
-function next(method) {
-  return new Promise((done) => {
-    const listener = (message) => {
-      if (message.method !== method) return;
-      listeners.splice(listeners.indexOf(listener), 1);
-      done(message.params);
-    };
-    listeners.push(listener);
-  });
+async function chooses(username) {
+  if (username) await type("username", username);
+  await type("password", password);
+  await type("again", password);
 }
 
-const seen = { faults: [], foreign: [], pages: [], overflow: [] };
-listeners.push(({ method, params }) => {
-  if (method === "Log.entryAdded" && params.entry.level === "error") {
-    seen.faults.push(params.entry.text);
-  }
-  if (method === "Runtime.exceptionThrown") seen.faults.push(params.exceptionDetails.text);
-  if (method === "Audits.issueAdded" && params.issue.code === "ContentSecurityPolicyIssue") {
-    seen.faults.push(JSON.stringify(params.issue.details));
-  }
-  if (method === "Network.requestWillBeSent") {
-    const url = params.request.url;
-    if (!url.startsWith(`${origin}/`) && !url.startsWith("data:")) seen.foreign.push(url);
-  }
-});
-
-async function look(expression) {
-  const answer = await ask("Runtime.evaluate", { expression, awaitPromise: true });
-  if (answer.exceptionDetails) throw new Error(`${expression}: ${JSON.stringify(answer.exceptionDetails)}`);
-  return answer.result.value;
-}
-
-// Does something that leads to another page, and waits until it is there.
-async function going(act) {
-  const loaded = next("Page.loadEventFired");
-  await act();
-  await loaded;
-  seen.pages.push(await look("location.pathname"));
-}
-
-const go = (where) => going(() => ask("Page.navigate", { url: where }));
-const click = (selector) => going(() => look(`document.querySelector(${JSON.stringify(selector)}).click()`));
-const type = (id, text) =>
-  look(`document.getElementById(${JSON.stringify(id)}).value = ${JSON.stringify(text)}`);
-
-async function picture(name) {
-  for (const [look_, width, scheme] of [["light", 1200, "light"], ["dark", 1200, "dark"], ["phone", 390, "light"]]) {
-    await ask("Emulation.setDeviceMetricsOverride", {
-      width, height: 860, deviceScaleFactor: 1, mobile: width < 500,
-    });
-    await ask("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: scheme }] });
-    const wide = await look("document.documentElement.scrollWidth > innerWidth");
-    if (wide) seen.overflow.push(`${name} ${look_}`);
-    const { data } = await ask("Page.captureScreenshot", { format: "png", captureBeyondViewport: false });
-    fs.writeFileSync(path.join(pictures, `${name}-${look_}-${script}.png`), Buffer.from(data, "base64"));
-  }
-}
-
-async function journey() {
-  const { targetInfos } = await ask("Target.getTargets");
-  const target = targetInfos.find((one) => one.type === "page");
-  const { sessionId } = await ask("Target.attachToTarget", { targetId: target.targetId, flatten: true });
-  page = sessionId;
-  for (const domain of ["Page", "Runtime", "Log", "Network", "Audits"]) await ask(`${domain}.enable`);
-  await ask("Emulation.setScriptExecutionDisabled", { value: script === "off" });
-  const password = "three blue teapots";
+async function comes(link) {
   if (script === "on") {
     await go(link);
     seen.moved = (await look("document.getElementById('link').value")) === link.split("#")[1];
@@ -119,33 +34,74 @@ async function journey() {
     await go(`${origin}/setup`);
     await type("link", link);
   }
-  await picture("setup");
-  await click("main button");
-  await type("username", "root");
-  await type("password", password);
-  await type("again", password);
-  await picture("password");
-  await click("main button");
+}
+
+async function makesToken() {
+  await go(`${origin}/`);
   await picture("home");
   await click(".card .button");
   await type("name", "laptop");
   await picture("new-token");
-  await click("main button");
+  await click("main form .actions button");
+  await look("document.querySelectorAll('details').forEach((one) => { one.open = true; }), 0");
   await picture("secret");
   const secret = await look("document.getElementById('secret').value");
+  seen.recipe_holds_secret = await look(`document.getElementById("recipe-mail").textContent.includes(${JSON.stringify(secret)})`);
   await going(() => ask("Page.reload"));
   seen.same_after_reload = (await look("document.getElementById('secret').value")) === secret;
   await click("main .button");
   await picture("token");
+  await click("main .actions .button");
+  await picture("rotate");
+  await click("main form .actions button");
+  await click("main .button");
+  seen.overlaps = await look("document.querySelectorAll('.good-news').length");
   await click(".danger");
   await picture("revoke");
-  await click("main button");
+  await click("main form .actions button");
   seen.state = await look("document.querySelector('h1 .state').textContent");
-  await go(`${origin}/account`);
-  await picture("account");
+}
+
+async function addsDevice() {
+  await click("nav a[href='/devices']");
+  await picture("devices-empty");
+  await type("name", "phone");
+  await click("main form button");
+  await picture("device-secret");
+  const seed = await look("document.getElementById('seed').value");
+  driver.expected.push("status of 422");
+  await type("code", "000000");
+  await click("main form button");
+  await picture("device-refused");
+  driver.expected.pop();
+  await type("code", code(seed));
+  await click("main form button");
+  seen.confirmed = await look("document.querySelectorAll('.waits').length === 0 && document.querySelectorAll('.tokens li').length");
+}
+
+async function journey() {
+  await comes(link);
+  await picture("setup");
+  await click("main button");
+  await chooses("root");
+  await picture("password");
+  await click("main button");
+  await makesToken();
+  await addsDevice();
+  for (const [name, path] of pages) {
+    await go(origin + path);
+    await picture(name);
+  }
+  await go(`${origin}/approvals`);
+  await click("main form button");
+  seen.waiting = await look("document.querySelectorAll('.tokens li').length");
   await go(`${origin}/admin`);
-  await picture("admin");
-  await click("header button");
+  await type("username", "alice");
+  await click("main form button");
+  await picture("link");
+  const invitation = await look("document.getElementById('link').value");
+  await go(`${origin}/account`);
+  await click("header form button");
   seen.cookies = (await ask("Network.getCookies", { urls: [origin] })).cookies.length;
   // A page that the browser kept would be there without being loaded.
   const there = next("Page.frameNavigated");
@@ -154,12 +110,12 @@ async function journey() {
   while ((await look("document.readyState")) !== "complete") await look("0");
   seen.after_back = await look("location.pathname");
   await picture("sign-in");
+  await comes(invitation);
+  await click("main button");
+  await chooses();
+  await click("main button");
+  await picture("home-of-a-person");
+  seen.links_of_a_person = await look("[...document.querySelectorAll('nav a')].map((one) => one.getAttribute('href')).join(' ')");
 }
 
-journey()
-  .then(() => console.log(JSON.stringify(seen)))
-  .catch((error) => {
-    console.log(JSON.stringify({ ...seen, error: String(error.stack) }));
-    process.exitCode = 1;
-  })
-  .finally(() => child.kill());
+driver.drive(journey);

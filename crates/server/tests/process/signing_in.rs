@@ -60,14 +60,24 @@ fn what_a_person_types_or_holds_at_the_console_is_nowhere_in_clear() {
         [("mark", &*mark), ("once", &*once), ("name", "x"), ("kind", "personal_access_token")];
     let shown = post(&api, "/services/git/new", &second, &wish);
     let secret = field(&shown, "id=\"secret\"");
+    let devices = look(&second, "/devices");
+    let once = field(&devices, "name=\"once\"");
+    let device = [("mark", &*mark), ("once", &*once), ("name", "phone"), ("method", "totp")];
+    let seed = field(&post(&api, "/devices", &second, &device), "id=\"seed\"");
     let change = [("mark", &*mark), ("former", PASSWORD), ("password", NEXT), ("again", NEXT)];
     assert_eq!(post(&api, "/account/password", &second, &change).status, 200);
     // And each where it does not belong.
-    for text in [PASSWORD, NEXT, &link, &first, &second, &secret] {
+    for text in [PASSWORD, NEXT, &link, &first, &second, &secret, &seed] {
         post(&api, "/sign-in", text, &[("username", text), ("password", text), ("next", text)]);
         post(&api, "/setup", text, &[("link", text)]);
         let pairs = [("mark", text), ("former", text), ("act", text), ("once", text)];
-        for path in ["/account/password", "/tokens/000000000000/switch", "/services/git/new"] {
+        for path in [
+            "/account/password",
+            "/tokens/000000000000/switch",
+            "/services/git/new",
+            "/devices",
+            "/devices/000000000000/confirm",
+        ] {
             post(&api, path, &second, &pairs);
         }
         let cookie = format!("counterfoil={text}");
@@ -78,8 +88,15 @@ fn what_a_person_types_or_holds_at_the_console_is_nowhere_in_clear() {
     let events = api.get("/events?limit=1000").text();
     assert!(server.stop().success());
     let tail = |text: &str| text.rsplit(['.', '_']).next().unwrap()[..14].to_owned();
-    let needles =
-        [PASSWORD.to_owned(), NEXT.to_owned(), tail(&first), tail(&second), tail(&secret), mark];
+    let needles = [
+        PASSWORD.to_owned(),
+        NEXT.to_owned(),
+        tail(&first),
+        tail(&second),
+        tail(&secret),
+        mark,
+        seed,
+    ];
     for needle in needles.iter().chain([&tail(&link)]) {
         assert!(!events.contains(needle.as_str()), "{needle} in {events}");
         for (path, bytes) in site.files() {

@@ -39,6 +39,34 @@ pub(super) async fn a_group_name_is_given_once(world: World) {
     assert_eq!(inserted, Inserted::Missing("realm"));
 }
 
+/// And one that is not open is to nobody's own doing.
+pub(super) async fn an_open_group_is_joined_and_left_and_has_no_roles(world: World) {
+    let alice = world.user("alice").await;
+    let closed = world.group("closed", &[]).await;
+    let open = Group { open: true, ..world.group_named("open") };
+    world.store.group_insert(open.clone(), world.event("group.created")).await.unwrap();
+    let found = world.store.group_find(&world.realm, &open.name).await.unwrap().unwrap();
+    assert!(found.open);
+    let join = async |group: &GroupName, user: &Username, member| {
+        let event = world.event("group.member-added");
+        world.store.group_join(&world.realm, group, user, member, event).await.unwrap()
+    };
+    assert_eq!(join(&closed, &alice.username, true).await, MemberChange::NoGroup);
+    assert_eq!(join(&open.name, &alice.username, true).await, MemberChange::Done);
+    assert_eq!(join(&open.name, &alice.username, true).await, MemberChange::Unchanged);
+    let nobody = Username::parse("nobody").unwrap();
+    assert_eq!(join(&open.name, &nobody, true).await, MemberChange::NoUser);
+    let found = world.store.user_find(&world.realm, &alice.username).await.unwrap().unwrap();
+    assert_eq!(found.groups, std::slice::from_ref(&open.name));
+    assert_eq!(join(&open.name, &alice.username, false).await, MemberChange::Done);
+    // Who is put into a closed one stays there.
+    world.set_member(&closed, &alice.username, true).await;
+    assert_eq!(join(&closed, &alice.username, false).await, MemberChange::NoGroup);
+    let grant = world.grant_of(GrantSubject::Group(open.name));
+    let given = world.store.grant_insert(grant, world.event("grant.created")).await.unwrap();
+    assert_eq!(given, Inserted::Missing("group"));
+}
+
 /// Idempotent, both ways, and told apart from what does not exist.
 pub(super) async fn memberships_are_set_and_taken(world: World) {
     let alice = world.user("alice").await;

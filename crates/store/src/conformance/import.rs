@@ -17,6 +17,7 @@ fn batch(world: &World) -> (Vec<Arriving>, TokenIssue) {
         name: GroupName::parse("staff").unwrap(),
         description: None,
         members: 0,
+        open: false,
         created_at: world.now(),
     };
     let service = world.service_named("wiki");

@@ -41,6 +41,7 @@ mod state;
 mod units;
 mod update;
 mod usage;
+mod use_days;
 mod users;
 mod world;
 
@@ -118,6 +119,7 @@ async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u8) ->
             a_group_comes_back_with_the_number_of_its_members,
             a_group_name_is_given_once,
             memberships_are_set_and_taken,
+            an_open_group_is_joined_and_left_and_has_no_roles,
             members_are_listed_by_name_in_pages,
             a_record_follows_the_memberships_of_its_owner,
             removing_a_group_ends_its_memberships_and_grants,
@@ -415,6 +417,10 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u
             uses_of_a_foreign_token_add_up_and_never_run_backwards,
             of_forty_uses_of_a_foreign_token_as_many_are_counted_as_allowed,
             a_foreign_token_that_was_removed_is_forgotten,
+        }
+        use_days::{
+            uses_of_a_day_add_up_and_their_last_never_runs_backwards,
+            days_of_use_are_forgotten_after_their_time,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,

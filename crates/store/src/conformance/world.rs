@@ -203,6 +203,7 @@ impl World {
             name: GroupName::parse(name).unwrap(),
             description: Some("those who are in it".into()),
             members: 0,
+            open: false,
             created_at: Self::at(0),
         }
     }

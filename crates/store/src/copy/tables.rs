@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 48] = [
+const TABLES: [Table; 49] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -57,7 +57,7 @@ const TABLES: [Table; 48] = [
         name: "grp",
         key_columns: 2,
         numbered: false,
-        columns: "realm name description created_at",
+        columns: "realm name description created_at open",
     },
     Table { name: "group_member", key_columns: 3, numbered: false, columns: "realm grp username" },
     Table {
@@ -235,6 +235,12 @@ const TABLES: [Table; 48] = [
         key_columns: 1,
         numbered: false,
         columns: "token realm repository foreign_id owner first_at last_at last_ip total denied used",
+    },
+    Table {
+        name: "use_day",
+        key_columns: 3,
+        numbered: false,
+        columns: "token day door uses last_at last_ip",
     },
     Table {
         name: "account",

@@ -186,8 +186,9 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
         codes += before - otp.codes.len();
     }
     let console = state.purge_console(now);
+    let days = state.purge_use_days(now);
     let jobs = state.forget_job(now);
-    (answers + log + secrets + access + links + codes + console + letters + jobs) as u64
+    (answers + log + secrets + access + links + codes + console + letters + jobs + days) as u64
 }
 
 #[async_trait]

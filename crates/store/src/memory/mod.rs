@@ -21,6 +21,7 @@ mod places;
 mod provisioning;
 mod services;
 mod tokens;
+mod use_days;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -40,7 +41,7 @@ use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
     Change, ForeignUsage, Idempotency, Installation, KeyRecord, Letter, Link, Page, PageRequest,
-    Unavailable,
+    Unavailable, UseDay,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::{StoredSecret, Token};
@@ -103,6 +104,7 @@ struct State {
     families: tokens::Families,
     am: BTreeMap<(RealmName, AmKind, String), AmObject>,
     foreign_uses: HashMap<TokenId, ForeignUsage>,
+    use_days: BTreeMap<(TokenId, i64, &'static str), UseDay>,
     access: HashMap<TokenId, AccessRecord>,
     accounts: BTreeMap<(RealmName, Username), Account>,
     sessions: HashMap<TokenId, ConsoleSession>,

@@ -335,6 +335,23 @@ impl PeopleStore for MemoryStore {
         Ok(self.write(|state| state.member_set(realm, group, user, member, &event)))
     }
 
+    async fn group_join(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable> {
+        Ok(self.write(|state| {
+            let known = state.groups.get(&(realm.clone(), group.clone()));
+            if !known.is_some_and(|group| group.open) {
+                return MemberChange::NoGroup;
+            }
+            state.member_set(realm, group, user, member, &event)
+        }))
+    }
+
     async fn group_members(
         &self,
         realm: &RealmName,

@@ -26,7 +26,8 @@ impl State {
                 (self.clients.contains_key(&(realm, name.clone())), "client")
             }
             GrantSubject::Group(name) => {
-                (self.groups.contains_key(&(realm, name.clone())), "group")
+                let group = self.groups.get(&(realm, name.clone()));
+                (group.is_some_and(|group| !group.open), "group")
             }
         };
         (!exists).then_some(what)

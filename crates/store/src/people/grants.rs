@@ -6,8 +6,7 @@ use counterfoil_authority::store::{Change, Inserted, Page, PageRequest};
 use counterfoil_authority::subject::{Grant, GrantSubject, Role};
 
 use super::{
-    client_exists, group_exists, groups, page, realm_exists, service_exists, unit_if_any,
-    user_exists,
+    client_exists, group_is, groups, page, realm_exists, service_exists, unit_if_any, user_exists,
 };
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{codec, events};
@@ -184,7 +183,8 @@ async fn missing(tx: &mut Transaction<'_>, grant: &Grant) -> Result<Option<&'sta
     let (exists, what) = match &grant.subject {
         GrantSubject::User(name) => (user_exists(tx, realm, name).await?, "user"),
         GrantSubject::Client(name) => (client_exists(tx, realm, name).await?, "client"),
-        GrantSubject::Group(name) => (group_exists(tx, realm, name).await?, "group"),
+        // Whoever joins an open group must not get roles by it.
+        GrantSubject::Group(name) => (group_is(tx, realm, name, false).await?, "group"),
     };
     if !exists {
         return Ok(Some(what));

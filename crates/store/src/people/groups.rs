@@ -5,19 +5,19 @@ use counterfoil_authority::names::{GroupName, RealmName, Username};
 use counterfoil_authority::store::{Change, Inserted, MemberChange, Page, PageRequest};
 use counterfoil_authority::subject::Group;
 
-use super::{group_exists, page, realm_exists, user_exists};
+use super::{group_exists, group_is, page, realm_exists, user_exists};
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{codec, events, people};
 
 const INSERT: &str = "
-insert into grp (realm, name, description, created_at)
-values ($1, $2, $3, $4)
+insert into grp (realm, name, description, created_at, open)
+values ($1, $2, $3, $4, $5)
 on conflict do nothing";
 
 macro_rules! columns {
     () => {
         "
-select g.realm, g.name, g.description, g.created_at,
+select g.realm, g.name, g.description, g.created_at, g.open,
        (select count(*) from group_member m where m.realm = g.realm and m.grp = g.name)
 from   grp g
 where  g.realm = $1
@@ -104,7 +104,13 @@ pub(crate) async fn insert(
     if !realm_exists(tx, &group.realm).await? {
         return Ok(Inserted::Missing("realm"));
     }
-    let values = values![&group.realm, &group.name, group.description.as_ref(), group.created_at];
+    let values = values![
+        &group.realm,
+        &group.name,
+        group.description.as_ref(),
+        group.created_at,
+        group.open
+    ];
     if tx.execute(INSERT, &values).await? == 0 {
         return Ok(Inserted::Exists);
     }
@@ -187,6 +193,21 @@ pub(crate) async fn set_member(
     Ok(MemberChange::Done)
 }
 
+/// The same by oneself, if the group is open.
+pub(super) async fn join(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    group: &GroupName,
+    user: &Username,
+    member: bool,
+    event: &Event,
+) -> Result<MemberChange, Failure> {
+    if !group_is(tx, realm, group, true).await? {
+        return Ok(MemberChange::NoGroup);
+    }
+    set_member(tx, realm, group, user, member, event).await
+}
+
 /// Lists the people of a group by name.
 pub(super) async fn members(
     tx: &mut Transaction<'_>,
@@ -230,6 +251,7 @@ fn group_of(mut row: Row) -> Result<Group, Inconsistent> {
         name: row.parsed("name", |text| GroupName::parse(text).ok())?,
         description: row.text_or_null("description")?,
         created_at: row.time("created_at")?,
+        open: row.flag("open")?,
         members: row.count("members")?,
     })
 }

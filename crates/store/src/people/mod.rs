@@ -23,7 +23,7 @@ pub(crate) use grants::{
 };
 pub(crate) use groups::{insert as group_insert, set_member};
 pub(crate) use references::{
-    ask_owner, ask_service, client_exists, group_exists, realm_exists, service_exists,
+    ask_owner, ask_service, client_exists, group_exists, group_is, realm_exists, service_exists,
     turn_at_client, turn_at_user, unit_exists, unit_if_any, user_exists,
 };
 pub(crate) use units::insert as unit_insert;
@@ -139,6 +139,21 @@ impl PeopleStore for SqlStore {
         let parameters = (realm.clone(), group.clone(), user.clone(), member, event);
         self.write(parameters, |tx, (realm, group, user, member, event)| {
             Box::pin(groups::set_member(tx, realm, group, user, *member, event))
+        })
+        .await
+    }
+
+    async fn group_join(
+        &self,
+        realm: &RealmName,
+        group: &GroupName,
+        user: &Username,
+        member: bool,
+        event: Event,
+    ) -> Result<MemberChange, Unavailable> {
+        let parameters = (realm.clone(), group.clone(), user.clone(), member, event);
+        self.write(parameters, |tx, (realm, group, user, member, event)| {
+            Box::pin(groups::join(tx, realm, group, user, *member, event))
         })
         .await
     }

@@ -18,6 +18,13 @@ where  realm = $1
 and    username = $2
 {for_keeping}";
 const GROUP: &str = "select 1 from grp where realm = $1 and name = $2 {for_keeping}";
+const GROUP_BEING: &str = "
+select 1
+from   grp
+where  realm = $1
+and    name = $2
+and    open = $3
+{for_keeping}";
 const CLIENT: &str = "select 1 from client where realm = $1 and name = $2 {for_keeping}";
 const SERVICE: &str = "
 select 1
@@ -42,7 +49,7 @@ and    name = $2
 
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] =
-    &[REALM, UNIT, USER, GROUP, CLIENT, SERVICE, TURN_AT_USER, TURN_AT_CLIENT];
+    &[REALM, UNIT, USER, GROUP, GROUP_BEING, CLIENT, SERVICE, TURN_AT_USER, TURN_AT_CLIENT];
 
 /// Asks whether there is the owner of a token.
 pub(crate) fn ask_owner<'a>(realm: &'a RealmName, owner: &'a Owner) -> Asked<'a> {
@@ -120,6 +127,16 @@ pub(crate) async fn group_exists(
     name: &GroupName,
 ) -> Result<bool, Failure> {
     tx.exists(GROUP, &values![realm, name]).await
+}
+
+/// Whether there is such a group, and it is open or not as said.
+pub(crate) async fn group_is(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    name: &GroupName,
+    open: bool,
+) -> Result<bool, Failure> {
+    tx.exists(GROUP_BEING, &values![realm, name, open]).await
 }
 
 /// Whether there is such a client.

@@ -51,7 +51,7 @@ impl Authority {
             self.ledger.denied(token.id);
             return Err(refused);
         }
-        self.ledger.accepted(token.id, now, context.source);
+        self.ledger.accepted(token.id, now, context.source, context.door);
         Ok(grant)
     }
 }

@@ -251,7 +251,7 @@ impl Authority {
         }
         let found = self.store.token_find(realm, active.token()).await.map_err(Refusal::from)?;
         let grant = found.as_ref().and_then(Grant::of).ok_or(refused)?;
-        self.ledger.accepted(active.token(), self.now(), origin.source);
+        self.ledger.accepted(active.token(), self.now(), origin.source, origin.door);
         Ok(grant)
     }
 

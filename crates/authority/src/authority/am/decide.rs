@@ -25,7 +25,7 @@ use crate::names::{GroupName, RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
 use crate::scope::{ApiScope, Scope};
 use crate::subject::OwnerFacts;
-use crate::verdict::Reason;
+use crate::verdict::{Door, Reason};
 
 /// What a token may do there, as one text; the name is the seed's.
 const ASSIGNED_PERMISSIONS: &str = "Assigned Permissions";
@@ -210,7 +210,7 @@ impl Authority {
                 return Ok(AmAnswer::refused(reason));
             }
         } else {
-            self.ledger.accepted(active.root(), now, question.address);
+            self.ledger.accepted(active.root(), now, question.address, Door::Am);
         }
         let owner = active.username();
         let told = self.am_attributes(question.realm, owner, Some(&active), &mut decision);

@@ -62,6 +62,14 @@ impl Authority {
             created_by: caller.origin.actor.to_string(),
         };
         check_shape(&grant)?;
+        if let GrantSubject::Group(name) = &grant.subject
+            && self.store().group_find(realm, name).await?.is_some_and(|group| group.open)
+        {
+            return Err(Refusal::invalid(
+                "subject",
+                "an open group has no roles: anybody joins it",
+            ));
+        }
         may_give(caller, &Powers::of_user(std::slice::from_ref(&grant)))?;
         let event = self
             .event("grant.created", realm, &caller.origin, at)?

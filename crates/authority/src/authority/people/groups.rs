@@ -4,7 +4,7 @@ use crate::authority::Authority;
 use crate::authority::rank::may_give;
 use crate::authority::realms::missing;
 use crate::caller::{Caller, Powers};
-use crate::names::{GroupName, RealmName, Username};
+use crate::names::{GroupName, RealmName, ServiceLabel, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::store::{Inserted, MemberChange, Page, PageRequest};
@@ -20,6 +20,8 @@ pub struct GroupDraft {
     pub name: GroupName,
     /// What it is for.
     pub description: Option<String>,
+    /// Whether people join and leave it by themselves.
+    pub open: bool,
 }
 
 impl Authority {
@@ -62,6 +64,7 @@ impl Authority {
             name: draft.name,
             description: draft.description,
             members: 0,
+            open: draft.open,
             created_at: at,
         };
         let event = self
@@ -125,6 +128,36 @@ impl Authority {
         match self.store().group_member_set(realm, name, user, member, event).await? {
             MemberChange::Done | MemberChange::Unchanged => Ok(()),
             MemberChange::NoGroup => Err(Refusal::NotFound(Thing::Group)),
+            MemberChange::NoUser => Err(Refusal::NotFound(Thing::User)),
+        }
+    }
+
+    /// Joins the group of a service that the caller sees, or leaves it: theirs to do where the
+    /// group is open. The same again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BeyondGrant`] where the group is not open or there is none.
+    pub async fn set_own_membership(
+        &self,
+        caller: &Caller,
+        label: &ServiceLabel,
+        member: bool,
+    ) -> Result<(), Refusal> {
+        let realm = &caller.realm;
+        // Whoever could make tokens of their own may also say where they belong.
+        caller.reach(realm, ApiScope::TokensWrite)?;
+        let closed = || Refusal::BeyondGrant("nobody joins or leaves this group by themselves");
+        let Some(user) = caller.subject.user() else { return Err(closed()) };
+        let group = self.service(caller, realm, label).await?.group.ok_or_else(closed)?;
+        let kind = if member { "group.member-added" } else { "group.member-removed" };
+        let event = self
+            .event(kind, realm, &caller.origin, self.now())?
+            .with_subject(caller.subject.actor())
+            .with_detail(serde_json::json!({ "group": group.as_str() }));
+        match self.store().group_join(realm, &group, user, member, event).await? {
+            MemberChange::Done | MemberChange::Unchanged => Ok(()),
+            MemberChange::NoGroup => Err(closed()),
             MemberChange::NoUser => Err(Refusal::NotFound(Thing::User)),
         }
     }

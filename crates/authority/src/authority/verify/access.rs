@@ -165,7 +165,8 @@ impl Authority {
             Ok(Some(left)) => {
                 if request.consume {
                     // A use of the token that its owner knows.
-                    self.ledger.accepted(active.root(), around.now, request.client_ip);
+                    let (ip, door) = (request.client_ip, request.origin.door);
+                    self.ledger.accepted(active.root(), around.now, ip, door);
                 }
                 Ok(Verdict::Active(active.under(left)))
             }

@@ -273,7 +273,8 @@ impl Authority {
         match self.store.otp_accept(accept).await? {
             OtpAccepted::Done { used } => {
                 if request.consume && !counted {
-                    self.ledger.accepted_listed(id, around.now, request.client_ip);
+                    let (ip, door) = (request.client_ip, request.origin.door);
+                    self.ledger.accepted_listed(id, around.now, ip, door);
                 }
                 let remaining = limit.filter(|_| counted).map(|limit| limit.saturating_sub(used));
                 let method = Some(otp.method);

@@ -390,9 +390,10 @@ impl Authority {
         if !request.consume {
             return;
         }
+        let (ip, door) = (request.client_ip, request.origin.door);
         match active.kind() {
-            Kind::Generic => self.ledger.accepted_listed(active.token(), now, request.client_ip),
-            _ => self.ledger.accepted(active.token(), now, request.client_ip),
+            Kind::Generic => self.ledger.accepted_listed(active.token(), now, ip, door),
+            _ => self.ledger.accepted(active.token(), now, ip, door),
         }
     }
 
@@ -432,6 +433,10 @@ impl Authority {
         };
         match consumed {
             Consumed::Done { used } => {
+                if request.consume {
+                    let (ip, door) = (request.client_ip, request.origin.door);
+                    self.diary.used(id, around.now, ip, door);
+                }
                 let remaining = Some(limit.saturating_sub(used));
                 Ok(Verdict::Active(Active { remaining, ..active }))
             }

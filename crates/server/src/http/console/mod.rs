@@ -7,17 +7,23 @@
 
 mod account;
 mod admin;
+mod approvals;
 mod assets;
+mod devices;
 mod home;
 mod page;
 mod posted;
+mod qr;
+mod recipes;
 mod secrets;
+mod services;
 mod setup;
 mod sign_in;
 mod single_sign_on;
 mod step_up;
 mod times;
 mod tokens;
+mod uses;
 mod visit;
 mod words;
 
@@ -64,4 +70,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/console/console.js", get(assets::script))
         .route("/console/icon.svg", get(assets::icon))
         .merge(single_sign_on::routes())
+        .merge(services::routes())
+        .merge(devices::routes())
+        .merge(approvals::routes())
 }

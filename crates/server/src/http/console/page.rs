@@ -12,6 +12,7 @@ use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::verdict::Door;
 
+use super::approvals;
 use super::visit::{Person, Visit};
 use super::words::Language;
 use crate::http::problem::{Problem, Sort};
@@ -29,13 +30,15 @@ pub(super) struct Frame {
     pub(super) name: Option<String>,
     /// Whether there is something to administer for them.
     pub(super) administers: bool,
+    /// Whether there may be tokens of others to decide about.
+    pub(super) decides: bool,
     /// What their forms hold.
     pub(super) mark: String,
 }
 
 impl Frame {
     pub(super) const fn of_visitor(language: Language) -> Self {
-        Self { language, name: None, administers: false, mark: String::new() }
+        Self { language, name: None, administers: false, decides: false, mark: String::new() }
     }
 
     pub(super) fn of_person(language: Language, signed_in: &SignedIn, mark: String) -> Self {
@@ -43,7 +46,8 @@ impl Frame {
         // People see themselves; to see others is to administer them.
         let reach = caller.reach(&caller.realm, ApiScope::UsersWrite);
         let name = Some(session.username.to_string());
-        Self { language, name, administers: reach.is_ok(), mark }
+        let decides = approvals::may_decide(caller);
+        Self { language, name, administers: reach.is_ok(), decides, mark }
     }
 
     /// The language of the page.

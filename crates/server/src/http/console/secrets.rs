@@ -6,6 +6,7 @@
 //! kept, and no GET has anything to show or to use up.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use askama::Template;
@@ -16,26 +17,36 @@ use counterfoil_authority::authority::{Answered, Delivery, Expiry, IssueRequest,
 use counterfoil_authority::clock::{Entropy, NoEntropy};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::ServiceLabel;
-use counterfoil_authority::policy::EffectivePolicy;
+use counterfoil_authority::policy::{
+    DEFAULT_LIFETIME_SECONDS, DEFAULT_ROTATION_OVERLAP_SECONDS, EffectivePolicy,
+};
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::Scope;
+use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Service, Services};
-use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes};
+use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes, Token};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::home::{Row, is_web};
+use super::home::Row;
 use super::page::{self, Frame};
 use super::posted::{Fields, PostedLately};
+use super::qr::Picture;
+use super::recipes::{Ingredients, Recipe};
+use super::services::offered;
 use super::times::span;
 use super::tokens::id_of;
 use super::visit::Person;
+use super::words::Language;
 
 const DAY: i64 = 86_400;
 /// Lifetimes on offer where the service names none.
 const PRESETS: [i64; 4] = [7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY];
 /// Scopes that a form offers where the service names none: those that are typed.
 const SCOPES_TYPED_MAX: usize = 20;
+/// Networks that a form takes.
+const NETWORKS_MAX: usize = 20;
 
 /// A lifetime to choose.
 struct Choice {
@@ -50,8 +61,9 @@ fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
     let presets: Vec<i64> = if own.is_empty() { PRESETS.to_vec() } else { own.clone() };
     let most = policy.max_lifetime_seconds.unwrap_or(i64::MAX);
     let seconds = presets.into_iter().filter(|seconds| *seconds <= most);
-    let mut choices =
-        vec![Choice { value: String::new(), words: language.say("expiry-default"), chosen: true }];
+    let usual = policy.default_lifetime_seconds.unwrap_or(DEFAULT_LIFETIME_SECONDS).min(most);
+    let words = language.about("expiry-default", span(language, usual));
+    let mut choices = vec![Choice { value: String::new(), words, chosen: true }];
     choices.extend(seconds.map(|seconds| Choice {
         value: seconds.to_string(),
         words: span(language, seconds),
@@ -65,7 +77,7 @@ fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
 }
 
 /// What makes the repetition of a form the same one.
-fn nonce(entropy: &dyn Entropy) -> Result<String, NoEntropy> {
+pub(super) fn nonce(entropy: &dyn Entropy) -> Result<String, NoEntropy> {
     let mut bytes = [0; 16];
     entropy.fill(&mut bytes)?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
@@ -81,16 +93,42 @@ struct Form<'a> {
     once: String,
     lifetimes: Vec<Choice>,
     /// Scopes on offer; `None`: any, typed.
-    scopes: Option<Vec<String>>,
+    scopes: Option<Vec<Right>>,
     approval: bool,
 }
 
-async fn offered(person: &Person, label: &str) -> Result<(Service, Offer), Refusal> {
-    let label = ServiceLabel::parse(label).map_err(|_| Refusal::NotFound(Thing::Service))?;
-    let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
-    let service = authority.service(caller, &caller.realm, &label).await?;
-    let offer = authority.offer(caller, &caller.realm, &label).await?;
-    Ok((service, offer))
+/// A scope on offer.
+struct Right {
+    scope: String,
+    /// What it is likely to mean.
+    words: Option<String>,
+}
+
+/// Words of scopes that say what is done; what with stands before or behind them.
+const DEEDS: [(&str, &str); 9] = [
+    ("read", "scope-read"),
+    ("list", "scope-read"),
+    ("write", "scope-write"),
+    ("push", "scope-write"),
+    ("create", "scope-create"),
+    ("delete", "scope-delete"),
+    ("admin", "scope-admin"),
+    ("manage", "scope-admin"),
+    ("*", "scope-everything"),
+];
+
+/// A scope in words, as far as its name has a usual form: `orders:read`, `read:orders`, `read`.
+fn in_words(language: Language, scope: &str) -> Option<String> {
+    let parts: Vec<&str> = scope.split([':', '.', '/']).collect();
+    let deed = |part: &str| DEEDS.iter().find(|(word, _)| *word == part).map(|(_, id)| *id);
+    match parts.as_slice() {
+        [one] => Some(language.say(&format!("{}-all", deed(one)?))),
+        [what, last] => match deed(last) {
+            Some(id) => Some(language.about(id, what)),
+            None => Some(language.about(deed(what)?, last)),
+        },
+        _ => None,
+    }
 }
 
 /// The form for a new token.
@@ -109,13 +147,44 @@ pub(super) async fn form(person: Person, Path(label): Path<String>) -> Response 
                 description: service.description,
                 once,
                 lifetimes: lifetimes(&person, &policy),
-                scopes: policy.scopes,
+                scopes: policy.scopes.map(|scopes| {
+                    let words = |scope: &str| in_words(person.visit.language, scope);
+                    let right = |scope: String| Right { words: words(&scope), scope };
+                    scopes.into_iter().map(right).collect()
+                }),
                 approval: policy.approval,
             };
             page::show(StatusCode::OK, &page)
         }
         Err(refusal) => person.failed(refusal),
     }
+}
+
+/// What somebody calls their token.
+pub(super) fn name(fields: &Fields) -> Result<String, Refusal> {
+    let name = fields.text("name").filter(|name| name.chars().count() <= 255);
+    let name = name.ok_or_else(|| Refusal::invalid("name", "must have 1 to 255 characters"))?;
+    if name.chars().any(char::is_control) {
+        return Err(Refusal::invalid("name", "is one line"));
+    }
+    Ok(name)
+}
+
+/// Networks as people write them: blocks and addresses, with blanks or commas between them.
+fn networks(fields: &Fields) -> Result<Vec<IpNet>, Refusal> {
+    let typed = fields.get("networks").split([' ', ',', '\t', '\r', '\n']);
+    let one = |text: &str| match text.parse::<IpNet>() {
+        Ok(network) => Ok(network),
+        Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| {
+            Refusal::invalid("networks", "are addresses or blocks such as 192.0.2.0/24")
+        }),
+    };
+    let named = typed.filter(|text| !text.is_empty()).map(one);
+    let networks = named.collect::<Result<Vec<IpNet>, Refusal>>()?;
+    if networks.len() > NETWORKS_MAX {
+        return Err(Refusal::invalid("networks", "are too many at once"));
+    }
+    Ok(networks)
 }
 
 fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
@@ -140,15 +209,10 @@ fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
     if scopes.len() > SCOPES_TYPED_MAX {
         return Err(Refusal::invalid("scope", "are too many at once"));
     }
-    let name = fields.text("name").filter(|name| name.chars().count() <= 255);
-    let name = name.ok_or_else(|| Refusal::invalid("name", "must have 1 to 255 characters"))?;
-    if name.chars().any(char::is_control) {
-        return Err(Refusal::invalid("name", "is one line"));
-    }
     Ok(IssueRequest {
         kind,
         user: None,
-        name: Some(name),
+        name: Some(name(fields)?),
         description: None,
         services: Some(Services::Named(vec![label])),
         scopes,
@@ -156,7 +220,7 @@ fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
         expires,
         not_before: None,
         max_usages: None,
-        networks: Vec::new(),
+        networks: networks(fields)?,
         doors: None,
         labels: BTreeMap::new(),
         airlock: AirlockAttributes::default(),
@@ -171,12 +235,23 @@ fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
 
 /// What is kept of an answer for its repetition.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+pub(super) struct Kept {
     token: String,
     secret: String,
 }
 
-fn replay(fields: &Fields) -> Result<Replay, Refusal> {
+impl Kept {
+    /// Which token it was, and its secret.
+    pub(super) fn read(bytes: &[u8]) -> Result<(TokenId, Zeroizing<String>), Refusal> {
+        let kept: Self = serde_json::from_slice(bytes)
+            .map_err(|_| Refusal::invalid("once", "was used for something else"))?;
+        let secret = Zeroizing::new(kept.secret);
+        Ok((id_of(&kept.token)?, secret))
+    }
+}
+
+/// Makes the repetition of a form the same one.
+pub(super) fn replay(fields: &Fields) -> Result<Replay, Refusal> {
     let once = fields.get("once");
     if once.len() != 32 || !once.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Refusal::invalid("once", "is missing: open the form again"));
@@ -202,9 +277,9 @@ struct Shown<'a> {
     username: &'a str,
     secret: &'a str,
     services: String,
-    /// Where the service is, if it has a page.
-    url: Option<String>,
-    is_bearer: bool,
+    /// How it is used at its service, with the secret in place; the first one is the likeliest.
+    recipes: Vec<Recipe>,
+    picture: Option<Picture>,
     waits: bool,
 }
 
@@ -212,17 +287,14 @@ struct Shown<'a> {
 async fn shown(
     person: &Person,
     answered: Answered,
-    url: Option<String>,
+    at: Option<(Service, Offer)>,
 ) -> Result<Response, Refusal> {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let (token, secret) = match answered {
         Answered::Fresh { token, secret } => (token, Zeroizing::new(secret.reveal().to_owned())),
         Answered::Replayed(bytes) => {
-            let bytes = Zeroizing::new(bytes);
-            let kept: Kept = serde_json::from_slice(&bytes)
-                .map_err(|_| Refusal::invalid("once", "was used for something else"))?;
-            let secret = Zeroizing::new(kept.secret);
-            (authority.token(caller, &caller.realm, id_of(&kept.token)?).await?, secret)
+            let (id, secret) = Kept::read(&Zeroizing::new(bytes))?;
+            (authority.token(caller, &caller.realm, id).await?, secret)
         }
     };
     let frame = person.frame();
@@ -237,11 +309,38 @@ async fn shown(
                 labels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             }
         },
-        url,
-        is_bearer: token.kind == Kind::PersonalAccessToken,
+        recipes: at.map_or_else(Vec::new, |at| recipes(person, &at, &token, &secret)),
+        picture: Picture::of(&secret),
         waits: token.pending,
     };
     Ok(page::show(StatusCode::OK, &page))
+}
+
+/// How a token is used at a service, with its secret in place.
+fn recipes(person: &Person, at: &(Service, Offer), token: &Token, secret: &str) -> Vec<Recipe> {
+    let (service, offer) = at;
+    let ingredients = Ingredients {
+        language: person.visit.language,
+        settings: &person.visit.state.settings,
+        service,
+        policy: &offer.policy,
+        username: token.owner.name(),
+        secret: Some(secret),
+        is_bearer: token.kind == Kind::PersonalAccessToken,
+    };
+    ingredients.of_person()
+}
+
+/// The one service of a token that is for one.
+async fn service_of(person: &Person, token: &Token) -> Result<Option<(Service, Offer)>, Refusal> {
+    let Services::Named(labels) = &token.services else { return Ok(None) };
+    let [label] = labels.as_slice() else { return Ok(None) };
+    match offered(person, label.as_str()).await {
+        Ok(at) => Ok(Some(at)),
+        // It may be hidden from whose the token is.
+        Err(Refusal::NotFound(_)) => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// Makes a token and shows its secret.
@@ -251,9 +350,9 @@ pub(super) async fn issue(Path(label): Path<String>, form: PostedLately) -> Resp
     let issued = async {
         let (request, replay) = (wish(&label, &fields)?, replay(&fields)?);
         // Before the act: what is made is shown, whatever else can be read then.
-        let url = offered(&person, &label).await?.0.url.filter(|url| is_web(url));
+        let at = offered(&person, &label).await?;
         let answered = authority.issue(caller, &caller.realm, request, Some(replay)).await?;
-        shown(&person, answered, url).await
+        shown(&person, answered, Some(at)).await
     };
     issued.await.unwrap_or_else(|refusal| person.failed(refusal))
 }
@@ -264,6 +363,8 @@ struct Rotation<'a> {
     frame: &'a Frame,
     row: Row,
     once: String,
+    /// How long the former secret goes on working.
+    overlap: Option<String>,
 }
 
 /// What a rotation does, and the button for it.
@@ -271,13 +372,17 @@ pub(super) async fn rotation(person: Person, Path(id): Path<String>) -> Response
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let gathered = async {
         let token = authority.token(caller, &caller.realm, id_of(&id)?).await?;
-        Ok::<_, Refusal>((token, nonce(authority.entropy())?))
+        let at = service_of(&person, &token).await?;
+        Ok::<_, Refusal>((token, at, nonce(authority.entropy())?))
     };
     match gathered.await {
-        Ok((token, once)) => {
-            let frame = person.frame();
-            let row = Row::of(person.visit.language, &token, authority.now());
-            page::show(StatusCode::OK, &Rotation { frame: &frame, row, once })
+        Ok((token, at, once)) => {
+            let (frame, language) = (person.frame(), person.visit.language);
+            let row = Row::of(language, &token, authority.now());
+            let stated = at.map(|(_, offer)| offer.policy.rotation_overlap_seconds);
+            let overlap = stated.unwrap_or(DEFAULT_ROTATION_OVERLAP_SECONDS);
+            let overlap = (overlap > 0).then(|| span(language, overlap));
+            page::show(StatusCode::OK, &Rotation { frame: &frame, row, once, overlap })
         }
         Err(refusal) => person.failed(refusal),
     }
@@ -295,8 +400,35 @@ pub(super) async fn rotate(Path(id): Path<String>, form: PostedLately) -> Respon
             _ => return Err(Refusal::invalid("overlap", "is none of those on offer")),
         };
         let realm = &caller.realm;
+        // Before the act, as above.
+        let token = authority.token(caller, realm, id).await?;
+        let at = service_of(&person, &token).await?;
         let answered = authority.rotate(caller, realm, id, overlap, None, Some(replay)).await?;
-        shown(&person, answered, None).await
+        shown(&person, answered, at).await
     };
     rotated.await.unwrap_or_else(|refusal| person.failed(refusal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_of_the_usual_forms_have_words() {
+        let words = |scope| in_words(Language::English, scope);
+        assert_eq!(words("orders:read").as_deref(), Some("Read: orders"));
+        assert_eq!(words("read:orders").as_deref(), Some("Read: orders"));
+        assert_eq!(words("write").as_deref(), Some("Change"));
+        assert_eq!(words("orders:*").as_deref(), Some("Everything: orders"));
+        for other in ["orders", "a:b", "a:b:read", "reader"] {
+            assert_eq!(words(other), None, "{other}");
+        }
+        for language in [Language::English, Language::German] {
+            for (_, id) in DEEDS {
+                for id in [id.to_owned(), format!("{id}-all")] {
+                    assert_ne!(language.about(&id, "x"), id);
+                }
+            }
+        }
+    }
 }

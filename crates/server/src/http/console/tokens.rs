@@ -1,22 +1,28 @@
 //! One token: how it stands, what happened to it, and how it is switched off or ended.
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::Act;
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Outcome;
 use counterfoil_authority::refusal::{Refusal, Thing};
+use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::Services;
-use counterfoil_authority::store::{BlastRadius, EventFilter, PageRequest};
-use counterfoil_authority::token::{State, Token};
+use counterfoil_authority::store::{BlastRadius, EventFilter, PageRequest, UseDay};
+use counterfoil_authority::token::{Slot, State, Token};
+use serde::Deserialize;
 
 use super::home::Row;
 use super::page::{self, Frame};
 use super::posted::{Posted, PostedLately};
 use super::times::Moment;
+use super::uses::{self, Whence};
 use super::visit::{Person, see_other};
+use super::words::Language;
 
 /// Events on the page, the latest first.
 const EVENTS_MAX: u32 = 20;
@@ -24,6 +30,8 @@ const EVENTS_MAX: u32 = 20;
 /// What happened to a token.
 struct Happened {
     kind: String,
+    /// What it was, in words; its kind where there are none.
+    words: String,
     when: Moment,
     actor: String,
     source: Option<String>,
@@ -47,7 +55,36 @@ struct Page<'a> {
     can_enable: bool,
     can_disable: bool,
     can_rotate: bool,
+    can_unlock: bool,
+    doors: String,
+    owner: Option<String>,
+    /// Former secrets that still work, and until when.
+    overlaps: Vec<Moment>,
+    whence: Vec<Whence>,
     events: Vec<Happened>,
+    /// Where the page of older events begins.
+    older: Option<String>,
+}
+
+/// What the address of the page may say.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Asked {
+    after: Option<String>,
+}
+
+/// What is known of a token.
+struct Known {
+    token: Token,
+    days: Vec<UseDay>,
+    events: Vec<Happened>,
+    older: Option<String>,
+}
+
+/// What an event was, in words.
+fn in_words(language: Language, kind: &str) -> String {
+    let id = format!("event-{}", kind.replace('.', "-"));
+    let words = language.say(&id);
+    if words == id { kind.to_owned() } else { words }
 }
 
 /// An id from an address; what cannot be one names nothing.
@@ -56,29 +93,42 @@ pub(super) fn id_of(text: &str) -> Result<TokenId, Refusal> {
 }
 
 /// The page of a token.
-pub(super) async fn page(person: Person, Path(id): Path<String>) -> Response {
-    match gather(&person, &id).await {
-        Ok((token, events)) => {
+pub(super) async fn page(
+    person: Person,
+    Path(id): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Response {
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
+    match gather(&person, &id, asked.after).await {
+        Ok(known) => {
             let frame = person.frame();
-            page::show(StatusCode::OK, &page_of(&person, &frame, &token, events))
+            page::show(StatusCode::OK, &page_of(&person, &frame, known))
         }
         Err(refusal) => person.failed(refusal),
     }
 }
 
-fn page_of<'a>(
-    person: &Person,
-    frame: &'a Frame,
-    token: &Token,
-    events: Vec<Happened>,
-) -> Page<'a> {
-    let now = person.visit.state.authority.now();
+fn page_of<'a>(person: &Person, frame: &'a Frame, known: Known) -> Page<'a> {
+    let Known { token, days, events, older } = known;
+    let (now, language) = (person.visit.state.authority.now(), person.visit.language);
+    let caller = &person.signed_in.caller;
+    let is_own = caller.is(&token.owner, &token.realm);
+    let reach = caller.reach(&token.realm, ApiScope::TokensWrite);
+    let administers =
+        reach.is_ok_and(|reach| reach.whole || reach.covers_services(&token.services));
     let state = token.state(now);
     let joined = |items: Vec<String>| items.join(", ");
     let lives = !matches!(state, State::Revoked | State::Expired | State::Exhausted);
     Page {
         frame,
-        row: Row::of(person.visit.language, token, now),
+        row: Row::of(language, &token, now).with_days(language, &days, now),
+        whence: uses::whence(language, &days, now),
+        owner: (!is_own).then(|| token.owner.name().to_owned()),
+        doors: joined(
+            token.doors.iter().flatten().map(|door| uses::door(language, *door)).collect(),
+        ),
+        overlaps: overlaps(language, &token, now),
+        can_unlock: lives && token.locked && administers,
         description: token.description.clone(),
         services: match &token.services {
             Services::All => frame.say("token-every-service"),
@@ -94,26 +144,38 @@ fn page_of<'a>(
         can_disable: lives && token.enabled,
         can_rotate: lives && !token.secrets.is_empty() && !token.locked,
         events,
+        older,
     }
 }
 
-async fn gather(person: &Person, id: &str) -> Result<(Token, Vec<Happened>), Refusal> {
+/// When former secrets of a token end that still work.
+fn overlaps(language: Language, token: &Token, now: Timestamp) -> Vec<Moment> {
+    let former = token.secrets.iter().filter(|secret| secret.slot == Slot::Previous);
+    let ends = former.filter_map(|secret| secret.expires_at).filter(|end| *end > now);
+    ends.map(|end| Moment::of(language, end, now)).collect()
+}
+
+async fn gather(person: &Person, id: &str, after: Option<String>) -> Result<Known, Refusal> {
     let id = id_of(id)?;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let realm = &caller.realm;
     let token = authority.token(caller, realm, id).await?;
-    let page = PageRequest::first(EVENTS_MAX);
+    let days = authority.token_days(caller, realm, id).await?;
+    let page = PageRequest { limit: EVENTS_MAX, after };
     let events = authority.token_events(caller, realm, id, EventFilter::default(), page).await?;
     let now = authority.now();
+    let language = person.visit.language;
+    let older = events.next;
     let told = events.items.into_iter().map(|event| Happened {
-        when: Moment::of(person.visit.language, event.at, now),
+        words: in_words(language, &event.kind),
+        when: Moment::of(language, event.at, now),
         actor: event.origin.actor.to_string(),
         source: event.origin.source.map(|source| source.to_string()),
         reason: event.reason,
         refused: event.outcome == Outcome::Refused,
         kind: event.kind.into_owned(),
     });
-    Ok((token, told.collect()))
+    Ok(Known { token, days, events: told.collect(), older })
 }
 
 /// Switches a token on or off, or locks it.
@@ -123,6 +185,7 @@ pub(super) async fn switch(Path(id): Path<String>, form: Posted) -> Response {
         "enable" => Act::Enable,
         "disable" => Act::Disable,
         "lock" => Act::Lock,
+        "unlock" => Act::Unlock,
         _ => return person.failed(Refusal::invalid("act", "is none of the switches")),
     };
     changed(&person, &id, act).await
@@ -147,6 +210,7 @@ struct Revocation<'a> {
     row: Row,
     services: String,
     uses: u64,
+    whence: Vec<Whence>,
     reach: BlastRadius,
 }
 
@@ -157,14 +221,14 @@ pub(super) async fn revocation(person: Person, Path(id): Path<String>) -> Respon
         let id = id_of(&id)?;
         let token = authority.token(caller, &caller.realm, id).await?;
         let reach = authority.blast_radius(caller, &caller.realm, id).await?;
-        Ok::<_, Refusal>((token, reach))
+        let days = authority.token_days(caller, &caller.realm, id).await?;
+        Ok::<_, Refusal>((Known { token, days, events: Vec::new(), older: None }, reach))
     };
     match found.await {
-        Ok((token, reach)) => {
+        Ok((known, reach)) => {
             let frame = person.frame();
-            let whole = page_of(&person, &frame, &token, Vec::new());
-            let Page { row, services, uses, .. } = whole;
-            let page = Revocation { frame: &frame, row, services, uses, reach };
+            let Page { row, services, uses, whence, .. } = page_of(&person, &frame, known);
+            let page = Revocation { frame: &frame, row, services, uses, whence, reach };
             page::show(StatusCode::OK, &page)
         }
         Err(refusal) => person.failed(refusal),
@@ -176,4 +240,15 @@ pub(super) async fn revoke(Path(id): Path<String>, form: PostedLately) -> Respon
     let PostedLately { person, fields } = form;
     let reason = fields.text("reason");
     changed(&person, &id, Act::Revoke { reason }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_without_words_is_told_by_its_kind() {
+        assert_eq!(in_words(Language::English, "token.issued"), "Made");
+        assert_eq!(in_words(Language::English, "no.such"), "no.such");
+    }
 }

@@ -10,7 +10,7 @@ use counterfoil_authority::clock::DayEdge;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::secret::TokenId;
-use counterfoil_authority::store::{Page, TokenFilter};
+use counterfoil_authority::store::{Page, TokenFilter, UseDay};
 use counterfoil_authority::subject::Owner;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -197,6 +197,38 @@ pub struct UsageBody {
     used: u64,
     /// Uses left; `null`: unlimited.
     remaining: Option<u64>,
+    /// The last 90 days, by day and door; days without a use are missing. Where masses of tokens
+    /// are used at once, `usage_total` counts more than these.
+    days: Vec<UseDayBody>,
+}
+
+/// Uses of a token on one day through one door.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UseDay)]
+struct UseDayBody {
+    /// The day, in UTC, as `2026-11-22`.
+    day: String,
+    /// The door.
+    door: &'static str,
+    /// Accepted uses.
+    uses: u64,
+    /// The latest of them.
+    last_used_at: String,
+    /// The client's address then.
+    last_used_ip: Option<String>,
+}
+
+impl UseDayBody {
+    fn of(one: &UseDay) -> Self {
+        let last_used_at = time(one.last_at);
+        Self {
+            day: last_used_at.split('T').next().unwrap_or_default().to_owned(),
+            door: one.door.name(),
+            uses: one.uses,
+            last_used_at,
+            last_used_ip: one.last_ip.map(|address| address.to_string()),
+        }
+    }
 }
 
 /// Shows how a token was used.
@@ -214,6 +246,7 @@ pub async fn token_usage(
     At((realm, id)): At<(RealmName, TokenId)>,
 ) -> Result<Json<UsageBody>, Problem> {
     let token = state.authority.token(&caller, &realm, id).await?;
+    let days = state.authority.token_days(&caller, &realm, id).await?;
     Ok(Json(UsageBody {
         first_used_at: token.usage.first_at.map(time),
         last_used_at: token.usage.last_at.map(time),
@@ -223,5 +256,6 @@ pub async fn token_usage(
         max_usages: token.max_usages,
         used: token.used,
         remaining: token.remaining(),
+        days: days.iter().map(UseDayBody::of).collect(),
     }))
 }

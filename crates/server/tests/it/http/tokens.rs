@@ -297,6 +297,15 @@ async fn the_events_and_the_usage_of_a_token_are_its_own() {
     assert_eq!(events["items"][0]["kind"], "token.issued");
     insta::assert_json_snapshot!(world.get(&format!("{path}/usage")).await.expect(200), @r#"
     {
+      "days": [
+        {
+          "day": "2026-11-21",
+          "door": "api",
+          "last_used_at": "2026-11-21T12:00:00Z",
+          "last_used_ip": null,
+          "uses": 1
+        }
+      ],
       "denied_total": 0,
       "first_used_at": "2026-11-21T12:00:00Z",
       "last_used_at": "2026-11-21T12:00:00Z",

@@ -19,10 +19,15 @@ fn forms(token: &str) -> Vec<String> {
         "/admin/people",
         "/admin/people/alice/link",
         "/step-up/oidc",
+        "/services",
+        "/services/git/membership",
+        "/devices",
     ]
     .map(str::to_owned)
     .into();
     forms.extend(["switch", "rotate", "revoke"].map(|act| format!("/tokens/{token}/{act}")));
+    forms.extend(["confirm", "remove"].map(|act| format!("/devices/{token}/{act}")));
+    forms.push(format!("/approvals/{token}"));
     forms
 }
 
@@ -32,6 +37,7 @@ fn pages(token: &str) -> Vec<String> {
         ["/", "/services/git/new", "/account", "/admin", "/sign-in", "/setup"]
             .map(str::to_owned)
             .into();
+    pages.extend(["/services/git", "/devices", "/approvals"].map(str::to_owned));
     pages.extend(["", "/rotate", "/revoke"].map(|act| format!("/tokens/{token}{act}")));
     pages
 }
@@ -344,6 +350,14 @@ async fn what_is_somebody_elses_is_not_there() {
         assert_eq!(theirs.text, none.text);
     }
     let once = "c".repeat(32);
+    bob.get(&format!("/devices/{token}")).await.expect(404);
+    bob.get("/approvals").await.expect(403);
+    for act in ["approve", "deny"] {
+        bob.act(&format!("/approvals/{token}"), &[("act", act)]).await.expect(404);
+    }
+    bob.act(&format!("/devices/{token}/remove"), &[]).await.expect(404);
+    bob.act(&format!("/devices/{token}/confirm"), &[("code", "000000")]).await.expect(404);
+    bob.act("/services", &[("name", "mine")]).await.expect(403);
     for (act, fields) in [
         ("switch", vec![("act", "disable")]),
         ("rotate", vec![("once", once.as_str())]),

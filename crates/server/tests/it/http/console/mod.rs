@@ -3,6 +3,7 @@
 mod attacks;
 mod browser;
 mod journeys;
+mod people;
 mod provider;
 mod single_sign_on;
 mod step_up;

@@ -8,7 +8,7 @@ use counterfoil_store::{FailingStore, MemoryStore};
 use serde_json::json;
 
 use super::browser::{Browser, PASSWORD, administrator};
-use crate::world::World;
+use crate::world::{R, World};
 
 /// Calls of the store for one page at most; more would be a loop.
 const CALLS_MAX: usize = 24;
@@ -50,6 +50,9 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
     world.service("git").await;
     let admin = administrator(&world).await;
     let (token, _) = world.pat("root", json!({ "services": ["git"] })).await;
+    let device = json!({ "kind": "generic", "user": "root", "otp": { "method": "totp" } });
+    let device = world.post(&format!("{R}/tokens"), device).await.expect(201);
+    let device = device["token"]["id"].as_str().unwrap();
     let (cookie, mark) = (admin.cookie(), admin.mark().await);
     let held = cookie.as_ref();
     let of_token = |act: &str| format!("/tokens/{token}{act}");
@@ -58,6 +61,10 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
         "/account".to_owned(),
         "/admin".to_owned(),
         "/services/git/new".to_owned(),
+        "/services/git".to_owned(),
+        "/devices".to_owned(),
+        "/approvals".to_owned(),
+        format!("/devices/{device}"),
         of_token(""),
         of_token("/rotate"),
         of_token("/revoke"),
@@ -83,6 +90,17 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
     let rotated = async |browser: &Browser| browser.post(&rotate, &fields).await;
     drill(&world, &store, held, "rotate", rotated, 200).await;
     let marked = [("mark", mark.as_str())];
+    let named = [("mark", mark.as_str()), ("name", "Second service")];
+    let founded = async |browser: &Browser| browser.post("/services", &named).await;
+    drill(&world, &store, held, "service", founded, 303).await;
+    let fresh = "f".repeat(32);
+    let phone =
+        [("mark", mark.as_str()), ("once", fresh.as_str()), ("name", "phone"), ("method", "totp")];
+    let enrolled = async |browser: &Browser| browser.post("/devices", &phone).await;
+    drill(&world, &store, held, "device", enrolled, 200).await;
+    let removal = format!("/devices/{device}/remove");
+    let removed = async |browser: &Browser| browser.post(&removal, &marked).await;
+    drill(&world, &store, held, "remove", removed, 303).await;
     let link = ["/admin/people", "root", "link"].join("/");
     let linked = async |browser: &Browser| browser.post(&link, &marked).await;
     drill(&world, &store, held, "link", linked, 200).await;
