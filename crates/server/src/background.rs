@@ -48,6 +48,10 @@ const PURGE_EVERY: Duration = Duration::from_mins(1);
 const SEEDS_EVERY: Duration = Duration::from_secs(5);
 /// Whoever asks for a job looks at its progress at once; looking costs one indexed read.
 const JOBS_EVERY: Duration = Duration::from_millis(250);
+/// A realm with a million tokens is counted within half a minute, and nobody waits for a reader.
+const CENSUS_EVERY: Duration = Duration::from_millis(250);
+/// What the chart of the console has one column for.
+const RATES_EVERY: Duration = Duration::from_mins(1);
 /// Often enough to be noticed, rarely enough to be read.
 const NAG_EVERY: Duration = Duration::from_hours(1);
 
@@ -91,6 +95,7 @@ impl Steps {
             async move { purge(&authority).await }
         }));
         start_rarer(&mut running, &installation.authority, stop);
+        start_counting(&mut running, state, stop);
         let authority = shared();
         running.spawn(each("enrolment", ENROLMENT_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
@@ -179,6 +184,20 @@ fn start_rarer(
             }
             Ok::<_, counterfoil_authority::refusal::Refusal>(())
         }
+    }));
+}
+
+/// Steps for the pages of administrators.
+fn start_counting(running: &mut JoinSet<()>, state: &AppState, stop: &watch::Receiver<bool>) {
+    let authority = Arc::clone(&state.authority);
+    running.spawn(each("census", CENSUS_EVERY, stop.clone(), move || {
+        let authority = Arc::clone(&authority);
+        async move { authority.take_census().await.map(drop) }
+    }));
+    let sampled = state.clone();
+    running.spawn(each("rates", RATES_EVERY, stop.clone(), move || {
+        sampled.metrics.sample(sampled.authority.now());
+        std::future::ready(Ok::<_, std::convert::Infallible>(()))
     }));
 }
 

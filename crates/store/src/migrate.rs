@@ -17,7 +17,7 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 17] = [
+const MIGRATIONS: [Migration; 18] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
@@ -35,6 +35,7 @@ const MIGRATIONS: [Migration; 17] = [
     Migration { version: 17, sql: include_str!("../migrations/0017_stock_and_jobs.sql") },
     Migration { version: 18, sql: include_str!("../migrations/0018_console.sql") },
     Migration { version: 20, sql: include_str!("../migrations/0020_ends_of_codes.sql") },
+    Migration { version: 23, sql: include_str!("../migrations/0023_registrations.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

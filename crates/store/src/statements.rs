@@ -1,7 +1,7 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, am, changes, clients, console, events, foreign_use, idempotency, installation, jobs,
+    access, am, census, changes, clients, console, events, foreign_use, idempotency, installation, jobs,
     leases, letters, links, otp, people, provisioning, services, tokens,
 };
 
@@ -10,6 +10,7 @@ pub(crate) fn all() -> Vec<&'static str> {
     let mut all = [
         access::STATEMENTS,
         am::STATEMENTS,
+        census::STATEMENTS,
         changes::STATEMENTS,
         clients::STATEMENTS,
         events::STATEMENTS,

@@ -12,6 +12,7 @@
 
 mod access;
 mod am;
+mod census;
 mod clients;
 mod console;
 mod enrolment;
@@ -34,6 +35,9 @@ use std::sync::Arc;
 
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use am::{AmChange, AmChanged, AmDeleted, AmStore};
+pub use census::{
+    CensusCount, CensusPart, CensusStore, RefusalTally, SCARCE_PER_PART_MAX, Scarce, Tally,
+};
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use console::{
     ConsoleStore, FirstAdministrator, PasswordChange, SessionAdd, SessionsEnd, SignInLinkAdded,
@@ -202,6 +206,7 @@ pub trait Store:
     + EventStore
     + ForeignUseStore
     + ConsoleStore
+    + CensusStore
     + Send
     + Sync
     + 'static
@@ -228,6 +233,7 @@ impl<T> Store for T where
         + EventStore
         + ForeignUseStore
         + ConsoleStore
+        + CensusStore
         + Send
         + Sync
         + 'static

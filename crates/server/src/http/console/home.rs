@@ -50,18 +50,23 @@ impl Row {
             name: token.name.clone().unwrap_or_else(|| token.id.to_string()),
             kind: language.say(&format!("kind-{}", token.kind.name())),
             state: language.say(&format!("state-{}", state.name())),
-            class: match state {
-                State::Active => "good",
-                State::Pending | State::NotYetValid => "waits",
-                State::Locked | State::Disabled => "held",
-                State::Revoked | State::Expired | State::Exhausted => "over",
-            },
+            class: class_of(state),
             created: moment(token.created_at),
             last_used: token.usage.last_at.map(moment),
             last_from: token.usage.last_ip.map(|address| address.to_string()),
             expires: token.validity.expires_at().map(moment),
             ended: matches!(state, State::Revoked | State::Expired | State::Exhausted),
         }
+    }
+}
+
+/// The class of a state, for the stylesheet.
+pub(super) const fn class_of(state: State) -> &'static str {
+    match state {
+        State::Active => "good",
+        State::Pending | State::NotYetValid => "waits",
+        State::Locked | State::Disabled => "held",
+        State::Revoked | State::Expired | State::Exhausted => "over",
     }
 }
 

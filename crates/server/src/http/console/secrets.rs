@@ -38,13 +38,13 @@ const PRESETS: [i64; 4] = [7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY];
 const SCOPES_TYPED_MAX: usize = 20;
 
 /// A lifetime to choose.
-struct Choice {
-    value: String,
-    words: String,
-    chosen: bool,
+pub(super) struct Choice {
+    pub(super) value: String,
+    pub(super) words: String,
+    pub(super) chosen: bool,
 }
 
-fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
+pub(super) fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
     let language = person.visit.language;
     let own = &policy.lifetime_presets_seconds;
     let presets: Vec<i64> = if own.is_empty() { PRESETS.to_vec() } else { own.clone() };
@@ -65,7 +65,7 @@ fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
 }
 
 /// What makes the repetition of a form the same one.
-fn nonce(entropy: &dyn Entropy) -> Result<String, NoEntropy> {
+pub(super) fn nonce(entropy: &dyn Entropy) -> Result<String, NoEntropy> {
     let mut bytes = [0; 16];
     entropy.fill(&mut bytes)?;
     Ok(data_encoding::HEXLOWER.encode(&bytes))
@@ -85,7 +85,7 @@ struct Form<'a> {
     approval: bool,
 }
 
-async fn offered(person: &Person, label: &str) -> Result<(Service, Offer), Refusal> {
+pub(super) async fn offered(person: &Person, label: &str) -> Result<(Service, Offer), Refusal> {
     let label = ServiceLabel::parse(label).map_err(|_| Refusal::NotFound(Thing::Service))?;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let service = authority.service(caller, &caller.realm, &label).await?;
@@ -118,7 +118,7 @@ pub(super) async fn form(person: Person, Path(label): Path<String>) -> Response 
     }
 }
 
-fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
+pub(super) fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
     let label = ServiceLabel::parse(label).map_err(|_| Refusal::NotFound(Thing::Service))?;
     let kind = match fields.get("kind") {
         "service_token" => Kind::ServiceToken,
@@ -171,12 +171,12 @@ fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
 
 /// What is kept of an answer for its repetition.
 #[derive(Serialize, Deserialize)]
-struct Kept {
-    token: String,
-    secret: String,
+pub(super) struct Kept {
+    pub(super) token: String,
+    pub(super) secret: String,
 }
 
-fn replay(fields: &Fields) -> Result<Replay, Refusal> {
+pub(super) fn replay(fields: &Fields) -> Result<Replay, Refusal> {
     let once = fields.get("once");
     if once.len() != 32 || !once.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Refusal::invalid("once", "is missing: open the form again"));
@@ -209,7 +209,7 @@ struct Shown<'a> {
 }
 
 /// The page with the secret, the first time and whenever the same form comes again.
-async fn shown(
+pub(super) async fn shown(
     person: &Person,
     answered: Answered,
     url: Option<String>,
