@@ -124,7 +124,7 @@ async fn refusals(
     after: &str,
     limit: u32,
 ) -> Result<(Vec<RefusalTally>, Option<String>), Failure> {
-    let rows = tx.query(REFUSALS, &values![realm, after.as_str(), limit]).await?;
+    let rows = tx.query(REFUSALS, &values![realm, after, limit]).await?;
     let (mut tallies, mut last, mut looked_at) = (Vec::new(), String::new(), 0);
     for mut row in rows {
         let one = RefusalTally {

@@ -1,8 +1,8 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, am, census, changes, clients, console, events, foreign_use, idempotency, installation, jobs,
-    leases, letters, links, otp, people, provisioning, services, tokens,
+    access, am, census, changes, clients, console, events, foreign_use, idempotency, installation,
+    jobs, leases, letters, links, otp, people, provisioning, services, tokens,
 };
 
 /// All of them.

@@ -240,8 +240,9 @@ impl Authority {
         let now = self.now();
         let due = {
             let mut all = self.counts.0.lock();
-            let wanted =
-                |known: &Known| known.wanted.is_some_and(|at| at > now.plus_seconds(-WANTED_SECONDS));
+            let wanted = |known: &Known| {
+                known.wanted.is_some_and(|at| at > now.plus_seconds(-WANTED_SECONDS))
+            };
             all.retain(|_, known| wanted(known));
             let old = |known: &Known| {
                 known.running.is_some()

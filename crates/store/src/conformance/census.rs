@@ -43,8 +43,7 @@ type Groups = BTreeMap<(Kind, &'static str, Option<String>, Option<String>), u64
 fn groups(whole: &CensusCount) -> Groups {
     let mut groups = Groups::new();
     for tally in &whole.tallies {
-        let facts =
-            (tally.kind, tally.state.name(), tally.unit.clone(), tally.owner_unit.clone());
+        let facts = (tally.kind, tally.state.name(), tally.unit.clone(), tally.owner_unit.clone());
         *groups.entry(facts).or_default() += tally.count;
     }
     groups
@@ -129,8 +128,8 @@ pub(super) async fn what_ends_soon_or_rests_is_counted_while_it_is_active(world:
         last_ip: None,
         is_listed: false,
     };
-    let uses = vec![used(ids[0], 9), used(ids[1], 10)];
-    world.store.usage_flush(uses, Vec::new(), Vec::new()).await.unwrap();
+    let deltas = vec![used(ids[0], 9), used(ids[1], 10)];
+    world.store.usage_flush(deltas, Vec::new(), Vec::new()).await.unwrap();
     assert_eq!(sums().await, (4, 2, 3));
     switched(&world, ids[3], TokenAct::Disable).await;
     assert_eq!(sums().await, (4, 1, 2));
@@ -181,9 +180,8 @@ pub(super) async fn refusals_are_counted_by_hour_and_reason(world: World) {
             }
         }
         let hour = World::at(0).micros() / 3_600_000_000;
-        let of = |reason: Option<&str>| {
-            ("verify.refused".to_owned(), reason.map(str::to_owned), hour)
-        };
+        let of =
+            |reason: Option<&str>| ("verify.refused".to_owned(), reason.map(str::to_owned), hour);
         let expected =
             BTreeMap::from([(of(Some("expired")), 8), (of(Some("revoked")), 1), (of(None), 1)]);
         assert_eq!(found, expected, "{limit}");

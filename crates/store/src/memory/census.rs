@@ -26,12 +26,12 @@ fn part<T>(items: Vec<(String, T)>, limit: u32) -> (Vec<T>, Option<String>) {
     (items.into_iter().take(limit).map(|(_, item)| item).collect(), next)
 }
 
-fn scarce(token: &Token, now: counterfoil_authority::clock::Timestamp) -> Option<Scarce> {
-    let lives = !matches!(token.state(now), TokenState::Revoked);
-    let ends = token.validity.expires_at().is_none_or(|end| end > now);
-    let most = token.sentinel.count.filter(|_| token.kind == Kind::RegistrationToken)?;
-    let taken = (token.used + token.sentinel.reserved).saturating_sub(token.sentinel.returned);
-    let (id, name, unit) = (token.id, token.name.clone(), token.unit.clone());
+fn scarce(of: &Token, now: counterfoil_authority::clock::Timestamp) -> Option<Scarce> {
+    let lives = !matches!(of.state(now), TokenState::Revoked);
+    let ends = of.validity.expires_at().is_none_or(|end| end > now);
+    let most = of.sentinel.count.filter(|_| of.kind == Kind::RegistrationToken)?;
+    let taken = (of.used + of.sentinel.reserved).saturating_sub(of.sentinel.returned);
+    let (id, name, unit) = (of.id, of.name.clone(), of.unit.clone());
     (lives && ends && 5 * taken >= 4 * most).then_some(Scarce { id, name, unit, taken, most })
 }
 
@@ -71,12 +71,8 @@ impl State {
         let mut groups: BTreeMap<_, Tally> = BTreeMap::new();
         for token in &tokens {
             let one = self.tally(token, asked);
-            let facts = (
-                one.kind.name(),
-                one.state.name(),
-                one.unit.clone(),
-                one.owner_unit.clone(),
-            );
+            let facts =
+                (one.kind.name(), one.state.name(), one.unit.clone(), one.owner_unit.clone());
             match groups.get_mut(&facts) {
                 Some(group) => {
                     group.count += 1;

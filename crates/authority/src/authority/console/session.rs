@@ -125,7 +125,7 @@ impl Authority {
         realm: &RealmName,
         username: &Username,
     ) -> Result<Vec<ConsoleSession>, Refusal> {
-        self.administered(caller, realm, username).await?;
+        self.may_sign_out(caller, realm, username).await?;
         let now = self.now();
         let mut sessions = self.store.session_list(realm, username, now).await?;
         sessions.retain(|session| self.is_live(session, now));
@@ -139,7 +139,7 @@ impl Authority {
         realm: &RealmName,
         username: &Username,
     ) -> Result<(), Refusal> {
-        self.administered(caller, realm, username).await?;
+        self.may_sign_out(caller, realm, username).await?;
         let event = self.event("session.ended", realm, &caller.origin, self.now())?;
         let detail = serde_json::json!({ "session": "all" });
         let event = event.with_subject(format!("user:{username}")).with_detail(detail);
@@ -147,7 +147,7 @@ impl Authority {
         Ok(())
     }
 
-    async fn administered(
+    async fn may_sign_out(
         &self,
         caller: &Caller,
         realm: &RealmName,

@@ -8,7 +8,8 @@ use crate::authority::Authority;
 use crate::caller::Caller;
 use crate::names::{RealmName, TargetName};
 use crate::provision::{
-    Courier, DeliveryKey, DeliveryState, Failed, Finding, Freight, Mark, Object, Severity, Target, TargetMode,
+    Courier, DeliveryKey, DeliveryState, Failed, Finding, Freight, Mark, Object, Severity, Target,
+    TargetMode,
 };
 use crate::refusal::Refusal;
 use crate::scope::ApiScope;

@@ -81,9 +81,9 @@ impl Frame {
 /// see what is of others is to administer it.
 pub(super) fn administers(caller: &Caller) -> bool {
     [ApiScope::TokensRead, ApiScope::UsersRead, ApiScope::ServicesRead].into_iter().any(|scope| {
-        caller.reach(&caller.realm, scope).is_ok_and(|reach| {
-            reach.whole || !reach.units.is_empty() || !reach.services.is_empty()
-        })
+        caller
+            .reach(&caller.realm, scope)
+            .is_ok_and(|reach| reach.whole || !reach.units.is_empty() || !reach.services.is_empty())
     })
 }
 

@@ -56,7 +56,8 @@ fn rates(samples: &[Sample]) -> Vec<Rate> {
 
 impl Metrics {
     fn sample_at(&self, at: Timestamp) -> Sample {
-        let counted = |reason| DOORS.iter().map(|door| self.verify_count(*door, reason)).sum::<u64>();
+        let counted =
+            |reason| DOORS.iter().map(|door| self.verify_count(*door, reason)).sum::<u64>();
         let refused = REASONS.iter().map(|reason| counted(Some(*reason))).sum();
         Sample { at, accepted: counted(None), refused }
     }

@@ -59,11 +59,12 @@ impl Asked {
     async fn filter(&self, person: &Person) -> Result<EventFilter, Refusal> {
         let (authority, caller) = (&person.visit.state.authority, person.caller());
         let zone = authority.realm_facts(&caller.realm).await?.realm.zone.clone();
-        let instant = |field: &'static str, text: &str, edge| -> Result<Option<Timestamp>, Refusal> {
-            let Some(text) = given(text) else { return Ok(None) };
-            let at = Timestamp::parse(&text, &zone, edge);
-            at.map(Some).map_err(|why| Refusal::invalid(field, why))
-        };
+        let instant =
+            |field: &'static str, text: &str, edge| -> Result<Option<Timestamp>, Refusal> {
+                let Some(text) = given(text) else { return Ok(None) };
+                let at = Timestamp::parse(&text, &zone, edge);
+                at.map(Some).map_err(|why| Refusal::invalid(field, why))
+            };
         let kind = given(&self.kind);
         if kind.as_ref().is_some_and(|kind| !EVENT_KINDS.contains(&kind.as_str())) {
             return Err(Refusal::invalid("kind", "is none of those there are"));
@@ -119,17 +120,17 @@ async fn gather(person: &Person, asked: &Asked) -> Result<Vec<Part>, Refusal> {
         pairs.push(("form", form));
         Link::to(address("/admin/audit/export", &pairs), words)
     };
-    let exports = vec![
-        export("csv", frame.say("audit-csv")),
-        export("jsonl", frame.say("audit-jsonl")),
-    ];
+    let exports =
+        vec![export("csv", frame.say("audit-csv")), export("jsonl", frame.say("audit-jsonl"))];
     Ok(vec![Part::Form(filters(&frame, asked)), Part::Table(table), Part::Links(exports)])
 }
 
 fn filters(frame: &Frame, asked: &Asked) -> Form {
     let mut kinds = vec![(String::new(), frame.say("filter-any"), asked.kind.is_empty())];
     kinds.extend(
-        EVENT_KINDS.iter().map(|kind| ((*kind).to_owned(), (*kind).to_owned(), asked.kind == *kind)),
+        EVENT_KINDS
+            .iter()
+            .map(|kind| ((*kind).to_owned(), (*kind).to_owned(), asked.kind == *kind)),
     );
     let mut outcomes = vec![(String::new(), frame.say("filter-any"), asked.outcome.is_empty())];
     outcomes.extend([Outcome::Done, Outcome::Refused].map(|one| {

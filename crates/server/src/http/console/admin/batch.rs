@@ -81,8 +81,7 @@ fn sheet_form(frame: &Frame, once: &str, given: &str) -> Form {
     Form::acts("batch", format!("{}/batch", Section::Registrations.path()))
         .with(Field::hidden("once", once))
         .with(
-            Field::area("rows", frame.say("batch-rows"), given, 10)
-                .hinted(frame.say("batch-hint")),
+            Field::area("rows", frame.say("batch-rows"), given, 10).hinted(frame.say("batch-hint")),
         )
 }
 
@@ -97,8 +96,8 @@ pub(super) async fn form(person: Person) -> Response {
             let frame = person
                 .admin_frame(Section::Registrations, &[&person.frame().say("registration-batch")]);
             let example = "name,unit,count,days,identifier\n";
-            let form = sheet_form(&frame, &once, example)
-                .ending(Button::plain(frame.say("batch-do")));
+            let form =
+                sheet_form(&frame, &once, example).ending(Button::plain(frame.say("batch-do")));
             let parts = vec![Part::Text(frame.say("batch-what")), Part::Form(form)];
             parts::show(&frame, frame.say("registration-batch"), parts)
         }

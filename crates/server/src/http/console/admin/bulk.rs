@@ -30,9 +30,10 @@ const ACTS: [&str; 5] = ["disable", "enable", "lock", "unlock", "revoke"];
 
 /// What may be done to the tokens of a list.
 pub(super) fn form(frame: &Frame, wanted: &Wanted) -> Form {
-    let acts = ACTS.iter().enumerate().map(|(place, act)| {
-        ((*act).to_owned(), frame.say(&format!("bulk-act-{act}")), place == 0)
-    });
+    let acts = ACTS
+        .iter()
+        .enumerate()
+        .map(|(place, act)| ((*act).to_owned(), frame.say(&format!("bulk-act-{act}")), place == 0));
     let which = vec![
         ("ticked".to_owned(), frame.say("bulk-ticked"), true),
         ("all".to_owned(), frame.say("bulk-all"), false),
@@ -109,8 +110,7 @@ fn previewed(
     let total = i64::try_from(plan.tokens.len()).unwrap_or(i64::MAX);
     let language = person.visit.language;
     let what = frame.say(&format!("bulk-act-{act}"));
-    let mut parts =
-        vec![Part::Alert(format!("{what}: {}", language.count("bulk-tokens", total)))];
+    let mut parts = vec![Part::Alert(format!("{what}: {}", language.count("bulk-tokens", total)))];
     if plan.refused > 0 {
         parts.push(Part::Text(frame.about("bulk-refused", plan.refused)));
     }
@@ -122,7 +122,8 @@ fn previewed(
     let shown = plan.tokens.iter().take(SHOWN);
     table.rows.extend(shown.map(|(token, _)| row(person, frame, token, None)));
     parts.push(Part::Table(table));
-    let back = Link::to(address(Section::Tokens.path(), &Wanted::of(fields).pairs()), frame.say("cancel"));
+    let back =
+        Link::to(address(Section::Tokens.path(), &Wanted::of(fields).pairs()), frame.say("cancel"));
     if total > 0 {
         let mut form = Form::acts("start", "/admin/bulk/start".to_owned());
         for name in ["act", "which", "reason"] {
@@ -135,8 +136,7 @@ fn previewed(
             form = form.with(Field::hidden("id", id));
         }
         let words = frame.say("bulk-start");
-        let button =
-            if act == "revoke" { Button::danger(words) } else { Button::plain(words) };
+        let button = if act == "revoke" { Button::danger(words) } else { Button::plain(words) };
         parts.push(Part::Form(form.ending(button)));
     }
     parts.push(Part::Links(vec![back]));
@@ -200,8 +200,7 @@ pub(super) async fn jobs(person: Person, asked: Result<Query<Asked>, QueryReject
                 frame.say("job-actor"),
                 frame.say("token-created"),
             ];
-            let mut table =
-                Table::new(frame.say("jobs-title"), heads, frame.say("jobs-none"));
+            let mut table = Table::new(frame.say("jobs-title"), heads, frame.say("jobs-none"));
             let tokens = Section::Tokens.path().to_owned();
             table.empty_link = Some(Link::to(tokens, frame.say("admin-tokens")));
             table.rows.extend(found.items.iter().map(|job| {
@@ -244,10 +243,8 @@ pub(super) async fn job(person: Person, Path(id): Path<String>) -> Response {
         (frame.say("job-failed"), Cell::text(job.counts.failed)),
         (frame.say("job-actor"), Cell::text(&job.actor)),
     ])];
-    let heads =
-        vec![frame.say("token-id"), frame.say("token-state"), frame.say("job-reason")];
-    let mut table =
-        Table::new(frame.say("job-failures"), heads, frame.say("job-no-failure"));
+    let heads = vec![frame.say("token-id"), frame.say("token-state"), frame.say("job-reason")];
+    let mut table = Table::new(frame.say("job-failures"), heads, frame.say("job-no-failure"));
     table.rows.extend(failures.into_iter().map(|item| {
         vec![
             Cell::link(item.token, format!("/tokens/{}", item.token)),

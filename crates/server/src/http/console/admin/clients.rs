@@ -184,9 +184,10 @@ async fn gather(person: &Person, name: &str) -> Result<Vec<Part>, Refusal> {
     let filter = TokenFilter { owner, ..TokenFilter::default() };
     let keys = authority.tokens(caller, realm, filter, PageRequest::first(ROWS)).await?;
     let now = authority.now();
-    let services = client.services.as_ref().map(|labels| {
-        labels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    });
+    let services = client
+        .services
+        .as_ref()
+        .map(|labels| labels.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let created = Moment::of(person.visit.language, client.created_at, now);
     let mut table =
         Table::new(frame.say("client-keys"), heads(&frame, false), frame.say("client-no-key"));

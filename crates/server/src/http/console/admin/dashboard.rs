@@ -112,7 +112,9 @@ fn by_kind(frame: &Frame, overview: &Overview) -> Chart {
         let parts = groups.iter().map(|(class, words)| {
             let states = STATES.into_iter().filter(|state| class_of(*state) == *class);
             let number = states
-                .map(|state| of_kind().filter(|(_, own, _)| *own == state).map(|t| t.2).sum::<u64>())
+                .map(|state| {
+                    of_kind().filter(|(_, own, _)| *own == state).map(|t| t.2).sum::<u64>()
+                })
                 .sum();
             (*class, number, words.clone())
         });
@@ -134,7 +136,10 @@ fn scarce(frame: &Frame, overview: &Overview) -> Table {
         let share = one.taken.saturating_mul(100) / one.most.max(1);
         table.rows.push(vec![
             Cell::link(name, format!("/admin/registration-tokens/{}", one.id)),
-            Cell { bar: Some(share.min(100)), ..Cell::text(format!("{} / {}", one.taken, one.most)) },
+            Cell {
+                bar: Some(share.min(100)),
+                ..Cell::text(format!("{} / {}", one.taken, one.most))
+            },
         ]);
     }
     table

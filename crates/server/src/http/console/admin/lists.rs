@@ -80,7 +80,8 @@ impl Wanted {
 
     /// What the store is asked.
     pub(super) fn filter(&self, now: Timestamp) -> Result<TokenFilter, Refusal> {
-        let none = |field: &'static str| move || Refusal::invalid(field, "is none of those there are");
+        let none =
+            |field: &'static str| move || Refusal::invalid(field, "is none of those there are");
         let days = |field: &'static str, text: &str| -> Result<Option<i64>, Refusal> {
             let Some(text) = given(text) else { return Ok(None) };
             let days = text.parse().ok().filter(|days| (0..=DAYS_MAX).contains(days));
@@ -195,9 +196,7 @@ pub(super) fn services_of(frame: &Frame, token: &Token) -> String {
 /// The owner of a token, with the way to them.
 pub(super) fn owner_of(token: &Token) -> Cell {
     match &token.owner {
-        Owner::User(name) => {
-            Cell::link(name, format!("/admin/people/{}", escaped(name.as_str())))
-        }
+        Owner::User(name) => Cell::link(name, format!("/admin/people/{}", escaped(name.as_str()))),
         Owner::Client(name) => {
             Cell::link(name, format!("/admin/clients/{}", escaped(name.as_str())))
         }
@@ -242,9 +241,11 @@ fn choices<'a>(
     chosen: &str,
 ) -> Vec<(String, String, bool)> {
     let mut choices = vec![(String::new(), frame.say("filter-any"), chosen.is_empty())];
-    choices.extend(names.into_iter().map(|name| {
-        (name.to_owned(), frame.say(&format!("{prefix}-{name}")), name == chosen)
-    }));
+    choices.extend(
+        names
+            .into_iter()
+            .map(|name| (name.to_owned(), frame.say(&format!("{prefix}-{name}")), name == chosen)),
+    );
     choices
 }
 

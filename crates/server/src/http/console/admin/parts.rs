@@ -140,21 +140,32 @@ impl Table {
         Self { caption, heads, empty, ..Self::default() }
     }
 
-    /// The head of a cell, which a phone shows beside it.
-    pub(super) fn head(&self, place: usize) -> &str {
-        self.heads.get(place).map_or("", String::as_str)
+    /// The cells of a row, each with its head, which a phone shows beside it.
+    pub(super) fn cells<'a>(
+        &'a self,
+        row: &'a [Cell],
+    ) -> impl Iterator<Item = (&'a str, &'a Cell)> {
+        self.heads.iter().map(String::as_str).zip(row)
     }
 }
 
 /// What a form asks.
 pub(super) enum Ask {
     Hidden(String),
-    Text { value: String, most: usize, required: bool },
-    Number { value: String },
-    Area { value: String, rows: u32 },
+    Text {
+        value: String,
+        most: usize,
+        required: bool,
+    },
+    Number {
+        value: String,
+    },
+    Area {
+        value: String,
+        rows: u32,
+    },
     /// Value, words, whether it is chosen.
     Choice(Vec<(String, String, bool)>),
-    Tick(bool),
 }
 
 /// A field of a form.
@@ -194,10 +205,6 @@ impl Field {
         Self { name, label, hint: String::new(), ask: Ask::Choice(choices) }
     }
 
-    pub(super) fn tick(name: &'static str, label: String, on: bool) -> Self {
-        Self { name, label, hint: String::new(), ask: Ask::Tick(on) }
-    }
-
     pub(super) fn hinted(self, hint: String) -> Self {
         Self { hint, ..self }
     }
@@ -227,15 +234,11 @@ impl Button {
     }
 
     pub(super) const fn quiet(words: String) -> Self {
-        Self { class: "quiet", ..Self::plain_of(words) }
+        Self { words, about: String::new(), name: "", value: "", class: "quiet" }
     }
 
     pub(super) const fn danger(words: String) -> Self {
-        Self { class: "danger", ..Self::plain_of(words) }
-    }
-
-    const fn plain_of(words: String) -> Self {
-        Self::plain(words)
+        Self { words, about: String::new(), name: "", value: "", class: "danger" }
     }
 
     pub(super) fn sends(self, name: &'static str, value: &'static str) -> Self {

@@ -125,7 +125,10 @@ fn people_table(frame: &Frame, people: Vec<User>, units: &[(String, String, bool
         let unit = user.unit.as_ref();
         let name = units.iter().find(|(id, ..)| Some(id) == unit).map(|(_, name, _)| name);
         vec![
-            Cell::link(&user.username, format!("/admin/people/{}", escaped(user.username.as_str()))),
+            Cell::link(
+                &user.username,
+                format!("/admin/people/{}", escaped(user.username.as_str())),
+            ),
             Cell::maybe(user.display_name.as_ref()),
             status_of(frame, &user),
             Cell::maybe(name.or(unit)),
@@ -351,7 +354,10 @@ async fn acted(person: &Person, username: &str, fields: &Fields) -> Result<(), R
             });
             let (service, reason) = (service.transpose()?, fields.text("reason"));
             let act = LockAct { on: on == "lock", reason };
-            return authority.lock_user(caller, realm, &name, service.as_ref(), &act).await.map(drop);
+            return authority
+                .lock_user(caller, realm, &name, service.as_ref(), &act)
+                .await
+                .map(drop);
         }
         _ => return Err(Refusal::invalid("act", "is none of those on offer")),
     };
@@ -417,13 +423,12 @@ async fn gather_form(person: &Person, username: &str, service: &str) -> Result<F
         .with(Field::text("name", frame.say("new-name"), "").required())
         .with(Field::choice("kind", frame.say("new-kind"), kinds))
         .with(Field::choice("expires", frame.say("new-expires"), lifetimes))
-        .with(
-            Field::text("scope", frame.say("new-scopes"), "")
-                .hinted(offer.policy.scopes.map_or_else(
-                    || frame.say("new-scopes-hint"),
-                    |scopes| frame.about("person-scopes", scopes.join(" ")),
-                )),
-        )
+        .with(Field::text("scope", frame.say("new-scopes"), "").hinted(
+            offer.policy.scopes.map_or_else(
+                || frame.say("new-scopes-hint"),
+                |scopes| frame.about("person-scopes", scopes.join(" ")),
+            ),
+        ))
         .with(Field::choice("delivery", frame.say("person-delivery"), ways))
         .ending(Button::plain(frame.say("new-do"))))
 }

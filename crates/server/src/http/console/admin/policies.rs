@@ -112,7 +112,8 @@ fn test_form(frame: &Frame, sets: &[String]) -> Form {
 pub(super) async fn test(Posted { person, fields }: Posted) -> Response {
     match explained(&person, &fields).await {
         Ok(explained) => {
-            let frame = person.admin_frame(Section::Policies, &[&person.frame().say("policy-test")]);
+            let frame =
+                person.admin_frame(Section::Policies, &[&person.frame().say("policy-test")]);
             let parts = vec![
                 if explained.allowed {
                     Part::Good(frame.say("policy-allowed"))

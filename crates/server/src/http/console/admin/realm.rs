@@ -88,8 +88,8 @@ pub(super) async fn edit(Posted { person, fields }: Posted) -> Response {
         let frame = person.admin_frame(Section::Realm, &[]);
         let mut parts = hits(&person, &frame, &found);
         let here = Section::Realm.path().to_owned();
-        let form = Form::acts("save", here.clone())
-            .with(Field::hidden("version", fields.get("version")));
+        let form =
+            Form::acts("save", here.clone()).with(Field::hidden("version", fields.get("version")));
         let form = carried(&fields, form)
             .ending(Button::plain(frame.say("policy-save")).sends("do", "save-policy"));
         parts.push(Part::Form(form));

@@ -70,11 +70,8 @@ async fn gather_list(person: &Person, wanted: &Wanted) -> Result<Vec<Part>, Refu
         frame.say("token-refusals"),
         frame.say("token-end"),
     ];
-    let mut table = Table::new(
-        frame.say("admin-registrations"),
-        heads,
-        frame.say("registrations-none"),
-    );
+    let mut table =
+        Table::new(frame.say("admin-registrations"), heads, frame.say("registrations-none"));
     let now = authority.now();
     table.rows.extend(found.items.iter().map(|token| {
         let name = token.name.clone().unwrap_or_else(|| token.id.to_string());
@@ -270,13 +267,7 @@ fn acts(person: &Person, frame: &Frame, token: &Token, live: u64) -> Vec<Part> {
     parts
 }
 
-fn children(
-    person: &Person,
-    frame: &Frame,
-    token: &Token,
-    drawn: &[Token],
-    writes: bool,
-) -> Table {
+fn children(person: &Person, frame: &Frame, token: &Token, drawn: &[Token], writes: bool) -> Table {
     let now = person.visit.state.authority.now();
     let heads = vec![
         frame.say("device-host"),
@@ -291,7 +282,8 @@ fn children(
     let action = format!("{}/{}/act", Section::Registrations.path(), token.id);
     table.rows.extend(drawn.iter().map(|child| {
         let facts = child.device.as_ref().map(|device| &device.facts);
-        let host = facts.map(|facts| facts.hostname.clone().unwrap_or_else(|| facts.subject.clone()));
+        let host =
+            facts.map(|facts| facts.hostname.clone().unwrap_or_else(|| facts.subject.clone()));
         let host = host.unwrap_or_else(|| child.id.to_string());
         let user = facts.and_then(|facts| facts.system_user.clone());
         let moment = |at| Moment::of(person.visit.language, at, now);

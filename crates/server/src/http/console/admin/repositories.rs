@@ -36,8 +36,11 @@ pub(super) async fn list(person: Person) -> Response {
         Table::new(frame.say("admin-repositories"), heads, frame.say("repositories-none"));
     table.rows.extend(standings.into_iter().map(|standing| {
         let repository = &standing.repository;
-        let services: Vec<&str> =
-            repository.services.iter().map(counterfoil_authority::names::ServiceLabel::as_str).collect();
+        let services: Vec<&str> = repository
+            .services
+            .iter()
+            .map(counterfoil_authority::names::ServiceLabel::as_str)
+            .collect();
         let health = standing.health.as_ref();
         let failed = health.is_some_and(|health| health.failed_at > health.answered_at);
         let state = match (health, failed) {

@@ -74,8 +74,7 @@ async fn gather(person: &Person, frame: &Frame, what: &str) -> Result<Vec<Part>,
         }
     }
     if !tokens.is_empty() {
-        let mut table =
-            Table::new(frame.say("admin-tokens"), heads(frame, false), String::new());
+        let mut table = Table::new(frame.say("admin-tokens"), heads(frame, false), String::new());
         table.rows.extend(tokens.iter().map(|token| row(person, frame, token, None)));
         parts.push(Part::Table(table));
     }

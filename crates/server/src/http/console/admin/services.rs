@@ -247,9 +247,9 @@ async fn edited(person: &Person, label: &str, fields: &Fields) -> Result<Service
         return authority.lock_service(caller, realm, &label, &act).await;
     }
     let name = line("name", fields.get("name"))?;
-    let group = fields.text("group").map(|name| {
-        GroupName::parse(&name).map_err(|bad| Refusal::invalid("group", bad))
-    });
+    let group = fields
+        .text("group")
+        .map(|name| GroupName::parse(&name).map_err(|bad| Refusal::invalid("group", bad)));
     let none = |field: &'static str| move || Refusal::invalid(field, "is none of those there are");
     let visibility = Visibility::from_name(fields.get("visibility"));
     let status = ServiceStatus::from_name(fields.get("status"));

@@ -26,8 +26,7 @@ const SPANS: [&str; 4] = [
     "rotation_overlap_seconds",
 ];
 /// Fields that say yes, no, or nothing.
-const SWITCHES: [&str; 5] =
-    ["enabled", "must_expire", "approval", "self_rotate", "self_derive"];
+const SWITCHES: [&str; 5] = ["enabled", "must_expire", "approval", "self_rotate", "self_derive"];
 /// Fields that hold words.
 const LISTS: [&str; 2] = ["scopes", "issue_by"];
 
@@ -71,11 +70,8 @@ pub(super) fn fields(frame: &Frame, policy: &TokenPolicy, mut form: Form) -> For
         form = form.with(Field::text(name, words(frame, name), &value));
     }
     let most = text("max_active_per_user").map(|n| n.to_string()).unwrap_or_default();
-    form = form.with(Field::number(
-        "max_active_per_user",
-        words(frame, "max_active_per_user"),
-        most,
-    ));
+    form =
+        form.with(Field::number("max_active_per_user", words(frame, "max_active_per_user"), most));
     let at_limit = known.get("at_limit").and_then(Value::as_str).unwrap_or_default();
     let choices = ["", "refuse", "replace_oldest"].map(|value| {
         let words = if value.is_empty() {
@@ -122,7 +118,8 @@ pub(super) fn patch(fields: &Fields) -> Result<Map<String, Value>, Refusal> {
             None => Value::Null,
             Some(text) => {
                 let span = span_of(&text);
-                let span = span.ok_or_else(|| Refusal::invalid(name, "is written 90d, 12h or 3600"));
+                let span =
+                    span.ok_or_else(|| Refusal::invalid(name, "is written 90d, 12h or 3600"));
                 Value::from(span?)
             }
         };
@@ -169,8 +166,7 @@ pub(super) fn hits(person: &Person, frame: &Frame, hits: &Hits) -> Vec<Part> {
     if more {
         said = format!("{said} {}", frame.say("policy-blocked-more"));
     }
-    let mut parts =
-        vec![if number == 0 && !more { Part::Good(said) } else { Part::Alert(said) }];
+    let mut parts = vec![if number == 0 && !more { Part::Good(said) } else { Part::Alert(said) }];
     if hits.hidden > 0 {
         parts.push(Part::Text(frame.about("policy-hidden", hits.hidden)));
     }
@@ -190,11 +186,8 @@ pub(super) fn table(frame: &Frame, blocked: &[BlockedToken]) -> Table {
         Table::new(frame.say("policy-blocked-title"), heads, frame.say("policy-blocked-none"));
     table.rows.extend(blocked.iter().map(|hit| {
         let name = hit.token.name.clone().unwrap_or_else(|| hit.token.id.to_string());
-        let since = if hit.already {
-            frame.say("policy-already")
-        } else {
-            frame.say("policy-then")
-        };
+        let since =
+            if hit.already { frame.say("policy-already") } else { frame.say("policy-then") };
         vec![
             Cell::link(name, page_of(&hit.token)),
             owner_of(&hit.token),

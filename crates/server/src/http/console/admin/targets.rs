@@ -114,9 +114,8 @@ async fn gather(person: &Person, name: &str, asked: Asked) -> Result<Vec<Part>, 
         .with(Field::choice("state", frame.say("token-state"), states))
         .ending(Button::quiet(frame.say("filter-do")));
     let mut table = deliveries(person, &frame, &found.items);
-    table.next = found
-        .next
-        .map(|after| address(&here, &[("after", &after), ("state", &asked.state)]));
+    table.next =
+        found.next.map(|after| address(&here, &[("after", &after), ("state", &asked.state)]));
     table.next_words = frame.say("older");
     let quiet = |words, act| Button::quiet(words).sends("act", act);
     let mut acts = Form::acts("", format!("{here}/act"))

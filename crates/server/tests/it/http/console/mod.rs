@@ -1,5 +1,6 @@
 //! The console, as a browser without script meets it.
 
+mod admin;
 mod attacks;
 mod browser;
 mod journeys;
