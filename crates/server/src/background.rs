@@ -95,7 +95,6 @@ impl Steps {
             async move { purge(&authority).await }
         }));
         start_rarer(&mut running, &installation.authority, stop);
-        start_counting(&mut running, state, stop);
         let authority = shared();
         running.spawn(each("enrolment", ENROLMENT_EVERY, stop.clone(), move || {
             let authority = Arc::clone(&authority);
@@ -112,15 +111,7 @@ impl Steps {
             let (state, stop) = (delivering.clone(), delivered.clone());
             async move { deliver(&state, &stop).await }
         }));
-        let counted = state.clone();
-        running.spawn(each("delivery backlog", BACKLOG_EVERY, stop.clone(), move || {
-            let state = counted.clone();
-            async move {
-                let backlog = state.authority.store().delivery_backlog().await?;
-                state.metrics.backlog(&backlog, state.authority.now());
-                Ok::<_, counterfoil_authority::store::Unavailable>(())
-            }
-        }));
+        start_counting(&mut running, state, stop);
         let (authority, keys) = (shared(), installation.keys.clone());
         running.spawn(each("keys", KEYS_EVERY, stop.clone(), move || {
             let (authority, keys) = (Arc::clone(&authority), keys.clone());
@@ -187,8 +178,17 @@ fn start_rarer(
     }));
 }
 
-/// Steps for the pages of administrators.
+/// Steps that count, for metrics and for the pages of administrators.
 fn start_counting(running: &mut JoinSet<()>, state: &AppState, stop: &watch::Receiver<bool>) {
+    let counted = state.clone();
+    running.spawn(each("delivery backlog", BACKLOG_EVERY, stop.clone(), move || {
+        let state = counted.clone();
+        async move {
+            let backlog = state.authority.store().delivery_backlog().await?;
+            state.metrics.backlog(&backlog, state.authority.now());
+            Ok::<_, counterfoil_authority::store::Unavailable>(())
+        }
+    }));
     let authority = Arc::clone(&state.authority);
     running.spawn(each("census", CENSUS_EVERY, stop.clone(), move || {
         let authority = Arc::clone(&authority);

@@ -179,7 +179,7 @@ fn state_cell(frame: &Frame, job: &Job) -> Cell {
 fn progress(job: &Job) -> Cell {
     let counts = job.counts;
     let (total, came_to) = (counts.total(), counts.total() - counts.waiting);
-    let share = if total == 0 { 100 } else { came_to * 100 / total };
+    let share = (came_to * 100).checked_div(total).unwrap_or(100);
     // A bar that grows warns of nothing.
     Cell { bar: Some(share.min(79)), ..Cell::text(format!("{came_to} / {total}")) }
 }

@@ -43,7 +43,7 @@ async fn gather(person: &Person) -> Result<Vec<Part>, Refusal> {
     let frame = person.frame();
     let mut parts = Vec::new();
     if let Some(overview) = authority.overview(caller, realm).await? {
-        of_tokens(person, &frame, overview, &mut parts);
+        of_tokens(person, &frame, &overview, &mut parts);
     } else {
         parts.push(Part::Text(frame.say("overview-services")));
         let mut links = vec![Link::button("/admin/tokens".to_owned(), frame.say("admin-tokens"))];
@@ -64,7 +64,7 @@ async fn gather(person: &Person) -> Result<Vec<Part>, Refusal> {
     Ok(parts)
 }
 
-fn of_tokens(person: &Person, frame: &Frame, overview: Overview, parts: &mut Vec<Part>) {
+fn of_tokens(person: &Person, frame: &Frame, overview: &Overview, parts: &mut Vec<Part>) {
     let language = person.visit.language;
     let Some(counted_at) = overview.counted_at else {
         parts.push(Part::Alert(frame.say("overview-counting")));
@@ -86,8 +86,8 @@ fn of_tokens(person: &Person, frame: &Frame, overview: Overview, parts: &mut Vec
         figure(in_state(State::Pending), frame.say("overview-pending"), &[("state", "pending")]),
         figure(in_state(State::Locked), frame.say("overview-locked"), &[("state", "locked")]),
     ]));
-    parts.push(Part::Chart(by_kind(frame, &overview)));
-    parts.push(Part::Table(scarce(frame, &overview)));
+    parts.push(Part::Chart(by_kind(frame, overview)));
+    parts.push(Part::Table(scarce(frame, overview)));
     if let Some(refusals) = &overview.refusals {
         parts.push(Part::Chart(refusals_by_hour(frame, refusals, now)));
         parts.push(Part::Chart(refusals_by_reason(frame, refusals)));
@@ -161,7 +161,7 @@ fn refusals_by_reason(frame: &Frame, refusals: &[RefusalTally]) -> Chart {
     let mut reasons: Vec<(String, String, u64)> = Vec::new();
     for one in refusals {
         let reason = one.reason.clone().unwrap_or_else(|| "–".to_owned());
-        match reasons.iter_mut().find(|(kind, own, _)| (&*kind, &*own) == (&one.kind, &reason)) {
+        match reasons.iter_mut().find(|(kind, own, _)| (kind, own) == (&one.kind, &reason)) {
             Some((.., count)) => *count += one.count,
             None => reasons.push((one.kind.clone(), reason, one.count)),
         }

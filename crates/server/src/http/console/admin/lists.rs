@@ -129,7 +129,7 @@ pub(super) fn within_unit(caller: &Caller, filter: &mut TokenFilter) -> Result<(
         return Ok(());
     }
     match (reach.units.as_slice(), reach.services.as_slice()) {
-        ([_], []) | ([], []) => {}
+        ([_] | [], []) => {}
         ([first, ..], _) => filter.unit = Some(first.clone()),
         ([], [only]) if filter.service.is_none() => filter.service = Some(only.clone()),
         ([], _) => {}

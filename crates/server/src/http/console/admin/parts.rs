@@ -1,6 +1,8 @@
 //! What pages of administrators are made of: tables, forms, facts and charts, each drawn by one
 //! template, so that every one of them can be used by keyboard and on a phone.
 
+use std::fmt::Display;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -78,20 +80,20 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    pub(super) fn text(text: impl ToString) -> Self {
+    pub(super) fn text(text: impl Display) -> Self {
         Self { text: text.to_string(), ..Self::default() }
     }
 
     /// Nothing, where there is nothing.
-    pub(super) fn maybe(text: Option<impl ToString>) -> Self {
+    pub(super) fn maybe(text: Option<impl Display>) -> Self {
         Self::text(text.map_or_else(|| "–".to_owned(), |text| text.to_string()))
     }
 
-    pub(super) fn code(text: impl ToString) -> Self {
+    pub(super) fn code(text: impl Display) -> Self {
         Self { is_code: true, ..Self::text(text) }
     }
 
-    pub(super) fn link(text: impl ToString, href: String) -> Self {
+    pub(super) fn link(text: impl Display, href: String) -> Self {
         Self { href: Some(href), ..Self::text(text) }
     }
 
@@ -111,7 +113,7 @@ impl Cell {
         name: &'static str,
         value: String,
         form: &'static str,
-        of: impl ToString,
+        of: impl Display,
     ) -> Self {
         Self { tick: Some((name, value, form)), ..Self::text(of) }
     }
@@ -177,7 +179,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    pub(super) fn hidden(name: &'static str, value: impl ToString) -> Self {
+    pub(super) fn hidden(name: &'static str, value: impl Display) -> Self {
         let ask = Ask::Hidden(value.to_string());
         Self { name, label: String::new(), hint: String::new(), ask }
     }
@@ -187,7 +189,7 @@ impl Field {
         Self { name, label, hint: String::new(), ask }
     }
 
-    pub(super) fn number(name: &'static str, label: String, value: impl ToString) -> Self {
+    pub(super) fn number(name: &'static str, label: String, value: impl Display) -> Self {
         let ask = Ask::Number { value: value.to_string() };
         Self { name, label, hint: String::new(), ask }
     }
@@ -245,7 +247,7 @@ impl Button {
         Self { name, value, ..self }
     }
 
-    pub(super) fn about(self, about: impl ToString) -> Self {
+    pub(super) fn about(self, about: impl Display) -> Self {
         Self { about: about.to_string(), ..self }
     }
 }

@@ -31,9 +31,9 @@ fn used(frame: &Frame, token: &Token) -> Cell {
     let Some(most) = token.sentinel.count else {
         return Cell::text(frame.about("registration-unlimited", token.used));
     };
-    let taken = most.saturating_sub(token.remaining().unwrap_or(0));
-    let share = taken.saturating_mul(100) / most.max(1);
-    Cell { bar: Some(share.min(100)), ..Cell::text(format!("{taken} / {most}")) }
+    let drawn = most.saturating_sub(token.remaining().unwrap_or(0));
+    let share = drawn.saturating_mul(100) / most.max(1);
+    Cell { bar: Some(share.min(100)), ..Cell::text(format!("{drawn} / {most}")) }
 }
 
 /// The list.

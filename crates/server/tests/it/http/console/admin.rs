@@ -89,7 +89,10 @@ async fn a_registration_token_that_is_nearly_used_up_stands_on_the_dashboard() {
     let drawn = world.call(secret, "POST", "/api/v1/enrol", draw).await;
     assert!(drawn.status == 201 || drawn.status == 200, "{} {}", drawn.status, drawn.text);
     let page = admin.get("/admin").await.expect(200).text;
-    assert!(page.contains("1 / 1") && page.contains(&format!("registration-tokens/{id}")), "{page}");
+    assert!(
+        page.contains("1 / 1") && page.contains(&format!("registration-tokens/{id}")),
+        "{page}"
+    );
     let shown = admin.get(&format!("/admin/registration-tokens/{id}")).await.expect(200).text;
     assert!(shown.contains("door-1") && shown.contains("1 / 1"), "{shown}");
 }
@@ -507,12 +510,8 @@ async fn a_client_is_made_with_a_key_that_is_shown_once() {
     let admin = administrator(&world).await;
     world.service("git").await;
     let nonce = admin.get("/admin/clients").await.expect(200).field("once");
-    let fields = [
-        ("once", nonce.as_str()),
-        ("name", "gate"),
-        ("role", "verifier"),
-        ("services", "git"),
-    ];
+    let fields =
+        [("once", nonce.as_str()), ("name", "gate"), ("role", "verifier"), ("services", "git")];
     let shown = admin.act("/admin/clients", &fields).await.expect(200);
     let key = secret_of(&shown);
     assert_eq!(secret_of(&admin.act("/admin/clients", &fields).await.expect(200)), key);
@@ -610,7 +609,8 @@ async fn every_page_has_its_way_back_and_tables_their_names() {
         let page = admin.get(path).await.expect(200).text;
         assert!(page.contains("class=\"second\"") && page.contains("class=\"trail\""), "{path}");
         assert_eq!(page.matches("<h1").count(), 1, "{path}");
-        let (tables, captions) = (page.matches("<table>").count(), page.matches("<caption>").count());
+        let (tables, captions) =
+            (page.matches("<table>").count(), page.matches("<caption>").count());
         assert_eq!(tables, captions, "{path}");
         let mut ids: Vec<&str> =
             page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
