@@ -48,7 +48,7 @@ from   token t
 where  t.realm = $1
 and    t.sort_key > $3
 and    t.sort_key <= $4
-and    t.kind = 'registration_token'
+and    t.kind || '' = 'registration_token'
 and    t.revoked_at is null
 and    (t.expires_at > $2 or t.expires_at is null)
 and    5 * (t.used + t.reserved - t.returned) >= 4 * t.draw_limit

@@ -68,9 +68,9 @@ order  by t.sort_key desc"
 }
 
 const OF_REALM: &str = list!("from token t", "", "t.sort_key");
-/// An index knows them, few as they are among many others.
+/// An index of this condition knows them, few as they are among many others.
 const OF_REGISTRATIONS: &str =
-    list!("from token t", "and t.kind = 'registration_token'", "t.sort_key");
+    list!("from token t", "and t.kind || '' = 'registration_token'", "t.sort_key");
 /// Down to a certain place.
 const OF_REALM_DOWN_TO: &str = list!("from token t", "and t.sort_key >= $11", "t.sort_key");
 /// The last of so many tokens.
