@@ -33,19 +33,24 @@ pub const SOON_SECONDS: i64 = 14 * 86_400;
 pub const UNUSED_SECONDS: i64 = 90 * 86_400;
 /// The time about which refusals are told, in hours.
 pub const REFUSAL_HOURS: i64 = 24;
+/// Registration tokens that are nearly used up, of all units together, that a count remembers.
+const SCARCE_MAX: usize = 10_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// A realm, counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Census {
-    tallies: Vec<Tally>,
+    tallies: BTreeMap<Facts, Tally>,
     scarce: Vec<Scarce>,
     refusals: Vec<RefusalTally>,
 }
 
+/// What tokens of one group have in common: kind, state, unit, and unit of the owner.
+type Facts = (Kind, &'static str, Option<String>, Option<String>);
+
 impl Census {
     fn tokens(&self) -> u64 {
-        self.tallies.iter().map(|tally| tally.count).sum()
+        self.tallies.values().map(|tally| tally.count).sum()
     }
 }
 
@@ -107,18 +112,15 @@ impl Running {
 
     fn add(&mut self, tallies: Vec<Tally>, scarce: Vec<Scarce>) {
         for tally in tallies {
-            let known = self.found.tallies.iter_mut().find(|known| {
-                (known.kind, known.state) == (tally.kind, tally.state)
-                    && known.unit == tally.unit
-                    && known.owner_unit == tally.owner_unit
-            });
-            match known {
+            let facts =
+                (tally.kind, tally.state.name(), tally.unit.clone(), tally.owner_unit.clone());
+            match self.found.tallies.get_mut(&facts) {
                 Some(known) => {
                     known.count += tally.count;
                     known.ending += tally.ending;
                     known.unused += tally.unused;
                 }
-                None => self.found.tallies.push(tally),
+                None => drop(self.found.tallies.insert(facts, tally)),
             }
         }
         self.found.scarce.extend(scarce);
@@ -130,6 +132,7 @@ impl Running {
             *number += 1;
             *number <= SCARCE_PER_PART_MAX
         });
+        self.found.scarce.truncate(SCARCE_MAX);
     }
 }
 
@@ -167,7 +170,7 @@ impl Authority {
             refusals: audits.then(|| census.refusals.clone()),
             ..Overview::default()
         };
-        for tally in census.tallies.iter().filter(|t| within(&t.unit) || within(&t.owner_unit)) {
+        for tally in census.tallies.values().filter(|t| within(&t.unit) || within(&t.owner_unit)) {
             overview.ending += tally.ending;
             overview.unused += tally.unused;
             let facts = (tally.kind, tally.state);

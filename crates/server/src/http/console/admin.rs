@@ -47,7 +47,7 @@ use crate::http::state::AppState;
 /// Rows on one page of a list.
 const ROWS: u32 = 50;
 /// Tokens of a large realm that one page of a filtered list looks at.
-const LOOK_AT_MOST: u32 = 10_000;
+const LOOK_AT_MOST: u32 = 5_000;
 /// Units and services that a form offers to choose from.
 const CHOICES: u32 = 500;
 

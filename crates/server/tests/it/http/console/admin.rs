@@ -1,5 +1,8 @@
 //! The pages of administrators: what they show, what they do, and to whom.
 
+use counterfoil_authority::event::Origin;
+use counterfoil_authority::names::RealmName;
+use counterfoil_authority::verdict::Door;
 use serde_json::{Value, json};
 
 use super::attacks::ADMIN_PAGES;
@@ -74,6 +77,28 @@ async fn the_dashboard_counts_what_somebody_administers() {
     let services = erin.get("/admin").await.expect(200).text;
     assert!(services.contains("You look after services"), "{services}");
     bob.get("/admin").await.expect(403);
+}
+
+/// Nobody waits for a large count: the page says that it is under way, and has it later.
+#[tokio::test]
+async fn a_realm_with_much_in_it_is_counted_beside_the_requests() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    let realm = RealmName::parse("main").unwrap();
+    let (now, origin) = (world.authority.now(), Origin::system(Door::Api));
+    let event = || {
+        let event = world.authority.event("verify.refused", &realm, &origin, now).unwrap();
+        event.refused().with_reason("expired")
+    };
+    let events = (0..2_500).map(|_| event()).collect();
+    world.authority.store().event_append(events).await.unwrap();
+    assert!(!world.authority.take_census().await.unwrap(), "nobody has looked yet");
+    let first = admin.get("/admin").await.expect(200).text;
+    assert!(first.contains("being counted for the first time"), "{first}");
+    while world.authority.take_census().await.unwrap() {}
+    let later = admin.get("/admin").await.expect(200).text;
+    assert!(later.contains("2500 refusals") && later.contains("Counted: just now"), "{later}");
+    assert!(later.contains("verify.refused: expired"), "{later}");
 }
 
 #[tokio::test]
