@@ -22,8 +22,6 @@ use crate::http::console::visit::{Person, see_other};
 pub(super) const FORM: &str = "bulk";
 /// Tokens that a preview shows.
 const SHOWN: usize = 50;
-/// Seconds after which the page of a job that runs is loaded again.
-const AGAIN: u32 = 2;
 
 /// The acts on offer.
 const ACTS: [&str; 5] = ["disable", "enable", "lock", "unlock", "revoke"];
@@ -221,7 +219,8 @@ pub(super) async fn jobs(person: Person, asked: Result<Query<Asked>, QueryReject
     }
 }
 
-/// How far a job is. While it runs, the page loads itself again.
+/// How far a job is. While it runs, a button looks again: a page that loads itself anew takes
+/// the place away from who reads it.
 pub(super) async fn job(person: Person, Path(id): Path<String>) -> Response {
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     let found = async {
@@ -253,21 +252,18 @@ pub(super) async fn job(person: Person, Path(id): Path<String>) -> Response {
         ]
     }));
     let runs = job.state == JobState::Running;
+    if runs {
+        let here = format!("/admin/jobs/{}", job.id);
+        parts.push(Part::Links(vec![Link::button(here, frame.say("job-again"))]));
+    }
     if runs && reaches_others(caller, ApiScope::TokensWrite) {
         let form = Form::acts("", format!("/admin/jobs/{}/cancel", job.id));
         parts.push(Part::Form(form.ending(Button::danger(frame.say("job-cancel")))));
-        let here = format!("/admin/jobs/{}", job.id);
-        parts.push(Part::Links(vec![Link::to(here, frame.say("job-again"))]));
     }
     parts.push(Part::Table(table));
     let tokens = Section::Tokens.path().to_owned();
     parts.push(Part::Links(vec![Link::to(tokens, frame.say("admin-tokens"))]));
-    let title = frame.say("job-title");
-    if runs {
-        parts::show_again(&frame, title, parts, AGAIN)
-    } else {
-        parts::show(&frame, title, parts)
-    }
+    parts::show(&frame, frame.say("job-title"), parts)
 }
 
 /// Stops a job.

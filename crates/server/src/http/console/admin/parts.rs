@@ -307,16 +307,9 @@ struct Page<'a> {
     frame: &'a Frame,
     title: String,
     parts: Vec<Part>,
-    /// Seconds after which the page is loaded again.
-    again: Option<u32>,
 }
 
 /// A page of parts.
 pub(super) fn show(frame: &Frame, title: String, parts: Vec<Part>) -> Response {
-    page::show(StatusCode::OK, &Page { frame, title, parts, again: None })
-}
-
-/// A page that loads itself anew, because what it shows goes on.
-pub(super) fn show_again(frame: &Frame, title: String, parts: Vec<Part>, again: u32) -> Response {
-    page::show(StatusCode::OK, &Page { frame, title, parts, again: Some(again) })
+    page::show(StatusCode::OK, &Page { frame, title, parts })
 }

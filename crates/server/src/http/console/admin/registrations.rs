@@ -164,7 +164,10 @@ async fn gather(
     let name = token.name.clone().unwrap_or_else(|| token.id.to_string());
     let writes = reaches_others(caller, ApiScope::RegistrationTokensWrite)
         || reaches_others(caller, ApiScope::TokensWrite);
-    let mut parts = vec![Part::Facts(facts(person, &frame, &token))];
+    let units = unit_choices(person, String::new(), "").await?;
+    let unit = token.unit.as_ref();
+    let unit = units.iter().find(|(id, ..)| Some(id) == unit).map(|(_, name, _)| name).or(unit);
+    let mut parts = vec![Part::Facts(facts(person, &frame, &token, unit))];
     if writes {
         parts.extend(acts(person, &frame, &token, radius.active));
     }
@@ -195,7 +198,12 @@ async fn gather(
     Ok((name, parts))
 }
 
-fn facts(person: &Person, frame: &Frame, token: &Token) -> Vec<(String, Cell)> {
+fn facts(
+    person: &Person,
+    frame: &Frame,
+    token: &Token,
+    unit: Option<&String>,
+) -> Vec<(String, Cell)> {
     let now = person.visit.state.authority.now();
     let moment = |at| Moment::of(person.visit.language, at, now);
     let mut facts = vec![
@@ -212,7 +220,7 @@ fn facts(person: &Person, frame: &Frame, token: &Token) -> Vec<(String, Cell)> {
     ];
     let sentinel = &token.sentinel;
     for (words, value) in [
-        (frame.say("field-unit"), token.unit.as_ref()),
+        (frame.say("field-unit"), unit),
         (frame.say("registration-identifier"), sentinel.identifier.as_ref()),
         (frame.say("registration-ref-1"), sentinel.ref_id_1.as_ref()),
         (frame.say("registration-ref-2"), sentinel.ref_id_2.as_ref()),
