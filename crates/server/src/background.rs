@@ -48,6 +48,10 @@ const PURGE_EVERY: Duration = Duration::from_mins(1);
 const SEEDS_EVERY: Duration = Duration::from_secs(5);
 /// Whoever asks for a job looks at its progress at once; looking costs one indexed read.
 const JOBS_EVERY: Duration = Duration::from_millis(250);
+/// A realm with a million tokens is counted within half a minute, and nobody waits for a reader.
+const CENSUS_EVERY: Duration = Duration::from_millis(250);
+/// What the chart of the console has one column for.
+const RATES_EVERY: Duration = Duration::from_mins(1);
 /// Often enough to be noticed, rarely enough to be read.
 const NAG_EVERY: Duration = Duration::from_hours(1);
 
@@ -107,15 +111,7 @@ impl Steps {
             let (state, stop) = (delivering.clone(), delivered.clone());
             async move { deliver(&state, &stop).await }
         }));
-        let counted = state.clone();
-        running.spawn(each("delivery backlog", BACKLOG_EVERY, stop.clone(), move || {
-            let state = counted.clone();
-            async move {
-                let backlog = state.authority.store().delivery_backlog().await?;
-                state.metrics.backlog(&backlog, state.authority.now());
-                Ok::<_, counterfoil_authority::store::Unavailable>(())
-            }
-        }));
+        start_counting(&mut running, state, stop);
         let (authority, keys) = (shared(), installation.keys.clone());
         running.spawn(each("keys", KEYS_EVERY, stop.clone(), move || {
             let (authority, keys) = (Arc::clone(&authority), keys.clone());
@@ -179,6 +175,29 @@ fn start_rarer(
             }
             Ok::<_, counterfoil_authority::refusal::Refusal>(())
         }
+    }));
+}
+
+/// Steps that count, for metrics and for the pages of administrators.
+fn start_counting(running: &mut JoinSet<()>, state: &AppState, stop: &watch::Receiver<bool>) {
+    let counted = state.clone();
+    running.spawn(each("delivery backlog", BACKLOG_EVERY, stop.clone(), move || {
+        let state = counted.clone();
+        async move {
+            let backlog = state.authority.store().delivery_backlog().await?;
+            state.metrics.backlog(&backlog, state.authority.now());
+            Ok::<_, counterfoil_authority::store::Unavailable>(())
+        }
+    }));
+    let authority = Arc::clone(&state.authority);
+    running.spawn(each("census", CENSUS_EVERY, stop.clone(), move || {
+        let authority = Arc::clone(&authority);
+        async move { authority.take_census().await.map(drop) }
+    }));
+    let sampled = state.clone();
+    running.spawn(each("rates", RATES_EVERY, stop.clone(), move || {
+        sampled.metrics.sample(sampled.authority.now());
+        std::future::ready(Ok::<_, std::convert::Infallible>(()))
     }));
 }
 

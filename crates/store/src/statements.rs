@@ -1,8 +1,8 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, am, changes, clients, console, events, foreign_use, idempotency, installation, jobs,
-    leases, letters, links, otp, people, provisioning, services, tokens, use_days,
+    access, am, census, changes, clients, console, events, foreign_use, idempotency, installation,
+    jobs, leases, letters, links, otp, people, provisioning, services, tokens, use_days,
 };
 
 /// All of them.
@@ -10,6 +10,7 @@ pub(crate) fn all() -> Vec<&'static str> {
     let mut all = [
         access::STATEMENTS,
         am::STATEMENTS,
+        census::STATEMENTS,
         changes::STATEMENTS,
         clients::STATEMENTS,
         events::STATEMENTS,

@@ -6,6 +6,7 @@ mod audience;
 mod authenticate;
 mod background;
 mod bulk;
+mod census;
 mod clients;
 mod compliance;
 mod console;
@@ -34,6 +35,7 @@ mod realms;
 mod refresh;
 mod registration;
 mod repositories;
+mod search;
 mod services;
 mod token_settings;
 mod tokens;
@@ -52,6 +54,7 @@ pub use am::{
 };
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
+pub use census::{Overview, REFUSAL_HOURS, SOON_SECONDS, UNUSED_SECONDS};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
 pub use compliance::{BlockedToken, Hits};
 pub use console::{
@@ -211,6 +214,8 @@ pub struct Authority {
     session_uses: am::SessionUses,
     /// Repositories that somebody else keeps.
     custom: ArcSwap<Elsewhere>,
+    /// How many tokens there are, as far as somebody wants to know.
+    counts: census::Counts,
 }
 
 /// Why an authority cannot be set up.
@@ -279,6 +284,7 @@ impl Authority {
             seen_lately: verify::SeenLately::default(),
             session_uses: am::SessionUses::default(),
             custom: ArcSwap::default(),
+            counts: census::Counts::default(),
         })
     }
 

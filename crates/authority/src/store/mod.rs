@@ -12,6 +12,7 @@
 
 mod access;
 mod am;
+mod census;
 mod clients;
 mod console;
 mod enrolment;
@@ -35,6 +36,9 @@ use std::sync::Arc;
 
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use am::{AmChange, AmChanged, AmDeleted, AmStore};
+pub use census::{
+    CensusCount, CensusPart, CensusStore, RefusalTally, SCARCE_PER_PART_MAX, Scarce, Tally,
+};
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use console::{
     ConsoleStore, FirstAdministrator, PasswordChange, PersonVouched, SessionAdd, SessionsEnd,
@@ -205,6 +209,7 @@ pub trait Store:
     + ForeignUseStore
     + ConsoleStore
     + UseDayStore
+    + CensusStore
     + Send
     + Sync
     + 'static
@@ -232,6 +237,7 @@ impl<T> Store for T where
         + ForeignUseStore
         + ConsoleStore
         + UseDayStore
+        + CensusStore
         + Send
         + Sync
         + 'static

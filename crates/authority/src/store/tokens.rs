@@ -380,6 +380,9 @@ pub struct TokenFilter {
     pub system_user: Option<String>,
     /// Auth tokens of a device with this hardware address.
     pub mac_address: Option<String>,
+    /// Look at about so many tokens of the realm at most before the page ends, even if it is
+    /// empty: its `next` goes on from there. For who has no time to wait for rare ones.
+    pub look_at_most: Option<u32>,
 }
 
 /// The tokens that somebody who administers a unit looks after: those put into the unit, those of

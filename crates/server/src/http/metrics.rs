@@ -5,6 +5,7 @@
 //! proxy is on the same machine too. An own listener serves [`exposition`] without one.
 
 mod elsewhere;
+mod rates;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -30,6 +31,8 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sha2::{Digest, Sha256};
+
+pub use rates::{Rate, Sample};
 
 use super::caller::{Authenticated, Bearer, bearer};
 use super::front::{WAYS, Way};
@@ -97,6 +100,7 @@ pub struct Metrics {
     ldap_connections: Gauge,
     deliveries: Family<DeliveryLabels, Gauge>,
     delivery_age: Family<DeliveryLabels, Gauge>,
+    samples: rates::Samples,
 }
 
 /// An LDAP connection, counted while it is open.
@@ -206,6 +210,7 @@ impl Metrics {
             ldap_connections,
             deliveries,
             delivery_age,
+            samples: rates::Samples::default(),
         };
         // Shown before anything was counted.
         metrics.backlog(&[], Timestamp::from_micros(0));

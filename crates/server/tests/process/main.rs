@@ -22,6 +22,7 @@ mod alone;
 mod bad_input;
 mod comanage;
 mod console_browser;
+mod console_browser_admin;
 mod counting;
 mod crash;
 mod custom;

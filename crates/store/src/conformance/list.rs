@@ -325,3 +325,26 @@ pub(super) async fn any_text_is_a_place_in_a_list(world: World) {
         assert!(ids.iter().all(|id| *id == token.id));
     }
 }
+
+/// A page may be empty while there is more; whoever follows it finds everything.
+pub(super) async fn a_short_look_ends_and_goes_on(world: World) {
+    let alice = world.user("alice").await;
+    let mut named = Vec::new();
+    for number in 0..11 {
+        let mut issue = world.issue_to(&alice);
+        issue.token.name = (number % 5 == 0).then(|| "rare".to_owned());
+        let id = issued(&world, issue).await;
+        if number % 5 == 0 {
+            named.insert(0, id);
+        }
+    }
+    for most in [1, 3, 50] {
+        let look_at_most = Some(most);
+        let filter = TokenFilter { name: Some("rare".into()), look_at_most, ..none() };
+        assert_eq!(all(&world, filter, 2).await, named, "{most}");
+        let filter = TokenFilter { look_at_most, ..none() };
+        assert_eq!(all(&world, filter, 4).await.len(), 11, "{most}");
+    }
+    let registrations = TokenFilter { kind: Some(Kind::RegistrationToken), ..none() };
+    assert_eq!(all(&world, registrations, 4).await, []);
+}

@@ -12,6 +12,7 @@
 
 mod access;
 mod am;
+mod census;
 mod changes;
 mod clients;
 mod console;
@@ -366,6 +367,13 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
             tokens_are_filtered_by_the_services_one_may_see,
             tokens_for_every_service_are_found_by_themselves,
             any_text_is_a_place_in_a_list,
+            a_short_look_ends_and_goes_on,
+        }
+        census::{
+            every_token_is_counted_once_by_what_it_is,
+            what_ends_soon_or_rests_is_counted_while_it_is_active,
+            a_registration_token_is_scarce_when_four_fifths_are_drawn,
+            refusals_are_counted_by_hour_and_reason,
         }
         events::{
             events_are_listed_newest_first_in_pages,

@@ -6,6 +6,7 @@
 
 mod access;
 mod am;
+mod census;
 mod clients;
 mod console;
 mod foreign_use;

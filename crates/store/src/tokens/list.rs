@@ -68,6 +68,20 @@ order  by t.sort_key desc"
 }
 
 const OF_REALM: &str = list!("from token t", "", "t.sort_key");
+/// An index of this condition knows them, few as they are among many others.
+const OF_REGISTRATIONS: &str =
+    list!("from token t", "and t.kind || '' = 'registration_token'", "t.sort_key");
+/// Down to a certain place.
+const OF_REALM_DOWN_TO: &str = list!("from token t", "and t.sort_key >= $11", "t.sort_key");
+/// The last of so many tokens.
+const FLOOR: &str = "
+select t.sort_key
+from   token t
+where  t.realm = $1
+and    t.sort_key < $2
+order  by t.sort_key desc
+limit  1
+offset $3";
 const OF_OWNER: &str =
     list!("from token t", "and t.owner_kind = $11 and t.owner = $12", "t.sort_key");
 /// `cross join`: begin with the service's own rows, not with every token of the realm.
@@ -139,6 +153,9 @@ const OF_DEVICE: &str = list!(
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] = &[
     OF_REALM,
+    OF_REGISTRATIONS,
+    OF_REALM_DOWN_TO,
+    FLOOR,
     OF_OWNER,
     OF_SERVICE,
     OF_LABEL,
@@ -159,17 +176,21 @@ pub(super) async fn list(
 ) -> Result<Page<Token>, Failure> {
     let wanted = page::rows_to_ask(request) as usize;
     let mut after = page::top(request).to_owned();
+    let floor = floor(tx, realm, filter, &after).await?;
     let mut found = Vec::new();
     let mut looked_at = 0;
     loop {
         let ask = page::rows_to_ask(request);
-        let tokens = some(tx, realm, filter, now, &after, ask).await?;
+        let tokens = some(tx, realm, filter, now, (&after, floor.as_deref()), ask).await?;
         let read = u32::try_from(tokens.len()).unwrap_or(u32::MAX);
         looked_at += read;
         if let Some(last) = tokens.last() {
             after = place(last);
         }
         found.extend(tokens.into_iter().filter(|token| matches(token, filter)));
+        if floor.is_some() && read < ask && found.len() < wanted {
+            return Ok(Page { items: found, next: floor });
+        }
         if read < ask || found.len() >= wanted {
             return Ok(page::cut(found, request, place));
         }
@@ -179,13 +200,40 @@ pub(super) async fn list(
     }
 }
 
-/// The next tokens as far as SQL can tell which ones.
+/// Where a look ends that is to be short, if there is anything behind.
+async fn floor(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    filter: &TokenFilter,
+    after: &str,
+) -> Result<Option<String>, Failure> {
+    let Some(most) = filter.look_at_most.filter(|_| is_of_realm(filter)) else { return Ok(None) };
+    let last = tx.row(FLOOR, &values![realm, after, most]).await?;
+    Ok(last.map(|mut row| row.text("sort_key")).transpose()?)
+}
+
+/// Whether nothing leads to fewer tokens than all of the realm.
+fn is_of_realm(filter: &TokenFilter) -> bool {
+    filter.looked_after.is_none()
+        && filter.registration.is_none()
+        && !of_devices(filter)
+        && of_registrations(filter).is_none()
+        && filter.owner.is_none()
+        && filter.repository.is_none()
+        && filter.labels.is_empty()
+        && filter.service.is_none()
+        && !filter.for_everything
+        && filter.unit.is_none()
+        && filter.kind != Some(Kind::RegistrationToken)
+}
+
+/// The next tokens as far as SQL can tell which ones, between two places.
 async fn some(
     tx: &mut Transaction<'_>,
     realm: &RealmName,
     filter: &TokenFilter,
     now: Timestamp,
-    after: &str,
+    (after, floor): (&str, Option<&str>),
     limit: u32,
 ) -> Result<Vec<Token>, Failure> {
     let mut values: Vec<Value<'_>> = values![
@@ -244,6 +292,11 @@ async fn some(
     } else if let Some(unit) = &filter.unit {
         values.extend(values![unit]);
         OF_UNIT
+    } else if filter.kind == Some(Kind::RegistrationToken) {
+        OF_REGISTRATIONS
+    } else if let Some(floor) = floor {
+        values.extend(values![floor]);
+        OF_REALM_DOWN_TO
     } else {
         OF_REALM
     };

@@ -8,11 +8,13 @@ use crate::caller::{Caller, ReplayKey, RequestContext};
 use crate::clock::Timestamp;
 use crate::console::{ConsoleSession, SESSION_USE_NOTED_SECONDS, session_id};
 use crate::event::Origin;
+use crate::names::{RealmName, Username};
 use crate::refusal::Refusal;
+use crate::scope::ApiScope;
 use crate::secret::TokenId;
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::store::SessionsEnd;
-use crate::subject::{OwnerFacts, UserFacts};
+use crate::subject::{Owner, OwnerFacts, UserFacts};
 
 impl Authority {
     /// Recognises who sits at a browser by what it holds.
@@ -114,6 +116,47 @@ impl Authority {
     pub async fn console_end_all(&self, signed_in: &SignedIn) -> Result<(), Refusal> {
         let detail = serde_json::json!({ "session": "all" });
         self.end_sessions(signed_in, SessionsEnd::All, detail).await
+    }
+
+    /// The sessions of somebody else, for who administers them and may do all that they may.
+    pub async fn console_sessions_of(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        username: &Username,
+    ) -> Result<Vec<ConsoleSession>, Refusal> {
+        self.may_sign_out(caller, realm, username).await?;
+        let now = self.now();
+        let mut sessions = self.store.session_list(realm, username, now).await?;
+        sessions.retain(|session| self.is_live(session, now));
+        Ok(sessions)
+    }
+
+    /// Ends every session of such a person.
+    pub async fn console_end_all_of(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        username: &Username,
+    ) -> Result<(), Refusal> {
+        self.may_sign_out(caller, realm, username).await?;
+        let event = self.event("session.ended", realm, &caller.origin, self.now())?;
+        let detail = serde_json::json!({ "session": "all" });
+        let event = event.with_subject(format!("user:{username}")).with_detail(detail);
+        self.store.sessions_end(realm, username, SessionsEnd::All, event).await?;
+        Ok(())
+    }
+
+    async fn may_sign_out(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        username: &Username,
+    ) -> Result<(), Refusal> {
+        let reach = caller.reach(realm, ApiScope::UsersWrite)?;
+        let owner = Owner::User(username.clone());
+        self.user_in_reach(&reach, realm, username).await?;
+        self.require_above(caller, realm, &owner).await
     }
 
     async fn end_sessions(

@@ -204,7 +204,7 @@ impl Authority {
         }
     }
 
-    async fn user_in_reach(
+    pub(in crate::authority) async fn user_in_reach(
         &self,
         reach: &Reach,
         realm: &RealmName,

@@ -8,15 +8,18 @@ use crate::authority::Authority;
 use crate::caller::Caller;
 use crate::names::{RealmName, TargetName};
 use crate::provision::{
-    Courier, DeliveryKey, Failed, Finding, Freight, Mark, Object, Severity, Target, TargetMode,
+    Courier, DeliveryKey, DeliveryState, Failed, Finding, Freight, Mark, Object, Severity, Target,
+    TargetMode,
 };
 use crate::refusal::Refusal;
 use crate::scope::ApiScope;
 use crate::secret::ClearSecret;
-use crate::store::{PageRequest, UserFilter};
+use crate::store::{DeliveryFilter, PageRequest, UserFilter};
 
 /// People whose tokens a test of a target looks at: it is answered while somebody waits.
 const PEOPLE_PER_TEST: u32 = 100;
+/// Deliveries of one state that are tried again with one request at most.
+const RETRIED_AT_ONCE: u32 = 500;
 /// Where the pages of people end and strays are looked for.
 const STRAYS: &str = "\u{1f}strays";
 
@@ -90,6 +93,39 @@ impl Authority {
             self.store.event_append(vec![event]).await?;
         }
         Ok(part)
+    }
+
+    /// Has what failed on its way to a target tried again now, messages too, and says how much
+    /// that is, at most a thousand at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Forbidden`], an unknown target, and a store that is down.
+    pub async fn retry_deliveries(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        name: &TargetName,
+    ) -> Result<u64, Refusal> {
+        let target = self.target(caller, realm, name).await?;
+        let mut marks = Vec::new();
+        for state in [DeliveryState::Dead, DeliveryState::Retrying] {
+            let filter = DeliveryFilter { target: Some(target.name.clone()), state: Some(state) };
+            let page = PageRequest::first(RETRIED_AT_ONCE);
+            let failed = self.store.delivery_list(realm, filter, page).await?;
+            marks.extend(failed.items.into_iter().map(|one| Mark { key: one.key, held: false }));
+        }
+        if marks.is_empty() {
+            return Ok(0);
+        }
+        let (count, now) = (marks.len() as u64, self.now());
+        self.store.delivery_want(marks, now).await?;
+        let event = self
+            .event("target.reconciled", realm, &caller.origin, now)?
+            .with_subject(format!("target:{name}"))
+            .with_detail(serde_json::json!({ "retried": count }));
+        self.store.event_append(vec![event]).await?;
+        Ok(count)
     }
 
     /// Looks whether a target can be used as it is set up, and says what to do where it cannot.

@@ -12,7 +12,7 @@ use crate::provision::{Delivery, Target, TargetConfig, TargetKind, TargetMode};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::secret::ClearSecret;
-use crate::store::{DeliveryFilter, Inserted, Page, PageRequest};
+use crate::store::{Backlog, DeliveryFilter, Inserted, Page, PageRequest};
 
 /// Longest time that a target is given to answer: a worker's turn is not much longer.
 const TIMEOUT_MS_MAX: u32 = 12_000;
@@ -181,6 +181,19 @@ impl Authority {
         caller.require_whole(realm, ApiScope::TargetsWrite)?;
         self.realm_facts(realm).await?;
         Ok(self.store.delivery_list(realm, filter, page).await?)
+    }
+
+    /// What is on its way to the targets of a realm and not there, by target and state.
+    pub async fn backlog(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+    ) -> Result<Vec<Backlog>, Refusal> {
+        caller.require_whole(realm, ApiScope::TargetsWrite)?;
+        self.realm_facts(realm).await?;
+        let mut backlog = self.store.delivery_backlog().await?;
+        backlog.retain(|one| one.realm == *realm);
+        Ok(backlog)
     }
 
     /// The clear text of a target's secret.

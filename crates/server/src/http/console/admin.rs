@@ -1,85 +1,272 @@
-//! `/admin`: who may sign in. Administrators let people in by a link, with which each chooses a
-//! password that nobody else knows.
+//! `/admin`: what administrators and auditors see and do, each within their reach.
+//!
+//! The pages are made of [`parts`], and ask the same acts as the API: whoever may do less there
+//! sees less here. What somebody may do nothing about is no link; that is for convenience, and
+//! the act refuses it all the same.
+
+mod audit;
+mod batch;
+mod bulk;
+mod charts;
+mod clients;
+mod dashboard;
+mod lists;
+mod mint;
+mod parts;
+mod people;
+mod policies;
+mod realm;
+mod registrations;
+mod repositories;
+mod search;
+mod services;
+mod settings;
+mod targets;
 
 use askama::Template;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
+use axum::Router;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::routing::{get, post};
 use counterfoil_authority::authority::UserDraft;
+use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::Username;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::ApiScope;
-use counterfoil_authority::store::{PageRequest, UserFilter};
-use counterfoil_authority::subject::{User, UserStatus};
-use serde::Deserialize;
+use counterfoil_authority::store::PageRequest;
+use counterfoil_authority::subject::UserStatus;
 
-use super::page::{self, Frame};
+use super::page::{self, Around, Frame, Way};
 use super::posted::PostedLately;
 use super::sign_in_link_url;
 use super::times::Moment;
 use super::visit::Person;
+use crate::http::state::AppState;
 
-/// People on one page.
-const PEOPLE_MAX: u32 = 100;
+/// Rows on one page of a list.
+const ROWS: u32 = 50;
+/// Tokens of a large realm that one page of a filtered list looks at.
+const LOOK_AT_MOST: u32 = 5_000;
+/// Units and services that a form offers to choose from.
+const CHOICES: u32 = 500;
 
-/// A person in the list.
-struct Row {
-    username: String,
-    /// For the address of a form: a name may hold anything.
-    escaped: String,
-    display_name: Option<String>,
-    status: String,
+/// The routes below `/admin`.
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/admin", get(dashboard::page))
+        .route("/admin/search", get(search::page).post(search::find))
+        .route("/admin/people", get(people::list).post(invite))
+        .route("/admin/people/{username}", get(people::page))
+        .route("/admin/people/{username}/link", post(link))
+        .route("/admin/people/{username}/act", post(people::act))
+        .route("/admin/people/{username}/new", get(people::form).post(people::issue))
+        .route("/admin/tokens", get(lists::page))
+        .route("/admin/bulk", post(bulk::preview))
+        .route("/admin/bulk/start", post(bulk::start))
+        .route("/admin/jobs", get(bulk::jobs))
+        .route("/admin/jobs/{id}", get(bulk::job))
+        .route("/admin/jobs/{id}/cancel", post(bulk::cancel))
+        .route("/admin/registration-tokens", get(registrations::list))
+        .route("/admin/registration-tokens/new", get(mint::form).post(mint::mint))
+        .route("/admin/registration-tokens/batch", get(batch::form).post(batch::mint))
+        .route("/admin/registration-tokens/{id}", get(registrations::page))
+        .route("/admin/registration-tokens/{id}/act", post(registrations::act))
+        .route("/admin/services", get(services::list).post(services::create))
+        .route("/admin/services/{label}", get(services::page).post(services::edit))
+        .route("/admin/services/{label}/policy", post(services::policy))
+        .route("/admin/targets", get(targets::list))
+        .route("/admin/targets/{name}", get(targets::page))
+        .route("/admin/targets/{name}/act", post(targets::act))
+        .route("/admin/repositories", get(repositories::list))
+        .route("/admin/policies", get(policies::list))
+        .route("/admin/policies/test", post(policies::test))
+        .route("/admin/clients", get(clients::list).post(clients::create))
+        .route("/admin/clients/{name}", get(clients::page))
+        .route("/admin/clients/{name}/act", post(clients::act))
+        .route("/admin/audit", get(audit::page))
+        .route("/admin/audit/export", get(audit::export))
+        .route("/admin/realm", get(realm::page).post(realm::edit))
 }
 
-#[derive(Template)]
-#[template(path = "console/admin.html")]
-struct Page<'a> {
-    frame: &'a Frame,
-    people: Vec<Row>,
-    prefix: String,
-    next: Option<String>,
+/// A part of the administration, in the order of its links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Overview,
+    People,
+    Tokens,
+    Registrations,
+    Services,
+    Targets,
+    Repositories,
+    Policies,
+    Clients,
+    Audit,
+    Realm,
+    Search,
 }
 
-/// What the address of the page may say.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
-    after: Option<String>,
-    #[serde(default)]
-    starts: String,
+const SECTIONS: [Section; 12] = [
+    Section::Overview,
+    Section::People,
+    Section::Tokens,
+    Section::Registrations,
+    Section::Services,
+    Section::Targets,
+    Section::Repositories,
+    Section::Policies,
+    Section::Clients,
+    Section::Audit,
+    Section::Realm,
+    Section::Search,
+];
+
+/// Whether a scope reaches something of others: all of the realm, a unit, or a service.
+fn reaches_others(caller: &Caller, scope: ApiScope) -> bool {
+    caller
+        .reach(&caller.realm, scope)
+        .is_ok_and(|reach| reach.whole || !reach.units.is_empty() || !reach.services.is_empty())
 }
 
-/// The people that somebody administers.
-pub(super) async fn page(person: Person, asked: Result<Query<Asked>, QueryRejection>) -> Response {
-    let Asked { after, starts } = asked.map(|Query(asked)| asked).unwrap_or_default();
-    let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
-    let found = async {
-        caller.reach(&caller.realm, ApiScope::UsersWrite)?;
-        let prefix = starts.trim().to_lowercase();
-        let filter = UserFilter {
-            prefix: (!prefix.is_empty()).then(|| prefix.clone()),
-            ..UserFilter::default()
-        };
-        let page = PageRequest { limit: PEOPLE_MAX, after };
-        Ok::<_, Refusal>((authority.users(caller, &caller.realm, filter, page).await?, prefix))
-    };
-    match found.await {
-        Ok((people, prefix)) => {
-            let frame = person.frame();
-            let row = |user: User| Row {
-                escaped: form_urlencoded::byte_serialize(user.username.as_str().as_bytes())
-                    .collect::<String>()
-                    .replace('+', "%20"),
-                username: user.username.to_string(),
-                display_name: user.display_name,
-                status: frame.say(&format!("user-{}", user.status.name())),
-            };
-            let next = people.next;
-            let people = people.items.into_iter().map(row).collect();
-            page::show(StatusCode::OK, &Page { frame: &frame, people, prefix, next })
+/// Whether a scope reaches all of the realm.
+fn is_whole(caller: &Caller, scope: ApiScope) -> bool {
+    caller.require_whole(&caller.realm, scope).is_ok()
+}
+
+/// Refuses who administers nothing of that sort: what they see of their own is elsewhere.
+fn require_others(caller: &Caller, scope: ApiScope) -> Result<(), Refusal> {
+    if reaches_others(caller, scope) { Ok(()) } else { Err(Refusal::Forbidden(scope)) }
+}
+
+impl Section {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Overview => "/admin",
+            Self::People => "/admin/people",
+            Self::Tokens => "/admin/tokens",
+            Self::Registrations => "/admin/registration-tokens",
+            Self::Services => "/admin/services",
+            Self::Targets => "/admin/targets",
+            Self::Repositories => "/admin/repositories",
+            Self::Policies => "/admin/policies",
+            Self::Clients => "/admin/clients",
+            Self::Audit => "/admin/audit",
+            Self::Realm => "/admin/realm",
+            Self::Search => "/admin/search",
         }
-        Err(refusal) => person.failed(refusal),
     }
+
+    fn words(self, frame: &Frame) -> String {
+        match self {
+            Self::Overview => frame.say("admin-overview"),
+            Self::People => frame.say("admin-title"),
+            Self::Tokens => frame.say("admin-tokens"),
+            Self::Registrations => frame.say("admin-registrations"),
+            Self::Services => frame.say("admin-services"),
+            Self::Targets => frame.say("admin-targets"),
+            Self::Repositories => frame.say("admin-repositories"),
+            Self::Policies => frame.say("admin-policies"),
+            Self::Clients => frame.say("admin-clients"),
+            Self::Audit => frame.say("admin-audit"),
+            Self::Realm => frame.say("admin-realm"),
+            Self::Search => frame.say("admin-search"),
+        }
+    }
+
+    fn is_for(self, caller: &Caller) -> bool {
+        match self {
+            Self::Overview | Self::Search => true,
+            Self::People => reaches_others(caller, ApiScope::UsersRead),
+            Self::Tokens => reaches_others(caller, ApiScope::TokensRead),
+            Self::Registrations => {
+                reaches_others(caller, ApiScope::RegistrationTokensWrite)
+                    || is_whole(caller, ApiScope::TokensRead)
+            }
+            Self::Services => {
+                reaches_others(caller, ApiScope::ServicesWrite)
+                    || is_whole(caller, ApiScope::ServicesRead)
+            }
+            Self::Targets => is_whole(caller, ApiScope::TargetsWrite),
+            Self::Repositories => is_whole(caller, ApiScope::TokensRead),
+            Self::Policies => {
+                is_whole(caller, ApiScope::PoliciesWrite) || is_whole(caller, ApiScope::AuditRead)
+            }
+            Self::Clients => is_whole(caller, ApiScope::ClientsWrite),
+            Self::Audit => is_whole(caller, ApiScope::AuditRead),
+            Self::Realm => is_whole(caller, ApiScope::PoliciesWrite),
+        }
+    }
+}
+
+impl Person {
+    fn caller(&self) -> &Caller {
+        &self.signed_in.caller
+    }
+
+    /// What a page of administrators has around it; `here` is what it is about, below its section.
+    fn admin_frame(&self, section: Section, here: &[&str]) -> Frame {
+        let mut frame = self.frame();
+        let way = |of: Section, current: bool| Way {
+            href: of.path().to_owned(),
+            words: of.words(&frame),
+            current,
+        };
+        let links = SECTIONS.into_iter().filter(|of| of.is_for(self.caller()));
+        let links = links.map(|of| way(of, of == section)).collect();
+        let mut trail = vec![way(Section::Overview, section == Section::Overview)];
+        if section != Section::Overview {
+            trail.push(way(section, here.is_empty()));
+        }
+        let last = here.len().saturating_sub(1);
+        trail.extend(here.iter().enumerate().map(|(place, words)| Way {
+            href: section.path().to_owned(),
+            words: (*words).to_owned(),
+            current: place == last,
+        }));
+        frame.admin = Some(Around { links, trail });
+        frame
+    }
+}
+
+/// A name as it stands in the path of an address: it may hold anything.
+fn escaped(name: impl AsRef<str>) -> String {
+    let escaped: String = form_urlencoded::byte_serialize(name.as_ref().as_bytes()).collect();
+    escaped.replace('+', "%20")
+}
+
+/// An address with what it says behind the question mark; what is empty is left out.
+fn address(path: &str, fields: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let said = fields.iter().filter(|(_, value)| !value.is_empty());
+    let query = query.extend_pairs(said).finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+/// What stands in an address, without the blanks around it; `None` if nothing is left.
+fn given(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Where the units of a form stand: id, name, whether it is chosen; the first one is none.
+async fn unit_choices(
+    person: &Person,
+    none: String,
+    chosen: &str,
+) -> Result<Vec<(String, String, bool)>, Refusal> {
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let page = PageRequest::first(CHOICES);
+    let units = match authority.units(caller, &caller.realm, page).await {
+        Ok(units) => units.items,
+        Err(Refusal::Forbidden(_)) => Vec::new(),
+        Err(refusal) => return Err(refusal),
+    };
+    let mut choices = vec![(String::new(), none, chosen.is_empty())];
+    choices.extend(units.into_iter().map(|unit| {
+        let is_chosen = unit.id == chosen;
+        (unit.id, unit.name, is_chosen)
+    }));
+    Ok(choices)
 }
 
 #[derive(Template)]
@@ -94,7 +281,7 @@ struct Linked<'a> {
 async fn linked(person: &Person, username: &Username) -> Result<Response, Refusal> {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let (link, end) = authority.console_link_for(caller, &caller.realm, username).await?;
-    let frame = person.frame();
+    let frame = person.admin_frame(Section::People, &[username.as_str()]);
     let page = Linked {
         frame: &frame,
         username: username.to_string(),
@@ -105,7 +292,7 @@ async fn linked(person: &Person, username: &Username) -> Result<Response, Refusa
 }
 
 /// Makes a link for somebody who is known. A reload makes another one, in place of the former.
-pub(super) async fn link(Path(username): Path<String>, form: PostedLately) -> Response {
+async fn link(Path(username): Path<String>, form: PostedLately) -> Response {
     let person = form.person;
     let made = async {
         let username = Username::parse(&username).map_err(|_| Refusal::NotFound(Thing::User))?;
@@ -115,7 +302,7 @@ pub(super) async fn link(Path(username): Path<String>, form: PostedLately) -> Re
 }
 
 /// Adds a person and makes their link.
-pub(super) async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
+async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let made = async {
         let username = Username::parse(fields.get("username"));

@@ -60,12 +60,7 @@ impl Row {
             name: token.name.clone().unwrap_or_else(|| token.id.to_string()),
             kind: language.say(&format!("kind-{}", token.kind.name())),
             state: language.say(&format!("state-{}", state.name())),
-            class: match state {
-                State::Active => "good",
-                State::Pending | State::NotYetValid => "waits",
-                State::Locked | State::Disabled => "held",
-                State::Revoked | State::Expired | State::Exhausted => "over",
-            },
+            class: class_of(state),
             created: moment(token.created_at),
             last_used: token.usage.last_at.map(moment),
             last_from: token.usage.last_ip.map(|address| address.to_string()),
@@ -114,6 +109,16 @@ impl Notice {
         };
         let id = token.id.to_string();
         Some(Self { name: token.name.clone().unwrap_or_else(|| id.clone()), id, end, label })
+    }
+}
+
+/// The class of a state, for the stylesheet.
+pub(super) const fn class_of(state: State) -> &'static str {
+    match state {
+        State::Active => "good",
+        State::Pending | State::NotYetValid => "waits",
+        State::Locked | State::Disabled => "held",
+        State::Revoked | State::Expired | State::Exhausted => "over",
     }
 }
 

@@ -63,9 +63,6 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/account/password", post(account::change_password))
         .route("/account/sessions/end-all", post(account::end_all))
         .route("/account/sessions/{id}/end", post(account::end_one))
-        .route("/admin", get(admin::page))
-        .route("/admin/people", post(admin::invite))
-        .route("/admin/people/{username}/link", post(admin::link))
         .route("/console/style.css", get(assets::style))
         .route("/console/console.js", get(assets::script))
         .route("/console/icon.svg", get(assets::icon))
@@ -73,4 +70,5 @@ pub(super) fn routes() -> Router<AppState> {
         .merge(services::routes())
         .merge(devices::routes())
         .merge(approvals::routes())
+        .merge(admin::routes())
 }

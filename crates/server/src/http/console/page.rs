@@ -5,6 +5,7 @@ use askama::Template;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use counterfoil_authority::authority::{ConsoleRefusal, SignedIn};
+use counterfoil_authority::caller::Caller;
 use counterfoil_authority::console::{
     PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, PasswordFault, SignInLinkEnd,
 };
@@ -34,20 +35,43 @@ pub(super) struct Frame {
     pub(super) decides: bool,
     /// What their forms hold.
     pub(super) mark: String,
+    /// What pages of administrators have besides.
+    pub(super) admin: Option<Around>,
+}
+
+/// The second row of links, and the way from the first page of administrators to this one.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    pub(super) links: Vec<Way>,
+    pub(super) trail: Vec<Way>,
+}
+
+/// A link to a page.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    pub(super) href: String,
+    pub(super) words: String,
+    /// Whether it leads to where one is.
+    pub(super) current: bool,
 }
 
 impl Frame {
     pub(super) const fn of_visitor(language: Language) -> Self {
-        Self { language, name: None, administers: false, decides: false, mark: String::new() }
+        Self {
+            language,
+            name: None,
+            administers: false,
+            decides: false,
+            mark: String::new(),
+            admin: None,
+        }
     }
 
     pub(super) fn of_person(language: Language, signed_in: &SignedIn, mark: String) -> Self {
         let (caller, session) = (&signed_in.caller, &signed_in.session);
-        // People see themselves; to see others is to administer them.
-        let reach = caller.reach(&caller.realm, ApiScope::UsersWrite);
         let name = Some(session.username.to_string());
-        let decides = approvals::may_decide(caller);
-        Self { language, name, administers: reach.is_ok(), decides, mark }
+        let (administers, decides) = (administers(caller), approvals::may_decide(caller));
+        Self { language, name, administers, decides, mark, admin: None }
     }
 
     /// The language of the page.
@@ -62,6 +86,16 @@ impl Frame {
     pub(super) fn about(&self, id: &str, what: impl std::fmt::Display) -> String {
         self.language.about(id, what)
     }
+}
+
+/// Whether there is something that somebody administers or audits. People see what is theirs; to
+/// see what is of others is to administer it.
+pub(super) fn administers(caller: &Caller) -> bool {
+    [ApiScope::TokensRead, ApiScope::UsersRead, ApiScope::ServicesRead].into_iter().any(|scope| {
+        caller
+            .reach(&caller.realm, scope)
+            .is_ok_and(|reach| reach.whole || !reach.units.is_empty() || !reach.services.is_empty())
+    })
 }
 
 /// A page.

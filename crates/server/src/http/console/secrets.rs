@@ -49,13 +49,13 @@ const SCOPES_TYPED_MAX: usize = 20;
 const NETWORKS_MAX: usize = 20;
 
 /// A lifetime to choose.
-struct Choice {
-    value: String,
-    words: String,
-    chosen: bool,
+pub(super) struct Choice {
+    pub(super) value: String,
+    pub(super) words: String,
+    pub(super) chosen: bool,
 }
 
-fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
+pub(super) fn lifetimes(person: &Person, policy: &EffectivePolicy) -> Vec<Choice> {
     let language = person.visit.language;
     let own = &policy.lifetime_presets_seconds;
     let presets: Vec<i64> = if own.is_empty() { PRESETS.to_vec() } else { own.clone() };
@@ -187,7 +187,7 @@ fn networks(fields: &Fields) -> Result<Vec<IpNet>, Refusal> {
     Ok(networks)
 }
 
-fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
+pub(super) fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
     let label = ServiceLabel::parse(label).map_err(|_| Refusal::NotFound(Thing::Service))?;
     let kind = match fields.get("kind") {
         "service_token" => Kind::ServiceToken,
@@ -236,8 +236,8 @@ fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal> {
 /// What is kept of an answer for its repetition.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Kept {
-    token: String,
-    secret: String,
+    pub(super) token: String,
+    pub(super) secret: String,
 }
 
 impl Kept {
@@ -284,7 +284,7 @@ struct Shown<'a> {
 }
 
 /// The page with the secret, the first time and whenever the same form comes again.
-async fn shown(
+pub(super) async fn shown(
     person: &Person,
     answered: Answered,
     at: Option<(Service, Offer)>,

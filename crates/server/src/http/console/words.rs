@@ -119,9 +119,14 @@ mod tests {
     fn said() -> BTreeSet<String> {
         let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut said = BTreeSet::new();
-        for place in ["templates/console", "src/http/console"] {
-            for entry in std::fs::read_dir(here.join(place)).unwrap() {
+        let mut places = vec![here.join("templates/console"), here.join("src/http/console")];
+        while let Some(place) = places.pop() {
+            for entry in std::fs::read_dir(place).unwrap() {
                 let path = entry.unwrap().path();
+                if path.is_dir() {
+                    places.push(path);
+                    continue;
+                }
                 if path.ends_with("words.rs") {
                     continue;
                 }

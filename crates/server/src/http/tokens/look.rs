@@ -152,6 +152,7 @@ pub async fn token_list(
         hostname: query.hostname,
         system_user: query.system_user,
         mac_address: query.mac_address,
+        look_at_most: None,
     };
     let page = page(query.limit.as_ref(), query.cursor)?;
     let page = state.authority.tokens(&caller, &realm, filter, page).await?;

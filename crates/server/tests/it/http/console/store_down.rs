@@ -7,6 +7,7 @@ use counterfoil_server::http::HttpSettings;
 use counterfoil_store::{FailingStore, MemoryStore};
 use serde_json::json;
 
+use super::attacks::ADMIN_PAGES;
 use super::browser::{Browser, PASSWORD, administrator};
 use crate::world::{R, World};
 
@@ -68,7 +69,10 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
         of_token(""),
         of_token("/rotate"),
         of_token("/revoke"),
-    ] {
+    ]
+    .into_iter()
+    .chain(ADMIN_PAGES.map(str::to_owned))
+    {
         drill(&world, &store, held, &path, async |browser| browser.get(&path).await, 200).await;
     }
     let sign_in = async |browser: &Browser| {

@@ -1,0 +1,296 @@
+//! `/admin/services`: services with their policies, and whom a stricter policy would hit.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use counterfoil_authority::authority::{LockAct, PolicyEdit, ServiceDraft, ServiceEdit};
+use counterfoil_authority::names::{GroupName, ServiceLabel};
+use counterfoil_authority::refusal::{Refusal, Thing};
+use counterfoil_authority::scope::ApiScope;
+use counterfoil_authority::service::{Service, ServiceStatus, Visibility};
+use counterfoil_authority::store::PageRequest;
+use serde::Deserialize;
+
+use super::mint::line;
+use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
+use super::settings::{self, carried, first_hits, hits, patch};
+use super::{ROWS, Section, address, is_whole, reaches_others, unit_choices};
+use crate::http::console::page::Frame;
+use crate::http::console::posted::{Fields, Posted, PostedLately};
+use crate::http::console::visit::{Person, see_other};
+
+const VISIBILITIES: [Visibility; 4] =
+    [Visibility::Administrators, Visibility::Group, Visibility::Realm, Visibility::Public];
+
+/// What the address of the list may say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    after: Option<String>,
+}
+
+fn require_sight(person: &Person) -> Result<(), Refusal> {
+    if Section::Services.is_for(person.caller()) {
+        Ok(())
+    } else {
+        Err(Refusal::Forbidden(ApiScope::ServicesWrite))
+    }
+}
+
+fn status_of(frame: &Frame, service: &Service) -> Cell {
+    if service.locked {
+        return Cell::state(frame.say("state-locked"), "held");
+    }
+    match service.status {
+        ServiceStatus::Active => Cell::state(frame.say("service-active"), "good"),
+        ServiceStatus::Suspended => Cell::state(frame.say("service-suspended"), "held"),
+    }
+}
+
+/// The services that somebody looks after.
+pub(super) async fn list(person: Person, asked: Result<Query<Asked>, QueryRejection>) -> Response {
+    let after = asked.map(|Query(asked)| asked.after).unwrap_or_default();
+    match gather_list(&person, after).await {
+        Ok(parts) => {
+            let frame = person.admin_frame(Section::Services, &[]);
+            parts::show(&frame, frame.say("admin-services"), parts)
+        }
+        Err(refusal) => person.failed(refusal),
+    }
+}
+
+async fn gather_list(person: &Person, after: Option<String>) -> Result<Vec<Part>, Refusal> {
+    require_sight(person)?;
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let frame = person.frame();
+    let page = PageRequest { limit: ROWS, after };
+    let found = authority.services(caller, &caller.realm, page).await?;
+    let heads = vec![
+        frame.say("service-label"),
+        frame.say("field-name"),
+        frame.say("token-state"),
+        frame.say("service-visibility"),
+        frame.say("admin-tokens"),
+    ];
+    let mut table = Table::new(frame.say("admin-services"), heads, frame.say("services-none"));
+    table.rows.extend(found.items.into_iter().map(|service| {
+        let label = service.label.to_string();
+        let status = status_of(&frame, &service);
+        vec![
+            Cell::link(&label, format!("/admin/services/{label}")),
+            Cell::text(service.name),
+            status,
+            Cell::text(frame.say(&format!("visibility-{}", service.visibility.name()))),
+            Cell::link(
+                frame.say("admin-tokens"),
+                address(Section::Tokens.path(), &[("service", &label)]),
+            ),
+        ]
+    }));
+    table.next = found.next.map(|after| address(Section::Services.path(), &[("after", &after)]));
+    table.next_words = frame.say("services-more");
+    let mut parts = vec![Part::Table(table)];
+    if is_whole(caller, ApiScope::ServicesWrite) {
+        let form = Form::acts("create", Section::Services.path().to_owned())
+            .titled(frame.say("service-new"))
+            .with(
+                Field::text("label", frame.say("service-label"), "")
+                    .required()
+                    .hinted(frame.say("service-label-hint")),
+            )
+            .with(Field::text("name", frame.say("field-name"), ""))
+            .with(Field::text("description", frame.say("field-description"), ""))
+            .with(Field::text("url", frame.say("service-url"), ""))
+            .ending(Button::plain(frame.say("service-do")));
+        parts.push(Part::Form(form));
+    }
+    Ok(parts)
+}
+
+fn label_of(text: &str) -> Result<ServiceLabel, Refusal> {
+    ServiceLabel::parse(text).map_err(|_| Refusal::NotFound(Thing::Service))
+}
+
+/// Makes a service.
+pub(super) async fn create(Posted { person, fields }: Posted) -> Response {
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let made = async {
+        let label = ServiceLabel::parse(fields.get("label").trim());
+        let label = label.map_err(|bad| Refusal::invalid("label", bad))?;
+        let mut draft = ServiceDraft::new(label);
+        if let Some(name) = line("name", fields.get("name"))? {
+            draft.name = name;
+        }
+        draft.description = line("description", fields.get("description"))?;
+        draft.url = line("url", fields.get("url"))?;
+        authority.create_service(caller, &caller.realm, draft).await
+    };
+    match made.await {
+        Ok(service) => see_other(&format!("/admin/services/{}", service.label)),
+        Err(refusal) => person.failed(refusal),
+    }
+}
+
+/// One service.
+pub(super) async fn page(person: Person, Path(label): Path<String>) -> Response {
+    match gather(&person, &label).await {
+        Ok((name, parts)) => {
+            let frame = person.admin_frame(Section::Services, &[&label]);
+            parts::show(&frame, name, parts)
+        }
+        Err(refusal) => person.failed(refusal),
+    }
+}
+
+async fn gather(person: &Person, label: &str) -> Result<(String, Vec<Part>), Refusal> {
+    require_sight(person)?;
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let (frame, realm, label) = (person.frame(), &caller.realm, label_of(label)?);
+    let (service, effective) = authority.token_settings(caller, realm, &label).await?;
+    let reach = caller.reach(realm, ApiScope::ServicesWrite);
+    let writes = reach.is_ok_and(|reach| reach.covers_service(&label, service.unit.as_ref()));
+    let mut parts = vec![
+        Part::Facts(vec![
+            (frame.say("service-label"), Cell::code(&service.label)),
+            (frame.say("token-state"), status_of(&frame, &service)),
+            (frame.say("field-description"), Cell::maybe(service.description.as_ref())),
+            (frame.say("service-contact"), Cell::maybe(service.contact.as_ref())),
+        ]),
+        Part::Links(vec![Link::button(
+            address(Section::Tokens.path(), &[("service", label.as_str())]),
+            frame.say("service-tokens"),
+        )]),
+    ];
+    if reaches_others(caller, ApiScope::TokensRead) {
+        let page = first_hits();
+        let blocked = authority.blocked_tokens(caller, realm, Some(label.clone()), page).await;
+        match blocked {
+            Ok(blocked) => parts.push(Part::Table(settings::table(&frame, &blocked.items))),
+            Err(Refusal::Forbidden(_) | Refusal::Invalid { .. }) => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    if writes {
+        let policy = Form::acts("policy", format!("/admin/services/{label}/policy"))
+            .titled(frame.say("policy-title"))
+            .with(Field::hidden("version", service.version));
+        let policy = settings::fields(&frame, &service.token_policy, policy)
+            .ending(Button::quiet(frame.say("policy-preview")).sends("do", "preview"));
+        parts.push(Part::Text(frame.say("policy-what")));
+        parts.push(Part::Form(policy));
+        parts.push(Part::Form(edit_form(person, &frame, &service).await?));
+    }
+    let effective = effective.stated(&service.token_policy);
+    parts.push(Part::Heading(frame.say("policy-effective")));
+    parts.push(Part::Code(serde_json::to_string_pretty(&effective).unwrap_or_default()));
+    Ok((service.name, parts))
+}
+
+async fn edit_form(person: &Person, frame: &Frame, service: &Service) -> Result<Form, Refusal> {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let visibilities = VISIBILITIES.map(|one| {
+        let name = one.name();
+        (name.to_owned(), frame.say(&format!("visibility-{name}")), one == service.visibility)
+    });
+    let statuses = [ServiceStatus::Active, ServiceStatus::Suspended].map(|one| {
+        let name = one.name();
+        (name.to_owned(), frame.say(&format!("service-{name}")), one == service.status)
+    });
+    let group = service.group.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut form = Form::acts("edit", format!("/admin/services/{}", service.label))
+        .titled(frame.say("service-edit"))
+        .with(Field::hidden("version", service.version))
+        .with(Field::text("name", frame.say("field-name"), &service.name).required())
+        .with(Field::text(
+            "description",
+            frame.say("field-description"),
+            &text(&service.description),
+        ))
+        .with(Field::text("url", frame.say("service-url"), &text(&service.url)))
+        .with(Field::text("contact", frame.say("service-contact"), &text(&service.contact)))
+        .with(Field::choice("visibility", frame.say("service-visibility"), visibilities.into()))
+        .with(Field::text("group", frame.say("service-group"), &group))
+        .with(Field::choice("status", frame.say("token-state"), statuses.into()));
+    if is_whole(person.caller(), ApiScope::ServicesWrite) {
+        let unit = text(&service.unit);
+        let units = unit_choices(person, frame.say("unit-none"), &unit).await?;
+        form = form.with(Field::choice("unit", frame.say("field-unit"), units));
+    }
+    let (words, value) = if service.locked {
+        (frame.say("bulk-act-unlock"), "unlock")
+    } else {
+        (frame.say("service-lock"), "lock")
+    };
+    Ok(form
+        .ending(Button::plain(frame.say("save")).sends("do", "save"))
+        .ending(Button::danger(words).sends("do", value)))
+}
+
+fn version_of(fields: &Fields) -> Option<i64> {
+    fields.get("version").parse().ok()
+}
+
+/// Changes a service, or locks it.
+pub(super) async fn edit(Path(label): Path<String>, form: PostedLately) -> Response {
+    let PostedLately { person, fields } = form;
+    match edited(&person, &label, &fields).await {
+        Ok(service) => see_other(&format!("/admin/services/{}", service.label)),
+        Err(refusal) => person.failed(refusal),
+    }
+}
+
+async fn edited(person: &Person, label: &str, fields: &Fields) -> Result<Service, Refusal> {
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let (realm, label) = (&caller.realm, label_of(label)?);
+    if let on @ ("lock" | "unlock") = fields.get("do") {
+        let act = LockAct { on: on == "lock", reason: None };
+        return authority.lock_service(caller, realm, &label, &act).await;
+    }
+    let name = line("name", fields.get("name"))?;
+    let group = fields
+        .text("group")
+        .map(|name| GroupName::parse(&name).map_err(|bad| Refusal::invalid("group", bad)));
+    let none = |field: &'static str| move || Refusal::invalid(field, "is none of those there are");
+    let visibility = Visibility::from_name(fields.get("visibility"));
+    let status = ServiceStatus::from_name(fields.get("status"));
+    let moves = is_whole(caller, ApiScope::ServicesWrite);
+    let edit = ServiceEdit {
+        name: Some(name.ok_or_else(|| Refusal::invalid("name", "is missing"))?),
+        description: Some(line("description", fields.get("description"))?),
+        url: Some(line("url", fields.get("url"))?),
+        contact: Some(line("contact", fields.get("contact"))?),
+        visibility: Some(visibility.ok_or_else(none("visibility"))?),
+        group: Some(group.transpose()?),
+        status: Some(status.ok_or_else(none("status"))?),
+        unit: moves.then(|| fields.text("unit")),
+        ..ServiceEdit::default()
+    };
+    authority.edit_service(caller, realm, &label, edit, version_of(fields)).await
+}
+
+/// Says whom a policy would hit, or makes it the policy.
+pub(super) async fn policy(Path(label): Path<String>, form: PostedLately) -> Response {
+    let PostedLately { person, fields } = form;
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let done = async {
+        let (realm, of) = (&caller.realm, label_of(&label)?);
+        let token_policy = Some(PolicyEdit::Merge(patch(&fields)?));
+        let edit = ServiceEdit { token_policy, ..ServiceEdit::default() };
+        if fields.get("do") == "save" {
+            authority.edit_service(caller, realm, &of, edit, version_of(&fields)).await?;
+            return Ok(see_other(&format!("/admin/services/{of}")));
+        }
+        let found = authority.preview_service(caller, realm, &of, edit, first_hits()).await?;
+        let frame = person.admin_frame(Section::Services, &[&label]);
+        let mut parts = hits(&person, &frame, &found);
+        let here = format!("/admin/services/{of}");
+        let form = Form::acts("save", format!("{here}/policy"))
+            .with(Field::hidden("version", fields.get("version")));
+        let form = carried(&fields, form)
+            .ending(Button::plain(frame.say("policy-save")).sends("do", "save"));
+        parts.push(Part::Form(form));
+        parts.push(Part::Links(vec![Link::to(here, frame.say("cancel"))]));
+        Ok(parts::show(&frame, frame.say("policy-preview-title"), parts))
+    };
+    done.await.unwrap_or_else(|refusal: Refusal| person.failed(refusal))
+}

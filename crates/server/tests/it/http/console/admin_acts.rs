@@ -1,0 +1,252 @@
+//! What administrators do on their pages: acts on many tokens, registration tokens, policies,
+//! clients, targets, and taking the audit away.
+
+use serde_json::{Value, json};
+
+use super::admin::{once, secret_of, token, unit};
+use super::browser::administrator;
+use crate::world::{R, World};
+
+#[tokio::test]
+async fn many_tokens_are_changed_after_a_look_at_which() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    world.service("git").await;
+    world.user("alice").await;
+    let mut ids = Vec::new();
+    for name in ["one", "two", "three"] {
+        ids.push(world.pat("alice", json!({ "services": ["git"], "name": name })).await.0);
+    }
+    let list = admin.get("/admin/tokens?user=alice").await.expect(200).text;
+    assert!(list.contains("three") && list.contains(&format!("value=\"{}\"", ids[0])), "{list}");
+    let none = admin.get("/admin/tokens?user=alice&state=locked").await.expect(200).text;
+    assert!(none.contains("No token matches") && none.contains("All tokens"), "{none}");
+    admin.get("/admin/tokens?state=odd").await.expect(422);
+    let ticked =
+        [("act", "lock"), ("which", "ticked"), ("id", ids[0].as_str()), ("id", ids[1].as_str())];
+    let preview = admin.act("/admin/bulk", &ticked).await.expect(200).text;
+    assert!(preview.contains("2 tokens would change") && !preview.contains(">three<"), "{preview}");
+    assert_eq!(token(&world, &ids[0]).await["state"], "active");
+    let started = admin.act("/admin/bulk/start", &ticked).await.expect(303);
+    let job = started.header("location").to_owned();
+    let running = admin.get(&job).await.expect(200).text;
+    assert!(running.contains("Look again") && running.contains("0 / 2"), "{running}");
+    while world.authority.work_jobs().await.unwrap() {}
+    let done = admin.get(&job).await.expect(200).text;
+    assert!(done.contains("2 / 2") && !done.contains("Look again"), "{done}");
+    assert_eq!(token(&world, &ids[1]).await["state"], "locked");
+    assert!(admin.get("/admin/jobs").await.expect(200).text.contains(&job));
+    // All that match, over all pages; and whatever names nothing is refused.
+    let all = [("act", "revoke"), ("which", "all"), ("user", "alice"), ("reason", "left")];
+    let preview = admin.act("/admin/bulk", &all).await.expect(200).text;
+    assert!(preview.contains("3 tokens would change"), "{preview}");
+    admin.act("/admin/bulk", &[("act", "revoke"), ("which", "all")]).await.expect(422);
+    let started = admin.act("/admin/bulk/start", &all).await.expect(303);
+    let job = started.header("location").to_owned();
+    admin.act(&format!("{job}/cancel"), &[]).await.expect(303);
+    assert!(admin.get(&job).await.expect(200).text.contains("stopped by somebody"));
+    let nothing = admin.act("/admin/bulk", &[("act", "lock"), ("which", "ticked")]).await;
+    assert_eq!(nothing.status, 422, "{}", nothing.text);
+}
+
+#[tokio::test]
+async fn registration_tokens_are_minted_one_by_one_and_from_a_sheet() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    unit(&world, "lab").await;
+    let form = admin.get("/admin/registration-tokens/new").await.expect(200);
+    let nonce = form.field("once");
+    let fields = [("once", nonce.as_str()), ("name", "lobby"), ("count", "5"), ("days", "30")];
+    let path = "/admin/registration-tokens/new";
+    let shown = admin.act(path, &fields).await.expect(200);
+    let again = admin.act(path, &fields).await.expect(200);
+    assert_eq!(secret_of(&again), secret_of(&shown));
+    for (name, value) in [("count", "0"), ("count", "many"), ("days", "-1"), ("name", "")] {
+        let mut bad = fields.to_vec();
+        bad[0].1 = "dddddddddddddddddddddddddddddddd";
+        bad.retain(|(own, _)| *own != name);
+        bad.push((name, value));
+        admin.act(path, &bad).await.expect(422);
+    }
+    let batch = "/admin/registration-tokens/batch";
+    let rows = "name,unit,count\n\"Gate, north\",lab,5\n=cmd,,2\nbad,nowhere,3\n";
+    let sheet = [("once", "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"), ("rows", rows)];
+    let shown = admin.act(batch, &sheet).await.expect(200);
+    assert!(shown.text.contains("Gate, north") && shown.text.contains(": 1<"), "{}", shown.text);
+    // The sheet holds the same secrets, and asking for it makes no further token.
+    let mut wanted = sheet.to_vec();
+    wanted.push(("as", "sheet"));
+    let file = admin.act(batch, &wanted).await.expect(200);
+    assert_eq!(file.header("content-type"), "text/csv; charset=utf-8");
+    assert!(file.header("content-disposition").contains("attachment"));
+    assert_eq!(file.header("cache-control"), "no-store");
+    let lines: Vec<&str> = file.text.lines().collect();
+    assert_eq!(lines.len(), 4, "{}", file.text);
+    assert!(lines[2].starts_with("'=cmd"), "no formula: {}", lines[2]);
+    let secret = lines[1].rsplit(',').nth(1).unwrap();
+    assert!(secret.len() > 20 && shown.text.contains(secret), "{secret}");
+    let held = world.get(&format!("{R}/tokens?kind=registration_token")).await.expect(200);
+    assert_eq!(held["items"].as_array().unwrap().len(), 3, "{held}");
+    let list = admin.get("/admin/registration-tokens").await.expect(200).text;
+    assert!(list.contains("0 / 5") && list.contains("<rect"), "{list}");
+    for rows in ["", "name\n", &"x\n".repeat(201)] {
+        let sheet = [("once", "ffffffffffffffffffffffffffffffff"), ("rows", rows)];
+        admin.act(batch, &sheet).await.expect(422);
+    }
+}
+
+#[tokio::test]
+async fn a_stricter_policy_says_whom_it_hits_before_it_holds() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    let made = [("label", "git"), ("name", "Git"), ("description", "code")];
+    let page = admin.act("/admin/services", &made).await.expect(303);
+    assert_eq!(page.header("location"), "/admin/services/git");
+    admin.act("/admin/services", &[("label", "Not A Label")]).await.expect(422);
+    world.user("alice").await;
+    world.pat("alice", json!({ "services": ["git"], "name": "laptop" })).await;
+    let before = world.get(&format!("{R}/services/git")).await.expect(200);
+    let policy = "/admin/services/git/policy";
+    let look = [("do", "preview"), ("max_lifetime_seconds", "1d")];
+    for path in [policy, "/admin/realm"] {
+        let preview = admin.act(path, &look).await.expect(200).text;
+        assert!(preview.contains("1 token more would be blocked"), "{path} {preview}");
+        assert!(preview.contains("laptop") && preview.contains("lives too long"), "{preview}");
+    }
+    let harmless = [("do", "preview"), ("max_lifetime_seconds", "3650d")];
+    let preview = admin.act(policy, &harmless).await.expect(200).text;
+    assert!(preview.contains("0 tokens more would be blocked"), "{preview}");
+    let after = world.get(&format!("{R}/services/git")).await.expect(200);
+    assert_eq!(after, before, "a look changes nothing");
+    let save = [("do", "save"), ("max_lifetime_seconds", "1d"), ("approval", "yes")];
+    admin.act(policy, &save).await.expect(303);
+    let after = world.get(&format!("{R}/services/git")).await.expect(200);
+    assert_eq!(after["token_policy"]["max_lifetime_seconds"], 86_400, "{after}");
+    assert_eq!(after["token_policy"]["approval"], true, "{after}");
+    let page = admin.get("/admin/services/git").await.expect(200).text;
+    assert!(page.contains("is refused already") && page.contains("value=\"1d\""), "{page}");
+    // Somebody else was quicker.
+    let late = [("do", "save"), ("version", "1"), ("max_lifetime_seconds", "2d")];
+    admin.act(policy, &late).await.expect(412);
+    admin.act(policy, &[("do", "save"), ("max_lifetime_seconds", "soon")]).await.expect(422);
+    let edit = [
+        ("do", "save"),
+        ("name", "Code"),
+        ("visibility", "realm"),
+        ("status", "active"),
+        ("contact", "git@example.org"),
+    ];
+    admin.act("/admin/services/git", &edit).await.expect(303);
+    let after = world.get(&format!("{R}/services/git")).await.expect(200);
+    assert_eq!((&after["name"], &after["contact"]), (&json!("Code"), &json!("git@example.org")));
+    admin.act("/admin/services/git", &[("do", "lock")]).await.expect(303);
+    assert!(admin.get("/admin/services").await.text.contains("locked"));
+}
+
+#[tokio::test]
+async fn the_realm_is_set_and_its_policy_saved() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    let edit = [("do", "save"), ("display_name", "Example"), ("zone", "Europe/Berlin")];
+    admin.act("/admin/realm", &edit).await.expect(303);
+    let policy = [("do", "save-policy"), ("max_active_per_user", "7"), ("at_limit", "refuse")];
+    admin.act("/admin/realm", &policy).await.expect(303);
+    let realm = world.get(R).await.expect(200);
+    assert_eq!(realm["zone"], "Europe/Berlin", "{realm}");
+    assert_eq!(realm["token_policy"]["max_active_per_user"], 7, "{realm}");
+    admin.act("/admin/realm", &[("do", "save"), ("zone", "Nowhere")]).await.expect(422);
+}
+
+#[tokio::test]
+async fn a_client_is_made_with_a_key_that_is_shown_once() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    world.service("git").await;
+    let nonce = admin.get("/admin/clients").await.expect(200).field("once");
+    let fields =
+        [("once", nonce.as_str()), ("name", "gate"), ("role", "verifier"), ("services", "git")];
+    let shown = admin.act("/admin/clients", &fields).await.expect(200);
+    let key = secret_of(&shown);
+    assert_eq!(secret_of(&admin.act("/admin/clients", &fields).await.expect(200)), key);
+    let body = json!({ "token": "cflp_nothing" });
+    world.call(&key, "POST", &format!("{R}/verify"), body).await.expect(200);
+    let page = admin.get("/admin/clients/gate").await.expect(200);
+    assert!(page.text.contains("Verifies") || page.text.contains("verifier"), "{}", page.text);
+    assert!(!page.text.contains(&key));
+    admin.act("/admin/clients/gate/act", &[("act", "disable")]).await.expect(303);
+    let held = world.get(&format!("{R}/clients/gate")).await.expect(200);
+    assert_eq!(held["enabled"], false, "{held}");
+    admin.act("/admin/clients/gate/act", &[("act", "delete")]).await.expect(303);
+    admin.get("/admin/clients/gate").await.expect(404);
+    admin.act("/admin/clients", &[("once", &once('9')), ("name", "not ok!")]).await.expect(422);
+}
+
+#[tokio::test]
+async fn the_audit_is_filtered_and_taken_away() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    world.service("git").await;
+    world.pat("root", json!({ "services": ["git"] })).await;
+    let page = admin.get("/admin/audit?kind=token.issued").await.expect(200).text;
+    assert!(page.contains("<code>token.issued</code>"), "{page}");
+    assert!(!page.contains("<code>service.created</code>"), "{page}");
+    let none = admin.get("/admin/audit?from=2099-01-01").await.expect(200).text;
+    assert!(none.contains("Nothing of that sort"), "{none}");
+    for bad in ["kind=nothing", "outcome=odd", "from=soon", "token=x"] {
+        admin.get(&format!("/admin/audit?{bad}")).await.expect(422);
+    }
+    let lines = admin.get("/admin/audit/export?form=jsonl&kind=token.issued").await.expect(200);
+    assert!(lines.header("content-type").starts_with("application/jsonl"));
+    for line in lines.text.lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["kind"], "token.issued");
+    }
+    let sheet = admin.get("/admin/audit/export?form=csv").await.expect(200);
+    assert!(sheet.text.starts_with("at,kind,outcome,actor"), "{}", sheet.text);
+    assert!(sheet.text.lines().count() > 3 && sheet.text.contains("service.created"));
+}
+
+#[tokio::test]
+async fn a_decision_is_explained_step_by_step() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    let page = admin.get("/admin/policies").await.expect(200).text;
+    assert!(page.contains("PATValidator"), "{page}");
+    let fields = [
+        ("user", "root"),
+        ("set", "PATValidator"),
+        ("resource", "pat://root"),
+        ("action", "verify"),
+    ];
+    let said = admin.act("/admin/policies/test", &fields).await.expect(200).text;
+    assert!(said.contains("is not allowed") && said.contains("decision"), "{said}");
+    for (name, value) in [("user", "no body"), ("set", "none"), ("token", "x"), ("address", "x")] {
+        let mut bad = fields.to_vec();
+        bad.retain(|(own, _)| *own != name);
+        bad.push((name, value));
+        let page = admin.act("/admin/policies/test", &bad).await;
+        assert!([404, 422].contains(&page.status), "{name} {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn what_failed_on_its_way_to_a_target_is_tried_again() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    let empty = admin.get("/admin/targets").await.expect(200).text;
+    assert!(empty.contains("There is no target"), "{empty}");
+    let target = json!({
+        "name": "hook", "kind": "webhook", "url": "https://hook.example.org/",
+        "signing_key": "0123456789abcdef0123456789abcdef",
+    });
+    world.post(&format!("{R}/targets"), target).await.expect(201);
+    world.service("git").await;
+    let page = admin.get("/admin/targets/hook").await.expect(200).text;
+    assert!(page.contains("Try again what failed") && !page.contains("Compare"), "{page}");
+    assert!(admin.get("/admin").await.text.contains("/admin/targets/hook"));
+    admin.act("/admin/targets/hook/act", &[("act", "retry")]).await.expect(303);
+    admin.act("/admin/targets/hook/act", &[("act", "compare")]).await.expect(422);
+    admin.act("/admin/targets/hook/act", &[("act", "odd")]).await.expect(422);
+    admin.act("/admin/targets/none/act", &[("act", "retry")]).await.expect(404);
+    admin.get("/admin/targets/none").await.expect(404);
+}
