@@ -24,7 +24,7 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::store::{InstallationStore, Unavailable};
 
 use self::compare::Sum;
-use self::marker::{Begun, Filled, Place};
+use self::marker::{Begun, Filled};
 use self::rows::Batch;
 use self::tables::Copied as CopiedTable;
 use crate::migrate::{Expected, Older};
