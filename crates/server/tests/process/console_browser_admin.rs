@@ -95,7 +95,7 @@ fn furnished(api: &Api) -> (String, String) {
         let body = json!({ "kind": "personal_access_token", "user": "bob", "name": name,
             "services": ["mail"], "lifetime_seconds": 864_000 });
         let issued = api.post("/tokens", &body).expect(201);
-        piece = issued["secret"].as_str().unwrap()[..24].to_owned();
+        issued["secret"].as_str().unwrap()[..24].clone_into(&mut piece);
     }
     let registration = json!({ "kind": "registration_token", "name": "Lobby", "unit": unit,
         "count": 5, "delivery": "response" });

@@ -181,6 +181,50 @@ async fn every_page_is_there_for_its_roles_and_for_nobody_else() {
     }
 }
 
+/// Sends the forms of what lies in another unit, and of what belongs to the realm.
+async fn tries_what_is_outside(carol: &Browser, [own, other]: [&str; 2], shop: &str, theirs: &str) {
+    let (first, second) = (once('a'), once('b'));
+    for (path, fields, status) in [
+        (format!("/admin/registration-tokens/{other}/act"), vec![("act", "revoke")], 404),
+        (format!("/admin/registration-tokens/{other}/act"), vec![("act", "revoke-all")], 404),
+        (
+            format!("/admin/registration-tokens/{other}/act"),
+            vec![("act", "return"), ("number", "1")],
+            404,
+        ),
+        // A token of somebody else does not become a device of one's own.
+        (
+            format!("/admin/registration-tokens/{own}/act"),
+            vec![("act", "revoke-child"), ("child", theirs)],
+            404,
+        ),
+        ("/admin/people/sven/act".to_owned(), vec![("act", "suspend")], 404),
+        ("/admin/people/sven/act".to_owned(), vec![("act", "lock")], 404),
+        ("/admin/people/sven/act".to_owned(), vec![("act", "end-sessions")], 404),
+        ("/admin/people/root/act".to_owned(), vec![("act", "end-sessions")], 404),
+        ("/admin/people/sven/link".to_owned(), vec![], 404),
+        (
+            "/admin/registration-tokens/new".to_owned(),
+            vec![("once", &*first), ("name", "x"), ("unit", shop), ("count", "1")],
+            403,
+        ),
+        ("/admin/services/git".to_owned(), vec![("do", "lock")], 403),
+        ("/admin/services/git/policy".to_owned(), vec![("do", "save")], 403),
+        ("/admin/realm".to_owned(), vec![("do", "save-policy")], 403),
+        ("/admin/clients".to_owned(), vec![("once", &*second), ("name", "mine")], 403),
+        ("/admin/clients/admin/act".to_owned(), vec![("act", "delete")], 403),
+        ("/admin/targets/x/act".to_owned(), vec![("act", "repair")], 403),
+        (
+            "/admin/policies/test".to_owned(),
+            vec![("user", "root"), ("resource", "https://x/"), ("action", "GET")],
+            403,
+        ),
+    ] {
+        let page = carol.act(&path, &fields).await;
+        assert_eq!(page.status, status, "{path} {fields:?} {}", page.text);
+    }
+}
+
 /// By its address somebody may ask for whatever they can spell.
 #[tokio::test]
 async fn who_administers_a_unit_does_nothing_outside_of_it() {
@@ -215,45 +259,7 @@ async fn who_administers_a_unit_does_nothing_outside_of_it() {
     assert!(!people.contains("sven"), "{people}");
     let tokens = carol.get("/admin/tokens").await.expect(200).text;
     assert!(!tokens.contains(&theirs) && tokens.contains("lobby"), "{tokens}");
-    for (path, fields, status) in [
-        (format!("/admin/registration-tokens/{other}/act"), vec![("act", "revoke")], 404),
-        (format!("/admin/registration-tokens/{other}/act"), vec![("act", "revoke-all")], 404),
-        (
-            format!("/admin/registration-tokens/{other}/act"),
-            vec![("act", "return"), ("number", "1")],
-            404,
-        ),
-        // A token of somebody else does not become a device of one's own.
-        (
-            format!("/admin/registration-tokens/{own}/act"),
-            vec![("act", "revoke-child"), ("child", theirs.as_str())],
-            404,
-        ),
-        ("/admin/people/sven/act".to_owned(), vec![("act", "suspend")], 404),
-        ("/admin/people/sven/act".to_owned(), vec![("act", "lock")], 404),
-        ("/admin/people/sven/act".to_owned(), vec![("act", "end-sessions")], 404),
-        ("/admin/people/root/act".to_owned(), vec![("act", "end-sessions")], 404),
-        ("/admin/people/sven/link".to_owned(), vec![], 404),
-        (
-            "/admin/registration-tokens/new".to_owned(),
-            vec![("once", &once('a')), ("name", "x"), ("unit", &shop), ("count", "1")],
-            403,
-        ),
-        ("/admin/services/git".to_owned(), vec![("do", "lock")], 403),
-        ("/admin/services/git/policy".to_owned(), vec![("do", "save")], 403),
-        ("/admin/realm".to_owned(), vec![("do", "save-policy")], 403),
-        ("/admin/clients".to_owned(), vec![("once", &once('b')), ("name", "mine")], 403),
-        ("/admin/clients/admin/act".to_owned(), vec![("act", "delete")], 403),
-        ("/admin/targets/x/act".to_owned(), vec![("act", "repair")], 403),
-        (
-            "/admin/policies/test".to_owned(),
-            vec![("user", "root"), ("resource", "https://x/"), ("action", "GET")],
-            403,
-        ),
-    ] {
-        let page = carol.act(&path, &fields).await;
-        assert_eq!(page.status, status, "{path} {fields:?} {}", page.text);
-    }
+    tries_what_is_outside(&carol, [&own, &other], &shop, &theirs).await;
     // A job leaves what is not theirs as it is.
     let fields = [("act", "revoke"), ("which", "ticked"), ("id", theirs.as_str())];
     let preview = carol.act("/admin/bulk", &fields).await.expect(200).text;
