@@ -359,12 +359,12 @@ mod tests {
 
     #[test]
     fn a_token_is_for_one_client_from_one_issuer_at_one_time() {
+        use IdTokenFault as F;
         let with = |name: &str, value: Value| {
             let mut claims = claims();
             claims[name] = value;
             judge(&claims, None).map(drop)
         };
-        use IdTokenFault as F;
         assert_eq!(with("iss", json!("https://sso.example")), Err(F::Issuer));
         assert_eq!(with("aud", json!("other")), Err(F::Audience));
         assert_eq!(with("aud", json!(["console"])), Ok(()));

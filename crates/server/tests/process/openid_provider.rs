@@ -46,7 +46,8 @@ impl Provider {
             .unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
         let mut provider = Self { child, said, address: ([127, 0, 0, 1], 0).into() };
-        provider.address.set_port(provider.line().parse().unwrap());
+        let port = provider.line().parse().unwrap();
+        provider.address.set_port(port);
         provider
     }
 

@@ -223,10 +223,10 @@ impl Provider {
             ca: None,
         };
         let settings = HttpSettings { console_oidc: Some(oidc), ..HttpSettings::default() };
-        let rules = |rules: &mut counterfoil_authority::authority::Settings| {
+        let lately = |rules: &mut counterfoil_authority::authority::Settings| {
             rules.console.step_up_seconds = step_up_seconds;
         };
-        let world = World::ruled(Arc::new(MemoryStore::new()), rules, settings).await;
+        let world = World::ruled(Arc::new(MemoryStore::new()), lately, settings).await;
         (Self { address, script }, world)
     }
 

@@ -67,23 +67,23 @@ async fn whoever_is_asked_again_goes_on_with_what_they_had_asked_for() {
     assert!(asking.text.contains("action=\"/services/git/new\""), "{}", asking.text);
     assert!(tokens(&world).await.is_empty());
     let kept = fields_of(&asking);
-    let with = |password: &'static str| {
+    let proving = |password: &'static str| {
         let kept = kept.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         kept.chain([("proof_password", password)]).collect::<Vec<_>>()
     };
-    let wrong = admin.post("/services/git/new", &with("wrong wrong wrong")).await.expect(403);
+    let wrong = admin.post("/services/git/new", &proving("wrong wrong wrong")).await.expect(403);
     assert!(wrong.text.contains("The password is wrong"), "{}", wrong.text);
     assert_eq!(fields_of(&wrong), kept, "still nothing is lost");
     assert!(!wrong.text.contains("wrong wrong wrong"), "but what was typed is not shown");
     assert!(tokens(&world).await.is_empty());
-    let shown = admin.post("/services/git/new", &with(PASSWORD)).await.expect(200);
+    let shown = admin.post("/services/git/new", &proving(PASSWORD)).await.expect(200);
     let secret = shown.value_of("secret");
     let made = tokens(&world).await;
     assert_eq!(made.len(), 1);
     assert_eq!(made[0]["name"], "laptop & <phone>");
     assert_eq!(made[0]["scopes"], json!(["read", "write"]));
     // A reload is the same form, and for a while nobody is asked again.
-    let again = admin.post("/services/git/new", &with(PASSWORD)).await.expect(200);
+    let again = admin.post("/services/git/new", &proving(PASSWORD)).await.expect(200);
     assert_eq!(again.value_of("secret"), secret);
     let path = format!("/tokens/{}", made[0]["id"].as_str().unwrap());
     world.clock.advance_seconds(AGAIN - 1);
