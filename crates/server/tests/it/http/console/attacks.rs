@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use counterfoil_server::http::HttpSettings;
 use serde_json::{Value, json};
 
-use super::browser::{Browser, PASSWORD, administrator, person};
+use super::browser::{ADMIN_PAGES, Browser, PASSWORD, administrator, of_root, person};
 use crate::world::{R, World};
 
 /// Every form that needs a session.
@@ -23,8 +23,6 @@ fn forms(token: &str) -> Vec<String> {
         "/services/git/membership",
         "/devices",
         "/admin/search",
-        "/admin/people/root/act",
-        "/admin/people/root/new",
         "/admin/bulk",
         "/admin/bulk/start",
         "/admin/jobs/none/cancel",
@@ -45,6 +43,7 @@ fn forms(token: &str) -> Vec<String> {
     forms.extend(["confirm", "remove"].map(|act| format!("/devices/{token}/{act}")));
     forms.push(format!("/approvals/{token}"));
     forms.push(format!("/admin/registration-tokens/{token}/act"));
+    forms.extend(["act", "new"].map(of_root));
     forms
 }
 
@@ -57,34 +56,9 @@ fn pages(token: &str) -> Vec<String> {
     pages.extend(["/services/git", "/devices", "/approvals"].map(str::to_owned));
     pages.extend(["", "/rotate", "/revoke"].map(|act| format!("/tokens/{token}{act}")));
     pages.extend(ADMIN_PAGES.map(str::to_owned));
+    pages.extend(["new", "new?service=git"].map(of_root));
     pages
 }
-
-/// Every page of administrators that needs nothing but a service and a person.
-pub(super) const ADMIN_PAGES: [&str; 22] = [
-    "/admin/search",
-    "/admin/people",
-    "/admin/people/root",
-    "/admin/people/root/new",
-    "/admin/people/root/new?service=git",
-    "/admin/tokens",
-    "/admin/tokens?service=git&state=active&unused=90",
-    "/admin/jobs",
-    "/admin/registration-tokens",
-    "/admin/registration-tokens/new",
-    "/admin/registration-tokens/batch",
-    "/admin/services",
-    "/admin/services/git",
-    "/admin/targets",
-    "/admin/repositories",
-    "/admin/policies",
-    "/admin/clients",
-    "/admin/audit",
-    "/admin/audit?kind=token.issued&outcome=done&from=2020-01-01",
-    "/admin/audit/export?form=jsonl",
-    "/admin/audit/export?form=csv",
-    "/admin/realm",
-];
 
 async fn events(world: &World) -> Value {
     world.get(&format!("{R}/events?limit=1000")).await.expect(200)["items"].clone()

@@ -11,6 +11,35 @@ use crate::world::World;
 /// The password of everybody in these tests.
 pub(super) const PASSWORD: &str = "three blue teapots";
 
+/// Every page of administrators that needs nothing but a service and a person.
+pub(super) const ADMIN_PAGES: [&str; 20] = [
+    "/admin/search",
+    "/admin/people",
+    "/admin/people/root",
+    "/admin/tokens",
+    "/admin/tokens?service=git&state=active&unused=90",
+    "/admin/jobs",
+    "/admin/registration-tokens",
+    "/admin/registration-tokens/new",
+    "/admin/registration-tokens/batch",
+    "/admin/services",
+    "/admin/services/git",
+    "/admin/targets",
+    "/admin/repositories",
+    "/admin/policies",
+    "/admin/clients",
+    "/admin/audit",
+    "/admin/audit?kind=token.issued&outcome=done&from=2020-01-01",
+    "/admin/audit/export?form=jsonl",
+    "/admin/audit/export?form=csv",
+    "/admin/realm",
+];
+
+/// What stands below the page of the administrator.
+pub(super) fn of_root(act: &str) -> String {
+    ["/admin/people", "root", act].join("/")
+}
+
 /// A page as it came.
 #[derive(Debug, Clone)]
 pub(super) struct Page {

@@ -7,8 +7,7 @@ use counterfoil_server::http::HttpSettings;
 use counterfoil_store::{FailingStore, MemoryStore};
 use serde_json::json;
 
-use super::attacks::ADMIN_PAGES;
-use super::browser::{Browser, PASSWORD, administrator};
+use super::browser::{ADMIN_PAGES, Browser, PASSWORD, administrator, of_root};
 use crate::world::{R, World};
 
 /// Calls of the store for one page at most; more would be a loop.
@@ -72,6 +71,7 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
     ]
     .into_iter()
     .chain(ADMIN_PAGES.map(str::to_owned))
+    .chain(["new", "new?service=git"].map(of_root))
     {
         drill(&world, &store, held, &path, async |browser| browser.get(&path).await, 200).await;
     }
