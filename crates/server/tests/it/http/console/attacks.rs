@@ -1,4 +1,6 @@
 //! What somebody may try at the console, each in a test.
+//!
+//! Length: a list of attacks, and every page and form that they are tried at.
 
 use std::net::IpAddr;
 
