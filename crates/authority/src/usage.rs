@@ -101,6 +101,7 @@ pub(crate) struct Ledger {
     rehashed: Mutex<ById<Rehash>>,
     refusals: Mutex<Refusals>,
     lost: std::sync::atomic::AtomicU64,
+    turn: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Default)]
@@ -155,6 +156,7 @@ impl Ledger {
             rehashed: Mutex::default(),
             refusals: Mutex::default(),
             lost: std::sync::atomic::AtomicU64::new(0),
+            turn: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 
@@ -237,7 +239,10 @@ impl Ledger {
     /// Takes everything out. At the end of a refusal window, the counted ones too.
     pub(crate) fn drain(&self, now: Timestamp, closing: bool) -> Batch {
         let mut batch = Batch::default();
-        for shard in &self.shards {
+        // From another one each time: where the days are cut short, it is not always the same
+        // tokens that have none.
+        let first = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % SHARDS;
+        for shard in self.shards.iter().cycle().skip(first).take(SHARDS) {
             let mut shard = shard.lock();
             let gathered = shard.len();
             let days = &mut batch.days;

@@ -731,3 +731,4 @@ policy-blocked = { $count ->
     [one] { $count } weiteres Token würde abgewiesen.
    *[other] { $count } weitere Token würden abgewiesen.
 }
+secret-as-bearer = In einem Skript oder einer API senden Sie es als Bearer Token:

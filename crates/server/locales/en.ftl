@@ -731,3 +731,4 @@ policy-blocked = { $count ->
     [one] { $count } token more would be blocked.
    *[other] { $count } tokens more would be blocked.
 }
+secret-as-bearer = In a script or an API, send it as a bearer token:

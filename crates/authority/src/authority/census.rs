@@ -48,12 +48,6 @@ struct Census {
 /// What tokens of one group have in common: kind, state, unit, and unit of the owner.
 type Facts = (Kind, &'static str, Option<String>, Option<String>);
 
-impl Census {
-    fn tokens(&self) -> u64 {
-        self.tallies.values().map(|tally| tally.count).sum()
-    }
-}
-
 /// A count that is under way.
 #[derive(Debug, Clone)]
 struct Running {
@@ -191,9 +185,9 @@ impl Authority {
         realm: &RealmName,
     ) -> Result<Option<(Timestamp, Arc<Census>)>, Unavailable> {
         let now = self.now();
-        let is_large = |census: &Census| census.tokens() >= u64::from(AT_ONCE);
+        // There is one only of realms that were too large to be counted in between.
         let latest = self.counts.0.lock().get(realm).and_then(|known| known.latest.clone());
-        if !latest.as_ref().is_some_and(|(_, census)| is_large(census)) {
+        if latest.is_none() {
             let mut running = Running::new(now);
             self.count_part(realm, &mut running, AT_ONCE).await?;
             if running.is_over() {
@@ -263,12 +257,12 @@ impl Authority {
         let counted = self.count_part(&realm, &mut running, PART).await;
         let mut all = self.counts.0.lock();
         let Some(known) = all.get_mut(&realm) else { return Ok(true) };
-        counted?;
+        // A part that failed is counted anew, and none of those before it.
         if running.is_over() {
             known.latest = Some((running.began, Arc::new(running.found)));
         } else {
             known.running = Some(running);
         }
-        Ok(true)
+        counted.map(|()| true)
     }
 }

@@ -18,7 +18,7 @@ pub use id_token::{ID_TOKEN_LEEWAY_SECONDS, IdClaims, IdTokenFault, IdTokenWante
 /// How long somebody may take on their way to a provider and back, in seconds.
 pub const FLOW_SECONDS: i64 = 600;
 /// The largest that is kept of what somebody had begun, in bytes.
-pub const FLOW_BYTES_MAX: usize = 256 * 1024;
+pub const FLOW_BYTES_MAX: usize = 64 * 1024;
 /// Characters that a provider's name of a person may have (OpenID Connect Core section 2).
 pub const SUBJECT_CHARS_MAX: usize = 255;
 
@@ -112,6 +112,11 @@ impl RoleRule {
             (_, Some(_)) => return Err(format!("{name} is for the whole realm: write {name}")),
         };
         Ok(Self { group: group.to_owned(), role: parsed, unit, service })
+    }
+
+    /// Whether it gives a role over every realm.
+    pub fn is_operator(&self) -> bool {
+        self.role == Role::Operator
     }
 
     /// Whether it speaks of somebody in these groups.

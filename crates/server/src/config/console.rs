@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{MAIN_REALM, RealmName};
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::single_sign_on::{Accounts, RoleRule};
 use http::HeaderName;
@@ -152,6 +152,14 @@ pub(super) fn contradictions(config: &Config) -> Vec<String> {
                          people back there"
                     .to_owned(),
             );
+        }
+    }
+    for (name, realm, roles) in
+        [("oidc", &oidc.realm, &oidc.roles), ("proxy", &proxy.realm, &proxy.roles)]
+    {
+        if realm.as_str() != MAIN_REALM && roles.iter().any(RoleRule::is_operator) {
+            let what = format!("`console.{name}.roles` gives operator, a role over every realm");
+            faults.push(format!("{what}, to people of the realm {realm}"));
         }
     }
     if let Some(all) = proxy.networks.iter().find(|network| network.prefix_len() == 0) {

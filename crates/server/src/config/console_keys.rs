@@ -99,7 +99,8 @@ pub const CONSOLE_KEYS: &[Key] = &[
         Sort::Networks,
         "[]",
         "Where the proxy sends from. Nobody is believed unless this is set, and from elsewhere the \
-         headers are ignored.",
+         headers are ignored. Whoever can send from there is whoever they say: 127.0.0.1 is every \
+         program of the machine.",
     ),
     Key::new(
         "console.proxy.user_header",
@@ -111,19 +112,20 @@ pub const CONSOLE_KEYS: &[Key] = &[
         "console.proxy.name_header",
         Sort::Header,
         "\"Remote-Name\"",
-        "The header with what to call the person.",
+        "The header with what to call the person. The proxy must remove it from what clients send.",
     ),
     Key::new(
         "console.proxy.email_header",
         Sort::Header,
         "\"Remote-Email\"",
-        "The header with their address.",
+        "The header with their address. The proxy must remove it from what clients send.",
     ),
     Key::new(
         "console.proxy.groups_header",
         Sort::Header,
         "\"Remote-Groups\"",
-        "The header with their groups, separated by commas.",
+        "The header with their groups, separated by commas. The proxy must remove it from what \
+         clients send, also where it sets none: with console.proxy.roles it is what somebody may do.",
     ),
     Key::new(
         "console.proxy.roles",

@@ -9,12 +9,12 @@ use counterfoil_store::MemoryStore;
 
 use super::*;
 
-/// A Saturday, shortly after midnight.
-const SATURDAY: Timestamp = Timestamp::EPOCH;
+/// The midnight before a Saturday, in seconds.
+const SATURDAY: i64 = 1_800_057_600;
 
 /// The demo of a seed that ends so many seconds after a Saturday in 2027.
 async fn played(seed: u64, seconds: i64) -> Report {
-    let end = SATURDAY.plus_seconds(1_800_057_600 + 300 + seconds);
+    let end = Timestamp::from_seconds(SATURDAY + 300 + seconds);
     let clock = Arc::new(DemoClock::before(end));
     let shared: Arc<dyn Clock> = Arc::clone(&clock) as _;
     // Of another seed than the demo's, as that of the machine is.
@@ -42,7 +42,7 @@ fn the_clock_of_the_demo_never_goes_back() {
 
 #[tokio::test]
 async fn a_demo_goes_as_planned_whatever_the_seed_and_the_hour() {
-    for (seed, hours) in [(1, 0), (2, 35), (3, 86)] {
+    for (seed, hours) in [(1, 0), (2, 35), (3, 86), (1, 5), (3, 24), (7, 12), (1, 143)] {
         let report = played(seed, hours * 3_600).await;
         assert_eq!(report.surprises, Vec::<String>::new(), "seed {seed}");
         let states = ["active", "revoked", "locked", "disabled", "pending", "expired", "exhausted"];

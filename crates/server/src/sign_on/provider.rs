@@ -282,7 +282,9 @@ impl Provider {
         let keys = match known {
             Some(keys) => {
                 match IdClaims::verified(token, &keys, wanted, now) {
-                    Err(IdTokenFault::UnknownKey) if self.may_ask_again(now) => {}
+                    // A key may have been replaced under its name.
+                    Err(IdTokenFault::UnknownKey | IdTokenFault::Signature)
+                        if self.may_ask_again(now) => {}
                     told => return told.map_err(|fault| ProviderFault::Refused(fault.name())),
                 }
                 self.keys(metadata).await?

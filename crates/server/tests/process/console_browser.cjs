@@ -95,9 +95,9 @@ async function journey() {
   await go(`${origin}/approvals`);
   await click("main form button");
   seen.waiting = await look("document.querySelectorAll('.tokens li').length");
-  await go(`${origin}/admin`);
-  await type("username", "alice");
-  await click("main form button");
+  await go(`${origin}/admin/people`);
+  await type("invite-username", "alice");
+  await click("#invite button");
   await picture("link");
   const invitation = await look("document.getElementById('link').value");
   await go(`${origin}/account`);

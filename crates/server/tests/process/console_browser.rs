@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Site};
+use crate::harness::{Site, printed_link};
 use crate::wire::Api;
 
 /// What Debian calls the program.
@@ -45,13 +45,6 @@ fn axe() -> Option<PathBuf> {
         println!("axe-core is left out: COUNTERFOIL_AXE_NODE names no directory with it");
     }
     found
-}
-
-/// The link that `serve` prints while nobody can sign in.
-fn printed_link(server: &Server) -> String {
-    let printed = std::fs::read_to_string(&server.stdout).unwrap();
-    let link = printed.lines().find(|line| line.contains("/setup#")).unwrap();
-    link.trim().to_owned()
 }
 
 /// Runs a script of this directory with its wishes, and what all of them need.

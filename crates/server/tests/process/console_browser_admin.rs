@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Site};
+use crate::harness::{Site, printed_link};
 use crate::wire::Api;
 
 /// What Debian calls the program.
@@ -51,12 +51,6 @@ fn is_there() -> bool {
 fn axe() -> Option<PathBuf> {
     let home = std::env::var_os("COUNTERFOIL_AXE_NODE").map(PathBuf::from);
     home.map(|home| home.join("axe-core/axe.min.js")).filter(|file| file.is_file())
-}
-
-fn printed_link(server: &Server) -> String {
-    let printed = std::fs::read_to_string(&server.stdout).unwrap();
-    let link = printed.lines().find(|line| line.contains("/setup#")).unwrap();
-    link.trim().to_owned()
 }
 
 fn drive(site: &Site, wishes: &Value) -> Value {

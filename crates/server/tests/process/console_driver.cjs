@@ -37,20 +37,39 @@ child.stdio[4].on("data", (chunk) => {
   }
 });
 
+// Whoever waits for something that never comes is told what it was.
+const PATIENCE = 120_000;
+function until(what, failed) {
+  const late = setTimeout(() => failed(new Error(`no ${what} within ${PATIENCE} ms`)), PATIENCE);
+  return () => clearTimeout(late);
+}
+
+child.on("exit", (status) => {
+  for (const { failed } of waiting.values()) failed(new Error(`the browser ended: ${status}`));
+});
+
 let page;
 function ask(method, params = {}) {
   const id = ++number;
   const message = { id, method, params };
   if (page) message.sessionId = page;
   child.stdio[3].write(`${JSON.stringify(message)}\0`);
-  return new Promise((done, failed) => waiting.set(id, { done, failed }));
+  return new Promise((done, failed) => {
+    const here = until(`answer to ${method}`, failed);
+    waiting.set(id, {
+      done: (result) => { here(); done(result); },
+      failed: (error) => { here(); failed(error); },
+    });
+  });
 }
 
 // Resolves with the next event of that name.
 function next(method) {
-  return new Promise((done) => {
+  return new Promise((done, failed) => {
+    const here = until(method, failed);
     const listener = (message) => {
       if (message.method !== method) return;
+      here();
       listeners.splice(listeners.indexOf(listener), 1);
       done(message.params);
     };
@@ -138,8 +157,12 @@ async function picture(name) {
 // Does what the function says in a fresh tab, and prints what was seen.
 function drive(journey) {
   const begin = async () => {
-    const { targetInfos } = await ask("Target.getTargets");
-    const target = targetInfos.find((one) => one.type === "page");
+    // The browser answers before it has opened its first tab.
+    let target;
+    while (!target) {
+      const { targetInfos } = await ask("Target.getTargets");
+      target = targetInfos.find((one) => one.type === "page");
+    }
     const { sessionId } = await ask("Target.attachToTarget", { targetId: target.targetId, flatten: true });
     page = sessionId;
     for (const domain of ["Page", "Runtime", "Log", "Network", "Audits"]) await ask(`${domain}.enable`);
@@ -152,7 +175,11 @@ function drive(journey) {
       console.log(JSON.stringify({ ...seen, error: String(error.stack) }));
       process.exitCode = 1;
     })
-    .finally(() => child.kill());
+    .finally(() => {
+      child.kill();
+      // What nobody waits for any more keeps this program no longer.
+      process.stdout.write("", () => process.exit());
+    });
 }
 
 module.exports = { wishes, origin, seen, expected, ask, next, look, going, go, click, type, picture, drive };

@@ -228,6 +228,15 @@ impl Drop for Server {
     }
 }
 
+/// The link that `serve` prints while nobody can sign in; a moment after it says where it listens.
+pub(crate) fn printed_link(server: &Server) -> String {
+    await_some("the link is printed", PATIENCE, || {
+        let printed = fs::read_to_string(&server.stdout).unwrap();
+        let whole = &printed[..=printed.rfind('\n')?];
+        Some(whole.lines().find(|line| line.contains("/setup#"))?.trim().to_owned())
+    })
+}
+
 /// The address in the banner's line about the API.
 fn printed_address(stdout: &str) -> Option<SocketAddr> {
     // Only a whole line counts: the last one may still be in the making.

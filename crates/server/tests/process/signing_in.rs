@@ -2,18 +2,15 @@
 
 use std::fs;
 
-use crate::harness::{Server, Site};
+use crate::harness::{Server, Site, printed_link};
 use crate::wire::{Answer, Api, Request};
 
 const PASSWORD: &str = "seven-Quiet-Walruses-92";
 const NEXT: &str = "eleven-Loud-Pelicans-37";
 
-/// The link that `serve` prints while nobody can sign in.
-fn printed_link(server: &Server) -> String {
-    let printed = fs::read_to_string(&server.stdout).unwrap();
-    let line = printed.lines().find(|line| line.contains("/setup#"));
-    let line = line.unwrap_or_else(|| panic!("no link in {printed}"));
-    line.rsplit_once('#').unwrap().1.to_owned()
+/// The secret of the link that `serve` prints while nobody can sign in.
+fn printed_secret(server: &Server) -> String {
+    printed_link(server).rsplit_once('#').unwrap().1.to_owned()
 }
 
 fn post(api: &Api, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Answer {
@@ -44,7 +41,7 @@ fn what_a_person_types_or_holds_at_the_console_is_nowhere_in_clear() {
     let site = Site::new();
     let settings = "log.level = \"trace\"\nabuse.throttle = false";
     let mut server = site.serve(settings);
-    let (link, api) = (printed_link(&server), site.admin(&server));
+    let (link, api) = (printed_secret(&server), site.admin(&server));
     let service = serde_json::json!({ "label": "git" });
     api.post("/services", &service).expect(201);
     let chosen =

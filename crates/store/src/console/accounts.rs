@@ -19,6 +19,16 @@ const ANY: &str = "
 select 1
 from   account
 where  realm = $1
+union all
+select 1
+from   external_identity as known
+where  known.realm = $1
+and    exists (select 1
+               from   role_grant as given
+               where  given.realm = known.realm
+               and    given.subject_kind = 'user'
+               and    given.subject = known.username
+               and    given.role = 'operator')
 limit  1";
 
 /// A new password, whatever there was.

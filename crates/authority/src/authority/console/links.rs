@@ -46,7 +46,8 @@ pub struct ChosenPassword<'a> {
 
 impl Authority {
     /// A link for the first administrator of the realm `main`, and until when it can be used;
-    /// `None` if somebody has a password there already. It takes the place of the one before.
+    /// `None` if somebody has a password there already, or operates it by the word of a provider
+    /// or a proxy. It takes the place of the one before.
     pub async fn console_first_link(&self) -> Result<Option<(ClearSecret, Timestamp)>, Refusal> {
         let realm = RealmName::parse(MAIN_REALM).map_err(|e| Refusal::invalid("realm", e))?;
         if self.store.account_any(&realm).await? {

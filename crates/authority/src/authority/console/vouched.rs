@@ -190,12 +190,23 @@ impl Authority {
     }
 }
 
+/// Characters of a display name at most.
+const NAME_MAX: usize = 255;
+
+/// Whether letters could go there: one line with an `@` in it, not at an end.
+fn is_address(text: &str) -> bool {
+    let (local, host) = text.rsplit_once('@').unwrap_or_default();
+    let strange = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | ',');
+    !local.is_empty() && !host.is_empty() && text.len() <= 254 && !text.contains(strange)
+}
+
 fn newcomer(realm: &RealmName, username: &Username, vouched: &Vouched, now: Timestamp) -> User {
     User {
         realm: realm.clone(),
         username: username.clone(),
-        display_name: vouched.display_name.clone(),
-        emails: vouched.email.iter().cloned().collect(),
+        // Bounded as what the API takes is.
+        display_name: vouched.display_name.clone().filter(|name| name.chars().count() <= NAME_MAX),
+        emails: vouched.email.iter().filter(|email| is_address(email)).cloned().collect(),
         attributes: BTreeMap::new(),
         status: UserStatus::Active,
         unit: None,

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, FromRequestParts as _, Request};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
+use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -14,6 +15,8 @@ use crate::http::state::AppState;
 
 /// The field that holds the mark of a session's forms.
 const MARK: &str = "mark";
+/// Characters of a field of one line at most.
+const LINE_MAX: usize = 255;
 
 /// How the names of fields begin that belong to the page which asks again who somebody is.
 pub(super) const PROOF: &str = "proof_";
@@ -61,6 +64,17 @@ impl Fields {
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let text = self.get(name).trim();
         (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// The same of one line, as the API takes it.
+    pub(super) fn line(&self, name: &'static str) -> Result<Option<String>, Refusal> {
+        let text = self.text(name);
+        let fits =
+            |text: &String| text.chars().count() <= LINE_MAX && !text.chars().any(char::is_control);
+        if text.as_ref().is_none_or(fits) {
+            return Ok(text);
+        }
+        Err(Refusal::invalid(name, "is one line of 255 characters at most"))
     }
 
     /// Every value of a field that may be there more than once.

@@ -107,7 +107,11 @@ impl Ingredients<'_> {
 
     /// Where the service is, as far as it says so.
     fn host(&self) -> String {
+        // It stands in commands and in configuration that people paste: nothing but a name or an
+        // address, whoever wrote the URL.
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
         let own = self.service.url.as_deref().and_then(host_of);
+        let own = own.filter(|host| !host.starts_with('-') && host.chars().all(plain));
         own.map_or_else(|| format!("{}.example.org", self.service.label), str::to_owned)
     }
 
@@ -147,8 +151,9 @@ impl Ingredients<'_> {
         ];
         let fields: Vec<String> = fields.iter().map(|field| word(field)).collect();
         let text = format!(
-            "printf '%s\\n' {} | git credential approve\ngit clone https://{host}/...",
-            fields.join(" ")
+            "printf '%s\\n' {} | git credential approve\ngit clone {}",
+            fields.join(" "),
+            word(&format!("https://{host}/..."))
         );
         self.recipe("recipe-git", text)
     }

@@ -15,7 +15,7 @@ use counterfoil_authority::service::{Service, Visibility};
 
 use super::home::is_web;
 use super::page::{self, Frame};
-use super::posted::Posted;
+use super::posted::{Posted, PostedLately};
 use super::recipes::{Ingredients, Recipe};
 use super::times::span;
 use super::visit::{Person, see_other};
@@ -167,7 +167,7 @@ fn label_of(name: &str) -> String {
 }
 
 /// Makes a service that has a name and nothing else.
-pub(super) async fn first(Posted { person, fields }: Posted) -> Response {
+pub(super) async fn first(PostedLately { person, fields }: PostedLately) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let made = async {
         let name = fields.text("name").filter(|name| name.chars().count() <= 255);

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use super::home::Row;
 use super::page::{self, Frame};
 use super::posted::{Posted, PostedLately};
+use super::step_up;
 use super::times::Moment;
 use super::uses::{self, Whence};
 use super::visit::{Person, see_other};
@@ -188,6 +189,12 @@ pub(super) async fn switch(Path(id): Path<String>, form: Posted) -> Response {
         "unlock" => Act::Unlock,
         _ => return person.failed(Refusal::invalid("act", "is none of the switches")),
     };
+    // What is switched off may be so for a reason; to switch something off is never put off.
+    if matches!(act, Act::Enable | Act::Unlock)
+        && let Err(asked) = step_up::require(&person, &fields).await
+    {
+        return asked;
+    }
     changed(&person, &id, act).await
 }
 
@@ -238,8 +245,10 @@ pub(super) async fn revocation(person: Person, Path(id): Path<String>) -> Respon
 /// Ends a token for good.
 pub(super) async fn revoke(Path(id): Path<String>, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
-    let reason = fields.text("reason");
-    changed(&person, &id, Act::Revoke { reason }).await
+    match fields.line("reason") {
+        Ok(reason) => changed(&person, &id, Act::Revoke { reason }).await,
+        Err(refusal) => person.failed(refusal),
+    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 use counterfoil_server::clock::Stopwatch;
 use serde_json::json;
 
-use super::{drive, is_there, nothing_is_wrong, printed_link};
-use crate::harness::Site;
+use super::{drive, is_there, nothing_is_wrong};
+use crate::harness::{Site, printed_link};
 use crate::nginx::peers::{Peer, free_address, program};
 
 const README: &str = include_str!("../../../../../README.md");

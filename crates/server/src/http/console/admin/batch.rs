@@ -193,10 +193,17 @@ fn shown(frame: &Frame, all: &[Made], fields: &Fields) -> Vec<Part> {
     parts
 }
 
-/// A cell that no spreadsheet takes for a formula.
+/// A cell that no spreadsheet takes for a formula, also none that takes semicolons or tabs for
+/// the ends of cells, as those of some languages do.
 pub(super) fn harmless(text: &str) -> String {
-    let begins_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if begins_formula { format!("'{text}") } else { text.to_owned() }
+    let mut safe = String::with_capacity(text.len());
+    for part in text.split_inclusive([';', ',', '\t', '\r', '\n']) {
+        if part.trim_start_matches([' ', '"', '\'']).starts_with(['=', '+', '-', '@']) {
+            safe.push('\'');
+        }
+        safe.push_str(part);
+    }
+    safe
 }
 
 /// A file for whoever asked.

@@ -50,10 +50,7 @@ pub(super) fn form(frame: &Frame, wanted: &Wanted) -> Form {
 }
 
 fn act_of(fields: &Fields) -> Result<JobAct, Refusal> {
-    let reason = fields.text("reason");
-    if reason.as_ref().is_some_and(|text| text.chars().count() > 255) {
-        return Err(Refusal::invalid("reason", "has at most 255 characters"));
-    }
+    let reason = fields.line("reason")?;
     Ok(match fields.get("act") {
         "enable" => JobAct::Enable,
         "disable" => JobAct::Disable,

@@ -353,7 +353,7 @@ async fn acted(person: &Person, username: &str, fields: &Fields) -> Result<(), R
             let service = fields.text("service").map(|label| {
                 ServiceLabel::parse(&label).map_err(|bad| Refusal::invalid("service", bad))
             });
-            let (service, reason) = (service.transpose()?, fields.text("reason"));
+            let (service, reason) = (service.transpose()?, fields.line("reason")?);
             let act = LockAct { on: on == "lock", reason };
             return authority
                 .lock_user(caller, realm, &name, service.as_ref(), &act)

@@ -334,7 +334,7 @@ pub(super) async fn act(Path(id): Path<String>, form: PostedLately) -> Response 
 async fn acted(person: &Person, id: &str, fields: &Fields) -> Result<(), Refusal> {
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     let (token, realm) = (registration(person, id).await?, &caller.realm);
-    let reason = fields.text("reason");
+    let reason = fields.line("reason")?;
     let child = async || -> Result<TokenId, Refusal> {
         let child = authority.token(caller, realm, id_of(fields.get("child"))?).await?;
         // A form of one registration token speaks of what was drawn from it.

@@ -16,7 +16,7 @@ use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
 use super::settings::{self, carried, first_hits, hits, patch};
 use super::{ROWS, Section, address, is_whole, reaches_others, unit_choices};
 use crate::http::console::page::Frame;
-use crate::http::console::posted::{Fields, Posted, PostedLately};
+use crate::http::console::posted::{Fields, PostedLately};
 use crate::http::console::visit::{Person, see_other};
 
 const VISIBILITIES: [Visibility; 4] =
@@ -112,7 +112,7 @@ fn label_of(text: &str) -> Result<ServiceLabel, Refusal> {
 }
 
 /// Makes a service.
-pub(super) async fn create(Posted { person, fields }: Posted) -> Response {
+pub(super) async fn create(PostedLately { person, fields }: PostedLately) -> Response {
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     let made = async {
         let label = ServiceLabel::parse(fields.get("label").trim());

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
 use super::{ROWS, Section, address, escaped};
 use crate::http::console::page::Frame;
-use crate::http::console::posted::Posted;
+use crate::http::console::posted::PostedLately;
 use crate::http::console::times::Moment;
 use crate::http::console::visit::{Person, see_other};
 
@@ -169,8 +169,8 @@ fn deliveries(person: &Person, frame: &Frame, found: &[Delivery]) -> Table {
 }
 
 /// Tests a target, tries again what failed, or compares it with what is here.
-pub(super) async fn act(Path(name): Path<String>, form: Posted) -> Response {
-    let Posted { person, fields } = form;
+pub(super) async fn act(Path(name): Path<String>, form: PostedLately) -> Response {
+    let PostedLately { person, fields } = form;
     let state = &person.visit.state;
     let (authority, caller) = (&state.authority, person.caller());
     let courier: &Arc<dyn Courier> = &state.courier;
