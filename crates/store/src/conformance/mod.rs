@@ -55,7 +55,7 @@ pub use world::World;
 /// Runs promises one after the other, each in a world of its own, and counts on from `$kept`.
 macro_rules! keep {
     ($store:expr, $kept:expr; $($module:ident :: { $($promise:ident),* $(,)? })*) => {{
-        let mut number: u8 = $kept;
+        let mut number: u16 = $kept;
         $($(
             number += 1;
             tracing::debug!(number, promise = stringify!($promise));
@@ -82,7 +82,7 @@ pub async fn all(store: Arc<dyn Store>) -> usize {
 }
 
 #[rustfmt::skip]
-async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u8) -> u8 {
+async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
         installation::{
             a_store_that_answers_a_ping_can_be_written_to,
@@ -153,7 +153,7 @@ async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u8) ->
 }
 
 #[rustfmt::skip]
-async fn of_repositories(store: &Arc<dyn Store>, kept: u8) -> u8 {
+async fn of_repositories(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
         repositories::{
             a_token_of_a_repository_is_found_in_it,
@@ -183,7 +183,7 @@ async fn of_repositories(store: &Arc<dyn Store>, kept: u8) -> u8 {
 }
 
 #[rustfmt::skip]
-async fn of_tokens(store: &Arc<dyn Store>, kept: u8) -> u8 {
+async fn of_tokens(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
         issue::{
             a_token_comes_back_as_it_was_issued,
@@ -249,7 +249,7 @@ async fn of_tokens(store: &Arc<dyn Store>, kept: u8) -> u8 {
 }
 
 #[rustfmt::skip]
-async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
+async fn of_enrolment(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
         enrolment::{
             an_auth_token_comes_back_as_it_was_drawn,
@@ -287,7 +287,7 @@ async fn of_enrolment(store: &Arc<dyn Store>, kept: u8) -> u8 {
 }
 
 #[rustfmt::skip]
-async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
+async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
         repositories::{
             a_token_of_a_repository_is_found_in_it,
@@ -341,7 +341,7 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u8) -> u8 {
 }
 
 #[rustfmt::skip]
-async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
+async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
         usage::{
             exactly_as_many_uses_are_counted_as_allowed,
@@ -392,7 +392,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u8) -> u8 {
 }
 
 #[rustfmt::skip]
-async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u8) -> u8 {
+async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
         am::{
             a_document_comes_back_as_it_was_stored,

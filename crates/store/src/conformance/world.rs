@@ -46,7 +46,7 @@ pub struct World {
 
 impl World {
     /// A world with an empty realm whose built-in service exists.
-    pub async fn new(store: &Arc<dyn Store>, number: u8) -> Self {
+    pub async fn new(store: &Arc<dyn Store>, number: u16) -> Self {
         let world = Self::existing(store, number);
         let event = world.event("realm.created");
         let builtin = world.service_named("counterfoil");
@@ -56,13 +56,13 @@ impl World {
     }
 
     /// The world of that number, whose realm is in the store already.
-    pub fn existing(store: &Arc<dyn Store>, number: u8) -> Self {
+    pub fn existing(store: &Arc<dyn Store>, number: u16) -> Self {
         let realm = RealmName::parse(&format!("realm-{number}")).unwrap();
         Self::within(store, realm, number)
     }
 
     /// A world in a realm that is yet to be made.
-    pub(super) fn within(store: &Arc<dyn Store>, realm: RealmName, seed: u8) -> Self {
+    pub(super) fn within(store: &Arc<dyn Store>, realm: RealmName, seed: u16) -> Self {
         Self {
             store: Arc::clone(store),
             realm,

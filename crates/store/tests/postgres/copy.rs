@@ -103,7 +103,7 @@ async fn an_installation_moves_to_postgresql_and_back_cut_off_half_way_and_nothi
     // Whatever a promise is about leaves rows behind, of every sort there is.
     conformance::all(Arc::clone(&store) as _).await;
     let shared: Arc<dyn Store> = Arc::clone(&store) as _;
-    let secrets = issue(&store, &World::new(&shared, 250).await, tokens()).await;
+    let secrets = issue(&store, &World::new(&shared, 1_000).await, tokens()).await;
     let admin = ClientName::parse("mover").unwrap();
     let key = authority(&store, 3).recover_admin(&admin).await.unwrap();
     store.lease_take("purge", "node", now(), now()).await.unwrap();
@@ -161,7 +161,7 @@ async fn an_installation_moves_to_postgresql_and_back_cut_off_half_way_and_nothi
     let store = open(&middle, OpenOptions::default()).await.unwrap();
     let place = store.changes_end().await.unwrap();
     let shared: Arc<dyn Store> = Arc::clone(&store) as _;
-    let world = World::new(&shared, 251).await;
+    let world = World::new(&shared, 1_001).await;
     assert!(!store.changes_since(&place, 10).await.unwrap().changes.is_empty());
     issue(&store, &world, 1_000).await;
     while store.usage_settle().await.unwrap() {}

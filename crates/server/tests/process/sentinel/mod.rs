@@ -71,7 +71,10 @@ fn a1_the_address_that_clients_put_together_is_a_token_endpoint_for_the_client_i
 fn searched(files: &[(PathBuf, Vec<u8>)], secrets: &[&str]) {
     for (path, bytes) in files {
         for secret in secrets {
-            let tail = secret.rsplit(['_', '.']).next().unwrap().as_bytes();
+            // What a JWT ends with may have underscores of its own.
+            let mark = if secret.contains('.') { '.' } else { '_' };
+            let tail = secret.rsplit(mark).next().unwrap().as_bytes();
+            assert!(tail.len() > 20, "{secret}");
             let there = bytes.windows(tail.len()).any(|window| window == tail);
             assert!(!there, "{} holds {secret}", path.display());
         }
