@@ -12,7 +12,7 @@ use crate::harness::{Site, printed_link};
 use crate::wire::Api;
 
 /// What Debian calls the program.
-const BROWSER: &str = "chromium";
+pub(crate) const BROWSER: &str = "chromium";
 
 /// Pages that are looked at beside those of the journey, with the name of their picture. What
 /// stands in braces is put in: `{token}`, a token of the administrator that was used.
@@ -27,7 +27,7 @@ const PAGES: [(&str, &str); 8] = [
     ("admin", "/admin"),
 ];
 
-fn is_there() -> bool {
+pub(crate) fn is_there() -> bool {
     let mut probe = Command::new(BROWSER);
     let probe = probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
     let found = probe.status().is_ok_and(|status| status.success());
@@ -48,7 +48,7 @@ fn axe() -> Option<PathBuf> {
 }
 
 /// Runs a script of this directory with its wishes, and what all of them need.
-fn drive(site: &Site, name: &str, wishes: &Value) -> Value {
+pub(crate) fn drive(site: &Site, name: &str, wishes: &Value) -> Value {
     // Kept, to be looked at.
     let pictures = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
     std::fs::create_dir_all(&pictures).unwrap();
@@ -69,7 +69,7 @@ fn drive(site: &Site, name: &str, wishes: &Value) -> Value {
 /// No error in the browser's console, nothing against the policy of the pages, no other origin,
 /// nothing too wide, nothing too heavy, and nothing that keeps somebody out.
 #[track_caller]
-fn nothing_is_wrong(seen: &Value) {
+pub(crate) fn nothing_is_wrong(seen: &Value) {
     for nothing in ["faults", "foreign", "overflow", "heavy", "barriers"] {
         assert_eq!(seen[nothing], json!([]), "{nothing}: {seen:#}");
     }

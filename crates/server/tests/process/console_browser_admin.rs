@@ -1,16 +1,12 @@
 //! The pages of administrators in Chromium, with the pages' script and without any, on a wide
 //! screen and on a phone.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use serde_json::json;
 
-use serde_json::{Value, json};
-
+use crate::console_browser::{BROWSER, drive, is_there, nothing_is_wrong};
 use crate::harness::{Site, printed_link};
 use crate::wire::Api;
 
-/// What Debian calls the program.
-const BROWSER: &str = "chromium";
 /// Pages that are looked at, with the name of their picture.
 const PAGES: [(&str, &str); 17] = [
     ("admin", "/admin"),
@@ -38,38 +34,6 @@ const UNIT_PAGES: [(&str, &str); 4] = [
     ("registration", "/admin/registration-tokens/{registration}"),
     ("people", "/admin/people"),
 ];
-
-fn is_there() -> bool {
-    let mut probe = Command::new(BROWSER);
-    let probe = probe.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-    let found = probe.status().is_ok_and(|status| status.success());
-    assert!(found || std::env::var_os("CI").is_none(), "no {BROWSER} for this test");
-    found
-}
-
-/// axe-core, where it was installed.
-fn axe() -> Option<PathBuf> {
-    let home = std::env::var_os("COUNTERFOIL_AXE_NODE").map(PathBuf::from);
-    home.map(|home| home.join("axe-core/axe.min.js")).filter(|file| file.is_file())
-}
-
-fn drive(site: &Site, wishes: &Value) -> Value {
-    // Kept, to be looked at.
-    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
-    std::fs::create_dir_all(&pictures).unwrap();
-    let mut all = json!({
-        "browser": BROWSER, "pictures": pictures, "profile": site.path("profile"), "axe": axe(),
-    });
-    all.as_object_mut().unwrap().extend(wishes.as_object().unwrap().clone());
-    let output = Command::new("node")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/console_admin.cjs"))
-        .arg(all.to_string())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap()
-}
 
 /// A service, people with tokens of which one was refused, a unit, and what was drawn in it. Gives
 /// the registration token's id and a piece of a token of bob's.
@@ -114,12 +78,8 @@ fn administrators_do_their_work(script: &str) {
         "link": printed_link(&server), "script": script, "piece": piece,
         "pages": named(&PAGES), "unit_pages": named(&UNIT_PAGES),
     });
-    let seen = drive(&site, &wishes);
-    // No error in the browser's console, nothing against the policy of the pages, no other origin,
-    // nothing too wide, nothing too heavy, and nothing that keeps somebody out.
-    for nothing in ["faults", "foreign", "overflow", "heavy", "barriers"] {
-        assert_eq!(seen[nothing], json!([]), "{nothing}: {seen:#}");
-    }
+    let seen = drive(&site, "console_admin.cjs", &wishes);
+    nothing_is_wrong(&seen);
     assert_eq!((&seen["minted"], &seen["job"]), (&json!(2), &json!("Job")), "{seen:#}");
     assert!(seen["blocked"].as_str().unwrap().contains("would be blocked"), "{seen:#}");
     assert_eq!((&seen["found"], &seen["echoed"]), (&json!(1), &json!(false)), "{seen:#}");
