@@ -1,8 +1,13 @@
-//! Characters that make a text read other than it is: invisible ones, and such that turn the
-//! direction of what follows.
+//! What may stand in a text that people read: its length, and no characters that make it read
+//! other than it is, invisible ones and such that turn the direction of what follows.
 //!
 //! Names are compared by people. `alice` and `ali<U+200B>ce` are two names that look like one,
 //! and `<U+202E>nimda` reads `admin` (Unicode Technical Report 36, section 2.5).
+
+/// Characters of a name or title at most: it stands in one line of a table.
+pub const SHORT_CHARS_MAX: usize = 200;
+/// Characters of an e-mail address at most (RFC 5321 section 4.5.3.1.3, less the brackets).
+pub const EMAIL_CHARS_MAX: usize = 254;
 
 /// Ranges of characters that draw nothing, or draw others elsewhere: the general category Cf,
 /// separators of lines and paragraphs, what is ignored by default (`Default_Ignorable_Code_Point`
@@ -59,6 +64,68 @@ pub const fn is_selector(c: char) -> bool {
 /// and many languages of India, and to compose emoji.
 pub const fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Checks a text that is to be stored: of `longest` characters at most, and without control
+/// characters, but for those that part lines where it may have `lines`.
+///
+/// # Errors
+///
+/// What is wrong, without the text.
+pub fn check_plain(text: &str, longest: usize, lines: bool) -> Result<(), String> {
+    // Bytes first: counting the characters of a megabyte is not free.
+    if text.len() > longest * 4 || text.chars().count() > longest {
+        return Err(format!("must have at most {longest} characters"));
+    }
+    let allowed = |c: char| !c.is_control() || (lines && matches!(c, '\n' | '\r' | '\t'));
+    if text.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err("must not hold control characters".to_owned())
+    }
+}
+
+/// Checks that a text reads as it is. Paragraphs may hold the joiners that spelling needs; names
+/// may not, because people tell them apart by sight.
+///
+/// # Errors
+///
+/// The character that does not belong there.
+pub fn check_readable(text: &str, lines: bool) -> Result<(), String> {
+    match text.chars().find(|&c| is_hidden(c) && !(lines && is_joiner(c))) {
+        None => Ok(()),
+        Some(c) => {
+            let code = u32::from(c);
+            Err(format!("must not hold U+{code:04X}: it is invisible or turns the text around"))
+        }
+    }
+}
+
+/// Checks one line: the name of something.
+///
+/// # Errors
+///
+/// What is wrong, without the text.
+pub fn check_line(text: &str) -> Result<(), String> {
+    check_plain(text, SHORT_CHARS_MAX, false)?;
+    check_readable(text, false)
+}
+
+/// Checks an e-mail address: something on both sides of the last `@`, no blank, and nothing that a
+/// header of a letter takes for the end of it.
+///
+/// # Errors
+///
+/// What is wrong, without the text.
+pub fn check_email(text: &str) -> Result<(), String> {
+    check_plain(text, EMAIL_CHARS_MAX, false)?;
+    check_readable(text, false)?;
+    let (local, domain) = text.rsplit_once('@').unwrap_or_default();
+    let strange = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | ',');
+    if local.is_empty() || domain.is_empty() || text.contains(strange) {
+        return Err("expected an e-mail address".to_owned());
+    }
+    Ok(())
 }
 
 /// Insertions, deletions and replacements that turn `a` into `b` (Levenshtein).

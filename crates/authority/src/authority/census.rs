@@ -228,7 +228,7 @@ impl Authority {
     }
 
     /// Goes on with the counts that somebody waits for, one part each time; false if there is
-    /// nothing to do. Called every few seconds.
+    /// nothing to do. Called several times a second.
     ///
     /// # Errors
     ///

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::single_sign_on::Vouched;
+use counterfoil_authority::text::check_email;
 use http::{HeaderMap, HeaderName};
 
 use super::ProxySettings;
@@ -35,7 +36,7 @@ pub fn vouched_by_proxy(
         subject,
         username,
         display_name: only(headers, &settings.name_header),
-        email: only(headers, &settings.email_header).filter(|email| email.contains('@')),
+        email: only(headers, &settings.email_header).filter(|email| check_email(email).is_ok()),
         groups: groups.map(str::to_owned).collect(),
         proved_at: None,
     })

@@ -15,6 +15,7 @@ use crate::refusal::Refusal;
 use crate::single_sign_on::{Accounts, Identity, RoleRule, Vouched, granted_by};
 use crate::store::{PersonVouched, VouchedOutcome};
 use crate::subject::{Grant, GrantSubject, User, UserStatus};
+use crate::text::{check_email, check_line};
 
 /// Somebody at the door of the console for whom somebody else vouches.
 #[derive(Debug, Clone, Copy)]
@@ -190,23 +191,13 @@ impl Authority {
     }
 }
 
-/// Characters of a display name at most.
-const NAME_MAX: usize = 255;
-
-/// Whether letters could go there: one line with an `@` in it, not at an end.
-fn is_address(text: &str) -> bool {
-    let (local, host) = text.rsplit_once('@').unwrap_or_default();
-    let strange = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | ',');
-    !local.is_empty() && !host.is_empty() && text.len() <= 254 && !text.contains(strange)
-}
-
 fn newcomer(realm: &RealmName, username: &Username, vouched: &Vouched, now: Timestamp) -> User {
     User {
         realm: realm.clone(),
         username: username.clone(),
         // Bounded as what the API takes is.
-        display_name: vouched.display_name.clone().filter(|name| name.chars().count() <= NAME_MAX),
-        emails: vouched.email.iter().filter(|email| is_address(email)).cloned().collect(),
+        display_name: vouched.display_name.clone().filter(|name| check_line(name).is_ok()),
+        emails: vouched.email.iter().filter(|email| check_email(email).is_ok()).cloned().collect(),
         attributes: BTreeMap::new(),
         status: UserStatus::Active,
         unit: None,

@@ -305,18 +305,11 @@ async fn link(Path(username): Path<String>, form: PostedLately) -> Response {
 async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let made = async {
-        let username = Username::parse(fields.get("username"));
-        let username = username.map_err(|bad| Refusal::invalid("username", bad))?;
-        let display_name = fields.text("display_name");
-        if display_name
-            .as_ref()
-            .is_some_and(|name| name.chars().count() > 255 || name.chars().any(char::is_control))
-        {
-            return Err(Refusal::invalid("display_name", "is one line of 255 characters at most"));
-        }
+        let missing = || Refusal::invalid("username", "must not be empty");
+        let username: Username = fields.word("username")?.ok_or_else(missing)?;
         let draft = UserDraft {
             username: username.clone(),
-            display_name,
+            display_name: fields.line("display_name")?,
             emails: Vec::new(),
             attributes: std::collections::BTreeMap::new(),
             status: UserStatus::Active,

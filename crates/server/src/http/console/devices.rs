@@ -1,20 +1,18 @@
 //! `/devices`: what somebody proves themselves with by codes: authenticators and sheets of codes.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use counterfoil_authority::authority::{Act, Answered, Delivery, Expiry, IssueRequest, OtpDraft};
+use counterfoil_authority::authority::{Act, Answered, Delivery, IssueRequest, OtpDraft};
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::otp::Method;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::store::{PageRequest, TokenFilter};
 use counterfoil_authority::subject::Owner;
-use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes, Token};
+use counterfoil_authority::token::Token;
 use zeroize::Zeroizing;
 
 use super::home::Row;
@@ -103,26 +101,10 @@ fn wish(fields: &Fields) -> Result<IssueRequest, Refusal> {
         _ => return Err(Refusal::invalid("method", "is none of those on offer")),
     };
     Ok(IssueRequest {
-        kind: Kind::Generic,
-        user: None,
-        name: Some(secrets::name(fields)?),
-        description: None,
-        services: None,
-        scopes: Vec::new(),
-        permissions: None,
-        expires: Expiry::Default,
-        not_before: None,
-        max_usages: None,
-        networks: Vec::new(),
-        doors: None,
-        labels: BTreeMap::new(),
-        airlock: AirlockAttributes::default(),
-        sentinel: SentinelAttributes::default(),
-        unit: None,
-        secret: None,
+        name: Some(fields.title("name")?),
         delivery: Delivery::Response,
         otp: Some(otp),
-        repository: None,
+        ..IssueRequest::of(Kind::Generic, None)
     })
 }
 

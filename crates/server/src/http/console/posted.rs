@@ -12,11 +12,10 @@ use super::visit::{Person, Visit, is_form_of};
 use super::{page, step_up};
 use crate::http::body::AnyBytes;
 use crate::http::state::AppState;
+use crate::http::wire::{Line, Title, Word};
 
 /// The field that holds the mark of a session's forms.
 const MARK: &str = "mark";
-/// Characters of a field of one line at most.
-const LINE_MAX: usize = 255;
 
 /// How the names of fields begin that belong to the page which asks again who somebody is.
 pub(super) const PROOF: &str = "proof_";
@@ -66,15 +65,19 @@ impl Fields {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// The same of one line, as the API takes it.
+    /// A field as the API takes it; `None` if nothing is left.
+    pub(super) fn word<T: Word>(&self, name: &'static str) -> Result<Option<T>, Refusal> {
+        word(name, self.get(name))
+    }
+
+    /// One line, as the API takes it.
     pub(super) fn line(&self, name: &'static str) -> Result<Option<String>, Refusal> {
-        let text = self.text(name);
-        let fits =
-            |text: &String| text.chars().count() <= LINE_MAX && !text.chars().any(char::is_control);
-        if text.as_ref().is_none_or(fits) {
-            return Ok(text);
-        }
-        Err(Refusal::invalid(name, "is one line of 255 characters at most"))
+        Ok(self.word::<Line>(name)?.map(|line| line.0))
+    }
+
+    /// One line that has to be there.
+    pub(super) fn title(&self, name: &'static str) -> Result<String, Refusal> {
+        title(name, self.get(name))
     }
 
     /// Every value of a field that may be there more than once.
@@ -87,6 +90,20 @@ impl Fields {
     pub(super) const fn digest(&self) -> [u8; 32] {
         self.digest
     }
+}
+
+/// A word as the API takes it, less the blanks around it and the line ends that browsers send;
+/// `None` if nothing is left.
+pub(super) fn word<T: Word>(field: &'static str, text: &str) -> Result<Option<T>, Refusal> {
+    let text = text.trim().replace("\r\n", "\n");
+    let read = || T::read(&text).map_err(|why| Refusal::invalid(field, why));
+    (!text.is_empty()).then(read).transpose()
+}
+
+/// One line that has to be there.
+pub(super) fn title(field: &'static str, text: &str) -> Result<String, Refusal> {
+    let title = word::<Title>(field, text)?;
+    title.map(|title| title.0).ok_or_else(|| Refusal::invalid(field, "must not be empty"))
 }
 
 /// A form that somebody sent who is signed in: from a page of ours, of this very session.
@@ -171,6 +188,7 @@ async fn read(request: Request, state: &AppState) -> Option<Fields> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::wire::{Paragraphs, SHORT_CHARS_MAX, WebAddress};
 
     #[test]
     fn fields_are_read_as_a_browser_sends_them() {
@@ -179,6 +197,24 @@ mod tests {
         assert_eq!(fields.text("name").as_deref(), Some("a&b"));
         assert_eq!(fields.all("scope").collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!((fields.text("empty"), fields.get("none")), (None, ""));
+    }
+
+    #[test]
+    fn words_of_forms_are_those_of_the_api() {
+        let long = format!("line={}", "x".repeat(SHORT_CHARS_MAX + 1));
+        for refused in ["line=a%00b", "line=a%0D%0Ab", "line=a%E2%80%AEb", &long] {
+            let fields = Fields::read(refused.as_bytes());
+            assert!(matches!(fields.line("line"), Err(Refusal::Invalid { .. })), "{refused}");
+            assert!(matches!(fields.title("line"), Err(Refusal::Invalid { .. })), "{refused}");
+        }
+        let fields = Fields::read(b"line=+a+b+&blank=++&lines=a%0D%0Ab");
+        assert_eq!(fields.line("line").unwrap().as_deref(), Some("a b"));
+        assert_eq!(fields.line("blank").unwrap(), None);
+        assert!(matches!(fields.title("blank"), Err(Refusal::Invalid { .. })));
+        let paragraphs = fields.word::<Paragraphs>("lines").unwrap();
+        assert_eq!(paragraphs.unwrap().0, "a\nb");
+        let script = Fields::read(b"url=javascript:alert(1)");
+        assert!(matches!(script.word::<WebAddress>("url"), Err(Refusal::Invalid { .. })));
     }
 
     /// A form that was interrupted to ask who somebody is is the same form afterwards.

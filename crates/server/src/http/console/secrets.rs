@@ -5,8 +5,6 @@
 //! sends the form again and gets the same answer, and never another token. So nothing in clear is
 //! kept, and no GET has anything to show or to use up.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use askama::Template;
@@ -24,14 +22,14 @@ use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::Scope;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Service, Services};
-use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes, Token};
+use counterfoil_authority::token::Token;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::home::Row;
 use super::page::{self, Frame};
-use super::posted::{Fields, PostedLately};
+use super::posted::{Fields, PostedLately, word};
 use super::qr::Picture;
 use super::recipes::{Ingredients, Recipe};
 use super::services::offered;
@@ -160,26 +158,10 @@ pub(super) async fn form(person: Person, Path(label): Path<String>) -> Response 
     }
 }
 
-/// What somebody calls their token.
-pub(super) fn name(fields: &Fields) -> Result<String, Refusal> {
-    let name = fields.text("name").filter(|name| name.chars().count() <= 255);
-    let name = name.ok_or_else(|| Refusal::invalid("name", "must have 1 to 255 characters"))?;
-    if name.chars().any(char::is_control) {
-        return Err(Refusal::invalid("name", "is one line"));
-    }
-    Ok(name)
-}
-
 /// Networks as people write them: blocks and addresses, with blanks or commas between them.
 fn networks(fields: &Fields) -> Result<Vec<IpNet>, Refusal> {
     let typed = fields.get("networks").split([' ', ',', '\t', '\r', '\n']);
-    let one = |text: &str| match text.parse::<IpNet>() {
-        Ok(network) => Ok(network),
-        Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| {
-            Refusal::invalid("networks", "are addresses or blocks such as 192.0.2.0/24")
-        }),
-    };
-    let named = typed.filter(|text| !text.is_empty()).map(one);
+    let named = typed.filter_map(|text| word("networks", text).transpose());
     let networks = named.collect::<Result<Vec<IpNet>, Refusal>>()?;
     if networks.len() > NETWORKS_MAX {
         return Err(Refusal::invalid("networks", "are too many at once"));
@@ -210,26 +192,13 @@ pub(super) fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal
         return Err(Refusal::invalid("scope", "are too many at once"));
     }
     Ok(IssueRequest {
-        kind,
-        user: None,
-        name: Some(name(fields)?),
-        description: None,
+        name: Some(fields.title("name")?),
         services: Some(Services::Named(vec![label])),
         scopes,
-        permissions: None,
         expires,
-        not_before: None,
-        max_usages: None,
         networks: networks(fields)?,
-        doors: None,
-        labels: BTreeMap::new(),
-        airlock: AirlockAttributes::default(),
-        sentinel: SentinelAttributes::default(),
-        unit: None,
-        secret: None,
         delivery: Delivery::Response,
-        otp: None,
-        repository: None,
+        ..IssueRequest::of(kind, None)
     })
 }
 

@@ -170,8 +170,7 @@ fn label_of(name: &str) -> String {
 pub(super) async fn first(PostedLately { person, fields }: PostedLately) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let made = async {
-        let name = fields.text("name").filter(|name| name.chars().count() <= 255);
-        let name = name.ok_or_else(|| Refusal::invalid("name", "must have 1 to 255 characters"))?;
+        let name = fields.title("name")?;
         let label = ServiceLabel::parse(&label_of(&name))
             .map_err(|bad| Refusal::invalid("name", format!("makes no label: {bad}")))?;
         let draft = ServiceDraft { name, ..ServiceDraft::new(label) };

@@ -19,7 +19,8 @@ use counterfoil_authority::scope::{API_SCOPES, ApiScope, Scope};
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::service::{ServiceStatus, Visibility};
 use counterfoil_authority::subject::{ROLES, Role, UserStatus};
-use counterfoil_authority::text::{is_hidden, is_joiner};
+pub use counterfoil_authority::text::{EMAIL_CHARS_MAX, SHORT_CHARS_MAX};
+use counterfoil_authority::text::{check_email, check_plain, check_readable};
 use counterfoil_authority::token::{STATES, State};
 use counterfoil_authority::verdict::{DOORS, Door};
 use ipnet::IpNet;
@@ -29,14 +30,10 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, T
 use utoipa::openapi::{Object, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-/// Characters of a name or title at most: it stands in one line of a table.
-pub const SHORT_CHARS_MAX: usize = 200;
 /// Characters of a description at most: some paragraphs.
 pub const LONG_CHARS_MAX: usize = 4000;
 /// Characters of an address on the web at most: what browsers and proxies agree on.
 pub const URL_CHARS_MAX: usize = 2048;
-/// Characters of an e-mail address at most (RFC 5321 section 4.5.3.1.3, less the brackets).
-pub const EMAIL_CHARS_MAX: usize = 254;
 /// Entries of a list in a record at most: it is held in memory with the record.
 pub const LIST_LEN_MAX: usize = 100;
 /// Bytes of free attributes of a person at most.
@@ -193,8 +190,8 @@ macro_rules! texts {
             const NAME: &'static str = stringify!($type);
 
             fn read(text: &str) -> Result<Self, String> {
-                plain(text, $max, $lines)?;
-                readable(text, $lines)?;
+                check_plain(text, $max, $lines)?;
+                check_readable(text, $lines)?;
                 let check: fn(&str) -> Result<(), String> = $check;
                 check(text)?;
                 Ok(Self(text.to_owned()))
@@ -222,39 +219,9 @@ texts! {
         if web { Ok(()) } else { Err("expected an http:// or https:// address".to_owned()) }
     };
     /// An e-mail address.
-    Email, EMAIL_CHARS_MAX, false, |text| {
-        let (local, domain) = text.rsplit_once('@').unwrap_or_default();
-        let shaped = !local.is_empty() && !domain.is_empty() && !text.contains(char::is_whitespace);
-        if shaped { Ok(()) } else { Err("expected an e-mail address".to_owned()) }
-    };
+    Email, EMAIL_CHARS_MAX, false, check_email;
     /// A date, or an RFC 3339 date-time with offset; read in the zone of the realm.
     When, 64, false, |_| Ok(());
-}
-
-/// Checks a text that is to be stored.
-fn plain(text: &str, longest: usize, lines: bool) -> Result<(), String> {
-    // Bytes first: counting the characters of a megabyte is not free.
-    if text.len() > longest * 4 || text.chars().count() > longest {
-        return Err(format!("must have at most {longest} characters"));
-    }
-    let allowed = |c: char| !c.is_control() || (lines && matches!(c, '\n' | '\r' | '\t'));
-    if text.chars().all(allowed) {
-        Ok(())
-    } else {
-        Err("must not hold control characters".to_owned())
-    }
-}
-
-/// Checks that a text reads as it is. Paragraphs may hold the joiners that spelling needs; names
-/// may not, because people tell them apart by sight.
-fn readable(text: &str, lines: bool) -> Result<(), String> {
-    match text.chars().find(|&c| is_hidden(c) && !(lines && is_joiner(c))) {
-        None => Ok(()),
-        Some(c) => {
-            let code = u32::from(c);
-            Err(format!("must not hold U+{code:04X}: it is invisible or turns the text around"))
-        }
-    }
 }
 
 /// A secret that somebody chose; `Debug` shows nothing of it.
@@ -262,7 +229,7 @@ impl Word for ClearSecret {
     const NAME: &'static str = "ChosenSecret";
 
     fn read(text: &str) -> Result<Self, String> {
-        plain(text, SHORT_CHARS_MAX, false)?;
+        check_plain(text, SHORT_CHARS_MAX, false)?;
         Ok(Self::new(text.to_owned()))
     }
 

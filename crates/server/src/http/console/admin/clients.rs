@@ -11,12 +11,11 @@ use counterfoil_authority::names::{ClientName, ServiceLabel};
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::store::{PageRequest, TokenFilter};
-use counterfoil_authority::subject::{Client, Limits, Owner, ROLES, Role};
+use counterfoil_authority::subject::{Client, Limits, Owner, ROLES};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::lists::{heads, row};
-use super::mint::line;
 use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
 use super::{ROWS, Section, address, escaped, unit_choices};
 use crate::http::console::page::Frame;
@@ -24,6 +23,7 @@ use crate::http::console::posted::{Fields, PostedLately};
 use crate::http::console::secrets::{nonce, replay};
 use crate::http::console::times::Moment;
 use crate::http::console::visit::{Person, see_other};
+use crate::http::wire::Paragraphs;
 
 /// What the address of the list may say.
 #[derive(Debug, Default, Deserialize)]
@@ -89,10 +89,11 @@ async fn gather_list(person: &Person, after: Option<String>) -> Result<Vec<Part>
         .titled(frame.say("client-new"))
         .with(Field::hidden("once", nonce(authority.entropy())?))
         .with(Field::text("name", frame.say("field-name"), "").required())
-        .with(Field::text("description", frame.say("field-description"), ""))
+        .with(Field::area("description", frame.say("field-description"), "", 3))
         .with(Field::choice("role", frame.say("client-roles"), roles.collect()))
         .with(
             Field::text("services", frame.say("token-services"), "")
+                .longer()
                 .hinted(frame.say("client-services-hint")),
         )
         .with(Field::choice("unit", frame.say("field-unit"), units))
@@ -101,18 +102,15 @@ async fn gather_list(person: &Person, after: Option<String>) -> Result<Vec<Part>
 }
 
 fn draft(fields: &Fields) -> Result<ClientDraft, Refusal> {
-    let name = ClientName::parse(fields.get("name").trim());
-    let role = fields.text("role").map(|name| {
-        Role::from_name(&name).ok_or_else(|| Refusal::invalid("role", "is none of those there are"))
-    });
+    let missing = || Refusal::invalid("name", "must not be empty");
     let labels = fields.get("services").split([' ', ',']).filter(|label| !label.is_empty());
     let labels: Vec<ServiceLabel> = labels
         .map(|label| ServiceLabel::parse(label).map_err(|bad| Refusal::invalid("services", bad)))
         .collect::<Result<_, _>>()?;
     Ok(ClientDraft {
-        name: name.map_err(|bad| Refusal::invalid("name", bad))?,
-        description: line("description", fields.get("description"))?,
-        roles: role.transpose()?.into_iter().collect(),
+        name: fields.word("name")?.ok_or_else(missing)?,
+        description: fields.word::<Paragraphs>("description")?.map(|text| text.0),
+        roles: fields.word("role")?.into_iter().collect(),
         scopes: None,
         services: (!labels.is_empty()).then_some(labels),
         unit: fields.text("unit"),

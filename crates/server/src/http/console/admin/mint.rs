@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 
 use super::parts::{self, Button, Field, Form, Link, Part};
 use super::{Section, require_others, unit_choices};
-use crate::http::console::posted::{Fields, PostedLately};
+use crate::http::console::posted::{Fields, PostedLately, title, word};
 use crate::http::console::secrets::{Kept, nonce, replay};
 use crate::http::console::visit::Person;
+use crate::http::wire::Line;
 
 const DAY: i64 = 86_400;
 /// Longest life that a form may ask for, in days.
@@ -33,15 +34,6 @@ pub(super) fn kept_of(answered: Answered) -> Result<(String, Zeroizing<String>),
             Ok((kept.token, Zeroizing::new(kept.secret)))
         }
     }
-}
-
-/// One line of text, as the API takes it.
-pub(super) fn line(field: &'static str, text: &str) -> Result<Option<String>, Refusal> {
-    let Some(text) = super::given(text) else { return Ok(None) };
-    if text.chars().count() > 255 || text.chars().any(char::is_control) {
-        return Err(Refusal::invalid(field, "is one line of 255 characters at most"));
-    }
-    Ok(Some(text))
 }
 
 /// What is asked for of a registration token.
@@ -71,10 +63,9 @@ impl Wish<'_> {
                 _ => return Err(Refusal::invalid("days", "is a number of days")),
             },
         };
-        let name = line("name", self.name)?;
-        let name = name.ok_or_else(|| Refusal::invalid("name", "must have 1 to 255 characters"))?;
+        let line = |field, text| Ok::<_, Refusal>(word::<Line>(field, text)?.map(|line| line.0));
         Ok(IssueRequest {
-            name: Some(name),
+            name: Some(title("name", self.name)?),
             expires,
             unit: self.unit,
             delivery: Delivery::Response,

@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use crate::http::console::page::{self, Frame};
 use crate::http::console::times::Moment;
+use crate::http::wire::{SHORT_CHARS_MAX, URL_CHARS_MAX};
 
 use super::charts::{Chart, Shape};
 
@@ -142,6 +143,11 @@ impl Table {
         Self { caption, heads, empty, ..Self::default() }
     }
 
+    /// The table as a part of a page, if it has rows.
+    pub(super) fn unless_empty(self) -> Option<Part> {
+        (!self.rows.is_empty()).then_some(Part::Table(self))
+    }
+
     /// The cells of a row, each with its head, which a phone shows beside it.
     pub(super) fn cells<'a>(
         &'a self,
@@ -185,7 +191,7 @@ impl Field {
     }
 
     pub(super) fn text(name: &'static str, label: String, value: &str) -> Self {
-        let ask = Ask::Text { value: value.to_owned(), most: 255, required: false };
+        let ask = Ask::Text { value: value.to_owned(), most: SHORT_CHARS_MAX, required: false };
         Self { name, label, hint: String::new(), ask }
     }
 
@@ -205,6 +211,14 @@ impl Field {
         choices: Vec<(String, String, bool)>,
     ) -> Self {
         Self { name, label, hint: String::new(), ask: Ask::Choice(choices) }
+    }
+
+    /// Takes what is longer than a name: an address, or several words.
+    pub(super) const fn longer(mut self) -> Self {
+        if let Ask::Text { most, .. } = &mut self.ask {
+            *most = URL_CHARS_MAX;
+        }
+        self
     }
 
     pub(super) fn hinted(self, hint: String) -> Self {

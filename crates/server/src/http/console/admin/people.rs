@@ -6,7 +6,7 @@ use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::authority::{Answered, Delivery, LockAct, UserEdit};
 use counterfoil_authority::kind::Kind;
-use counterfoil_authority::names::{ServiceLabel, Username};
+use counterfoil_authority::names::Username;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::secret::ClearSecret;
@@ -350,10 +350,7 @@ async fn acted(person: &Person, username: &str, fields: &Fields) -> Result<(), R
         "expire" => UserStatus::Expired,
         "end-sessions" => return authority.console_end_all_of(caller, realm, &name).await,
         on @ ("lock" | "unlock") => {
-            let service = fields.text("service").map(|label| {
-                ServiceLabel::parse(&label).map_err(|bad| Refusal::invalid("service", bad))
-            });
-            let (service, reason) = (service.transpose()?, fields.line("reason")?);
+            let (service, reason) = (fields.word("service")?, fields.line("reason")?);
             let act = LockAct { on: on == "lock", reason };
             return authority
                 .lock_user(caller, realm, &name, service.as_ref(), &act)
@@ -424,7 +421,7 @@ async fn gather_form(person: &Person, username: &str, service: &str) -> Result<F
         .with(Field::text("name", frame.say("new-name"), "").required())
         .with(Field::choice("kind", frame.say("new-kind"), kinds))
         .with(Field::choice("expires", frame.say("new-expires"), lifetimes))
-        .with(Field::text("scope", frame.say("new-scopes"), "").hinted(
+        .with(Field::text("scope", frame.say("new-scopes"), "").longer().hinted(
             offer.policy.scopes.map_or_else(
                 || frame.say("new-scopes-hint"),
                 |scopes| frame.about("person-scopes", scopes.join(" ")),

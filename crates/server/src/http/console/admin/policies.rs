@@ -101,9 +101,9 @@ fn test_form(frame: &Frame, sets: &[String]) -> Form {
         .titled(frame.say("policy-test"))
         .with(Field::text("user", frame.say("field-username"), "").required())
         .with(Field::choice("set", frame.say("policy-set"), sets))
-        .with(Field::text("resource", frame.say("policy-resource"), "").required())
+        .with(Field::text("resource", frame.say("policy-resource"), "").longer().required())
         .with(Field::text("action", frame.say("policy-action"), "GET").required())
-        .with(Field::text("token", frame.say("policy-token"), ""))
+        .with(Field::text("token", frame.say("policy-token"), "").longer())
         .with(Field::text("address", frame.say("audit-source"), ""))
         .ending(Button::plain(frame.say("policy-test-do")))
 }

@@ -5,7 +5,6 @@ use counterfoil_authority::authority::RealmEdit;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
 
-use super::mint::line;
 use super::parts::{self, Button, Cell, Field, Form, Link, Part};
 use super::settings::{self, carried, first_hits, hits, patch};
 use super::{Section, address};
@@ -68,7 +67,7 @@ fn edit_of(fields: &Fields) -> Result<RealmEdit, Refusal> {
         return Ok(RealmEdit { token_policy: Some(patch(fields)?), ..RealmEdit::default() });
     }
     Ok(RealmEdit {
-        display_name: Some(line("display_name", fields.get("display_name"))?),
+        display_name: Some(fields.line("display_name")?),
         zone: fields.text("zone"),
         ..RealmEdit::default()
     })

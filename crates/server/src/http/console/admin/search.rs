@@ -26,6 +26,7 @@ fn form_of(frame: &Frame) -> Form {
     Form::acts("search", "/admin/search".to_owned())
         .with(
             Field::text("what", frame.say("search-what"), "")
+                .longer()
                 .required()
                 .hinted(frame.say("search-hint")),
         )
@@ -73,11 +74,9 @@ async fn gather(person: &Person, frame: &Frame, what: &str) -> Result<Vec<Part>,
             tokens.extend(named(person, what).await?);
         }
     }
-    if !tokens.is_empty() {
-        let mut table = Table::new(frame.say("admin-tokens"), heads(frame, false), String::new());
-        table.rows.extend(tokens.iter().map(|token| row(person, frame, token, None)));
-        parts.push(Part::Table(table));
-    }
+    let mut table = Table::new(frame.say("admin-tokens"), heads(frame, false), String::new());
+    table.rows.extend(tokens.iter().map(|token| row(person, frame, token, None)));
+    parts.extend(table.unless_empty());
     // A token is nobody's name; what is found by it is one thing.
     if tokens.is_empty() {
         of_people(person, frame, what, &mut parts).await?;
@@ -136,9 +135,7 @@ async fn of_people(
         let href = format!("/admin/people/{}", escaped(user.username.as_str()));
         vec![Cell::link(&user.username, href), Cell::maybe(user.display_name)]
     }));
-    if !table.rows.is_empty() {
-        parts.push(Part::Table(table));
-    }
+    parts.extend(table.unless_empty());
     Ok(())
 }
 
@@ -164,9 +161,7 @@ async fn of_services(
         let href = format!("/admin/services/{}", service.label);
         vec![Cell::link(&service.label, href), Cell::text(service.name)]
     }));
-    if !table.rows.is_empty() {
-        parts.push(Part::Table(table));
-    }
+    parts.extend(table.unless_empty());
     Ok(())
 }
 
@@ -190,9 +185,7 @@ async fn of_units_and_clients(
             let href = super::address("/admin/tokens", &[("unit", &unit.id)]);
             vec![Cell::link(unit.name, href), Cell::maybe(unit.identifier)]
         }));
-        if !table.rows.is_empty() {
-            parts.push(Part::Table(table));
-        }
+        parts.extend(table.unless_empty());
     }
     if is_whole(caller, ApiScope::ClientsWrite) {
         let clients = authority.clients(caller, &caller.realm, PageRequest::first(CHOICES)).await?;
@@ -204,9 +197,7 @@ async fn of_units_and_clients(
             let href = format!("/admin/clients/{}", escaped(client.name.as_str()));
             vec![Cell::link(&client.name, href), Cell::maybe(client.description)]
         }));
-        if !table.rows.is_empty() {
-            parts.push(Part::Table(table));
-        }
+        parts.extend(table.unless_empty());
     }
     Ok(())
 }

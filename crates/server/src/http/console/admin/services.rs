@@ -4,20 +4,20 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::authority::{LockAct, PolicyEdit, ServiceDraft, ServiceEdit};
-use counterfoil_authority::names::{GroupName, ServiceLabel};
+use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::service::{Service, ServiceStatus, Visibility};
 use counterfoil_authority::store::PageRequest;
 use serde::Deserialize;
 
-use super::mint::line;
 use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
 use super::settings::{self, carried, first_hits, hits, patch};
 use super::{ROWS, Section, address, is_whole, reaches_others, unit_choices};
 use crate::http::console::page::Frame;
 use crate::http::console::posted::{Fields, PostedLately};
 use crate::http::console::visit::{Person, see_other};
+use crate::http::wire::{Paragraphs, WebAddress};
 
 const VISIBILITIES: [Visibility; 4] =
     [Visibility::Administrators, Visibility::Group, Visibility::Realm, Visibility::Public];
@@ -99,8 +99,8 @@ async fn gather_list(person: &Person, after: Option<String>) -> Result<Vec<Part>
                     .hinted(frame.say("service-label-hint")),
             )
             .with(Field::text("name", frame.say("field-name"), ""))
-            .with(Field::text("description", frame.say("field-description"), ""))
-            .with(Field::text("url", frame.say("service-url"), ""))
+            .with(Field::area("description", frame.say("field-description"), "", 3))
+            .with(Field::text("url", frame.say("service-url"), "").longer())
             .ending(Button::plain(frame.say("service-do")));
         parts.push(Part::Form(form));
     }
@@ -111,18 +111,25 @@ fn label_of(text: &str) -> Result<ServiceLabel, Refusal> {
     ServiceLabel::parse(text).map_err(|_| Refusal::NotFound(Thing::Service))
 }
 
+fn paragraphs(fields: &Fields) -> Result<Option<String>, Refusal> {
+    Ok(fields.word::<Paragraphs>("description")?.map(|text| text.0))
+}
+
+fn url(fields: &Fields) -> Result<Option<String>, Refusal> {
+    Ok(fields.word::<WebAddress>("url")?.map(|url| url.0))
+}
+
 /// Makes a service.
 pub(super) async fn create(PostedLately { person, fields }: PostedLately) -> Response {
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     let made = async {
-        let label = ServiceLabel::parse(fields.get("label").trim());
-        let label = label.map_err(|bad| Refusal::invalid("label", bad))?;
-        let mut draft = ServiceDraft::new(label);
-        if let Some(name) = line("name", fields.get("name"))? {
+        let missing = || Refusal::invalid("label", "must not be empty");
+        let mut draft = ServiceDraft::new(fields.word("label")?.ok_or_else(missing)?);
+        if let Some(name) = fields.line("name")? {
             draft.name = name;
         }
-        draft.description = line("description", fields.get("description"))?;
-        draft.url = line("url", fields.get("url"))?;
+        draft.description = paragraphs(&fields)?;
+        draft.url = url(&fields)?;
         authority.create_service(caller, &caller.realm, draft).await
     };
     match made.await {
@@ -201,12 +208,13 @@ async fn edit_form(person: &Person, frame: &Frame, service: &Service) -> Result<
         .titled(frame.say("service-edit"))
         .with(Field::hidden("version", service.version))
         .with(Field::text("name", frame.say("field-name"), &service.name).required())
-        .with(Field::text(
+        .with(Field::area(
             "description",
             frame.say("field-description"),
             &text(&service.description),
+            3,
         ))
-        .with(Field::text("url", frame.say("service-url"), &text(&service.url)))
+        .with(Field::text("url", frame.say("service-url"), &text(&service.url)).longer())
         .with(Field::text("contact", frame.say("service-contact"), &text(&service.contact)))
         .with(Field::choice("visibility", frame.say("service-visibility"), visibilities.into()))
         .with(Field::text("group", frame.say("service-group"), &group))
@@ -246,22 +254,16 @@ async fn edited(person: &Person, label: &str, fields: &Fields) -> Result<Service
         let act = LockAct { on: on == "lock", reason: None };
         return authority.lock_service(caller, realm, &label, &act).await;
     }
-    let name = line("name", fields.get("name"))?;
-    let group = fields
-        .text("group")
-        .map(|name| GroupName::parse(&name).map_err(|bad| Refusal::invalid("group", bad)));
-    let none = |field: &'static str| move || Refusal::invalid(field, "is none of those there are");
-    let visibility = Visibility::from_name(fields.get("visibility"));
-    let status = ServiceStatus::from_name(fields.get("status"));
+    let missing = |field: &'static str| move || Refusal::invalid(field, "must not be empty");
     let moves = is_whole(caller, ApiScope::ServicesWrite);
     let edit = ServiceEdit {
-        name: Some(name.ok_or_else(|| Refusal::invalid("name", "is missing"))?),
-        description: Some(line("description", fields.get("description"))?),
-        url: Some(line("url", fields.get("url"))?),
-        contact: Some(line("contact", fields.get("contact"))?),
-        visibility: Some(visibility.ok_or_else(none("visibility"))?),
-        group: Some(group.transpose()?),
-        status: Some(status.ok_or_else(none("status"))?),
+        name: Some(fields.title("name")?),
+        description: Some(paragraphs(fields)?),
+        url: Some(url(fields)?),
+        contact: Some(fields.line("contact")?),
+        visibility: Some(fields.word("visibility")?.ok_or_else(missing("visibility"))?),
+        group: Some(fields.word("group")?),
+        status: Some(fields.word("status")?.ok_or_else(missing("status"))?),
         unit: moves.then(|| fields.text("unit")),
         ..ServiceEdit::default()
     };
