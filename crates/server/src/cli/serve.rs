@@ -200,11 +200,12 @@ async fn serve_installation(
     }
     let shared = ldap::Shared::new(state.clone(), app::ldap_settings(config), ldap_certificates);
     let shared = Arc::new(shared);
-    let mut ldap_urls = Vec::new();
+    let lanes = ldap::Lanes::start().map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let (lanes, mut ldap_urls) = (Arc::new(lanes), Vec::new());
     for door in ldap {
         let at = door.address().map_err(|error| Failure::Unavailable(error.to_string()))?;
         ldap_urls.push(format!("{}://{at}", door.scheme()));
-        doors.spawn(door.serve(Arc::clone(&shared), stop.clone(), patience));
+        doors.spawn(door.serve(Arc::clone(&lanes), Arc::clone(&shared), stop.clone(), patience));
     }
     let data = config.data.dir.clone();
     let steps = Steps::start(installation, &state, data, certificates, &stop);

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
 use super::Shared;
+use super::lanes::Lanes;
 use super::limits::{ACCEPT_PAUSE, HANDSHAKE_PATIENCE};
 use super::session::{Over, Session};
 use crate::listener::{Share, Sources, stopped};
@@ -87,6 +88,7 @@ impl LdapDoor {
     /// if some were cut off.
     pub async fn serve(
         self,
+        lanes: Arc<Lanes>,
         shared: Arc<Shared>,
         mut stop: watch::Receiver<bool>,
         patience: Duration,
@@ -99,7 +101,7 @@ impl LdapDoor {
             if let Some((stream, peer, place)) = accepted {
                 let (shared, stop) = (Arc::clone(&shared), stop.clone());
                 let start = self.start;
-                tokio::spawn(async move {
+                lanes.converse(stream, peer, move |stream| async move {
                     converse(&shared, stream, peer, start, stop).await;
                     drop(place);
                 });

@@ -11,6 +11,7 @@ mod entry;
 mod filter;
 #[cfg(test)]
 mod fuzzing;
+mod lanes;
 mod limits;
 mod listener;
 mod root;
@@ -26,6 +27,7 @@ use counterfoil_authority::names::RealmName;
 use tokio::sync::Semaphore;
 
 pub use dn::{BadDn, Dn, Part};
+pub use lanes::Lanes;
 pub use listener::{LdapDoor, Limits, Start};
 pub use tree::Tree;
 

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::Store;
 use counterfoil_server::http::HttpSettings;
-use counterfoil_server::ldap::{Dn, LdapDoor, LdapSettings, Limits, Shared, Start, Tree};
+use counterfoil_server::ldap::{Dn, Lanes, LdapDoor, LdapSettings, Limits, Shared, Start, Tree};
 use counterfoil_store::{FailingStore, MemoryStore};
 use ldap3_proto::LdapCodec;
 use ldap3_proto::parse_ldap_filter_str;
@@ -43,7 +43,8 @@ async fn door(world: &World) -> (SocketAddr, watch::Sender<bool>) {
         idle: Duration::from_secs(30),
     };
     let shared = Arc::new(Shared::new(world.state.clone(), settings, None));
-    tokio::spawn(door.serve(shared, stopped, Duration::ZERO));
+    let lanes = Arc::new(Lanes::start().unwrap());
+    tokio::spawn(door.serve(lanes, shared, stopped, Duration::ZERO));
     (address, stop)
 }
 
