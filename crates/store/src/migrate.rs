@@ -38,6 +38,7 @@ const MIGRATIONS: [Migration; 20] = [
     Migration { version: 21, sql: include_str!("../migrations/0021_single_sign_on.sql") },
     Migration { version: 22, sql: include_str!("../migrations/0022_pages_for_people.sql") },
     Migration { version: 23, sql: include_str!("../migrations/0023_registrations.sql") },
+    Migration { version: 24, sql: include_str!("../migrations/0024_passkeys.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

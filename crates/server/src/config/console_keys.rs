@@ -24,6 +24,15 @@ pub const CONSOLE_KEYS: &[Key] = &[
          ends something, or changes a policy, is asked again first, by password or at the provider \
          they came from, and then goes on with what they had asked for. 0: nobody is asked again.",
     ),
+    Key::new(
+        "console.passkey_realms",
+        Sort::Realms,
+        "[]",
+        "Realms whose people need a passkey beside their password. Who has none yet adds the first \
+         one on the way in, after the password. In other realms people choose for themselves. \
+         Whoever comes by a provider or a proxy is not asked. Passkeys need a server.public_url with \
+         a host name, and https unless that is localhost.",
+    ),
     Key::optional(
         "console.oidc.issuer",
         Sort::Url,

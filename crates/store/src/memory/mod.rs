@@ -17,6 +17,7 @@ mod leases;
 mod letters;
 mod links;
 mod otp;
+mod passkeys;
 mod people;
 mod places;
 mod provisioning;
@@ -31,6 +32,7 @@ use counterfoil_authority::access::AccessRecord;
 use counterfoil_authority::am::{AmKind, AmObject};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::console::{Account, ConsoleSession, SignInLink};
+use counterfoil_authority::passkey::Passkey;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::{KeyId, KeyPurpose};
 use counterfoil_authority::names::{
@@ -110,6 +112,7 @@ struct State {
     accounts: BTreeMap<(RealmName, Username), Account>,
     sessions: HashMap<TokenId, ConsoleSession>,
     sign_in_links: HashMap<TokenId, SignInLink>,
+    passkeys: HashMap<TokenId, Passkey>,
     /// By realm, issuer and subject.
     identities: BTreeMap<(RealmName, String, String), Identity>,
     flows: HashMap<TokenId, SignInFlow>,
