@@ -79,7 +79,12 @@ pub struct ConsoleSettings {
 impl Default for ConsoleSettings {
     /// A working day, and an hour of rest in it.
     fn default() -> Self {
-        Self { session_seconds: 12 * 3_600, idle_seconds: 3_600, step_up_seconds: 0, passkey_realms: Vec::new() }
+        Self {
+            session_seconds: 12 * 3_600,
+            idle_seconds: 3_600,
+            step_up_seconds: 0,
+            passkey_realms: Vec::new(),
+        }
     }
 }
 
@@ -112,13 +117,8 @@ impl SignInMethod {
 
     /// The method of a name.
     pub fn from_name(name: &str) -> Option<Self> {
-        let all = [
-            Self::Password,
-            Self::Provider,
-            Self::Proxy,
-            Self::Passkey,
-            Self::PasswordAndPasskey,
-        ];
+        let all =
+            [Self::Password, Self::Provider, Self::Proxy, Self::Passkey, Self::PasswordAndPasskey];
         all.into_iter().find(|own| own.name() == name)
     }
 }

@@ -42,8 +42,8 @@ pub use census::{
 };
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use console::{
-    ConsoleStore, FirstAdministrator, PasswordChange, PersonVouched, SessionAdd, SessionAdded, SessionsEnd,
-    SignInLinkAdded, SignInLinkUse, SignInLinkUsed, VouchedOutcome,
+    ConsoleStore, FirstAdministrator, PasswordChange, PersonVouched, SessionAdd, SessionAdded,
+    SessionsEnd, SignInLinkAdded, SignInLinkUse, SignInLinkUsed, VouchedOutcome,
 };
 pub use enrolment::{
     BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,

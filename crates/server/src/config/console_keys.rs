@@ -21,8 +21,9 @@ pub const CONSOLE_KEYS: &[Key] = &[
         Sort::Count { min: 0, max: 30 * 86_400 },
         "0",
         "How long it counts that somebody proved who they are. Later, whoever makes, replaces or \
-         ends something, or changes a policy, is asked again first, by password or at the provider \
-         they came from, and then goes on with what they had asked for. 0: nobody is asked again.",
+         ends something, or changes a policy, is asked again first, by password, by passkey or at the \
+         provider they came from, and then goes on with what they had asked for. 0: nobody is asked \
+         again, but to change their passkeys.",
     ),
     Key::new(
         "console.passkey_realms",

@@ -14,9 +14,8 @@ use counterfoil_authority::passkey::{
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::{
-    CredentialID, DiscoverableAuthentication, DiscoverableKey, Passkey as Credential,
-    PasskeyRegistration, PublicKeyCredential, RegisterPublicKeyCredential, Url, Uuid,
-    WebauthnError,
+    CredentialID, DiscoverableAuthentication, Passkey as Credential, PasskeyRegistration,
+    PublicKeyCredential, RegisterPublicKeyCredential, Url, Uuid, WebauthnError,
 };
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 use webauthn_rs_proto::ResidentKeyRequirement;
@@ -165,8 +164,7 @@ impl RelyingParty {
         }
         let kept = serde_json::from_slice::<Credential>(&passkey.credential);
         let mut kept = kept.map_err(|_| Unproved::Invalid)?;
-        let keys = [DiscoverableKey::from(&kept)];
-        let result = self.0.finish_discoverable_authentication(&answer.answer, asked.0, &keys);
+        let result = self.0.finish_discoverable_authentication_v2(&answer.answer, asked.0, &kept);
         let result = result.map_err(|error| {
             log("prove", &error);
             match error {

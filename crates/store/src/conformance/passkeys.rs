@@ -124,12 +124,7 @@ async fn require(world: &World, user: &User, on: bool) -> bool {
     world.store.passkey_require(&user.realm, &user.username, on, event).await.unwrap()
 }
 
-async fn remove(
-    world: &World,
-    user: &User,
-    which: PasskeysRemove,
-    keeps: Option<TokenId>,
-) -> u64 {
+async fn remove(world: &World, user: &User, which: PasskeysRemove, keeps: Option<TokenId>) -> u64 {
     let event = world.event("passkey.removed");
     world.store.passkeys_remove(&user.realm, &user.username, which, keeps, event).await.unwrap()
 }
@@ -144,9 +139,8 @@ pub(super) async fn a_passkey_comes_back_as_it_was_added(world: World) {
     assert_eq!(said, PasskeyAdded::Done);
     assert_eq!(list(&world, &alice).await, [one.clone(), two.clone()]);
     assert_eq!(list(&world, &bob).await, []);
-    let find = async |realm: &RealmName, id: &str| {
-        world.store.passkey_find(realm, id).await.unwrap()
-    };
+    let find =
+        async |realm: &RealmName, id: &str| world.store.passkey_find(realm, id).await.unwrap();
     assert_eq!(find(&world.realm, &two.credential_id).await, Some(two.clone()));
     assert_eq!(find(&world.realm, "none").await, None);
     let elsewhere = RealmName::parse("elsewhere").unwrap();

@@ -187,7 +187,14 @@ fn session(world: &World, user: &User) -> SessionAdd {
         proved_at: World::at(0),
     };
     let event = world.event("session.opened");
-    SessionAdd { session, account_version: None, rehash: None, passkey: None, replaces: None, event }
+    SessionAdd {
+        session,
+        account_version: None,
+        rehash: None,
+        passkey: None,
+        replaces: None,
+        event,
+    }
 }
 
 /// And remembers when they last proved who they are.

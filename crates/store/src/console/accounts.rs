@@ -75,7 +75,8 @@ where  realm = $1
 and    username = $2";
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[FIND, ANY, PUT, CHANGE, REHASH, PASSKEY_REQUIRE, HAS_VERSION, DELETE];
+pub(super) const STATEMENTS: &[&str] =
+    &[FIND, ANY, PUT, CHANGE, REHASH, PASSKEY_REQUIRE, HAS_VERSION, DELETE];
 
 pub(super) async fn find(
     tx: &mut Transaction<'_>,

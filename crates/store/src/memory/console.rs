@@ -14,8 +14,8 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::SecretHash;
 use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
-    ConsoleStore, Inserted, PasswordChange, PersonVouched, SessionAdd, SessionAdded,
-    SessionsEnd, SignInLinkAdded, SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
+    ConsoleStore, Inserted, PasswordChange, PersonVouched, SessionAdd, SessionAdded, SessionsEnd,
+    SignInLinkAdded, SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
 };
 
 use super::{MemoryStore, State};

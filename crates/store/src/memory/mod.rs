@@ -32,12 +32,12 @@ use counterfoil_authority::access::AccessRecord;
 use counterfoil_authority::am::{AmKind, AmObject};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::console::{Account, ConsoleSession, SignInLink};
-use counterfoil_authority::passkey::Passkey;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::{KeyId, KeyPurpose};
 use counterfoil_authority::names::{
     ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
 };
+use counterfoil_authority::passkey::Passkey;
 use counterfoil_authority::provision::{Delivery, DeliveryKey, Target};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Realm, Service};

@@ -183,8 +183,8 @@ impl Visit {
         let settings = &self.state.settings;
         let host = self.host.as_deref().unwrap_or_default();
         let bare = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let bound = settings.realm_by_host.contains_key(host)
-            || settings.realm_by_host.contains_key(bare);
+        let bound =
+            settings.realm_by_host.contains_key(host) || settings.realm_by_host.contains_key(bare);
         let scheme = if self.transport == Transport::Secure { "https" } else { "http" };
         if bound { format!("{scheme}://{host}") } else { settings.public_url.clone() }
     }

@@ -1,5 +1,7 @@
 //! `/admin/people`: everybody within reach, and what one person has: tokens of all services,
 //! sessions, locks, and what somebody who takes over from them has to know.
+//!
+//! Length: one page with everything about a person, part by part.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
@@ -322,7 +324,8 @@ async fn passkeys(person: &Person, frame: &Frame, user: &User) -> Result<Option<
     let now = authority.now();
     let moment = |at| Cell::when(Moment::of(person.visit.language, at, now));
     table.rows.extend(found.into_iter().map(|passkey| {
-        let used = passkey.used_at.map_or_else(|| Cell::text(frame.say("token-never-used")), moment);
+        let used =
+            passkey.used_at.map_or_else(|| Cell::text(frame.say("token-never-used")), moment);
         vec![Cell::text(passkey.name), moment(passkey.created_at), used]
     }));
     Ok(Some(table))
