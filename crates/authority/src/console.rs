@@ -63,7 +63,7 @@ const COMMON: [&str; 24] = [
 ];
 
 /// How long sessions last, and how long what somebody proved counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsoleSettings {
     /// Seconds after which a session ends, whatever happens in it.
     pub session_seconds: i64,
@@ -72,12 +72,19 @@ pub struct ConsoleSettings {
     /// Seconds after which somebody has to prove anew who they are before they make or end
     /// something; 0: never.
     pub step_up_seconds: i64,
+    /// Realms whose people need a passkey beside their password.
+    pub passkey_realms: Vec<RealmName>,
 }
 
 impl Default for ConsoleSettings {
     /// A working day, and an hour of rest in it.
     fn default() -> Self {
-        Self { session_seconds: 12 * 3_600, idle_seconds: 3_600, step_up_seconds: 0 }
+        Self {
+            session_seconds: 12 * 3_600,
+            idle_seconds: 3_600,
+            step_up_seconds: 0,
+            passkey_realms: Vec::new(),
+        }
     }
 }
 
@@ -90,6 +97,10 @@ pub enum SignInMethod {
     Provider,
     /// The reverse proxy in front says who they are, with each request.
     Proxy,
+    /// A passkey, and nothing else.
+    Passkey,
+    /// A password, and then a passkey.
+    PasswordAndPasskey,
 }
 
 impl SignInMethod {
@@ -99,12 +110,16 @@ impl SignInMethod {
             Self::Password => "password",
             Self::Provider => "oidc",
             Self::Proxy => "proxy",
+            Self::Passkey => "passkey",
+            Self::PasswordAndPasskey => "password+passkey",
         }
     }
 
     /// The method of a name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Password, Self::Provider, Self::Proxy].into_iter().find(|own| own.name() == name)
+        let all =
+            [Self::Password, Self::Provider, Self::Proxy, Self::Passkey, Self::PasswordAndPasskey];
+        all.into_iter().find(|own| own.name() == name)
     }
 }
 
@@ -119,8 +134,10 @@ pub struct Account {
     pub password: SecretHash,
     /// When the password was chosen.
     pub changed_at: Timestamp,
-    /// Rises by one with each password.
+    /// Rises by one with each password, and with each change of what is asked beside it.
     pub version: i64,
+    /// Whether the person wants to be asked for a passkey after the password.
+    pub passkey_required: bool,
 }
 
 /// One browser that somebody is signed in with.

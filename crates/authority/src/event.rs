@@ -246,7 +246,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 95] = [
+pub const EVENT_KINDS: [&str; 100] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -339,6 +339,11 @@ pub const EVENT_KINDS: [&str; 95] = [
     "session.ended",
     "session.proved",
     "identity.linked",
+    "passkey.added",
+    "passkey.renamed",
+    "passkey.removed",
+    "passkey.required",
+    "passkey.clone-suspected",
     "sign-in-link.created",
     "sign-in-link.used",
     "sign-in-link.refused",

@@ -30,6 +30,7 @@ pub mod lock;
 pub mod names;
 pub mod notice;
 pub mod otp;
+pub mod passkey;
 pub mod permission;
 pub mod policy;
 pub mod provision;

@@ -40,6 +40,8 @@ pub enum Thing {
     PolicySet,
     /// A policy of the AM door.
     Policy,
+    /// A passkey of a person.
+    Passkey,
 }
 
 impl Thing {
@@ -62,6 +64,7 @@ impl Thing {
             Self::ResourceType => "resource type",
             Self::PolicySet => "policy set",
             Self::Policy => "policy",
+            Self::Passkey => "passkey",
         }
     }
 }

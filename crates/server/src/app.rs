@@ -41,6 +41,7 @@ pub fn settings(config: &Config) -> Settings {
             session_seconds: config.console.session_seconds,
             idle_seconds: config.console.idle_seconds,
             step_up_seconds: config.console.step_up_seconds,
+            passkey_realms: config.console.passkey_realms.clone(),
         },
     }
 }

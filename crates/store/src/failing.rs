@@ -158,6 +158,7 @@ mod console;
 mod foreign_use;
 mod jobs;
 mod otp;
+mod passkeys;
 mod repositories;
 mod use_days;
 

@@ -58,7 +58,8 @@ pub use census::{Overview, REFUSAL_HOURS, SOON_SECONDS, UNUSED_SECONDS};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
 pub use compliance::{BlockedToken, Hits};
 pub use console::{
-    ChosenPassword, ConsoleRefusal, SessionBegun, SignIn, SignedIn, UsableLink, VouchedSignIn,
+    ChosenPassword, ConsoleRefusal, FirstPasskey, PasskeyProved, PasskeyRule, PasskeySignIn,
+    PasswordProved, Proofs, SessionBegun, SignIn, SignInStep, SignedIn, UsableLink, VouchedSignIn,
 };
 pub use derive::DeriveRequest;
 pub use directory::ShownService;

@@ -158,7 +158,9 @@ impl RoleRule {
 /// Who makes the grants that follow from groups elsewhere. Only those are taken back.
 pub const fn granted_by(method: SignInMethod) -> &'static str {
     match method {
-        SignInMethod::Password => "sign-in:password",
+        SignInMethod::Password | SignInMethod::Passkey | SignInMethod::PasswordAndPasskey => {
+            "sign-in:password"
+        }
         SignInMethod::Provider => "sign-in:oidc",
         SignInMethod::Proxy => "sign-in:proxy",
     }

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::console::{Account, ConsoleSession, SignInLink, SignInLinkEnd};
 use crate::event::Event;
 use crate::names::{RealmName, Username};
+use crate::passkey::PasskeyUse;
 use crate::secret::TokenId;
 use crate::secret_hash::SecretHash;
 use crate::single_sign_on::{Identity, SignInFlow};
@@ -23,10 +24,25 @@ pub struct SessionAdd {
     pub account_version: Option<i64>,
     /// The same password, hashed as passwords are hashed now.
     pub rehash: Option<SecretHash>,
+    /// The passkey they came by, alone or after the password.
+    pub passkey: Option<PasskeyUse>,
     /// The session that this browser had before; it ends.
     pub replaces: Option<TokenId>,
     /// What is recorded.
     pub event: Event,
+}
+
+/// What came of beginning a session, or of a proof in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionAdded {
+    /// It counts.
+    Done,
+    /// Nothing is stored: the person, the session, the passkey, or that version of the account is
+    /// gone.
+    Gone,
+    /// Nothing is stored: the passkey was used with a count at least as high. Either two devices
+    /// have the same key, or one answer was sent twice.
+    Counted,
 }
 
 /// A password that takes the place of another one.
@@ -137,10 +153,17 @@ pub trait ConsoleStore {
     /// Replaces a password on condition of its version, and ends the person's other sessions in
     /// the same transaction. False if the version is another one or there is no account.
     async fn password_change(&self, change: PasswordChange) -> Result<bool, Unavailable>;
-    /// Stores a session if the account still has the version, or without one if there is the
-    /// person; false otherwise. Of more than
+    /// Keeps the same password by another hash, if the account still has the version.
+    async fn account_rehash(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        version: i64,
+        hash: SecretHash,
+    ) -> Result<(), Unavailable>;
+    /// Stores a session if all of what it came by still holds. Of more than
     /// [`crate::console::SESSIONS_PER_PERSON_MAX`] the one that rested longest ends.
-    async fn session_add(&self, add: SessionAdd) -> Result<bool, Unavailable>;
+    async fn session_add(&self, add: SessionAdd) -> Result<SessionAdded, Unavailable>;
     /// Finds a session, also one that has ended by time.
     async fn session_find(&self, id: TokenId) -> Result<Option<ConsoleSession>, Unavailable>;
     /// Notes a use. `used_at` only moves on.
@@ -177,13 +200,15 @@ pub trait ConsoleStore {
     /// number of uses at the same time one is [`SignInLinkUsed::Done`], and of any number of links
     /// for a first administrator, too.
     async fn sign_in_link_use(&self, using: SignInLinkUse) -> Result<SignInLinkUsed, Unavailable>;
-    /// Notes that somebody has proved anew who they are. False if the session is gone.
+    /// Notes that somebody has proved anew who they are, and by which passkey if it was one of
+    /// theirs.
     async fn session_proved(
         &self,
         id: TokenId,
         at: Timestamp,
+        passkey: Option<PasskeyUse>,
         event: Event,
-    ) -> Result<bool, Unavailable>;
+    ) -> Result<SessionAdded, Unavailable>;
     /// Who somebody is that is known elsewhere.
     async fn identity_find(
         &self,

@@ -25,6 +25,7 @@ mod leases;
 mod letters;
 mod links;
 mod otp;
+mod passkeys;
 mod people;
 mod provisioning;
 mod repositories;
@@ -41,8 +42,8 @@ pub use census::{
 };
 pub use clients::{ClientCreated, ClientStore, NewClient};
 pub use console::{
-    ConsoleStore, FirstAdministrator, PasswordChange, PersonVouched, SessionAdd, SessionsEnd,
-    SignInLinkAdded, SignInLinkUse, SignInLinkUsed, VouchedOutcome,
+    ConsoleStore, FirstAdministrator, PasswordChange, PersonVouched, SessionAdd, SessionAdded,
+    SessionsEnd, SignInLinkAdded, SignInLinkUse, SignInLinkUsed, VouchedOutcome,
 };
 pub use enrolment::{
     BlastRadius, CountReturn, Draw, DrawRules, Enrol, EnrolReplay, Enrolled, EnrolmentStore,
@@ -70,6 +71,7 @@ pub use otp::{
     CODE_RETENTION_SECONDS, NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted,
     OtpCode, OtpCodes, OtpImported, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt,
 };
+pub use passkeys::{PasskeyAdd, PasskeyAdded, PasskeyStore, PasskeysRemove};
 pub use people::{MemberChange, PeopleStore, UserFilter};
 pub use provisioning::{
     Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
@@ -208,6 +210,7 @@ pub trait Store:
     + EventStore
     + ForeignUseStore
     + ConsoleStore
+    + PasskeyStore
     + UseDayStore
     + CensusStore
     + Send
@@ -236,6 +239,7 @@ impl<T> Store for T where
         + EventStore
         + ForeignUseStore
         + ConsoleStore
+        + PasskeyStore
         + UseDayStore
         + CensusStore
         + Send

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Config, networks, realm, secret};
 use crate::provision::ldap::connection::is_loopback;
-use crate::sign_on::{OidcSettings, ProxySettings};
+use crate::sign_on::{OidcSettings, ProxySettings, RelyingParty};
 
 /// The console.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Console {
     pub idle_seconds: i64,
     /// How long what somebody proved counts, in seconds; 0: for as long as the session.
     pub step_up_seconds: i64,
+    /// Realms whose people need a passkey beside their password.
+    #[serde(deserialize_with = "realms")]
+    pub passkey_realms: Vec<RealmName>,
     /// The OpenID provider.
     pub oidc: Oidc,
     /// The reverse proxy.
@@ -154,6 +157,12 @@ pub(super) fn contradictions(config: &Config) -> Vec<String> {
             );
         }
     }
+    if !config.console.passkey_realms.is_empty()
+        && let Err(why) = RelyingParty::at(&config.public_url(config.server.listen))
+    {
+        let what = "`console.passkey_realms` needs another `server.public_url`";
+        faults.push(format!("{what}: {why}"));
+    }
     for (name, realm, roles) in
         [("oidc", &oidc.realm, &oidc.roles), ("proxy", &proxy.realm, &proxy.roles)]
     {
@@ -167,6 +176,12 @@ pub(super) fn contradictions(config: &Config) -> Vec<String> {
         faults.push(format!("{what}: with {all} everybody is whoever they say they are"));
     }
     faults
+}
+
+fn realms<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<RealmName>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    let parsed = names.iter().map(|name| RealmName::parse(name));
+    parsed.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
 }
 
 fn roles<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<RoleRule>, D::Error> {

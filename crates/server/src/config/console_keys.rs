@@ -21,8 +21,18 @@ pub const CONSOLE_KEYS: &[Key] = &[
         Sort::Count { min: 0, max: 30 * 86_400 },
         "0",
         "How long it counts that somebody proved who they are. Later, whoever makes, replaces or \
-         ends something, or changes a policy, is asked again first, by password or at the provider \
-         they came from, and then goes on with what they had asked for. 0: nobody is asked again.",
+         ends something, or changes a policy, is asked again first, by password, by passkey or at the \
+         provider they came from, and then goes on with what they had asked for. 0: nobody is asked \
+         again, but to change their passkeys.",
+    ),
+    Key::new(
+        "console.passkey_realms",
+        Sort::Realms,
+        "[]",
+        "Realms whose people need a passkey beside their password. Who has none yet adds the first \
+         one on the way in, after the password. In other realms people choose for themselves. \
+         Whoever comes by a provider or a proxy is not asked. Passkeys need a server.public_url with \
+         a host name, and https unless that is localhost.",
     ),
     Key::optional(
         "console.oidc.issuer",

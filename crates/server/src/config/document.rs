@@ -129,7 +129,7 @@ fn schema_of(key: &Key) -> Json {
         Sort::Flag => json!({ "type": "boolean" }),
         Sort::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Sort::Choice(words) => json!({ "type": "string", "enum": words }),
-        Sort::Networks | Sort::Headers | Sort::DnTemplates | Sort::Labels => {
+        Sort::Networks | Sort::Headers | Sort::DnTemplates | Sort::Labels | Sort::Realms => {
             json!({ "type": "array", "items": { "type": "string" } })
         }
         Sort::HostRealms | Sort::NetworkClients | Sort::Roles => {
@@ -240,6 +240,7 @@ fn takes(sort: Sort) -> String {
         Sort::Duration => "time with a unit: `ms`, `s`, `m`, `h` or `d`".into(),
         Sort::Words(words) => format!("list of some of `{}`", words.join("`, `")),
         Sort::Labels => "list of labels of services".into(),
+        Sort::Realms => "list of names of realms".into(),
         Sort::Secret => "secret or `file:/path`".into(),
     }
 }

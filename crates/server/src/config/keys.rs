@@ -69,6 +69,8 @@ pub enum Sort {
     Words(&'static [&'static str]),
     /// A list of labels of services.
     Labels,
+    /// A list of names of realms.
+    Realms,
 }
 
 /// One configuration key.

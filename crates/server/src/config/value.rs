@@ -33,7 +33,12 @@ impl Sort {
                 .parse()
                 .map(Value::Integer)
                 .map_err(|_| format!("must be a whole number, not `{text}`")),
-            Self::Networks | Self::Prefixes | Self::Headers | Self::Words(_) | Self::Labels => {
+            Self::Networks
+            | Self::Prefixes
+            | Self::Headers
+            | Self::Words(_)
+            | Self::Labels
+            | Self::Realms => {
                 Ok(Value::Array(parts(text).map(|part| Value::String(part.to_owned())).collect()))
             }
             // A comma is part of each.
@@ -105,6 +110,10 @@ impl Sort {
                 ServiceLabel::parse(text).map(drop).map_err(|bad| format!("`{text}`: {bad}"))
             }),
             (Self::Labels, _) => Err(found("must be a list of services such as [\"vpn\"]", value)),
+            (Self::Realms, Value::Array(items)) => each(items, |text| {
+                RealmName::parse(text).map(drop).map_err(|bad| format!("`{text}`: {bad}"))
+            }),
+            (Self::Realms, _) => Err(found("must be a list of realms such as [\"main\"]", value)),
             (Self::DnTemplates, Value::Array(items)) => each(items, check_template),
             (Self::DnTemplates, _) => Err("must be a list of distinguished names".into()),
             (Self::HostRealms, Value::Table(table)) => check_host_realms(table),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
-    ChosenPassword, GrantDraft, GroupDraft, RealmEdit, UnitDraft, UserDraft, UserEdit,
+    ChosenPassword, ConsoleRefusal, GrantDraft, GroupDraft, RealmEdit, SignInStep, UnitDraft,
+    UserDraft, UserEdit,
 };
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
@@ -107,7 +108,9 @@ impl Stage {
         let agent = Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0");
         let chosen = ChosenPassword { link, username, password: password.reveal(), agent };
         let context = Self::context(Door::Console);
-        let begun = self.authority.console_use_link(chosen, context.clone()).await?;
+        let step = self.authority.console_use_link(chosen, context.clone()).await?;
+        // Nobody of the demo needs more than a password.
+        let SignInStep::Begun(begun) = step else { return Err(ConsoleRefusal::Denied.into()) };
         let signed_in = self.authority.console_caller(begun.secret.reveal(), context).await?;
         let member =
             Member { username: begun.session.username, caller: signed_in.caller, password };

@@ -123,6 +123,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(realms::realm_show, realms::realm_edit))
         .routes(routes!(users::user_list, users::user_create))
         .routes(routes!(users::user_show, users::user_edit, users::user_delete))
+        .routes(routes!(users::user_passkeys_delete))
         .routes(routes!(locks::user_lock))
         .routes(routes!(locks::user_unlock))
         .routes(routes!(locks::service_lock))

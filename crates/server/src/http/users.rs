@@ -265,3 +265,21 @@ pub async fn user_delete(
     state.authority.delete_user(&caller, &realm, &username).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+/// Removes every passkey of a person, who lost them say, and ends their sessions.
+#[utoipa::path(
+    delete, path = "/api/v1/realms/{realm}/users/{username}/passkeys", tag = "users",
+    params(
+        ("realm" = String, Path, description = "The realm"),
+        ("username" = String, Path, description = "The person"),
+    ),
+    responses((status = 204, description = "They have none"), Looks)
+)]
+pub async fn user_passkeys_delete(
+    State(state): State<AppState>,
+    Authenticated(caller): Authenticated,
+    At((realm, username)): At<(RealmName, Username)>,
+) -> Result<StatusCode, Problem> {
+    state.authority.remove_passkeys_of(&caller, &realm, &username).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,9 +1,11 @@
 //! Who else may say who somebody is at the console: an OpenID provider, or the reverse proxy in
-//! front.
+//! front; and what a passkey says.
 //!
-//! What they say becomes a `Vouched`; who that is here, the authority decides.
+//! What they say becomes a `Vouched`, and what a device answers a `PasskeyProved`; who that is
+//! here, the authority decides.
 
 mod metadata;
+mod passkeys;
 mod provider;
 mod proxy;
 
@@ -15,6 +17,7 @@ use counterfoil_authority::single_sign_on::{Accounts, RoleRule};
 use http::HeaderName;
 use ipnet::IpNet;
 
+pub use passkeys::{Answer, Asked, NoPasskeys, Offered, Person, RelyingParty, Unproved, handle_of};
 pub use provider::{Provider, ProviderFault, Question};
 pub use proxy::vouched_by_proxy;
 

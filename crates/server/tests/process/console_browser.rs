@@ -2,6 +2,7 @@
 //! script, and with all script switched off. axe-core looks at every page for barriers.
 
 mod newcomer;
+mod passkeys;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

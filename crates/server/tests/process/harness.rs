@@ -84,8 +84,19 @@ impl Site {
         server
     }
 
+    /// Serves it on a port that is known before.
+    pub(crate) fn serve_at(&self, settings: &str, port: u16) -> Server {
+        let mut server = self.spawn_at(settings, port);
+        server.until_ready();
+        server
+    }
+
     /// Starts `serve` without waiting for anything.
     pub(crate) fn spawn(&self, settings: &str) -> Server {
+        self.spawn_at(settings, 0)
+    }
+
+    fn spawn_at(&self, settings: &str, port: u16) -> Server {
         let config = self.path("counterfoil.toml");
         fs::write(&config, format!("{settings}\n")).unwrap();
         let log = |name: &str| {
@@ -102,7 +113,7 @@ impl Site {
             .arg("--data")
             .arg(self.data())
             .arg("--listen")
-            .arg("127.0.0.1:0")
+            .arg(format!("127.0.0.1:{port}"))
             // A flag wins over the configuration, which a few tests want to be asked.
             .args((!settings.contains("0.0.0.0:0")).then_some("--ldap-listen=127.0.0.1:0"))
             .stdout(File::create(&stdout).unwrap())

@@ -8,8 +8,8 @@ use counterfoil_authority::names::Username;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash, SlowCost};
 use counterfoil_authority::store::{
-    FirstAdministrator, PasswordChange, SessionAdd, SessionsEnd, SignInLinkAdded, SignInLinkUse,
-    SignInLinkUsed,
+    FirstAdministrator, PasswordChange, SessionAdd, SessionAdded, SessionsEnd, SignInLinkAdded,
+    SignInLinkUse, SignInLinkUsed,
 };
 use counterfoil_authority::subject::{GrantSubject, User};
 
@@ -32,6 +32,7 @@ fn account(user: &User, byte: u8) -> Account {
         password: slow(byte),
         changed_at: World::at(1),
         version: 1,
+        passkey_required: false,
     }
 }
 
@@ -86,6 +87,7 @@ fn adding(world: &World, session: &ConsoleSession) -> SessionAdd {
         session: session.clone(),
         account_version: Some(1),
         rehash: None,
+        passkey: None,
         replaces: None,
         event: world.event("session.opened"),
     }
@@ -93,7 +95,8 @@ fn adding(world: &World, session: &ConsoleSession) -> SessionAdd {
 
 async fn begun(world: &World, user: &User, seconds: i64) -> ConsoleSession {
     let session = session(world, user, seconds);
-    assert!(world.store.session_add(adding(world, &session)).await.unwrap());
+    let said = world.store.session_add(adding(world, &session)).await.unwrap();
+    assert_eq!(said, SessionAdded::Done);
     session
 }
 
@@ -222,7 +225,7 @@ pub(super) async fn a_session_begins_under_the_present_password(world: World) {
     let next = session(&world, &user, 3);
     let add =
         SessionAdd { replaces: Some(former.id), rehash: Some(slow(5)), ..adding(&world, &next) };
-    assert!(world.store.session_add(add).await.unwrap());
+    assert_eq!(world.store.session_add(add).await.unwrap(), SessionAdded::Done);
     assert_eq!(listed(&world, &user).await, [next.id, other.id]);
     let found = world.store.account_find(&user.realm, &user.username).await.unwrap().unwrap();
     assert_eq!((found.password, found.version), (slow(5), 1));
@@ -236,7 +239,7 @@ pub(super) async fn a_session_begins_under_the_present_password(world: World) {
     // Its version is another one now, for a change as for a session.
     assert!(!world.store.password_change(change).await.unwrap());
     let late = adding(&world, &session(&world, &user, 4));
-    assert!(!world.store.session_add(late).await.unwrap());
+    assert_eq!(world.store.session_add(late).await.unwrap(), SessionAdded::Gone);
     assert_eq!(listed(&world, &user).await, [next.id]);
     assert_eq!(world.count_events("account.password-changed").await, 1);
 }
@@ -279,5 +282,6 @@ pub(super) async fn removing_a_person_ends_what_they_signed_in_with(world: World
     assert_eq!(world.store.account_find(&user.realm, &user.username).await.unwrap(), None);
     assert_eq!(world.store.session_find(session.id).await.unwrap(), None);
     assert_eq!(world.store.sign_in_link_find(link.id).await.unwrap(), None);
-    assert!(!world.store.session_add(adding(&world, &session)).await.unwrap());
+    let said = world.store.session_add(adding(&world, &session)).await.unwrap();
+    assert_eq!(said, SessionAdded::Gone);
 }

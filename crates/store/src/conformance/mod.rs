@@ -32,6 +32,7 @@ mod limits;
 mod links;
 mod list;
 mod otp;
+mod passkeys;
 mod provisioning;
 mod records;
 mod repositories;
@@ -420,6 +421,18 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u16) -> 
             of_forty_first_sign_ins_one_makes_the_person,
             a_session_without_a_password_needs_the_person,
             who_is_removed_is_known_elsewhere_no_more,
+        }
+        passkeys::{
+            a_passkey_comes_back_as_it_was_added,
+            a_passkey_gets_another_name,
+            of_forty_passkeys_at_once_as_many_are_added_as_anybody_may_have,
+            a_first_passkey_is_the_first,
+            a_session_begins_by_a_passkey_whose_count_goes_on,
+            of_forty_uses_with_one_count_one_is_taken,
+            a_passkey_proves_anew_who_somebody_is,
+            a_passkey_that_was_removed_is_good_for_nothing,
+            a_passkey_is_asked_for_while_there_is_one,
+            who_is_removed_leaves_no_passkey,
         }
         foreign_use::{
             uses_of_a_foreign_token_add_up_and_never_run_backwards,

@@ -4,7 +4,7 @@ use counterfoil_authority::console::{ConsoleSession, SignInMethod};
 use counterfoil_authority::names::{ServiceLabel, Username};
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
-use counterfoil_authority::store::{PersonVouched, SessionAdd, VouchedOutcome};
+use counterfoil_authority::store::{PersonVouched, SessionAdd, SessionAdded, VouchedOutcome};
 use counterfoil_authority::subject::{Grant, GrantSubject, Role, User};
 
 use super::World;
@@ -187,7 +187,14 @@ fn session(world: &World, user: &User) -> SessionAdd {
         proved_at: World::at(0),
     };
     let event = world.event("session.opened");
-    SessionAdd { session, account_version: None, rehash: None, replaces: None, event }
+    SessionAdd {
+        session,
+        account_version: None,
+        rehash: None,
+        passkey: None,
+        replaces: None,
+        event,
+    }
 }
 
 /// And remembers when they last proved who they are.
@@ -195,17 +202,20 @@ pub(super) async fn a_session_without_a_password_needs_the_person(world: World) 
     let alice = world.user("alice").await;
     let add = session(&world, &alice);
     let id = add.session.id;
-    assert!(world.store.session_add(add.clone()).await.unwrap());
+    assert_eq!(world.store.session_add(add.clone()).await.unwrap(), SessionAdded::Done);
     assert_eq!(world.store.session_find(id).await.unwrap(), Some(add.session));
     let event = world.event("session.proved");
-    assert!(world.store.session_proved(id, World::at(7), event).await.unwrap());
+    let said = world.store.session_proved(id, World::at(7), None, event).await.unwrap();
+    assert_eq!(said, SessionAdded::Done);
     let found = world.store.session_find(id).await.unwrap().unwrap();
     assert_eq!(found.proved_at, World::at(7));
     let (none, event) = (world.token_id(), world.event("session.proved"));
-    assert!(!world.store.session_proved(none, World::at(7), event).await.unwrap());
+    let said = world.store.session_proved(none, World::at(7), None, event).await.unwrap();
+    assert_eq!(said, SessionAdded::Gone);
     assert_eq!(world.count_events("session.proved").await, 1);
     let nobody = world.user_named("nobody");
-    assert!(!world.store.session_add(session(&world, &nobody)).await.unwrap());
+    let said = world.store.session_add(session(&world, &nobody)).await.unwrap();
+    assert_eq!(said, SessionAdded::Gone);
 }
 
 /// So a later namesake is not them.

@@ -10,7 +10,7 @@ use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{codec, events, people};
 
 const FIND: &str = "
-select realm, username, pepper, hash, cost, changed_at, version
+select realm, username, pepper, hash, cost, changed_at, version, passkey_required
 from   account
 where  realm = $1
 and    username = $2";
@@ -38,7 +38,7 @@ values ($1, $2, $3, $4, $5, $6, 1)
 on conflict (realm, username) do update
 set    pepper = excluded.pepper, hash = excluded.hash, cost = excluded.cost,
        changed_at = excluded.changed_at, version = account.version + 1
-returning version";
+returning version, passkey_required";
 
 const CHANGE: &str = "
 update account
@@ -55,6 +55,13 @@ where  realm = $1
 and    username = $2
 and    version = $6";
 
+/// Whoever signs in at the same time finds another version.
+const PASSKEY_REQUIRE: &str = "
+update account
+set    passkey_required = $3, version = version + 1
+where  realm = $1
+and    username = $2";
+
 const HAS_VERSION: &str = "
 select 1
 from   account
@@ -68,7 +75,8 @@ where  realm = $1
 and    username = $2";
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[FIND, ANY, PUT, CHANGE, REHASH, HAS_VERSION, DELETE];
+pub(super) const STATEMENTS: &[&str] =
+    &[FIND, ANY, PUT, CHANGE, REHASH, PASSKEY_REQUIRE, HAS_VERSION, DELETE];
 
 pub(super) async fn find(
     tx: &mut Transaction<'_>,
@@ -94,7 +102,8 @@ pub(super) async fn put(tx: &mut Transaction<'_>, account: &Account) -> Result<A
         account.changed_at
     ];
     let Some(mut row) = tx.row(PUT, &values).await? else { return Err(Failure::interleaved()) };
-    Ok(Account { version: row.int("version")?, ..account.clone() })
+    let version = row.int("version")?;
+    Ok(Account { version, passkey_required: required(&mut row)?, ..account.clone() })
 }
 
 pub(super) async fn change(
@@ -149,6 +158,16 @@ pub(super) async fn rehash(
     tx.push(REHASH, &values).await
 }
 
+/// Sets whether a passkey is asked for after the password. False if there is no account.
+pub(super) async fn passkey_require(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    username: &Username,
+    on: bool,
+) -> Result<bool, Failure> {
+    Ok(tx.execute(PASSKEY_REQUIRE, &values![realm, username, on]).await? > 0)
+}
+
 pub(super) async fn delete(
     tx: &mut Transaction<'_>,
     realm: &RealmName,
@@ -164,5 +183,10 @@ fn account_of(mut row: Row) -> Result<Account, Inconsistent> {
         password: codec::hash(&mut row)?,
         changed_at: row.time("changed_at")?,
         version: row.int("version")?,
+        passkey_required: required(&mut row)?,
     })
+}
+
+fn required(row: &mut Row) -> Result<bool, Inconsistent> {
+    Ok(row.int_or_null("passkey_required")? == Some(1))
 }

@@ -1,9 +1,10 @@
-//! Accounts, sessions and sign-in links of the console in SQL.
+//! Accounts, sessions, passkeys and sign-in links of the console in SQL.
 
 mod accounts;
 mod flows;
 mod identities;
 mod links;
+mod passkeys;
 mod sessions;
 
 use std::net::IpAddr;
@@ -13,11 +14,13 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::console::{Account, ConsoleSession, SignInLink};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
+use counterfoil_authority::passkey::PasskeyUse;
 use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::SecretHash;
 use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
-    ConsoleStore, PasswordChange, PersonVouched, SessionAdd, SessionsEnd, SignInLinkAdded,
-    SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
+    ConsoleStore, PasswordChange, PersonVouched, SessionAdd, SessionAdded, SessionsEnd,
+    SignInLinkAdded, SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
 };
 
 use crate::SqlStore;
@@ -33,6 +36,7 @@ pub(crate) fn statements() -> Vec<&'static str> {
         flows::STATEMENTS,
         identities::STATEMENTS,
         links::STATEMENTS,
+        passkeys::STATEMENTS,
         sessions::STATEMENTS,
     ]
     .concat()
@@ -47,6 +51,7 @@ pub(crate) async fn delete_all_of(
     accounts::delete(tx, realm, username).await?;
     sessions::delete_all_of(tx, realm, username).await?;
     identities::delete_of(tx, realm, username).await?;
+    passkeys::delete_of(tx, realm, username).await?;
     links::delete_of(tx, realm, username).await
 }
 
@@ -82,7 +87,21 @@ impl ConsoleStore for SqlStore {
         self.write(change, |tx, change| Box::pin(accounts::change(tx, change))).await
     }
 
-    async fn session_add(&self, add: SessionAdd) -> Result<bool, Unavailable> {
+    async fn account_rehash(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        version: i64,
+        hash: SecretHash,
+    ) -> Result<(), Unavailable> {
+        let asked = (realm.clone(), username.clone(), version, hash);
+        self.write(asked, |tx, (realm, username, version, hash)| {
+            Box::pin(accounts::rehash(tx, realm, username, *version, hash))
+        })
+        .await
+    }
+
+    async fn session_add(&self, add: SessionAdd) -> Result<SessionAdded, Unavailable> {
         self.write(add, |tx, add| Box::pin(sessions::add(tx, add))).await
     }
 
@@ -150,10 +169,11 @@ impl ConsoleStore for SqlStore {
         &self,
         id: TokenId,
         at: Timestamp,
+        passkey: Option<PasskeyUse>,
         event: Event,
-    ) -> Result<bool, Unavailable> {
-        self.write((id, at, event), |tx, (id, at, event)| {
-            Box::pin(sessions::proved(tx, *id, *at, event))
+    ) -> Result<SessionAdded, Unavailable> {
+        self.write((id, at, passkey, event), |tx, (id, at, passkey, event)| {
+            Box::pin(sessions::proved(tx, *id, *at, passkey.as_ref(), event))
         })
         .await
     }

@@ -6,10 +6,11 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::console::{ConsoleSession, SESSIONS_PER_PERSON_MAX, SignInMethod};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
+use counterfoil_authority::passkey::PasskeyUse;
 use counterfoil_authority::secret::TokenId;
-use counterfoil_authority::store::{SessionAdd, SessionsEnd};
+use counterfoil_authority::store::{SessionAdd, SessionAdded, SessionsEnd};
 
-use super::accounts;
+use super::{accounts, passkeys};
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{codec, events, people};
 
@@ -38,6 +39,11 @@ update console_session
 set    used_at = $2, source = $3
 where  id = $1
 and    used_at < $2";
+
+const WHOSE: &str = "
+select realm, username
+from   console_session
+where  id = $1";
 
 const PROVED: &str = "
 update console_session
@@ -73,10 +79,13 @@ where  id in (
 
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, FIND, OF_PERSON, USED, PROVED, DELETE, DELETE_OF_PERSON, DELETE_OTHERS, PURGE];
+    &[INSERT, FIND, OF_PERSON, USED, WHOSE, PROVED, DELETE, DELETE_OF_PERSON, DELETE_OTHERS, PURGE];
 
-pub(super) async fn add(tx: &mut Transaction<'_>, add: &SessionAdd) -> Result<bool, Failure> {
-    let SessionAdd { session, account_version, rehash, replaces, event } = add;
+pub(super) async fn add(
+    tx: &mut Transaction<'_>,
+    add: &SessionAdd,
+) -> Result<SessionAdded, Failure> {
+    let SessionAdd { session, account_version, rehash, passkey, replaces, event } = add;
     let (realm, username) = (&session.realm, &session.username);
     // Whoever changes the password at the same time ends this session, or it does not begin.
     people::turn_at_user(tx, realm, username).await?;
@@ -85,7 +94,13 @@ pub(super) async fn add(tx: &mut Transaction<'_>, add: &SessionAdd) -> Result<bo
         None => people::user_exists(tx, realm, username).await?,
     };
     if !stands {
-        return Ok(false);
+        return Ok(SessionAdded::Gone);
+    }
+    if let Some(used) = passkey {
+        let noted = passkeys::used(tx, realm, username, used).await?;
+        if noted != SessionAdded::Done {
+            return Ok(noted);
+        }
     }
     if let (Some(version), Some(hash)) = (account_version, rehash) {
         accounts::rehash(tx, realm, username, *version, hash).await?;
@@ -112,7 +127,7 @@ pub(super) async fn add(tx: &mut Transaction<'_>, add: &SessionAdd) -> Result<bo
     ];
     tx.push(INSERT, &values).await?;
     events::append(tx, event).await?;
-    Ok(true)
+    Ok(SessionAdded::Done)
 }
 
 /// Those that give way to one more.
@@ -155,13 +170,28 @@ pub(super) async fn proved(
     tx: &mut Transaction<'_>,
     id: TokenId,
     at: Timestamp,
+    passkey: Option<&PasskeyUse>,
     event: &Event,
-) -> Result<bool, Failure> {
+) -> Result<SessionAdded, Failure> {
+    if let Some(used) = passkey {
+        let Some(mut row) = tx.row(WHOSE, &values![&id]).await? else {
+            return Ok(SessionAdded::Gone);
+        };
+        let realm = codec::realm(&mut row, "realm")?;
+        let username = row.parsed("username", |text| Username::parse(text).ok())?;
+        people::turn_at_user(tx, &realm, &username).await?;
+        let noted = passkeys::used(tx, &realm, &username, used).await?;
+        if noted != SessionAdded::Done {
+            return Ok(noted);
+        }
+    }
     if tx.execute(PROVED, &values![&id, at]).await? == 0 {
-        return Ok(false);
+        // It ended meanwhile, and the passkey was used for nothing.
+        tx.undo();
+        return Ok(SessionAdded::Gone);
     }
     events::append(tx, event).await?;
-    Ok(true)
+    Ok(SessionAdded::Done)
 }
 
 pub(super) async fn list(

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 49] = [
+const TABLES: [Table; 50] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -246,7 +246,7 @@ const TABLES: [Table; 49] = [
         name: "account",
         key_columns: 2,
         numbered: false,
-        columns: "realm username pepper hash cost changed_at version",
+        columns: "realm username pepper hash cost changed_at version passkey_required",
     },
     Table {
         name: "console_session",
@@ -254,6 +254,13 @@ const TABLES: [Table; 49] = [
         numbered: false,
         columns: "id realm username pepper hash created_at used_at expires_at source agent \
               method proved_at",
+    },
+    Table {
+        name: "passkey",
+        key_columns: 1,
+        numbered: false,
+        columns: "id realm username credential_id handle name credential counter created_at \
+              used_at",
     },
     Table {
         name: "external_identity",

@@ -7,11 +7,13 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::console::{Account, ConsoleSession, SignInLink};
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
+use counterfoil_authority::passkey::PasskeyUse;
 use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::SecretHash;
 use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
-    ConsoleStore, PasswordChange, PersonVouched, SessionAdd, SessionsEnd, SignInLinkAdded,
-    SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
+    ConsoleStore, PasswordChange, PersonVouched, SessionAdd, SessionAdded, SessionsEnd,
+    SignInLinkAdded, SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
 };
 
 use super::{FailingStore, Fate, Told};
@@ -31,7 +33,16 @@ impl ConsoleStore for FailingStore {
     async fn password_change(&self, change: PasswordChange) -> Result<bool, Unavailable> {
         pass!(self.password_change(change))
     }
-    async fn session_add(&self, add: SessionAdd) -> Result<bool, Unavailable> {
+    async fn account_rehash(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        version: i64,
+        hash: SecretHash,
+    ) -> Result<(), Unavailable> {
+        pass!(self.account_rehash(realm, username, version, hash))
+    }
+    async fn session_add(&self, add: SessionAdd) -> Result<SessionAdded, Unavailable> {
         pass!(self.session_add(add))
     }
     async fn session_find(&self, id: TokenId) -> Result<Option<ConsoleSession>, Unavailable> {
@@ -79,9 +90,10 @@ impl ConsoleStore for FailingStore {
         &self,
         id: TokenId,
         at: Timestamp,
+        passkey: Option<PasskeyUse>,
         event: Event,
-    ) -> Result<bool, Unavailable> {
-        pass!(self.session_proved(id, at, event))
+    ) -> Result<SessionAdded, Unavailable> {
+        pass!(self.session_proved(id, at, passkey, event))
     }
     async fn identity_find(
         &self,

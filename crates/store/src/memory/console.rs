@@ -9,10 +9,12 @@ use counterfoil_authority::console::{
 };
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
+use counterfoil_authority::passkey::PasskeyUse;
 use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::secret_hash::SecretHash;
 use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
-    ConsoleStore, Inserted, PasswordChange, PersonVouched, SessionAdd, SessionsEnd,
+    ConsoleStore, Inserted, PasswordChange, PersonVouched, SessionAdd, SessionAdded, SessionsEnd,
     SignInLinkAdded, SignInLinkUse, SignInLinkUsed, Unavailable, VouchedOutcome,
 };
 
@@ -27,6 +29,43 @@ impl State {
         self.sign_in_links
             .retain(|_, link| link.realm != *realm || link.username.as_ref() != Some(username));
         self.identities.retain(|_, one| one.realm != *realm || one.username != *username);
+        self.forget_passkeys(realm, username);
+    }
+
+    pub(super) fn end_other_sessions(
+        &mut self,
+        realm: &RealmName,
+        username: &Username,
+        keeps: Option<TokenId>,
+    ) {
+        self.sessions.retain(|id, one| Some(*id) == keeps || !is_of(one, realm, username));
+    }
+
+    fn account_rehash(&mut self, key: &(RealmName, Username), version: i64, hash: SecretHash) {
+        let account = self.accounts.get_mut(key);
+        if let Some(account) = account.filter(|account| account.version == version) {
+            account.password = hash;
+        }
+    }
+
+    fn session_proved(
+        &mut self,
+        id: TokenId,
+        at: Timestamp,
+        passkey: Option<PasskeyUse>,
+        event: &Event,
+    ) -> SessionAdded {
+        let Some(session) = self.sessions.get(&id) else { return SessionAdded::Gone };
+        let noted = self.passkey_counts(&session.realm, &session.username, passkey.as_ref());
+        if noted != SessionAdded::Done {
+            return noted;
+        }
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.proved_at = at;
+        }
+        passkey.into_iter().for_each(|used| self.passkey_used(used));
+        self.record(event);
+        SessionAdded::Done
     }
 
     /// Forgets what has ended; says how much that was.
@@ -48,20 +87,24 @@ impl State {
         theirs.cloned().collect()
     }
 
-    fn session_add(&mut self, add: SessionAdd) -> bool {
-        let SessionAdd { session, account_version, rehash, replaces, event } = add;
+    fn session_add(&mut self, add: SessionAdd) -> SessionAdded {
+        let SessionAdd { session, account_version, rehash, passkey, replaces, event } = add;
         let (realm, username) = (session.realm.clone(), session.username.clone());
         let key = (realm.clone(), username.clone());
-        if let Some(version) = account_version {
-            let account = self.accounts.get_mut(&key);
-            let Some(account) = account.filter(|account| account.version == version) else {
-                return false;
-            };
-            if let Some(hash) = rehash {
-                account.password = hash;
-            }
-        } else if !self.users.contains_key(&key) {
-            return false;
+        let stands = match account_version {
+            Some(version) => self.accounts.get(&key).is_some_and(|own| own.version == version),
+            None => self.users.contains_key(&key),
+        };
+        if !stands {
+            return SessionAdded::Gone;
+        }
+        let noted = self.passkey_counts(&realm, &username, passkey.as_ref());
+        if noted != SessionAdded::Done {
+            return noted;
+        }
+        passkey.into_iter().for_each(|used| self.passkey_used(used));
+        if let (Some(version), Some(hash)) = (account_version, rehash) {
+            self.account_rehash(&key, version, hash);
         }
         if let Some(former) = replaces {
             self.sessions.retain(|id, one| *id != former || !is_of(one, &realm, &username));
@@ -71,7 +114,7 @@ impl State {
         }
         self.sessions.insert(session.id, session);
         self.record(&event);
-        true
+        SessionAdded::Done
     }
 
     fn sign_in_link_add(&mut self, link: SignInLink, event: &Event) -> SignInLinkAdded {
@@ -111,8 +154,10 @@ impl State {
         if let Some(link) = self.sign_in_links.get_mut(&id) {
             link.used_at = Some(at);
         }
-        let version = self.accounts.get(&key).map_or(0, |former| former.version) + 1;
-        let account = Account { version, ..account };
+        let former = self.accounts.get(&key);
+        let version = former.map_or(0, |former| former.version) + 1;
+        let passkey_required = former.is_some_and(|former| former.passkey_required);
+        let account = Account { version, passkey_required, ..account };
         self.sessions.retain(|_, session| !is_of(session, &key.0, &key.1));
         self.accounts.insert(key, account.clone());
         self.record(&event);
@@ -122,13 +167,11 @@ impl State {
     fn password_change(&mut self, change: PasswordChange) -> bool {
         let PasswordChange { account, keeps, event } = change;
         let key = (account.realm.clone(), account.username.clone());
-        let known = self.accounts.get(&key).is_some_and(|own| own.version == account.version);
-        if !known {
-            return false;
-        }
-        let version = account.version + 1;
-        self.accounts.insert(key.clone(), Account { version, ..account });
-        self.sessions.retain(|id, one| Some(*id) == keeps || !is_of(one, &key.0, &key.1));
+        let known = self.accounts.get(&key).filter(|own| own.version == account.version);
+        let Some(known) = known else { return false };
+        let (version, passkey_required) = (account.version + 1, known.passkey_required);
+        self.accounts.insert(key.clone(), Account { version, passkey_required, ..account });
+        self.end_other_sessions(&key.0, &key.1, keeps);
         self.record(&event);
         true
     }
@@ -203,7 +246,19 @@ impl ConsoleStore for MemoryStore {
         Ok(self.write(|state| state.password_change(change)))
     }
 
-    async fn session_add(&self, add: SessionAdd) -> Result<bool, Unavailable> {
+    async fn account_rehash(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        version: i64,
+        hash: SecretHash,
+    ) -> Result<(), Unavailable> {
+        let key = (realm.clone(), username.clone());
+        self.write(|state| state.account_rehash(&key, version, hash));
+        Ok(())
+    }
+
+    async fn session_add(&self, add: SessionAdd) -> Result<SessionAdded, Unavailable> {
         Ok(self.write(|state| state.session_add(add)))
     }
 
@@ -282,14 +337,10 @@ impl ConsoleStore for MemoryStore {
         &self,
         id: TokenId,
         at: Timestamp,
+        passkey: Option<PasskeyUse>,
         event: Event,
-    ) -> Result<bool, Unavailable> {
-        Ok(self.write(|state| {
-            let Some(session) = state.sessions.get_mut(&id) else { return false };
-            session.proved_at = at;
-            state.record(&event);
-            true
-        }))
+    ) -> Result<SessionAdded, Unavailable> {
+        Ok(self.write(|state| state.session_proved(id, at, passkey, &event)))
     }
 
     async fn identity_find(

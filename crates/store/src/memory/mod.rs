@@ -17,6 +17,7 @@ mod leases;
 mod letters;
 mod links;
 mod otp;
+mod passkeys;
 mod people;
 mod places;
 mod provisioning;
@@ -36,6 +37,7 @@ use counterfoil_authority::keys::{KeyId, KeyPurpose};
 use counterfoil_authority::names::{
     ClientName, GroupName, RealmName, ServiceLabel, TargetName, Username,
 };
+use counterfoil_authority::passkey::Passkey;
 use counterfoil_authority::provision::{Delivery, DeliveryKey, Target};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::service::{Realm, Service};
@@ -110,6 +112,7 @@ struct State {
     accounts: BTreeMap<(RealmName, Username), Account>,
     sessions: HashMap<TokenId, ConsoleSession>,
     sign_in_links: HashMap<TokenId, SignInLink>,
+    passkeys: HashMap<TokenId, Passkey>,
     /// By realm, issuer and subject.
     identities: BTreeMap<(RealmName, String, String), Identity>,
     flows: HashMap<TokenId, SignInFlow>,

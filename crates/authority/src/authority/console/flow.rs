@@ -1,4 +1,5 @@
-//! What somebody had begun before they were sent to a provider: kept for when they come back.
+//! What somebody had begun before they were sent to a provider, or to their device: kept for when
+//! they come back.
 //!
 //! It is sealed under what their browser holds, and handed out once. So whoever has a copy of the
 //! database, or brings an answer that was meant for another browser, has nothing of it.
@@ -12,10 +13,10 @@ use crate::keys::{open_under, seal_under};
 use crate::names::RealmName;
 use crate::refusal::Refusal;
 use crate::secret::{ClearSecret, TokenId};
-use crate::single_sign_on::{FLOW_BYTES_MAX, FLOW_SECONDS, SignInFlow};
+use crate::single_sign_on::{FLOW_BYTES_MAX, SignInFlow};
 
 impl Authority {
-    /// Keeps `begun` for ten minutes. What comes back is for the browser to hold.
+    /// Keeps `begun` for so many seconds. What comes back is for the browser to hold.
     ///
     /// # Errors
     ///
@@ -24,6 +25,7 @@ impl Authority {
         &self,
         realm: &RealmName,
         begun: &[u8],
+        seconds: i64,
     ) -> Result<ClearSecret, Refusal> {
         if begun.len() > FLOW_BYTES_MAX {
             return Err(Refusal::invalid("form", "is too large to be kept meanwhile"));
@@ -31,7 +33,7 @@ impl Authority {
         let id = TokenId::generate(self.entropy())?;
         let held = generate_session(id, self.entropy())?;
         let sealed = seal_under(&key_of(&held), id.as_str(), begun, self.entropy())?;
-        let expires_at = self.now().plus_seconds(FLOW_SECONDS);
+        let expires_at = self.now().plus_seconds(seconds);
         let flow = SignInFlow { id, realm: realm.clone(), sealed, expires_at };
         self.store.flow_add(flow).await?;
         Ok(held)

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::sign_in::{Beginning, By};
-use super::{Authority, ConsoleRefusal, SessionBegun};
+use super::{Authority, ConsoleRefusal, SignInStep};
 use crate::caller::{Caller, RequestContext};
 use crate::clock::Timestamp;
 use crate::console::{Account, FIRST_LINK_SECONDS, Password, SignInLink, SignInLinkEnd};
@@ -121,12 +121,12 @@ impl Authority {
     }
 
     /// Uses a link: the password counts from now on, every session of the person ends, and one
-    /// begins for who chose it.
+    /// begins for who chose it, unless they need a passkey besides.
     pub async fn console_use_link(
         &self,
         chosen: ChosenPassword<'_>,
         context: RequestContext,
-    ) -> Result<SessionBegun, ConsoleRefusal> {
+    ) -> Result<SignInStep, ConsoleRefusal> {
         let origin = Origin::anonymous(context);
         let link = self.usable_link(chosen.link, &origin).await?;
         let now = self.now();
@@ -142,6 +142,7 @@ impl Authority {
             password: hash,
             changed_at: now,
             version: 1,
+            passkey_required: false,
         };
         let actor: std::sync::Arc<str> = format!("user:{username}").into();
         let origin = Origin { actor, ..origin };
@@ -155,12 +156,15 @@ impl Authority {
             SignInLinkUsed::Done(account) => account,
             SignInLinkUsed::Refused(end) => return self.refuse_sign_in_link(&link, end, &origin),
         };
+        if let Some(proved) = self.passkey_after(&account).await? {
+            return Ok(SignInStep::Passkey(proved));
+        }
         let user = self.store.user_find(&account.realm, &account.username).await?;
         let user = user.ok_or(Refusal::NotFound(Thing::User))?;
         let agent = chosen.agent;
         let by = By::Password { version: account.version, rehash: None };
         let beginning = Beginning { user, by, agent, former: None };
-        self.begin_session(beginning, &origin).await
+        self.begin_session(beginning, &origin).await.map(SignInStep::Begun)
     }
 
     async fn usable_link(

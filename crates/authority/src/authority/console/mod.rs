@@ -5,6 +5,7 @@
 
 mod flow;
 mod links;
+mod passkeys;
 mod proof;
 mod session;
 mod sign_in;
@@ -13,11 +14,16 @@ mod vouched;
 use super::Authority;
 use crate::caller::Caller;
 use crate::console::{ConsoleSession, PasswordFault, SignInLinkEnd};
+use crate::passkey::PasskeyFault;
 use crate::refusal::Refusal;
 use crate::secret::ClearSecret;
 use crate::store::Unavailable;
 
 pub use links::{ChosenPassword, UsableLink};
+pub use passkeys::{
+    FirstPasskey, PasskeyProved, PasskeyRule, PasskeySignIn, PasswordProved, SignInStep,
+};
+pub use proof::Proofs;
 pub use sign_in::SignIn;
 pub use vouched::VouchedSignIn;
 
@@ -61,6 +67,9 @@ pub enum ConsoleRefusal {
     /// A password that is not taken.
     #[error(transparent)]
     Password(#[from] PasswordFault),
+    /// A passkey that is not taken.
+    #[error(transparent)]
+    Passkey(#[from] PasskeyFault),
     /// Anything that can come of every act.
     #[error(transparent)]
     Refused(#[from] Refusal),

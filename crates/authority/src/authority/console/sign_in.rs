@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{Authority, CONSOLE, ConsoleRefusal, SessionBegun, SignedIn};
+use super::{Authority, CONSOLE, ConsoleRefusal, SessionBegun, SignInStep, SignedIn};
 use crate::abuse::Key;
 use crate::caller::RequestContext;
 use crate::clock::Timestamp;
@@ -15,11 +15,12 @@ use crate::console::{
 use crate::event::Origin;
 use crate::keys::Pepper;
 use crate::names::{RealmName, Username};
+use crate::passkey::PasskeyUse;
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
 use crate::secret_hash::{Mac256, SecretHash, SlowCost, keyed_hash, slow_salt};
 use crate::slow::{Holder, Place, Preimage};
-use crate::store::{PasswordChange, SessionAdd};
+use crate::store::{PasswordChange, SessionAdd, SessionAdded};
 use crate::subject::{User, UserStatus};
 
 /// Somebody at the door of the console.
@@ -45,12 +46,17 @@ pub(super) struct Signer {
 
 impl Signer {
     fn counts(&self) -> bool {
-        self.user.status == UserStatus::Active && !self.user.locks.everywhere
+        counts(&self.user)
     }
 }
 
+/// Whether somebody may sign in at all.
+fn counts(user: &User) -> bool {
+    user.status == UserStatus::Active && !user.locks.everywhere
+}
+
 impl Authority {
-    /// Lets a person in by name and password.
+    /// Lets a person in by name and password, or asks them for a passkey besides.
     ///
     /// Every attempt costs one Argon2id, whether there is such a person or not, and the answer is
     /// the same. Who failed often waits before theirs is computed; nobody is ever locked out.
@@ -62,7 +68,7 @@ impl Authority {
         &self,
         sign_in: SignIn<'_>,
         context: RequestContext,
-    ) -> Result<SessionBegun, ConsoleRefusal> {
+    ) -> Result<SignInStep, ConsoleRefusal> {
         let SignIn { realm, username, agent, former, .. } = sign_in;
         let origin = Origin::anonymous(context);
         let name = Username::parse(username).ok();
@@ -86,8 +92,16 @@ impl Authority {
         };
         let rehash = self.rehash(&place, &signer.account, sign_in.password).await?;
         let Signer { account, user } = signer;
+        if let Some(proved) = self.passkey_after(&account).await? {
+            if let Some(hash) = rehash {
+                let (username, version) = (&account.username, account.version);
+                self.store.account_rehash(realm, username, version, hash).await?;
+            }
+            return Ok(SignInStep::Passkey(proved));
+        }
         let by = By::Password { version: account.version, rehash };
-        self.begin_session(Beginning { user, by, agent, former }, &origin).await
+        let begun = self.begin_session(Beginning { user, by, agent, former }, &origin).await?;
+        Ok(SignInStep::Begun(begun))
     }
 
     /// Replaces the password of somebody who is signed in and proves to know it. Their other
@@ -165,6 +179,15 @@ impl Authority {
         if let Some(source) = source {
             self.throttle.failed(source, Some(username), Some(CONSOLE), self.now());
         }
+    }
+
+    /// The person, if they may sign in at all.
+    pub(super) async fn signer_that_counts(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+    ) -> Result<Option<User>, Refusal> {
+        Ok(self.store.user_find(realm, username).await?.filter(counts))
     }
 
     /// Reads the same for whoever there is and whoever there is not.
@@ -305,23 +328,31 @@ impl Authority {
         let event = self.event("session.opened", &user.realm, &origin, now)?;
         let detail = serde_json::json!({ "session": id.as_str(), "by": by.method().name() });
         let event = event.with_subject(actor).with_detail(detail);
-        let (account_version, rehash) = match by {
-            By::Password { version, rehash } => (Some(version), rehash),
-            By::Vouched { .. } => (None, None),
+        let (account_version, rehash, passkey) = match by {
+            By::Password { version, rehash } => (Some(version), rehash, None),
+            By::PasswordAndPasskey { version, used } => (Some(version), None, used),
+            By::Passkey { used } => (None, None, Some(used)),
+            By::Vouched { .. } => (None, None, None),
         };
+        let used = passkey.as_ref().map(|used| used.id);
         let add = SessionAdd {
             session: session.clone(),
             account_version,
             rehash,
+            passkey,
             replaces: former.and_then(session_id),
             event,
         };
-        if !self.store.session_add(add).await? {
-            // The password was changed since it was compared, or the person is gone.
-            let (realm, name) = (&user.realm, Some(&user.username));
-            return self.refuse_sign_in(realm, name, Some("wrong_password"), &origin);
+        let (realm, name) = (&user.realm, &user.username);
+        match (self.store.session_add(add).await?, used) {
+            (SessionAdded::Done, _) => Ok(SessionBegun { secret, session }),
+            (SessionAdded::Counted, Some(id)) => self.clone_suspected((realm, name), id, &origin),
+            // The password was changed since it was compared, or the passkey or the person is gone.
+            (_, Some(_)) => {
+                self.refuse_sign_in(realm, Some(name), Some("passkey_unknown"), &origin)
+            }
+            (_, None) => self.refuse_sign_in(realm, Some(name), Some("wrong_password"), &origin),
         }
-        Ok(SessionBegun { secret, session })
     }
 
     /// Whether now is an instant at which a session counts.
@@ -335,6 +366,10 @@ impl Authority {
 pub(super) enum By {
     /// They know the password of this version, which is to be hashed anew.
     Password { version: i64, rehash: Option<SecretHash> },
+    /// They know the password of this version, and used a passkey then, or have just added it.
+    PasswordAndPasskey { version: i64, used: Option<PasskeyUse> },
+    /// They used a passkey.
+    Passkey { used: PasskeyUse },
     /// Somebody else vouches for them, who may have said when they proved it there.
     Vouched { method: SignInMethod, proved_at: Option<Timestamp> },
 }
@@ -343,6 +378,8 @@ impl By {
     const fn method(&self) -> SignInMethod {
         match self {
             Self::Password { .. } => SignInMethod::Password,
+            Self::PasswordAndPasskey { .. } => SignInMethod::PasswordAndPasskey,
+            Self::Passkey { .. } => SignInMethod::Passkey,
             Self::Vouched { method, .. } => *method,
         }
     }
@@ -350,7 +387,7 @@ impl By {
     /// Nobody knows how long ago somebody proved anything whose provider does not say.
     fn proved_at(&self, now: Timestamp) -> Timestamp {
         match self {
-            Self::Password { .. } => now,
+            Self::Password { .. } | Self::PasswordAndPasskey { .. } | Self::Passkey { .. } => now,
             Self::Vouched { proved_at, .. } => proved_at.unwrap_or(Timestamp::from_seconds(0)),
         }
     }

@@ -56,9 +56,7 @@ impl Authority {
             return self.refuse_sign_in(realm, None, Some("realm_inactive"), &origin);
         }
         let username = self.admitted(sign_in, &origin).await?;
-        let user = self.store.user_find(realm, &username).await?;
-        let counts = |user: &User| user.status == UserStatus::Active && !user.locks.everywhere;
-        let Some(user) = user.filter(counts) else {
+        let Some(user) = self.signer_that_counts(realm, &username).await? else {
             let reason = Some("owner_inactive");
             return self.refuse_sign_in(realm, Some(&username), reason, &origin);
         };

@@ -1,11 +1,12 @@
-//! `/account`: where somebody is signed in, and their password.
+//! `/account`: where somebody is signed in, their passkeys, and their password.
 
 use askama::Template;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use counterfoil_authority::authority::ConsoleRefusal;
+use counterfoil_authority::authority::{ConsoleRefusal, PasskeyRule};
 use counterfoil_authority::console::{ConsoleSession, PASSWORD_CHARS_MIN, SignInMethod};
+use counterfoil_authority::passkey::{PASSKEY_NAME_CHARS_MAX, PASSKEYS_PER_PERSON_MAX, Passkey};
 use counterfoil_authority::refusal::Refusal;
 
 use super::page::{self, Frame};
@@ -14,6 +15,17 @@ use super::sign_in::farewell;
 use super::times::Moment;
 use super::tokens::id_of;
 use super::visit::{Person, see_other};
+
+/// The part of the page with the passkeys.
+pub(super) const PASSKEYS: &str = "/account#passkeys";
+
+/// A passkey in the list.
+struct Key {
+    id: String,
+    name: String,
+    added: Moment,
+    used: Option<Moment>,
+}
 
 /// A session in the list.
 struct Row {
@@ -39,6 +51,14 @@ struct Page<'a> {
     changed: bool,
     /// Whether there is a password to change.
     has_password: bool,
+    keys: Vec<Key>,
+    /// Whether there may be one more.
+    room: bool,
+    keys_max: usize,
+    name_max: usize,
+    /// Whether a passkey is asked for after the password, and whether that is theirs to say.
+    required: bool,
+    by_realm: bool,
 }
 
 /// The page.
@@ -61,6 +81,10 @@ async fn answer(
         Ok(has) => has,
         Err(refusal) => return person.failed(refusal),
     };
+    let (keys, rule) = match authority.console_passkeys(&person.signed_in).await {
+        Ok(found) => found,
+        Err(refusal) => return person.failed(refusal),
+    };
     let (language, now) = (person.visit.language, authority.now());
     let unknown = || language.say("session-unknown-browser");
     let row = |session: ConsoleSession| Row {
@@ -71,11 +95,20 @@ async fn answer(
             SignInMethod::Password => language.say("session-by-password"),
             SignInMethod::Provider => language.say("session-by-oidc"),
             SignInMethod::Proxy => language.say("session-by-proxy"),
+            SignInMethod::Passkey => language.say("session-by-passkey"),
+            SignInMethod::PasswordAndPasskey => language.say("session-by-both"),
         },
         source: session.source.map(|source| source.to_string()),
         began: Moment::of(language, session.created_at, now),
         used: Moment::of(language, session.used_at, now),
         ends: Moment::of(language, session.expires_at, now),
+    };
+    let room = keys.len() < PASSKEYS_PER_PERSON_MAX;
+    let key = |passkey: Passkey| Key {
+        id: passkey.id.to_string(),
+        name: passkey.name,
+        added: Moment::of(language, passkey.created_at, now),
+        used: passkey.used_at.map(|at| Moment::of(language, at, now)),
     };
     let frame = person.frame();
     let page = Page {
@@ -86,6 +119,12 @@ async fn answer(
         fault,
         changed,
         has_password,
+        keys: keys.into_iter().map(key).collect(),
+        room,
+        keys_max: PASSKEYS_PER_PERSON_MAX,
+        name_max: PASSKEY_NAME_CHARS_MAX,
+        required: rule != PasskeyRule::Free,
+        by_realm: rule == PasskeyRule::Realm,
     };
     page::show(status, &page)
 }

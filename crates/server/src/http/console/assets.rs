@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 
 const STYLE: &str = include_str!("../../../templates/console/style.css");
 const SCRIPT: &str = include_str!("../../../templates/console/console.js");
+const PASSKEY: &str = include_str!("../../../templates/console/passkey.js");
 const ICON: &str = include_str!("../../../templates/console/icon.svg");
 
 /// A few minutes: a new version of the program is soon a new look, and a click loads no style.
@@ -21,6 +22,10 @@ pub(super) async fn style() -> Response {
 
 pub(super) async fn script() -> Response {
     asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+pub(super) async fn passkey() -> Response {
+    asset("text/javascript; charset=utf-8", PASSKEY)
 }
 
 pub(super) async fn icon() -> Response {

@@ -1,7 +1,7 @@
 //! The console: pages for people, written by the server, that work without script.
 //!
-//! Invariant: a handler that acts takes `posted::Posted`, `PostedLately` or `PostedByAnybody`, which
-//! exist only for forms that came from a page of ours; a GET acts on nothing. The one exception
+//! Invariant: a handler that acts takes `posted::Posted`, `PostedLately`, `PostedForPasskeys` or
+//! `PostedByAnybody`, which exist only for forms that came from a page of ours; a GET acts on nothing. The one exception
 //! is the way back from a provider, which is good once and for one browser.
 //! Invariant: no page decides. What somebody may see or do is asked of the same acts as in the API.
 
@@ -12,6 +12,7 @@ mod assets;
 mod devices;
 mod home;
 mod page;
+mod passkeys;
 mod posted;
 mod qr;
 mod recipes;
@@ -65,8 +66,10 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/account/sessions/{id}/end", post(account::end_one))
         .route("/console/style.css", get(assets::style))
         .route("/console/console.js", get(assets::script))
+        .route("/console/passkey.js", get(assets::passkey))
         .route("/console/icon.svg", get(assets::icon))
         .merge(single_sign_on::routes())
+        .merge(passkeys::routes())
         .merge(services::routes())
         .merge(devices::routes())
         .merge(approvals::routes())

@@ -9,6 +9,9 @@ use counterfoil_authority::caller::Caller;
 use counterfoil_authority::console::{
     PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, PasswordFault, SignInLinkEnd,
 };
+use counterfoil_authority::passkey::{
+    PASSKEY_NAME_CHARS_MAX, PASSKEYS_PER_PERSON_MAX, PasskeyFault,
+};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::verdict::Door;
@@ -17,6 +20,7 @@ use super::approvals;
 use super::visit::{Person, Visit};
 use super::words::Language;
 use crate::http::problem::{Problem, Sort};
+use crate::sign_on::NoPasskeys;
 
 /// The console's own style, script and icon, and its own forms. Nothing inline, nothing of anybody
 /// else, and nobody may frame it.
@@ -176,6 +180,11 @@ pub(super) fn refused(frame: &Frame, refusal: &ConsoleRefusal) -> Response {
             let lines = vec![link_end(frame, *end)];
             message(frame, StatusCode::GONE, frame.say("link-ended-title"), lines)
         }
+        ConsoleRefusal::Passkey(fault) => {
+            let lines = vec![passkey_fault(frame, *fault)];
+            let title = frame.say("passkey-refused-title");
+            message(frame, StatusCode::UNPROCESSABLE_ENTITY, title, lines)
+        }
         ConsoleRefusal::Password(fault) => {
             let lines = vec![password_fault(frame, *fault)];
             message(
@@ -222,6 +231,34 @@ pub(super) fn password_fault(frame: &Frame, fault: PasswordFault) -> String {
         PasswordFault::Common => frame.say("password-common"),
         PasswordFault::HoldsName => frame.say("password-holds-name"),
     }
+}
+
+/// Why a passkey is not taken.
+fn passkey_fault(frame: &Frame, fault: PasskeyFault) -> String {
+    match fault {
+        PasskeyFault::TooMany => frame.about("passkey-too-many", PASSKEYS_PER_PERSON_MAX),
+        PasskeyFault::Known => frame.say("passkey-known"),
+        PasskeyFault::BadName => frame.about("passkey-bad-name", PASSKEY_NAME_CHARS_MAX),
+        PasskeyFault::BadAnswer => frame.say("passkey-bad-answer"),
+        PasskeyFault::None => frame.say("passkey-none-to-ask"),
+    }
+}
+
+/// Why browsers offer no passkeys here.
+pub(super) fn no_passkeys(frame: &Frame, why: NoPasskeys, url: &str) -> Response {
+    let why = match why {
+        NoPasskeys::NoHostName => "passkey-no-host",
+        NoPasskeys::PlainHttp => "passkey-plain-http",
+        NoPasskeys::BadUrl => "passkey-bad-url",
+    };
+    let lines = vec![frame.about(why, url), frame.say("passkey-unavailable-what")];
+    message(frame, StatusCode::CONFLICT, frame.say("passkey-unavailable-title"), lines)
+}
+
+/// What a device answered lets nobody in. Why, those know who read the events.
+pub(super) fn passkey_refused(frame: &Frame) -> Response {
+    let lines = vec![frame.say("passkey-denied-why")];
+    message(frame, StatusCode::FORBIDDEN, frame.say("passkey-denied-title"), lines)
 }
 
 /// The same for what can come of every act. The detail is the one that the API gives.

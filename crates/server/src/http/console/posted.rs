@@ -150,6 +150,22 @@ impl FromRequest<AppState> for PostedLately {
     }
 }
 
+/// The same for what changes the passkeys of who sent it.
+pub(super) struct PostedForPasskeys {
+    pub(super) person: Person,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest<AppState> for PostedForPasskeys {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let Posted { person, fields } = Posted::from_request(request, state).await?;
+        step_up::require_for_passkeys(&person, &fields).await?;
+        Ok(Self { person, fields })
+    }
+}
+
 /// A form that anybody may send, from a page of ours: there is no session yet to bind it to, so
 /// the browser has to say where it comes from.
 pub(super) struct PostedByAnybody {

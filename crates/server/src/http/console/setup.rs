@@ -10,7 +10,7 @@ use counterfoil_authority::secret::ClearSecret;
 
 use super::page::{self, Frame};
 use super::posted::PostedByAnybody;
-use super::sign_in::welcome;
+use super::sign_in::stepping;
 use super::visit::Visit;
 
 #[derive(Template)]
@@ -100,7 +100,7 @@ pub(super) async fn finish(form: PostedByAnybody) -> Response {
         agent: visit.agent.as_deref(),
     };
     match authority.console_use_link(chosen, visit.context()).await {
-        Ok(begun) => welcome(&visit, &begun, "/"),
+        Ok(step) => stepping(&visit, step, "/").await,
         Err(ConsoleRefusal::Password(fault)) => again(page::password_fault(&frame, fault)),
         Err(refusal) => refused(&visit, &refusal).await,
     }

@@ -5,12 +5,13 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use counterfoil_authority::authority::{ConsoleRefusal, SessionBegun, SignIn};
+use counterfoil_authority::authority::{ConsoleRefusal, SessionBegun, SignIn, SignInStep};
 use counterfoil_authority::secret::ClearSecret;
 use serde::Deserialize;
 
 use super::SIGN_IN;
 use super::page::{self, Frame};
+use super::passkeys::{after_password, party};
 use super::posted::{Posted, PostedByAnybody};
 use super::single_sign_on::offered;
 use super::visit::{Visit, next_path, see_other};
@@ -27,6 +28,8 @@ struct Page<'a> {
     refused: bool,
     /// What the button of the provider says.
     provider: Option<&'a str>,
+    /// Whether browsers offer passkeys here; nobody is asked for whom.
+    passkeys: bool,
     /// Who they are by the word of the proxy.
     proxied: Option<&'a str>,
 }
@@ -39,6 +42,7 @@ impl<'a> Page<'a> {
             username: "",
             refused: false,
             provider: offered(visit).map(|provider| provider.settings().label.as_str()),
+            passkeys: party(visit).is_ok(),
             proxied: visit.proxied.as_ref().map(|proxied| proxied.username.as_str()),
         }
     }
@@ -76,13 +80,21 @@ pub(super) async fn sign_in(form: PostedByAnybody) -> Response {
         former: visit.cookie.as_ref().map(ClearSecret::reveal),
     };
     match visit.state.authority.console_sign_in(sign_in, visit.context()).await {
-        Ok(begun) => welcome(&visit, &begun, next),
+        Ok(step) => stepping(&visit, step, next).await,
         Err(ConsoleRefusal::Denied) => {
             let frame = visit.frame();
             let page = Page { username, refused: true, ..Page::of(&visit, &frame, next) };
             page::show(StatusCode::FORBIDDEN, &page)
         }
         Err(refusal) => page::refused(&visit.frame(), &refusal),
+    }
+}
+
+/// In, or on to the passkey.
+pub(super) async fn stepping(visit: &Visit, step: SignInStep, next: &str) -> Response {
+    match step {
+        SignInStep::Begun(begun) => welcome(visit, &begun, next),
+        SignInStep::Passkey(proved) => after_password(visit, &proved, next).await,
     }
 }
 

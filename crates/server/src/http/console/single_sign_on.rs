@@ -11,18 +11,18 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use counterfoil_authority::authority::{ConsoleRefusal, VouchedSignIn};
+use counterfoil_authority::authority::{ConsoleRefusal, SignedIn, VouchedSignIn};
 use counterfoil_authority::clock::{Entropy, NoEntropy, Timestamp};
 use counterfoil_authority::console::SignInMethod;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
-use counterfoil_authority::single_sign_on::Vouched;
+use counterfoil_authority::single_sign_on::{FLOW_SECONDS, Vouched};
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::page::{self, Frame};
-use super::posted::{Posted, PostedByAnybody};
+use super::posted::{Fields, Posted, PostedByAnybody};
 use super::sign_in::welcome;
 use super::step_up::PLACE;
 use super::visit::{Person, Visit, next_path, see_other};
@@ -59,10 +59,25 @@ struct Begun {
     again: Option<Again>,
 }
 
+/// Somebody who is signed in, and the form that they go on with when they have proved it anew.
 #[derive(Serialize, Deserialize)]
-struct Again {
+pub(super) struct Again {
     session: String,
     fields: Vec<(String, String)>,
+}
+
+impl Again {
+    pub(super) fn of(person: &Person, fields: &Fields) -> Self {
+        Self {
+            session: person.signed_in.session.id.to_string(),
+            fields: fields.pairs().map(|(name, value)| (name.into(), value.into())).collect(),
+        }
+    }
+
+    /// Whether it is this session that goes on.
+    pub(super) fn is_of(&self, signed_in: &SignedIn) -> bool {
+        signed_in.session.id.as_str() == self.session
+    }
 }
 
 /// 256 random bits.
@@ -87,10 +102,7 @@ async fn leave(PostedByAnybody { visit, fields }: PostedByAnybody) -> Response {
 
 /// The same for somebody who is signed in and has to prove it anew.
 async fn leave_again(Posted { person, fields }: Posted) -> Response {
-    let again = Again {
-        session: person.signed_in.session.id.to_string(),
-        fields: fields.pairs().map(|(name, value)| (name.into(), value.into())).collect(),
-    };
+    let again = Again::of(&person, &fields);
     leaving(&person.visit, next_path(fields.proof(PLACE)), Some(again)).await
 }
 
@@ -141,7 +153,7 @@ async fn begin(
     let url = provider.ask(question, &challenge, again, now).await.map_err(Stopped::Fault)?;
     // Plain values cannot fail to be written.
     let bytes = zeroize::Zeroizing::new(serde_json::to_vec(&begun).unwrap_or_default());
-    let held = authority.console_flow_begin(&visit.realm, &bytes).await;
+    let held = authority.console_flow_begin(&visit.realm, &bytes, FLOW_SECONDS).await;
     Ok((url.into(), held.map_err(Stopped::Refused)?))
 }
 
@@ -280,20 +292,21 @@ async fn proved(visit: &Visit, place: &str, again: &Again, vouched: &Vouched) ->
     let authority = &visit.state.authority;
     let presented = visit.cookie.as_ref().map_or("", ClearSecret::reveal);
     let signed_in = match authority.console_caller(presented, visit.context()).await {
-        Ok(signed_in) if signed_in.session.id.as_str() == again.session => signed_in,
+        Ok(signed_in) if again.is_of(&signed_in) => signed_in,
         // Meanwhile somebody signed out, or in as somebody else.
         Ok(_) | Err(ConsoleRefusal::Denied) => return see_other(SIGN_IN),
         Err(refusal) => return page::refused(&visit.frame(), &refusal),
     };
     match authority.console_prove_vouched(&signed_in, vouched).await {
-        Ok(()) => {
-            let frame = Person::frame_of(visit, &signed_in);
-            let page = GoingOn { frame: &frame, place, fields: &again.fields };
-            page::show(StatusCode::OK, &page)
-        }
+        Ok(()) => go_on(&Person::frame_of(visit, &signed_in), place, again),
         Err(ConsoleRefusal::Denied) => page::provider_refused(&visit.frame()),
         Err(refusal) => page::refused(&visit.frame(), &refusal),
     }
+}
+
+/// On with the form they had sent.
+pub(super) fn go_on(frame: &Frame, place: &str, again: &Again) -> Response {
+    page::show(StatusCode::OK, &GoingOn { frame, place, fields: &again.fields })
 }
 
 /// In by the word of the proxy.

@@ -10,6 +10,7 @@ use counterfoil_authority::authority::ConsoleRefusal;
 use counterfoil_authority::console::SignInMethod;
 
 use super::page::{self, Frame};
+use super::passkeys::party;
 use super::posted::Fields;
 use super::single_sign_on::offered;
 use super::visit::Person;
@@ -27,6 +28,7 @@ struct Asking<'a> {
     place: &'a str,
     fields: Vec<(&'a str, &'a str)>,
     by_password: bool,
+    by_passkey: bool,
     /// What the button of the provider says.
     provider: Option<String>,
     wrong: bool,
@@ -34,10 +36,22 @@ struct Asking<'a> {
 
 /// Lets those through who have proved lately who they are, or do so with this form.
 pub(super) async fn require(person: &Person, fields: &Fields) -> Result<(), Response> {
-    let authority = &person.visit.state.authority;
-    if authority.console_is_proved(&person.signed_in) {
+    if person.visit.state.authority.console_is_proved(&person.signed_in) {
         return Ok(());
     }
+    proving(person, fields).await
+}
+
+/// The same before somebody changes their passkeys, which always needs a proof that is recent.
+pub(super) async fn require_for_passkeys(person: &Person, fields: &Fields) -> Result<(), Response> {
+    if person.visit.state.authority.console_is_proved_for_passkeys(&person.signed_in) {
+        return Ok(());
+    }
+    proving(person, fields).await
+}
+
+async fn proving(person: &Person, fields: &Fields) -> Result<(), Response> {
+    let authority = &person.visit.state.authority;
     let password = fields.proof(PASSWORD);
     if password.is_empty() {
         return Err(asking(person, fields, false).await);
@@ -51,8 +65,8 @@ pub(super) async fn require(person: &Person, fields: &Fields) -> Result<(), Resp
 
 async fn asking(person: &Person, fields: &Fields, wrong: bool) -> Response {
     let signed_in = &person.signed_in;
-    let by_password = match person.visit.state.authority.console_has_password(signed_in).await {
-        Ok(has) => has,
+    let proofs = match person.visit.state.authority.console_proofs(signed_in).await {
+        Ok(proofs) => proofs,
         Err(refusal) => return person.failed(refusal),
     };
     let came_so = signed_in.session.method == SignInMethod::Provider;
@@ -63,7 +77,8 @@ async fn asking(person: &Person, fields: &Fields, wrong: bool) -> Response {
         username: person.username(),
         place: person.visit.uri.path(),
         fields: fields.pairs().collect(),
-        by_password,
+        by_password: proofs.password,
+        by_passkey: proofs.passkey && party(&person.visit).is_ok(),
         provider: provider.map(|provider| provider.settings().label.clone()),
         wrong,
     };

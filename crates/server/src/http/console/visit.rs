@@ -177,6 +177,18 @@ impl Visit {
         Frame::of_visitor(self.language)
     }
 
+    /// Where people are who look at this page: `server.public_url`, or the host name that their
+    /// realm has for itself.
+    pub(super) fn own_url(&self) -> String {
+        let settings = &self.state.settings;
+        let host = self.host.as_deref().unwrap_or_default();
+        let bare = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let bound =
+            settings.realm_by_host.contains_key(host) || settings.realm_by_host.contains_key(bare);
+        let scheme = if self.transport == Transport::Secure { "https" } else { "http" };
+        if bound { format!("{scheme}://{host}") } else { settings.public_url.clone() }
+    }
+
     /// The header that gives the browser its session, or takes it away.
     pub(super) fn set_cookie(&self, session: Option<&ClearSecret>) -> HeaderValue {
         let end = if session.is_none() { "; Max-Age=0" } else { "" };

@@ -1,5 +1,7 @@
 //! `/admin/people`: everybody within reach, and what one person has: tokens of all services,
 //! sessions, locks, and what somebody who takes over from them has to know.
+//!
+//! Length: one page with everything about a person, part by part.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
@@ -217,6 +219,9 @@ async fn gather(
     if let Some(sessions) = sessions(person, &frame, &user).await? {
         parts.push(Part::Table(sessions));
     }
+    if let Some(passkeys) = passkeys(person, &frame, &user).await? {
+        parts.push(Part::Table(passkeys));
+    }
     parts.extend(acts(person, &frame, &user, &here));
     Ok(parts)
 }
@@ -299,6 +304,33 @@ async fn sessions(person: &Person, frame: &Frame, user: &User) -> Result<Option<
     Ok(Some(table))
 }
 
+/// By which passkeys they sign in; seen by whom may see where they are signed in.
+async fn passkeys(person: &Person, frame: &Frame, user: &User) -> Result<Option<Table>, Refusal> {
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let found = authority.passkeys_of(caller, &caller.realm, &user.username).await;
+    let found = match found {
+        Ok(found) => found,
+        Err(Refusal::Forbidden(_) | Refusal::BeyondGrant(_) | Refusal::NotFound(_)) => {
+            return Ok(None);
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let heads =
+        vec![frame.say("new-name"), frame.say("passkey-added"), frame.say("token-last-use")];
+    let mut table = Table::new(frame.say("person-passkeys"), heads, frame.say("passkeys-none"));
+    let now = authority.now();
+    let moment = |at| Cell::when(Moment::of(person.visit.language, at, now));
+    table.rows.extend(found.into_iter().map(|passkey| {
+        let used =
+            passkey.used_at.map_or_else(|| Cell::text(frame.say("token-never-used")), moment);
+        vec![Cell::text(passkey.name), moment(passkey.created_at), used]
+    }));
+    Ok(Some(table))
+}
+
 fn acts(person: &Person, frame: &Frame, user: &User, here: &str) -> Vec<Part> {
     let caller = person.caller();
     let action = format!("{here}/act");
@@ -314,7 +346,9 @@ fn acts(person: &Person, frame: &Frame, user: &User, here: &str) -> Vec<Part> {
         } else {
             form.ending(quiet(frame.say("person-activate"), "activate"))
         };
-        form = form.ending(quiet(frame.say("session-end-all"), "end-sessions"));
+        form = form
+            .ending(quiet(frame.say("session-end-all"), "end-sessions"))
+            .ending(quiet(frame.say("person-passkeys-remove"), "remove-passkeys"));
         parts.push(Part::Form(form));
     }
     if reaches_others(caller, ApiScope::TokensWrite) {
@@ -349,6 +383,9 @@ async fn acted(person: &Person, username: &str, fields: &Fields) -> Result<(), R
         "activate" => UserStatus::Active,
         "expire" => UserStatus::Expired,
         "end-sessions" => return authority.console_end_all_of(caller, realm, &name).await,
+        "remove-passkeys" => {
+            return authority.remove_passkeys_of(caller, realm, &name).await.map(drop);
+        }
         on @ ("lock" | "unlock") => {
             let (service, reason) = (fields.word("service")?, fields.line("reason")?);
             let act = LockAct { on: on == "lock", reason };

@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use counterfoil_server::http::HttpSettings;
 use serde_json::{Value, json};
 
+use super::authenticator::Authenticator;
 use super::browser::{ADMIN_PAGES, Browser, PASSWORD, administrator, of_root, person};
+use super::passkeys::{add, at_localhost, ids as passkeys_of};
 use crate::world::{R, World};
 
 /// Every form that needs a session.
@@ -18,6 +20,13 @@ fn forms(token: &str) -> Vec<String> {
         "/account/password",
         "/account/sessions/end-all",
         "/account/sessions/000000000000/end",
+        "/account/passkeys",
+        "/account/passkeys/finish",
+        "/account/passkeys/require",
+        "/account/passkeys/000000000000/rename",
+        "/account/passkeys/000000000000/remove",
+        "/step-up/passkey",
+        "/step-up/passkey/finish",
         "/admin/people",
         "/admin/people/alice/link",
         "/step-up/oidc",
@@ -144,7 +153,15 @@ async fn a_sign_in_from_another_site_is_not_taken() {
         vec![("origin", "null")],
         vec![("sec-fetch-site", "same-site"), ("origin", own.as_str())],
     ] {
-        for path in ["/sign-in", "/setup", "/setup/finish", "/sign-in/oidc", "/sign-in/proxy"] {
+        for path in [
+            "/sign-in",
+            "/setup",
+            "/setup/finish",
+            "/sign-in/oidc",
+            "/sign-in/proxy",
+            "/sign-in/passkey",
+            "/sign-in/passkey/finish",
+        ] {
             let page = browser.post_from(path, &headers, &fields).await.expect(403);
             assert_eq!(page.header("set-cookie"), "", "{path} {headers:?}");
         }
@@ -198,7 +215,7 @@ async fn a_way_on_leads_to_a_page_of_ours() {
 #[tokio::test]
 async fn what_people_write_is_never_markup() {
     const EVIL: &str = "<script>alert(1)</script>\"><img src=x onerror=alert(2)>'";
-    let world = World::new().await;
+    let world = World::with(at_localhost()).await;
     let service = json!({
         "label": "git", "name": EVIL, "description": EVIL, "contact": EVIL,
     });
@@ -213,6 +230,9 @@ async fn what_people_write_is_never_markup() {
     world.post(&format!("{R}/users"), user).await.expect(201);
     let reason = [("reason", EVIL)];
     admin.act(&format!("/tokens/{token}/revoke"), &reason).await.expect(303);
+    add(&admin, &mut Authenticator::new(), EVIL).await.expect(303);
+    let account = admin.get("/account").await.expect(200).text;
+    assert_eq!(account.matches("alert(1)").count(), 4, "the passkey and the browser: {account}");
     let mut texts = Vec::new();
     for path in pages(&token) {
         let page = admin.get(&path).await;
@@ -253,13 +273,19 @@ async fn an_address_that_is_no_page_is_no_link() {
 /// Nobody frames a page, nothing inline runs in one, and nothing of one is kept.
 #[tokio::test]
 async fn every_page_says_what_may_be_done_with_it() {
-    let world = World::new().await;
+    let world = World::with(at_localhost()).await;
     let (admin, token) = with_token(&world).await;
     let nobody = Browser::at(&world);
     let once = "b".repeat(32);
     let mut seen = vec![
         nobody.get("/").await.expect(303),
         nobody.get("/sign-in").await.expect(200),
+        nobody.post("/sign-in/passkey", &[]).await.expect(200),
+        nobody.post("/sign-in/passkey/finish", &[]).await.expect(403),
+        admin.act("/account/passkeys", &[("name", "key")]).await.expect(200),
+        admin.act("/account/passkeys/finish", &[]).await.expect(422),
+        admin.act("/step-up/passkey", &[]).await.expect(200),
+        admin.act("/step-up/passkey/finish", &[]).await.expect(403),
         admin.act("/account/password", &[]).await.expect(403),
         admin
             .act("/services/git/new", &[("once", &once), ("name", "x"), ("kind", "service_token")])
@@ -365,7 +391,7 @@ async fn a_get_changes_nothing() {
 
 #[tokio::test]
 async fn what_is_somebody_elses_is_not_there() {
-    let world = World::new().await;
+    let world = World::with(at_localhost()).await;
     let (admin, token) = with_token(&world).await;
     let bob = person(&world, &admin, "bob").await;
     for path in ["", "/rotate", "/revoke"] {
@@ -373,6 +399,18 @@ async fn what_is_somebody_elses_is_not_there() {
         let none = bob.get(&format!("/tokens/000000000000{path}")).await.expect(404);
         assert_eq!(theirs.text, none.text);
     }
+    // Nor is their passkey renamed or removed; the answer is that for one that nobody has.
+    add(&admin, &mut Authenticator::new(), "red key").await.expect(303);
+    let key = passkeys_of(&admin).await.remove(0);
+    for act in ["rename", "remove"] {
+        let fields = [("name", "mine now")];
+        let theirs = bob.act(&format!("/account/passkeys/{key}/{act}"), &fields).await.expect(404);
+        let none = bob.act(&format!("/account/passkeys/000000000000/{act}"), &fields).await;
+        assert_eq!(theirs.text, none.expect(404).text);
+    }
+    bob.act(&of_root("act"), &[("act", "remove-passkeys")]).await.expect(403);
+    assert_eq!(passkeys_of(&admin).await, [key]);
+    assert!(admin.get("/account").await.expect(200).text.contains("red key"));
     let once = "c".repeat(32);
     bob.get(&format!("/devices/{token}")).await.expect(404);
     bob.get("/approvals").await.expect(403);

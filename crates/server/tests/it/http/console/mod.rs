@@ -3,8 +3,10 @@
 mod admin;
 mod admin_acts;
 mod attacks;
+mod authenticator;
 mod browser;
 mod journeys;
+mod passkeys;
 mod people;
 mod provider;
 mod single_sign_on;
