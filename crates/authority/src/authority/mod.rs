@@ -58,7 +58,8 @@ pub use census::{Overview, REFUSAL_HOURS, SOON_SECONDS, UNUSED_SECONDS};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
 pub use compliance::{BlockedToken, Hits};
 pub use console::{
-    ChosenPassword, ConsoleRefusal, SessionBegun, SignIn, SignedIn, UsableLink, VouchedSignIn,
+    ChosenPassword, ConsoleRefusal, Leaving, SessionBegun, SignIn, SignedIn, UsableLink,
+    VouchedSignIn,
 };
 pub use derive::DeriveRequest;
 pub use directory::ShownService;
@@ -171,6 +172,8 @@ pub struct Figures {
     pub usage_pending: u64,
     /// Uses that could not be noted.
     pub usage_lost: u64,
+    /// Days of tokens that could not be noted.
+    pub use_days_lost: u64,
     /// Slow hashes that wait or run.
     pub slow_waiting: u64,
 }
@@ -334,6 +337,7 @@ impl Authority {
             cache: self.cache.stats(),
             usage_pending: self.ledger.pending(),
             usage_lost: self.ledger.lost(),
+            use_days_lost: self.diary.lost(),
             slow_waiting: self.slow.waiting(),
         }
     }

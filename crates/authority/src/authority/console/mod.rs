@@ -17,6 +17,7 @@ use crate::refusal::Refusal;
 use crate::secret::ClearSecret;
 use crate::store::Unavailable;
 
+pub use flow::Leaving;
 pub use links::{ChosenPassword, UsableLink};
 pub use sign_in::SignIn;
 pub use vouched::VouchedSignIn;
