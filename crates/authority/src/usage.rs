@@ -21,8 +21,6 @@ const SHARDS: usize = 64;
 /// Tokens with unflushed usage at most: about 100 MB. Beyond it uses of further tokens are
 /// counted as lost, because a store that is down for hours must not take the node with it.
 const PENDING_TOKENS_MAX: usize = 1_000_000;
-/// Tokens of one flush whose day is noted; where more are used at once, the days show a part.
-const DAYS_PER_DRAIN_MAX: usize = 20_000;
 /// Equal refusals recorded one by one per minute; more become one event with a count.
 const EQUAL_REFUSALS_MAX: u64 = 100;
 /// Distinct refusals remembered per minute; beyond it they are counted together by reason.
@@ -85,8 +83,6 @@ pub(crate) struct Batch {
     pub(crate) usage: Vec<UsageDelta>,
     pub(crate) rehashed: Vec<Rehash>,
     pub(crate) events: Vec<Event>,
-    /// Uses of the day. Told once, so none are here that were restored.
-    pub(crate) days: Vec<UseDay>,
 }
 
 impl Batch {
@@ -101,7 +97,6 @@ pub(crate) struct Ledger {
     rehashed: Mutex<ById<Rehash>>,
     refusals: Mutex<Refusals>,
     lost: std::sync::atomic::AtomicU64,
-    turn: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Default)]
@@ -156,7 +151,6 @@ impl Ledger {
             rehashed: Mutex::default(),
             refusals: Mutex::default(),
             lost: std::sync::atomic::AtomicU64::new(0),
-            turn: std::sync::atomic::AtomicUsize::new(0),
         }
     }
 
@@ -236,19 +230,21 @@ impl Ledger {
         }
     }
 
-    /// Takes everything out. At the end of a refusal window, the counted ones too.
-    pub(crate) fn drain(&self, now: Timestamp, closing: bool) -> Batch {
+    /// Takes everything out. At the end of a refusal window, the counted ones too. `note` is told
+    /// of the day of each token, once: not again of what was restored.
+    pub(crate) fn drain(
+        &self,
+        now: Timestamp,
+        closing: bool,
+        mut note: impl FnMut(UseDay),
+    ) -> Batch {
         let mut batch = Batch::default();
-        // From another one each time: where the days are cut short, it is not always the same
-        // tokens that have none.
-        let first = self.turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % SHARDS;
-        for shard in self.shards.iter().cycle().skip(first).take(SHARDS) {
+        for shard in &self.shards {
             let mut shard = shard.lock();
             let gathered = shard.len();
-            let days = &mut batch.days;
             batch.usage.extend(shard.drain().map(|(token, pending)| {
-                if days.len() < DAYS_PER_DRAIN_MAX {
-                    days.extend(pending.of_day(token));
+                if let Some(day) = pending.of_day(token) {
+                    note(day);
                 }
                 UsageDelta {
                     token,
@@ -331,19 +327,31 @@ mod tests {
         let id = TokenId::parse("0123456789AB").unwrap();
         let at = Timestamp::from_seconds;
         ledger.accepted(id, at(5), None, Door::Api);
-        let batch = ledger.drain(at(6), false);
-        let days = |batch: &Batch| -> Vec<(u64, Door)> {
-            batch.days.iter().map(|day| (day.uses, day.door)).collect()
-        };
-        assert_eq!(days(&batch), [(1, Door::Api)]);
+        let mut days = Vec::new();
+        let batch = ledger.drain(at(6), false, |day| days.push((day.uses, day.door)));
+        assert_eq!(days, [(1, Door::Api)]);
         ledger.accepted(id, at(7), None, Door::Ldap);
         ledger.restore(batch);
-        let batch = ledger.drain(at(8), false);
+        let batch = ledger.drain(at(8), false, |day| days.push((day.uses, day.door)));
         // The day was told of the first one before.
-        assert_eq!(days(&batch), [(1, Door::Ldap)]);
+        assert_eq!(days[1..], [(1, Door::Ldap)]);
         let delta = batch.usage.first().unwrap();
         assert_eq!((delta.accepted, delta.first_at, delta.last_at), (2, Some(at(5)), Some(at(7))));
-        assert!(ledger.drain(at(9), false).usage.is_empty());
+        assert!(ledger.drain(at(9), false, |_| {}).usage.is_empty());
+    }
+
+    /// However many are used at once.
+    #[test]
+    fn a_drain_tells_of_the_day_of_every_token() {
+        let ledger = Ledger::new();
+        let at = Timestamp::from_seconds(5);
+        for one in 0..50_000 {
+            let id = TokenId::parse(&format!("{one:012}")).unwrap();
+            ledger.accepted(id, at, None, Door::Api);
+        }
+        let mut told = 0;
+        ledger.drain(at, false, |day| told += day.uses);
+        assert_eq!((told, ledger.lost()), (50_000, 0));
     }
 
     #[test]
@@ -353,13 +361,13 @@ mod tests {
         let realm = RealmName::parse("main").unwrap();
         let origin = Origin::system(Door::Api);
         let at = Timestamp::from_seconds(1000);
-        ledger.drain(at, false);
+        ledger.drain(at, false, |_| {});
         for _ in 0..299 {
             let event = Event::new("verify.refused", &realm, &origin, at, &entropy).unwrap();
             ledger.refused(event.with_reason("unknown").refused());
         }
-        assert_eq!(ledger.drain(at.plus_seconds(1), false).events.len(), 100);
-        let rest = ledger.drain(at.plus_seconds(60), false).events;
+        assert_eq!(ledger.drain(at.plus_seconds(1), false, |_| {}).events.len(), 100);
+        let rest = ledger.drain(at.plus_seconds(60), false, |_| {}).events;
         assert_eq!(rest.iter().map(|event| event.count).collect::<Vec<_>>(), [199]);
     }
 }

@@ -1,6 +1,7 @@
 //! Events: written with what they tell of, listed newest first.
 
 use async_trait::async_trait;
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::{Event, Origin, Outcome};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
@@ -27,6 +28,7 @@ select realm, id, at, kind, outcome, actor, actor_token, door, source, request_i
 from   event
 where  realm = $1
 and    id < $2
+and    id >= $11
 and    (outcome = $4 or $4 is null)
 and    (kind = $5 or $5 is null)
 and    (actor = $6 or $6 is null)
@@ -46,10 +48,20 @@ where  realm = $1
 and    id = $2";
 
 const LIST: &str = concat!(columns!(), "order by id desc limit $3");
-const LIST_OF_TOKEN: &str = concat!(columns!(), "and token = $11 order by id desc limit $3");
+const LIST_OF_TOKEN: &str = concat!(columns!(), "and token = $12 order by id desc limit $3");
+
+/// The last one of those that a short look looks at, if there are so many.
+const FLOOR: &str = "
+select id
+from   event
+where  realm = $1
+and    id < $2
+order  by id desc
+limit  1
+offset $3";
 
 /// Every statement of this file.
-pub(crate) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, LIST_OF_TOKEN];
+pub(crate) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, LIST_OF_TOKEN, FLOOR];
 
 /// Stores an event, and leaves a note for those who bring it elsewhere.
 pub(crate) async fn append(tx: &mut Transaction<'_>, event: &Event) -> Result<(), Failure> {
@@ -135,15 +147,34 @@ fn event_of(mut row: Row) -> Result<Event, Inconsistent> {
     })
 }
 
+/// Where the ids begin that were made at an instant.
+fn place_of(at: Timestamp) -> String {
+    format!("{:014x}", at.micros().max(0))
+}
+
 async fn list(
     tx: &mut Transaction<'_>,
     realm: &RealmName,
     filter: &EventFilter,
     request: &PageRequest,
 ) -> Result<Page<Event>, Failure> {
+    let until = filter.to.map(place_of);
+    let top = page::top(request);
+    let top = until.as_deref().map_or(top, |until| until.min(top));
+    let from = filter.from.map(place_of);
+    let short = filter.look_at_most.filter(|_| filter.is_choosy() && filter.token.is_none());
+    let last = match short {
+        Some(most) => tx.row(FLOOR, &values![realm, top, most.saturating_sub(1)]).await?,
+        None => None,
+    };
+    // Of no use behind the time that was asked for.
+    let last =
+        last.map(|mut row| row.text("id")).transpose()?.filter(|last| Some(last) > from.as_ref());
+    // A bound that may be absent would be no bound of the index: every id is above nothing.
+    let floor = last.as_deref().or(from.as_deref()).unwrap_or_default();
     let values = values![
         realm,
-        page::top(request),
+        top,
         page::rows_to_ask(request),
         filter.outcome.map(Outcome::name),
         filter.kind.as_ref(),
@@ -152,13 +183,16 @@ async fn list(
         filter.service.as_ref(),
         filter.from,
         filter.to,
+        floor,
         filter.token.as_ref(),
     ];
     let rows = match filter.token {
         Some(_) => tx.query(LIST_OF_TOKEN, &values).await?,
-        None => tx.query(LIST, &values[..10]).await?,
+        None => tx.query(LIST, &values[..11]).await?,
     };
-    page::of(rows, request, event_of, |event| event.id.clone())
+    let mut found = page::of(rows, request, event_of, |event| event.id.clone())?;
+    found.next = found.next.or(last);
+    Ok(found)
 }
 
 #[async_trait]

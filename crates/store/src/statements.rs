@@ -61,23 +61,43 @@ mod tests {
         ("limit  7000\n", "a few thousand places that a filter leaves"),
     ];
 
-    /// A list that reads everything to show one page works in every test and in no installation.
-    #[tokio::test]
-    async fn no_statement_scans_or_sorts_a_table_that_grows() {
+    /// An embedded store without anything in it, and the directory it is in.
+    async fn empty() -> (tempfile::TempDir, rusqlite::Connection) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store.db");
         let store = open(&DatabaseUrl::sqlite(&path), OpenOptions::default()).await.unwrap();
         store.close().await;
-        let raw = rusqlite::Connection::open(&path).unwrap();
+        (dir, rusqlite::Connection::open(&path).unwrap())
+    }
+
+    fn plan(raw: &rusqlite::Connection, sql: &str) -> Vec<String> {
+        let plan = format!("explain query plan {}", in_own_words(sql));
+        let mut statement = raw.prepare(&plan).unwrap();
+        let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+        let nulls = rusqlite::params_from_iter(nulls);
+        let steps = statement.query_map(nulls, |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect()
+    }
+
+    /// An end that the index does not know is none: all that lies behind is read.
+    #[tokio::test]
+    async fn a_page_of_events_begins_and_ends_by_its_key() {
+        let (_dir, raw) = empty().await;
+        let lists = events::STATEMENTS.iter().filter(|sql| sql.contains("limit $3"));
+        let plans: Vec<String> = lists.map(|sql| plan(&raw, sql).join("; ")).collect();
+        assert_eq!(plans.len(), 2, "{plans:#?}");
+        assert!(plans[0].contains("PRIMARY KEY (realm=? AND id>? AND id<?)"), "{plans:#?}");
+        assert!(plans[1].contains("event_by_token (realm=? AND token=? AND id>"), "{plans:#?}");
+    }
+
+    /// A list that reads everything to show one page works in every test and in no installation.
+    #[tokio::test]
+    async fn no_statement_scans_or_sorts_a_table_that_grows() {
+        let (_dir, raw) = empty().await;
         let mut found = Vec::new();
         for sql in all().into_iter().filter(|sql| !BORNE.iter().any(|(part, _)| sql.contains(part)))
         {
-            let plan = format!("explain query plan {}", in_own_words(sql));
-            let mut statement = raw.prepare(&plan).unwrap();
-            let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
-            let nulls = rusqlite::params_from_iter(nulls);
-            let steps = statement.query_map(nulls, |row| row.get::<_, String>(3)).unwrap();
-            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            let steps = plan(&raw, sql);
             // A co-routine is read once, as it is made; and a recursion reads what it found.
             let made = |step: &str| {
                 let name = step.trim_start_matches("SCAN ");

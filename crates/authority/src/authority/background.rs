@@ -59,12 +59,11 @@ impl Authority {
     }
 
     async fn flush_ours(&self, closing: bool) -> Result<usize, Unavailable> {
-        let mut batch = self.ledger.drain(self.now(), closing);
+        let mut batch = self.ledger.drain(self.now(), closing, |day| self.diary.note(day));
         if batch.is_empty() {
             self.flushed_last.store(0, Ordering::Relaxed);
             return Ok(0);
         }
-        self.diary.note(std::mem::take(&mut batch.days));
         let tokens = batch.usage.len();
         self.flushed_last.store(tokens, Ordering::Relaxed);
         // In the order of the key, so that one pass through the tree serves a whole batch.
@@ -89,21 +88,27 @@ impl Authority {
         }
     }
 
-    /// Stores what is known of days. While masses of tokens are used, now and then only: what
-    /// gathers longer costs less.
+    /// Stores what is known of days. While masses of tokens are used, now and then only and a part
+    /// at a time: what gathers longer costs less. The last flush stores all of it.
     async fn flush_days(&self, closing: bool) -> Result<(), Unavailable> {
         let busy = self.flushed_last.load(Ordering::Relaxed) >= BUSY_TOKENS && !closing;
-        let mut days = self.diary.take(self.now(), busy);
-        while !days.is_empty() {
-            let rest = days.split_off(days.len().min(DAYS_PER_TRANSACTION));
-            if let Err(unavailable) = self.store.use_days_add(days.clone()).await {
-                self.diary.note(days);
-                self.diary.note(rest);
-                return Err(unavailable);
+        loop {
+            let mut days = self.diary.take(self.now(), busy);
+            if days.is_empty() {
+                return Ok(());
             }
-            days = rest;
+            while !days.is_empty() {
+                let rest = days.split_off(days.len().min(DAYS_PER_TRANSACTION));
+                if let Err(unavailable) = self.store.use_days_add(days.clone()).await {
+                    self.diary.restore(days.into_iter().chain(rest));
+                    return Err(unavailable);
+                }
+                days = rest;
+            }
+            if !closing {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Adds usage that the store kept aside to its tokens. True if more should be added at once:

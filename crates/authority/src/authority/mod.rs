@@ -58,8 +58,9 @@ pub use census::{Overview, REFUSAL_HOURS, SOON_SECONDS, UNUSED_SECONDS};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};
 pub use compliance::{BlockedToken, Hits};
 pub use console::{
-    ChosenPassword, ConsoleRefusal, FirstPasskey, PasskeyProved, PasskeyRule, PasskeySignIn,
-    PasswordProved, Proofs, SessionBegun, SignIn, SignInStep, SignedIn, UsableLink, VouchedSignIn,
+    ChosenPassword, ConsoleRefusal, FirstPasskey, Leaving, PasskeyProved, PasskeyRule,
+    PasskeySignIn, PasswordProved, Proofs, SessionBegun, SignIn, SignInStep, SignedIn, UsableLink,
+    VouchedSignIn,
 };
 pub use derive::DeriveRequest;
 pub use directory::ShownService;
@@ -172,6 +173,8 @@ pub struct Figures {
     pub usage_pending: u64,
     /// Uses that could not be noted.
     pub usage_lost: u64,
+    /// Days of tokens that could not be noted.
+    pub use_days_lost: u64,
     /// Slow hashes that wait or run.
     pub slow_waiting: u64,
 }
@@ -335,6 +338,7 @@ impl Authority {
             cache: self.cache.stats(),
             usage_pending: self.ledger.pending(),
             usage_lost: self.ledger.lost(),
+            use_days_lost: self.diary.lost(),
             slow_waiting: self.slow.waiting(),
         }
     }

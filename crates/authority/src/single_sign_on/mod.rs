@@ -19,6 +19,8 @@ pub use id_token::{ID_TOKEN_LEEWAY_SECONDS, IdClaims, IdTokenFault, IdTokenWante
 pub const FLOW_SECONDS: i64 = 600;
 /// The largest that is kept of what somebody had begun, in bytes.
 pub const FLOW_BYTES_MAX: usize = 64 * 1024;
+/// The same of somebody who is not signed in, and so sends no form to be kept, in bytes.
+pub const FLOW_BYTES_MAX_OF_ANYBODY: usize = 4 * 1024;
 /// Characters that a provider's name of a person may have (OpenID Connect Core section 2).
 pub const SUBJECT_CHARS_MAX: usize = 255;
 

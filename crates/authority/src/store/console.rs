@@ -220,7 +220,8 @@ pub trait ConsoleStore {
     /// their roles. All of it or nothing. One subject of an issuer is one person for good, and one
     /// person has one subject there.
     async fn person_vouched(&self, vouched: PersonVouched) -> Result<VouchedOutcome, Unavailable>;
-    /// Keeps what somebody begun who is on their way to a provider.
+    /// Keeps what somebody begun who is on their way to a provider, in place of what there is
+    /// under its id.
     async fn flow_add(&self, flow: SignInFlow) -> Result<(), Unavailable>;
     /// Hands out what was begun, if it is not over, and forgets it: of any number who ask, one
     /// gets it.

@@ -27,6 +27,21 @@ pub struct EventFilter {
     pub from: Option<Timestamp>,
     /// Before this instant.
     pub to: Option<Timestamp>,
+    /// Look at about so many events of the realm at most before the page ends, even if it is
+    /// empty: its `next` goes on from there. What is about one token is found by an index and
+    /// needs no such bound.
+    pub look_at_most: Option<u32>,
+}
+
+impl EventFilter {
+    /// Whether an event may be passed over, other than by its time.
+    pub const fn is_choosy(&self) -> bool {
+        self.outcome.is_some()
+            || self.kind.is_some()
+            || self.actor.is_some()
+            || self.subject.is_some()
+            || self.service.is_some()
+    }
 }
 
 /// The events of every realm.
@@ -34,7 +49,8 @@ pub struct EventFilter {
 pub trait EventStore {
     /// Adds events that belong to no other change.
     async fn event_append(&self, events: Vec<Event>) -> Result<(), Unavailable>;
-    /// Lists events, newest first.
+    /// Lists events, newest first. What was told before or after the times that are asked for is
+    /// not looked at: ids sort by time.
     async fn event_list(
         &self,
         realm: &RealmName,

@@ -45,6 +45,9 @@ pub(super) struct UnitOf {
 pub(super) struct GroupOf {
     pub(super) name: String,
     pub(super) description: String,
+    /// Whether people join and leave it by themselves.
+    #[serde(default)]
+    pub(super) open: bool,
 }
 
 #[derive(Debug, Deserialize)]

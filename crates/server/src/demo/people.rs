@@ -137,7 +137,7 @@ impl Stage {
             let draft = GroupDraft {
                 name: GroupName::parse(&group.name)?,
                 description: Some(group.description.clone()),
-                open: false,
+                open: group.open,
             };
             self.authority.create_group(boss, &self.realm, draft).await?;
         }

@@ -138,12 +138,16 @@ impl EventQuery {
             service: self.service,
             from,
             to,
+            look_at_most: None,
         };
         Ok((filter, page(self.limit.as_ref(), self.cursor)?))
     }
 }
 
-/// Lists the events of a realm. Needs `audit:read`.
+/// Lists the events of a realm, newest first. Needs `audit:read`.
+///
+/// A page looks at 20,000 events at most. Where it asks for what is rare it may hold fewer than
+/// `limit`, or none, and has a `next_cursor` all the same, which goes on from there.
 #[utoipa::path(
     get, path = "/api/v1/realms/{realm}/events", tag = "events",
     params(("realm" = String, Path, description = "The realm"), EventQuery),

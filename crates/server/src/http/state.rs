@@ -206,7 +206,8 @@ impl AppState {
     /// Fails when the generator of randomness does.
     pub fn new(authority: Arc<Authority>, settings: HttpSettings) -> Result<Self, StateError> {
         authority.issue_as(&settings.public_url);
-        let provider = settings.console_oidc.clone().map(Provider::new).transpose();
+        let provider = settings.console_oidc.clone();
+        let provider = provider.map(|oidc| Provider::new(oidc, Arc::clone(authority.clock())));
         Ok(Self(Arc::new(Shared {
             request_ids: RequestIds::new(authority.entropy())?,
             courier: Arc::new(Couriers::new(
@@ -217,7 +218,7 @@ impl AppState {
             metrics: Metrics::new(Arc::clone(&authority)),
             main_realm: RealmName::parse(MAIN_REALM)?,
             documents: Documents::default(),
-            provider: provider.map_err(StateError::Provider)?,
+            provider: provider.transpose().map_err(StateError::Provider)?,
             authority,
             settings,
         })))

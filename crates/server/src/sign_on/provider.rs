@@ -1,12 +1,14 @@
 //! An OpenID provider, asked: where to send somebody, and who came back.
 //!
 //! It is asked when somebody signs in and not before, so a server starts while its provider is
-//! away. Whatever is no whole answer is "away", which the person is told: it is no denial.
+//! away. Whatever is no whole answer is "away", which the person is told: it is no denial. What it
+//! says to everybody alike, one request asks for all who wait; and where it did not answer, nobody
+//! asks again for a moment.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::clock::{Clock, Timestamp};
 use counterfoil_authority::single_sign_on::{
     IdClaims, IdTokenFault, IdTokenWanted, ProviderKeys, Vouched,
 };
@@ -23,6 +25,10 @@ const METADATA_SECONDS: i64 = 3_600;
 /// How often new keys are asked for at most because one is not known, in seconds: who sends
 /// tokens with made-up keys makes nobody ask the provider for each.
 const KEYS_AGAIN_SECONDS: i64 = 10;
+/// For how long nobody asks where it did not answer, in seconds. Whoever comes meanwhile is told
+/// at once, instead of waiting for what others have waited for already; and that it is back is
+/// noticed as soon.
+const AWAY_SECONDS: i64 = 5;
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest answer.
@@ -52,19 +58,45 @@ pub struct Question<'a> {
     pub proved_since: Option<Timestamp>,
 }
 
+/// What it is asked for: one of these may be away while the others are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Metadata,
+    Keys,
+    Tokens,
+    Userinfo,
+}
+
 /// What is known of it so far.
 #[derive(Default)]
 struct Known {
     metadata: Option<(Arc<Metadata>, Timestamp)>,
     keys: Option<Arc<ProviderKeys>>,
     keys_again: Option<Timestamp>,
+    /// Where it did not answer, why, and when somebody asks again.
+    away: Vec<(Place, &'static str, Timestamp)>,
+}
+
+impl Known {
+    fn is_away(&self, place: Place, now: Timestamp) -> Option<ProviderFault> {
+        let at = |(of, _, until): &&(Place, _, Timestamp)| *of == place && now < *until;
+        self.away.iter().find(at).map(|(_, why, _)| ProviderFault::Away(why))
+    }
+
+    fn fresh(&self, now: Timestamp) -> Option<Arc<Metadata>> {
+        let (metadata, at) = self.metadata.as_ref()?;
+        (now < at.plus_seconds(METADATA_SECONDS)).then(|| Arc::clone(metadata))
+    }
 }
 
 /// A provider.
 pub struct Provider {
     settings: OidcSettings,
+    clock: Arc<dyn Clock>,
     client: Client,
     known: Mutex<Known>,
+    /// Whoever holds it asks what others wait for.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Deserialize)]
@@ -80,7 +112,7 @@ impl Provider {
     /// # Errors
     ///
     /// Says what is wrong with the certificates to trust.
-    pub fn new(settings: OidcSettings) -> Result<Self, String> {
+    pub fn new(settings: OidcSettings, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let mut client = Client::builder()
             // A redirection would take the code to somebody who was not named.
             .redirect(reqwest::redirect::Policy::none())
@@ -94,7 +126,8 @@ impl Provider {
             client = client.tls_certs_only(ca);
         }
         let client = client.build().map_err(|error| error.to_string())?;
-        Ok(Self { settings, client, known: Mutex::default() })
+        let (known, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { settings, clock, client, known, turn })
     }
 
     /// How it was configured.
@@ -113,9 +146,8 @@ impl Provider {
         question: Question<'_>,
         challenge: &str,
         again_seconds: Option<i64>,
-        now: Timestamp,
     ) -> Result<Url, ProviderFault> {
-        let mut url = self.metadata(now).await?.authorization.clone();
+        let mut url = self.metadata().await?.authorization.clone();
         {
             let mut pairs = url.query_pairs_mut();
             pairs
@@ -141,10 +173,10 @@ impl Provider {
     /// # Errors
     ///
     /// [`ProviderFault::Refused`] if it is not.
-    pub async fn answers(&self, issuer: Option<&str>, now: Timestamp) -> Result<(), ProviderFault> {
+    pub async fn answers(&self, issuer: Option<&str>) -> Result<(), ProviderFault> {
         let is_own = match issuer {
             Some(issuer) => issuer == self.settings.issuer,
-            None => !self.metadata(now).await?.names_itself,
+            None => !self.metadata().await?.names_itself,
         };
         if is_own { Ok(()) } else { Err(ProviderFault::Refused("issuer")) }
     }
@@ -158,11 +190,10 @@ impl Provider {
         &self,
         code: &str,
         question: Question<'_>,
-        now: Timestamp,
     ) -> Result<Vouched, ProviderFault> {
-        let metadata = self.metadata(now).await?;
+        let metadata = self.metadata().await?;
         let tokens = self.tokens(&metadata, code, question).await?;
-        let mut claims = self.claims(&metadata, &tokens.id_token, question, now).await?;
+        let mut claims = self.claims(&metadata, &tokens.id_token, question).await?;
         let lacks = |name: &str| claims.claim(name).is_none();
         let more = lacks(&self.settings.username_claim)
             || (!self.settings.roles.is_empty() && lacks(&self.settings.groups_claim));
@@ -189,28 +220,69 @@ impl Provider {
         })
     }
 
-    async fn metadata(&self, now: Timestamp) -> Result<Arc<Metadata>, ProviderFault> {
-        let known = self.known.lock().metadata.clone();
-        if let Some((metadata, at)) = &known
-            && now < at.plus_seconds(METADATA_SECONDS)
-        {
-            return Ok(Arc::clone(metadata));
+    /// Asks, unless it did not answer there a moment ago.
+    async fn asked(
+        &self,
+        place: Place,
+        request: RequestBuilder,
+    ) -> Result<(StatusCode, Value), ProviderFault> {
+        if let Some(away) = self.known.lock().is_away(place, self.clock.now()) {
+            return Err(away);
         }
-        let place = Metadata::place(&self.settings.issuer);
-        let asked = async {
-            let answer = sent(self.client.get(place)).await?;
-            Metadata::read(json(answer).await?, &self.settings.issuer)
+        let told = async {
+            let answer = sent(request).await?;
+            Ok((answer.status(), json(answer).await?))
         };
-        match (asked.await, known) {
-            (Ok(metadata), _) => {
-                let metadata = Arc::new(metadata);
-                self.known.lock().metadata = Some((Arc::clone(&metadata), now));
-                Ok(metadata)
-            }
-            // What it said before is more likely than nothing.
-            (Err(_), Some((metadata, _))) => Ok(metadata),
-            (Err(fault), None) => Err(fault),
+        let told = told.await;
+        self.note(place, told.as_ref().err());
+        told
+    }
+
+    /// Notes that it is there, or for how long nobody asks.
+    fn note(&self, place: Place, fault: Option<&ProviderFault>) {
+        let until = self.clock.now().plus_seconds(AWAY_SECONDS);
+        let mut known = self.known.lock();
+        known.away.retain(|(of, ..)| *of != place);
+        if let Some(ProviderFault::Away(why)) = fault {
+            known.away.push((place, why, until));
         }
+    }
+
+    async fn metadata(&self) -> Result<Arc<Metadata>, ProviderFault> {
+        let (fresh, former) = {
+            let known = self.known.lock();
+            let former = known.metadata.as_ref().map(|(metadata, _)| Arc::clone(metadata));
+            (known.fresh(self.clock.now()), former)
+        };
+        if let Some(fresh) = fresh {
+            return Ok(fresh);
+        }
+        let turn = match (self.turn.try_lock(), &former) {
+            (Ok(turn), _) => turn,
+            // Somebody is asking; what it said before is more likely than nothing.
+            (Err(_), Some(former)) => return Ok(Arc::clone(former)),
+            (Err(_), None) => self.turn.lock().await,
+        };
+        let now = self.clock.now();
+        // Whoever held it before may have been told.
+        let fresh = self.known.lock().fresh(now);
+        let told = match fresh {
+            Some(fresh) => Ok(fresh),
+            None => self.metadata_now(now).await,
+        };
+        drop(turn);
+        told.or_else(|fault| former.ok_or(fault))
+    }
+
+    async fn metadata_now(&self, now: Timestamp) -> Result<Arc<Metadata>, ProviderFault> {
+        let issuer = &self.settings.issuer;
+        let request = self.client.get(Metadata::place(issuer));
+        let (_, document) = self.asked(Place::Metadata, request).await?;
+        let metadata = Metadata::read(document, issuer);
+        self.note(Place::Metadata, metadata.as_ref().err());
+        let metadata = Arc::new(metadata?);
+        self.known.lock().metadata = Some((Arc::clone(&metadata), now));
+        Ok(metadata)
     }
 
     /// The request that exchanges a code (RFC 6749 section 4.1.3).
@@ -248,9 +320,7 @@ impl Provider {
         question: Question<'_>,
     ) -> Result<Tokens, ProviderFault> {
         let request = self.exchange(metadata, code, question);
-        let answer = sent(request).await?;
-        let status = answer.status();
-        let body = json(answer).await?;
+        let (status, body) = self.asked(Place::Tokens, request).await?;
         if status.is_success() {
             return serde_json::from_value(body)
                 .map_err(|_| ProviderFault::Away("its token endpoint gives no ID token"));
@@ -270,8 +340,8 @@ impl Provider {
         metadata: &Metadata,
         token: &str,
         question: Question<'_>,
-        now: Timestamp,
     ) -> Result<IdClaims, ProviderFault> {
+        let now = self.clock.now();
         let wanted = IdTokenWanted {
             issuer: &self.settings.issuer,
             client_id: &self.settings.client_id,
@@ -287,9 +357,9 @@ impl Provider {
                         if self.may_ask_again(now) => {}
                     told => return told.map_err(|fault| ProviderFault::Refused(fault.name())),
                 }
-                self.keys(metadata).await?
+                self.keys(metadata, Some(&keys)).await?
             }
-            None => self.keys(metadata).await?,
+            None => self.keys(metadata, None).await?,
         };
         let told = IdClaims::verified(token, &keys, wanted, now);
         told.map_err(|fault| ProviderFault::Refused(fault.name()))
@@ -305,18 +375,32 @@ impl Provider {
         late
     }
 
-    async fn keys(&self, metadata: &Metadata) -> Result<Arc<ProviderKeys>, ProviderFault> {
-        let answer = sent(self.client.get(metadata.keys.clone())).await?;
-        let keys = ProviderKeys::read(&json(answer).await?);
-        let keys = Arc::new(keys.ok_or(ProviderFault::Away("its keys are no set of keys"))?);
+    /// Other keys than the former ones.
+    async fn keys(
+        &self,
+        metadata: &Metadata,
+        former: Option<&Arc<ProviderKeys>>,
+    ) -> Result<Arc<ProviderKeys>, ProviderFault> {
+        let _turn = self.turn.lock().await;
+        let known = self.known.lock().keys.clone();
+        let is_other =
+            |keys: &Arc<ProviderKeys>| former.is_none_or(|former| !Arc::ptr_eq(former, keys));
+        if let Some(keys) = known.filter(is_other) {
+            return Ok(keys);
+        }
+        let (_, told) = self.asked(Place::Keys, self.client.get(metadata.keys.clone())).await?;
+        let keys = ProviderKeys::read(&told);
+        let keys = keys.ok_or(ProviderFault::Away("its keys are no set of keys"));
+        self.note(Place::Keys, keys.as_ref().err());
+        let keys = Arc::new(keys?);
         self.known.lock().keys = Some(Arc::clone(&keys));
         Ok(keys)
     }
 
     /// What it says of a person beside the token (OpenID Connect Core section 5.3).
     async fn userinfo(&self, url: Url, token: &str) -> Result<Map<String, Value>, ProviderFault> {
-        let answer = sent(self.client.get(url).bearer_auth(token)).await?;
-        match json(answer).await? {
+        let request = self.client.get(url).bearer_auth(token);
+        match self.asked(Place::Userinfo, request).await?.1 {
             Value::Object(claims) => Ok(claims),
             _ => Err(ProviderFault::Away("its userinfo endpoint tells nothing")),
         }

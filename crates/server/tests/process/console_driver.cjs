@@ -63,12 +63,12 @@ function ask(method, params = {}) {
   });
 }
 
-// Resolves with the next event of that name.
-function next(method) {
+// Resolves with the next event of that name that is as wanted.
+function next(method, wanted = () => true) {
   return new Promise((done, failed) => {
     const here = until(method, failed);
     const listener = (message) => {
-      if (message.method !== method) return;
+      if (message.method !== method || !wanted(message.params)) return;
       here();
       listeners.splice(listeners.indexOf(listener), 1);
       done(message.params);
@@ -78,6 +78,8 @@ function next(method) {
 }
 
 const seen = { faults: [], foreign: [], pages: [], overflow: [], barriers: [], heavy: [], clicks: 0 };
+// What the latest page was answered with.
+const answered = { status: 0 };
 // Parts of what the browser says of answers that a journey asks for on purpose.
 const expected = [];
 listeners.push(({ method, params }) => {
@@ -91,7 +93,11 @@ listeners.push(({ method, params }) => {
   }
   if (method === "Network.requestWillBeSent") {
     const url = params.request.url;
-    if (!url.startsWith(`${origin}/`) && !url.startsWith("data:")) seen.foreign.push(url);
+    const known = [origin, wishes.provider].some((one) => one && url.startsWith(`${one}/`));
+    if (!known && !url.startsWith("data:")) seen.foreign.push(url);
+  }
+  if (method === "Network.responseReceived" && params.type === "Document") {
+    answered.status = params.response.status;
   }
   if (method === "Network.loadingFinished") bytes += params.encodedDataLength;
 });
@@ -182,4 +188,52 @@ function drive(journey) {
     });
 }
 
-module.exports = { wishes, origin, seen, expected, ask, next, look, going, go, click, type, picture, drive };
+// What stands in the first element of a selector, and how many there are.
+const text = (selector) =>
+  look(`(document.querySelector(${JSON.stringify(selector)})?.textContent ?? "").replace(/\\s+/g, " ").trim()`);
+const count = (selector) => look(`document.querySelectorAll(${JSON.stringify(selector)}).length`);
+const value = (id) => look(`document.getElementById(${JSON.stringify(id)}).value`);
+
+// Does something that the server answers otherwise than with a page as it should be.
+async function expecting(status, act) {
+  expected.push(`status of ${status}`);
+  await act();
+  if (answered.status !== status) throw new Error(`${answered.status} in place of ${status}`);
+  // What the browser has to say of it, it has said before it answers.
+  await look("0");
+  expected.pop();
+}
+
+// Asks for pages that are not for whoever is signed in; `[path, status]`.
+async function refused(pages) {
+  for (const [where, status] of pages) await expecting(status, () => go(origin + where));
+}
+
+// What somebody who uses a proxy or a device would send, beside the browser.
+async function call(path, secret, body) {
+  const answer = await fetch(`${origin}/api/v1/realms/main${path}`, {
+    method: "POST",
+    headers: { "authorization": `Bearer ${secret}`, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return answer.status;
+}
+
+// Downloads what a click gives, and reads it.
+async function downloaded(selector) {
+  const there = path.join(profile, "downloads");
+  fs.mkdirSync(there, { recursive: true });
+  await ask("Page.setDownloadBehavior", { behavior: "allow", downloadPath: there });
+  const begun = next("Page.downloadWillBegin");
+  const ended = next("Page.downloadProgress", ({ state }) => state !== "inProgress");
+  await look(`document.querySelector(${JSON.stringify(selector)}).click()`);
+  const { suggestedFilename: name } = await begun;
+  const { state } = await ended;
+  if (state !== "completed") throw new Error(`${name}: ${state}`);
+  return { name, text: fs.readFileSync(path.join(there, name), "utf8") };
+}
+
+module.exports = {
+  wishes, origin, seen, answered, expected, ask, next, look, going, go, click, type, picture, drive,
+  text, count, value, expecting, refused, call, downloaded,
+};

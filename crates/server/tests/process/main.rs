@@ -23,6 +23,8 @@ mod bad_input;
 mod comanage;
 mod console_browser;
 mod console_browser_admin;
+mod console_browser_provider;
+mod console_browser_roles;
 mod counting;
 mod crash;
 mod custom;

@@ -12,11 +12,12 @@ use crate::harness::{PATIENCE, Server, Site, await_true};
 use crate::wire::{Answer, Api, Request};
 
 /// The secret that the script of the provider knows.
-const SECRET: &str = "a secret of the client, 32 bytes and more";
+pub(crate) const SECRET: &str = "a secret of the client, 32 bytes and more";
 /// More steps on the way there and back than there are.
 const STEPS_MAX: usize = 20;
 
-fn packages() -> Option<PathBuf> {
+/// Where the packages are that the provider is made of.
+pub(crate) fn packages() -> Option<PathBuf> {
     let home = std::env::var_os("COUNTERFOIL_OIDC_NODE").map(PathBuf::from);
     let found = home.filter(|path| path.is_dir());
     assert!(found.is_some() || std::env::var_os("CI").is_none(), "no provider for this test");
@@ -27,14 +28,15 @@ fn packages() -> Option<PathBuf> {
 }
 
 /// The provider as a process; it ends with this value.
-struct Provider {
+pub(crate) struct Provider {
     child: Child,
     said: BufReader<ChildStdout>,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Provider {
-    fn start(packages: &Path) -> Self {
+    /// One that answers nothing yet.
+    pub(crate) fn start(packages: &Path) -> Self {
         let mut child = Command::new("node")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/openid_provider.cjs"))
             .arg(packages)
@@ -58,7 +60,7 @@ impl Provider {
     }
 
     /// Begins anew, with a key of this kind and a clock that is off by so much.
-    fn become_new(&mut self, server: &Server, key: &str, shift_seconds: i64) {
+    pub(crate) fn become_new(&mut self, server: &Server, key: &str, shift_seconds: i64) {
         let redirect_uri = format!("http://{}/sign-in/oidc/callback", server.address);
         let told = json!({
             "redirect_uri": redirect_uri, "key": key, "shift_seconds": shift_seconds,
@@ -219,6 +221,8 @@ fn somebody_signs_in_with_a_real_provider() {
     let away = alice.leave();
     assert_eq!(away.status, 503, "{}", away.text());
     provider.become_new(&server, "es", 0);
+    // It is not asked again at once.
+    await_true("that it is there now is noticed", PATIENCE, || alice.leave().status == 200);
     let back = alice.sign_in("alice");
     assert_eq!((back.status, back.header("location")), (303, "/account"), "{}", back.text());
     // Groups and name came from its userinfo endpoint: its ID tokens say no more than they must.

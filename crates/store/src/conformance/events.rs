@@ -62,6 +62,41 @@ pub(super) async fn an_event_comes_back_as_it_was_told(world: World) {
     assert_eq!(found[..2], [bare, whole]);
 }
 
+/// A page may be empty while there is more; whoever follows it finds everything.
+pub(super) async fn a_short_look_at_events_ends_and_goes_on(world: World) {
+    let mut rare = Vec::new();
+    let mut events = Vec::new();
+    for number in 0..23 {
+        let mut event = world.event(if number % 7 == 3 { "api.refused" } else { "token.issued" });
+        // Each at an instant of its own, as its id says.
+        event.at = World::at(100 + number);
+        event.id = format!("{:014x}{number:010x}", event.at.micros());
+        if number % 7 == 3 {
+            rare.insert(0, event.clone());
+        }
+        events.push(event);
+    }
+    world.store.event_append(events.clone()).await.unwrap();
+    let kind = Some("api.refused".to_owned());
+    for most in [1, 3, 7, 23, 24, 1000] {
+        let short = EventFilter { look_at_most: Some(most), ..EventFilter::default() };
+        let filter = EventFilter { kind: kind.clone(), ..short.clone() };
+        for limit in [1, 2, 9] {
+            assert_eq!(all(&world, filter.clone(), limit).await, rare, "{most} {limit}");
+        }
+        // One page looks no further than it may.
+        let page = PageRequest::first(9);
+        let first = world.store.event_list(&world.realm, filter.clone(), page).await.unwrap();
+        let seen = events.iter().rev().take(most as usize).filter(|one| rare.contains(one)).count();
+        assert_eq!(first.items.len(), seen, "{most}");
+        // Between two instants, of which the later one is not meant.
+        let (from, to) = (Some(World::at(103)), Some(World::at(117)));
+        let between = EventFilter { from, to, ..filter };
+        assert_eq!(all(&world, between, 2).await, rare[1..], "{most}");
+        assert_eq!(all(&world, short, 4).await.len(), 24, "{most}");
+    }
+}
+
 /// A later version may have written it; older ones still list what they do not know.
 pub(super) async fn an_event_of_an_unknown_kind_is_told_as_it_is(world: World) {
     let mut strange = world.event("token.issued");
@@ -84,6 +119,8 @@ pub(super) async fn events_are_filtered_by_what_is_asked(world: World) {
         .with_service("git")
         .refused();
     one.at = World::at(50);
+    // Ids sort by time.
+    one.id = format!("{:014x}{:010x}", one.at.micros(), 7);
     one.origin.actor = "client:gate".into();
     world.store.event_append(vec![one.clone(), world.event("api.refused")]).await.unwrap();
     let none = EventFilter::default;

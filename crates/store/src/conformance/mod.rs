@@ -381,6 +381,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u16) -> u16 {
             events_are_filtered_by_what_is_asked,
             an_event_comes_back_as_it_was_told,
             an_event_of_an_unknown_kind_is_told_as_it_is,
+            a_short_look_at_events_ends_and_goes_on,
         }
         access::{
             an_access_token_comes_back_until_it_has_ended,
@@ -415,6 +416,7 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u16) -> 
         }
         single_sign_on::{
             what_was_begun_is_handed_out_once,
+            a_second_way_takes_the_place_of_the_first,
             who_is_known_elsewhere_is_one_person_here,
             a_name_that_is_taken_is_nobody_elses,
             roles_come_and_go_with_what_is_said,

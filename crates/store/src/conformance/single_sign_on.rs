@@ -63,6 +63,22 @@ pub(super) async fn what_was_begun_is_handed_out_once(world: World) {
     assert_eq!(got, [&begun]);
 }
 
+/// Whoever begins anew has given up what they had begun.
+pub(super) async fn a_second_way_takes_the_place_of_the_first(world: World) {
+    let id = world.token_id();
+    let flow = |sealed: u8, seconds| SignInFlow {
+        id,
+        realm: world.realm.clone(),
+        sealed: vec![sealed; 9],
+        expires_at: World::at(seconds),
+    };
+    for one in [flow(1, 600), flow(2, 5), flow(3, 700)] {
+        world.store.flow_add(one).await.unwrap();
+    }
+    assert_eq!(world.store.flow_take(id, World::at(6)).await.unwrap(), Some(flow(3, 700)));
+    assert_eq!(world.store.flow_take(id, World::at(6)).await.unwrap(), None);
+}
+
 /// With one event, and no other name afterwards.
 pub(super) async fn who_is_known_elsewhere_is_one_person_here(world: World) {
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);

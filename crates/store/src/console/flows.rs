@@ -9,7 +9,11 @@ use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 
 const INSERT: &str = "
 insert into sign_in_flow (id, realm, sealed, expires_at)
-values ($1, $2, $3, $4)";
+values ($1, $2, $3, $4)
+on conflict (id) do update
+set    realm = excluded.realm,
+       sealed = excluded.sealed,
+       expires_at = excluded.expires_at";
 
 /// Of any number who ask one deletes the row.
 const TAKE: &str = "

@@ -19,6 +19,7 @@ use counterfoil_authority::token::{RETIRED_SECRET_RETENTION_SECONDS, Slot};
 
 use super::{Held, MemoryStore, State, listen_to, overtaken, page_down};
 use crate::changes::LOG_RETENTION_SECONDS;
+use crate::people::page;
 
 #[async_trait]
 impl InstallationStore for MemoryStore {
@@ -205,11 +206,25 @@ impl EventStore for MemoryStore {
         page: PageRequest,
     ) -> Result<Page<Event>, Unavailable> {
         Ok(self.read(|state| {
-            let matching = state
-                .events
-                .values()
-                .filter(|event| event.realm == *realm && matches(event, &filter));
-            page_down(matching.cloned().collect(), &page, |event| event.id.clone())
+            let mut all: Vec<&Event> =
+                state.events.values().filter(|event| event.realm == *realm).collect();
+            let mut last = None;
+            if let Some(most) = filter.look_at_most.filter(|_| filter.is_choosy()) {
+                // As the engines do: those behind the place that was asked for, as many as may be.
+                all.retain(|event| event.id.as_str() < page::top(&page));
+                all.retain(|event| filter.to.is_none_or(|to| event.at < to));
+                all.sort_by(|one, other| other.id.cmp(&one.id));
+                all.truncate(most as usize);
+                let full = filter.token.is_none() && all.len() == most as usize;
+                let lowest = all
+                    .last()
+                    .filter(|lowest| full && filter.from.is_none_or(|from| lowest.at >= from));
+                last = lowest.map(|event| event.id.clone());
+            }
+            let matching = all.into_iter().filter(|event| matches(event, &filter));
+            let mut found = page_down(matching.cloned().collect(), &page, |event| event.id.clone());
+            found.next = found.next.or(last);
+            found
         }))
     }
 }

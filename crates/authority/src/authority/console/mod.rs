@@ -19,6 +19,7 @@ use crate::refusal::Refusal;
 use crate::secret::ClearSecret;
 use crate::store::Unavailable;
 
+pub use flow::Leaving;
 pub use links::{ChosenPassword, UsableLink};
 pub use passkeys::{
     FirstPasskey, PasskeyProved, PasskeyRule, PasskeySignIn, PasswordProved, SignInStep,

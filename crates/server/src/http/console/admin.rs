@@ -15,12 +15,14 @@ mod mint;
 mod parts;
 mod people;
 mod policies;
+mod policy_new;
 mod realm;
 mod registrations;
 mod repositories;
 mod search;
 mod services;
 mod settings;
+mod target_new;
 mod targets;
 
 use askama::Template;
@@ -75,11 +77,12 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/admin/services", get(services::list).post(services::create))
         .route("/admin/services/{label}", get(services::page).post(services::edit))
         .route("/admin/services/{label}/policy", post(services::policy))
-        .route("/admin/targets", get(targets::list))
+        .route("/admin/targets", get(targets::list).post(target_new::create))
+        .route(target_new::HERE, get(target_new::form))
         .route("/admin/targets/{name}", get(targets::page))
         .route("/admin/targets/{name}/act", post(targets::act))
         .route("/admin/repositories", get(repositories::list))
-        .route("/admin/policies", get(policies::list))
+        .route("/admin/policies", get(policies::list).post(policy_new::act))
         .route("/admin/policies/test", post(policies::test))
         .route("/admin/clients", get(clients::list).post(clients::create))
         .route("/admin/clients/{name}", get(clients::page))

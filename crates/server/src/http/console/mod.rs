@@ -24,6 +24,7 @@ mod single_sign_on;
 mod step_up;
 mod times;
 mod tokens;
+mod try_again;
 mod uses;
 mod visit;
 mod words;

@@ -17,6 +17,7 @@ use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::verdict::Door;
 
 use super::approvals;
+use super::try_again;
 use super::visit::{Person, Visit};
 use super::words::Language;
 use crate::http::problem::{Problem, Sort};
@@ -296,6 +297,6 @@ impl Person {
                 Err(error) => tracing::error!(%error, "a refusal could not be recorded"),
             }
         }
-        failed(&self.frame(), refusal)
+        try_again::instead(self, failed(&self.frame(), refusal))
     }
 }

@@ -11,7 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
 use counterfoil_authority::authority::{
-    ConsoleRefusal, FirstPasskey, PasskeyProved, PasskeySignIn, PasswordProved,
+    ConsoleRefusal, FirstPasskey, Leaving, PasskeyProved, PasskeySignIn, PasswordProved,
 };
 use counterfoil_authority::names::Username;
 use counterfoil_authority::passkey::{PASSKEY_CHALLENGE_SECONDS, Passkey, PasskeyFault};
@@ -155,7 +155,11 @@ async fn asking(
     let bytes = zeroize::Zeroizing::new(serde_json::to_vec(begun).unwrap_or_default());
     let authority = &visit.state.authority;
     let seconds = PASSKEY_CHALLENGE_SECONDS;
-    let held = match authority.console_flow_begin(&visit.realm, &bytes, seconds).await {
+    let who = match (begun, &visit.cookie) {
+        (Begun::Add { .. } | Begun::Again { .. }, Some(session)) => Leaving::SignedIn(session),
+        _ => Leaving::Anybody(visit.flow.as_ref()),
+    };
+    let held = match authority.console_flow_begin(&visit.realm, who, &bytes, seconds).await {
         Ok(held) => held,
         Err(refusal) => return page::failed(frame, refusal),
     };

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::visit::{Person, Visit, is_form_of};
-use super::{page, step_up};
+use super::{page, step_up, try_again};
 use crate::http::body::AnyBytes;
 use crate::http::state::AppState;
 use crate::http::wire::{Line, Title, Word};
@@ -117,7 +117,10 @@ impl FromRequest<AppState> for Posted {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let person = Person::from_request_parts(&mut parts, state).await?;
+        let mut person = match Person::from_request_parts(&mut parts, state).await {
+            Ok(person) => person,
+            Err(answer) => return Err(try_again::unread(parts, body, state, answer).await),
+        };
         let frame = person.frame();
         let foreign = || page::foreign_form(&frame);
         if !person.visit.is_from_us(&parts.headers, false) || !is_form(&parts.headers) {
@@ -129,6 +132,7 @@ impl FromRequest<AppState> for Posted {
         if !is_form_of(session, fields.get(MARK)) {
             return Err(foreign());
         }
+        person.sent = try_again::Sent::of(&fields);
         Ok(Self { person, fields })
     }
 }
@@ -145,8 +149,10 @@ impl FromRequest<AppState> for PostedLately {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
         let Posted { person, fields } = Posted::from_request(request, state).await?;
-        step_up::require(&person, &fields).await?;
-        Ok(Self { person, fields })
+        match step_up::require(&person, &fields).await {
+            Ok(()) => Ok(Self { person, fields }),
+            Err(answer) => Err(try_again::instead(&person, answer)),
+        }
     }
 }
 
@@ -196,7 +202,11 @@ fn is_form(headers: &HeaderMap) -> bool {
     more.is_none() && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-async fn read(request: Request, state: &AppState) -> Option<Fields> {
+/// The fields of a request that is a form, wherever it comes from.
+pub(super) async fn read(request: Request, state: &AppState) -> Option<Fields> {
+    if !is_form(request.headers()) {
+        return None;
+    }
     let AnyBytes(body) = AnyBytes::from_request(request, state).await.ok()?;
     Some(Fields::read(&body))
 }

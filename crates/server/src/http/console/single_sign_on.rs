@@ -11,7 +11,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use counterfoil_authority::authority::{ConsoleRefusal, SignedIn, VouchedSignIn};
+use counterfoil_authority::authority::{ConsoleRefusal, Leaving as Way, SignedIn, VouchedSignIn};
 use counterfoil_authority::clock::{Entropy, NoEntropy, Timestamp};
 use counterfoil_authority::console::SignInMethod;
 use counterfoil_authority::refusal::Refusal;
@@ -150,10 +150,14 @@ async fn begin(
     let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(begun.verifier.as_bytes()));
     let step_up = authority.settings().console.step_up_seconds;
     let again = begun.again.as_ref().map(|_| step_up);
-    let url = provider.ask(question, &challenge, again, now).await.map_err(Stopped::Fault)?;
+    let url = provider.ask(question, &challenge, again).await.map_err(Stopped::Fault)?;
     // Plain values cannot fail to be written.
     let bytes = zeroize::Zeroizing::new(serde_json::to_vec(&begun).unwrap_or_default());
-    let held = authority.console_flow_begin(&visit.realm, &bytes, FLOW_SECONDS).await;
+    let who = match (&begun.again, &visit.cookie) {
+        (Some(_), Some(session)) => Way::SignedIn(session),
+        _ => Way::Anybody(visit.flow.as_ref()),
+    };
+    let held = authority.console_flow_begin(&visit.realm, who, &bytes, FLOW_SECONDS).await;
     Ok((url.into(), held.map_err(Stopped::Refused)?))
 }
 
@@ -222,15 +226,14 @@ async fn asked(
     begun: &Begun,
     returned: &Returned,
 ) -> Result<Vouched, ProviderFault> {
-    let now = visit.state.authority.now();
-    provider.answers(returned.iss.as_deref(), now).await?;
+    provider.answers(returned.iss.as_deref()).await?;
     match (&returned.error, &returned.code) {
         (Some(error), _) if error == "server_error" || error == "temporarily_unavailable" => {
             Err(ProviderFault::Away("it says that it is in trouble"))
         }
         (None, Some(code)) => {
             let redirect_uri = redirect_uri(visit);
-            provider.redeem(code, begun.question(&redirect_uri), now).await
+            provider.redeem(code, begun.question(&redirect_uri)).await
         }
         _ => Err(ProviderFault::Refused("provider_refused")),
     }

@@ -19,6 +19,7 @@ use sha2::Sha256;
 
 use super::SIGN_IN;
 use super::page::{self, Frame};
+use super::try_again::Sent;
 use super::words::Language;
 use crate::http::authz::realm_of;
 use crate::http::caller::Arrived;
@@ -269,6 +270,8 @@ pub(super) fn next_path(next: &str) -> &str {
 pub(super) struct Person {
     pub(super) visit: Visit,
     pub(super) signed_in: SignedIn,
+    /// The form that they have sent, if it may be shown to them again.
+    pub(super) sent: Option<Sent>,
 }
 
 impl FromRequestParts<AppState> for Person {
@@ -282,7 +285,7 @@ impl FromRequestParts<AppState> for Person {
             Ok(signed_in) => {
                 let caller = &signed_in.caller;
                 visit.arrival.recognise(&caller.realm, &caller.origin);
-                Ok(Self { visit, signed_in })
+                Ok(Self { visit, signed_in, sent: None })
             }
             Err(ConsoleRefusal::Denied) => {
                 let mut response = visit.to_sign_in(&parts.method);

@@ -160,6 +160,32 @@ fn it_is_served(stage: &Stage) {
     assert!(server.stop().success());
 }
 
+/// There is a group that people join and leave by themselves, from the card of its service.
+fn a_club_can_be_joined(stage: &Stage) {
+    let server = stage.serve();
+    let api = Api::new(server.address, stage.said["secret"].as_str().unwrap());
+    let (username, password) = stage.person(4);
+    let cookie = sign_in(&api, username, password);
+    let form = "/services/boats/membership";
+    for (act, can) in [("join", true), ("leave", false)] {
+        let home = look(&api, &cookie, "/").text();
+        let card = home.split("id=\"service-boats\"").nth(1).unwrap();
+        let card = card.split("</section>").next().unwrap();
+        assert!(card.contains(&format!("value=\"{act}\"")), "{card}");
+        let mark = card.split("name=\"mark\" value=\"").nth(1).unwrap();
+        let mark = mark.split('"').next().unwrap();
+        let request = Request::new("POST", form)
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .header("Sec-Fetch-Site", "same-origin")
+            .header("Cookie", cookie.clone())
+            .body(format!("mark={mark}&act={act}"));
+        let answer = api.raw(&request);
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        let home = look(&api, &cookie, "/").text();
+        assert_eq!(home.contains("href=\"/services/boats/new\""), can, "{act}");
+    }
+}
+
 /// Nothing that opens anything lies in the data, neither what was printed nor what was not.
 fn nothing_is_in_clear(stage: &Stage) {
     let mut needles: Vec<String> = vec![stage.said["secret"].as_str().unwrap().to_owned()];
@@ -201,6 +227,7 @@ fn the_demo_fills_an_empty_place_with_some_of_everything_and_is_played_once() {
     there_is_some_of_everything(&stage);
     refused(&stage);
     it_is_served(&stage);
+    a_club_can_be_joined(&stage);
     nothing_is_in_clear(&stage);
 }
 

@@ -85,6 +85,7 @@ impl Asked {
             service: given(&self.service),
             from: instant("from", &self.from, DayEdge::Start)?,
             to: instant("to", &self.to, DayEdge::End)?,
+            look_at_most: None,
         })
     }
 }
@@ -109,6 +110,9 @@ async fn gather(person: &Person, asked: &Asked) -> Result<Vec<Part>, Refusal> {
     let found = authority.events(caller, &caller.realm, filter, page).await?;
     let frame = person.frame();
     let mut table = table(person, &frame, found.items);
+    if found.next.is_some() && table.rows.is_empty() {
+        table.empty = frame.say("audit-look-on");
+    }
     table.next = found.next.map(|after| {
         let mut pairs = asked.pairs();
         pairs.push(("after", &after));

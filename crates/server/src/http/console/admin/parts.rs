@@ -168,6 +168,8 @@ pub(super) enum Ask {
     Number {
         value: String,
     },
+    /// What is typed unseen, and never shown.
+    Secret,
     Area {
         value: String,
         rows: u32,
@@ -198,6 +200,10 @@ impl Field {
     pub(super) fn number(name: &'static str, label: String, value: impl Display) -> Self {
         let ask = Ask::Number { value: value.to_string() };
         Self { name, label, hint: String::new(), ask }
+    }
+
+    pub(super) fn secret(name: &'static str, label: String) -> Self {
+        Self { name, label, hint: String::new(), ask: Ask::Secret }
     }
 
     pub(super) fn area(name: &'static str, label: String, value: &str, rows: u32) -> Self {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use axum::response::Response;
-use counterfoil_authority::am::{AmDocument, AmKind};
+use counterfoil_authority::am::{AmDocument, AmKind, AmObject};
 use counterfoil_authority::authority::{AmExplained, AmFault, AmTest, AmTestToken};
 use counterfoil_authority::names::Username;
 use counterfoil_authority::refusal::Refusal;
@@ -11,7 +11,7 @@ use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::secret::TokenId;
 
 use super::parts::{self, Button, Cell, Field, Form, Part, Table};
-use super::{Section, is_whole};
+use super::{Section, is_whole, policy_new};
 use crate::http::console::page::Frame;
 use crate::http::console::posted::{Fields, Posted};
 use crate::http::console::visit::Person;
@@ -37,37 +37,65 @@ async fn gather(person: &Person) -> Result<Vec<Part>, Refusal> {
     let policies = authority.am_objects(caller, realm, AmKind::Policy).await?;
     let frame = person.frame();
     let names: Vec<String> = sets.iter().map(|set| set.name.clone()).collect();
-    let heads = vec![
+    let writes = is_whole(caller, ApiScope::PoliciesWrite);
+    let mut parts = Vec::new();
+    if writes {
+        let types = authority.am_objects(caller, realm, AmKind::ResourceType).await?;
+        parts.push(Part::Form(test_form(&frame, &names)));
+        parts.push(Part::Form(policy_new::policy_form(&frame, &sets, &types)));
+        parts.push(Part::Form(policy_new::set_form(&frame, &types)));
+    }
+    parts.push(Part::Table(sets_table(&frame, &sets, &policies, writes)));
+    parts.push(Part::Table(policies_table(&frame, &policies, writes)));
+    Ok(parts)
+}
+
+/// The head over the buttons that remove something, where there are any.
+fn acts_head(frame: &Frame, writes: bool) -> Option<String> {
+    writes.then(|| frame.say("device-acts"))
+}
+
+fn sets_table(frame: &Frame, sets: &[AmObject], policies: &[AmObject], writes: bool) -> Table {
+    let mut heads = vec![
         frame.say("field-name"),
         frame.say("field-description"),
         frame.say("token-services"),
         frame.say("policies-number"),
     ];
+    heads.extend(acts_head(frame, writes));
     let mut table = Table::new(frame.say("policy-sets"), heads, frame.say("policies-none"));
-    table.rows.extend(sets.into_iter().map(|set| {
+    table.rows.extend(sets.iter().map(|set| {
         let number =
             policies.iter().filter(|one| one.document.policy_set() == Some(&set.name)).count();
-        let (description, service) = match set.document {
-            AmDocument::PolicySet(document) => (document.description, document.service),
+        let (description, service) = match &set.document {
+            AmDocument::PolicySet(document) => {
+                (document.description.as_ref(), document.service.as_ref())
+            }
             _ => (None, None),
         };
         vec![
-            Cell::text(set.name),
+            Cell::text(&set.name),
             Cell::maybe(description),
             Cell::maybe(service),
             Cell::text(number),
+            policy_new::removal(frame, set, writes),
         ]
     }));
-    let heads = vec![
+    table
+}
+
+fn policies_table(frame: &Frame, policies: &[AmObject], writes: bool) -> Table {
+    let mut heads = vec![
         frame.say("field-name"),
         frame.say("policy-set"),
         frame.say("policy-resources"),
         frame.say("policy-actions"),
         frame.say("token-state"),
     ];
+    heads.extend(acts_head(frame, writes));
     let mut rules = Table::new(frame.say("admin-policies"), heads, frame.say("policies-none"));
     for policy in policies {
-        let AmDocument::Policy(document) = policy.document else { continue };
+        let AmDocument::Policy(document) = &policy.document else { continue };
         let actions = document.action_values.iter().map(|(action, allowed)| {
             let word =
                 if *allowed { frame.say("policy-allows") } else { frame.say("policy-denies") };
@@ -79,19 +107,15 @@ async fn gather(person: &Person) -> Result<Vec<Part>, Refusal> {
             Cell::state(frame.say("state-disabled"), "held")
         };
         rules.rows.push(vec![
-            Cell::text(policy.name),
-            Cell::text(document.application_name),
+            Cell::text(&policy.name),
+            Cell::text(&document.application_name),
             Cell::text(document.resources.join(" ")),
             Cell::text(actions.collect::<Vec<_>>().join(", ")),
             state,
+            policy_new::removal(frame, policy, writes),
         ]);
     }
-    let mut parts = Vec::new();
-    if is_whole(caller, ApiScope::PoliciesWrite) {
-        parts.push(Part::Form(test_form(&frame, &names)));
-    }
-    parts.extend([Part::Table(table), Part::Table(rules)]);
-    Ok(parts)
+    rules
 }
 
 fn test_form(frame: &Frame, sets: &[String]) -> Form {

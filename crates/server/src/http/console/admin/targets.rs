@@ -16,7 +16,7 @@ use counterfoil_authority::store::{Backlog, DeliveryFilter, PageRequest};
 use serde::Deserialize;
 
 use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
-use super::{ROWS, Section, address, escaped};
+use super::{ROWS, Section, address, escaped, target_new};
 use crate::http::console::page::Frame;
 use crate::http::console::posted::PostedLately;
 use crate::http::console::times::Moment;
@@ -50,6 +50,8 @@ pub(super) async fn list(person: Person) -> Response {
             ];
             let mut table =
                 Table::new(frame.say("admin-targets"), heads, frame.say("targets-none"));
+            let new = || Link::button(target_new::HERE.to_owned(), frame.say("target-new"));
+            table.empty_link = Some(new());
             table.rows.extend(targets.iter().map(|target| {
                 let name = target.name.to_string();
                 let number = |state| Cell::text(backlog_of(&backlog, target, state));
@@ -62,7 +64,9 @@ pub(super) async fn list(person: Person) -> Response {
                     number(DeliveryState::Dead),
                 ]
             }));
-            parts::show(&frame, frame.say("admin-targets"), vec![Part::Table(table)])
+            let links = if table.rows.is_empty() { Vec::new() } else { vec![new()] };
+            let parts = vec![Part::Links(links), Part::Table(table)];
+            parts::show(&frame, frame.say("admin-targets"), parts)
         }
         Err(refusal) => person.failed(refusal),
     }
@@ -135,6 +139,11 @@ async fn gather(person: &Person, name: &str, asked: Asked) -> Result<Vec<Part>, 
         Part::Form(acts),
         Part::Form(filters),
         Part::Table(table),
+        Part::Form(
+            Form::acts("delete", format!("{here}/act"))
+                .folded(frame.say("target-delete"))
+                .ending(Button::danger(frame.say("target-delete-do")).sends("act", "delete")),
+        ),
     ])
 }
 
@@ -180,6 +189,10 @@ pub(super) async fn act(Path(name): Path<String>, form: PostedLately) -> Respons
         let frame = person.admin_frame(Section::Targets, &[&name]);
         let page = PageRequest::first(COMPARED);
         let mut parts = match fields.get("act") {
+            "delete" => {
+                authority.delete_target(caller, realm, &of).await?;
+                return Ok(see_other(Section::Targets.path()));
+            }
             "retry" => {
                 authority.retry_deliveries(caller, realm, &of).await?;
                 return Ok(see_other(&format!("/admin/targets/{}", escaped(&name))));

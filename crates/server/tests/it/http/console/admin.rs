@@ -160,6 +160,7 @@ async fn every_page_is_there_for_its_roles_and_for_nobody_else() {
         ("/admin/services", 403, 200, 200),
         ("/admin/services/git", 403, 200, 200),
         ("/admin/targets", 403, 403, 403),
+        ("/admin/targets/new", 403, 403, 403),
         ("/admin/repositories", 403, 403, 200),
         ("/admin/policies", 403, 403, 200),
         ("/admin/clients", 403, 403, 403),
@@ -213,6 +214,8 @@ async fn tries_what_is_outside(carol: &Browser, [own, other]: [&str; 2], shop: &
         ("/admin/clients".to_owned(), vec![("once", &*second), ("name", "mine")], 403),
         ("/admin/clients/admin/act".to_owned(), vec![("act", "delete")], 403),
         ("/admin/targets/x/act".to_owned(), vec![("act", "repair")], 403),
+        ("/admin/targets".to_owned(), vec![("kind", "mail"), ("name", "x")], 403),
+        ("/admin/policies".to_owned(), vec![("do", "set"), ("name", "x")], 403),
         (
             "/admin/policies/test".to_owned(),
             vec![("user", "root"), ("resource", "https://x/"), ("action", "GET")],

@@ -230,6 +230,127 @@ async fn a_decision_is_explained_step_by_step() {
 }
 
 #[tokio::test]
+async fn policy_sets_and_policies_are_made_and_removed() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    world.service("git").await;
+    let act = async |fields: &[(&str, &str)], status: u16| {
+        admin.act("/admin/policies", fields).await.expect(status).text
+    };
+    let types = admin.get("/admin/policies").await.expect(200).text;
+    let url = types.split("id=\"policy-type\"").nth(1).unwrap();
+    let url = url.split("<option value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let set = [("do", "set"), ("name", "shop"), ("type", url), ("service", "git")];
+    act(&set, 303).await;
+    act(&set, 409).await;
+    let policy = [
+        ("do", "policy"),
+        ("name", "read the shop"),
+        ("set", "shop"),
+        ("type", url),
+        ("resources", "https://shop.example:443/*\nhttps://shop.example:443/a/*"),
+        ("allows", "GET POST"),
+        ("denies", "DELETE"),
+        ("who", "alice staff"),
+    ];
+    act(&policy, 303).await;
+    let page = admin.get("/admin/policies").await.expect(200).text;
+    for shown in ["read the shop", "GET: allowed", "DELETE: denied", "shop.example:443/a/*"] {
+        assert!(page.contains(shown), "{shown}: {page}");
+    }
+    world.user("alice").await;
+    for (action, said) in [("GET", "is allowed"), ("DELETE", "is not allowed")] {
+        let asked = [
+            ("user", "alice"),
+            ("set", "shop"),
+            ("resource", "https://shop.example:443/x"),
+            ("action", action),
+        ];
+        let page = admin.act("/admin/policies/test", &asked).await.expect(200).text;
+        assert!(page.contains(said), "{action} {page}");
+    }
+    for (name, value) in [("set", "none"), ("type", "none"), ("allows", "FLY"), ("name", "")] {
+        let mut bad = policy.to_vec();
+        bad.retain(|(own, _)| *own != name && *own != "name");
+        bad.push(("name", "another"));
+        bad.retain(|(own, _)| *own != name);
+        bad.push((name, value));
+        let page = admin.act("/admin/policies", &bad).await;
+        assert!([404, 422].contains(&page.status), "{name} {} {}", page.status, page.text);
+    }
+    // A set goes when its policies have gone, and what is built in stays.
+    act(&[("do", "remove-set"), ("name", "shop")], 409).await;
+    act(&[("do", "remove-policy"), ("name", "read the shop")], 303).await;
+    act(&[("do", "remove-set"), ("name", "shop")], 303).await;
+    act(&[("do", "remove-set"), ("name", "shop")], 404).await;
+    assert_eq!(admin.act("/admin/policies", &[("do", "fly"), ("name", "x")]).await.status, 422);
+    let page = admin.get("/admin/policies").await.expect(200).text;
+    assert!(!page.contains("remove-"), "only built-in ones are left: {page}");
+}
+
+#[tokio::test]
+async fn targets_are_set_up_and_removed() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    world.service("git").await;
+    let page = admin.get("/admin/targets").await.expect(200).text;
+    assert!(page.contains("href=\"/admin/targets/new\""), "{page}");
+    let form = admin.get("/admin/targets/new?kind=ldap").await.expect(200).text;
+    assert!(form.contains("type=\"password\""), "{form}");
+    let directory = [
+        ("kind", "ldap"),
+        ("name", "staff"),
+        ("url", "ldaps://directory.example.org"),
+        ("bind_dn", "cn=counterfoil,dc=example,dc=org"),
+        ("secret", "the password to bind with"),
+        ("base_dn", "ou=people,dc=example,dc=org"),
+        ("person_filter", "(uid={username})"),
+        ("attribute", "userPassword"),
+        ("schemes", "SSHA ARGON2"),
+        ("services", "git"),
+        ("mode", "manual"),
+    ];
+    let made = admin.act("/admin/targets", &directory).await.expect(303);
+    assert_eq!(made.header("location"), "/admin/targets/staff");
+    let held = world.get(&format!("{R}/targets/staff")).await.expect(200);
+    assert_eq!((&held["mode"], &held["secret_present"]), (&json!("manual"), &json!(true)));
+    assert_eq!(held["schemes"], json!(["SSHA", "ARGON2"]), "{held}");
+    assert_eq!(held["services"], json!(["git"]), "{held}");
+    admin.act("/admin/targets", &directory).await.expect(409);
+    for (name, value) in [
+        ("kind", "entry"),
+        ("mode", "odd"),
+        ("name", "No Name"),
+        ("schemes", "ROT13"),
+        ("url", "gopher://x"),
+        ("base_dn", ""),
+    ] {
+        let mut bad = directory.to_vec();
+        bad[1].1 = "other";
+        bad.retain(|(own, _)| *own != name);
+        bad.push((name, value));
+        let page = admin.act("/admin/targets", &bad).await;
+        assert!([404, 409, 422].contains(&page.status), "{name} {} {}", page.status, page.text);
+        assert!(!page.text.contains("to bind with"), "{}", page.text);
+    }
+    let hook = [
+        ("kind", "webhook"),
+        ("name", "hook"),
+        ("url", "https://hook.example.org/"),
+        ("secret", "0123456789abcdef0123456789abcdef"),
+        ("events", "token.issued token.revoked"),
+        ("mode", "disabled"),
+    ];
+    admin.act("/admin/targets", &hook).await.expect(303);
+    let held = world.get(&format!("{R}/targets/hook")).await.expect(200);
+    assert_eq!(held["events"], json!(["token.issued", "token.revoked"]), "{held}");
+    let page = admin.get("/admin/targets/hook").await.expect(200).text;
+    assert!(page.contains("value=\"delete\""), "{page}");
+    admin.act("/admin/targets/hook/act", &[("act", "delete")]).await.expect(303);
+    admin.get("/admin/targets/hook").await.expect(404);
+}
+
+#[tokio::test]
 async fn what_failed_on_its_way_to_a_target_is_tried_again() {
     let world = World::new().await;
     let admin = administrator(&world).await;

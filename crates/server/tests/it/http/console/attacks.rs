@@ -3,13 +3,18 @@
 //! Length: a list of attacks, and every page and form that they are tried at.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use counterfoil_authority::single_sign_on::Accounts;
+use counterfoil_authority::store::Store;
 use counterfoil_server::http::HttpSettings;
+use counterfoil_store::{FailingStore, MemoryStore};
 use serde_json::{Value, json};
 
 use super::authenticator::Authenticator;
-use super::browser::{ADMIN_PAGES, Browser, PASSWORD, administrator, of_root, person};
+use super::browser::{ADMIN_PAGES, Browser, PASSWORD, Page, administrator, of_root, person};
 use super::passkeys::{add, at_localhost, ids as passkeys_of};
+use super::provider::{Provider, Sent};
 use crate::world::{R, World};
 
 /// Every form that needs a session.
@@ -42,7 +47,9 @@ fn forms(token: &str) -> Vec<String> {
         "/admin/services",
         "/admin/services/git",
         "/admin/services/git/policy",
+        "/admin/targets",
         "/admin/targets/none/act",
+        "/admin/policies",
         "/admin/policies/test",
         "/admin/clients",
         "/admin/clients/none/act",
@@ -81,6 +88,45 @@ async fn with_token(world: &World) -> (Browser, String) {
     let admin = administrator(world).await;
     let (token, _) = world.pat("root", json!({ "services": ["git"] })).await;
     (admin, token)
+}
+
+/// The pages that stand between a form and what it asks for, each by its name: where somebody is
+/// asked anew who they are, sent to a provider, and goes on; and where it cannot be done just now.
+/// The form is for a token of this name.
+async fn pages_in_between(name: &str) -> Vec<(&'static str, Page)> {
+    const AGAIN: i64 = 300;
+    let (provider, made) = Provider::with_world(&[], Accounts::Create, AGAIN).await;
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let seconds = |rules: &mut counterfoil_authority::authority::Settings| {
+        rules.console.step_up_seconds = AGAIN;
+    };
+    let settings = made.state.settings.clone();
+    let world = World::ruled(Arc::clone(&store) as Arc<dyn Store>, seconds, settings).await;
+    world.service("git").await;
+    let browser = Browser::at(&world);
+    provider.visit(&world, &browser).await.expect(303);
+    world.clock.advance_seconds(AGAIN);
+    let mark = browser.mark().await;
+    let once = "1".repeat(32);
+    let form = "/services/git/new";
+    let wish = [
+        ("mark", mark.as_str()),
+        ("once", once.as_str()),
+        ("name", name),
+        (name, "service_token"),
+        ("proof_place", form),
+    ];
+    let asking = browser.post(form, &wish).await.expect(403);
+    assert!(asking.text.contains("Is it still you?"), "{}", asking.text);
+    let leaving = browser.post("/step-up/oidc", &wish).await.expect(200);
+    let sent = Sent::by(&leaving);
+    provider.admit(&world, &sent, "code");
+    let going_on = browser.get(&provider.way_back(&sent, "code")).await.expect(200);
+    assert!(going_on.text.contains("data-go-on"), "{}", going_on.text);
+    store.fail_nth(1);
+    let not_now = browser.post(form, &wish).await.expect(503);
+    store.heal();
+    vec![("asking", asking), ("leaving", leaving), ("going on", going_on), ("not now", not_now)]
 }
 
 /// Where a link for a person is made.
@@ -249,6 +295,11 @@ async fn what_people_write_is_never_markup() {
     texts.push(admin.act("/services/git/new", &fields).await.expect(200).text);
     let fields = [("once", EVIL), ("name", EVIL), ("kind", EVIL)];
     texts.push(admin.act("/services/git/new", &fields).await.expect(422).text);
+    for (name, page) in pages_in_between(EVIL).await {
+        // What is sent on, is in there.
+        assert!(name == "leaving" || page.text.contains("alert(1)"), "{name} {}", page.text);
+        texts.push(page.text);
+    }
     let shown = texts.iter().filter(|text| text.contains("alert(1)")).count();
     assert!(shown >= 14, "{shown}");
     for text in texts {
@@ -296,6 +347,10 @@ async fn every_page_says_what_may_be_done_with_it() {
     ];
     for path in pages(&token) {
         seen.push(admin.get(&path).await);
+    }
+    for (name, page) in pages_in_between("laptop").await {
+        assert!(page.status < 400 || [403, 503].contains(&page.status), "{name}");
+        seen.push(page);
     }
     for page in &seen {
         let policy = page.header("content-security-policy");

@@ -12,7 +12,7 @@ use crate::world::World;
 pub(super) const PASSWORD: &str = "three blue teapots";
 
 /// Every page of administrators that needs nothing but a service and a person.
-pub(super) const ADMIN_PAGES: [&str; 20] = [
+pub(super) const ADMIN_PAGES: [&str; 24] = [
     "/admin/search",
     "/admin/people",
     "/admin/people/root",
@@ -25,6 +25,10 @@ pub(super) const ADMIN_PAGES: [&str; 20] = [
     "/admin/services",
     "/admin/services/git",
     "/admin/targets",
+    "/admin/targets/new",
+    "/admin/targets/new?kind=ldap",
+    "/admin/targets/new?kind=webhook",
+    "/admin/targets/new?kind=mail",
     "/admin/repositories",
     "/admin/policies",
     "/admin/clients",

@@ -20,6 +20,7 @@ use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::browser::{Browser, Page};
 use crate::world::World;
@@ -45,6 +46,10 @@ pub(super) struct Script {
     codes: Vec<(String, String, String)>,
     /// How often its keys were asked for.
     pub(super) keys_asked: usize,
+    /// How often it was asked what it says of itself.
+    pub(super) configuration_asked: usize,
+    /// Where its description waits before it is given; `None`: nowhere.
+    pub(super) gate: Option<Arc<Semaphore>>,
     now: i64,
 }
 
@@ -77,6 +82,14 @@ fn told(script: &Mutex<Script>, place: &str, answer: impl FnOnce(&mut Script) ->
 }
 
 async fn configuration(State((address, script)): State<Shared>) -> Told {
+    let gate = {
+        let mut script = script.lock().unwrap();
+        script.configuration_asked += 1;
+        script.gate.clone()
+    };
+    if let Some(gate) = gate {
+        gate.acquire().await.unwrap().forget();
+    }
     told(&script, "configuration", |script| {
         let at = |path: &str| format!("http://{address}{path}");
         let document = json!({
@@ -199,6 +212,8 @@ impl Provider {
             names_itself: true,
             codes: Vec::new(),
             keys_asked: 0,
+            configuration_asked: 0,
+            gate: None,
             now: 0,
         }));
         let routes = Router::new()
@@ -238,6 +253,11 @@ impl Provider {
     /// How often its keys were asked for.
     pub(super) fn keys_asked(&self) -> usize {
         self.script.lock().unwrap().keys_asked
+    }
+
+    /// How often it was asked what it says of itself.
+    pub(super) fn configuration_asked(&self) -> usize {
+        self.script.lock().unwrap().configuration_asked
     }
 
     /// How it calls itself.

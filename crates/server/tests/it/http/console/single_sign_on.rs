@@ -1,4 +1,6 @@
 //! Signing in by the word of a provider, right and wrong, and by that of a proxy.
+//!
+//! Length: everything that a provider can get wrong, and what it is then.
 
 use std::sync::Arc;
 
@@ -9,10 +11,15 @@ use counterfoil_server::http::HttpSettings;
 use counterfoil_server::sign_on::ProxySettings;
 use counterfoil_store::{FailingStore, MemoryStore};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::browser::{Browser, administrator, person};
 use super::provider::Provider;
 use crate::world::{R, World};
+
+/// For how long nobody asks a provider that did not answer.
+const AWAY_SECONDS: i64 = 5;
 
 /// The reasons of refused sign-ins, the latest first.
 async fn reasons(world: &World) -> Vec<String> {
@@ -211,12 +218,14 @@ async fn a_provider_that_is_away_is_no_denial() {
     away(browser.post("/sign-in/oidc", &[]).await);
     for place in ["token", "keys"] {
         provider.tell(|script| script.away = None);
+        world.clock.advance_seconds(AWAY_SECONDS);
         let sent = provider.leave(&browser).await;
         provider.admit(&world, &sent, "code-1");
         provider.tell(|script| script.away = Some(place));
         away(browser.get(&provider.way_back(&sent, "code-1")).await);
     }
     provider.tell(|script| script.away = None);
+    world.clock.advance_seconds(AWAY_SECONDS);
     let sent = provider.leave(&browser).await;
     let back = provider.way_back(&sent, "x").replace("code=x", "error=server_error");
     away(browser.get(&back).await);
@@ -226,6 +235,102 @@ async fn a_provider_that_is_away_is_no_denial() {
     world.clock.advance_seconds(2 * 3_600);
     provider.tell(|script| script.away = Some("configuration"));
     provider.visit(&world, &browser).await.expect(303);
+}
+
+/// A provider that hangs is asked once for everybody who comes, and again when a moment is over.
+#[tokio::test]
+async fn who_comes_while_the_provider_is_away_does_not_ask_it_again() {
+    const PEOPLE: usize = 40;
+    let (provider, world) = Provider::with_world(&[], Accounts::Create, 0).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let shut = |away| {
+        provider.tell(|script| (script.gate, script.away) = (Some(Arc::clone(&gate)), away));
+    };
+    let crowd = async |status: u16| {
+        let mut leaving = JoinSet::new();
+        for _ in 0..PEOPLE {
+            let browser = Browser::at(&world);
+            leaving.spawn(async move { browser.post("/sign-in/oidc", &[]).await });
+        }
+        while provider.configuration_asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(PEOPLE);
+        for page in leaving.join_all().await {
+            page.expect(status);
+        }
+        gate.forget_permits(PEOPLE);
+    };
+    shut(Some("configuration"));
+    crowd(503).await;
+    assert_eq!(provider.configuration_asked(), 1);
+    // Whoever comes now is told at once, though it would answer again.
+    provider.tell(|script| (script.gate, script.away) = (None, None));
+    world.clock.advance_seconds(AWAY_SECONDS - 1);
+    let browser = Browser::at(&world);
+    let page = browser.post("/sign-in/oidc", &[]).await.expect(503);
+    assert!(page.text.contains("Single sign-on is not answering"), "{}", page.text);
+    assert_eq!(provider.configuration_asked(), 1);
+    // And when that is over one asks for all.
+    world.clock.advance_seconds(1);
+    provider.tell(|script| script.configuration_asked = 0);
+    shut(None);
+    crowd(200).await;
+    assert_eq!(provider.configuration_asked(), 1);
+}
+
+/// Nor where a code is redeemed and keys are fetched; each place for itself.
+#[tokio::test]
+async fn a_place_that_does_not_answer_is_left_alone_for_a_moment() {
+    let (provider, world) = Provider::with_world(&[], Accounts::Create, 0).await;
+    let browser = Browser::at(&world);
+    for place in ["token", "keys"] {
+        provider.tell(|script| script.away = Some(place));
+        provider.visit(&world, &browser).await.expect(503);
+        provider.tell(|script| script.away = None);
+        let before = provider.keys_asked();
+        provider.visit(&world, &browser).await.expect(503);
+        assert_eq!(provider.keys_asked(), before, "{place}");
+        world.clock.advance_seconds(AWAY_SECONDS);
+        if place == "keys" {
+            provider.visit(&world, &browser).await.expect(303);
+        }
+    }
+    assert_eq!(provider.configuration_asked(), 1);
+}
+
+/// What somebody has begun and left is not kept beside what they begin anew.
+#[tokio::test]
+async fn who_leaves_again_has_given_up_the_former_way() {
+    let (provider, world) = Provider::with_world(&[], Accounts::Create, 0).await;
+    let browser = Browser::at(&world);
+    let comes_back = async |sent: &super::provider::Sent, flow: Option<String>, status: u16| {
+        let code = format!("code-{}", sent.get("state"));
+        provider.admit(&world, sent, &code);
+        browser.hold_flow(flow);
+        browser.get(&provider.way_back(sent, &code)).await.expect(status)
+    };
+    let first = provider.leave(&browser).await;
+    let held = browser.flow();
+    let second = provider.leave(&browser).await;
+    let later = browser.flow();
+    comes_back(&first, held, 403).await;
+    comes_back(&second, later, 303).await;
+    // A session has one, whatever its browser tells of former ones.
+    let mark = browser.mark().await;
+    let asks = async || {
+        browser.hold_flow(None);
+        let fields = [("mark", mark.as_str()), ("proof_place", "/devices")];
+        let page = browser.post("/step-up/oidc", &fields).await.expect(200);
+        (super::provider::Sent::by(&page), browser.flow())
+    };
+    let (first, held) = asks().await;
+    let (second, later) = asks().await;
+    comes_back(&first, held, 403).await;
+    // It was not taken by whoever came with the former one.
+    comes_back(&second, later, 403).await;
+    let (third, held) = asks().await;
+    comes_back(&third, held, 200).await;
 }
 
 #[tokio::test]
