@@ -111,7 +111,7 @@ async fn with_password(world: &World, user: &User) -> Account {
     let using = SignInLinkUse { id: link.id, account, first: None, at, event };
     match world.store.sign_in_link_use(using).await.unwrap() {
         SignInLinkUsed::Done(account) => account,
-        other => panic!("{other:?}"),
+        SignInLinkUsed::Refused(end) => panic!("{end:?}"),
     }
 }
 
