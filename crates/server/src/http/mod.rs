@@ -123,11 +123,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(realms::realm_show, realms::realm_edit))
         .routes(routes!(users::user_list, users::user_create))
         .routes(routes!(users::user_show, users::user_edit, users::user_delete))
-        .routes(routes!(users::user_passkeys_delete))
-        .routes(routes!(locks::user_lock))
-        .routes(routes!(locks::user_unlock))
-        .routes(routes!(locks::service_lock))
-        .routes(routes!(locks::service_unlock))
+        .merge(keeping_out())
         .routes(routes!(portal::portal))
         .routes(routes!(
             token_settings::token_settings_show,
@@ -189,6 +185,16 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(repositories::repository_list))
         .routes(routes!(repositories::repository_show))
         .merge(stock())
+}
+
+/// What keeps people and services out, or lets somebody in again.
+fn keeping_out() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(users::user_passkeys_delete))
+        .routes(routes!(locks::user_lock))
+        .routes(routes!(locks::user_unlock))
+        .routes(routes!(locks::service_lock))
+        .routes(routes!(locks::service_unlock))
 }
 
 /// Acts on many tokens, and letters that activate tokens.

@@ -63,7 +63,9 @@ impl State {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.proved_at = at;
         }
-        passkey.into_iter().for_each(|used| self.passkey_used(used));
+        if let Some(used) = passkey {
+            self.passkey_used(used);
+        }
         self.record(event);
         SessionAdded::Done
     }
@@ -102,7 +104,9 @@ impl State {
         if noted != SessionAdded::Done {
             return noted;
         }
-        passkey.into_iter().for_each(|used| self.passkey_used(used));
+        if let Some(used) = passkey {
+            self.passkey_used(used);
+        }
         if let (Some(version), Some(hash)) = (account_version, rehash) {
             self.account_rehash(&key, version, hash);
         }

@@ -347,10 +347,10 @@ impl Authority {
         let Some(user) = self.signer_that_counts(realm, &passkey.username).await? else {
             return self.refuse_sign_in(realm, name, Some("owner_inactive"), &origin);
         };
-        let used = self.use_of(proved);
+        let noted = self.use_of(proved);
         let by = match after {
-            Some(after) => By::PasswordAndPasskey { version: after.version, used: Some(used) },
-            None => By::Passkey { used },
+            Some(after) => By::PasswordAndPasskey { version: after.version, used: Some(noted) },
+            None => By::Passkey { used: noted },
         };
         self.begin_session(Beginning { user, by, agent, former }, &origin).await
     }

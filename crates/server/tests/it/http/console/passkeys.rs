@@ -267,6 +267,7 @@ async fn a_passkey_of_who_does_not_count_is_refused_as_one_that_nobody_knows() {
     let (admin, browser, mut device) = alice(&world).await;
     let fresh = Browser::at(&world);
     let unknown = come_in(&fresh, &mut Authenticator::new()).await.expect(403).text;
+    assert_eq!(reasons(&world).await, ["passkey_invalid"]);
     let mut refused = async |reason: &str| {
         let page = come_in(&fresh, &mut device).await.expect(403);
         assert_eq!((&page.text, fresh.cookie()), (&unknown, None), "{reason}");

@@ -114,6 +114,23 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
     let link = ["/admin/people", "root", "link"].join("/");
     let linked = async |browser: &Browser| browser.post(&link, &marked).await;
     drill(&world, &store, held, "link", linked, 200).await;
+    let revoked = async |browser: &Browser| browser.post(&revoke, &marked).await;
+    drill(&world, &store, held, "revoke", revoked, 303).await;
+    let out = async |browser: &Browser| browser.post("/sign-out", &marked).await;
+    drill(&world, &store, held, "sign out", out, 303).await;
+}
+
+/// The same for whatever is done with passkeys.
+#[tokio::test]
+async fn every_form_about_passkeys_answers_503_while_any_of_its_calls_fails() {
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let world = World::over(Arc::clone(&store) as Arc<dyn Store>, at_localhost()).await;
+    let admin = administrator(&world).await;
+    let (cookie, mark) = (admin.cookie(), admin.mark().await);
+    let (held, marked) = (cookie.as_ref(), [("mark", mark.as_str())]);
+    let sign_in = async |browser: &Browser| {
+        browser.post("/sign-in", &[("username", "root"), ("password", PASSWORD)]).await
+    };
     let mut device = Authenticator::new();
     add(&admin, &mut device, "red key").await.expect(303);
     let device = Mutex::new(device);
@@ -161,10 +178,6 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
     let path = format!("/account/passkeys/{key}/remove");
     let removed = async |browser: &Browser| browser.post(&path, &marked).await;
     drill(&world, &store, held, "remove a passkey", removed, 303).await;
-    let revoked = async |browser: &Browser| browser.post(&revoke, &marked).await;
-    drill(&world, &store, held, "revoke", revoked, 303).await;
-    let out = async |browser: &Browser| browser.post("/sign-out", &marked).await;
-    drill(&world, &store, held, "sign out", out, 303).await;
 }
 
 /// A form, of which nothing is lost however often it cannot be done: neither what was typed into
