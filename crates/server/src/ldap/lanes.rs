@@ -1,8 +1,8 @@
 //! Threads that converse with LDAP clients, each with its own connections for as long as they last.
 //!
-//! A bind is a few microseconds of work between two system calls. On a runtime whose threads take
-//! work from each other, waking the other thread and moving the connection's memory to its core
-//! costs as much as the bind; measured in `cargo xtask bench ldap`.
+//! A bind is a few microseconds of work between two system calls, so threads that take work from
+//! each other, and wake each other for it, lose more than they gain; `cargo xtask bench ldap`
+//! measures it.
 
 use std::future::Future;
 use std::io;
@@ -36,14 +36,17 @@ impl Drop for Open {
 }
 
 impl Lanes {
-    /// Starts as many threads as the machine has cores for this process.
+    /// Starts a thread for every other core that the process has.
+    ///
+    /// More than half of a bind is the kernel's, on its own account or the client's. A thread for
+    /// each core finds fewer clients waiting at a time, and sleeps and wakes the more often for it.
     ///
     /// # Errors
     ///
     /// When the system has no thread or no event queue to give.
     pub fn start() -> io::Result<Self> {
-        let many = thread::available_parallelism().map_or(1, usize::from);
-        (0..many).map(Lane::start).collect::<io::Result<Vec<_>>>().map(Self)
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        (0..cores.div_ceil(2)).map(Lane::start).collect::<io::Result<Vec<_>>>().map(Self)
     }
 
     /// Hands a connection to the lane that has the fewest.
