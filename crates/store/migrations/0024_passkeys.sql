@@ -17,7 +17,7 @@ create table passkey (
 ) {clustered};
 
 create unique index passkey_by_credential on passkey (realm, credential_id);
-create index passkey_of_person on passkey (realm, username);
+create index passkey_of_person on passkey (realm, username, created_at, id);
 
 -- passkey_required: null and 0 are no.
 alter table account add column passkey_required {int};

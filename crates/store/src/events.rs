@@ -20,12 +20,17 @@ insert into event (
 )
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
+/// Without figures of its own `SQLite` takes the key for the better way to one token's events, so
+/// it is told.
 macro_rules! columns {
-    () => {
-        "
+    ($by:literal) => {
+        concat!(
+            "
 select realm, id, at, kind, outcome, actor, actor_token, door, source, request_id,
        token, subject, service, reason, times, detail
-from   event
+from   event",
+            $by,
+            "
 where  realm = $1
 and    id < $2
 and    id >= $11
@@ -37,6 +42,7 @@ and    (service = $8 or $8 is null)
 and    (at >= $9 or $9 is null)
 and    (at < $10 or $10 is null)
 "
+        )
     };
 }
 
@@ -47,8 +53,9 @@ from   event
 where  realm = $1
 and    id = $2";
 
-const LIST: &str = concat!(columns!(), "order by id desc limit $3");
-const LIST_OF_TOKEN: &str = concat!(columns!(), "and token = $12 order by id desc limit $3");
+const LIST: &str = concat!(columns!(""), "order by id desc limit $3");
+const LIST_OF_TOKEN: &str =
+    concat!(columns!(" {by_token}"), "and token = $12 order by id desc limit $3");
 
 /// The last one of those that a short look looks at, if there are so many.
 const FLOOR: &str = "

@@ -17,7 +17,7 @@ use counterfoil_authority::single_sign_on::{Accounts, RoleRule};
 use http::HeaderName;
 use ipnet::IpNet;
 
-pub use passkeys::{Answer, Asked, NoPasskeys, Offered, Person, RelyingParty, Unproved, handle_of};
+pub use passkeys::{Answer, Asked, NoPasskeys, Offered, Person, RelyingParty, Unproved, known_as};
 pub use provider::{Provider, ProviderFault, Question};
 pub use proxy::vouched_by_proxy;
 

@@ -69,7 +69,7 @@ pub struct Offered {
 
 /// What a device answered, before anything of it is known to be true.
 pub struct Answer {
-    answer: PublicKeyCredential,
+    told: PublicKeyCredential,
     /// How the device calls the passkey, in base64url without padding.
     pub credential_id: String,
     handle: String,
@@ -104,7 +104,7 @@ impl RelyingParty {
     pub fn offer(&self, person: Person<'_>, known: &[Passkey]) -> Option<(String, Offered)> {
         let id = Uuid::parse_str(person.handle).ok()?;
         let decoded = |one: &Passkey| BASE64URL_NOPAD.decode(one.credential_id.as_bytes()).ok();
-        let known: Vec<CredentialID> = known.iter().filter_map(decoded).map(Into::into).collect();
+        let known: Vec<CredentialID> = known.iter().filter_map(decoded).collect();
         let name = person.username;
         let started = self.0.start_passkey_registration(id, name, name, Some(known));
         let (mut question, state) = started.map_err(|error| log("offer", &error)).ok()?;
@@ -144,7 +144,7 @@ impl RelyingParty {
         let (handle, id) = self.0.identify_discoverable_authentication(&answer).ok()?;
         (id.len() <= CREDENTIAL_ID_BYTES_MAX).then_some(())?;
         let (credential_id, handle) = (BASE64URL_NOPAD.encode(id), handle.to_string());
-        Some(Answer { answer, credential_id, handle })
+        Some(Answer { told: answer, credential_id, handle })
     }
 
     /// Holds an answer against the question and the passkey: the challenge, this server, that the
@@ -164,7 +164,7 @@ impl RelyingParty {
         }
         let kept = serde_json::from_slice::<Credential>(&passkey.credential);
         let mut kept = kept.map_err(|_| Unproved::Invalid)?;
-        let result = self.0.finish_discoverable_authentication_v2(&answer.answer, asked.0, &kept);
+        let result = self.0.finish_discoverable_authentication_v2(&answer.told, asked.0, &kept);
         let result = result.map_err(|error| {
             log("prove", &error);
             match error {
@@ -182,7 +182,7 @@ impl RelyingParty {
 }
 
 /// The form in which devices know somebody of these bytes, which are drawn at random.
-pub fn handle_of(random: [u8; 16]) -> String {
+pub fn known_as(random: [u8; 16]) -> String {
     Uuid::from_bytes(random).to_string()
 }
 

@@ -94,7 +94,9 @@ listeners.push(({ method, params }) => {
   if (method === "Network.requestWillBeSent") {
     const url = params.request.url;
     const known = [origin, wishes.provider].some((one) => one && url.startsWith(`${one}/`));
-    if (!known && !url.startsWith("data:")) seen.foreign.push(url);
+    // What a page of the provider fetches is its own matter.
+    const theirs = wishes.provider && params.documentURL.startsWith(`${wishes.provider}/`);
+    if (!known && !theirs && !url.startsWith("data:")) seen.foreign.push(url);
   }
   if (method === "Network.responseReceived" && params.type === "Document") {
     answered.status = params.response.status;

@@ -7,6 +7,8 @@ const { text, count, value, expecting, refused, call, downloaded } = driver;
 
 const links = () =>
   look("[...document.querySelectorAll('.second a')].map((one) => one.getAttribute('href')).join(' ')");
+const cells = (selector) =>
+  look(`[...document.querySelector(${JSON.stringify(selector)}).cells].map((one) => one.textContent.trim()).join(" ")`);
 const column = (number) =>
   look(`[...document.querySelectorAll("tbody tr")].map((row) => row.cells[${number}].textContent.trim()).join(" ")`);
 const choose = (id, wanted) =>
@@ -91,7 +93,7 @@ async function revokesToken() {
   await go(`${origin}/tokens/${wishes.used}`);
   await picture("person-used");
   await click("main .actions a.danger");
-  seen.radius = await text("main tbody tr");
+  seen.radius = await cells("main tbody tr");
   await type("reason", "the laptop was stolen");
   await picture("person-revoke");
   await click("main form .danger");
@@ -204,7 +206,7 @@ async function mints(name) {
     seen.drawn.push(await call("/enrol", secret, device));
   }
   await until("document.querySelectorAll('tbody tr').length >= 2");
-  seen.device = await text("tbody tr");
+  seen.device = await cells("tbody tr");
   await picture(`${name}-registration`);
 }
 

@@ -304,6 +304,18 @@ async fn link(Path(username): Path<String>, form: PostedLately) -> Response {
     made.await.unwrap_or_else(|refusal| person.failed(refusal))
 }
 
+/// How long a person is new to a form that adds them, in seconds.
+const NEW_SECONDS: i64 = 600;
+
+/// Whether there is just the person that a form asks for, made a moment ago.
+async fn is_new(person: &Person, draft: &UserDraft) -> Result<bool, Refusal> {
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let user = authority.user(caller, &caller.realm, &draft.username).await?;
+    let since = authority.now().plus_seconds(-NEW_SECONDS);
+    let same = (&user.display_name, &user.unit) == (&draft.display_name, &draft.unit);
+    Ok(same && user.created_at >= since)
+}
+
 /// Adds a person and makes their link.
 async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
@@ -318,7 +330,11 @@ async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
             status: UserStatus::Active,
             unit: fields.text("unit"),
         };
-        authority.create_user(caller, &caller.realm, draft).await?;
+        match authority.create_user(caller, &caller.realm, draft.clone()).await {
+            // The same form again, because no link came of it the first time.
+            Err(Refusal::Exists(Thing::User)) if is_new(&person, &draft).await? => {}
+            made => drop(made?),
+        }
         linked(&person, &username).await
     };
     made.await.unwrap_or_else(|refusal| person.failed(refusal))

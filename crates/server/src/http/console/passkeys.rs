@@ -232,7 +232,7 @@ pub(super) async fn after_password(visit: &Visit, proved: &PasswordProved, next:
 fn drawn_handle(visit: &Visit) -> Result<String, Refusal> {
     let mut bytes = [0; 16];
     visit.state.authority.entropy().fill(&mut bytes)?;
-    Ok(sign_on::handle_of(bytes))
+    Ok(sign_on::known_as(bytes))
 }
 
 /// The library can fail to ask only if it is built wrongly.

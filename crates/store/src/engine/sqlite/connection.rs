@@ -177,6 +177,7 @@ const WORDS: Words = &[
     ("{serial}", "integer primary key autoincrement"),
     ("{table}", "strict"),
     ("{clustered}", "strict, without rowid"),
+    ("{by_token}", "indexed by event_by_token"),
     ("{for_keeping}", ""),
     ("{for_change}", ""),
     ("{for_removal}", ""),

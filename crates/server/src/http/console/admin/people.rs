@@ -324,9 +324,9 @@ async fn passkeys(person: &Person, frame: &Frame, user: &User) -> Result<Option<
     let now = authority.now();
     let moment = |at| Cell::when(Moment::of(person.visit.language, at, now));
     table.rows.extend(found.into_iter().map(|passkey| {
-        let used =
-            passkey.used_at.map_or_else(|| Cell::text(frame.say("token-never-used")), moment);
-        vec![Cell::text(passkey.name), moment(passkey.created_at), used]
+        let never = || Cell::text(frame.say("token-never-used"));
+        let last = passkey.used_at.map_or_else(never, moment);
+        vec![Cell::text(passkey.name), moment(passkey.created_at), last]
     }));
     Ok(Some(table))
 }

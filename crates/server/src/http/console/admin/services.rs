@@ -4,6 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::authority::{LockAct, PolicyEdit, ServiceDraft, ServiceEdit};
+use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::ServiceLabel;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::ApiScope;
@@ -73,7 +74,8 @@ async fn gather_list(person: &Person, after: Option<String>) -> Result<Vec<Part>
         frame.say("admin-tokens"),
     ];
     let mut table = Table::new(frame.say("admin-services"), heads, frame.say("services-none"));
-    table.rows.extend(found.items.into_iter().map(|service| {
+    let theirs = found.items.into_iter().filter(|service| is_looked_after(caller, service));
+    table.rows.extend(theirs.map(|service| {
         let label = service.label.to_string();
         let status = status_of(&frame, &service);
         vec![
@@ -149,13 +151,25 @@ pub(super) async fn page(person: Person, Path(label): Path<String>) -> Response 
     }
 }
 
+fn covers(caller: &Caller, service: &Service, scope: ApiScope) -> bool {
+    let reach = caller.reach(&service.realm, scope);
+    reach.is_ok_and(|reach| reach.covers_service(&service.label, service.unit.as_ref()))
+}
+
+/// Whether somebody has to do with a service beyond what they see of it as a person.
+fn is_looked_after(caller: &Caller, service: &Service) -> bool {
+    [ApiScope::ServicesWrite, ApiScope::TokensRead].iter().any(|&one| covers(caller, service, one))
+}
+
 async fn gather(person: &Person, label: &str) -> Result<(String, Vec<Part>), Refusal> {
     require_sight(person)?;
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     let (frame, realm, label) = (person.frame(), &caller.realm, label_of(label)?);
     let (service, effective) = authority.token_settings(caller, realm, &label).await?;
-    let reach = caller.reach(realm, ApiScope::ServicesWrite);
-    let writes = reach.is_ok_and(|reach| reach.covers_service(&label, service.unit.as_ref()));
+    let writes = covers(caller, &service, ApiScope::ServicesWrite);
+    if !is_looked_after(caller, &service) {
+        return Err(Refusal::NotFound(Thing::Service));
+    }
     let mut parts = vec![
         Part::Facts(vec![
             (frame.say("service-label"), Cell::code(&service.label)),

@@ -303,7 +303,7 @@ async fn forms_about_people_and_tokens_lose_nothing_while_the_store_is_down() {
     let printers = tokens["items"].as_array().unwrap().iter();
     assert_eq!(printers.filter(|token| token["name"] == "printer").count(), 1, "{tokens}");
     let fields = [("former", "no such password"), ("password", "x y z"), ("again", "x y z")];
-    drill.form("/account/password", &fields, 422).await;
+    drill.form("/account/password", &fields, 403).await;
     let other = Browser::at(&world);
     other.sign_in("root").await.expect(303);
     let id = other.cookie().unwrap()["counterfoil=".len()..][..12].to_owned();
@@ -388,6 +388,15 @@ async fn forms_about_the_realm_lose_nothing_while_the_store_is_down() {
     for act in ["disable", "enable", "delete"] {
         drill.form("/admin/clients/gate/act", &[("act", act)], 303).await;
     }
+}
+
+#[tokio::test]
+async fn forms_about_targets_and_policies_lose_nothing_while_the_store_is_down() {
+    let (store, world) = failing_world().await;
+    world.service("git").await;
+    let admin = administrator(&world).await;
+    let mark = admin.mark().await;
+    let drill = Drill { world: &world, store: &store, admin: &admin, mark };
     let decision = [
         ("user", "root"),
         ("set", "PATValidator"),
