@@ -60,7 +60,8 @@ impl Authority {
     /// A link by which a person chooses a password, also where they have one and forgot it.
     ///
     /// Whoever has it signs in as that person, so it is made by those only who may do all that
-    /// the person may.
+    /// the person may. Nobody makes one for themselves in place of a password or a passkey that
+    /// they have: those are changed by who proves to have them.
     pub async fn console_link_for(
         &self,
         caller: &Caller,
@@ -74,10 +75,19 @@ impl Authority {
         if user.is_none() {
             return Err(Refusal::NotFound(Thing::User));
         }
+        // Whoever sits down at a session that was left open would have the account by it.
+        if caller.is(&owner, realm) && self.has_proof(realm, username).await? {
+            return Err(Refusal::invalid("username", "is your own: see your account"));
+        }
         self.require_above(caller, realm, &owner).await?;
         let life = self.settings.link_lifetime_seconds;
         let made = self.sign_in_link(realm, Some(username), life, &caller.origin).await?;
         made.ok_or(Refusal::NotFound(Thing::User))
+    }
+
+    async fn has_proof(&self, realm: &RealmName, username: &Username) -> Result<bool, Refusal> {
+        Ok(self.store.account_find(realm, username).await?.is_some()
+            || !self.store.passkey_list(realm, username).await?.is_empty())
     }
 
     async fn sign_in_link(

@@ -286,13 +286,17 @@ impl Authority {
     }
 
     /// Removes every passkey of such a person, who lost them say, ends their sessions, and says how
-    /// many passkeys that were. Idempotent.
+    /// many passkeys that were. Idempotent. Not of who asks: theirs are removed one by one, by who
+    /// has proved just now who they are.
     pub async fn remove_passkeys_of(
         &self,
         caller: &Caller,
         realm: &RealmName,
         username: &Username,
     ) -> Result<u64, Refusal> {
+        if caller.is(&Owner::User(username.clone()), realm) {
+            return Err(Refusal::invalid("username", "is your own: see your account"));
+        }
         self.may_remove_passkeys(caller, realm, username).await?;
         let whose = (realm, username);
         let event = self.passkey_event("passkey.removed", whose, "all", &caller.origin)?;

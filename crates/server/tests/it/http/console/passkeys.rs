@@ -564,6 +564,19 @@ async fn an_administrator_removes_the_passkeys_of_who_lost_them() {
     assert!(!bob.get("/admin/people/root").await.text.contains("red key"));
 }
 
+/// Whoever sits down at a session that was left open would have the account by it.
+#[tokio::test]
+async fn nobody_gets_round_their_own_proofs_by_what_they_may_do_to_others() {
+    let world = world().await;
+    let admin = administrator(&world).await;
+    let mut device = Authenticator::new();
+    add(&admin, &mut device, "red key").await.expect(303);
+    admin.act(&of_root("act"), &[("act", "remove-passkeys")]).await.expect(422);
+    admin.act(&of_root("link"), &[]).await.expect(422);
+    assert_eq!(ids(&admin).await.len(), 1);
+    come_in(&Browser::at(&world), &mut device).await.expect(303);
+}
+
 /// A passkey is one of its realm; a realm with a host name of its own is known by that.
 #[tokio::test]
 async fn a_passkey_of_one_realm_opens_no_other() {

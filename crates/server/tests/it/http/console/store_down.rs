@@ -111,8 +111,9 @@ async fn every_page_and_form_answers_503_while_any_of_its_calls_fails() {
     let removal = format!("/devices/{device}/remove");
     let removed = async |browser: &Browser| browser.post(&removal, &marked).await;
     drill(&world, &store, held, "remove", removed, 303).await;
-    let link = ["/admin/people", "root", "link"].join("/");
-    let linked = async |browser: &Browser| browser.post(&link, &marked).await;
+    world.post(&format!("{R}/users"), json!({ "username": "dave" })).await.expect(201);
+    let link = "/admin/people/dave/link";
+    let linked = async |browser: &Browser| browser.post(link, &marked).await;
     drill(&world, &store, held, "link", linked, 200).await;
     let revoked = async |browser: &Browser| browser.post(&revoke, &marked).await;
     drill(&world, &store, held, "revoke", revoked, 303).await;
