@@ -29,6 +29,10 @@ const KEYS_AGAIN_SECONDS: i64 = 10;
 /// at once, instead of waiting for what others have waited for already; and that it is back is
 /// noticed as soon.
 const AWAY_SECONDS: i64 = 5;
+/// Why it is away: nothing came back.
+const NOT_IN_TIME: &str = "it did not answer in time";
+/// Why it is away: there is no way to it.
+const NO_WAY: &str = "it cannot be reached";
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The largest answer.
@@ -41,6 +45,13 @@ pub enum ProviderFault {
     Away(&'static str),
     /// It did answer, and the answer says nothing. The reason code in events.
     Refused(&'static str),
+}
+
+impl ProviderFault {
+    /// Whether nothing came back at all.
+    fn is_silence(&self) -> bool {
+        matches!(self, Self::Away(NOT_IN_TIME | NO_WAY))
+    }
 }
 
 /// What is asked of a provider, and has to be in its answer.
@@ -231,10 +242,14 @@ impl Provider {
         }
         let told = async {
             let answer = sent(request).await?;
-            Ok((answer.status(), json(answer).await?))
+            Ok::<_, ProviderFault>((answer.status(), json(answer).await?))
         };
         let told = told.await;
-        self.note(place, told.as_ref().err());
+        // What it says of a code or a token it may say of a stranger's: an error there keeps nobody
+        // else out, silence does.
+        let ours = matches!(place, Place::Metadata | Place::Keys);
+        let away = told.as_ref().err().filter(|fault| ours || fault.is_silence());
+        self.note(place, away);
         told
     }
 
@@ -414,11 +429,7 @@ fn escaped(text: &str) -> String {
 /// An answer that is one: what a provider says who is in trouble is none.
 async fn sent(request: RequestBuilder) -> Result<Response, ProviderFault> {
     let answer = request.send().await.map_err(|error| {
-        ProviderFault::Away(if error.is_timeout() {
-            "it did not answer in time"
-        } else {
-            "it cannot be reached"
-        })
+        ProviderFault::Away(if error.is_timeout() { NOT_IN_TIME } else { NO_WAY })
     })?;
     let status = answer.status();
     let busy = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
