@@ -40,6 +40,10 @@ pub enum Thing {
     PolicySet,
     /// A policy of the AM door.
     Policy,
+    /// A checkpoint of the audit log.
+    Checkpoint,
+    /// An event in the audit log.
+    Event,
 }
 
 impl Thing {
@@ -62,6 +66,8 @@ impl Thing {
             Self::ResourceType => "resource type",
             Self::PolicySet => "policy set",
             Self::Policy => "policy",
+            Self::Checkpoint => "checkpoint",
+            Self::Event => "event",
         }
     }
 }

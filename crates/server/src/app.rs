@@ -42,6 +42,7 @@ pub fn settings(config: &Config) -> Settings {
             idle_seconds: config.console.idle_seconds,
             step_up_seconds: config.console.step_up_seconds,
         },
+        event_retention_days: config.audit.retention(),
     }
 }
 

@@ -25,3 +25,4 @@ pub mod seeds;
 pub mod sign_on;
 pub mod telemetry;
 pub mod tls;
+pub mod witness;

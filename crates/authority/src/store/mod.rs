@@ -12,6 +12,7 @@
 
 mod access;
 mod am;
+mod audit;
 mod census;
 mod clients;
 mod console;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use am::{AmChange, AmChanged, AmDeleted, AmStore};
+pub use audit::{AuditHead, AuditSeal, AuditStore, AuditTile, Unsealed};
 pub use census::{
     CensusCount, CensusPart, CensusStore, RefusalTally, SCARCE_PER_PART_MAX, Scarce, Tally,
 };
@@ -210,6 +212,7 @@ pub trait Store:
     + ConsoleStore
     + UseDayStore
     + CensusStore
+    + AuditStore
     + Send
     + Sync
     + 'static
@@ -238,6 +241,7 @@ impl<T> Store for T where
         + ConsoleStore
         + UseDayStore
         + CensusStore
+        + AuditStore
         + Send
         + Sync
         + 'static

@@ -5,6 +5,7 @@
 //! neither. Exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 server
 //! or store unavailable.
 
+mod audit;
 mod backup;
 mod check;
 mod demo;
@@ -76,6 +77,9 @@ enum Command {
     Policy(policy::PolicyCommand),
     Reconcile(reconcile::ReconcileArgs),
     Events(Box<events::EventsArgs>),
+    /// The audit log of a realm, and its proof
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
     #[command(subcommand)]
@@ -178,6 +182,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Policy(command) => policy::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
+            Command::Audit(command) => audit::run(command).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Repository(command) => repository::run(command).await,
             Command::RepoCheck(args) => repo_check::run(args).await,

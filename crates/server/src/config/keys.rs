@@ -153,7 +153,7 @@ pub fn pattern_of(path: &str) -> String {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 26] = [
+pub const SECTIONS: [(&str, &str); 27] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -186,6 +186,7 @@ pub const SECTIONS: [(&str, &str); 26] = [
         "TLS for the LDAP listeners. Both files or neither; without them those of server.tls.",
     ),
     ("mail", "The mail server that letters to people are handed to. Realms say what is written."),
+    ("audit", "The audit logs, and who keeps their checkpoints elsewhere."),
     ("repository", "Repositories of generic tokens. Each has a section with a name of its own."),
     (
         "repository.*",
@@ -211,12 +212,13 @@ pub const SECTIONS: [(&str, &str); 26] = [
     ),
 ];
 
+pub use super::audit::AUDIT_KEYS;
 pub use super::console_keys::CONSOLE_KEYS;
 pub use super::repository_keys::REPOSITORY_KEYS;
 
 /// Every key that stands for itself.
 pub fn plain_keys() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(CONSOLE_KEYS)
+    KEYS.iter().chain(CONSOLE_KEYS).chain(AUDIT_KEYS)
 }
 
 /// Every key, patterns included.

@@ -12,6 +12,7 @@
 
 mod access;
 mod am;
+mod audit;
 mod census;
 mod changes;
 mod clients;
@@ -420,6 +421,15 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u16) -> 
             of_forty_first_sign_ins_one_makes_the_person,
             a_session_without_a_password_needs_the_person,
             who_is_removed_is_known_elsewhere_no_more,
+        }
+        audit::{
+            every_event_waits_until_it_is_in_its_log,
+            a_log_tells_what_a_proof_needs,
+            of_forty_who_seal_the_same_events_one_does,
+            what_forty_record_while_others_seal_is_in_the_log_once,
+            a_log_grows_only_under_the_lease_and_where_it_ends,
+            what_a_witness_has_only_grows,
+            events_are_removed_only_from_behind_and_once_they_are_sealed,
         }
         foreign_use::{
             uses_of_a_foreign_token_add_up_and_never_run_backwards,
