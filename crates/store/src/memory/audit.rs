@@ -116,7 +116,8 @@ impl AuditStore for MemoryStore {
         sealed: Vec<i64>,
     ) -> Result<bool, Unavailable> {
         Ok(self.write(|state| {
-            let size = |realm| state.audit.heads.get(realm).map_or(0, |head| head.tree.size());
+            let size =
+                |realm: &RealmName| state.audit.heads.get(realm).map_or(0, |head| head.tree.size());
             let may = state.holds(under) && seals.iter().all(|one| size(&one.realm) == one.before);
             if may {
                 seals.into_iter().for_each(|seal| state.audit.append(seal));
