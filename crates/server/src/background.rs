@@ -4,7 +4,6 @@
 //! begins to fail and once when it works again.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
