@@ -258,6 +258,7 @@ pub const EVENT_KINDS: [&str; 95] = [
     "user.locked",
     "user.unlocked",
     "group.created",
+    "group.updated",
     "group.deleted",
     "group.member-added",
     "group.member-removed",

@@ -104,6 +104,7 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         am_pat_attribute: config.am.pat_attribute.clone(),
         am_import_service: config.am.import_service.clone(),
         validate: config.doors.validate,
+        scim: config.doors.scim,
         validate_clients: config.validate.clients.clone(),
         validate_email_challenge: config.validate.email_challenge,
         docs: config.doors.docs,

@@ -14,7 +14,8 @@ pub(super) async fn a_group_comes_back_with_the_number_of_its_members(world: Wor
     let found = || world.store.group_find(&world.realm, &group.name);
     assert_eq!(found().await.unwrap(), Some(Group { members: 0, ..group.clone() }));
     world.set_member(&group.name, &alice.username, true).await;
-    let expected = Group { members: 1, ..group.clone() };
+    let now = found().await.unwrap().unwrap().updated_at;
+    let expected = Group { members: 1, version: 2, updated_at: now, ..group.clone() };
     assert_eq!(found().await.unwrap(), Some(expected.clone()));
     world.group("a", &[]).await;
     let first = world.store.group_list(&world.realm, PageRequest::first(1)).await.unwrap();

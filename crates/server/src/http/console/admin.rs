@@ -321,6 +321,7 @@ async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
             attributes: std::collections::BTreeMap::new(),
             status: UserStatus::Active,
             unit: fields.text("unit"),
+            provisioned: counterfoil_authority::subject::Provisioned::default(),
         };
         authority.create_user(caller, &caller.realm, draft).await?;
         linked(&person, &username).await
