@@ -246,7 +246,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 95] = [
+pub const EVENT_KINDS: [&str; 96] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",

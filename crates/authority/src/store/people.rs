@@ -24,7 +24,7 @@ pub struct UserFilter {
 }
 
 /// Somebody who enters a group, as whoever says so knows them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Entrant {
     /// Their name.
     pub username: Username,

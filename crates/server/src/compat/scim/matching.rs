@@ -21,12 +21,8 @@ pub(super) fn matches(
             values(spot, resource).iter().any(|one| matches_value(spot.attribute, &value.filter, one))
         }
         Filter::Not(inner) => !matches(resources, inner, resource),
-        Filter::And(one, other) => {
-            matches(resources, one, resource) && matches(resources, other, resource)
-        }
-        Filter::Or(one, other) => {
-            matches(resources, one, resource) || matches(resources, other, resource)
-        }
+        Filter::And(all) => all.iter().all(|one| matches(resources, one, resource)),
+        Filter::Or(any) => any.iter().any(|one| matches(resources, one, resource)),
     }
 }
 
@@ -46,12 +42,8 @@ pub(super) fn matches_value(
             judged(part, found.into_iter(), asked)
         }
         ValFilter::Not(inner) => !matches_value(attribute, inner, value),
-        ValFilter::And(one, other) => {
-            matches_value(attribute, one, value) && matches_value(attribute, other, value)
-        }
-        ValFilter::Or(one, other) => {
-            matches_value(attribute, one, value) || matches_value(attribute, other, value)
-        }
+        ValFilter::And(all) => all.iter().all(|one| matches_value(attribute, one, value)),
+        ValFilter::Or(any) => any.iter().any(|one| matches_value(attribute, one, value)),
     }
 }
 
@@ -94,13 +86,12 @@ pub(super) fn pin(resources: &'static Resources, filter: &Filter) -> Option<Pin>
                 .and_then(|ids| <[String; 1]>::try_from(ids).ok())
                 .map(|[id]| Pin::Link(id))
         }
-        Filter::And(one, other) => {
-            let (one, other) = (pin(resources, one), pin(resources, other));
-            match (one, other) {
-                // Many may have a member; one has a name.
-                (Some(Pin::Link(_)), Some(better)) => Some(better),
-                (one, other) => one.or(other),
-            }
+        Filter::And(all) => {
+            let pins: Vec<Pin> = all.iter().filter_map(|one| pin(resources, one)).collect();
+            // Many may have a member; one has a name.
+            let is_link = |pin: &Pin| matches!(pin, Pin::Link(_));
+            let better = pins.iter().find(|pin| !is_link(pin)).cloned();
+            better.or_else(|| pins.into_iter().next())
         }
         Filter::Attr(_) | Filter::Not(_) | Filter::Or(..) => None,
     }
@@ -114,10 +105,9 @@ pub(super) fn ids(filter: &ValFilter) -> Option<Vec<String>> {
         {
             Some(vec![id.clone()])
         }
-        ValFilter::Or(one, other) => {
-            let mut all = ids(one)?;
-            all.extend(ids(other)?);
-            Some(all)
+        ValFilter::Or(any) => {
+            let each: Option<Vec<Vec<String>>> = any.iter().map(ids).collect();
+            Some(each?.concat())
         }
         _ => None,
     }
@@ -130,7 +120,7 @@ pub(super) fn asks(filter: &Filter, name: &str) -> bool {
         Filter::Attr(expression) => is(parts_of(expression).0),
         Filter::ValuePath(value) => is(&value.attr),
         Filter::Not(inner) => asks(inner, name),
-        Filter::And(one, other) | Filter::Or(one, other) => asks(one, name) || asks(other, name),
+        Filter::And(each) | Filter::Or(each) => each.iter().any(|one| asks(one, name)),
     }
 }
 

@@ -313,10 +313,7 @@ fn begun(filter: Option<&ValFilter>, attribute: &'static super::schema::Attribut
         parts: &mut Map<String, Value>,
     ) {
         match filter {
-            ValFilter::And(one, other) => {
-                fill(one, attribute, parts);
-                fill(other, attribute, parts);
-            }
+            ValFilter::And(all) => all.iter().for_each(|one| fill(one, attribute, parts)),
             ValFilter::Attr(AttrExp::Comparison(path, CompareOp::Eq, value)) => {
                 let value = match value {
                     CompValue::Str(text) => Value::from(text.as_str()),
