@@ -124,6 +124,10 @@ async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u16) -
             members_are_listed_by_name_in_pages,
             a_record_follows_the_memberships_of_its_owner,
             removing_a_group_ends_its_memberships_and_grants,
+            a_group_and_everybody_in_it_change_as_one,
+            a_change_of_a_group_is_all_or_nothing,
+            of_forty_changes_of_one_version_of_a_group_one_wins,
+            what_a_provider_said_is_found_and_goes_with_the_person,
         }
         units::{
             a_unit_comes_back_as_it_was_stored,

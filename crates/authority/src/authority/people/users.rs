@@ -150,7 +150,8 @@ impl Authority {
         }
     }
 
-    /// Changes a person. Whoever moves one between units administers both of them.
+    /// Changes a person. Whoever moves one between units administers both of them. Who does not
+    /// count any more is signed out of the console for good: coming back, they sign in anew.
     pub async fn edit_user(
         &self,
         caller: &Caller,
@@ -183,7 +184,13 @@ impl Authority {
             let updated = self.store().user_update(changed, event).await?;
             match Refusal::unless_updated(updated, Thing::User) {
                 Err(Refusal::VersionMismatch) if if_match.is_none() => {}
-                settled => return settled,
+                settled => {
+                    let user = settled?;
+                    if edit.status.is_some_and(|status| status != UserStatus::Active) {
+                        self.end_sessions_of(caller, realm, name).await?;
+                    }
+                    return Ok(user);
+                }
             }
         }
         Err(Refusal::VersionMismatch)
