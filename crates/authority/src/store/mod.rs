@@ -70,7 +70,9 @@ pub use otp::{
     CODE_RETENTION_SECONDS, NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted,
     OtpCode, OtpCodes, OtpImported, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt,
 };
-pub use people::{Entrant, GroupBasis, GroupChange, GroupChanged, MemberChange, PeopleStore, UserFilter};
+pub use people::{
+    Entrant, GroupBasis, GroupChange, GroupChanged, MemberChange, PeopleStore, UserFilter,
+};
 pub use provisioning::{
     Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
     Settled, Settlement, TARGETS_PER_REALM_MAX,

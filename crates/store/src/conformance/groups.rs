@@ -293,9 +293,8 @@ pub(super) async fn what_a_provider_said_is_found_and_goes_with_the_person(world
     assert_eq!(found(None, "x2").await, ["alice"]);
     let again = world.store.user_find(&world.realm, &alice.username).await.unwrap().unwrap();
     assert_eq!(again.provisioned, other);
-    let version = async || {
-        world.store.group_find(&world.realm, &devs).await.unwrap().unwrap().version
-    };
+    let version =
+        async || world.store.group_find(&world.realm, &devs).await.unwrap().unwrap().version;
     let before = version().await;
     let event = world.event("user.deleted");
     world.store.user_delete(&world.realm, &alice.username, World::at(9), event).await.unwrap();

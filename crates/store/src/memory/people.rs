@@ -5,8 +5,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, Username};
 use counterfoil_authority::store::{
-    Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable, Updated,
-    UserFilter,
+    Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page,
+    PageRequest, PeopleStore, Unavailable, Updated, UserFilter,
 };
 use counterfoil_authority::subject::{Grant, GrantSubject, Group, Owner, Unit, User};
 

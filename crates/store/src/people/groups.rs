@@ -6,7 +6,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{GroupName, RealmName, Username};
 use counterfoil_authority::store::{
-    Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page, PageRequest,
+    Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page,
+    PageRequest,
 };
 use counterfoil_authority::subject::Group;
 

@@ -12,7 +12,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, Username};
 use counterfoil_authority::store::{
-    GroupChange, GroupChanged, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable, Updated, UserFilter,
+    GroupChange, GroupChanged, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable,
+    Updated, UserFilter,
 };
 use counterfoil_authority::subject::{Grant, Group, Unit, User};
 

@@ -19,9 +19,7 @@ use crate::scope::ApiScope;
 use crate::secret::{ClearSecret, Shape, TokenId, generate_prefixed};
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::store::{FirstAdministrator, SignInLinkAdded, SignInLinkUse, SignInLinkUsed};
-use crate::subject::{
-    Grant, GrantSubject, Limits, Owner, Provisioned, Role, User, UserStatus,
-};
+use crate::subject::{Grant, GrantSubject, Limits, Owner, Provisioned, Role, User, UserStatus};
 use crate::verdict::Door;
 
 /// A link that can be used.

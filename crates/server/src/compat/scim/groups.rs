@@ -14,9 +14,7 @@ use super::fault::Fault;
 use super::list::Query;
 use super::patch::{Op, Step};
 use super::schema::{GROUP, GROUPS, USERS, named};
-use super::{
-    ATTEMPTS_MAX, Session, empty_answer, id, matching, patch, resource_answer, values,
-};
+use super::{ATTEMPTS_MAX, Session, empty_answer, id, matching, patch, resource_answer, values};
 
 /// Members read at a time.
 const PAGE: u32 = 1000;

@@ -18,7 +18,9 @@ pub(super) fn matches(
         Filter::Attr(expression) => holds(resources, expression, resource),
         Filter::ValuePath(value) => {
             let Some(spot) = path::spot(resources, &value.attr) else { return false };
-            values(spot, resource).iter().any(|one| matches_value(spot.attribute, &value.filter, one))
+            values(spot, resource)
+                .iter()
+                .any(|one| matches_value(spot.attribute, &value.filter, one))
         }
         Filter::Not(inner) => !matches(resources, inner, resource),
         Filter::And(all) => all.iter().all(|one| matches(resources, one, resource)),
@@ -82,7 +84,9 @@ pub(super) fn pin(resources: &'static Resources, filter: &Filter) -> Option<Pin>
         Filter::ValuePath(value) => {
             let spot = path::spot(resources, &value.attr)?;
             let linked = matches!(spot.attribute.name, "members" | "groups");
-            linked.then(|| ids(&value.filter)).flatten()
+            linked
+                .then(|| ids(&value.filter))
+                .flatten()
                 .and_then(|ids| <[String; 1]>::try_from(ids).ok())
                 .map(|[id]| Pin::Link(id))
         }

@@ -84,9 +84,7 @@ impl Act {
     fn of(method: &Method, below: &str) -> Result<Self, Fault> {
         let below = below.trim_matches('/');
         let segments: Vec<&str> = below.split('/').filter(|part| !part.is_empty()).collect();
-        let resources = |name: &str| {
-            [&USERS, &GROUPS].into_iter().find(|one| one.endpoint == name)
-        };
+        let resources = |name: &str| [&USERS, &GROUPS].into_iter().find(|one| one.endpoint == name);
         let reads = matches!(*method, Method::GET | Method::HEAD);
         let posts = *method == Method::POST;
         let when = |allowed: bool, act: Self| if allowed { Ok(act) } else { Err(Fault::method()) };
@@ -330,7 +328,12 @@ fn scim_json(status: StatusCode, body: &Value) -> Response {
 }
 
 /// A resource with its version and, if it is new, its place.
-fn resource_answer(status: StatusCode, resource: Map<String, Value>, version: i64, place: Option<&str>) -> Response {
+fn resource_answer(
+    status: StatusCode,
+    resource: Map<String, Value>,
+    version: i64,
+    place: Option<&str>,
+) -> Response {
     let mut response = scim_json(status, &resource.into());
     tagged(response.headers_mut(), version, place);
     response

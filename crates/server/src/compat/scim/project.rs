@@ -104,10 +104,9 @@ fn only(
                     continue;
                 }
                 let into = match spot.extension {
-                    Some(schema) => cut
-                        .entry(schema.id)
-                        .or_insert_with(|| Map::new().into())
-                        .as_object_mut(),
+                    Some(schema) => {
+                        cut.entry(schema.id).or_insert_with(|| Map::new().into()).as_object_mut()
+                    }
                     None => Some(&mut cut),
                 };
                 let Some(into) = into else { continue };

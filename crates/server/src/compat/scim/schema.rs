@@ -13,8 +13,7 @@ pub(super) const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// What companies say of people besides.
 pub(super) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// What the server offers.
-pub(super) const CONFIG: &str =
-    "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
+pub(super) const CONFIG: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 /// The sorts of resources.
 pub(super) const RESOURCE_TYPE: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 /// The schemas themselves.

@@ -88,9 +88,23 @@ fn what_is_no_filter_is_said_to_be_none() {
     let long = format!("title eq \"{}\"", "x".repeat(9000));
     let wide = ["a pr"; 2000].join(" or ");
     for bad in [
-        "userName", "userName eq", "eq \"x\"", "userName is \"x\"", "(userName pr", "userName pr)",
-        "userName eq \"x", "userName eq x", "emails[type eq \"work\"", "a pr and", "", "\0",
-        "not userName pr", "emails[emails[type pr]]", &deep, &long, &wide,
+        "userName",
+        "userName eq",
+        "eq \"x\"",
+        "userName is \"x\"",
+        "(userName pr",
+        "userName pr)",
+        "userName eq \"x",
+        "userName eq x",
+        "emails[type eq \"work\"",
+        "a pr and",
+        "",
+        "\0",
+        "not userName pr",
+        "emails[emails[type pr]]",
+        &deep,
+        &long,
+        &wide,
     ] {
         let fault = path::filter(bad).unwrap_err();
         assert_eq!((fault.status.as_u16(), fault.sort), (400, Some("invalidFilter")), "{bad}");
@@ -132,13 +146,21 @@ fn changes(operation: &Value, path: &str, wanted: &Value) {
 #[test]
 fn operations_do_what_the_standard_says() {
     changes(&json!({ "op": "add", "path": "nickName", "value": "Al" }), "/nickName", &json!("Al"));
-    changes(&json!({ "op": "replace", "path": "title", "value": "Prof" }), "/title", &json!("Prof"));
+    changes(
+        &json!({ "op": "replace", "path": "title", "value": "Prof" }),
+        "/title",
+        &json!("Prof"),
+    );
     changes(&json!({ "op": "remove", "path": "title" }), "/title", &Value::Null);
     let named = json!({ "op": "replace", "value": { "name": { "givenName": "Al" } } });
     changes(&named, "/name", &json!({ "familyName": "O'Hara", "givenName": "Al" }));
     changes(&json!({ "op": "remove", "path": "name.familyName" }), "/name", &Value::Null);
     let home = json!({ "value": "a@home.example", "type": "home" });
-    changes(&json!({ "op": "remove", "path": "emails[type eq \"work\"]" }), "/emails", &json!([home]));
+    changes(
+        &json!({ "op": "remove", "path": "emails[type eq \"work\"]" }),
+        "/emails",
+        &json!([home]),
+    );
     changes(&json!({ "op": "remove", "path": "emails" }), "/emails", &Value::Null);
     let more = json!([{ "value": "b@example.com", "primary": true }]);
     let added = json!({ "op": "add", "path": "emails", "value": more });
@@ -149,11 +171,19 @@ fn operations_do_what_the_standard_says() {
     changes(&again, "/emails/2", &Value::Null);
     changes(&json!({ "op": "replace", "path": "emails", "value": more }), "/emails", &more);
     let path = "emails[type eq \"home\"].primary";
-    changes(&json!({ "op": "replace", "path": path, "value": true }), "/emails/0/primary", &json!(false));
+    changes(
+        &json!({ "op": "replace", "path": path, "value": true }),
+        "/emails/0/primary",
+        &json!(false),
+    );
     let path = format!("{ENTERPRISE}:department");
     let pointer = format!("/{}/department", ENTERPRISE.replace('~', "~0"));
     changes(&json!({ "op": "replace", "path": path, "value": "Hats" }), &pointer, &json!("Hats"));
-    changes(&json!({ "op": "remove", "path": ENTERPRISE }), &format!("/{ENTERPRISE}"), &Value::Null);
+    changes(
+        &json!({ "op": "remove", "path": ENTERPRISE }),
+        &format!("/{ENTERPRISE}"),
+        &Value::Null,
+    );
 }
 
 #[test]
@@ -170,12 +200,17 @@ fn operations_are_read_as_entra_and_okta_write_them() {
     changes(&manager, &format!("/{ENTERPRISE}/manager"), &json!({ "value": "boss" }));
     let keyed = json!({ "op": "add", "value": { format!("{ENTERPRISE}:costCenter"): "7" } });
     changes(&keyed, &format!("/{ENTERPRISE}/costCenter"), &json!("7"));
-    let beside = json!({ "op": "Remove", "path": "emails", "value": [{ "value": "a@home.example" }] });
+    let beside =
+        json!({ "op": "Remove", "path": "emails", "value": [{ "value": "a@home.example" }] });
     changes(&beside, "/emails/1", &Value::Null);
     // Okta repeats the id, and what nobody keeps does no harm.
     let okta = json!({ "op": "replace", "value": { "id": "7", "active": false, "x509": "y" } });
     changes(&okta, "/active", &json!(false));
-    changes(&json!({ "OP": "REPLACE", "Path": "ACTIVE", "Value": false }), "/active", &json!(false));
+    changes(
+        &json!({ "OP": "REPLACE", "Path": "ACTIVE", "Value": false }),
+        "/active",
+        &json!(false),
+    );
 }
 
 #[test]
@@ -183,7 +218,10 @@ fn operations_that_cannot_be_done_say_why() {
     let bad = [
         (json!({ "op": "move", "path": "title", "value": "x" }), "invalidSyntax"),
         (json!({ "op": "remove" }), "noTarget"),
-        (json!({ "op": "replace", "path": "emails[type eq \"x\"].value", "value": "y" }), "noTarget"),
+        (
+            json!({ "op": "replace", "path": "emails[type eq \"x\"].value", "value": "y" }),
+            "noTarget",
+        ),
         (json!({ "op": "replace", "path": "emails[", "value": "y" }), "invalidPath"),
         (json!({ "op": "replace", "path": "title[a eq \"b\"]", "value": "y" }), "invalidPath"),
         (json!({ "op": "replace", "path": "id", "value": "y" }), "mutability"),
@@ -238,10 +276,16 @@ fn only_what_is_asked_for_is_shown() {
     assert_eq!(only(&["EMAILS.value"]), emails);
     assert_eq!(only(&["emails", "emails.value"])["emails"], whole["emails"]);
     let path = format!("{ENTERPRISE}:department");
-    assert_eq!(only(&[&path, "nothing"]), json!({ "id": "7", ENTERPRISE: { "department": "Tea" } }));
+    assert_eq!(
+        only(&[&path, "nothing"]),
+        json!({ "id": "7", ENTERPRISE: { "department": "Tea" } })
+    );
     let names = ["id", "emails.type", "name", ENTERPRISE, "meta"].map(str::to_owned);
     let rest = Shown::read(Vec::new(), names.into()).unwrap().cut(&USERS, whole.clone());
-    assert_eq!(rest.keys().collect::<Vec<_>>(), ["active", "emails", "externalId", "id", "title", "userName"]);
+    assert_eq!(
+        rest.keys().collect::<Vec<_>>(),
+        ["active", "emails", "externalId", "id", "title", "userName"]
+    );
     assert_eq!(rest["emails"][1], json!({ "value": "a@home.example" }));
     assert!(Shown::read(vec!["a".into()], vec!["b".into()]).is_err());
 }

@@ -43,7 +43,8 @@ impl Wanted {
         let attributes: BTreeMap<String, Value> = resource.into_iter().collect();
         let length = serde_json::to_string(&attributes).map_or(usize::MAX, |text| text.len());
         if length > ATTRIBUTES_BYTES_MAX {
-            let why = format!("what is said of one person has at most {ATTRIBUTES_BYTES_MAX} bytes");
+            let why =
+                format!("what is said of one person has at most {ATTRIBUTES_BYTES_MAX} bytes");
             return Err(Fault::value("User", why));
         }
         let provisioned = Provisioned { external_id, attributes };

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
-use super::schema::{Attribute, Mutability, Resources, Sort, named};
 use super::path;
+use super::schema::{Attribute, Mutability, Resources, Sort, named};
 
 /// Characters of a text at most: a name or an address is far shorter.
 const CHARS_MAX: usize = 1024;

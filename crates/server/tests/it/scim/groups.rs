@@ -75,7 +75,8 @@ async fn people_enter_and_leave_a_group_in_every_form() {
         patch(json!({ "op": "add", "path": "members", "value": [{ "value": ann }] })).await;
         let read = idp.get(&format!("/Users/{ann}")).await.expect(200);
         assert_eq!(read["groups"][0]["value"], json!(id_in(&path)));
-        let filter = format!("filter=id%20eq%20%22{}%22%20and%20members%20eq%20%22{ann}%22", id_in(&path));
+        let filter =
+            format!("filter=id%20eq%20%22{}%22%20and%20members%20eq%20%22{ann}%22", id_in(&path));
         let found = idp.get(&format!("/Groups?{filter}&excludedAttributes=members")).await;
         let found = found.expect(200);
         assert_eq!(found["totalResults"], json!(1));
@@ -132,7 +133,8 @@ async fn a_change_of_a_group_is_all_or_nothing_and_of_the_version_that_is_meant(
         let nested = idp.patch(&path, nested).await;
         refused(&nested, 400, Some("invalidValue"));
         assert!(nested.text.contains("groups within groups"), "{}", nested.text);
-        let part = json!([{ "op": "replace", "path": "members[type eq \"User\"].type", "value": "x" }]);
+        let part =
+            json!([{ "op": "replace", "path": "members[type eq \"User\"].type", "value": "x" }]);
         refused(&idp.patch(&path, part).await, 400, Some("mutability"));
         let known = json!([{ "op": "replace", "value": { "externalId": "g7", "id": "x" } }]);
         assert_eq!(idp.patch(&path, known).await.status, 204);

@@ -42,9 +42,12 @@ async fn a_person_reads_back_as_they_were_written() {
         object.remove("password");
         object.remove("x509Certificates");
         object.insert("id".into(), id.into());
-        object.insert("meta".into(), json!({ "resourceType": "User", "location": place,
+        object.insert(
+            "meta".into(),
+            json!({ "resourceType": "User", "location": place,
             "created": "2026-11-21T12:00:00Z", "lastModified": "2026-11-21T12:00:00Z",
-            "version": "W/\"1\"" }));
+            "version": "W/\"1\"" }),
+        );
         wanted[ENTERPRISE]["manager"] = json!({ "value": "00u2" });
         assert_eq!(made, wanted);
         assert_eq!(idp.get(&path).await.expect(200), wanted);
@@ -129,7 +132,10 @@ async fn a_change_of_another_version_than_is_meant_is_refused() {
         let known = idp.send("GET", &path, &[("if-none-match", "W/\"4\"")], Value::Null).await;
         assert_eq!((known.status, known.text.as_str()), (304, ""));
         // What changes nothing is no change.
-        assert_eq!(idp.patch(&path, titled("c")["Operations"].clone()).await.header("etag"), "W/\"4\"");
+        assert_eq!(
+            idp.patch(&path, titled("c")["Operations"].clone()).await.header("etag"),
+            "W/\"4\""
+        );
     }
 }
 

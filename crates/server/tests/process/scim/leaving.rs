@@ -113,7 +113,9 @@ impl Pocket {
         let drawn = [("token", self.access.as_str())];
         let doors: [(&'static str, &dyn Fn() -> bool); 9] = [
             ("verify", &|| active(&verify(verifier, pat))),
-            ("another of many", &|| self.pats.iter().any(|one| active(&verify(verifier, &one.secret)))),
+            ("another of many", &|| {
+                self.pats.iter().any(|one| active(&verify(verifier, &one.secret)))
+            }),
             ("introspection", &|| posted(verifier, introspect, &[("token", pat)], "/active")),
             ("forward-auth, Basic", &|| verifier.raw(&authz("git", "alice", pat)).status == 200),
             ("forward-auth, Bearer", &bearer),

@@ -36,9 +36,7 @@ pub(super) fn scim(provider: &Api, method: &str, path: &str, body: &Value) -> cr
     let request = if body.is_null() {
         request
     } else {
-        request
-            .header("Content-Type", "application/scim+json")
-            .body(body.to_string().into_bytes())
+        request.header("Content-Type", "application/scim+json").body(body.to_string().into_bytes())
     };
     provider.raw(&request)
 }
@@ -68,7 +66,9 @@ fn the_public_test_suite_finds_nothing_but_what_is_documented() {
         assert!(results.len() >= RESULTS_MIN, "{said}");
         let is_known = |fields: &[&str]| {
             KNOWN.iter().any(|(sort, check, name)| {
-                fields[1] == *sort && fields[2] == *check && fields[3].contains(&format!("'{name}'"))
+                fields[1] == *sort
+                    && fields[2] == *check
+                    && fields[3].contains(&format!("'{name}'"))
             })
         };
         let unknown: Vec<String> = results
