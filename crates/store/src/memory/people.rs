@@ -1,4 +1,6 @@
 //! People, groups, units and grants, in memory.
+//!
+//! Length: each act is short, and all of them change the same few maps.
 
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;

@@ -3,6 +3,8 @@
 //!
 //! What is not in it is not kept: a provider may map anything to anybody, and what nobody here
 //! looks at is better not stored.
+//!
+//! Length: one table, which is read from top to bottom.
 
 use serde_json::{Value, json};
 
