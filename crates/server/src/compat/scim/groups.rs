@@ -73,22 +73,18 @@ impl Session {
         loop {
             let realm = &self.asked.realm;
             let page = authority.users(&self.caller, realm, filter.clone(), request).await?;
-            members.extend(page.items.iter().map(|user| {
-                let id = id::id_of(user.username.as_str(), user.created_at);
-                json!({ "value": id, "$ref": self.location(&USERS, &id), "type": "User" })
-            }));
+            let each = page.items.iter();
+            members.extend(each.map(|user| self.member(user.username.as_str(), user.created_at)));
             let Some(after) = page.next else { return Ok(members) };
             request = PageRequest { limit: PAGE, after: Some(after) };
         }
     }
 
-    async fn group_answer(&self, status: StatusCode, group: &Group) -> Result<Response, Fault> {
+    async fn group_answer(&self, group: &Group) -> Result<Response, Fault> {
         let shown = Query::shown_of(&self.asked.query)?;
         let resource = self.group_resource(group, shown.has(&GROUPS, MEMBERS)).await?;
-        let id = id::id_of(group.name.as_str(), group.created_at);
-        let place = self.location(&GROUPS, &id);
-        let place = (status == StatusCode::CREATED).then_some(&*place);
-        Ok(resource_answer(status, shown.cut(&GROUPS, resource), group.version, place))
+        let resource = shown.cut(&GROUPS, resource);
+        Ok(resource_answer(StatusCode::OK, resource, group.version, None))
     }
 
     pub(super) async fn group_show(&self, id: &str) -> Result<Response, Fault> {
@@ -96,7 +92,7 @@ impl Session {
         if self.has_version(group.version) {
             return Ok(empty_answer(StatusCode::NOT_MODIFIED, Some(group.version)));
         }
-        self.group_answer(StatusCode::OK, &group).await
+        self.group_answer(&group).await
     }
 
     pub(super) async fn group_create(&self, body: &Map<String, Value>) -> Result<Response, Fault> {
@@ -106,11 +102,30 @@ impl Session {
             set_members(&mut members, &listed, true)?;
         }
         let (name, provisioned) = record_of(said)?;
+        let named = members.named.iter();
+        let listed: Vec<Value> =
+            named.map(|(name, to)| self.member(name.as_str(), to.created_at)).collect();
         let edit = GroupEdit { provisioned: Some(provisioned), members };
         let authority = &self.asked.state.authority;
         let realm = &self.asked.realm;
+        let shown = Query::shown_of(&self.asked.query)?;
         let group = authority.create_group_with(&self.caller, realm, name, edit).await?;
-        self.group_answer(StatusCode::CREATED, &group).await
+        // Nothing is read for the answer: the group is made, and a store that is down from here on
+        // must not let it look as if it were not.
+        let mut resource = self.group_resource(&group, false).await?;
+        if !listed.is_empty() {
+            resource.insert(MEMBERS.to_owned(), listed.into());
+        }
+        let id = id::id_of(group.name.as_str(), group.created_at);
+        let place = self.location(&GROUPS, &id);
+        let resource = shown.cut(&GROUPS, resource);
+        Ok(resource_answer(StatusCode::CREATED, resource, group.version, Some(&place)))
+    }
+
+    /// A member as groups list them.
+    fn member(&self, name: &str, created_at: Timestamp) -> Value {
+        let id = id::id_of(name, created_at);
+        json!({ "value": id, "$ref": self.location(&USERS, &id), "type": "User" })
     }
 
     pub(super) async fn group_replace(
@@ -131,7 +146,7 @@ impl Session {
         let authority = &self.asked.state.authority;
         let (caller, realm) = (&self.caller, &self.asked.realm);
         let changed = authority.edit_group(caller, realm, &name, &edit, self.if_match()).await?;
-        self.group_answer(StatusCode::OK, &changed).await
+        self.group_answer(&changed).await
     }
 
     pub(super) async fn group_edit(
@@ -168,7 +183,7 @@ impl Session {
             lists.iter().any(|list| name.eq_ignore_ascii_case(list))
         };
         if self.asked.query.keys().any(is_list) {
-            return self.group_answer(StatusCode::OK, group).await;
+            return self.group_answer(group).await;
         }
         Ok(empty_answer(StatusCode::NO_CONTENT, Some(group.version)))
     }

@@ -86,6 +86,8 @@ impl Session {
 
     pub(super) async fn user_create(&self, body: &Map<String, Value>) -> Result<Response, Fault> {
         let draft = Wanted::of(values::resource(&USERS, body)?)?.draft();
+        // Before anybody is made whose answer could not be written.
+        drop(Query::shown_of(&self.asked.query)?);
         let authority = &self.asked.state.authority;
         let user = authority.create_user(&self.caller, &self.asked.realm, draft).await?;
         self.user_answer(StatusCode::CREATED, &user).await

@@ -100,6 +100,7 @@ async fn a_change_of_a_group_is_all_or_nothing_and_of_the_version_that_is_meant(
         let ann = id_in(&idp.person("ann").await).to_owned();
         let gone = idp.person("gone").await;
         idp.delete(&gone).await;
+        world.clock.advance_seconds(1);
         idp.person("gone").await;
         let path = idp.group(json!({ "displayName": "devs" })).await;
         // Half of them are not there: neither is the other half, and a namesake is not meant.

@@ -101,6 +101,7 @@ async fn who_is_deactivated_has_nothing_that_counts_until_they_are_back() {
         assert!(!counts().await);
         refused(&idp.get(&path).await, 404, None);
         refused(&idp.delete(&path).await, 404, None);
+        world.clock.advance_seconds(1);
         let back = idp.person("alice").await;
         assert_ne!(back, path, "an id is given out once");
         refused(&idp.get(&path).await, 404, None);
