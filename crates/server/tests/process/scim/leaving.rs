@@ -37,7 +37,13 @@ fn fill(admin: &Api) -> Vec<Issued> {
         let hands: Vec<_> = (0..HANDS)
             .map(|_| {
                 let admin = admin.clone();
-                scope.spawn(move || (0..of_each).map(|_| pat(&admin)).next_back().unwrap())
+                scope.spawn(move || {
+                    let mut last = pat(&admin);
+                    for _ in 1..of_each {
+                        last = pat(&admin);
+                    }
+                    last
+                })
             })
             .collect();
         hands.into_iter().map(|hand| hand.join().unwrap()).collect()
@@ -92,7 +98,7 @@ impl Pocket {
 
     /// The doors at which something of hers is good.
     fn good_at(&self, world: &World) -> Vec<&'static str> {
-        let (verifier, pat) = (&world.verifier, &self.pats[0].secret);
+        let (verifier, pat) = (&world.verifier, self.pats[0].secret.as_str());
         let introspect = "/realms/main/protocol/openid-connect/token/introspect";
         let bind = || {
             let code = world.ldap().bind(&person("alice", "git"), &self.password.secret);
@@ -122,7 +128,7 @@ impl Pocket {
             ("LDAP", &bind),
             ("the API", &own),
             ("privacyIDEA", &|| {
-                let form = [("user", "alice"), ("pass", pat.as_str())];
+                let form = [("user", "alice"), ("pass", pat)];
                 posted(verifier, "/validate/check", &form, "/result/value")
             }),
             ("an auth token's access", &|| posted(verifier, introspect, &drawn, "/active")),
