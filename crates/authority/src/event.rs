@@ -246,7 +246,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 96] = [
+pub const EVENT_KINDS: [&str; 97] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -278,6 +278,7 @@ pub const EVENT_KINDS: [&str; 96] = [
     "token.issued",
     "token.derived",
     "token.updated",
+    "token.handed-over",
     "token.replaced",
     "token.rotated",
     "token.enabled",

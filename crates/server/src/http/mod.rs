@@ -17,6 +17,7 @@ pub mod events;
 pub mod front;
 pub mod grants;
 pub mod groups;
+pub mod hand_over;
 pub mod health;
 pub mod jobs;
 pub mod letters;
@@ -123,10 +124,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(realms::realm_show, realms::realm_edit))
         .routes(routes!(users::user_list, users::user_create))
         .routes(routes!(users::user_show, users::user_edit, users::user_delete))
-        .routes(routes!(locks::user_lock))
-        .routes(routes!(locks::user_unlock))
-        .routes(routes!(locks::service_lock))
-        .routes(routes!(locks::service_unlock))
+        .merge(standing())
         .routes(routes!(portal::portal))
         .routes(routes!(
             token_settings::token_settings_show,
@@ -188,6 +186,16 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(repositories::repository_list))
         .routes(routes!(repositories::repository_show))
         .merge(stock())
+}
+
+/// Locks of people and services, and what becomes of the tokens of who leaves.
+fn standing() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(hand_over::user_hand_over))
+        .routes(routes!(locks::user_lock))
+        .routes(routes!(locks::user_unlock))
+        .routes(routes!(locks::service_lock))
+        .routes(routes!(locks::service_unlock))
 }
 
 /// Acts on many tokens, and letters that activate tokens.

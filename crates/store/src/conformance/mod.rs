@@ -22,6 +22,7 @@ mod families;
 mod foreign_use;
 mod grants;
 mod groups;
+mod handing;
 mod import;
 mod installation;
 mod issue;
@@ -73,6 +74,7 @@ macro_rules! keep {
 pub async fn all(store: Arc<dyn Store>) -> usize {
     installation::of_forty_initialisations_one_wins(&store).await;
     let kept = of_the_installation_and_its_people(&store, 1).await;
+    let kept = of_people_who_leave(&store, kept).await;
     let kept = of_tokens(&store, kept).await;
     let kept = of_repositories(&store, kept).await;
     let kept = of_enrolment(&store, kept).await;
@@ -124,10 +126,6 @@ async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u16) -
             members_are_listed_by_name_in_pages,
             a_record_follows_the_memberships_of_its_owner,
             removing_a_group_ends_its_memberships_and_grants,
-            a_group_and_everybody_in_it_change_as_one,
-            a_change_of_a_group_is_all_or_nothing,
-            of_forty_changes_of_one_version_of_a_group_one_wins,
-            what_a_provider_said_is_found_and_goes_with_the_person,
         }
         units::{
             a_unit_comes_back_as_it_was_stored,
@@ -182,6 +180,23 @@ async fn of_repositories(store: &Arc<dyn Store>, kept: u16) -> u16 {
             what_a_job_cannot_change_is_noted_with_its_reason,
             a_job_that_does_not_run_changes_nothing,
             the_oldest_running_job_is_next,
+        }
+    )
+}
+
+#[rustfmt::skip]
+async fn of_people_who_leave(store: &Arc<dyn Store>, kept: u16) -> u16 {
+    keep!(store, kept;
+        groups::{
+            a_group_and_everybody_in_it_change_as_one,
+            a_change_of_a_group_is_all_or_nothing,
+            of_forty_changes_of_one_version_of_a_group_one_wins,
+            what_a_provider_said_is_found_and_goes_with_the_person,
+        }
+        handing::{
+            a_token_gets_another_owner_and_nothing_else,
+            what_cannot_be_handed_over_stays_where_it_is,
+            of_forty_handed_to_one_as_many_arrive_as_may,
         }
     )
 }

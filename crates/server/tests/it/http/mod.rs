@@ -11,6 +11,7 @@ mod elsewhere_down;
 mod events;
 mod grants;
 mod groups;
+mod hand_over;
 mod import;
 mod jobs;
 mod letters;
