@@ -137,6 +137,9 @@ impl Authority {
                 "an auth token rotates through its refresh token",
             ));
         }
+        if token.kind == Kind::Decoy {
+            return Err(Refusal::invalid("kind", "a decoy has one secret; issue another one"));
+        }
         // A secret beside its codes would be a way around them.
         if token.kind == Kind::Generic && self.is_otp(&token).await? {
             return Err(Refusal::invalid(

@@ -2,11 +2,12 @@
 
 use super::letter::{CODE_SENT, LETTER_EVENTS};
 use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
-use crate::event::{Event, IMPORTED, Outcome};
+use crate::event::{ALARM_EVENTS, Event, IMPORTED, Outcome};
 
 /// Whether an event can concern a target at all, so that it leaves a note in the outbox.
 pub fn concerns_targets(event: &Event) -> bool {
-    event.outcome == Outcome::Done && !event.kind.starts_with("delivery.")
+    let is_told = event.outcome == Outcome::Done || ALARM_EVENTS.contains(&&*event.kind);
+    is_told && !event.kind.starts_with("delivery.")
 }
 
 /// The deliveries that an event asks for.
@@ -65,6 +66,10 @@ fn addressed(event: &Event, target: &Target) -> Option<Object> {
 
 /// Whose state an event changed.
 fn state_of(event: &Event, own: bool) -> Option<Object> {
+    // What was refused has changed nothing.
+    if event.outcome == Outcome::Refused {
+        return None;
+    }
     let (noun, _) = event.kind.split_once('.')?;
     let subject = || event.subject.as_deref().map(Object::from_name);
     match noun {

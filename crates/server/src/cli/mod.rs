@@ -27,6 +27,7 @@ mod remote;
 mod repo_check;
 mod repository;
 mod resource;
+mod scan;
 mod secret_input;
 mod serve;
 mod store;
@@ -77,6 +78,7 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
+    Scan(scan::ScanArgs),
     Doctor(doctor::DoctorArgs),
     #[command(subcommand)]
     Repository(repository::RepositoryCommand),
@@ -178,6 +180,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Policy(command) => policy::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
+            Command::Scan(args) => scan::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Repository(command) => repository::run(command).await,
             Command::RepoCheck(args) => repo_check::run(args).await,

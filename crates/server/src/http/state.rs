@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use super::docs::Documents;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
+use crate::leaks::{GithubKeys, GithubSettings};
 use crate::provision::{Couriers, MailSettings};
 use crate::sign_on::{OidcSettings, Provider, ProxySettings};
 use crate::tls::Thumbprint;
@@ -106,6 +107,8 @@ pub struct HttpSettings {
     pub metrics_bearer: Option<ClearSecret>,
     /// How mail leaves the server.
     pub mail: Option<MailSettings>,
+    /// How reports of leaked tokens are known to be GitHub's; `None`: none are taken.
+    pub github: Option<GithubSettings>,
 }
 
 impl Default for HttpSettings {
@@ -145,6 +148,7 @@ impl Default for HttpSettings {
             body_bytes_max: BODY_BYTES_MAX,
             metrics_bearer: None,
             mail: None,
+            github: None,
         }
     }
 }
@@ -182,6 +186,8 @@ pub struct Shared {
     pub documents: Documents,
     /// The OpenID provider of the console.
     pub provider: Option<Provider>,
+    /// The keys by which reports of leaked tokens are signed.
+    pub github: Option<GithubKeys>,
 }
 
 /// Why the doors cannot be set up.
@@ -218,6 +224,7 @@ impl AppState {
             main_realm: RealmName::parse(MAIN_REALM)?,
             documents: Documents::default(),
             provider: provider.map_err(StateError::Provider)?,
+            github: settings.github.clone().map(GithubKeys::new),
             authority,
             settings,
         })))

@@ -56,6 +56,8 @@ fn facts(link: Option<(ClearSecret, Timestamp)>) -> Facts<'static> {
         expires_at: None,
         link,
         code: None,
+        scopes: String::new(),
+        uses: String::new(),
     }
 }
 

@@ -103,6 +103,7 @@ fn wish(fields: &Fields) -> Result<IssueRequest, Refusal> {
         _ => return Err(Refusal::invalid("method", "is none of those on offer")),
     };
     Ok(IssueRequest {
+        disguise: None,
         kind: Kind::Generic,
         user: None,
         name: Some(secrets::name(fields)?),

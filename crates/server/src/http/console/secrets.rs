@@ -210,6 +210,7 @@ pub(super) fn wish(label: &str, fields: &Fields) -> Result<IssueRequest, Refusal
         return Err(Refusal::invalid("scope", "are too many at once"));
     }
     Ok(IssueRequest {
+        disguise: None,
         kind,
         user: None,
         name: Some(name(fields)?),
