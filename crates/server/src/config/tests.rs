@@ -45,7 +45,8 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 18] = [
+const KEYS_WITHOUT_DEFAULT: [&str; 19] = [
+    "github_keys_file ",
     "issuer ",
     "client_id ",
     "client_secret ",

