@@ -43,6 +43,16 @@ pub(super) fn check(request: &IssueRequest) -> Result<(), Refusal> {
     }
 }
 
+/// Refuses a further secret to what has none of this sort.
+pub(super) fn check_rotates(kind: Kind) -> Result<(), Refusal> {
+    let why = match kind {
+        Kind::AuthToken => "an auth token rotates through its refresh token",
+        Kind::Decoy => "a decoy has one secret; issue another one",
+        _ => return Ok(()),
+    };
+    Err(Refusal::invalid("kind", why))
+}
+
 impl Authority {
     /// Whether what was found is a decoy, which nobody who presents it may learn. If they have the
     /// right secret the alarm is raised.
