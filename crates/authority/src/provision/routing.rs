@@ -92,3 +92,30 @@ fn is_membership(event: &Event) -> bool {
 fn is_arrival(event: &Event) -> bool {
     matches!(&*event.kind, "user.created" | "token.issued" | "link.opened")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::event::{EVENT_KINDS, Origin};
+    use crate::names::RealmName;
+    use crate::testing::SeededEntropy;
+    use crate::verdict::Door;
+
+    #[test]
+    fn of_what_was_refused_targets_hear_if_it_is_an_alarm_and_directories_never() {
+        let realm = RealmName::parse("main").unwrap();
+        let origin = Origin::system(Door::Api);
+        let entropy = SeededEntropy::new(1);
+        for kind in EVENT_KINDS {
+            let event = Event::new(kind, &realm, &origin, Timestamp::EPOCH, &entropy).unwrap();
+            let event = event.with_subject("user:alice");
+            assert_eq!(concerns_targets(&event), !kind.starts_with("delivery."), "{kind}");
+            let refused = event.refused();
+            let is_alarm = ALARM_EVENTS.contains(&kind);
+            assert_eq!(concerns_targets(&refused), is_alarm, "{kind}");
+            assert_eq!(state_of(&refused, false), None, "{kind}");
+            assert!(!is_alarm || LETTER_EVENTS.contains(&kind), "{kind}");
+        }
+    }
+}
