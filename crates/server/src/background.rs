@@ -21,7 +21,7 @@ use crate::http::AppState;
 use crate::installation::{Installation, admin_key_left};
 use crate::keydir::{self, KeyDirectory, KeyError};
 use crate::listener::stopped;
-use crate::service_manager::{self, Said};
+use crate::systemd::{self, Said};
 use crate::tls::Certificates;
 use crate::traces::Traces;
 
@@ -140,9 +140,9 @@ fn start_surroundings(
     certificates: Vec<Arc<Certificates>>,
     stop: &watch::Receiver<bool>,
 ) {
-    if let Some(every) = service_manager::alive_every() {
+    if let Some(every) = systemd::alive_every() {
         running.spawn(each("alive", every, stop.clone(), || {
-            service_manager::tell(Said::Alive);
+            systemd::tell(Said::Alive);
             std::future::ready(Ok::<_, std::convert::Infallible>(()))
         }));
     }

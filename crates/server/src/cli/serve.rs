@@ -24,7 +24,7 @@ use crate::http::{self, AppState, Front};
 use crate::installation::{self, IfEmpty, Installation, Lock, write_admin_key};
 use crate::ldap::{self, LdapDoor, Start};
 use crate::listener::{Door, Limits};
-use crate::service_manager::{self, Said, Sockets};
+use crate::systemd::{self, Said, Sockets};
 use crate::telemetry;
 use crate::tls::Certificates;
 
@@ -66,7 +66,7 @@ impl Signals {
     fn listen() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::Unavailable(error.to_string()));
         let terminate = listen(SignalKind::terminate())?;
-        let managed = service_manager::is_there();
+        let managed = systemd::is_there();
         let ignored = !managed && hangup_is_ignored();
         let hangup = if ignored { None } else { Some(listen(SignalKind::hangup())?) };
         Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())?, hangup, managed })
@@ -237,7 +237,7 @@ async fn serve_installation(
     show_first_link(config, installation, bound).await;
     let ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(listen = %bound, installation = installation.id, ready_after_ms, "ready");
-    service_manager::tell(Said::Ready);
+    systemd::tell(Said::Ready);
     until_stopped(doors, signals, stopper, &certificates).await;
     steps.ended().await;
     Ok(())
@@ -295,11 +295,11 @@ async fn until_stopped(
     certificates: &[Arc<Certificates>],
 ) {
     while signals.next().await == Asked::Reload {
-        service_manager::tell(Said::Reloading);
+        systemd::tell(Said::Reloading);
         reload(certificates);
-        service_manager::tell(Said::Ready);
+        systemd::tell(Said::Ready);
     }
-    service_manager::tell(Said::Stopping);
+    systemd::tell(Said::Stopping);
     info!("stopping: no new connections, running requests may end");
     // No receiver is left only when nothing runs any more.
     let _ = stopper.send(true);

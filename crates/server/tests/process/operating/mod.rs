@@ -3,7 +3,7 @@
 
 mod logs;
 mod prometheus;
-mod service_manager;
+mod systemd;
 mod traces;
 mod unit;
 

@@ -60,7 +60,7 @@ fn managed(site: &Site, settings: &str) -> (UnixDatagram, Server) {
 }
 
 #[test]
-fn a_service_manager_is_told_of_every_turn_that_the_server_takes() {
+fn systemd_is_told_of_every_turn_that_the_server_takes() {
     let site = Site::new();
     for name in ["cert.pem", "key.pem"] {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tls").join(name);
@@ -101,7 +101,7 @@ fn a_service_manager_is_told_of_every_turn_that_the_server_takes() {
 }
 
 #[test]
-fn without_a_service_manager_a_closed_terminal_ends_the_server() {
+fn without_systemd_a_closed_terminal_ends_the_server() {
     let site = Site::new();
     let mut server = site.serve("");
     server.signal("HUP");
