@@ -123,7 +123,8 @@ fn make(debug: bool, deadline: Deadline) -> Result<PathBuf> {
         deb.arg("--fast");
     }
     let told = checked("cargo-deb", &mut deb, deadline)?;
-    let path = told.lines().rev().find(|line| line.trim().ends_with(".deb"));
+    let is_package = |line: &str| Path::new(line).extension().is_some_and(|end| end == "deb");
+    let path = told.lines().rev().find(|line| is_package(line.trim()));
     // Absolute, or below the tree.
     Ok(root().join(path.context("cargo-deb names no package")?.trim()))
 }

@@ -75,15 +75,18 @@ impl Disk {
         }
     }
 
-    /// Lets nobody write, as a system does with a disk that it no longer trusts.
-    fn may_be_written(&self, may: bool) {
-        let how = if may { "remount,rw" } else { "remount,ro" };
-        for path in [&self.data, &self.itself] {
-            // Files that are open for writing keep a plain remount from being granted; of a bind
-            // mount alone it always is.
-            let options = format!("{how},bind");
-            mount(&["-o", &options], path);
-        }
+    /// From now on nobody who opens a file here may write to it. Who has one open goes on: the
+    /// system grants it no other way while files are open.
+    fn may_only_be_read(&self) {
+        self.vanishes();
+        self.comes_back();
+        mount(&["-o", "remount,ro,bind"], &self.data);
+    }
+
+    /// As it was before.
+    fn may_be_written(&self) {
+        self.vanishes();
+        self.comes_back();
     }
 
     /// Gives the room back.
@@ -423,7 +426,7 @@ fn on_a_disk_that_may_only_be_read_nothing_is_half_done_and_a_restart_says_so() 
     let mut on = OnDisk::new();
     let token = on.world.pat();
     stays_good(&on.world, &token);
-    on.disk.may_be_written(false);
+    on.disk.may_only_be_read();
     let mut told = Vec::new();
     for _ in 0..ANSWERS {
         let answer = on.world.admin.post("/tokens", &pat_body(&json!({})));
@@ -438,7 +441,7 @@ fn on_a_disk_that_may_only_be_read_nothing_is_half_done_and_a_restart_says_so() 
     let mut refused = on.world.site.spawn(UNTHROTTLED);
     let ended = refused.until_ended();
     assert!(matches!(ended.code(), Some(1..=3)), "{ended}: {}", refused.log());
-    on.disk.may_be_written(true);
+    on.disk.may_be_written();
     on.world.serve_again(UNTHROTTLED);
     for one in told.iter().chain([&token]) {
         assert!(active(&verify(&on.world.verifier, &one.secret)), "{} was issued", one.id);
