@@ -234,6 +234,41 @@ pub(crate) const PAMTESTER: Peer = Peer {
     needed_for: "PAM with a real pam_ldap",
     probe: Probe::Program("pamtester"),
 };
+/// Judges alert rules and metrics.
+pub(crate) const PROMTOOL: Peer = Peer {
+    name: "promtool",
+    package: "prometheus",
+    needed_for: "the alert rules under Prometheus' own tool",
+    probe: Probe::Program("promtool"),
+};
+/// Judges the unit.
+pub(crate) const SYSTEMD: Peer = Peer {
+    name: "systemd-analyze",
+    package: "systemd",
+    needed_for: "the unit under systemd's own judgement",
+    probe: Probe::Program("systemd-analyze"),
+};
+/// Lets the clock of one process jump.
+pub(crate) const FAKETIME: Peer = Peer {
+    name: "libfaketime",
+    package: "libfaketime",
+    needed_for: "a clock that jumps",
+    probe: Probe::Shell("ls /usr/lib/*/faketime/libfaketimeMT.so.1"),
+};
+/// Lets the system calls of one process fail.
+pub(crate) const STRACE: Peer = Peer {
+    name: "strace",
+    package: "strace",
+    needed_for: "a disk that does not confirm what was written",
+    probe: Probe::Program("strace"),
+};
+/// Makes a root of this machine's release.
+pub(crate) const DEBOOTSTRAP: Peer = Peer {
+    name: "debootstrap",
+    package: "debootstrap",
+    needed_for: "the Debian package in a clean system",
+    probe: Probe::Program("debootstrap"),
+};
 /// The load generator of the benchmark.
 pub(crate) const WRK: Peer =
     Peer { name: "wrk", package: "wrk", needed_for: "the benchmark", probe: Probe::Program("wrk") };

@@ -16,6 +16,7 @@ mod http;
 mod interrupt;
 mod node;
 mod openapi;
+mod package;
 mod python;
 mod report;
 mod scale;
@@ -42,8 +43,9 @@ cargo xtask <command>
   fuzz [--seconds N]       mutate messages of the parsers that see the network (600)
   screenshots              take the pictures of docs/images anew, from the demo in Chromium
   cluster                  three nodes over a Patroni cluster on this machine, until Ctrl-C
-  drill [NAME]             break a cluster under load and count what is lost;
+  drill [--record] [NAME]  break a cluster or a server under load and count what is lost;
                            `cargo xtask drill --help` lists the drills
+  package [--debug]        the Debian package, tried in a clean system
 
 exit: 0 done, 1 something failed, 2 wrong usage or not available";
 
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         "screenshots" => screenshots::screenshots(rest),
         "cluster" => cluster::cluster(rest),
         "drill" => drill::drill(rest),
+        "package" => package::package(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

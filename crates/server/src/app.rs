@@ -14,6 +14,7 @@ use crate::config::repository::repositories;
 use crate::http::{HttpSettings, LdapPlace};
 use crate::ldap::{LdapSettings, Tree};
 use crate::provision::MailSettings;
+use crate::traces::TraceSettings;
 
 /// The rules' part of the configuration.
 pub fn settings(config: &Config) -> Settings {
@@ -72,6 +73,16 @@ pub fn mail_settings(config: &Config) -> Option<MailSettings> {
     })
 }
 
+/// Where traces go, if anywhere.
+pub fn trace_settings(config: &Config) -> Option<TraceSettings> {
+    let telemetry = &config.telemetry;
+    Some(TraceSettings {
+        endpoint: telemetry.otlp_endpoint.clone()?,
+        authorization: telemetry.otlp_authorization.clone(),
+        sample_percent: telemetry.sample_percent,
+    })
+}
+
 /// The HTTP doors' part, for a server that listens on `bound`.
 pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
     HttpSettings {
@@ -112,5 +123,6 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         body_bytes_max: config.server.body_bytes_max,
         metrics_bearer: config.metrics.bearer.clone(),
         mail: mail_settings(config),
+        traces: trace_settings(config),
     }
 }

@@ -21,7 +21,9 @@ use crate::http::AppState;
 use crate::installation::{Installation, admin_key_left};
 use crate::keydir::{self, KeyDirectory, KeyError};
 use crate::listener::stopped;
+use crate::systemd::{self, Said};
 use crate::tls::Certificates;
+use crate::traces::Traces;
 
 /// Usage is bookkeeping; a crash loses at most what was gathered since the last flush, and the
 /// promise is one second.
@@ -121,21 +123,40 @@ impl Steps {
             nag(&data);
             std::future::ready(Ok::<_, std::convert::Infallible>(()))
         }));
-        for certificates in certificates {
-            running.spawn(each("certificates", CERTIFICATES_EVERY, stop.clone(), move || {
-                std::future::ready(certificates.refresh().map(|changed| {
-                    if changed {
-                        info!("the TLS certificate was read again");
-                    }
-                }))
-            }));
-        }
+        start_surroundings(&mut running, state, certificates, stop);
         Self { running }
     }
 
     /// Waits until every step has ended.
     pub async fn ended(mut self) {
         while self.running.join_next().await.is_some() {}
+    }
+}
+
+/// Steps for what surrounds the server: a service manager, a collector, files of certificates.
+fn start_surroundings(
+    running: &mut JoinSet<()>,
+    state: &AppState,
+    certificates: Vec<Arc<Certificates>>,
+    stop: &watch::Receiver<bool>,
+) {
+    if let Some(every) = systemd::alive_every() {
+        running.spawn(each("alive", every, stop.clone(), || {
+            systemd::tell(Said::Alive);
+            std::future::ready(Ok::<_, std::convert::Infallible>(()))
+        }));
+    }
+    if let Some(exporter) = state.traces.as_ref().and_then(Traces::exporter) {
+        running.spawn(exporter.run(stop.clone()));
+    }
+    for certificates in certificates {
+        running.spawn(each("certificates", CERTIFICATES_EVERY, stop.clone(), move || {
+            std::future::ready(certificates.refresh().map(|changed| {
+                if changed {
+                    info!("the TLS certificate was read again");
+                }
+            }))
+        }));
     }
 }
 

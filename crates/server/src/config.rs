@@ -63,6 +63,8 @@ pub struct Config {
     /// Prometheus metrics.
     #[serde(default)]
     pub metrics: Metrics,
+    /// Traces of requests.
+    pub telemetry: Telemetry,
     /// The Sentinel EMS door.
     pub sentinel: Sentinel,
     /// The COmanage door.
@@ -307,6 +309,20 @@ pub struct Metrics {
     /// The credential on the HTTP listener.
     #[serde(deserialize_with = "secret")]
     pub bearer: Option<ClearSecret>,
+}
+
+/// Traces of requests.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// The collector, without a slash at the end; `None`: no traces.
+    #[serde(default, deserialize_with = "url")]
+    pub otlp_endpoint: Option<String>,
+    /// What it wants to read in `Authorization`.
+    #[serde(default, deserialize_with = "secret")]
+    pub otlp_authorization: Option<ClearSecret>,
+    /// How many requests in a hundred are traced.
+    pub sample_percent: u64,
 }
 
 /// The Sentinel EMS door.

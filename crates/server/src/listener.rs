@@ -83,7 +83,15 @@ impl Door {
         certificates: Option<Arc<Certificates>>,
         limits: Limits,
     ) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+        Ok(Self::on(TcpListener::bind(address).await?, certificates, limits))
+    }
+
+    /// Serves on a socket that listens already.
+    pub fn on(
+        socket: TcpListener,
+        certificates: Option<Arc<Certificates>>,
+        limits: Limits,
+    ) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         // Below 8 KiB hyper refuses to start; the configuration's bounds are above.
         let head = usize::try_from(limits.header_bytes_max).unwrap_or(usize::MAX);
@@ -103,7 +111,7 @@ impl Door {
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let exempt = limits.trusted_proxies.clone();
         let sources = Sources::new(limits.connections_per_source_max, exempt);
-        Ok(Self { socket, certificates, places, sources, limits, http })
+        Self { socket, certificates, places, sources, limits, http }
     }
 
     /// Where it listens, the port taken if 0 was asked for.

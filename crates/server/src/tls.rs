@@ -98,9 +98,19 @@ impl Certificates {
         if stamp(&self.cert, &self.key) == self.current.load().stamp {
             return Ok(false);
         }
+        self.reload()?;
+        Ok(true)
+    }
+
+    /// Takes the files anew, whether or not they look changed.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be used; the old ones stay in use then.
+    pub fn reload(&self) -> Result<(), TlsError> {
         let loaded = read(&self.clients, &self.cert, &self.key)?;
         self.current.store(Arc::new(loaded));
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod installation;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -256,4 +257,23 @@ async fn the_numbers_of_the_change_log_go_on() {
     World::new(&shared, 2).await;
     assert!(!store.changes_since(&place, 10).await.unwrap().changes.is_empty());
     store.close().await;
+}
+
+#[test]
+fn every_table_of_the_store_is_in_the_page_about_retention() {
+    let page = include_str!("../../../docs/operate/data-retention.md");
+    let (_, table) = page.split_once("## Table by table").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let told: Vec<&str> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    let unique: BTreeSet<&str> = told.iter().copied().collect();
+    assert_eq!(told.len(), unique.len(), "a table is there twice");
+    let mut tables: BTreeSet<&str> =
+        copy::copied_columns().iter().map(|(name, ..)| *name).collect();
+    tables.insert("schema_version");
+    assert_eq!(unique, tables);
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert!(cells.len() == 4 && cells.iter().all(|cell| !cell.is_empty()), "{row}");
+    }
 }

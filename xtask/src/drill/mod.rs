@@ -5,6 +5,7 @@ mod ledger;
 mod load;
 mod outage;
 mod patroni;
+mod promises;
 mod single;
 mod upgrade;
 
@@ -14,35 +15,93 @@ use anyhow::Result;
 
 use crate::clock::{self, Deadline};
 use crate::report::{Outcome, Tally};
+use crate::workspace::root;
 use crate::{cluster, interrupt};
+use promises::PROMISES;
 
 const HELP: &str = "\
-cargo xtask drill [NAME...]     all of them without a name
+cargo xtask drill [--record] [NAME...]     all of them without a name
 
+of a cluster:
   failover   the machine of the primary is killed: Patroni, PostgreSQL, everything
   restart    `pg_ctl restart -m immediate` of a single PostgreSQL, and a node killed with
              kill -9 while it holds a lease (waits until the lease has ended: four minutes)
   upgrade    this version migrates under nodes of the one before, and joins them (builds that
              one first; COUNTERFOIL_UPGRADE_FROM names another commit)
+of one server:
+  kill, disk-full, disk-gone, disk-read-only, fsync, slow-disk, damage, clock, idle, slow-clients,
+  target-down, slow-store, partition
+             what docs/operate/drills.md says of each
+
+  --record   writes what ran, with its time, into docs/operate/drills.md
 
 exit: 0 held, 1 did not hold, 2 wrong usage";
 
-/// A drill: its name and what it proves.
-type Drill = (&'static str, fn(Deadline) -> Result<Vec<String>>);
+/// Runs a drill and returns what did not hold.
+type Play = fn(Deadline) -> Result<Vec<String>>;
 
-const DRILLS: [Drill; 3] =
-    [("failover", patroni::failover), ("restart", single::restart), ("upgrade", upgrade::upgrade)];
+/// A drill of a cluster.
+struct Drill {
+    name: &'static str,
+    breaks: &'static str,
+    holds: &'static str,
+    play: Play,
+}
+
+const DRILLS: [Drill; 3] = [
+    Drill {
+        name: "failover",
+        breaks: "the machine of PostgreSQL's primary dies under load of three nodes",
+        holds: "what was answered is so; another primary within a minute; never a no",
+        play: patroni::failover,
+    },
+    Drill {
+        name: "restart",
+        breaks: "PostgreSQL restarts at once, and the node that holds the lease is killed",
+        holds: "what was answered is so; another node takes the lease at its end",
+        play: single::restart,
+    },
+    Drill {
+        name: "upgrade",
+        breaks: "this version migrates under nodes of the one before",
+        holds: "nodes of both versions answer, and what was answered is so",
+        play: upgrade::upgrade,
+    },
+];
+
+/// The page that says how they went.
+const PAGE: &str = "docs/operate/drills.md";
 
 /// `cargo xtask drill [NAME...]`.
 pub(crate) fn drill(arguments: &[String]) -> Result<ExitCode> {
-    let unknown = |name: &&String| !DRILLS.iter().any(|(known, _)| known == name);
-    if let Some(name) = arguments.iter().find(unknown) {
+    let record = arguments.iter().any(|one| one == "--record");
+    let arguments: Vec<&String> = arguments.iter().filter(|one| *one != "--record").collect();
+    let of_cluster = |name: &str| DRILLS.iter().any(|drill| drill.name == name);
+    let of_server = |name: &str| PROMISES.iter().any(|promise| promise.name == name);
+    if let Some(name) = arguments.iter().find(|name| !of_cluster(name) && !of_server(name)) {
         let asked = ["help", "--help", "-h"].contains(&name.as_str());
         println!("{}{HELP}", if asked { String::new() } else { format!("no drill `{name}`\n\n") });
         return Ok(ExitCode::from(if asked { 0 } else { crate::EXIT_USAGE }));
     }
-    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|one| one == name);
-    Ok(match run(wanted, Deadline::NEVER)? {
+    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|one| *one == name);
+    let mut rows = Vec::new();
+    let mut outcome = Outcome::Passed(Tally::default());
+    if DRILLS.iter().any(|drill| wanted(drill.name)) {
+        outcome = run(wanted, Deadline::NEVER, &mut rows)?;
+    }
+    if PROMISES.iter().any(|promise| wanted(promise.name)) {
+        let faults = promised(wanted, &mut rows)?;
+        if !faults.is_empty() && matches!(outcome, Outcome::Passed(_)) {
+            outcome = Outcome::Failed(Tally::FAILED, faults.join("\n"));
+        }
+    }
+    println!("\n{}", rows.join("\n"));
+    if record {
+        let page = root().join(PAGE);
+        let text = promises::recorded(&std::fs::read_to_string(&page)?, &rows)?;
+        std::fs::write(&page, text)?;
+    }
+    Ok(match outcome {
         Outcome::Passed(_) => ExitCode::SUCCESS,
         Outcome::Failed(_, why) | Outcome::LeftOut(why) | Outcome::NotAsked(why) => {
             eprintln!("{why}");
@@ -57,7 +116,7 @@ pub(crate) fn drill(arguments: &[String]) -> Result<ExitCode> {
 ///
 /// Fails when signals cannot be listened for.
 pub(crate) fn proof(deadline: Deadline) -> Result<Outcome> {
-    run(|_| true, deadline)
+    run(|_| true, deadline, &mut Vec::new())
 }
 
 /// The drills of a run that lets a change in or not: they need no second version to be built.
@@ -66,26 +125,51 @@ pub(crate) fn proof(deadline: Deadline) -> Result<Outcome> {
 ///
 /// As [`proof`].
 pub(crate) fn once(deadline: Deadline) -> Result<Outcome> {
-    run(|name| name != "upgrade", deadline)
+    run(|name| name != "upgrade", deadline, &mut Vec::new())
 }
 
-fn run(wanted: impl Fn(&str) -> bool, deadline: Deadline) -> Result<Outcome> {
+/// The drills of one server: what did not hold.
+fn promised(wanted: impl Fn(&str) -> bool, rows: &mut Vec<String>) -> Result<Vec<String>> {
+    promises::provide()?;
+    let mut all = Vec::new();
+    for promise in PROMISES.iter().filter(|promise| wanted(promise.name)) {
+        println!("\n-- drill {}", promise.name);
+        let (seconds, faults) = promises::run(promise, Deadline::NEVER)?;
+        if faults.is_empty() {
+            println!("drill {}: held, {seconds:.1} s", promise.name);
+            rows.push(promises::row(promise.name, promise.breaks, promise.holds, seconds));
+        }
+        for fault in faults {
+            println!("drill {}: FAULT: {fault}", promise.name);
+            all.push(format!("{}: {fault}", promise.name));
+        }
+    }
+    Ok(all)
+}
+
+fn run(
+    wanted: impl Fn(&str) -> bool,
+    deadline: Deadline,
+    rows: &mut Vec<String>,
+) -> Result<Outcome> {
     if let Err(missing) = cluster::provide() {
         return Ok(Outcome::LeftOut(format!("{missing:#}")));
     }
     interrupt::listen()?;
     let mut tally = Tally::default();
     let mut first_fault = String::new();
-    for (name, run) in DRILLS.iter().filter(|(name, _)| wanted(name)) {
+    for Drill { name, breaks, holds, play } in DRILLS.iter().filter(|drill| wanted(drill.name)) {
         println!("\n-- drill {name}");
         let start = clock::now();
-        let faults = run(deadline).unwrap_or_else(|error| vec![format!("{error:#}")]);
-        println!("drill {name}: {:.1} s", start.elapsed().as_secs_f64());
+        let faults = play(deadline).unwrap_or_else(|error| vec![format!("{error:#}")]);
+        let seconds = start.elapsed().as_secs_f64();
+        println!("drill {name}: {seconds:.1} s");
         for fault in faults.iter().take(FAULTS_SHOWN) {
             println!("drill {name}: FAULT: {fault}");
         }
         if faults.is_empty() {
             println!("drill {name}: everything that was answered holds");
+            rows.push(promises::row(name, breaks, holds, seconds));
             tally.passed += 1;
         } else {
             tally.failed += 1;

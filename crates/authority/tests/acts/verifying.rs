@@ -1,6 +1,6 @@
 //! Verify: who is let in, who is not, and what each refusal is called.
 
-use counterfoil_authority::authority::{Act, Binding, Verdict, VerifyRequest};
+use counterfoil_authority::authority::{Act, Binding, Expiry, Verdict, VerifyRequest};
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::policy::TokenPolicy;
@@ -61,6 +61,26 @@ async fn each_refusal_has_its_reason() {
     assert_eq!(why(None, "git").await, Some(Reason::Expired));
     change(Act::Revoke { reason: None }).await;
     assert_eq!(why(None, "git").await, Some(Reason::Revoked));
+}
+
+#[tokio::test]
+async fn a_token_lives_to_the_last_second_that_its_issue_named_and_one_without_an_end_for_years() {
+    let world = World::new().await;
+    let (token, secret) = world.issue(wish(PAT, "alice", &["git"])).await;
+    let mut endless = wish(PAT, "alice", &["git"]);
+    endless.expires = Expiry::Never;
+    let (lasting, kept) = world.issue(endless).await;
+    assert_eq!(lasting.validity.expires_at(), None);
+    let end = token.validity.expires_at().unwrap();
+    let left = end.seconds() - world.authority.now().seconds();
+    world.clock.advance_seconds(left - 1);
+    assert_eq!(reason(&world.verify(&secret, None, "git").await), None);
+    world.clock.advance_seconds(1);
+    assert_eq!(reason(&world.verify(&secret, None, "git").await), Some(Reason::Expired));
+    world.clock.advance_seconds(10 * 366 * 86_400);
+    while world.authority.purge().await.unwrap() {}
+    assert_eq!(reason(&world.verify(&kept, None, "git").await), None);
+    assert_eq!(reason(&world.verify(&secret, None, "git").await), Some(Reason::Expired));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod doctor;
 mod enrol;
 mod events;
 mod failure;
+mod health;
 mod import;
 mod init;
 mod job;
@@ -78,6 +79,7 @@ enum Command {
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
+    Health(health::HealthArgs),
     #[command(subcommand)]
     Repository(repository::RepositoryCommand),
     RepoCheck(repo_check::RepoCheckArgs),
@@ -179,6 +181,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
+            Command::Health(args) => health::run(args).await,
             Command::Repository(command) => repository::run(command).await,
             Command::RepoCheck(args) => repo_check::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,

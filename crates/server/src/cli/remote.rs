@@ -1,6 +1,6 @@
 //! The API from a shell: who is asked, with which key, and how its refusals read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use counterfoil_authority::secret::ClearSecret;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::print;
 use super::secret_input::{self, Wanted};
+use crate::outbound;
 
 /// How long a server may take to answer.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -22,7 +23,7 @@ const PAGE_MAX: usize = 1000;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where a server listens unless it is told otherwise.
-const URL_DEFAULT: &str = "http://127.0.0.1:8780";
+pub(crate) const URL_DEFAULT: &str = "http://127.0.0.1:8780";
 /// The variable that holds the key.
 pub(crate) const TOKEN_VARIABLE: &str = "COUNTERFOIL_TOKEN";
 
@@ -154,6 +155,31 @@ pub(crate) fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }
 
+/// What asks servers, trusting the authorities in a file besides the system's.
+///
+/// # Errors
+///
+/// When the file cannot be used.
+pub(crate) fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, Failure> {
+    let make = || {
+        reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // A key must not follow a redirect to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("counterfoil/", env!("CARGO_PKG_VERSION")))
+    };
+    let made = if let Some(path) = ca_file {
+        let pem = std::fs::read(path).map_err(|error| Failure::about(path.display(), error))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|error| Failure::about(path.display(), error))?;
+        make().tls_certs_merge(certificates).build()
+    } else {
+        outbound::client(make)
+    };
+    made.map_err(|error| Failure::Usage(error.to_string()))
+}
+
 impl Api {
     /// Prepares to ask the server of `args`.
     ///
@@ -161,19 +187,7 @@ impl Api {
     ///
     /// When there is no key, or the certificate file cannot be used.
     pub(crate) fn new(args: &RemoteArgs) -> Result<Self, Failure> {
-        let mut builder = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            // A key must not follow a redirect to somebody else.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("counterfoil/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = &args.ca_file {
-            let pem = std::fs::read(path).map_err(|error| Failure::about(path.display(), error))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| Failure::about(path.display(), error))?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let client = builder.build().map_err(|error| Failure::Usage(error.to_string()))?;
+        let client = client(args.ca_file.as_deref())?;
         let base = base(&args.url)?;
         Ok(Self { client, base, realm: args.realm.clone(), token: token(args)?, json: args.json })
     }

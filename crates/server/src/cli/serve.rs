@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,6 +24,7 @@ use crate::http::{self, AppState, Front};
 use crate::installation::{self, IfEmpty, Installation, Lock, write_admin_key};
 use crate::ldap::{self, LdapDoor, Start};
 use crate::listener::{Door, Limits};
+use crate::systemd::{self, Said, Sockets};
 use crate::telemetry;
 use crate::tls::Certificates;
 
@@ -42,23 +44,35 @@ pub(crate) struct ServeArgs {
     ldap_listen: Option<String>,
 }
 
-/// The signals that ask a server to end.
+/// The signals that a server listens to.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     /// The terminal is closed; `None` where somebody (`nohup`) wants that ignored.
     hangup: Option<Signal>,
+    /// Whether a hangup comes from a service manager, which has no terminal to close and means that
+    /// files are to be read again.
+    managed: bool,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    End,
+    Reload,
 }
 
 impl Signals {
     fn listen() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::Unavailable(error.to_string()));
         let terminate = listen(SignalKind::terminate())?;
-        let hangup = if hangup_is_ignored() { None } else { Some(listen(SignalKind::hangup())?) };
-        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())?, hangup })
+        let managed = systemd::is_there();
+        let ignored = !managed && hangup_is_ignored();
+        let hangup = if ignored { None } else { Some(listen(SignalKind::hangup())?) };
+        Ok(Self { terminate, interrupt: listen(SignalKind::interrupt())?, hangup, managed })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         let hangup = async {
             match &mut self.hangup {
                 Some(signal) => signal.recv().await,
@@ -66,10 +80,14 @@ impl Signals {
             }
         };
         tokio::select! {
-            _ = hangup => {}
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = hangup => if self.managed { Asked::Reload } else { Asked::End },
+            _ = self.terminate.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
         }
+    }
+
+    async fn end(&mut self) {
+        while self.next().await != Asked::End {}
     }
 }
 
@@ -93,12 +111,14 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Failure> {
         .with("--ldap-listen", "ldap.listen", args.ldap_listen.clone());
     let config = load(&sources)?;
     telemetry::start(&config.log);
+    // Before anything else opens a file: what was handed over is known by its number.
+    let sockets = Sockets::of_environment().map_err(|bad| Failure::Usage(bad.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unavailable(error.to_string()))?;
-    runtime.block_on(serve(&config, started))
+    runtime.block_on(serve(&config, sockets, started))
 }
 
-async fn serve(config: &Config, started: Stopwatch) -> Result<(), Failure> {
+async fn serve(config: &Config, sockets: Sockets, started: Stopwatch) -> Result<(), Failure> {
     // Before the lock, which makes a file.
     installation::refuse_foreign(config)?;
     // Held to the very end: the next server must find everything written.
@@ -111,7 +131,7 @@ async fn serve(config: &Config, started: Stopwatch) -> Result<(), Failure> {
         .map(Arc::new);
     let signals = Signals::listen()?;
     let for_ldap = ldap_certificates(config, certificates.as_ref())?;
-    let bound = Bound::open(config, certificates, for_ldap).await?;
+    let bound = Bound::open(config, sockets, certificates, for_ldap).await?;
     let installation = installation::open(config, IfEmpty::Initialise(admin)).await?;
     let outcome = serve_installation(config, &installation, bound, signals, started).await;
     let closed = installation.close().await;
@@ -146,22 +166,27 @@ fn ldap_certificates(
 impl Bound {
     async fn open(
         config: &Config,
+        mut sockets: Sockets,
         certificates: Option<Arc<Certificates>>,
         ldap_certificates: Option<Arc<Certificates>>,
     ) -> Result<Self, Failure> {
         let limits = Limits::from(&config.server);
-        let main = bind(config.server.listen, certificates.clone(), limits.clone()).await?;
+        let http = sockets.take("http");
+        let main = bind(http, config.server.listen, certificates.clone(), limits.clone()).await?;
         let metrics = match config.metrics.listen {
-            Some(listen) => Some(bind(listen, None, limits).await?),
+            Some(listen) => Some(bind(sockets.take("metrics"), listen, None, limits).await?),
             None => None,
         };
         let mut ldap = Vec::new();
         if config.doors.ldap {
-            ldap.push(bind_ldap(config, config.ldap.listen, Start::Clear).await?);
+            let socket = sockets.take("ldap");
+            ldap.push(bind_ldap(socket, config, config.ldap.listen, Start::Clear).await?);
             if let Some(listen) = config.ldap.tls_listen {
-                ldap.push(bind_ldap(config, listen, Start::Tls).await?);
+                let socket = sockets.take("ldaps");
+                ldap.push(bind_ldap(socket, config, listen, Start::Tls).await?);
             }
         }
+        sockets.all_taken().map_err(|bad| Failure::Usage(bad.to_string()))?;
         Ok(Self { certificates, main, metrics, ldap_certificates, ldap })
     }
 
@@ -208,33 +233,52 @@ async fn serve_installation(
         doors.spawn(door.serve(Arc::clone(&lanes), Arc::clone(&shared), stop.clone(), patience));
     }
     let data = config.data.dir.clone();
-    let steps = Steps::start(installation, &state, data, certificates, &stop);
+    let steps = Steps::start(installation, &state, data, certificates.clone(), &stop);
     banner(config, installation, bound, metrics, &ldap_urls);
     show_first_link(config, installation, bound).await;
     let ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(listen = %bound, installation = installation.id, ready_after_ms, "ready");
-    until_stopped(doors, signals, stopper).await;
+    systemd::tell(Said::Ready);
+    until_stopped(doors, signals, stopper, &certificates).await;
     steps.ended().await;
     Ok(())
 }
 
-async fn bind_ldap(config: &Config, listen: SocketAddr, start: Start) -> Result<LdapDoor, Failure> {
+async fn bind_ldap(
+    handed: Option<std::net::TcpListener>,
+    config: &Config,
+    listen: SocketAddr,
+    start: Start,
+) -> Result<LdapDoor, Failure> {
     let limits = ldap::Limits {
         connections_max: config.ldap.connections_max,
         connections_per_source_max: config.ldap.connections_per_source_max,
         trusted: config.server.trusted_proxies.clone(),
     };
+    if let Some(socket) = handed {
+        return Ok(LdapDoor::on(taken_over(socket)?, start, limits));
+    }
     LdapDoor::bind(listen, start, limits).await.map_err(|error| {
         let advice = "name another place with --ldap-listen, or set doors.ldap to false";
         Failure::Unavailable(format!("cannot serve LDAP on {listen}: {error}; {advice}"))
     })
 }
 
+/// A socket of the service manager, as this server's own would be.
+fn taken_over(socket: std::net::TcpListener) -> Result<TcpListener, Failure> {
+    let taken = socket.set_nonblocking(true).and_then(|()| TcpListener::from_std(socket));
+    taken.map_err(|error| Failure::Unavailable(format!("a socket that was handed over: {error}")))
+}
+
 async fn bind(
+    handed: Option<std::net::TcpListener>,
     listen: SocketAddr,
     certificates: Option<Arc<Certificates>>,
     limits: Limits,
 ) -> Result<Door, Failure> {
+    if let Some(socket) = handed {
+        return Ok(Door::on(taken_over(socket)?, certificates, limits));
+    }
     Door::bind(listen, certificates, limits)
         .await
         .map_err(|error| Failure::Unavailable(format!("cannot listen on {listen}: {error}")))
@@ -249,8 +293,14 @@ async fn until_stopped(
     mut serving: JoinSet<bool>,
     mut signals: Signals,
     stopper: watch::Sender<bool>,
+    certificates: &[Arc<Certificates>],
 ) {
-    signals.next().await;
+    while signals.next().await == Asked::Reload {
+        systemd::tell(Said::Reloading);
+        reload(certificates);
+        systemd::tell(Said::Ready);
+    }
+    systemd::tell(Said::Stopping);
     info!("stopping: no new connections, running requests may end");
     // No receiver is left only when nothing runs any more.
     let _ = stopper.send(true);
@@ -264,10 +314,23 @@ async fn until_stopped(
     // Who signals twice does not want to wait.
     let in_order = tokio::select! {
         all = ended => all,
-        () = signals.next() => false,
+        () = signals.end() => false,
     };
     if !in_order {
         warn!("some requests were cut off");
+    }
+}
+
+/// Reads again what can change under a running server. The configuration cannot.
+fn reload(certificates: &[Arc<Certificates>]) {
+    for one in certificates {
+        match one.reload() {
+            Ok(()) => info!("the TLS certificate was read again"),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "the TLS certificate cannot be used; the former one stays");
+            }
+        }
     }
 }
 

@@ -155,7 +155,7 @@ pub fn pattern_of(path: &str) -> String {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 26] = [
+pub const SECTIONS: [(&str, &str); 27] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -182,6 +182,7 @@ pub const SECTIONS: [(&str, &str); 26] = [
     ),
     ("log", "The log, on standard error."),
     ("metrics", "Prometheus metrics at /metrics."),
+    ("telemetry", "Traces of requests, sent to a collector by OpenTelemetry's protocol."),
     ("ldap", "The LDAP door: binds with tokens, and a look at who may use a service."),
     (
         "ldap.tls",
@@ -579,6 +580,26 @@ pub const KEYS: &[Key] = &[
         Sort::Secret,
         "\"file:/etc/counterfoil/metrics-token\"",
         "The bearer credential that opens /metrics on the HTTP listener.",
+    ),
+    Key::optional(
+        "telemetry.otlp_endpoint",
+        Sort::Url,
+        "\"http://127.0.0.1:4318\"",
+        "The collector that gets a span for each request, as OTLP over HTTP in JSON, at /v1/traces \
+         below this. Without it nothing is traced.",
+    ),
+    Key::optional(
+        "telemetry.otlp_authorization",
+        Sort::Secret,
+        "\"file:/etc/counterfoil/otlp-authorization\"",
+        "The whole value of the header Authorization for the collector, `Bearer ...` say.",
+    ),
+    Key::new(
+        "telemetry.sample_percent",
+        Sort::Count { min: 0, max: 100 },
+        "100",
+        "How many traces in a hundred are kept, by the random part of their ids. What whoever sent \
+         the request does not trace is not traced here either.",
     ),
     Key::new(
         "ldap.listen",

@@ -45,7 +45,9 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 18] = [
+const KEYS_WITHOUT_DEFAULT: [&str; 20] = [
+    "otlp_endpoint ",
+    "otlp_authorization ",
     "issuer ",
     "client_id ",
     "client_secret ",

@@ -20,6 +20,7 @@ use super::problem::{Problem, Sort};
 use super::state::{AppState, Connection, Shared};
 use crate::clock::Stopwatch;
 use crate::tls::Thumbprint;
+use crate::traces::{self, Answered, Parent, Traces};
 
 /// The header that names the request in answers, logs and events.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -40,6 +41,8 @@ pub struct Arrival {
     pub source: Option<IpAddr>,
     /// Names the request everywhere.
     pub request_id: RequestId,
+    /// The trace that the request belongs to, where traces are kept.
+    parent: Option<Parent>,
     /// Who turned out to be calling; set once by the extractor, read for the record of refusals.
     caller: OnceLock<(RealmName, Origin)>,
 }
@@ -65,6 +68,7 @@ impl Arrival {
             tls: connection.is_some_and(|connection| connection.tls),
             source,
             request_id: state.request_ids.issue(state.authority.now()),
+            parent: state.traces.as_ref().and_then(|_| traces::parent_of(headers)),
             caller: OnceLock::new(),
         }
     }
@@ -149,6 +153,9 @@ impl Served<'_> {
         // The class alone: a detail may name a field, and that name is whatever was sent.
         let problem = problem.as_ref().map_or("", |problem| problem.sort().entry().slug);
         let status = response.status().as_u16();
+        if let Some(traces) = &state.traces {
+            trace(state, traces, arrival, method, template, (status, problem), elapsed);
+        }
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         if status >= 500 {
             tracing::warn!(request_id = request_id(), %method, route = template, status, micros, problem);
@@ -159,6 +166,36 @@ impl Served<'_> {
         }
         response
     }
+}
+
+/// Notes the span of a request that ended with this status and this class of a problem.
+fn trace(
+    state: &Shared,
+    traces: &Traces,
+    arrival: &Arrival,
+    method: &Method,
+    template: &str,
+    (status, problem): (u16, &'static str),
+    took: Duration,
+) {
+    let outcome = match (problem, traces::said()) {
+        ("", Some(verdict)) => verdict,
+        ("", None) if status < 400 => "ok",
+        ("", None) => "refused",
+        (problem, _) => problem,
+    };
+    let answered = Answered {
+        request_id: Some(arrival.request_id.clone()),
+        door: traces::door_of(template),
+        method: traces::method_name(method),
+        route: template,
+        status: Some(status),
+        outcome,
+        failed: status >= 500,
+        ended: state.authority.now(),
+        took,
+    };
+    traces.note(state.authority.entropy(), arrival.parent, answered);
 }
 
 /// Whether a request is worth a line in an ordinary log: looks are not.

@@ -26,6 +26,7 @@ use super::state::{AppState, Connection};
 use super::{authz, oauth, parameters, router, verify};
 use crate::clock::Stopwatch;
 use crate::compat::forgerock;
+use crate::traces;
 
 /// What a request is, if it may take the short way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,22 +78,42 @@ pub struct Front {
     router: Router,
     /// Without it, every request takes the router.
     short: Option<AppState>,
+    /// Whether what verify says is to be heard for a trace.
+    traced: bool,
 }
 
 impl From<Router> for Front {
     fn from(router: Router) -> Self {
-        Self { router, short: None }
+        Self { router, short: None, traced: false }
     }
 }
 
 impl Front {
     /// The doors of `state` that are switched on.
     pub fn new(state: AppState) -> Self {
-        Self { router: router(state.clone()), short: Some(state) }
+        let traced = state.traces.is_some();
+        Self { router: router(state.clone()), short: Some(state), traced }
     }
 
     /// Answers one request.
     pub async fn answer<B>(
+        &self,
+        request: axum::http::Request<B>,
+        connection: Connection,
+    ) -> Response
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError>,
+    {
+        if self.traced {
+            // Boxed, so that those who want no traces pay nothing for them.
+            let answer = Box::pin(self.answer_untraced(request, connection));
+            return traces::listening(answer).await;
+        }
+        self.answer_untraced(request, connection).await
+    }
+
+    async fn answer_untraced<B>(
         &self,
         mut request: axum::http::Request<B>,
         connection: Connection,

@@ -38,6 +38,7 @@ use super::caller::{Authenticated, Bearer, bearer};
 use super::front::{WAYS, Way};
 use super::problem::Problem;
 use super::state::{AppState, Shared};
+use crate::traces::{self, Counts};
 
 /// Upper bounds of the duration histogram, in seconds: from a cache hit to a slow hash.
 const BUCKETS: [f64; 12] =
@@ -101,6 +102,7 @@ pub struct Metrics {
     deliveries: Family<DeliveryLabels, Gauge>,
     delivery_age: Family<DeliveryLabels, Gauge>,
     samples: rates::Samples,
+    spans: Arc<Counts>,
 }
 
 /// An LDAP connection, counted while it is open.
@@ -141,6 +143,13 @@ fn verify_counters(registry: &mut Registry) -> Vec<Counter> {
         }
     }
     verify
+}
+
+/// The counts of spans, which whoever sends them keeps.
+fn span_counts(registry: &mut Registry) -> Arc<Counts> {
+    let spans = Arc::new(Counts::default());
+    registry.register_collector(Box::new(Spans(Arc::clone(&spans))));
+    spans
 }
 
 impl Metrics {
@@ -195,6 +204,7 @@ impl Metrics {
         let elsewhere = elsewhere::Elsewhere(Arc::clone(&authority));
         registry.register_collector(Box::new(elsewhere));
         registry.register_collector(Box::new(Gauges(authority)));
+        let spans = span_counts(&mut registry);
         let short = std::array::from_fn(|_| OnceLock::new());
         let routes = RwLock::default();
         let metrics = Self {
@@ -211,6 +221,7 @@ impl Metrics {
             deliveries,
             delivery_age,
             samples: rates::Samples::default(),
+            spans,
         };
         // Shown before anything was counted.
         metrics.backlog(&[], Timestamp::from_micros(0));
@@ -278,6 +289,11 @@ impl Metrics {
         }
     }
 
+    /// Where spans are counted.
+    pub fn spans(&self) -> Arc<Counts> {
+        Arc::clone(&self.spans)
+    }
+
     /// Notes a verdict.
     pub fn verified(&self, door: Door, verdict: &Verdict) {
         self.counted(
@@ -291,6 +307,7 @@ impl Metrics {
 
     /// Notes how verify ended; `None` is active.
     pub fn counted(&self, door: Door, reason: Option<Reason>) {
+        traces::verified(reason);
         let outcome = reason.map_or(REASONS.len(), |reason| reason as usize);
         if let Some(counter) = self.verify.get(door as usize * OUTCOMES + outcome) {
             counter.inc();
@@ -310,6 +327,33 @@ impl Metrics {
             tracing::error!("the metrics could not be written");
         }
         text
+    }
+}
+
+/// How a span ended.
+#[derive(Debug, Clone, EncodeLabelSet)]
+struct SpanLabels {
+    outcome: &'static str,
+}
+
+/// Spans of requests by where they went.
+struct Spans(Arc<Counts>);
+
+impl std::fmt::Debug for Spans {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Spans")
+    }
+}
+
+impl Collector for Spans {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Spans of requests by where they went";
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let mut spans = encoder.encode_descriptor("spans", help, None, kind)?;
+        for (outcome, count) in [("sent", self.0.sent()), ("dropped", self.0.dropped())] {
+            ConstCounter::new(count).encode(spans.encode_family(&SpanLabels { outcome })?)?;
+        }
+        Ok(())
     }
 }
 

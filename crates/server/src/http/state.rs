@@ -19,6 +19,7 @@ use super::request_id::RequestIds;
 use crate::provision::{Couriers, MailSettings};
 use crate::sign_on::{OidcSettings, Provider, ProxySettings};
 use crate::tls::Thumbprint;
+use crate::traces::{TraceSettings, Traces};
 
 /// Body limit for everything but batches, unless configured otherwise: no single record of the
 /// API comes near it.
@@ -106,6 +107,8 @@ pub struct HttpSettings {
     pub metrics_bearer: Option<ClearSecret>,
     /// How mail leaves the server.
     pub mail: Option<MailSettings>,
+    /// Where traces of requests go; `None`: nowhere.
+    pub traces: Option<TraceSettings>,
 }
 
 impl Default for HttpSettings {
@@ -145,6 +148,7 @@ impl Default for HttpSettings {
             body_bytes_max: BODY_BYTES_MAX,
             metrics_bearer: None,
             mail: None,
+            traces: None,
         }
     }
 }
@@ -182,6 +186,8 @@ pub struct Shared {
     pub documents: Documents,
     /// The OpenID provider of the console.
     pub provider: Option<Provider>,
+    /// Where traces of requests go.
+    pub traces: Option<Traces>,
 }
 
 /// Why the doors cannot be set up.
@@ -196,6 +202,9 @@ pub enum StateError {
     /// The provider of the console cannot be asked.
     #[error("console.oidc: {0}")]
     Provider(String),
+    /// The collector of traces cannot be asked.
+    #[error("telemetry: {0}")]
+    Traces(String),
 }
 
 impl AppState {
@@ -208,6 +217,9 @@ impl AppState {
         authority.issue_as(&settings.public_url);
         let provider = settings.console_oidc.clone();
         let provider = provider.map(|oidc| Provider::new(oidc, Arc::clone(authority.clock())));
+        let metrics = Metrics::new(Arc::clone(&authority));
+        let counts = metrics.spans();
+        let traces = settings.traces.clone().map(|settings| Traces::new(settings, counts));
         Ok(Self(Arc::new(Shared {
             request_ids: RequestIds::new(authority.entropy())?,
             courier: Arc::new(Couriers::new(
@@ -215,10 +227,11 @@ impl AppState {
                 settings.mail.clone(),
                 &settings.public_url,
             )),
-            metrics: Metrics::new(Arc::clone(&authority)),
+            metrics,
             main_realm: RealmName::parse(MAIN_REALM)?,
             documents: Documents::default(),
             provider: provider.transpose().map_err(StateError::Provider)?,
+            traces: traces.transpose().map_err(StateError::Traces)?,
             authority,
             settings,
         })))

@@ -73,6 +73,14 @@ impl End {
         }
     }
 
+    /// Whether the server could not do what it should have.
+    pub(crate) const fn is_failure(&self) -> bool {
+        matches!(
+            self.code,
+            LdapResultCode::Busy | LdapResultCode::Unavailable | LdapResultCode::OperationsError
+        )
+    }
+
     /// The code of an end without a text, if it is one of those that binds have all the time.
     pub(crate) const fn plain_code(&self) -> Option<u8> {
         match self.code {

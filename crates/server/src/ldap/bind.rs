@@ -24,6 +24,7 @@ use super::dn::Dn;
 use super::limits::PASSWORD_BYTES_MAX;
 use super::tree::{Claim, Tree};
 use super::wire::SimpleBind;
+use crate::traces;
 
 /// The only version of the protocol that is spoken.
 const VERSION: i64 = 3;
@@ -269,6 +270,7 @@ impl Bind<'_> {
     fn context(&self) -> RequestContext {
         let state = &self.shared.state;
         let request_id = state.request_ids.issue(state.authority.now());
+        traces::named(&request_id);
         RequestContext { door: Door::Ldap, source: Some(self.source), request_id: Some(request_id) }
     }
 

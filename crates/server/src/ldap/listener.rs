@@ -18,6 +18,7 @@ use super::lanes::Lanes;
 use super::limits::{ACCEPT_PAUSE, HANDSHAKE_PATIENCE};
 use super::session::{Over, Session};
 use crate::listener::{Share, Sources, stopped};
+use crate::traces;
 
 /// Whether a listener begins with TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +62,14 @@ impl LdapDoor {
     ///
     /// When the address is taken or not of this machine.
     pub async fn bind(address: SocketAddr, start: Start, limits: Limits) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+        Ok(Self::on(TcpListener::bind(address).await?, start, limits))
+    }
+
+    /// Serves on a socket that listens already.
+    pub fn on(socket: TcpListener, start: Start, limits: Limits) -> Self {
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let sources = Sources::new(limits.connections_per_source_max, limits.trusted);
-        Ok(Self { socket, start, places, sources, connections_max: limits.connections_max })
+        Self { socket, start, places, sources, connections_max: limits.connections_max }
     }
 
     /// How its URLs begin.
@@ -102,7 +107,13 @@ impl LdapDoor {
                 let (shared, stop) = (Arc::clone(&shared), stop.clone());
                 let start = self.start;
                 lanes.converse(stream, peer, move |stream| async move {
-                    converse(&shared, stream, peer, start, stop).await;
+                    if shared.state.traces.is_some() {
+                        // Boxed, so that those who want no traces pay nothing for them.
+                        let all = Box::pin(converse(&shared, stream, peer, start, stop));
+                        traces::listening(all).await;
+                    } else {
+                        converse(&shared, stream, peer, start, stop).await;
+                    }
                     drop(place);
                 });
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use counterfoil_authority::secret::ClearSecret;
+use counterfoil_authority::verdict::Door;
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{
     LdapBindCred, LdapExtendedRequest, LdapMsg, LdapOp, LdapResultCode, LdapSearchRequest,
@@ -32,6 +33,7 @@ use super::search::{self, PAGED_RESULTS, Sink};
 use super::wire::{self, Malformed, Message};
 use crate::clock::Stopwatch;
 use crate::listener::stopped;
+use crate::traces::{self, Answered};
 
 /// Bytes that are read at a time: a bind fits, and idle connections hold no more.
 const READ_BYTES: usize = 2048;
@@ -80,6 +82,8 @@ pub(crate) struct Session<'a, S> {
     input: BytesMut,
     /// Whether the input has grown for a long message.
     grown: bool,
+    /// Since when the message is answered, where traces are kept.
+    began: Option<Stopwatch>,
 }
 
 impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
@@ -87,7 +91,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
     pub(crate) fn new(shared: &'a Shared, stream: S, peer: SocketAddr, tls: bool) -> Self {
         let bound = Bound::Nobody;
         let input = BytesMut::new();
-        Self { shared, stream, peer, tls, bound, input, grown: false }
+        Self { shared, stream, peer, tls, bound, input, grown: false, began: None }
     }
 
     /// Answers until it is over or `stop` turns true, and gives the stream back.
@@ -193,6 +197,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
     /// Answers the message of `length` bytes at the beginning of the input; says if that was the
     /// last.
     async fn answer(&mut self, length: usize) -> Option<Over> {
+        if self.shared.state.traces.is_some() {
+            traces::begin();
+            self.began = Some(Stopwatch::start());
+        }
         if let Some(read) = self.input.get(..length).and_then(wire::simple_bind) {
             let msgid = read.msgid;
             if msgid > 0 {
@@ -272,7 +280,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
         let Some(code) = end.plain_code() else {
             return self.say("bind", end, msgid, end.of_bind()).await;
         };
-        self.shared.state.metrics.ldap("bind", end.name());
+        self.note("bind", end);
         let answer = wire::bind_answer(msgid, code);
         let written = written(&mut self.stream, &answer, WRITE_PATIENCE).await;
         (!written).then_some(Over::Closed)
@@ -379,10 +387,29 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
             // The time was over in the middle of an entry.
             return Some(Over::Closed);
         }
-        self.shared.state.metrics.ldap("search", end.name());
+        self.note("search", &end);
         let done = LdapOp::SearchResultDone(end.result());
         let done = LdapMsg::new_with_ctrls(msgid, done, controls);
         self.send(output, done).await
+    }
+
+    /// Counts an operation that ended so, and notes its span where traces are kept.
+    fn note(&self, operation: &'static str, end: &End) {
+        let state = &self.shared.state;
+        state.metrics.ldap(operation, end.name());
+        let (Some(traces), Some(began)) = (&state.traces, &self.began) else { return };
+        let answered = Answered {
+            request_id: traces::name(),
+            door: Door::Ldap.name(),
+            method: operation,
+            route: "",
+            status: None,
+            outcome: traces::said().unwrap_or(end.name()),
+            failed: end.is_failure(),
+            ended: state.authority.now(),
+            took: began.elapsed(),
+        };
+        traces.note(state.authority.entropy(), None, answered);
     }
 
     /// Counts and writes an answer; says if that failed.
@@ -393,7 +420,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
         msgid: i32,
         op: LdapOp,
     ) -> Option<Over> {
-        self.shared.state.metrics.ldap(operation, end.name());
+        self.note(operation, end);
         self.send(BytesMut::new(), LdapMsg::new(msgid, op)).await
     }
 

@@ -16,14 +16,19 @@ use reqwest::StatusCode;
 use serde_json::json;
 use sha2::Sha256;
 
+use crate::outbound;
+
 /// How long a receiver is given, unless its target says otherwise.
 const TIMEOUT_MS: u32 = 10_000;
+/// What is said of a target where nothing can be sent.
+const NO_CLIENT: &str = "this system makes no HTTP client";
 /// How a key is written that is no plain text.
 const KEY_PREFIX: &str = "whsec_";
 
 /// Tells programs of events.
 pub(super) struct WebhookCourier {
-    client: reqwest::Client,
+    /// `None` where the system makes no client.
+    client: Option<reqwest::Client>,
     clock: Arc<dyn Clock>,
 }
 
@@ -31,8 +36,8 @@ impl WebhookCourier {
     /// A courier that tells the time by this clock.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         // A redirection would take the body to somebody who was not named.
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        Self { client: client.build().unwrap_or_default(), clock }
+        let make = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        Self { client: outbound::client(make).ok(), clock }
     }
 
     /// Tells of an event. The id lets the receiver drop a repetition.
@@ -45,8 +50,8 @@ impl WebhookCourier {
         let body = body_of(event).to_string();
         let seconds = self.clock.now().micros().div_euclid(1_000_000);
         let timeout = target.config.timeout_ms.unwrap_or(TIMEOUT_MS);
-        let mut request = self
-            .client
+        let client = self.client.as_ref().ok_or_else(|| Failed::new(Fault::Away, NO_CLIENT))?;
+        let mut request = client
             .post(&target.config.url)
             .timeout(Duration::from_millis(u64::from(timeout)))
             .header("content-type", "application/json")
@@ -77,24 +82,30 @@ impl WebhookCourier {
             },
             remedy: secret.is_none().then(|| "set signing_key".to_owned()),
         };
-        let timeout = target.config.timeout_ms.unwrap_or(TIMEOUT_MS);
-        let request = self.client.head(&target.config.url);
-        let request = request.timeout(Duration::from_millis(u64::from(timeout)));
-        let reached = match request.send().await {
-            Ok(_) => Finding {
+        let reached = match self.reach(target).await {
+            Ok(()) => Finding {
                 check: "connection",
                 severity: Severity::Fine,
                 what: "the receiver answers".to_owned(),
                 remedy: None,
             },
-            Err(error) => Finding {
+            Err(failure) => Finding {
                 check: "connection",
                 severity: Severity::Failure,
-                what: failed(&error).what,
+                what: failure.what,
                 remedy: None,
             },
         };
         vec![reached, signed]
+    }
+
+    /// Whether the receiver answers at all, whatever it answers.
+    async fn reach(&self, target: &Target) -> Result<(), Failed> {
+        let client = self.client.as_ref().ok_or_else(|| Failed::new(Fault::Away, NO_CLIENT))?;
+        let timeout = target.config.timeout_ms.unwrap_or(TIMEOUT_MS);
+        let request = client.head(&target.config.url);
+        let request = request.timeout(Duration::from_millis(u64::from(timeout)));
+        request.send().await.map(drop).map_err(|error| failed(&error))
     }
 }
 

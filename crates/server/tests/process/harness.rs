@@ -97,6 +97,25 @@ impl Site {
     }
 
     fn spawn_at(&self, settings: &str, port: u16) -> Server {
+        self.spawn_with(settings, port, |command, _| command)
+    }
+
+    /// Starts `serve` by a command that `change` makes of the usual one and of the place where its
+    /// standard output goes.
+    pub(crate) fn spawn_as(
+        &self,
+        settings: &str,
+        change: impl FnOnce(Command, &Path) -> Command,
+    ) -> Server {
+        self.spawn_with(settings, 0, change)
+    }
+
+    fn spawn_with(
+        &self,
+        settings: &str,
+        port: u16,
+        change: impl FnOnce(Command, &Path) -> Command,
+    ) -> Server {
         let config = self.path("counterfoil.toml");
         fs::write(&config, format!("{settings}\n")).unwrap();
         let log = |name: &str| {
@@ -105,8 +124,8 @@ impl Site {
         };
         let (stdout, stderr) = (log("stdout"), log("stderr"));
         let started = Stopwatch::start();
-        let child = self
-            .binary()
+        let mut command = self.binary();
+        command
             .arg("serve")
             .arg("--config")
             .arg(&config)
@@ -117,9 +136,10 @@ impl Site {
             // A flag wins over the configuration, which a few tests want to be asked.
             .args((!settings.contains("0.0.0.0:0")).then_some("--ldap-listen=127.0.0.1:0"))
             .stdout(File::create(&stdout).unwrap())
-            .stderr(File::create(&stderr).unwrap())
-            .spawn()
-            .unwrap();
+            .stderr(File::create(&stderr).unwrap());
+        let mut command = change(command, &stdout);
+        command.stderr(File::create(&stderr).unwrap());
+        let child = command.spawn().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let ready_after = Duration::ZERO;
         Server { child, address, stdout, stderr, started, ready_after }
@@ -174,7 +194,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Waits until it says where it listens, and that it is ready.
-    fn until_ready(&mut self) {
+    pub(crate) fn until_ready(&mut self) {
         let limit = PATIENCE;
         self.address = await_some("the server says where it listens", limit, || {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -205,6 +225,12 @@ impl Server {
     pub(crate) fn kill9(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Sends it a signal by its name, `HUP` say.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
     /// Asks it to end, as a service manager would, and waits until it has.

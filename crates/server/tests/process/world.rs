@@ -69,6 +69,11 @@ impl World {
     /// The same in a place that was made ready for it.
     pub(crate) fn at(site: Site, settings: &str) -> Self {
         let server = site.serve(settings);
+        Self::around(site, server)
+    }
+
+    /// The same with a server that was started in its own way.
+    pub(crate) fn around(site: Site, server: Server) -> Self {
         let admin = site.admin(&server);
         user(&admin, "alice");
         service(&admin, "git", &json!({}));

@@ -338,4 +338,27 @@ proptest! {
             .collect();
         prop_assert_eq!(found, walked);
     }
+
+    /// A deny is not lost beside an allow, whatever stands before and behind it, and no policy
+    /// that does not speak of the request takes it away.
+    #[test]
+    fn a_false_wins_wherever_it_stands_among_its_policies(
+        allowing in 0_usize..6,
+        silent in 0_usize..6,
+        order in any::<prop::sample::Index>(),
+        resource in prop::sample::select(vec!["http://h:80/*", "http://h:80/x", "http://*:80/x"]),
+    ) {
+        let mut policies: Vec<AmObject> = (0..allowing)
+            .map(|number| url_policy(&format!("allows {number}"), &json!({})))
+            .collect();
+        policies.extend((0..silent).map(|number| {
+            let fields = json!({ "active": number % 2 == 0, "resources": ["http://other:80/*"] });
+            url_policy(&format!("silent {number}"), &fields)
+        }));
+        let denying = json!({ "resources": [resource], "actionValues": { "GET": false } });
+        policies.insert(order.index(policies.len() + 1), url_policy("denies", &denying));
+        let asker = alice();
+        let decision = decided(policies, "http://h/x", around(&asker));
+        prop_assert_eq!(actions(&decision), json!({ "GET": false }));
+    }
 }

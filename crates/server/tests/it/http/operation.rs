@@ -84,6 +84,7 @@ async fn the_names_of_metrics_are_a_contract() {
     counterfoil_stale_verifies counter
     counterfoil_usage_lost counter
     counterfoil_use_days_lost counter
+    counterfoil_spans counter
     ");
 }
 
@@ -151,6 +152,52 @@ async fn the_page_about_metrics_is_what_a_scrape_shows() {
     for (label, value) in scrape.lines().flat_map(labels).filter(|(label, _)| *label != "route") {
         let told = words.contains(value) || label == "status";
         assert!(told, "{label}=\"{value}\" is not on the page");
+    }
+}
+
+/// Names of metrics in a text, without what a histogram appends to them.
+fn named(text: &str) -> BTreeSet<String> {
+    let after = text.split("counterfoil_").skip(1);
+    let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+    let names = after.map(|rest| rest.split(|c| !is_name(c)).next().unwrap_or_default());
+    let whole = names.filter(|name| !name.is_empty() && !name.ends_with('_')).map(|name| {
+        let name = ["_bucket", "_sum", "_count"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(name);
+        format!("counterfoil_{name}")
+    });
+    whole.collect()
+}
+
+#[tokio::test]
+async fn every_metric_that_rules_dashboard_or_documents_name_is_on_the_page_and_shown() {
+    let page = include_str!("../../../../../docs/reference/metrics.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `counterfoil_")).map(cells);
+    let known: BTreeSet<String> = rows.map(|cells| cells[0].trim_matches('`').to_owned()).collect();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut shown = BTreeSet::new();
+    for file in ["packaging/prometheus/counterfoil.rules.yml", "packaging/grafana/counterfoil.json"]
+    {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        let names = named(&text);
+        assert!(names.is_subset(&known), "{file}: {:?}", names.difference(&known));
+        shown.extend(names);
+    }
+    // Whatever is worth measuring is worth a line somewhere.
+    assert_eq!(shown, known);
+    for dir in ["docs/operate", "docs/guide", "docs/reference"] {
+        for entry in std::fs::read_dir(root.join(dir)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            // Of names in backquotes only: a database may be called so too.
+            let quoted: String = quoted(&text).into_iter().collect::<Vec<_>>().join(" ");
+            let names = named(&quoted);
+            assert!(names.is_subset(&known), "{}: {:?}", path.display(), names.difference(&known));
+        }
     }
 }
 
