@@ -245,8 +245,19 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
     Ok(format!("{:014x}{random}", at.micros().max(0)))
 }
 
+/// Events that say that somebody may have a secret who should not: told to targets and people,
+/// though nothing was done.
+pub const ALARM_EVENTS: [&str; 6] = [
+    "token.leaked",
+    "token.decoy-used",
+    "token.retired-secret-used",
+    "token.refresh-reused",
+    "token.count-exceeded",
+    "link.reopened",
+];
+
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 100] = [
+pub const EVENT_KINDS: [&str; 103] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -285,6 +296,9 @@ pub const EVENT_KINDS: [&str; 100] = [
     "token.unlocked",
     "token.revoked",
     "token.retired-secret-used",
+    "token.leaked",
+    "token.decoy-used",
+    "leak.refused",
     "authenticator.confirmed",
     "authenticator.resynchronised",
     "authenticator.codes-replaced",

@@ -21,10 +21,13 @@ pub enum Kind {
     Link,
     /// A short-lived token made from another one, which it dies with (RFC 6749 section 1.4).
     AccessToken,
+    /// Made to be stolen: good nowhere, and whoever presents it raises an alarm. Its string has
+    /// the letter of the kind that it looks like.
+    Decoy,
 }
 
 /// Every kind, in the order of the documentation.
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 10] = [
     Kind::PersonalAccessToken,
     Kind::ServiceToken,
     Kind::RegistrationToken,
@@ -34,6 +37,7 @@ pub const KINDS: [Kind; 9] = [
     Kind::Generic,
     Kind::Link,
     Kind::AccessToken,
+    Kind::Decoy,
 ];
 
 impl Kind {
@@ -49,12 +53,19 @@ impl Kind {
             Self::Generic => 'g',
             Self::Link => 'b',
             Self::AccessToken => 'a',
+            Self::Decoy => 'd',
         }
     }
 
-    /// The kind of a letter.
+    /// Whether token strings have this kind's letter. A decoy's never do: it would be known by
+    /// that.
+    pub const fn is_written(self) -> bool {
+        !matches!(self, Self::Decoy)
+    }
+
+    /// The kind of a letter in a token string.
     pub fn from_letter(letter: char) -> Option<Self> {
-        KINDS.into_iter().find(|kind| kind.letter() == letter)
+        KINDS.into_iter().find(|kind| kind.is_written() && kind.letter() == letter)
     }
 
     /// The name on the wire and in the store.
@@ -69,6 +80,7 @@ impl Kind {
             Self::Generic => "generic",
             Self::Link => "link",
             Self::AccessToken => "access_token",
+            Self::Decoy => "decoy",
         }
     }
 
@@ -81,7 +93,7 @@ impl Kind {
     ///
     /// A registration token is shared by many; one holder must not end it for all.
     pub const fn may_use_self(self) -> bool {
-        !matches!(self, Self::RegistrationToken | Self::Link)
+        !matches!(self, Self::RegistrationToken | Self::Link | Self::Decoy)
     }
 }
 
@@ -93,7 +105,8 @@ mod tests {
     fn names_and_letters_are_unique_and_read_back() {
         for kind in KINDS {
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
-            assert_eq!(Kind::from_letter(kind.letter()), Some(kind));
+            let read = Some(kind).filter(|kind| kind.is_written());
+            assert_eq!(Kind::from_letter(kind.letter()), read);
         }
     }
 }

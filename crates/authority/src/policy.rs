@@ -72,6 +72,39 @@ pub enum AtLimit {
     ReplaceOldest,
 }
 
+/// What becomes of a token that somebody has found in public. The later ones are stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLeak {
+    /// Its owner and the targets of the realm are told.
+    Notify,
+    /// It is locked, too.
+    Lock,
+    /// It is revoked, too.
+    Revoke,
+}
+
+impl OnLeak {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Notify => "notify",
+            Self::Lock => "lock",
+            Self::Revoke => "revoke",
+        }
+    }
+}
+
+/// What becomes of a token whose use raises an alarm. The later one is stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnAlarm {
+    /// Its owner and the targets of the realm are told.
+    Notify,
+    /// It is locked, too.
+    Lock,
+}
+
 /// A token policy as a realm or service states it. `None` states nothing.
 ///
 /// These names are the contract's JSON, which is why this one model type is
@@ -149,6 +182,12 @@ pub struct TokenPolicy {
     /// each of them too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported_schemes: Option<Vec<ForeignScheme>>,
+    /// What becomes of a token that somebody has found in public; revoked unless stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_leak: Option<OnLeak>,
+    /// What becomes of a token whose use raises an alarm; nothing unless stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_alarm: Option<OnAlarm>,
 }
 
 /// A field of a policy that makes no sense, with the reason.
@@ -274,6 +313,8 @@ impl TokenPolicy {
                 .or(realm.imported_schemes.as_ref())
                 .cloned()
                 .unwrap_or_default(),
+            on_leak: self.on_leak.max(realm.on_leak).unwrap_or(OnLeak::Revoke),
+            on_alarm: self.on_alarm.max(realm.on_alarm).unwrap_or(OnAlarm::Notify),
         }
     }
 }
@@ -325,6 +366,10 @@ pub struct EffectivePolicy {
     pub show_to_issuer: bool,
     /// Schemes of other systems that a secret is compared by, each once.
     pub imported_schemes: Vec<ForeignScheme>,
+    /// What becomes of a token that somebody has found in public.
+    pub on_leak: OnLeak,
+    /// What becomes of a token whose use raises an alarm.
+    pub on_alarm: OnAlarm,
 }
 
 impl EffectivePolicy {
@@ -358,6 +403,8 @@ impl EffectivePolicy {
             lifetime_presets_seconds: Some(self.lifetime_presets_seconds.clone()),
             approval: Some(self.approval),
             show_to_issuer: Some(self.show_to_issuer),
+            on_leak: Some(self.on_leak),
+            on_alarm: Some(self.on_alarm),
         }
     }
 

@@ -3,6 +3,7 @@
 //! A clear secret exists only in the request that issues or presents it. The
 //! only bridge to what is stored is [`crate::secret_hash`].
 
+mod find;
 pub(crate) mod mark;
 
 use std::fmt;
@@ -12,6 +13,8 @@ use zeroize::Zeroizing;
 use crate::access::claims;
 use crate::clock::{Entropy, NoEntropy};
 use crate::kind::Kind;
+
+pub use find::{FoundToken, TOKEN_LEN_MAX, TokenFinder};
 
 /// The 62 characters of ids, secrets and checksums, in the order of their value.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

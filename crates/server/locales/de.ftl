@@ -87,6 +87,7 @@ kind-client_key = Client-Schlüssel
 kind-generic = Token
 kind-link = Link
 kind-access_token = Access Token
+kind-decoy = Köder
 state-active = aktiv
 state-pending = wartet auf Freigabe
 state-not_yet_valid = noch nicht gültig

@@ -87,6 +87,7 @@ kind-client_key = Client key
 kind-generic = Token
 kind-link = Link
 kind-access_token = Access token
+kind-decoy = Decoy
 state-active = active
 state-pending = waits for approval
 state-not_yet_valid = not yet valid

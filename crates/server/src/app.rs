@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::config::repository::repositories;
 use crate::http::{HttpSettings, LdapPlace};
 use crate::ldap::{LdapSettings, Tree};
+use crate::leaks::GithubSettings;
 use crate::provision::MailSettings;
 use crate::traces::TraceSettings;
 
@@ -116,6 +117,10 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
         am_pat_attribute: config.am.pat_attribute.clone(),
         am_import_service: config.am.import_service.clone(),
         validate: config.doors.validate,
+        github: config.leaks.github.then(|| GithubSettings {
+            keys_url: config.leaks.github_keys_url.clone(),
+            keys_file: config.leaks.github_keys_file.clone(),
+        }),
         validate_clients: config.validate.clients.clone(),
         validate_email_challenge: config.validate.email_challenge,
         docs: config.doors.docs,

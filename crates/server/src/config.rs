@@ -77,6 +77,8 @@ pub struct Config {
     pub ldap: Ldap,
     /// The mail server.
     pub mail: Mail,
+    /// Reports of leaked tokens.
+    pub leaks: Leaks,
     /// Repositories of generic tokens, by name.
     #[serde(default)]
     pub repository: BTreeMap<String, RepositorySection>,
@@ -428,6 +430,19 @@ pub struct Mail {
     /// Whom an answer goes to.
     #[serde(default, deserialize_with = "mailbox")]
     pub reply_to: Option<Mailbox>,
+}
+
+/// Reports of leaked tokens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leaks {
+    /// Whether those of GitHub are taken.
+    pub github: bool,
+    /// Where its keys are asked for.
+    pub github_keys_url: String,
+    /// A file with them.
+    #[serde(default)]
+    pub github_keys_file: Option<PathBuf>,
 }
 
 impl Mail {

@@ -249,6 +249,8 @@ impl Authority {
         }
         let tag = self.cache.position(now);
         let record = self.store.token_record(id).await?;
+        // A decoy is never remembered: time would tell it from what never was a token.
+        let record = record.filter(|record| record.kind != Kind::Decoy);
         Ok(record.map(|record| self.cache.fill(record, tag)))
     }
 

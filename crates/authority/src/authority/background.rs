@@ -53,6 +53,7 @@ impl Authority {
     async fn flush(&self, closing: bool) -> Result<usize, Unavailable> {
         self.tell_session_uses().await?;
         let flushed = self.flush_ours(closing).await;
+        self.settle_alarms().await?;
         self.flush_elsewhere().await?;
         self.flush_days(closing).await?;
         flushed

@@ -269,7 +269,10 @@ fn within(reach: &Reach) -> TokenFilter {
 
 /// Kinds that a policy about tokens speaks of at use.
 const fn is_judged(kind: Kind) -> bool {
-    !matches!(kind, Kind::ClientKey | Kind::RegistrationToken | Kind::Link | Kind::AccessToken)
+    !matches!(
+        kind,
+        Kind::ClientKey | Kind::RegistrationToken | Kind::Link | Kind::AccessToken | Kind::Decoy
+    )
 }
 
 /// Why a policy refuses a token at use.

@@ -131,12 +131,7 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let now = self.now();
-        if token.kind == Kind::AuthToken {
-            return Err(Refusal::invalid(
-                "kind",
-                "an auth token rotates through its refresh token",
-            ));
-        }
+        super::decoys::check_rotates(token.kind)?;
         // A secret beside its codes would be a way around them.
         if token.kind == Kind::Generic && self.is_otp(&token).await? {
             return Err(Refusal::invalid(

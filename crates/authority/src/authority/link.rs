@@ -103,16 +103,17 @@ impl Authority {
         let now = self.now();
         let origin = Origin { actor: "holder".into(), ..Origin::anonymous(context) };
         let Some(link) = self.proved_link(presented).await? else {
+            self.notice_decoy(presented.reveal(), &origin).await?;
             if let Some(source) = origin.source {
                 self.throttle.failed(source, None, None, now);
             }
             return Err(Refusal::NotFound(Thing::Link));
         };
         let Some(token) = self.store.token_find(&link.realm, link.token).await? else {
-            return self.refuse_link(&link, LinkEnd::TokenEnded, &origin, now);
+            return self.refuse_link(&link, LinkEnd::TokenEnded, None, &origin, now);
         };
         if link.opened_at.is_some() {
-            return self.refuse_link(&link, LinkEnd::Opened, &origin, now);
+            return self.refuse_link(&link, LinkEnd::Opened, Some(&token), &origin, now);
         }
         if link.expires_at > now && token.revocation.is_none() {
             self.refuse_held(&link, &token, &origin, now).await?;
@@ -135,7 +136,9 @@ impl Authority {
             };
             match self.store.link_open(open).await? {
                 LinkOpened::Done(token) => return Ok(Answered::Fresh { token, secret: clear }),
-                LinkOpened::Refused(end) => return self.refuse_link(&link, end, &origin, now),
+                LinkOpened::Refused(end) => {
+                    return self.refuse_link(&link, end, Some(&token), &origin, now);
+                }
                 LinkOpened::Collision => {}
             }
         }
@@ -195,6 +198,7 @@ impl Authority {
         &self,
         link: &Link,
         end: LinkEnd,
+        token: Option<&Token>,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Answered, Refusal> {
@@ -204,8 +208,12 @@ impl Authority {
         };
         let detail = serde_json::json!({ "link": link.id.as_str() });
         let event = self.event(kind, &link.realm, origin, now)?;
-        let event = event.with_token(link.token).with_reason(end.name()).with_detail(detail);
+        let mut event = event.with_token(link.token).with_reason(end.name()).with_detail(detail);
+        event.subject = token.map(|token| token.owner.actor());
         self.record_refusal(event.refused());
+        if end == LinkEnd::Opened {
+            self.alarmed(&link.realm, link.token, kind);
+        }
         Err(Refusal::LinkEnded(end))
     }
 }

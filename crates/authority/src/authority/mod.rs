@@ -11,6 +11,7 @@ mod clients;
 mod compliance;
 mod console;
 mod custom;
+mod decoys;
 mod derive;
 mod directory;
 mod edit;
@@ -20,6 +21,7 @@ mod import;
 mod install;
 mod issue;
 mod jobs;
+mod leaks;
 mod letters;
 mod lifecycle;
 mod link;
@@ -75,6 +77,7 @@ pub use issue::{
     Answered, Delivery, Expiry, IssueRequest, Payload, RenderAnswer, Replay, RepositoryWish,
 };
 pub use jobs::{JobAct, JobPlan, JobSelection, JobSet, JobWish};
+pub use leaks::LeakReport;
 pub use letters::{LETTER_LIFETIME_SECONDS, LETTER_LIFETIME_SECONDS_MAX};
 pub use lifecycle::Act;
 pub use locks::LockAct;
@@ -88,6 +91,7 @@ pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, Target
 pub use readiness::NotReady;
 pub use realms::{RealmDraft, RealmEdit};
 pub use refresh::{RefreshRefusal, RefreshRequest, Refreshment};
+pub use registration::Breakage;
 pub use repositories::{Repeatable, RepositoryDraft, RepositoryEntry, RepositoryStanding};
 pub use services::{Offer, PolicyEdit, ServiceDraft, ServiceEdit};
 pub use verify::{Active, Binding, Verdict, VerifyRequest};
@@ -220,6 +224,8 @@ pub struct Authority {
     custom: ArcSwap<Elsewhere>,
     /// How many tokens there are, as far as somebody wants to know.
     counts: census::Counts,
+    /// Alarms that the next flush acts on.
+    alarms: parking_lot::Mutex<Vec<leaks::Alarm>>,
 }
 
 /// Why an authority cannot be set up.
@@ -289,6 +295,7 @@ impl Authority {
             session_uses: am::SessionUses::default(),
             custom: ArcSwap::default(),
             counts: census::Counts::default(),
+            alarms: parking_lot::Mutex::default(),
         })
     }
 

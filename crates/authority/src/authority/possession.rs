@@ -57,7 +57,7 @@ impl Authority {
             Shape::Jwt(_) | Shape::Prefixed { kind: Kind::AccessToken, .. } => {
                 self.end_access(realm, presented.reveal(), origin).await?
             }
-            _ => match self.possessed(presented).await? {
+            _ => match self.possessed(presented, origin).await? {
                 Possession::Proved(record) => {
                     self.end_proved(realm, &record, origin).await?;
                     false
@@ -113,7 +113,11 @@ impl Authority {
         Ok(ours)
     }
 
-    fn matching_secret<'a>(&self, record: &'a Record, presented: &str) -> Option<&'a StoredSecret> {
+    pub(super) fn matching_secret<'a>(
+        &self,
+        record: &'a Record,
+        presented: &str,
+    ) -> Option<&'a StoredSecret> {
         let keys = self.keys();
         record.secrets.iter().find(|secret| match &secret.hash {
             SecretHash::Keyed { pepper, mac } => {
@@ -124,13 +128,18 @@ impl Authority {
     }
 
     /// The record of the token that this secret belongs to, in whatever state it is.
-    async fn possessed(&self, credential: &ClearSecret) -> Result<Possession, Refusal> {
+    async fn possessed(
+        &self,
+        credential: &ClearSecret,
+        origin: &Origin,
+    ) -> Result<Possession, Refusal> {
         match self.shape(credential.reveal()) {
             Shape::Prefixed { kind, id } => {
                 let Some(record) = self.store.token_record(id).await? else {
                     return Ok(Possession::Guess);
                 };
-                if record.kind != kind {
+                let is_decoy = self.is_decoy(&record, credential.reveal(), origin, None)?;
+                if is_decoy || record.kind != kind {
                     return Ok(Possession::Guess);
                 }
                 self.judged(record, credential.reveal())

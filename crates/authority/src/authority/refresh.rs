@@ -137,6 +137,7 @@ impl Authority {
         let origin =
             Origin { actor: "refresh".into(), ..Origin::anonymous(request.context.clone()) };
         let Shape::Prefixed { kind: Kind::AuthToken, id } = self.shape(request.presented) else {
+            self.notice_decoy(request.presented, &origin).await?;
             return self.refuse_refresh(&request, None, &origin, now, RefreshRefusal::Denied);
         };
         if !self.realm_facts(request.realm).await?.realm.enabled {
@@ -190,7 +191,11 @@ impl Authority {
             sealed: sealed.map_err(Refusal::from)?,
             grace_seconds: REFRESH_GRACE_SECONDS,
             at: now,
-            event: event.map_err(Refusal::from)?.with_token(id).refused(),
+            event: {
+                let mut event = event.map_err(Refusal::from)?.with_token(id).refused();
+                event.subject = self.owner_at_hand(id, now);
+                event
+            },
         };
         let (token, secret, again) =
             match self.store.refresh(refresh).await.map_err(Refusal::from)? {

@@ -12,17 +12,31 @@ use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel};
 use crate::policy::{DEFAULT_LIFETIME_SECONDS, EffectivePolicy};
+use crate::provision::{Target, TargetKind};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::Scope;
 use crate::secret::{TokenId, user_code_of};
 use crate::service::Services;
 use crate::store::{
     BlastRadius, CountReturn, Page, PageRequest, Returned, TokenAct, TokenChange, TokenFilter,
-    Unavailable,
+    Unavailable, UseDay,
 };
 use crate::subject::Limits;
 use crate::token::{State, Token};
 use crate::verdict::Door;
+
+/// What breaks when a token ends.
+#[derive(Debug)]
+pub struct Breakage {
+    /// The token.
+    pub token: Token,
+    /// What hangs on it.
+    pub reach: BlastRadius,
+    /// When it was used, and through which doors.
+    pub days: Vec<UseDay>,
+    /// Targets at which a hash of it stands, by their names.
+    pub directories: Vec<String>,
+}
 
 /// What falls due is done in batches of so many of each sort.
 const DUE_PER_STEP: u32 = 500;
@@ -60,6 +74,30 @@ impl Authority {
     ) -> Result<BlastRadius, Refusal> {
         let token = self.token(caller, realm, id).await?;
         Ok(self.store.blast_radius(token.id, self.now()).await?)
+    }
+
+    /// The same with what is known of the token's use: what breaks when it ends, and for whom.
+    pub async fn breakage(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<Breakage, Refusal> {
+        let token = self.token(caller, realm, id).await?;
+        let reach = self.store.blast_radius(token.id, self.now()).await?;
+        let days = self.token_days(caller, realm, id).await?;
+        let labels = token.service_labels();
+        let targets = self.store.target_list(realm).await?;
+        let holds = |target: &Target| match (target.kind, token.kind) {
+            (TargetKind::ProfileAttribute, Kind::PersonalAccessToken) => true,
+            (TargetKind::Ldap | TargetKind::Entry, Kind::ServiceToken) => {
+                labels.iter().any(|label| target.config.is_for(label))
+            }
+            _ => false,
+        };
+        let directories = targets.iter().filter(|target| holds(target));
+        let directories = directories.map(|target| target.name.to_string()).collect();
+        Ok(Breakage { token, reach, days, directories })
     }
 
     /// Gives draws back: what was taken stays counted, what may be taken grows.

@@ -19,7 +19,7 @@ use crate::names::ServiceLabel;
 use crate::secret::ClearSecret;
 
 /// Events that a person is told of unless a target says otherwise.
-pub const LETTER_EVENTS: [&str; 12] = [
+pub const LETTER_EVENTS: [&str; 18] = [
     "token.issued",
     "token.replaced",
     "token.rotated",
@@ -32,6 +32,12 @@ pub const LETTER_EVENTS: [&str; 12] = [
     "user.unlocked",
     "service.locked",
     "service.unlocked",
+    "token.leaked",
+    "token.decoy-used",
+    "token.retired-secret-used",
+    "token.refresh-reused",
+    "token.count-exceeded",
+    "link.reopened",
 ];
 
 /// Events that a person can be told of besides.
@@ -44,7 +50,7 @@ pub const CODE_SENT: &str = "code.sent";
 pub const LINK_ISSUED: &str = "issued-by-link";
 
 /// Substitutions that a template may hold, without those of identifiers.
-pub const SUBSTITUTIONS: [&str; 14] = [
+pub const SUBSTITUTIONS: [&str; 19] = [
     "AUTHENTICATOR",
     "CO_PERSON",
     "CO_NAME",
@@ -59,6 +65,11 @@ pub const SUBSTITUTIONS: [&str; 14] = [
     "LINK_EXPIRY",
     "CODE",
     "CODE_EXPIRY",
+    "SCOPES",
+    "USES",
+    "SOURCE",
+    "DOOR",
+    "PLACE",
 ];
 
 /// `(@IDENTIFIER:name)` is the person's attribute of that name.
@@ -246,6 +257,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) link: Option<(ClearSecret, Timestamp)>,
     /// The code that is sent, and its end.
     pub(crate) code: Option<(ClearSecret, Timestamp)>,
+    /// What the token may do.
+    pub(crate) scopes: String,
+    /// Where it was used lately; empty where nothing is known.
+    pub(crate) uses: String,
 }
 
 impl Letter {
@@ -278,6 +293,8 @@ impl Letter {
         } else {
             facts.services.join(", ")
         };
+        let place = event.detail.as_ref().and_then(|detail| detail.get("url")?.as_str());
+        let place = place.unwrap_or("-").to_owned();
         let never = || texts::never(&language).to_owned();
         let mut values: BTreeMap<String, String> = [
             ("AUTHENTICATOR", authenticator.to_owned()),
@@ -293,6 +310,11 @@ impl Letter {
             ("LINK_EXPIRY", link_ends),
             ("CODE", code.unwrap_or_default()),
             ("CODE_EXPIRY", code_ends),
+            ("SCOPES", if facts.scopes.is_empty() { "-".to_owned() } else { facts.scopes }),
+            ("USES", if facts.uses.is_empty() { "-".to_owned() } else { facts.uses }),
+            ("SOURCE", event.origin.source.map_or_else(|| "-".to_owned(), |ip| ip.to_string())),
+            ("DOOR", event.origin.door.name().to_owned()),
+            ("PLACE", place),
         ]
         .map(|(name, value)| (name.to_owned(), line(&value)))
         .into();

@@ -2,11 +2,12 @@
 
 use super::letter::{CODE_SENT, LETTER_EVENTS};
 use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
-use crate::event::{Event, IMPORTED, Outcome};
+use crate::event::{ALARM_EVENTS, Event, IMPORTED, Outcome};
 
 /// Whether an event can concern a target at all, so that it leaves a note in the outbox.
 pub fn concerns_targets(event: &Event) -> bool {
-    event.outcome == Outcome::Done && !event.kind.starts_with("delivery.")
+    let is_told = event.outcome == Outcome::Done || ALARM_EVENTS.contains(&&*event.kind);
+    is_told && !event.kind.starts_with("delivery.")
 }
 
 /// The deliveries that an event asks for.
@@ -65,6 +66,10 @@ fn addressed(event: &Event, target: &Target) -> Option<Object> {
 
 /// Whose state an event changed.
 fn state_of(event: &Event, own: bool) -> Option<Object> {
+    // What was refused has changed nothing.
+    if event.outcome == Outcome::Refused {
+        return None;
+    }
     let (noun, _) = event.kind.split_once('.')?;
     let subject = || event.subject.as_deref().map(Object::from_name);
     match noun {
@@ -86,4 +91,31 @@ fn is_membership(event: &Event) -> bool {
 /// What COmanage's mode "enrollment" means here: somebody arrives, or a token does.
 fn is_arrival(event: &Event) -> bool {
     matches!(&*event.kind, "user.created" | "token.issued" | "link.opened")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::event::{EVENT_KINDS, Origin};
+    use crate::names::RealmName;
+    use crate::testing::SeededEntropy;
+    use crate::verdict::Door;
+
+    #[test]
+    fn of_what_was_refused_targets_hear_if_it_is_an_alarm_and_directories_never() {
+        let realm = RealmName::parse("main").unwrap();
+        let origin = Origin::system(Door::Api);
+        let entropy = SeededEntropy::new(1);
+        for kind in EVENT_KINDS {
+            let event = Event::new(kind, &realm, &origin, Timestamp::EPOCH, &entropy).unwrap();
+            let event = event.with_subject("user:alice");
+            assert_eq!(concerns_targets(&event), !kind.starts_with("delivery."), "{kind}");
+            let refused = event.refused();
+            let is_alarm = ALARM_EVENTS.contains(&kind);
+            assert_eq!(concerns_targets(&refused), is_alarm, "{kind}");
+            assert_eq!(state_of(&refused, false), None, "{kind}");
+            assert!(!is_alarm || LETTER_EVENTS.contains(&kind), "{kind}");
+        }
+    }
 }

@@ -42,6 +42,7 @@ pub(crate) fn context() -> RequestContext {
 
 pub(crate) fn wish(kind: Kind, user: &str, services: &[&str]) -> IssueRequest {
     IssueRequest {
+        disguise: None,
         kind,
         user: Some(Username::parse(user).unwrap()),
         name: Some("laptop".into()),

@@ -28,6 +28,7 @@ mod remote;
 mod repo_check;
 mod repository;
 mod resource;
+mod scan;
 mod secret_input;
 mod serve;
 mod store;
@@ -78,6 +79,7 @@ enum Command {
     Reconcile(reconcile::ReconcileArgs),
     Events(Box<events::EventsArgs>),
     Check(check::CheckArgs),
+    Scan(scan::ScanArgs),
     Doctor(doctor::DoctorArgs),
     Health(health::HealthArgs),
     #[command(subcommand)]
@@ -180,6 +182,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Policy(command) => policy::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
+            Command::Scan(args) => scan::run(args).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Health(args) => health::run(args).await,
             Command::Repository(command) => repository::run(command).await,

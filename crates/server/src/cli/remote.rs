@@ -86,7 +86,7 @@ pub(crate) struct Api {
     client: reqwest::Client,
     base: String,
     realm: String,
-    token: ClearSecret,
+    token: Option<ClearSecret>,
     /// Whether answers and refusals are printed as JSON.
     pub(crate) json: bool,
 }
@@ -187,15 +187,24 @@ impl Api {
     ///
     /// When there is no key, or the certificate file cannot be used.
     pub(crate) fn new(args: &RemoteArgs) -> Result<Self, Failure> {
+        Ok(Self { token: Some(token(args)?), ..Self::without_key(args)? })
+    }
+
+    /// The same for what needs no key.
+    ///
+    /// # Errors
+    ///
+    /// When the certificate file cannot be used.
+    pub(crate) fn without_key(args: &RemoteArgs) -> Result<Self, Failure> {
         let client = client(args.ca_file.as_deref())?;
         let base = base(&args.url)?;
-        Ok(Self { client, base, realm: args.realm.clone(), token: token(args)?, json: args.json })
+        Ok(Self { client, base, realm: args.realm.clone(), token: None, json: args.json })
     }
 
     /// The same server, asked with another secret.
     #[must_use]
     pub(crate) fn presenting(self, token: ClearSecret) -> Self {
-        Self { token, ..self }
+        Self { token: Some(token), ..self }
     }
 
     /// The server's address.
@@ -221,7 +230,7 @@ impl Api {
         if !ask.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&ask.query);
         }
-        let mut request = self.client.request(ask.method, url).bearer_auth(self.token.reveal());
+        let mut request = self.with_key(self.client.request(ask.method, url));
         if let Some(body) = &ask.body {
             request = request.json(body);
         }
@@ -250,7 +259,7 @@ impl Api {
     /// That it cannot be reached.
     pub(crate) async fn is_missing(&self, path: &str) -> Result<bool, Failure> {
         let url = format!("{}{path}", self.base);
-        let asked = self.client.get(url).bearer_auth(self.token.reveal()).send().await;
+        let asked = self.with_key(self.client.get(url)).send().await;
         let status = asked.map_err(|error| self.unreachable(&error))?.status();
         Ok(status == reqwest::StatusCode::NOT_FOUND)
     }
@@ -282,6 +291,13 @@ impl Api {
             if cursor.is_none() || items.len() >= limit {
                 return Ok(json!({ "items": items, "next_cursor": cursor }));
             }
+        }
+    }
+
+    fn with_key(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.reveal()),
+            None => request,
         }
     }
 

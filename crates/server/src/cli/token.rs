@@ -87,6 +87,9 @@ fn issue_body(args: &IssueArgs) -> Result<Map<String, Value>, Failure> {
         (Kind::ServiceToken, [service]) => put("service", service.as_str().into()),
         (_, services) => put("services", services.into()),
     }
+    if let Some(kind) = args.disguise {
+        put("disguise", kind.name().into());
+    }
     args.registration.put(&mut body)?;
     let mut put = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     if let Some(uses) = args.max_usages {
@@ -292,7 +295,17 @@ async fn token_events(args: &EventsArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What breaks when a token ends or gets another secret.
+async fn preview(api: &Api, id: &str) -> Result<(), Failure> {
+    let radius = api.send(Ask::get(path(api, id, "/blast-radius"))).await?;
+    show_token(api, &radius);
+    Ok(())
+}
+
 async fn rotate(args: &RotateArgs) -> Result<(), Failure> {
+    if args.preview {
+        return preview(&Api::new(&args.one.remote)?, &args.one.id).await;
+    }
     let mut body = Map::new();
     if let Some(text) = &args.overlap {
         let overlap = when::seconds(text).or_else(|| text.parse().ok());
@@ -337,6 +350,9 @@ async fn switch(args: &OneArgs, act: &str) -> Result<(), Failure> {
 }
 
 async fn revoke(args: &RevokeArgs) -> Result<(), Failure> {
+    if args.preview {
+        return preview(&Api::new(&args.remote)?, &args.id).await;
+    }
     let mut body = Map::new();
     if let Some(reason) = &args.reason {
         body.insert("reason".into(), reason.as_str().into());

@@ -188,6 +188,7 @@ pub const SECTIONS: [(&str, &str); 27] = [
         "ldap.tls",
         "TLS for the LDAP listeners. Both files or neither; without them those of server.tls.",
     ),
+    ("leaks", "Reports of tokens that somebody has found in public."),
     ("mail", "The mail server that letters to people are handed to. Realms say what is written."),
     ("repository", "Repositories of generic tokens. Each has a section with a name of its own."),
     (
@@ -556,6 +557,26 @@ pub const KEYS: &[Key] = &[
         "false",
         "Whether an empty password sends a code by mail to a person who has a token for that. It \
          shows who has one, which is why it is off.",
+    ),
+    Key::new(
+        "leaks.github",
+        Sort::Flag,
+        "false",
+        "Whether reports of GitHub's secret scanning are taken at /api/v1/leaks/github. What \
+         becomes of a token that was found is said by `on_leak` of the token policies.",
+    ),
+    Key::new(
+        "leaks.github_keys_url",
+        Sort::Url,
+        "\"https://api.github.com/meta/public_keys/secret_scanning\"",
+        "Where the keys are asked for by which those reports are signed: when one is not known, at \
+         most once a minute, and once a day. While nobody answers, those that are known count.",
+    ),
+    Key::optional(
+        "leaks.github_keys_file",
+        Sort::Path,
+        "\"/etc/counterfoil/github-keys.json\"",
+        "A file with those keys, as that address answers. Nobody is asked then.",
     ),
     Key::new(
         "log.format",

@@ -45,7 +45,8 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 20] = [
+const KEYS_WITHOUT_DEFAULT: [&str; 21] = [
+    "github_keys_file ",
     "otlp_endpoint ",
     "otlp_authorization ",
     "issuer ",

@@ -19,6 +19,7 @@ pub mod grants;
 pub mod groups;
 pub mod health;
 pub mod jobs;
+pub mod leaks;
 pub mod letters;
 pub mod links;
 pub mod locks;
@@ -210,6 +211,11 @@ fn stock() -> OpenApiRouter<AppState> {
         .routes(routes!(letters::letter_print))
 }
 
+/// Reports of leaked tokens, where they are taken at all.
+fn reports() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(leaks::leaks_github))
+}
+
 /// Routes for those who run the server; never switched off.
 fn operation() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -222,7 +228,8 @@ fn operation() -> OpenApiRouter<AppState> {
 pub fn openapi() -> OpenApi {
     let mut document = Base::openapi();
     let components = responses::Components::openapi();
-    for part in [components, api().into_openapi(), operation().into_openapi()] {
+    let parts = [api(), reports(), operation()].map(OpenApiRouter::into_openapi);
+    for part in std::iter::once(components).chain(parts) {
         document.merge(part);
     }
     document.paths.merge(described::paths());
@@ -235,6 +242,7 @@ fn served(settings: &HttpSettings) -> OpenApi {
     let mut document = openapi();
     document.paths.paths.retain(|path, _| match path.as_str() {
         "/openapi.json" => settings.docs,
+        "/api/v1/leaks/github" => settings.api && settings.github.is_some(),
         path if path.starts_with("/api/v1/") => settings.api,
         path if path.starts_with(authz::PREFIX) => settings.forward_auth,
         path if path.starts_with("/realms/") || path.starts_with("/.well-known/") => settings.oauth,
@@ -247,7 +255,11 @@ fn served(settings: &HttpSettings) -> OpenApi {
 pub fn router(state: AppState) -> Router {
     let (mut router, _) = operation().split_for_parts();
     if state.settings.api {
-        let (api, document) = api().split_for_parts();
+        let mut all = api();
+        if state.settings.github.is_some() {
+            all = all.merge(reports());
+        }
+        let (api, document) = all.split_for_parts();
         let known = Arc::new(parameters::Known::of(&document));
         let strict = axum::middleware::from_fn_with_state(known, parameters::refuse_unknown);
         router = router

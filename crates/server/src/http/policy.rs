@@ -69,6 +69,10 @@ pub struct PolicyBody {
     show_to_issuer: Option<bool>,
     /// Schemes of other systems whose hashes were taken over.
     imported_schemes: Option<Vec<ImportedSchemeBody>>,
+    /// What becomes of a token that somebody has found in public; revoked unless stated.
+    on_leak: Option<OnLeakBody>,
+    /// What becomes of a token whose use raises an alarm; only told of unless stated.
+    on_alarm: Option<OnAlarmBody>,
 }
 
 /// Declares the words of a field, for the document alone.
@@ -92,6 +96,10 @@ words! {
     ImportedSchemeBody as ImportedScheme in "lowercase" { Ssha, Bcrypt }
     /// Refuse the new token, or revoke the oldest one.
     AtLimitBody as AtLimit in "snake_case" { Refuse, ReplaceOldest }
+    /// Tell of it, lock it besides, or revoke it.
+    OnLeakBody as OnLeak in "lowercase" { Notify, Lock, Revoke }
+    /// Tell of it, or lock it besides.
+    OnAlarmBody as OnAlarm in "lowercase" { Notify, Lock }
     /// The request itself, `X-Original-*` headers, or `X-Forwarded-*` headers.
     OriginBody as Origin in "kebab-case" { Subpath, XOriginal, XForwarded }
 }

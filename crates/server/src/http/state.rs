@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use super::docs::Documents;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
+use crate::leaks::{GithubKeys, GithubSettings};
 use crate::provision::{Couriers, MailSettings};
 use crate::sign_on::{OidcSettings, Provider, ProxySettings};
 use crate::tls::Thumbprint;
@@ -109,6 +110,8 @@ pub struct HttpSettings {
     pub mail: Option<MailSettings>,
     /// Where traces of requests go; `None`: nowhere.
     pub traces: Option<TraceSettings>,
+    /// How reports of leaked tokens are known to be GitHub's; `None`: none are taken.
+    pub github: Option<GithubSettings>,
 }
 
 impl Default for HttpSettings {
@@ -149,6 +152,7 @@ impl Default for HttpSettings {
             metrics_bearer: None,
             mail: None,
             traces: None,
+            github: None,
         }
     }
 }
@@ -188,6 +192,8 @@ pub struct Shared {
     pub provider: Option<Provider>,
     /// Where traces of requests go.
     pub traces: Option<Traces>,
+    /// The keys by which reports of leaked tokens are signed.
+    pub github: Option<GithubKeys>,
 }
 
 /// Why the doors cannot be set up.
@@ -232,6 +238,7 @@ impl AppState {
             documents: Documents::default(),
             provider: provider.transpose().map_err(StateError::Provider)?,
             traces: traces.transpose().map_err(StateError::Traces)?,
+            github: settings.github.clone().map(GithubKeys::new),
             authority,
             settings,
         })))

@@ -6,4 +6,5 @@ mod local;
 mod minting;
 mod moving;
 mod remote;
+mod scanning;
 mod world;

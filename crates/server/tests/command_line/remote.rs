@@ -26,6 +26,10 @@ impl Site {
         Self { world, _server: server, url, key }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn ask(&self, words: &str, input: &str) -> Ran {
         self.ask_as(&self.key, words, input)
     }

@@ -147,6 +147,15 @@ impl World {
         world
     }
 
+    /// The same with settings of its own.
+    pub(crate) async fn on_set(engine: Engine, settings: HttpSettings) -> Self {
+        println!("on {engine:?}:");
+        let (store, kept) = engine.store().await;
+        let mut world = Self::over(store, settings).await;
+        world.kept = kept;
+        world
+    }
+
     /// The same with repositories, as an operator would write them.
     pub(crate) async fn on_with(engine: Engine, repositories: &str) -> Self {
         println!("on {engine:?}:");

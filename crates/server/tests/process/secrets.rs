@@ -76,6 +76,8 @@ fn issue_all(world: &World) -> Needles {
             needles.add(&token.secret);
             rotate(admin, &token, &key, &mut needles);
         }
+        let decoy = json!({ "kind": "decoy", "user": "alice", "disguise": "service_token" });
+        needles.add(&Issued::of(&admin.post("/tokens", &decoy).expect(201)).secret);
         deliver_by_link(world, round, &mut needles);
         let body = json!({ "name": format!("client-{round}"), "roles": ["verifier"],
             "services": ["git"] });
@@ -331,6 +333,10 @@ fn present_everywhere(world: &World, needles: &Needles) {
             Request::new("GET", "/api/v1/self").bearer(secret),
             Request::new("GET", format!("{MAIN}/users")).bearer(secret),
             Request::new("GET", "/metrics").bearer(secret),
+            Request::new("POST", "/api/v1/leaks/github")
+                .header("Github-Public-Key-Identifier", secret.as_bytes())
+                .header("Github-Public-Key-Signature", secret.as_bytes())
+                .json(&json!([{ "token": secret, "type": secret, "url": secret }])),
         ];
         for request in &requests {
             nobody.raw(request);

@@ -219,12 +219,15 @@ impl Authority {
                 Matched::Retired => {
                     let alarm = "token.retired-secret-used";
                     let event = self.event(alarm, realm, origin, now);
-                    let event = event.map_err(Refusal::from)?.with_token(entry.id).refused();
+                    let mut event = event.map_err(Refusal::from)?.with_token(entry.id).refused();
+                    event.subject = self.owner_at_hand(entry.id, now);
                     self.ledger.refused(event);
+                    self.alarmed(realm, entry.id, alarm);
                 }
                 Matched::Early => {}
             }
         }
+        self.notice_decoy(presented, origin).await?;
         if let Some(source) = origin.source {
             self.throttle.failed(source, None, None, now);
         }

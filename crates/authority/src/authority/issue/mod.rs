@@ -22,6 +22,7 @@ pub(super) use self::open::Asking;
 pub(super) use self::secrets::{Drafted, Whose, replayed};
 pub(super) use self::wishes::{check_issuer, check_offer, unit_within};
 use super::Authority;
+use super::decoys;
 use super::link::is_by_link;
 use super::otp::OtpDraft;
 use super::realms::missing;
@@ -118,6 +119,8 @@ pub struct IssueRequest {
     pub otp: Option<OtpDraft>,
     /// The repository that a generic token is to be in.
     pub repository: Option<RepositoryWish>,
+    /// What a decoy looks like; a personal access token unless it says so.
+    pub disguise: Option<Kind>,
 }
 
 impl IssueRequest {
@@ -144,6 +147,7 @@ impl IssueRequest {
             delivery: Delivery::Default,
             otp: None,
             repository: None,
+            disguise: None,
         }
     }
 }
@@ -268,6 +272,12 @@ impl Authority {
         now: Timestamp,
     ) -> Result<(IssueRequest, Ready), Refusal> {
         let mut request = completed(request)?;
+        decoys::check(&request)?;
+        let is_decoy = request.kind == Kind::Decoy;
+        if is_decoy && request.expires == Expiry::Default {
+            // It lies in wait, perhaps for years.
+            request.expires = Expiry::Open;
+        }
         let repository = self.repository_of(&mut request)?;
         let mut request = Self::completed_otp(request)?;
         let judged = self.may_issue(caller, realm, &request).await?;
@@ -283,9 +293,10 @@ impl Authority {
             return Err(Refusal::BeyondGrant("stock is for who administrates its repository"));
         }
         let by_letter = repository.as_ref().is_some_and(|found| found.activates_by_letter());
-        let pending = in_stock || by_letter || policies.iter().any(|policy| policy.approval);
+        let approved = policies.iter().any(|policy| policy.approval) && !is_decoy;
+        let pending = in_stock || by_letter || approved;
         let has_payload = request.repository.as_ref().is_some_and(|wish| wish.data.is_some());
-        let by_link = !has_payload && is_by_link(&policies, caller, &request, own)?;
+        let by_link = !has_payload && !is_decoy && is_by_link(&policies, caller, &request, own)?;
         let (owner, services) = (judged.owner.clone(), judged.services.clone());
         let draft = Draft { owner, services, validity, pending, by_link };
         Ok((request, Ready { repository, judged, draft, in_stock }))
@@ -309,7 +320,7 @@ impl Authority {
         let slow = matches!(secret.1.hash, SecretHash::Slow { .. });
         let mut limits = limits_of(request.kind, &judged.cells, &judged.realm.policy, slow);
         // What is in stock is nobody's yet; it counts for whom it is given to.
-        limits.retain(|_| !in_stock);
+        limits.retain(|_| !in_stock && request.kind != Kind::Decoy);
         limits.extend(member::limit_of(repository.as_deref(), &token));
         let issue = self.issue_of(caller, token, &secret, limits, replay, now)?;
         Ok((self.with_payload(issue, request)?, otp, secret.0))
@@ -377,7 +388,9 @@ impl Authority {
         let field = services_field(request.kind);
         let services = match (&request.services, request.kind) {
             (Some(services), _) => services.clone(),
-            (None, Kind::RegistrationToken | Kind::Generic) => Services::Named(Vec::new()),
+            (None, Kind::RegistrationToken | Kind::Generic | Kind::Decoy) => {
+                Services::Named(Vec::new())
+            }
             (None, _) => {
                 return Err(Refusal::invalid(field, "name what the token is to be good for"));
             }

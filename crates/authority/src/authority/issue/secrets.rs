@@ -57,6 +57,10 @@ impl Authority {
             let link = TokenId::generate(self.entropy())?;
             return self.generated(Kind::Link, link, now);
         }
+        if request.kind == Kind::Decoy {
+            let looks_like = request.disguise.unwrap_or(Kind::PersonalAccessToken);
+            return self.generated(looks_like, id, now);
+        }
         let whose = Whose { realm, owner: &draft.owner, services: &draft.services };
         let wish = request.repository.as_ref();
         if let Some(payload) = wish.and_then(|wish| wish.data.as_ref()) {

@@ -296,6 +296,7 @@ fn require_mapped(repository: &Repository, read: &OtpIncoming) -> Result<(), Ref
 fn request_of(repository: Option<&Repository>, read: OtpIncoming) -> IssueRequest {
     let place = if read.user.is_some() { Place::Held } else { Place::Stock };
     IssueRequest {
+        disguise: None,
         kind: Kind::Generic,
         user: read.user,
         name: read.name,

@@ -4,20 +4,25 @@
 //! is written to.
 
 use crate::authority::Authority;
-use crate::event::Event;
+use crate::event::{ALARM_EVENTS, Event};
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::provision::Target;
 use crate::provision::letter::{CODE_SENT, Facts, Letter};
+use crate::scope::Scope;
 use crate::secret::{ClearSecret, TokenId};
 use crate::service::{Services, Viewer};
-use crate::store::{Link, PageRequest, TokenFilter, Unavailable};
+use crate::store::{Link, PageRequest, TokenFilter, Unavailable, day_of};
 use crate::subject::{Owner, User};
 use crate::token::{State, Token};
 
 /// Kinds of tokens that people are told of.
 const TOLD: [Kind; 4] =
     [Kind::PersonalAccessToken, Kind::ServiceToken, Kind::RegistrationToken, Kind::Generic];
+/// Days of use that a letter about an alarm looks back on.
+const DAYS_TOLD: i64 = 30;
+/// Lines of use that it tells, the latest.
+const USES_TOLD: usize = 10;
 /// Tokens of a person that are read at once, to find one that a lock of its service hits.
 const TOKENS_PER_LOOK: u32 = 100;
 
@@ -74,13 +79,19 @@ impl Authority {
                 expires_at: None,
                 link: None,
                 code: None,
+                scopes: String::new(),
+                uses: String::new(),
             };
             return Ok(Letter::of(event, &user, templates, facts));
         };
         let Some(token) = self.store.token_find(realm, id).await? else { return Ok(None) };
         let among = target.config.services.as_ref();
         let concerned = |label: &String| token.services.includes(label);
-        if !TOLD.contains(&token.kind) || !among.is_none_or(|among| among.iter().any(concerned)) {
+        let is_alarm = ALARM_EVENTS.contains(&&*event.kind);
+        // Of alarms everybody hears whose token it is; a decoy has nothing else to tell.
+        if !(TOLD.contains(&token.kind) || is_alarm)
+            || !among.is_none_or(|among| among.iter().any(concerned))
+        {
             return Ok(None);
         }
         let labels = token.service_labels().into_iter().map(ToOwned::to_owned).collect();
@@ -95,12 +106,27 @@ impl Authority {
             expires_at: token.validity.expires_at(),
             link: self.link_of(event, &token).await?,
             code: self.code_of(event, &token).await?,
+            scopes: token.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" "),
+            uses: if is_alarm { self.uses_told(token.id).await? } else { String::new() },
         };
         // What was to be told is no longer so: the code was used, replaced, or has ended.
         if event.kind == CODE_SENT && facts.code.is_none() {
             return Ok(None);
         }
         Ok(Letter::of(event, &user, templates, facts))
+    }
+
+    /// Where a token was used lately, in one line.
+    async fn uses_told(&self, token: TokenId) -> Result<String, Unavailable> {
+        let from = day_of(self.now()) - DAYS_TOLD;
+        let mut days = self.store.use_days_find(vec![token], from).await?;
+        days.sort_by_key(|day| std::cmp::Reverse(day.last_at));
+        let told = days.iter().take(USES_TOLD).map(|day| {
+            let from = day.last_ip.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+            let at = day.last_at.to_string();
+            format!("{} {} {}x {from}", at.get(..10).unwrap_or(&at), day.door.name(), day.uses)
+        });
+        Ok(told.collect::<Vec<_>>().join("; "))
     }
 
     /// What a wide lock, or its end, is about for somebody: a lock of theirs concerns them in any

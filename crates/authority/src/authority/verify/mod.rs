@@ -306,6 +306,10 @@ impl Authority {
             std::hint::black_box(keyed_hash(around.keys.pepper(), canonical));
             return self.refused(&around.request, Reason::Unknown, None, around.now);
         };
+        let Surroundings { request, now, .. } = around;
+        if self.is_decoy(&record, canonical, request.origin, request.client_ip)? {
+            return self.refused(request, Reason::Unknown, None, *now);
+        }
         let entry = self.cache.fill(record, tag);
         self.conclude(around, id, look(&entry)).await
     }

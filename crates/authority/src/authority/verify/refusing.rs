@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::names::{RealmName, Username};
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
+use crate::subject::OwnerFacts;
 use crate::verdict::Reason;
 
 impl Authority {
@@ -56,6 +57,19 @@ impl Authority {
         known.map_or_else(|| "user:(unknown)".to_owned(), |name| format!("user:{name}"))
     }
 
+    /// The owner of a token that was just looked at, as an actor name.
+    pub(in crate::authority) fn owner_at_hand(
+        &self,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Option<String> {
+        self.cache.peek(now, id, |entry| match &entry.owner.facts {
+            OwnerFacts::User(user) => Some(format!("user:{}", user.username)),
+            OwnerFacts::Client(client) => Some(format!("client:{}", client.name)),
+            OwnerFacts::Gone => None,
+        })?
+    }
+
     /// A former secret after its time: whoever holds it missed a rotation, or stole it.
     pub(super) fn alarm_retired(
         &self,
@@ -63,8 +77,12 @@ impl Authority {
         id: TokenId,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let event = self.event("token.retired-secret-used", request.realm, request.origin, now)?;
-        self.ledger.refused(event.with_token(id).refused());
+        let kind = "token.retired-secret-used";
+        let mut event = self.event(kind, request.realm, request.origin, now)?.with_token(id);
+        event.origin.source = request.client_ip.or(event.origin.source);
+        event.subject = self.owner_at_hand(id, now);
+        self.ledger.refused(event.refused());
+        self.alarmed(request.realm, id, kind);
         Ok(())
     }
 }

@@ -56,6 +56,8 @@ fn facts(link: Option<(ClearSecret, Timestamp)>) -> Facts<'static> {
         expires_at: None,
         link,
         code: None,
+        scopes: String::new(),
+        uses: String::new(),
     }
 }
 
@@ -189,4 +191,24 @@ fn a_link_has_a_letter_of_its_own_and_is_not_shown_by_debug() {
 fn somebody_without_an_address_gets_no_letter() {
     let user = User { emails: vec![" ".into()], ..person("Pat Lee", None) };
     assert_eq!(Letter::of(&event("token.issued"), &user, &[], facts(None)), None);
+}
+
+#[test]
+fn a_letter_about_an_alarm_says_what_the_token_may_do_and_where_it_was_used_and_found() {
+    let mut leaked = event("token.leaked");
+    leaked.reason = Some("revoke".to_owned());
+    leaked.detail = Some(serde_json::json!({ "url": "https://example.org/x" }));
+    leaked.origin.source = Some([192, 0, 2, 7].into());
+    let uses = "2026-11-20 ldap 3x 192.0.2.4".to_owned();
+    for (language, words) in [
+        ("en", ["What was done: revoke", "May do:    read", "Found at:  https://example.org/x"]),
+        ("de", ["Maßnahme: revoke", "Darf:       read", "Fundstelle: https://example.org/x"]),
+    ] {
+        let facts = Facts { scopes: "read".to_owned(), uses: uses.clone(), ..facts(None) };
+        let user = person("Pat Lee", Some(language));
+        let written = Letter::of(&leaked, &user, &[], facts).unwrap().written(None);
+        for expected in words.into_iter().chain([uses.as_str(), "192.0.2.7"]) {
+            assert!(written.text.contains(expected), "{expected} in {}", written.text);
+        }
+    }
 }

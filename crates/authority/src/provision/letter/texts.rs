@@ -1,6 +1,7 @@
 //! The letters' words where a realm has none of its own, in English and German.
 
 use super::{CODE_SENT, LINK_ISSUED, LetterTemplate};
+use crate::event::ALARM_EVENTS;
 use crate::kind::Kind;
 
 /// The languages of these words; somebody with another one is written to in the first.
@@ -17,6 +18,8 @@ pub(super) fn of(event: &str, language: &str) -> Option<LetterTemplate> {
         (CODE_SENT, true) => CODE_GERMAN,
         (LINK_ISSUED, false) => LINK_ENGLISH,
         (LINK_ISSUED, true) => LINK_GERMAN,
+        (event, false) if ALARM_EVENTS.contains(&event) => ALARM_ENGLISH,
+        (event, true) if ALARM_EVENTS.contains(&event) => ALARM_GERMAN,
         (_, false) if is_wide => WIDE_ENGLISH,
         (_, true) if is_wide => WIDE_GERMAN,
         (_, false) => ENGLISH,
@@ -41,6 +44,8 @@ pub(super) fn kind(kind: Kind, language: &str) -> &'static str {
         (Kind::PersonalAccessToken, _) => "personal access token",
         (Kind::RegistrationToken, "de") => "Registrierungstoken",
         (Kind::RegistrationToken, _) => "registration token",
+        (Kind::Decoy, "de") => "Köder",
+        (Kind::Decoy, _) => "decoy",
         (_, "de") => "Token",
         (_, _) => "token",
     }
@@ -154,6 +159,36 @@ Wann:   (@TIME), durch (@ACTOR)
 Falls Sie das nicht erwartet haben, melden Sie sich bei (@CO_NAME).
 ";
 
+const ALARM_ENGLISH: &str = "Hello (@CO_PERSON),
+
+{first}
+
+Token:     (@AUTHENTICATOR), id (@TOKEN_ID)
+Service:   (@SERVICE)
+May do:    (@SCOPES)
+When:      (@TIME), from (@SOURCE), door (@DOOR)
+Found at:  (@PLACE)
+Used:      (@USES)
+
+Last uses are given as day, door, number and the address of the latest one.
+Revoke the token if it still works, and tell whoever looks after (@CO_NAME).
+";
+
+const ALARM_GERMAN: &str = "Guten Tag (@CO_PERSON),
+
+{first}
+
+Token:      (@AUTHENTICATOR), Nummer (@TOKEN_ID)
+Dienst:     (@SERVICE)
+Darf:       (@SCOPES)
+Wann:       (@TIME), von (@SOURCE), Zugang (@DOOR)
+Fundstelle: (@PLACE)
+Benutzt:    (@USES)
+
+Letzte Benutzungen stehen als Tag, Zugang, Anzahl und Adresse der letzten.
+Widerrufen Sie das Token, falls es noch gilt, und melden Sie sich bei (@CO_NAME).
+";
+
 /// Subject and first sentence.
 fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
@@ -220,6 +255,33 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
         "service.unlocked" => (
             "(@SERVICE): the service was unlocked",
             "The lock of (@SERVICE) was taken away. Tokens that are good by themselves work again.",
+        ),
+        "token.leaked" => (
+            "(@CO_NAME): a token of yours was found in public",
+            "Your token for (@SERVICE) was found where anybody can read it. What was done: (@REASON).",
+        ),
+        "token.decoy-used" => (
+            "(@CO_NAME): somebody used a decoy",
+            "Somebody presented the decoy (@AUTHENTICATOR): whoever did has been where it lay.",
+        ),
+        "token.retired-secret-used" => (
+            "(@SERVICE): an old secret of your token was used",
+            "A secret that your token had before a rotation was presented after its time. Either a \
+             program was not told of the new one, or somebody has a copy.",
+        ),
+        "token.refresh-reused" => (
+            "(@CO_NAME): a copied token was used",
+            "A refresh token was presented that had been exchanged long ago, so somebody has a \
+             copy. It was ended for whoever holds it.",
+        ),
+        "token.count-exceeded" => (
+            "(@CO_NAME): a registration token was tried after its last draw",
+            "Somebody tried to draw from your registration token when all of it had been taken.",
+        ),
+        "link.reopened" => (
+            "(@SERVICE): your link was opened a second time",
+            "The link to your token for (@SERVICE) was opened again after it had shown the token. \
+             Somebody else has read what was meant for you, or you opened it twice.",
         ),
         _ => return None,
     })
@@ -291,6 +353,33 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): Dienst entsperrt",
             "Die Sperre von (@SERVICE) wurde aufgehoben. Was für sich genommen gültig ist, gilt \
              wieder.",
+        ),
+        "token.leaked" => (
+            "(@CO_NAME): Ihr Token stand öffentlich",
+            "Ihr Token für (@SERVICE) wurde gefunden, wo es alle lesen können. Maßnahme: (@REASON).",
+        ),
+        "token.decoy-used" => (
+            "(@CO_NAME): ein Köder wurde benutzt",
+            "Jemand hat den Köder (@AUTHENTICATOR) vorgezeigt und war also dort, wo er lag.",
+        ),
+        "token.retired-secret-used" => (
+            "(@SERVICE): ein altes Geheimnis Ihres Tokens wurde benutzt",
+            "Ein Geheimnis, das Ihr Token vor einem Wechsel hatte, wurde nach seiner Zeit \
+             vorgezeigt. Ein Programm kennt das neue nicht, oder jemand hat eine Kopie.",
+        ),
+        "token.refresh-reused" => (
+            "(@CO_NAME): ein kopiertes Token wurde benutzt",
+            "Ein Token wurde vorgezeigt, das längst eingetauscht war; jemand hat also eine Kopie. \
+             Es gilt nun für niemanden mehr.",
+        ),
+        "token.count-exceeded" => (
+            "(@CO_NAME): ein aufgebrauchtes Registrierungstoken wurde versucht",
+            "Jemand wollte Ihr Registrierungstoken einlösen, als alles davon vergeben war.",
+        ),
+        "link.reopened" => (
+            "(@SERVICE): Ihr Link wurde ein zweites Mal geöffnet",
+            "Der Link zu Ihrem Token für (@SERVICE) wurde noch einmal geöffnet. Jemand anders hat \
+             gelesen, was für Sie war, oder Sie haben ihn zweimal geöffnet.",
         ),
         _ => return None,
     })

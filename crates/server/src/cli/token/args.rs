@@ -139,10 +139,13 @@ pub(super) fn without_empty(list: &[String]) -> Value {
 /// What is issued
 #[derive(Debug, clap::Args)]
 pub(crate) struct IssueArgs {
-    /// `personal_access_token` (`pat`), `service_token` (`service`), `registration_token` (`registration`), `generic`
+    /// `personal_access_token` (`pat`), `service_token` (`service`), `registration_token` (`registration`), `generic`, `decoy`
     #[arg(long, value_name = "KIND", value_parser = kind, default_value = "pat")]
     #[arg(default_value_if("repository", ArgPredicate::IsPresent, Some("generic")))]
     pub(super) kind: Kind,
+    /// What a decoy looks like: `pat` unless given, `service`, `registration` or `client_key`
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    pub(super) disguise: Option<Kind>,
     /// The repository that it is to be in; its kind is `generic` then
     #[arg(long, value_name = "NAME")]
     pub(super) repository: Option<String>,
@@ -336,6 +339,9 @@ pub(crate) struct RotateArgs {
     /// unless set]
     #[arg(long, value_name = "TIME")]
     pub(super) overlap: Option<String>,
+    /// Only show who uses it, from where, and what would break
+    #[arg(long)]
+    pub(super) preview: bool,
     #[command(flatten)]
     pub(super) secret: SecretArgs,
     #[command(flatten)]
@@ -356,6 +362,9 @@ pub(crate) struct RevokeArgs {
     /// Only list what would end
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Only show who uses it, from where, and what would break
+    #[arg(long)]
+    pub(super) preview: bool,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
 }

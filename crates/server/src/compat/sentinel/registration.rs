@@ -207,6 +207,7 @@ async fn draft(asked: &Asked, caller: &Caller, fields: &Fields) -> Result<IssueR
     let generated = generated.map_err(counterfoil_authority::refusal::Refusal::from)?;
     let count = count(fields)?.ok_or_else(|| Fault::field("count", "is missing"))?;
     Ok(IssueRequest {
+        disguise: None,
         kind: Kind::RegistrationToken,
         user: None,
         name: None,

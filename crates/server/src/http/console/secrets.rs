@@ -35,6 +35,7 @@ use super::recipes::{Ingredients, Recipe};
 use super::services::offered;
 use super::times::span;
 use super::tokens::id_of;
+use super::uses::{self, Whence};
 use super::visit::Person;
 use super::words::Language;
 
@@ -334,6 +335,8 @@ struct Rotation<'a> {
     once: String,
     /// How long the former secret goes on working.
     overlap: Option<String>,
+    /// Who has to be told of the new one.
+    whence: Vec<Whence>,
 }
 
 /// What a rotation does, and the button for it.
@@ -342,16 +345,19 @@ pub(super) async fn rotation(person: Person, Path(id): Path<String>) -> Response
     let gathered = async {
         let token = authority.token(caller, &caller.realm, id_of(&id)?).await?;
         let at = service_of(&person, &token).await?;
-        Ok::<_, Refusal>((token, at, nonce(authority.entropy())?))
+        let days = authority.token_days(caller, &caller.realm, token.id).await?;
+        Ok::<_, Refusal>((token, at, days, nonce(authority.entropy())?))
     };
     match gathered.await {
-        Ok((token, at, once)) => {
+        Ok((token, at, days, once)) => {
             let (frame, language) = (person.frame(), person.visit.language);
             let row = Row::of(language, &token, authority.now());
             let stated = at.map(|(_, offer)| offer.policy.rotation_overlap_seconds);
             let overlap = stated.unwrap_or(DEFAULT_ROTATION_OVERLAP_SECONDS);
             let overlap = (overlap > 0).then(|| span(language, overlap));
-            page::show(StatusCode::OK, &Rotation { frame: &frame, row, once, overlap })
+            let whence = uses::whence(language, &days, authority.now());
+            let page = Rotation { frame: &frame, row, once, overlap, whence };
+            page::show(StatusCode::OK, &page)
         }
         Err(refusal) => person.failed(refusal),
     }

@@ -4,8 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use counterfoil_authority::authority::Breakage;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::store::UseDay;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,7 +19,7 @@ use crate::http::problem::Problem;
 use crate::http::query::{At, PageLimit, StrictQuery, page};
 use crate::http::responses::{Acts, Looks};
 use crate::http::state::AppState;
-use crate::http::wire::{PageBody, Parsed, versioned};
+use crate::http::wire::{PageBody, Parsed, time, versioned};
 
 /// Which part of the children to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -67,9 +69,63 @@ pub struct BlastRadiusBody {
     waiting: u64,
     /// Tokens derived from it that are not revoked; they end with it in any case.
     derived: u64,
+    /// The person it belongs to.
+    user: Option<String>,
+    /// What it is good for; `*` is everything.
+    services: Vec<String>,
+    /// What it may do there.
+    scopes: Vec<String>,
+    /// Accepted uses.
+    usage_total: u64,
+    /// The latest of them.
+    last_used_at: Option<String>,
+    /// How it was used within the last 90 days, by door; the one that was used last comes first.
+    doors: Vec<DoorUses>,
+    /// Targets of the realm at which a hash of it stands, and is removed.
+    directories: Vec<String>,
 }
 
-/// Shows what hangs on a token: what a cascade would end.
+/// Uses of a token through one door.
+#[derive(Debug, Serialize, ToSchema)]
+struct DoorUses {
+    /// The door.
+    door: &'static str,
+    /// Accepted uses.
+    uses: u64,
+    /// The latest of them.
+    last_used_at: String,
+    /// Addresses of the latest use of each day, the latest first, at most 20.
+    addresses: Vec<String>,
+}
+
+/// Addresses that are shown of one door: enough to know a machine by.
+const ADDRESSES_MAX: usize = 20;
+
+/// Uses by door, the one that was used last first.
+fn by_door(days: &[UseDay]) -> Vec<DoorUses> {
+    let mut days: Vec<&UseDay> = days.iter().collect();
+    days.sort_by_key(|day| std::cmp::Reverse(day.last_at));
+    let mut doors: Vec<DoorUses> = Vec::new();
+    for day in days {
+        let name = day.door.name();
+        let place = doors.iter().position(|known| known.door == name).unwrap_or_else(|| {
+            let last_used_at = time(day.last_at);
+            doors.push(DoorUses { door: name, uses: 0, last_used_at, addresses: Vec::new() });
+            doors.len() - 1
+        });
+        let Some(known) = doors.get_mut(place) else { continue };
+        known.uses += day.uses;
+        let address = day.last_ip.map(|address| address.to_string());
+        if let Some(address) = address.filter(|address| !known.addresses.contains(address))
+            && known.addresses.len() < ADDRESSES_MAX
+        {
+            known.addresses.push(address);
+        }
+    }
+    doors
+}
+
+/// Shows what hangs on a token, and what breaks when it ends: look here before that.
 #[utoipa::path(
     get, path = "/api/v1/realms/{realm}/tokens/{id}/blast-radius", tag = "tokens",
     params(
@@ -83,13 +139,21 @@ pub async fn token_blast_radius(
     Authenticated(caller): Authenticated,
     At((realm, id)): At<(RealmName, TokenId)>,
 ) -> Result<Json<BlastRadiusBody>, Problem> {
-    let reach = state.authority.blast_radius(&caller, &realm, id).await?;
+    let Breakage { token, reach, days, directories } =
+        state.authority.breakage(&caller, &realm, id).await?;
     Ok(Json(BlastRadiusBody {
         auth_tokens: reach.auth_tokens,
         active: reach.active,
         active_last_day: reach.active_last_day,
         waiting: reach.waiting,
         derived: reach.derived,
+        user: token.owner.user().map(ToString::to_string),
+        services: token.service_labels().into_iter().map(ToOwned::to_owned).collect(),
+        scopes: token.scopes.iter().map(ToString::to_string).collect(),
+        usage_total: token.usage.total,
+        last_used_at: token.usage.last_at.map(time),
+        doors: by_door(&days),
+        directories,
     }))
 }
 

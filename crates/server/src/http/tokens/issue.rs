@@ -156,6 +156,9 @@ pub struct TokenCreate {
     /// Makes a token of the kind `generic` an authentication token: it has codes that are good
     /// once in place of a secret.
     otp: Option<OtpWish>,
+    /// What a token of the kind `decoy` looks like: `personal_access_token` unless given,
+    /// `service_token`, `registration_token` or `client_key`.
+    disguise: Option<KindWord>,
 }
 
 /// When a token is to end: at an instant, never, so long after its beginning, or by default.
@@ -242,6 +245,7 @@ impl TokenCreate {
             delivery: self.delivery.map_or(Delivery::Default, |delivery| delivery.0),
             otp: self.otp.map(OtpWish::read).transpose()?,
             repository: self.repository.map(|name| RepositoryWish::of(name.0)),
+            disguise: self.disguise.map(|kind| kind.0),
         })
     }
 }

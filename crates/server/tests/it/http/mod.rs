@@ -13,6 +13,7 @@ mod grants;
 mod groups;
 mod import;
 mod jobs;
+mod leaks;
 mod letters;
 mod links;
 mod locks;

@@ -36,6 +36,12 @@ fn forged_of(kind: Kind, id: Option<&str>) -> String {
     generate_prefixed(&prefix, kind, id, &OsEntropy).unwrap().reveal().to_owned()
 }
 
+/// The secret of a new decoy, which looks like a personal access token.
+fn decoy(admin: &Api) -> String {
+    let made = admin.post("/tokens", &json!({ "kind": "decoy", "user": "alice" })).expect(201);
+    Issued::of(&made).secret
+}
+
 /// The ways of being inactive that cannot be told apart.
 const CLASSES: [&str; 4] = ["wrong secret", "revoked", "disabled", "expired"];
 
@@ -210,6 +216,7 @@ fn inactive_tokens_outside_the_cache_are_refused_equally_fast_as_unknown_ones() 
         CLASSES.into_iter().zip(inactive_many(&world.admin, of_each)).collect();
     until_expired(&world, classes[3].1.last().unwrap());
     classes.push(("unknown", (0..of_each).map(|_| forged(None)).collect()));
+    classes.push(("decoy", (0..of_each).map(|_| decoy(&world.admin)).collect()));
     let mut times = Times::new();
     for _ in 0..PASSES {
         // A new process remembers no token; each of them is then asked for once.
@@ -242,6 +249,7 @@ fn every_refusal_of_a_token_has_the_same_status_headers_and_body() {
         ("unknown", ask("alice", &forged(None))),
         ("wrong secret", ask("alice", &forged(Some(&good.id)))),
         ("wrong checksum", ask("alice", &mistyped(&good.secret))),
+        ("a decoy", ask("alice", &decoy(&world.admin))),
         ("no token at all", ask("alice", "hunter2")),
         ("nothing", ask("alice", "")),
         ("grouped", ask("alice", "abcd-efgh-jkmn-pqrs-tvwx-yz01")),

@@ -1,0 +1,242 @@
+//! Leaks: a token string that somebody has found in public, and what becomes of the token.
+//!
+//! The report needs no right beyond the string itself, as revocation by possession: what it can do
+//! is end or lock the token that it names, tell whose it is, and no more.
+
+use super::Authority;
+use super::lifecycle::Act;
+use crate::caller::RequestContext;
+use crate::event::Origin;
+use crate::kind::Kind;
+use crate::names::RealmName;
+use crate::policy::{OnAlarm, OnLeak};
+use crate::refusal::Refusal;
+use crate::secret::{ClearSecret, Shape, TokenId, mark};
+use crate::secret_hash::keyed_hash;
+use crate::service::Services;
+use crate::store::{Record, Unavailable};
+use crate::token::Slot;
+
+/// How long it is remembered that a string was reported from a place, so that the same report says
+/// nothing twice: as long as a former secret is.
+const REMEMBERED_SECONDS: i64 = 90 * 86_400;
+/// Characters of a place that are kept: an address of a line in a repository is shorter.
+const URL_CHARS_MAX: usize = 1000;
+/// Alarms that wait to be acted on at most; further ones are told of and lock nothing.
+const WAITING_MAX: usize = 10_000;
+
+/// A string that was found.
+#[derive(Debug)]
+pub struct LeakReport {
+    /// What it is, as it was found.
+    pub credential: ClearSecret,
+    /// Where.
+    pub url: Option<String>,
+    /// In what sort of thing: `content`, `commit`, `pull_request_description` and so on.
+    pub source: Option<String>,
+}
+
+/// An alarm about a token that is to be acted on as the policy says.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    realm: RealmName,
+    token: TokenId,
+    kind: &'static str,
+}
+
+impl Authority {
+    /// Acts on strings that were found in public, as the policies of their services say. Says of
+    /// each, in their order, whether it is one of ours or was. `by` names who found them, in
+    /// events. A repetition changes nothing and tells nobody again.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot answer: some may have been acted on, and the report is to be sent
+    /// again.
+    pub async fn leaks_reported(
+        &self,
+        by: &str,
+        reports: &[LeakReport],
+        context: RequestContext,
+    ) -> Result<Vec<bool>, Refusal> {
+        let origin = Origin { actor: by.into(), ..Origin::anonymous(context) };
+        let mut ours = Vec::with_capacity(reports.len());
+        for report in reports {
+            ours.push(self.leak_reported(report, &origin).await?);
+        }
+        Ok(ours)
+    }
+
+    /// Records a report that nobody has signed who may, as a failed attempt of its source.
+    pub fn leak_report_refused(
+        &self,
+        realm: &RealmName,
+        reason: &'static str,
+        context: RequestContext,
+    ) -> Result<(), Refusal> {
+        let origin = Origin::anonymous(context);
+        self.reject(origin.source);
+        let event = self.event("leak.refused", realm, &origin, self.now())?;
+        self.record_refusal(event.with_reason(reason).refused());
+        Ok(())
+    }
+
+    async fn leak_reported(&self, report: &LeakReport, origin: &Origin) -> Result<bool, Refusal> {
+        let presented = report.credential.reveal();
+        let Shape::Prefixed { kind, id } = self.shape(presented) else { return Ok(false) };
+        if kind == Kind::AccessToken {
+            // It lives for minutes, and no policy keeps it longer.
+            return Ok(!self.end_access(None, presented, origin).await?);
+        }
+        let Some(record) = self.store.token_record(id).await? else { return Ok(false) };
+        if record.kind != kind && record.kind != Kind::Decoy {
+            return Ok(false);
+        }
+        let keys = self.keys();
+        let Some(secret) = self.matching_secret(&record, presented) else {
+            let peppers = record.secrets.iter().map(|secret| secret.hash.pepper());
+            keys.require_peppers(peppers).map_err(Unavailable::from)?;
+            // A refresh secret of long ago proves itself; its family ends when it is used.
+            return Ok(kind == Kind::AuthToken && mark::is_ours(keys.peppers(), presented));
+        };
+        let now = self.now();
+        let is_retired = crate::cache::matched(secret, now) == crate::cache::Matched::Retired;
+        let is_over = record.revoked || is_retired || record.kind == Kind::Decoy;
+        let act = if is_over { None } else { Some(self.on_leak(&record).await?) };
+        if let Some(act) = act {
+            self.act_on_leak(&record, act, report, origin).await?;
+        }
+        let slot = if is_retired { Slot::Previous } else { secret.facts.slot };
+        self.tell_of_leak(&record, (slot, act), report, origin).await?;
+        Ok(true)
+    }
+
+    /// What the strictest of the policies says that hold for a token.
+    async fn on_leak(&self, record: &Record) -> Result<OnLeak, Refusal> {
+        let realm = self.realm_facts(&record.realm).await?;
+        let mut act = realm.policy.on_leak;
+        if let Services::Named(labels) = &record.services {
+            for (number, label) in labels.iter().enumerate() {
+                let Some(cell) = self.service_facts(&record.realm, label).await? else { continue };
+                let stated = cell.policy.on_leak;
+                act = if number == 0 { stated } else { act.max(stated) };
+            }
+        }
+        Ok(act)
+    }
+
+    async fn act_on_leak(
+        &self,
+        record: &Record,
+        act: OnLeak,
+        report: &LeakReport,
+        origin: &Origin,
+    ) -> Result<(), Refusal> {
+        let act = match act {
+            OnLeak::Notify => return Ok(()),
+            OnLeak::Lock => Act::Lock,
+            OnLeak::Revoke => {
+                let place = self.place_of(report);
+                let reason =
+                    place.map_or_else(|| "leaked".to_owned(), |url| format!("leaked: {url}"));
+                Act::Revoke { reason: Some(reason) }
+            }
+        };
+        let Some(token) = self.store.token_find(&record.realm, record.id).await? else {
+            return Ok(());
+        };
+        match self.change_token(origin, &token, act, None).await {
+            // It has ended meanwhile.
+            Ok(_) | Err(Refusal::Ended(_)) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Where it was found, as far as that can be repeated.
+    fn place_of<'a>(&self, report: &'a LeakReport) -> Option<&'a str> {
+        let url = report.url.as_deref().map(str::trim)?;
+        let fits = !url.is_empty() && url.chars().count() <= URL_CHARS_MAX;
+        let is_harmless = !url.chars().any(char::is_control) && !self.holds_token(url);
+        (fits && is_harmless).then_some(url)
+    }
+
+    /// Records the leak, once for each string and place.
+    async fn tell_of_leak(
+        &self,
+        record: &Record,
+        (slot, act): (Slot, Option<OnLeak>),
+        report: &LeakReport,
+        origin: &Origin,
+    ) -> Result<(), Refusal> {
+        let now = self.now();
+        let url = self.place_of(report);
+        let told = format!(
+            "leak {} {} {}",
+            origin.actor,
+            report.credential.reveal(),
+            report.url.as_deref().unwrap_or_default()
+        );
+        let told = zeroize::Zeroizing::new(told);
+        let once = *keyed_hash(self.keys().pepper(), &told).as_bytes();
+        if !self.store.proof_use(once, now.plus_seconds(REMEMBERED_SECONDS), now).await? {
+            return Ok(());
+        }
+        let source = report.source.as_deref();
+        let source = source.filter(|text| text.len() <= 64 && !self.holds_token(text));
+        let event = self.event("token.leaked", &record.realm, origin, now)?;
+        let event = event
+            .with_token(record.id)
+            .with_subject(record.owner.actor())
+            .with_service(record.services.labels().join(" "))
+            .with_reason(act.map_or("none", OnLeak::name))
+            .with_detail(serde_json::json!({ "url": url, "source": source, "slot": slot.name() }));
+        self.store.event_append(vec![event]).await?;
+        Ok(())
+    }
+
+    /// Keeps an alarm until the next flush, which locks the token where the policy says so: an
+    /// answer never waits for that.
+    pub(super) fn alarmed(&self, realm: &RealmName, token: TokenId, kind: &'static str) {
+        let mut waiting = self.alarms.lock();
+        let is_known = waiting.iter().any(|alarm| alarm.token == token);
+        if waiting.len() < WAITING_MAX && !is_known {
+            waiting.push(Alarm { realm: realm.clone(), token, kind });
+        }
+    }
+
+    /// Acts on alarms. What cannot be acted on is kept for the next time.
+    pub(super) async fn settle_alarms(&self) -> Result<(), Unavailable> {
+        let waiting = std::mem::take(&mut *self.alarms.lock());
+        let mut failed = None;
+        for alarm in waiting {
+            if failed.is_none() {
+                match self.settle_alarm(&alarm).await {
+                    Err(Refusal::Unavailable(error)) => failed = Some(error),
+                    Ok(()) | Err(_) => continue,
+                }
+            }
+            self.alarms.lock().push(alarm);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn settle_alarm(&self, alarm: &Alarm) -> Result<(), Refusal> {
+        let Some(token) = self.store.token_find(&alarm.realm, alarm.token).await? else {
+            return Ok(());
+        };
+        let realm = self.realm_facts(&alarm.realm).await?;
+        let mut act = realm.policy.on_alarm;
+        if let Services::Named(labels) = &token.services {
+            for label in labels {
+                let cell = self.service_facts(&alarm.realm, label).await?;
+                act = act.max(cell.map_or(OnAlarm::Notify, |cell| cell.policy.on_alarm));
+            }
+        }
+        if act == OnAlarm::Notify || token.locked || token.revocation.is_some() {
+            return Ok(());
+        }
+        tracing::warn!(token = %token.id, alarm = alarm.kind, "locked by an alarm");
+        let origin = Origin::system(crate::verdict::Door::Api);
+        self.change_token(&origin, &token, Act::Lock, None).await.map(drop)
+    }
+}

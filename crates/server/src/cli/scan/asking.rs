@@ -1,0 +1,69 @@
+//! What the server knows of token strings that were found, and their end by possession.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Findings, ScanArgs};
+use crate::cli::failure::Failure;
+use crate::cli::remote::{Api, Ask, segment};
+
+/// Strings in one request: the most that the API takes.
+const REVOKED_AT_ONCE: usize = 1000;
+
+/// What the server says of a string.
+pub(super) struct Answer {
+    /// `active`, why it is not, `decoy`, or `unknown`.
+    pub(super) verdict: String,
+    /// Whose it is, as far as the caller may know.
+    pub(super) user: Option<String>,
+    /// What it is called.
+    pub(super) name: Option<String>,
+}
+
+/// Asks about every string, if that is wanted.
+pub(super) async fn ask(args: &ScanArgs, findings: &mut Findings) -> Result<(), Failure> {
+    if !args.ask || findings.strings.is_empty() {
+        return Ok(());
+    }
+    let api = Api::new(&args.remote)?;
+    for (id, secret) in &findings.strings {
+        let path = api.in_realm(&format!("tokens/{}", segment(id.as_str())));
+        let known = match api.send(Ask::new(Method::GET, path)).await {
+            Ok(token) => token,
+            // Not in this realm, or not for this caller: the string itself may say more.
+            Err(Failure::Refused(_) | Failure::Problem { unavailable: false, .. }) => Value::Null,
+            Err(failure) => return Err(failure),
+        };
+        // To present a decoy anywhere is an alarm, and this would be a false one.
+        let verdict = if known["kind"] == "decoy" {
+            "decoy".to_owned()
+        } else {
+            let question = json!({ "token": secret.reveal(), "consume": false });
+            verdict(&api.send(Ask::post(api.in_realm("verify"), question)).await?)
+        };
+        let text = |name: &str| known[name].as_str().map(str::to_owned);
+        findings.answers.push(Some(Answer { verdict, user: text("user"), name: text("name") }));
+    }
+    Ok(())
+}
+
+fn verdict(answer: &Value) -> String {
+    if answer["active"] == true {
+        return "active".to_owned();
+    }
+    answer["code"].as_str().unwrap_or("unknown").to_owned()
+}
+
+/// Revokes every string by possession; says how many were sent.
+pub(super) async fn revoke(args: &ScanArgs, findings: &Findings) -> Result<usize, Failure> {
+    if findings.strings.is_empty() {
+        return Ok(0);
+    }
+    let api = Api::without_key(&args.remote)?;
+    for part in findings.strings.chunks(REVOKED_AT_ONCE) {
+        let credentials: Vec<&str> = part.iter().map(|(_, secret)| secret.reveal()).collect();
+        let body = json!({ "credentials": credentials });
+        api.send(Ask::post("/api/v1/credentials/revoke", body)).await?;
+    }
+    Ok(findings.strings.len())
+}
