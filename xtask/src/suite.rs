@@ -283,6 +283,13 @@ fn others(run: &mut Command, deadline: Deadline) {
         }
         Err(error) => println!("no schema of OTLP: {error:#}"),
     }
+    match python::environment("scim-tester", deadline) {
+        // A test-suite that nobody here wrote, for the SCIM door.
+        Ok(bin) => {
+            run.env("COUNTERFOIL_SCIM_PYTHON", bin.join("python"));
+        }
+        Err(error) => println!("no test-suite for the SCIM door: {error:#}"),
+    }
     match node::modules("frodo", deadline) {
         // The same for the AM door.
         Ok(modules) => {

@@ -257,7 +257,7 @@ pub const ALARM_EVENTS: [&str; 6] = [
 ];
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 103] = [
+pub const EVENT_KINDS: [&str; 104] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -269,6 +269,7 @@ pub const EVENT_KINDS: [&str; 103] = [
     "user.locked",
     "user.unlocked",
     "group.created",
+    "group.updated",
     "group.deleted",
     "group.member-added",
     "group.member-removed",

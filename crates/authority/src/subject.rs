@@ -80,6 +80,24 @@ impl UserStatus {
     }
 }
 
+/// What an identity provider said of a person or group, beyond what the rules need (RFC 7643): kept
+/// so that it reads back what it wrote, and looked at by nothing that decides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Provisioned {
+    /// What the provider calls the record (RFC 7643 section 3.1); not unique, because each provider
+    /// has names of its own.
+    pub external_id: Option<String>,
+    /// Its further attributes, by the names of their schemas.
+    pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+impl Provisioned {
+    /// Whether a provider calls the record so.
+    pub fn is(&self, external_id: &str) -> bool {
+        self.external_id.as_deref() == Some(external_id)
+    }
+}
+
 /// A person of a realm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -101,6 +119,8 @@ pub struct User {
     pub groups: Vec<GroupName>,
     /// Where their tokens are locked, whenever they were issued.
     pub locks: Locks,
+    /// What an identity provider said of them.
+    pub provisioned: Provisioned,
     /// When the record was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -123,8 +143,14 @@ pub struct Group {
     /// Whether people join and leave it by themselves. Said when it is made and never changed; a
     /// group that is open has no roles.
     pub open: bool,
+    /// What an identity provider said of it.
+    pub provisioned: Provisioned,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it or its membership last changed.
+    pub updated_at: Timestamp,
+    /// Rises by one with each change of it or of its membership; the `ETag` of SCIM.
+    pub version: i64,
 }
 
 /// An organisational unit or customer inside a realm.

@@ -121,6 +121,7 @@ pub fn http_settings(config: &Config, bound: SocketAddr) -> HttpSettings {
             keys_url: config.leaks.github_keys_url.clone(),
             keys_file: config.leaks.github_keys_file.clone(),
         }),
+        scim: config.doors.scim,
         validate_clients: config.validate.clients.clone(),
         validate_email_challenge: config.validate.email_challenge,
         docs: config.doors.docs,

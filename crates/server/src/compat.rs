@@ -6,6 +6,7 @@ pub mod described;
 pub mod forgerock;
 pub mod privacyidea;
 mod received;
+pub mod scim;
 pub mod sentinel;
 
 use axum::http::{HeaderValue, StatusCode, header};

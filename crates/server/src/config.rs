@@ -168,6 +168,8 @@ pub struct Doors {
     pub am: bool,
     /// The privacyIDEA door.
     pub validate: bool,
+    /// The SCIM door.
+    pub scim: bool,
     /// The console.
     pub console: bool,
     /// The API's description.

@@ -12,7 +12,7 @@ use counterfoil_authority::scope::{ApiScopes, Scope};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash, SlowCost};
 use counterfoil_authority::service::Services;
-use counterfoil_authority::subject::{Owner, Role};
+use counterfoil_authority::subject::{Owner, Provisioned, Role};
 use counterfoil_authority::token::{AirlockAttributes, SentinelAttributes};
 use counterfoil_authority::verdict::Door;
 use ipnet::IpNet;
@@ -64,6 +64,19 @@ pub(crate) fn sort_key(created_at: Timestamp, id: TokenId) -> String {
 /// A realm's name.
 pub(crate) fn realm(row: &mut Row, column: &'static str) -> Result<RealmName, Inconsistent> {
     row.parsed(column, |text| RealmName::parse(text).ok())
+}
+
+/// What a provider said of a record beside its name for it; absent if there is nothing.
+pub(crate) fn further(provisioned: &Provisioned) -> Option<String> {
+    (!provisioned.attributes.is_empty()).then(|| json(&provisioned.attributes))
+}
+
+/// What a provider said of a record, two columns.
+pub(crate) fn provisioned(row: &mut Row) -> Result<Provisioned, Inconsistent> {
+    Ok(Provisioned {
+        external_id: row.text_or_null("external_id")?,
+        attributes: row.json_or_null("provisioned")?.unwrap_or_default(),
+    })
 }
 
 /// A service's label.

@@ -21,13 +21,13 @@ use counterfoil_authority::store::{
     AccessRevoke, AccessStore, AmChange, AmChanged, AmDeleted, AmStore, Arriving, Backlog,
     BlastRadius, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn,
     DeliveryFilter, DirectoryToken, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
-    ImportStore, Imported, Initialised, Inserted, Installation, InstallationStore, Issued,
-    KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore,
-    LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest, PeopleStore,
-    ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned, Revocations,
-    Rotated, ServiceDeleted, ServiceStore, Settled, Store, TokenChange, TokenFilter, TokenIssue,
-    TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
-    UserFilter,
+    GroupChange, GroupChanged, ImportStore, Imported, Initialised, Inserted, Installation,
+    InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen,
+    LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest,
+    PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned,
+    Revocations, Rotated, ServiceDeleted, ServiceStore, Settled, Store, TokenChange, TokenFilter,
+    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
+    UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -266,6 +266,9 @@ impl PeopleStore for FailingStore {
         page: PageRequest,
     ) -> Result<Page<Group>, Unavailable> {
         pass!(self.group_list(realm, page))
+    }
+    async fn group_change(&self, change: GroupChange) -> Result<GroupChanged, Unavailable> {
+        pass!(self.group_change(change))
     }
     async fn group_delete(
         &self,

@@ -23,7 +23,7 @@ use crate::policy::{EffectivePolicy, TokenPolicy};
 use crate::refusal::{Refusal, Thing};
 use crate::secret::{ClearSecret, TokenId};
 use crate::store::{Arriving, IMPORT_BATCH_MAX, Imported};
-use crate::subject::{Group, User};
+use crate::subject::{Group, Provisioned, User};
 use crate::verdict::Door;
 
 /// The label by which a token says where it came from.
@@ -257,7 +257,10 @@ impl Authority {
             description,
             members: 0,
             open: false,
+            provisioned: Provisioned::default(),
             created_at: run.now,
+            updated_at: run.now,
+            version: 1,
         };
         let event = self.imported(run, "group.created")?.with_subject(format!("group:{name}"));
         Ok(Plan::Store(Box::new(Arriving::Group(group, event))))
@@ -328,6 +331,7 @@ impl Authority {
             unit: draft.unit.as_ref().and_then(|key| known.units.get(key)).cloned(),
             groups: Vec::new(),
             locks: Locks::default(),
+            provisioned: draft.provisioned.clone(),
             created_at: run.now,
             updated_at: run.now,
             version: 1,

@@ -10,7 +10,7 @@ use crate::names::{COUNTERFOIL, RealmName, ServiceLabel, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::service::Service;
-use crate::subject::{Owner, User};
+use crate::subject::{Owner, Provisioned, User};
 
 /// A lock to put on or take off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +167,7 @@ fn as_known_at(label: &ServiceLabel, user: &User) -> User {
         attributes: BTreeMap::new(),
         unit: None,
         groups: Vec::new(),
+        provisioned: Provisioned::default(),
         locks: Locks::default().with(Some(label), user.locks.hold_at(label)),
         ..user.clone()
     }

@@ -85,7 +85,10 @@ pub use otp::{
     Challenge, Challenged, IMPORT_ROWS_MAX, OtpDraft, OtpFate, OtpIncoming, OtpRow, OtpTaken,
     OtpTaking, Selected,
 };
-pub use people::{GrantDraft, GroupDraft, UnitDraft, UnitEdit, UserDraft, UserEdit};
+pub use people::{
+    GrantDraft, GroupDraft, GroupEdit, MEMBERS_NAMED_MAX, MembersEdit, Membership, UnitDraft,
+    UnitEdit, UserDraft, UserEdit,
+};
 pub use portal::PortalService;
 pub use provision::{Difference, HashNeed, Needs, Reconciled, TargetDraft, TargetEdit};
 pub use readiness::NotReady;

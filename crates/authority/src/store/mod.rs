@@ -72,7 +72,9 @@ pub use otp::{
     OtpCode, OtpCodes, OtpImported, OtpIssue, OtpProof, OtpReplaced, OtpStore, OtpUse, SealedAt,
 };
 pub use passkeys::{PasskeyAdd, PasskeyAdded, PasskeyStore, PasskeysRemove};
-pub use people::{MemberChange, PeopleStore, UserFilter};
+pub use people::{
+    Entrant, GroupBasis, GroupChange, GroupChanged, MemberChange, PeopleStore, UserFilter,
+};
 pub use provisioning::{
     Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,
     Settled, Settlement, TARGETS_PER_REALM_MAX,

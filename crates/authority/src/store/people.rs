@@ -19,6 +19,63 @@ pub struct UserFilter {
     pub unit: Option<String>,
     /// Whose user name begins with this text.
     pub prefix: Option<String>,
+    /// Whom an identity provider calls so.
+    pub external_id: Option<String>,
+}
+
+/// Somebody who enters a group, as whoever says so knows them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entrant {
+    /// Their name.
+    pub username: Username,
+    /// When their record was made: a later namesake is somebody else.
+    pub created_at: Timestamp,
+    /// What tells of it.
+    pub event: Event,
+}
+
+/// What a change of a group goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupBasis {
+    /// It is a new one.
+    New,
+    /// It must still have this version; its record is replaced.
+    Version(i64),
+    /// It may be as it is, and its record stays so; only people enter and leave.
+    Any,
+}
+
+/// What is to become of a group and of who is in it, all at once.
+#[derive(Debug, Clone)]
+pub struct GroupChange {
+    /// Its record. Of one that exists, its name and whether it is open stay as they are; the
+    /// number of members and the version are the store's.
+    pub group: Group,
+    /// What the change goes by.
+    pub basis: GroupBasis,
+    /// Who enters. Whoever is in it already stays, and nothing is told of it.
+    pub entering: Vec<Entrant>,
+    /// Who leaves, with what tells of it. Of whom is not in it nothing is told.
+    pub leaving: Vec<(Username, Event)>,
+    /// What tells of the group's own change.
+    pub event: Event,
+}
+
+/// What came of changing a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupChanged {
+    /// It is as asked.
+    Done(Group),
+    /// There is no such group.
+    NotFound,
+    /// It was changed since it was read.
+    VersionMismatch,
+    /// A new one of this name exists already.
+    Exists,
+    /// There is no such realm.
+    NoRealm,
+    /// Somebody who enters does not exist, or is a later namesake.
+    NoUser(Username),
 }
 
 /// What came of changing a membership.
@@ -78,6 +135,9 @@ pub trait PeopleStore {
         realm: &RealmName,
         page: PageRequest,
     ) -> Result<Page<Group>, Unavailable>;
+    /// Adds or changes a group together with who is in it: all of it or none. Unlike
+    /// [`PeopleStore::group_member_set`] it is one transaction for however many.
+    async fn group_change(&self, change: GroupChange) -> Result<GroupChanged, Unavailable>;
     /// Removes a group and its memberships. False if there is no such group.
     async fn group_delete(
         &self,

@@ -44,6 +44,7 @@ fn user(name: &str) -> Incoming {
         attributes: BTreeMap::new(),
         status: UserStatus::Active,
         unit: None,
+        provisioned: counterfoil_authority::subject::Provisioned::default(),
     })
 }
 

@@ -64,7 +64,10 @@ impl World {
             description: None,
             members: 0,
             open: false,
+            provisioned: counterfoil_authority::subject::Provisioned::default(),
             created_at: at,
+            updated_at: at,
+            version: 1,
         };
         let event =
             self.authority.event("group.created", &self.realm, &Origin::system(Door::Cli), at);

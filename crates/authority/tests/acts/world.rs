@@ -130,6 +130,7 @@ impl World {
             unit: None,
             groups: Vec::new(),
             locks: counterfoil_authority::lock::Locks::default(),
+            provisioned: counterfoil_authority::subject::Provisioned::default(),
             created_at: self.now(),
             updated_at: self.now(),
             version: 1,

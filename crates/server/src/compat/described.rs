@@ -30,7 +30,7 @@ pub struct DoorText {
 }
 
 /// Every door for another product. One that joins [`super`] joins this list.
-pub const DOORS: &[DoorText] = &[AIRLOCK, COMANAGE, FORGEROCK, PRIVACYIDEA, SENTINEL];
+pub const DOORS: &[DoorText] = &[AIRLOCK, COMANAGE, FORGEROCK, PRIVACYIDEA, SCIM, SENTINEL];
 
 const AIRLOCK: DoorText = DoorText {
     tag: "compat: Airlock IAM",
@@ -178,6 +178,39 @@ const PRIVACYIDEA: DoorText = DoorText {
     scheme: Some("basic"),
     is_on: |settings| settings.validate,
     routes: &[(HttpMethod::Post, "/validate/check", "Checks a person's code or password.")],
+};
+
+const SCIM: DoorText = DoorText {
+    tag: "compat: SCIM 2.0",
+    page: "docs/compat/scim.md",
+    scheme: Some("bearer"),
+    is_on: |settings| settings.scim,
+    routes: &[
+        (HttpMethod::Get, "/scim/v2/ServiceProviderConfig", "Says what is served."),
+        (HttpMethod::Get, "/scim/v2/ResourceTypes", "Lists the sorts of resources."),
+        (HttpMethod::Get, "/scim/v2/ResourceTypes/{id}", "Shows a sort of resources."),
+        (HttpMethod::Get, "/scim/v2/Schemas", "Lists the schemas."),
+        (HttpMethod::Get, "/scim/v2/Schemas/{id}", "Shows a schema."),
+        (HttpMethod::Post, "/scim/v2/.search", "Finds people and groups."),
+        (HttpMethod::Get, "/scim/v2/Users", "Lists people: `filter`, `startIndex`, `count`."),
+        (HttpMethod::Post, "/scim/v2/Users", "Creates a person."),
+        (HttpMethod::Post, "/scim/v2/Users/.search", "Finds people."),
+        (HttpMethod::Get, "/scim/v2/Users/{id}", "Shows a person."),
+        (HttpMethod::Put, "/scim/v2/Users/{id}", "Replaces what is said of a person."),
+        (
+            HttpMethod::Patch,
+            "/scim/v2/Users/{id}",
+            "Changes a person. `active: false` makes every token of theirs inactive at once.",
+        ),
+        (HttpMethod::Delete, "/scim/v2/Users/{id}", "Removes a person, and revokes their tokens."),
+        (HttpMethod::Get, "/scim/v2/Groups", "Lists groups: `filter`, `startIndex`, `count`."),
+        (HttpMethod::Post, "/scim/v2/Groups", "Creates a group."),
+        (HttpMethod::Post, "/scim/v2/Groups/.search", "Finds groups."),
+        (HttpMethod::Get, "/scim/v2/Groups/{id}", "Shows a group and who is in it."),
+        (HttpMethod::Put, "/scim/v2/Groups/{id}", "Replaces who is in a group."),
+        (HttpMethod::Patch, "/scim/v2/Groups/{id}", "Lets people enter and leave a group."),
+        (HttpMethod::Delete, "/scim/v2/Groups/{id}", "Removes a group."),
+    ],
 };
 
 const SENTINEL: DoorText = DoorText {

@@ -351,6 +351,7 @@ pub const KEYS: &[Key] = &[
         "The ForgeRock AM door, /json, /am/json and /openam/json.",
     ),
     Key::new("doors.validate", Sort::Flag, "true", "The privacyIDEA door, /validate/check."),
+    Key::new("doors.scim", Sort::Flag, "true", "SCIM for identity providers, /scim/v2."),
     Key::new(
         "doors.console",
         Sort::Flag,

@@ -158,6 +158,7 @@ impl Stage {
             attributes: BTreeMap::new(),
             status: UserStatus::Active,
             unit: Some(company.unit(&person.unit)?),
+            provisioned: counterfoil_authority::subject::Provisioned::default(),
         };
         self.authority.create_user(boss, &self.realm, draft).await?;
         self.belong(boss, company, person, username).await

@@ -292,6 +292,9 @@ pub fn router(state: AppState) -> Router {
     if state.settings.validate {
         router = router.merge(crate::compat::privacyidea::routes());
     }
+    if state.settings.scim {
+        router = router.merge(crate::compat::scim::routes());
+    }
     if state.settings.oauth {
         router = router.merge(oauth::router());
     }

@@ -98,6 +98,8 @@ pub struct HttpSettings {
     pub validate_clients: Vec<(IpNet, ClientName)>,
     /// Whether an empty password there sends a code by mail to who has a token for that.
     pub validate_email_challenge: bool,
+    /// Whether `/scim/v2` is served.
+    pub scim: bool,
     /// Whether `/openapi.json` and `/api/docs` are served.
     pub docs: bool,
     /// Headers besides `Authorization` in which forward-auth accepts a token, `x-api-key` say.
@@ -144,6 +146,7 @@ impl Default for HttpSettings {
             am_import_service: None,
             am_pat_attribute: crate::compat::forgerock::PAT_ATTRIBUTE_DEFAULT.to_owned(),
             validate: true,
+            scim: true,
             validate_clients: Vec::new(),
             validate_email_challenge: false,
             docs: true,

@@ -9,7 +9,7 @@ use axum::response::Response;
 use counterfoil_authority::authority::{UserDraft, UserEdit};
 use counterfoil_authority::names::{RealmName, Username};
 use counterfoil_authority::store::UserFilter;
-use counterfoil_authority::subject::{User, UserStatus};
+use counterfoil_authority::subject::{Provisioned, User, UserStatus};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -165,6 +165,7 @@ pub async fn user_list(
         group: query.group.map(|group| group.0),
         unit: query.unit,
         prefix: query.prefix.map(|prefix| prefix.to_lowercase()),
+        external_id: None,
     };
     let page = page(query.limit.as_ref(), query.cursor)?;
     let page = state.authority.users(&caller, &realm, filter, page).await?;
@@ -191,6 +192,7 @@ pub async fn user_create(
         attributes: value.attributes.unwrap_or_default().0,
         status: value.status.map_or(UserStatus::Active, |status| status.0),
         unit: value.unit.map(|unit| unit.0.0),
+        provisioned: Provisioned::default(),
     };
     let user = state.authority.create_user(&caller, &realm, draft).await?;
     let location = format!("/api/v1/realms/{realm}/users/{}", segment(user.username.as_str()));
@@ -243,6 +245,7 @@ pub async fn user_edit(
         attributes: value.attributes.map(|attributes| attributes.0),
         status: value.status.map(|status| status.0),
         unit: value.unit.map(|unit| unit.map(|unit| unit.0.0)),
+        provisioned: None,
     };
     let user = state.authority.edit_user(&caller, &realm, &username, edit, version).await?;
     Ok(versioned(StatusCode::OK, user.version, UserBody::from(user)))

@@ -221,6 +221,7 @@ fn people(
             attributes: BTreeMap::new(),
             status,
             unit: units::unit_of(row, of(&roles, id), units, read),
+            provisioned: counterfoil_authority::subject::Provisioned::default(),
         };
         read.item("cm_co_people", row, username.to_string(), Incoming::User(draft));
         people.insert(id, username);

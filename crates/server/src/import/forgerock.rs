@@ -229,6 +229,7 @@ fn person(entry: &Entry, username: &Username) -> UserDraft {
         attributes: BTreeMap::new(),
         status: if inactive { UserStatus::Suspended } else { UserStatus::Active },
         unit: None,
+        provisioned: counterfoil_authority::subject::Provisioned::default(),
     }
 }
 

@@ -14,5 +14,6 @@ mod comanage;
 mod http;
 mod ldap;
 mod pats;
+mod scim;
 mod sentinel;
 mod world;

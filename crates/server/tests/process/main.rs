@@ -51,6 +51,7 @@ mod provisioning;
 mod refusals;
 mod revocation;
 mod rotation;
+mod scim;
 mod secrets;
 mod sentinel;
 mod signing_in;

@@ -1,10 +1,13 @@
 //! Promises about groups and memberships.
 
 use counterfoil_authority::names::{GroupName, Username};
-use counterfoil_authority::store::{Inserted, MemberChange, PageRequest};
-use counterfoil_authority::subject::{GrantSubject, Group, OwnerFacts};
+use counterfoil_authority::store::{
+    Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, PageRequest, UserFilter,
+};
+use counterfoil_authority::subject::{GrantSubject, Group, OwnerFacts, Provisioned, User};
 
 use super::World;
+use super::world::race;
 
 /// The number is kept by the store, whatever the caller sends.
 pub(super) async fn a_group_comes_back_with_the_number_of_its_members(world: World) {
@@ -14,7 +17,8 @@ pub(super) async fn a_group_comes_back_with_the_number_of_its_members(world: Wor
     let found = || world.store.group_find(&world.realm, &group.name);
     assert_eq!(found().await.unwrap(), Some(Group { members: 0, ..group.clone() }));
     world.set_member(&group.name, &alice.username, true).await;
-    let expected = Group { members: 1, ..group.clone() };
+    let now = found().await.unwrap().unwrap().updated_at;
+    let expected = Group { members: 1, version: 2, updated_at: now, ..group.clone() };
     assert_eq!(found().await.unwrap(), Some(expected.clone()));
     world.group("a", &[]).await;
     let first = world.store.group_list(&world.realm, PageRequest::first(1)).await.unwrap();
@@ -146,4 +150,154 @@ pub(super) async fn removing_a_group_ends_its_memberships_and_grants(world: Worl
     let grants = world.store.grants_of_user(&world.realm, &alice.username).await.unwrap();
     assert_eq!(grants, []);
     assert_eq!(world.count_events("group.deleted").await, 1);
+}
+
+/// Who enters with their event.
+fn entrant(world: &World, user: &User) -> Entrant {
+    let event = world.event("group.member-added");
+    Entrant { username: user.username.clone(), created_at: user.created_at, event }
+}
+
+/// A change of a group without anybody.
+fn change_of(world: &World, group: &Group, basis: GroupBasis) -> GroupChange {
+    let event = world.event("group.updated");
+    GroupChange { group: group.clone(), basis, entering: Vec::new(), leaving: Vec::new(), event }
+}
+
+/// And what a provider said of it comes back.
+pub(super) async fn a_group_and_everybody_in_it_change_as_one(world: World) {
+    let (alice, bob) = (world.user("alice").await, world.user("bob").await);
+    let attributes = [("displayName".to_owned(), "R & D".into())].into();
+    let provisioned = Provisioned { external_id: Some("g1".into()), attributes };
+    let group = Group { provisioned, ..world.group_named("r & d") };
+    let mut change = change_of(&world, &group, GroupBasis::New);
+    change.entering = vec![entrant(&world, &alice), entrant(&world, &bob)];
+    let made = world.store.group_change(change.clone()).await.unwrap();
+    let wanted = Group { members: 2, ..group.clone() };
+    assert_eq!(made, GroupChanged::Done(wanted.clone()));
+    let found = world.store.group_find(&world.realm, &group.name).await.unwrap();
+    assert_eq!(found, Some(wanted));
+    assert_eq!(world.store.group_change(change).await.unwrap(), GroupChanged::Exists);
+
+    // One leaves; who is in it already is not told of again, nor who is not.
+    let mut change = change_of(&world, &group, GroupBasis::Any);
+    change.group.provisioned = Provisioned::default();
+    change.entering = vec![entrant(&world, &bob)];
+    let gone = Username::parse("nobody").unwrap();
+    let left = || world.event("group.member-removed");
+    change.leaving = vec![(alice.username.clone(), left()), (gone, left())];
+    let GroupChanged::Done(changed) = world.store.group_change(change).await.unwrap() else {
+        panic!("it was not changed");
+    };
+    assert_eq!((changed.members, changed.version), (1, 2));
+    assert_eq!(changed.provisioned, group.provisioned, "only people enter and leave");
+    assert_eq!(world.count_events("group.member-added").await, 2);
+    assert_eq!(world.count_events("group.member-removed").await, 1);
+    let found = world.store.user_find(&world.realm, &alice.username).await.unwrap().unwrap();
+    assert_eq!(found.groups, []);
+    let found = world.store.user_find(&world.realm, &bob.username).await.unwrap().unwrap();
+    assert_eq!(found.groups, std::slice::from_ref(&group.name));
+
+    let none = Group { realm: world.realm.clone(), ..world.group_named("none") };
+    let change = change_of(&world, &none, GroupBasis::Any);
+    assert_eq!(world.store.group_change(change).await.unwrap(), GroupChanged::NotFound);
+}
+
+/// Neither the record nor anybody, if one of them is not there or is a later namesake.
+pub(super) async fn a_change_of_a_group_is_all_or_nothing(world: World) {
+    let alice = world.user("alice").await;
+    let name = world.group("devs", &[]).await;
+    let before = world.store.group_find(&world.realm, &name).await.unwrap().unwrap();
+    let earlier = User { created_at: World::at(7), ..alice.clone() };
+    let nobody = world.user_named("nobody");
+    for missing in [earlier, nobody] {
+        for basis in [GroupBasis::Any, GroupBasis::Version(before.version)] {
+            let mut change = change_of(&world, &before, basis);
+            change.group.description = Some("other".into());
+            change.entering = vec![entrant(&world, &alice), entrant(&world, &missing)];
+            let refused = world.store.group_change(change).await.unwrap();
+            assert_eq!(refused, GroupChanged::NoUser(missing.username.clone()));
+        }
+        let mut change = change_of(&world, &world.group_named("new"), GroupBasis::New);
+        change.entering = vec![entrant(&world, &missing)];
+        let refused = world.store.group_change(change).await.unwrap();
+        assert_eq!(refused, GroupChanged::NoUser(missing.username.clone()));
+    }
+    let found = world.store.group_find(&world.realm, &name).await.unwrap();
+    assert_eq!(found, Some(before));
+    let new = world.group_named("new").name;
+    assert_eq!(world.store.group_find(&world.realm, &new).await.unwrap(), None);
+    let found = world.store.user_find(&world.realm, &alice.username).await.unwrap().unwrap();
+    assert_eq!(found.groups, []);
+    assert_eq!(world.count_events("group.updated").await, 0);
+}
+
+/// And each entry and leaving that is meant for any version is done, once.
+pub(super) async fn of_forty_changes_of_one_version_of_a_group_one_wins(world: World) {
+    let name = world.group("devs", &[]).await;
+    let mut users = Vec::new();
+    for number in 0..40 {
+        users.push(world.user(&format!("u{number:02}")).await);
+    }
+    let before = world.store.group_find(&world.realm, &name).await.unwrap().unwrap();
+    let rush = async |basis| {
+        race(40, |number| {
+            let (world, before, user) = (world.clone(), before.clone(), users[number].clone());
+            async move {
+                let mut change = change_of(&world, &before, basis);
+                change.entering = vec![entrant(&world, &user)];
+                world.store.group_change(change).await.unwrap()
+            }
+        })
+        .await
+    };
+    let outcomes = rush(GroupBasis::Version(before.version)).await;
+    let won = outcomes.iter().filter(|one| matches!(one, GroupChanged::Done(_))).count();
+    let lost = outcomes.iter().filter(|one| **one == GroupChanged::VersionMismatch).count();
+    assert_eq!((won, lost), (1, 39));
+    let outcomes = rush(GroupBasis::Any).await;
+    assert!(outcomes.iter().all(|one| matches!(one, GroupChanged::Done(_))));
+    let found = world.store.group_find(&world.realm, &name).await.unwrap().unwrap();
+    assert_eq!((found.members, found.version), (40, before.version + 41));
+    assert_eq!(world.count_events("group.member-added").await, 40);
+}
+
+/// A provider finds people by what it calls them, and a group changes when one of its people goes.
+pub(super) async fn what_a_provider_said_is_found_and_goes_with_the_person(world: World) {
+    let provisioned = Provisioned { external_id: Some("x1".into()), ..Provisioned::default() };
+    for name in ["alice", "bob"] {
+        let user = User { provisioned: provisioned.clone(), ..world.user_named(name) };
+        world.store.user_insert(user, world.event("user.created")).await.unwrap();
+    }
+    let alice = world.store.user_find(&world.realm, &world.user_named("alice").username).await;
+    let alice = alice.unwrap().unwrap();
+    assert_eq!(alice.provisioned, provisioned);
+    let devs = world.group("devs", &[&alice]).await;
+    let found = async |group: Option<&GroupName>, id: &str| {
+        let filter = UserFilter {
+            group: group.cloned(),
+            external_id: Some(id.into()),
+            ..UserFilter::default()
+        };
+        let page = world.store.user_list(&world.realm, filter, PageRequest::first(9)).await;
+        let users = page.unwrap().items.into_iter();
+        users.map(|user| user.username.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None, "x1").await, ["alice", "bob"]);
+    assert_eq!(found(None, "X1").await, [""; 0]);
+    assert_eq!(found(Some(&devs), "x1").await, ["alice"]);
+    let said = [("title".to_owned(), "Dr".into())].into();
+    let other = Provisioned { external_id: Some("x2".into()), attributes: said };
+    let edited = User { provisioned: other.clone(), ..alice.clone() };
+    world.store.user_update(edited, world.event("user.updated")).await.unwrap();
+    assert_eq!(found(None, "x2").await, ["alice"]);
+    let again = world.store.user_find(&world.realm, &alice.username).await.unwrap().unwrap();
+    assert_eq!(again.provisioned, other);
+    let version =
+        async || world.store.group_find(&world.realm, &devs).await.unwrap().unwrap().version;
+    let before = version().await;
+    let event = world.event("user.deleted");
+    world.store.user_delete(&world.realm, &alice.username, World::at(9), event).await.unwrap();
+    assert_eq!(version().await, before + 1);
+    assert_eq!(found(None, "x2").await, [""; 0]);
 }

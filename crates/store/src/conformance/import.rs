@@ -6,7 +6,7 @@ use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret_hash::{SecretHash, SlowCost};
 use counterfoil_authority::service::Service;
 use counterfoil_authority::store::{ActiveLimit, Arriving, Counted, Imported, TokenIssue};
-use counterfoil_authority::subject::{Group, Owner, Unit, User};
+use counterfoil_authority::subject::{Group, Owner, Provisioned, Unit, User};
 
 use super::World;
 
@@ -18,7 +18,10 @@ fn batch(world: &World) -> (Vec<Arriving>, TokenIssue) {
         description: None,
         members: 0,
         open: false,
+        provisioned: Provisioned::default(),
         created_at: world.now(),
+        updated_at: world.now(),
+        version: 1,
     };
     let service = world.service_named("wiki");
     let service = Service { group: Some(group.name.clone()), ..service };

@@ -74,6 +74,7 @@ macro_rules! keep {
 pub async fn all(store: Arc<dyn Store>) -> usize {
     installation::of_forty_initialisations_one_wins(&store).await;
     let kept = of_the_installation_and_its_people(&store, 1).await;
+    let kept = of_people_who_leave(&store, kept).await;
     let kept = of_tokens(&store, kept).await;
     let kept = of_repositories(&store, kept).await;
     let kept = of_enrolment(&store, kept).await;
@@ -179,6 +180,18 @@ async fn of_repositories(store: &Arc<dyn Store>, kept: u16) -> u16 {
             what_a_job_cannot_change_is_noted_with_its_reason,
             a_job_that_does_not_run_changes_nothing,
             the_oldest_running_job_is_next,
+        }
+    )
+}
+
+#[rustfmt::skip]
+async fn of_people_who_leave(store: &Arc<dyn Store>, kept: u16) -> u16 {
+    keep!(store, kept;
+        groups::{
+            a_group_and_everybody_in_it_change_as_one,
+            a_change_of_a_group_is_all_or_nothing,
+            of_forty_changes_of_one_version_of_a_group_one_wins,
+            what_a_provider_said_is_found_and_goes_with_the_person,
         }
     )
 }

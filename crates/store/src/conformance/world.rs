@@ -22,7 +22,7 @@ use counterfoil_authority::store::{
     Updated,
 };
 use counterfoil_authority::subject::{
-    Client, Grant, GrantSubject, Group, Limits, Owner, Role, Unit, User, UserStatus,
+    Client, Grant, GrantSubject, Group, Limits, Owner, Provisioned, Role, Unit, User, UserStatus,
 };
 use counterfoil_authority::testing::SeededEntropy;
 use counterfoil_authority::token::{SecretFacts, Slot, StoredSecret, Token};
@@ -168,6 +168,7 @@ impl World {
             unit: None,
             groups: Vec::new(),
             locks: Locks::default(),
+            provisioned: Provisioned::default(),
             created_at: Self::at(0),
             updated_at: Self::at(0),
             version: 1,
@@ -204,7 +205,10 @@ impl World {
             description: Some("those who are in it".into()),
             members: 0,
             open: false,
+            provisioned: Provisioned::default(),
             created_at: Self::at(0),
+            updated_at: Self::at(0),
+            version: 1,
         }
     }
 

@@ -51,13 +51,13 @@ const TABLES: [Table; 50] = [
         key_columns: 2,
         numbered: false,
         columns: "realm username display_name emails attributes status unit group_names locks \
-              created_at updated_at version",
+              created_at updated_at version external_id provisioned",
     },
     Table {
         name: "grp",
         key_columns: 2,
         numbered: false,
-        columns: "realm name description created_at open",
+        columns: "realm name description created_at open external_id provisioned updated_at version",
     },
     Table { name: "group_member", key_columns: 3, numbered: false, columns: "realm grp username" },
     Table {

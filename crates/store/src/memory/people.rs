@@ -1,12 +1,14 @@
 //! People, groups, units and grants, in memory.
+//!
+//! Length: each act is short, and all of them change the same few maps.
 
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, Username};
 use counterfoil_authority::store::{
-    Change, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable, Updated,
-    UserFilter,
+    Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page,
+    PageRequest, PeopleStore, Unavailable, Updated, UserFilter,
 };
 use counterfoil_authority::subject::{Grant, GrantSubject, Group, Owner, Unit, User};
 
@@ -53,6 +55,55 @@ impl State {
         Inserted::Done
     }
 
+    fn group_change(&mut self, change: &GroupChange) -> GroupChanged {
+        let group = &change.group;
+        let key = (group.realm.clone(), group.name.clone());
+        let record = match (self.groups.get(&key), change.basis) {
+            (_, GroupBasis::New) if !self.realms.contains_key(&group.realm) => {
+                return GroupChanged::NoRealm;
+            }
+            (Some(_), GroupBasis::New) => return GroupChanged::Exists,
+            (None, GroupBasis::New) => group.clone(),
+            (None, _) => return GroupChanged::NotFound,
+            (Some(found), GroupBasis::Version(version)) if found.version != version => {
+                return GroupChanged::VersionMismatch;
+            }
+            (Some(found), GroupBasis::Version(version)) => {
+                let (open, created_at) = (found.open, found.created_at);
+                Group { version: version + 1, open, created_at, ..group.clone() }
+            }
+            (Some(found), GroupBasis::Any) => {
+                let version = found.version + 1;
+                Group { version, updated_at: group.updated_at, ..found.clone() }
+            }
+        };
+        let person = |name: &Username| self.users.get(&(group.realm.clone(), name.clone()));
+        let is_known = |entrant: &&Entrant| {
+            person(&entrant.username).is_some_and(|user| user.created_at == entrant.created_at)
+        };
+        if let Some(unknown) = change.entering.iter().find(|entrant| !is_known(entrant)) {
+            return GroupChanged::NoUser(unknown.username.clone());
+        }
+        self.groups.insert(key.clone(), record);
+        self.record(&change.event);
+        let entering = change.entering.iter().map(|one| (&one.username, true, &one.event));
+        let leaving = change.leaving.iter().map(|(user, event)| (user, false, event));
+        for (user, member, event) in entering.chain(leaving) {
+            let membership = (key.0.clone(), key.1.clone(), user.clone());
+            let moved = if member {
+                self.members.insert(membership)
+            } else {
+                self.members.remove(&membership)
+            };
+            if moved {
+                self.record(event);
+                self.changed(Change::User(key.0.clone(), user.clone()), event.at);
+            }
+        }
+        let changed = self.groups.get(&key).map(|group| self.group_with_count(group));
+        changed.map_or(GroupChanged::NotFound, GroupChanged::Done)
+    }
+
     pub(super) fn unit_insert(&mut self, unit: &Unit, event: &Event) -> Inserted {
         if !self.realms.contains_key(&unit.realm) {
             return Inserted::Missing("realm");
@@ -90,6 +141,10 @@ impl State {
             if member { self.members.insert(membership) } else { self.members.remove(&membership) };
         if !changed {
             return MemberChange::Unchanged;
+        }
+        if let Some(found) = self.groups.get_mut(&(realm.clone(), group.clone())) {
+            found.version += 1;
+            found.updated_at = event.at;
         }
         self.record(event);
         self.changed(Change::User(realm.clone(), user.clone()), event.at);
@@ -257,6 +312,7 @@ impl PeopleStore for MemoryStore {
                     && filter.group.as_ref().is_none_or(|group| user.groups.contains(group))
                     && filter.unit.as_ref().is_none_or(|unit| user.unit.as_ref() == Some(unit))
                     && user.username.as_str().starts_with(prefix)
+                    && filter.external_id.as_ref().is_none_or(|id| user.provisioned.is(id))
             });
             page_up(matching, &page, |user| user.username.to_string())
         }))
@@ -276,6 +332,14 @@ impl PeopleStore for MemoryStore {
         Ok(self.write(|state| {
             if state.users.remove(&(realm.clone(), name.clone())).is_none() {
                 return false;
+            }
+            let left = state.members.iter().filter(|(r, _, user)| r == realm && user == name);
+            let left: Vec<GroupName> = left.map(|(_, group, _)| group.clone()).collect();
+            for group in left {
+                if let Some(found) = state.groups.get_mut(&(realm.clone(), group)) {
+                    found.version += 1;
+                    found.updated_at = at;
+                }
             }
             state.members.retain(|(r, _, user)| r != realm || user != name);
             let theirs = GrantSubject::User(name.clone());
@@ -313,6 +377,10 @@ impl PeopleStore for MemoryStore {
             let whole: Vec<Group> = of_realm.map(|group| state.group_with_count(group)).collect();
             page_up(whole.iter(), &page, |group| group.name.to_string())
         }))
+    }
+
+    async fn group_change(&self, change: GroupChange) -> Result<GroupChanged, Unavailable> {
+        Ok(self.write(|state| state.group_change(&change)))
     }
 
     async fn group_delete(

@@ -1,8 +1,14 @@
 //! Groups and who is in them.
 
+use std::collections::BTreeMap;
+
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{GroupName, RealmName, Username};
-use counterfoil_authority::store::{Change, Inserted, MemberChange, Page, PageRequest};
+use counterfoil_authority::store::{
+    Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page,
+    PageRequest,
+};
 use counterfoil_authority::subject::Group;
 
 use super::{group_exists, group_is, page, realm_exists, user_exists};
@@ -10,14 +16,31 @@ use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{codec, events, people};
 
 const INSERT: &str = "
-insert into grp (realm, name, description, created_at, open)
-values ($1, $2, $3, $4, $5)
+insert into grp (
+    realm, name, description, created_at, open, external_id, provisioned, updated_at, version
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict do nothing";
+
+const UPDATE: &str = "
+update grp
+set    description = $3, external_id = $4, provisioned = $5, updated_at = $6, version = version + 1
+where  realm = $1
+and    name = $2
+and    version = $7";
+
+/// Who is in it belongs to what its version stands for.
+const TOUCH: &str = "
+update grp
+set    updated_at = $3, version = version + 1
+where  realm = $1
+and    name = $2";
 
 macro_rules! columns {
     () => {
         "
-select g.realm, g.name, g.description, g.created_at, g.open,
+select g.realm, g.name, g.description, g.created_at, g.open, g.external_id, g.provisioned,
+       g.updated_at, g.version,
        (select count(*) from group_member m where m.realm = g.realm and m.grp = g.name)
 from   grp g
 where  g.realm = $1
@@ -40,6 +63,15 @@ from   grp
 where  realm = $1
 and    name = $2
 {for_removal}";
+
+/// Who changes a group's members takes a turn at it first: a share of its row could not grow into
+/// the right to change it while others hold shares too.
+const TURN_TO_CHANGE: &str = "
+select 1
+from   grp
+where  realm = $1
+and    name = $2
+{for_change}";
 
 const ADD_MEMBER: &str = "
 insert into group_member (realm, grp, username)
@@ -74,6 +106,22 @@ where  realm = $1
 and    username = $2
 order  by grp";
 
+/// In one order, as all who take turns at several people do.
+const CONCERNED: &str = "
+select username, created_at, group_names
+from   person
+where  realm = $1
+and    username {in_names_2}
+order  by username
+{for_change}";
+
+const GROUPS_OF_MANY: &str = "
+select username, grp
+from   group_member
+where  realm = $1
+and    username {in_names_2}
+order  by username, grp";
+
 const COPY_GROUPS: &str = "
 update person
 set    group_names = $3
@@ -92,6 +140,11 @@ pub(super) const STATEMENTS: &[&str] = &[
     MEMBERS,
     EVERY_MEMBER,
     GROUPS_OF,
+    UPDATE,
+    TOUCH,
+    TURN_TO_CHANGE,
+    CONCERNED,
+    GROUPS_OF_MANY,
     COPY_GROUPS,
 ];
 
@@ -104,18 +157,160 @@ pub(crate) async fn insert(
     if !realm_exists(tx, &group.realm).await? {
         return Ok(Inserted::Missing("realm"));
     }
+    if !is_added(tx, group).await? {
+        return Ok(Inserted::Exists);
+    }
+    events::append(tx, event).await?;
+    Ok(Inserted::Done)
+}
+
+/// Adds a group's row; false if its name is taken.
+async fn is_added(tx: &mut Transaction<'_>, group: &Group) -> Result<bool, Failure> {
     let values = values![
         &group.realm,
         &group.name,
         group.description.as_ref(),
         group.created_at,
-        group.open
+        group.open,
+        group.provisioned.external_id.as_ref(),
+        codec::further(&group.provisioned),
+        group.updated_at,
+        group.version
     ];
-    if tx.execute(INSERT, &values).await? == 0 {
-        return Ok(Inserted::Exists);
+    Ok(tx.execute(INSERT, &values).await? > 0)
+}
+
+/// Adds or changes a group and who is in it.
+pub(super) async fn change(
+    tx: &mut Transaction<'_>,
+    change: &GroupChange,
+) -> Result<GroupChanged, Failure> {
+    let (realm, group) = (&change.group.realm, &change.group.name);
+    if let Some(refused) = settle_record(tx, change).await? {
+        return Ok(refused);
     }
-    events::append(tx, event).await?;
-    Ok(Inserted::Done)
+    let concerned = concerned(tx, change).await?;
+    let is_known = |entrant: &&Entrant| {
+        let found = concerned.get(entrant.username.as_str());
+        found.is_some_and(|found| found.created_at == entrant.created_at)
+    };
+    if let Some(unknown) = change.entering.iter().find(|entrant| !is_known(entrant)) {
+        tx.undo();
+        return Ok(GroupChanged::NoUser(unknown.username.clone()));
+    }
+    let is_in = |user: &Username| concerned.get(user.as_str()).is_some_and(|found| found.is_in);
+    let entering: Vec<_> = change.entering.iter().filter(|one| !is_in(&one.username)).collect();
+    let leaving: Vec<_> = change.leaving.iter().filter(|(user, _)| is_in(user)).collect();
+    let row = |user| values![realm, group, user].to_vec();
+    let sets: Vec<_> = entering.iter().map(|one| row(&one.username)).collect();
+    tx.execute_each(ADD_MEMBER, &sets).await?;
+    let sets: Vec<_> = leaving.iter().map(|(user, _)| row(user)).collect();
+    tx.execute_each(REMOVE_MEMBER, &sets).await?;
+    let entered = entering.iter().map(|one| (&one.username, &one.event));
+    let left = leaving.iter().map(|(user, event)| (user, event));
+    let (users, told): (Vec<&Username>, Vec<&Event>) = entered.chain(left).unzip();
+    copy_groups_of_many(tx, realm, &users).await?;
+    let told: Vec<Event> = std::iter::once(&change.event).chain(told).cloned().collect();
+    events::append_all(tx, &told).await?;
+    let users = users.into_iter().map(|user| Change::User(realm.clone(), user.clone()));
+    tx.all_changed(users.collect(), change.event.at).await?;
+    match find(tx, realm, group).await? {
+        Some(group) => Ok(GroupChanged::Done(group)),
+        None => Err(Failure::interleaved()),
+    }
+}
+
+/// Writes the group's own row; what stood in the way, if anything did.
+async fn settle_record(
+    tx: &mut Transaction<'_>,
+    change: &GroupChange,
+) -> Result<Option<GroupChanged>, Failure> {
+    let group = &change.group;
+    let name = values![&group.realm, &group.name];
+    if change.basis == GroupBasis::New {
+        if !realm_exists(tx, &group.realm).await? {
+            return Ok(Some(GroupChanged::NoRealm));
+        }
+        return Ok((!is_added(tx, group).await?).then_some(GroupChanged::Exists));
+    }
+    tx.lock(TURN_TO_CHANGE, &name).await?;
+    let Some(found) = find(tx, &group.realm, &group.name).await? else {
+        return Ok(Some(GroupChanged::NotFound));
+    };
+    let changed = match change.basis {
+        GroupBasis::Version(version) if found.version != version => {
+            return Ok(Some(GroupChanged::VersionMismatch));
+        }
+        GroupBasis::Version(version) => {
+            let values = values![
+                &group.realm,
+                &group.name,
+                group.description.as_ref(),
+                group.provisioned.external_id.as_ref(),
+                codec::further(&group.provisioned),
+                group.updated_at,
+                version
+            ];
+            tx.execute(UPDATE, &values).await?
+        }
+        GroupBasis::New | GroupBasis::Any => {
+            tx.execute(TOUCH, &values![&group.realm, &group.name, group.updated_at]).await?
+        }
+    };
+    if changed == 0 { Err(Failure::interleaved()) } else { Ok(None) }
+}
+
+/// How somebody stands whom a change of a group concerns.
+struct Concerned {
+    created_at: Timestamp,
+    is_in: bool,
+}
+
+/// Takes the turn at everybody whom a change concerns.
+async fn concerned(
+    tx: &mut Transaction<'_>,
+    change: &GroupChange,
+) -> Result<BTreeMap<String, Concerned>, Failure> {
+    let entering = change.entering.iter().map(|entrant| entrant.username.as_str());
+    let names: Vec<&str> =
+        entering.chain(change.leaving.iter().map(|(user, _)| user.as_str())).collect();
+    let mut found = BTreeMap::new();
+    if names.is_empty() {
+        return Ok(found);
+    }
+    for mut row in tx.query(CONCERNED, &values![&change.group.realm, codec::json(&names)]).await? {
+        let user = row.text("username")?;
+        let created_at = row.time("created_at")?;
+        let is_in = codec::groups(&mut row)?.contains(&change.group.name);
+        found.insert(user, Concerned { created_at, is_in });
+    }
+    Ok(found)
+}
+
+/// Brings the copies of the memberships of many people up to date.
+async fn copy_groups_of_many(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    users: &[&Username],
+) -> Result<(), Failure> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = users.iter().map(|user| user.as_str()).collect();
+    let mut groups: BTreeMap<&str, Vec<String>> =
+        names.iter().map(|name| (*name, Vec::new())).collect();
+    for mut row in tx.query(GROUPS_OF_MANY, &values![realm, codec::json(&names)]).await? {
+        let user = row.text("username")?;
+        let group = row.text("grp")?;
+        if let Some(of_user) = groups.get_mut(user.as_str()) {
+            of_user.push(group);
+        }
+    }
+    let sets: Vec<_> = groups
+        .iter()
+        .map(|(user, groups)| values![realm, *user, codec::json(groups)].to_vec())
+        .collect();
+    tx.execute_each(COPY_GROUPS, &sets).await
 }
 
 /// Finds a group.
@@ -175,6 +370,7 @@ pub(crate) async fn set_member(
     member: bool,
     event: &Event,
 ) -> Result<MemberChange, Failure> {
+    tx.lock(TURN_TO_CHANGE, &values![realm, group]).await?;
     if !group_exists(tx, realm, group).await? {
         return Ok(MemberChange::NoGroup);
     }
@@ -187,6 +383,7 @@ pub(crate) async fn set_member(
     if tx.execute(statement, &values![realm, group, user]).await? == 0 {
         return Ok(MemberChange::Unchanged);
     }
+    tx.push(TOUCH, &values![realm, group, event.at]).await?;
     copy_groups(tx, realm, user).await?;
     events::append(tx, event).await?;
     tx.changed(Change::User(realm.clone(), user.clone()), event.at).await?;
@@ -202,6 +399,7 @@ pub(super) async fn join(
     member: bool,
     event: &Event,
 ) -> Result<MemberChange, Failure> {
+    tx.lock(TURN_TO_CHANGE, &values![realm, group]).await?;
     if !group_is(tx, realm, group, true).await? {
         return Ok(MemberChange::NoGroup);
     }
@@ -246,12 +444,20 @@ fn username(row: &mut Row) -> Result<Username, Inconsistent> {
 }
 
 fn group_of(mut row: Row) -> Result<Group, Inconsistent> {
+    let realm = codec::realm(&mut row, "realm")?;
+    let name = row.parsed("name", |text| GroupName::parse(text).ok())?;
+    let description = row.text_or_null("description")?;
+    let created_at = row.time("created_at")?;
     Ok(Group {
-        realm: codec::realm(&mut row, "realm")?,
-        name: row.parsed("name", |text| GroupName::parse(text).ok())?,
-        description: row.text_or_null("description")?,
-        created_at: row.time("created_at")?,
+        realm,
+        name,
+        description,
+        created_at,
         open: row.flag("open")?,
+        provisioned: codec::provisioned(&mut row)?,
+        // Of groups that were made before there was such a column it is not known.
+        updated_at: row.time("updated_at")?.max(created_at),
+        version: row.int("version")?,
         members: row.count("members")?,
     })
 }

@@ -12,7 +12,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, Username};
 use counterfoil_authority::store::{
-    Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable, Updated, UserFilter,
+    GroupChange, GroupChanged, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable,
+    Updated, UserFilter,
 };
 use counterfoil_authority::subject::{Grant, Group, Unit, User};
 
@@ -114,6 +115,10 @@ impl PeopleStore for SqlStore {
             Box::pin(groups::list(tx, realm, page))
         })
         .await
+    }
+
+    async fn group_change(&self, change: GroupChange) -> Result<GroupChanged, Unavailable> {
+        self.write(change, |tx, change| Box::pin(groups::change(tx, change))).await
     }
 
     async fn group_delete(

@@ -13,16 +13,16 @@ use crate::{codec, console, events, people, tokens};
 const INSERT: &str = "
 insert into person (
     realm, username, display_name, emails, attributes, status, unit, group_names,
-    created_at, updated_at, version, locks
+    created_at, updated_at, version, locks, external_id, provisioned
 )
-values ($1, $2, $3, $4, $5, $6, $7, '[]', $8, $9, $10, $11)
+values ($1, $2, $3, $4, $5, $6, $7, '[]', $8, $9, $10, $11, $12, $13)
 on conflict do nothing";
 
 macro_rules! columns {
     () => {
         "
 select p.realm, p.username, p.display_name, p.emails, p.attributes, p.status, p.unit,
-       p.group_names, p.locks, p.created_at, p.updated_at, p.version
+       p.group_names, p.locks, p.created_at, p.updated_at, p.version, p.external_id, p.provisioned
 from   person p
 where  p.realm = $1
 "
@@ -51,21 +51,41 @@ limit  $3"
 }
 
 const LIST: &str = list!("");
-const LIST_OF_GROUP: &str = list!(
-    "and exists (
-    select 1
-    from   group_member m
-    where  m.realm = p.realm and m.grp = $8 and m.username = p.username
-)"
-);
+
+/// From the memberships, so that a small group in a large realm is a short walk.
+const LIST_OF_GROUP: &str = "
+select p.realm, p.username, p.display_name, p.emails, p.attributes, p.status, p.unit,
+       p.group_names, p.locks, p.created_at, p.updated_at, p.version, p.external_id, p.provisioned
+from   group_member m
+join   person p on p.realm = m.realm and p.username = m.username
+where  m.realm = $1
+and    m.grp = $8
+and    m.username > $2
+and    m.username >= $4
+and    ($4 = '' or m.username < $5)
+and    (p.status = $6 or $6 is null)
+and    (p.unit = $7 or $7 is null)
+order  by m.username
+limit  $3";
+
+/// A column that a provider searches by; a statement of its own, so that its index is used.
+const LIST_OF_EXTERNAL_ID: &str = list!("and p.external_id = $8");
 
 const UPDATE: &str = "
 update person
 set    display_name = $3, emails = $4, attributes = $5, status = $6, unit = $7,
-       updated_at = $8, locks = $10, version = version + 1
+       updated_at = $8, locks = $10, external_id = $11, provisioned = $12,
+       version = version + 1
 where  realm = $1
 and    username = $2
 and    version = $9";
+
+/// Whose going changes who is in them.
+const TOUCH_GROUPS: &str = "
+update grp
+set    updated_at = $3, version = version + 1
+where  realm = $1
+and    name in (select grp from group_member where realm = $1 and username = $2)";
 
 const DELETE: &str = "
 delete from person
@@ -73,7 +93,8 @@ where  realm = $1
 and    username = $2";
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, LIST_OF_GROUP, UPDATE, DELETE];
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT, FIND, LIST, LIST_OF_GROUP, LIST_OF_EXTERNAL_ID, UPDATE, TOUCH_GROUPS, DELETE];
 
 /// Adds a person.
 pub(crate) async fn insert(
@@ -98,7 +119,9 @@ pub(crate) async fn insert(
         user.created_at,
         user.updated_at,
         user.version,
-        user.locks.words()
+        user.locks.words(),
+        user.provisioned.external_id.as_ref(),
+        codec::further(&user.provisioned)
     ];
     if tx.execute(INSERT, &values).await? == 0 {
         return Ok(Inserted::Exists);
@@ -125,7 +148,7 @@ pub(super) async fn list(
     request: &PageRequest,
 ) -> Result<Page<User>, Failure> {
     let prefix = filter.prefix.as_deref().unwrap_or("");
-    let values = values![
+    let mut values = values![
         realm,
         page::start(request),
         page::rows_to_ask(request),
@@ -136,11 +159,20 @@ pub(super) async fn list(
         filter.unit.as_ref(),
         filter.group.as_ref()
     ];
-    let rows = match filter.group {
-        Some(_) => tx.query(LIST_OF_GROUP, &values).await?,
-        None => tx.query(LIST, &values[..7]).await?,
+    let rows = match (&filter.group, &filter.external_id) {
+        (_, Some(id)) => {
+            values[7] = id.into();
+            tx.query(LIST_OF_EXTERNAL_ID, &values).await?
+        }
+        (Some(_), None) => tx.query(LIST_OF_GROUP, &values).await?,
+        (None, None) => tx.query(LIST, &values[..7]).await?,
     };
-    page::of(rows, request, user_of, |user| user.username.to_string())
+    let mut page = page::of(rows, request, user_of, |user| user.username.to_string())?;
+    // Both at once: who is called so is one person, or few.
+    if let (Some(group), Some(_)) = (&filter.group, &filter.external_id) {
+        page.items.retain(|user| user.groups.contains(group));
+    }
+    Ok(page)
 }
 
 /// Replaces a person's record.
@@ -168,7 +200,9 @@ pub(super) async fn update(
         user.unit.as_ref(),
         user.updated_at,
         user.version,
-        user.locks.words()
+        user.locks.words(),
+        user.provisioned.external_id.as_ref(),
+        codec::further(&user.provisioned)
     ];
     if tx.execute(UPDATE, &values).await? == 0 {
         return Err(Failure::interleaved());
@@ -190,6 +224,7 @@ pub(super) async fn delete(
     at: Timestamp,
     event: &Event,
 ) -> Result<bool, Failure> {
+    tx.push(TOUCH_GROUPS, &values![realm, name, at]).await?;
     if tx.execute(DELETE, &values![realm, name]).await? == 0 {
         return Ok(false);
     }
@@ -228,5 +263,6 @@ fn user_of(mut row: Row) -> Result<User, Inconsistent> {
         created_at: row.time("created_at")?,
         updated_at: row.time("updated_at")?,
         version: row.int("version")?,
+        provisioned: codec::provisioned(&mut row)?,
     })
 }

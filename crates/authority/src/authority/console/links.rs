@@ -19,7 +19,7 @@ use crate::scope::ApiScope;
 use crate::secret::{ClearSecret, Shape, TokenId, generate_prefixed};
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::store::{FirstAdministrator, SignInLinkAdded, SignInLinkUse, SignInLinkUsed};
-use crate::subject::{Grant, GrantSubject, Limits, Owner, Role, User, UserStatus};
+use crate::subject::{Grant, GrantSubject, Limits, Owner, Provisioned, Role, User, UserStatus};
 use crate::verdict::Door;
 
 /// A link that can be used.
@@ -233,6 +233,7 @@ impl Authority {
             unit: None,
             groups: Vec::new(),
             locks: Locks::default(),
+            provisioned: Provisioned::default(),
             created_at: now,
             updated_at: now,
             version: 1,

@@ -140,6 +140,16 @@ impl Authority {
         username: &Username,
     ) -> Result<(), Refusal> {
         self.may_sign_out(caller, realm, username).await?;
+        self.end_sessions_of(caller, realm, username).await
+    }
+
+    /// The same for who has been found to be allowed to.
+    pub(in crate::authority) async fn end_sessions_of(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        username: &Username,
+    ) -> Result<(), Refusal> {
         let event = self.event("session.ended", realm, &caller.origin, self.now())?;
         let detail = serde_json::json!({ "session": "all" });
         let event = event.with_subject(format!("user:{username}")).with_detail(detail);

@@ -14,7 +14,7 @@ use crate::names::{RealmName, Username};
 use crate::refusal::Refusal;
 use crate::single_sign_on::{Accounts, Identity, RoleRule, Vouched, granted_by};
 use crate::store::{PersonVouched, VouchedOutcome};
-use crate::subject::{Grant, GrantSubject, User, UserStatus};
+use crate::subject::{Grant, GrantSubject, Provisioned, User, UserStatus};
 use crate::text::{check_email, check_line};
 
 /// Somebody at the door of the console for whom somebody else vouches.
@@ -201,6 +201,7 @@ fn newcomer(realm: &RealmName, username: &Username, vouched: &Vouched, now: Time
         unit: None,
         groups: Vec::new(),
         locks: Locks::default(),
+        provisioned: Provisioned::default(),
         created_at: now,
         updated_at: now,
         version: 1,

@@ -8,7 +8,7 @@ use crate::names::{GroupName, RealmName, ServiceLabel, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::store::{Inserted, MemberChange, Page, PageRequest};
-use crate::subject::{GrantSubject, Group};
+use crate::subject::{GrantSubject, Group, Provisioned};
 
 /// Grants read at a time while looking for those of one group.
 const GRANT_PAGE: u32 = 1000;
@@ -65,7 +65,10 @@ impl Authority {
             description: draft.description,
             members: 0,
             open: draft.open,
+            provisioned: Provisioned::default(),
             created_at: at,
+            updated_at: at,
+            version: 1,
         };
         let event = self
             .event("group.created", realm, &caller.origin, at)?
@@ -163,7 +166,7 @@ impl Authority {
     }
 
     /// Who may change people could otherwise make administrators through a group.
-    async fn may_give_membership(
+    pub(super) async fn may_give_membership(
         &self,
         caller: &Caller,
         realm: &RealmName,

@@ -12,7 +12,7 @@ use crate::names::{RealmName, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::store::{Inserted, Page, PageRequest, UserFilter};
-use crate::subject::{Owner, User, UserStatus};
+use crate::subject::{Owner, Provisioned, User, UserStatus};
 
 /// A person to create.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct UserDraft {
     pub status: UserStatus,
     /// The unit they belong to.
     pub unit: Option<String>,
+    /// What an identity provider says of them.
+    pub provisioned: Provisioned,
 }
 
 /// What to change of a person; `None` leaves a field as it is.
@@ -44,6 +46,8 @@ pub struct UserEdit {
     pub status: Option<UserStatus>,
     /// The unit they belong to.
     pub unit: Option<Option<String>>,
+    /// What an identity provider says of them.
+    pub provisioned: Option<Provisioned>,
 }
 
 impl Authority {
@@ -88,6 +92,7 @@ impl Authority {
             filter.status.is_none_or(|status| status == user.status)
                 && filter.group.as_ref().is_none_or(|group| user.groups.contains(group))
                 && filter.unit.as_ref().is_none_or(|unit| user.unit.as_ref() == Some(unit))
+                && filter.external_id.as_ref().is_none_or(|id| user.provisioned.is(id))
                 && filter
                     .prefix
                     .as_ref()
@@ -130,6 +135,7 @@ impl Authority {
             unit: draft.unit,
             groups: Vec::new(),
             locks: Locks::default(),
+            provisioned: draft.provisioned,
             created_at: at,
             updated_at: at,
             version: 1,
@@ -144,7 +150,8 @@ impl Authority {
         }
     }
 
-    /// Changes a person. Whoever moves one between units administers both of them.
+    /// Changes a person. Whoever moves one between units administers both of them. Who does not
+    /// count any more is signed out of the console for good: coming back, they sign in anew.
     pub async fn edit_user(
         &self,
         caller: &Caller,
@@ -177,7 +184,13 @@ impl Authority {
             let updated = self.store().user_update(changed, event).await?;
             match Refusal::unless_updated(updated, Thing::User) {
                 Err(Refusal::VersionMismatch) if if_match.is_none() => {}
-                settled => return settled,
+                settled => {
+                    let user = settled?;
+                    if edit.status.is_some_and(|status| status != UserStatus::Active) {
+                        self.end_sessions_of(caller, realm, name).await?;
+                    }
+                    return Ok(user);
+                }
             }
         }
         Err(Refusal::VersionMismatch)
@@ -225,6 +238,7 @@ fn apply(user: User, edit: &UserEdit) -> User {
         attributes: edit.attributes.clone().unwrap_or(user.attributes),
         status: edit.status.unwrap_or(user.status),
         unit: edit.unit.clone().unwrap_or(user.unit),
+        provisioned: edit.provisioned.clone().unwrap_or(user.provisioned),
         ..user
     }
 }

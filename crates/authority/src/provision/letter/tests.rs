@@ -21,6 +21,7 @@ fn person(display_name: &str, language: Option<&str>) -> User {
         unit: None,
         groups: Vec::new(),
         locks: crate::lock::Locks::default(),
+        provisioned: crate::subject::Provisioned::default(),
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
         version: 1,

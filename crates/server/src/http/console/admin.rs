@@ -329,6 +329,7 @@ async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
             attributes: std::collections::BTreeMap::new(),
             status: UserStatus::Active,
             unit: fields.text("unit"),
+            provisioned: counterfoil_authority::subject::Provisioned::default(),
         };
         match authority.create_user(caller, &caller.realm, draft.clone()).await {
             // The same form again, because no link came of it the first time.

@@ -104,6 +104,7 @@ async fn doors_for_other_products_that_are_off_are_not_described() {
         comanage: false,
         am: false,
         validate: false,
+        scim: false,
         ..HttpSettings::default()
     };
     let world = World::with(settings).await;

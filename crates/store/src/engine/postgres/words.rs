@@ -28,6 +28,7 @@ pub(super) use life;
 ///   the first that was not given out, and those in between that were running. A server that
 ///   crashed may give out numbers again that it had given to transactions which
 ///   left no trace.
+/// - `{in_names_2}` is true of the texts in the JSON list `$2`.
 /// - `{number_on}` lets the numbers of the table `$1` go on behind `$2`.
 pub(super) const WORDS: Words = &[
     ("{text}", "text collate \"C\""),
@@ -52,4 +53,5 @@ pub(super) const WORDS: Words = &[
     ("{clock}", "(extract(epoch from clock_timestamp()) * 1000000)::bigint"),
     ("{number_on}", "setval(pg_get_serial_sequence($1, 'seq')::regclass, $2)"),
     ("{in_list_2}", "= any (string_to_array($2, ',')::bigint[])"),
+    ("{in_names_2}", "in (select json_array_elements_text($2::text::json))"),
 ];

@@ -191,6 +191,7 @@ const WORDS: Words = &[
     // Inserting a number is enough for the ones after it.
     ("{number_on}", "coalesce($1, $2)"),
     ("{in_list_2}", "in (select value from json_each('[' || $2 || ']'))"),
+    ("{in_names_2}", "in (select value from json_each($2))"),
 ];
 
 #[async_trait]

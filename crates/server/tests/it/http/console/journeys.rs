@@ -1,6 +1,6 @@
 //! What people do at the console.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::browser::{Browser, PASSWORD, administrator, person};
 use crate::world::{R, World};
@@ -209,6 +209,29 @@ async fn whoever_is_suspended_is_out_with_the_next_click() {
     admin.get("/admin").await.expect(403);
     world.delete(&format!("{R}/users/alice")).await;
     alice.get("/").await.expect(303);
+}
+
+/// By an identity provider, say: a session does not come back with the person.
+#[tokio::test]
+async fn whoever_comes_back_signs_in_anew() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    let alice = person(&world, &admin, "alice").await;
+    let idp = world.client("idp", json!({ "roles": ["realm-admin"] })).await;
+    let found = "/scim/v2/Users?filter=userName%20eq%20%22alice%22";
+    let found = world.call(&idp, "GET", found, Value::Null).await.expect(200);
+    let path = format!("/scim/v2/Users/{}", found["Resources"][0]["id"].as_str().unwrap());
+    let cookie = alice.cookie();
+    alice.get("/").await.expect(200);
+    for active in [false, true] {
+        let operations = json!([{ "op": "replace", "path": "active", "value": active }]);
+        let body = json!({ "Operations": operations });
+        world.call(&idp, "PATCH", &path, body).await.expect(200);
+        alice.hold(cookie.clone());
+        alice.get("/").await.expect(303);
+    }
+    alice.sign_in("alice").await.expect(303);
+    alice.get("/").await.expect(200);
 }
 
 #[tokio::test]
