@@ -24,6 +24,8 @@ cases (all but scale when none is named):
   cache          the same with a cache for a tenth of the tokens
   forward-auth   GET /authz/{service} with Basic user:token, against hello
   issue          durable issue at 1, 8 and 64 clients, beside a raw group commit
+  audit          durable issue with sealing of the audit log beside without, and
+                 verifying an export of a million entries
   argon2         fast verifies while the queue for slow hashes is full
   postgres       verify and durable issue on PostgreSQL, beside SQLite and pgbench
   ldap           simple binds beside slapd with {SSHA} and 10,000 entries
@@ -70,12 +72,13 @@ struct Options {
 type Case = fn(&World, &mut Record) -> Result<()>;
 
 /// Every case in the order it runs.
-const CASES: [(&str, Case); 15] = [
+const CASES: [(&str, Case); 16] = [
     ("inproc", cases::inproc),
     ("verify", cases::verify),
     ("cache", cases::cache),
     ("forward-auth", cases::forward_auth),
     ("issue", cases::issue),
+    ("audit", cases::audit),
     ("argon2", cases::argon2),
     ("postgres", cases::postgres),
     ("oauth", cases::oauth),

@@ -269,6 +269,20 @@ pub(crate) const DEBOOTSTRAP: Peer = Peer {
     needed_for: "the Debian package in a clean system",
     probe: Probe::Program("debootstrap"),
 };
+/// Builds a verifier of checkpoints that nobody here wrote.
+pub(crate) const GO: Peer = Peer {
+    name: "go",
+    package: "golang-go",
+    needed_for: "the audit log under Go's verifiers",
+    probe: Probe::Program("go"),
+};
+/// Go's libraries for notes and transparency logs.
+pub(crate) const GO_SUMDB: Peer = Peer {
+    name: "Go's sumdb",
+    package: "golang-golang-x-mod-dev",
+    needed_for: "the audit log under Go's verifiers",
+    probe: Probe::Shell("test -d /usr/share/gocode/src/golang.org/x/mod/sumdb/tlog"),
+};
 /// The load generator of the benchmark.
 pub(crate) const WRK: Peer =
     Peer { name: "wrk", package: "wrk", needed_for: "the benchmark", probe: Probe::Program("wrk") };

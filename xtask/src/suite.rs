@@ -10,9 +10,9 @@ use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
 use crate::host::{
     self, AIOSMTPD, CADDY, CHROMIUM, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FAKETIME, FCGIWRAP,
-    FREERADIUS, FREERADIUS_LDAP, FREERADIUS_REST, GIT, LDAP_UTILS, MOUNTING, NGINX, NPM, NSLCD,
-    OATHTOOL, PAM_LDAP, PAMTESTER, POSTGRESQL, PROMTOOL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT,
-    SLAPD, SLAPD_CONTRIB, STRACE, SYSTEMD, ZBAR,
+    FREERADIUS, FREERADIUS_LDAP, FREERADIUS_REST, GIT, GO, GO_SUMDB, LDAP_UTILS, MOUNTING, NGINX,
+    NPM, NSLCD, OATHTOOL, PAM_LDAP, PAMTESTER, POSTGRESQL, PROMTOOL, PYTHON, PYTHON_LDAP, Peer,
+    RADCLIENT, SLAPD, SLAPD_CONTRIB, STRACE, SYSTEMD, ZBAR,
 };
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
@@ -25,7 +25,9 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 35] = [
+const NEEDS: [(&str, &Peer); 37] = [
+    ("audit::sumdb", &GO),
+    ("audit::sumdb", &GO_SUMDB),
     ("console_browser", &CHROMIUM),
     ("console_browser", &NPM),
     ("console_browser::newcomer", &CADDY),

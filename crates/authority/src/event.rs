@@ -257,7 +257,7 @@ pub const ALARM_EVENTS: [&str; 6] = [
 ];
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 104] = [
+pub const EVENT_KINDS: [&str; 105] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -348,6 +348,7 @@ pub const EVENT_KINDS: [&str; 104] = [
     "verify.refused",
     "api.refused",
     "store.restored",
+    "events.removed",
     "account.password-changed",
     "session.opened",
     "session.refused",

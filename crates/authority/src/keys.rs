@@ -33,15 +33,18 @@ pub enum KeyPurpose {
     SignEs256,
     /// Signs access tokens with RSA. There is none until an operator makes one.
     SignRs256,
+    /// Signs checkpoints of audit logs with Ed25519.
+    Checkpoint,
 }
 
 /// Every purpose.
-pub const KEY_PURPOSES: [KeyPurpose; 5] = [
+pub const KEY_PURPOSES: [KeyPurpose; 6] = [
     KeyPurpose::Pepper,
     KeyPurpose::Seal,
     KeyPurpose::SignEdDsa,
     KeyPurpose::SignEs256,
     KeyPurpose::SignRs256,
+    KeyPurpose::Checkpoint,
 ];
 
 impl KeyPurpose {
@@ -53,6 +56,7 @@ impl KeyPurpose {
             Self::SignEdDsa => "sign-eddsa",
             Self::SignEs256 => "sign-es256",
             Self::SignRs256 => "sign-rs256",
+            Self::Checkpoint => "checkpoint",
         }
     }
 
@@ -161,6 +165,7 @@ pub struct KeyRing {
     peppers: Arc<[Key]>,
     seals: Arc<[Key]>,
     signing: Arc<SigningKeys>,
+    checkpoints: Arc<[Key]>,
     /// The pepper for new secrets, if that is not the newest one.
     current: Option<KeyId>,
     /// Keys that the store knows and this node does not have.
@@ -205,7 +210,7 @@ impl KeyRing {
         }
         let signing = Arc::default();
         let (peppers, seals, lacking) = (peppers.into(), seals.into(), [].into());
-        Ok(Self { peppers, seals, signing, current: None, lacking })
+        Ok(Self { peppers, seals, signing, checkpoints: [].into(), current: None, lacking })
     }
 
     /// The same ring with this pepper for new secrets: a newer one only verifies as yet.
@@ -256,13 +261,27 @@ impl KeyRing {
         Self { signing: Arc::new(signing), ..self }
     }
 
+    /// The same ring with these keys for checkpoints, in any order.
+    #[must_use]
+    pub fn with_checkpoints(self, mut keys: Vec<Key>) -> Self {
+        keys.sort_by_key(Key::id);
+        Self { checkpoints: keys.into(), ..self }
+    }
+
+    /// The key that signs checkpoints now; `None` in a ring without one.
+    pub fn checkpoint(&self) -> Option<&Key> {
+        self.checkpoints.last()
+    }
+
     /// A fresh ring with one key per purpose.
     pub fn generate(entropy: &dyn Entropy) -> Result<Self, NoEntropy> {
         let pepper = Key::generate(1, entropy)?;
         let seal = Key::generate(1, entropy)?;
         let signing = SigningKeys::generate(entropy)?.into();
+        // From what was drawn: a further draw would give every seed of the tests another meaning.
+        let checkpoints = [Key::new(1, Sha256::digest(seal.bytes()).into())].into();
         let (peppers, seals, lacking) = ([pepper].into(), [seal].into(), [].into());
-        Ok(Self { peppers, seals, signing, current: None, lacking })
+        Ok(Self { peppers, seals, signing, checkpoints, current: None, lacking })
     }
 
     /// The keys of a purpose, oldest first.
@@ -270,6 +289,7 @@ impl KeyRing {
         match purpose {
             KeyPurpose::Pepper => &self.peppers,
             KeyPurpose::Seal => &self.seals,
+            KeyPurpose::Checkpoint => &self.checkpoints,
             KeyPurpose::SignEdDsa | KeyPurpose::SignEs256 | KeyPurpose::SignRs256 => {
                 self.signing.keys(purpose)
             }

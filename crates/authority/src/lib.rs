@@ -14,6 +14,7 @@
 mod abuse;
 pub mod access;
 pub mod am;
+pub mod audit;
 pub mod authority;
 pub mod cache;
 pub mod caller;

@@ -42,6 +42,10 @@ pub enum Thing {
     Policy,
     /// A passkey of a person.
     Passkey,
+    /// A checkpoint of the audit log.
+    Checkpoint,
+    /// An event in the audit log.
+    Event,
 }
 
 impl Thing {
@@ -65,6 +69,8 @@ impl Thing {
             Self::PolicySet => "policy set",
             Self::Policy => "policy",
             Self::Passkey => "passkey",
+            Self::Checkpoint => "checkpoint",
+            Self::Event => "event",
         }
     }
 }

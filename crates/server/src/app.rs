@@ -45,6 +45,7 @@ pub fn settings(config: &Config) -> Settings {
             step_up_seconds: config.console.step_up_seconds,
             passkey_realms: config.console.passkey_realms.clone(),
         },
+        event_retention_days: config.audit.retention(),
     }
 }
 

@@ -4,7 +4,6 @@
 //! begins to fail and once when it works again.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use counterfoil_authority::authority::Authority;
 use counterfoil_authority::keys::{KEY_PURPOSES, KeyId, KeyPurpose, KeyRing};
 
 use crate::clock::{OsClock, OsEntropy};
+use crate::config::{Audit, Config};
 use crate::http::AppState;
 use crate::installation::{Installation, admin_key_left};
 use crate::keydir::{self, KeyDirectory, KeyError};
@@ -24,6 +24,7 @@ use crate::listener::stopped;
 use crate::systemd::{self, Said};
 use crate::tls::Certificates;
 use crate::traces::Traces;
+use crate::witness::Witnesses;
 
 /// Usage is bookkeeping; a crash loses at most what was gathered since the last flush, and the
 /// promise is one second.
@@ -54,6 +55,10 @@ const JOBS_EVERY: Duration = Duration::from_millis(250);
 const CENSUS_EVERY: Duration = Duration::from_millis(250);
 /// What the chart of the console has one column for.
 const RATES_EVERY: Duration = Duration::from_mins(1);
+/// Events are in their log within a second; looking costs one indexed read.
+const SEAL_EVERY: Duration = Duration::from_secs(1);
+/// How soon a checkpoint that a witness did not take is handed to it again.
+const WITNESS_EVERY: Duration = Duration::from_secs(5);
 /// Often enough to be noticed, rarely enough to be read.
 const NAG_EVERY: Duration = Duration::from_hours(1);
 
@@ -67,7 +72,7 @@ impl Steps {
     pub fn start(
         installation: &Installation,
         state: &AppState,
-        data: PathBuf,
+        config: &Config,
         certificates: Vec<Arc<Certificates>>,
         stop: &watch::Receiver<bool>,
     ) -> Self {
@@ -114,6 +119,8 @@ impl Steps {
             async move { deliver(&state, &stop).await }
         }));
         start_counting(&mut running, state, stop);
+        start_sealing(&mut running, &installation.authority, &config.audit, stop);
+        let data = config.data.dir.clone();
         let (authority, keys) = (shared(), installation.keys.clone());
         running.spawn(each("keys", KEYS_EVERY, stop.clone(), move || {
             let (authority, keys) = (Arc::clone(&authority), keys.clone());
@@ -199,6 +206,35 @@ fn start_rarer(
     }));
 }
 
+/// Steps on the audit logs.
+fn start_sealing(
+    running: &mut JoinSet<()>,
+    authority: &Arc<Authority>,
+    config: &Audit,
+    stop: &watch::Receiver<bool>,
+) {
+    if config.seal {
+        let (sealing, stopping) = (Arc::clone(authority), stop.clone());
+        running.spawn(each("audit log", SEAL_EVERY, stop.clone(), move || {
+            let (authority, stop) = (Arc::clone(&sealing), stopping.clone());
+            async move {
+                while authority.seal_events().await? && !*stop.borrow() {
+                    // Between two batches others get their turn at the writer.
+                    tokio::task::yield_now().await;
+                }
+                Ok::<_, counterfoil_authority::store::Unavailable>(())
+            }
+        }));
+    }
+    if let Some(witnesses) = Witnesses::of(config).map(Arc::new) {
+        let telling = Arc::clone(authority);
+        running.spawn(each("audit witness", WITNESS_EVERY, stop.clone(), move || {
+            let (authority, witnesses) = (Arc::clone(&telling), Arc::clone(&witnesses));
+            async move { authority.tell_witness(&*witnesses, witnesses.every_seconds).await }
+        }));
+    }
+}
+
 /// Steps that count, for metrics and for the pages of administrators.
 fn start_counting(running: &mut JoinSet<()>, state: &AppState, stop: &watch::Receiver<bool>) {
     let counted = state.clone();
@@ -207,6 +243,9 @@ fn start_counting(running: &mut JoinSet<()>, state: &AppState, stop: &watch::Rec
         async move {
             let backlog = state.authority.store().delivery_backlog().await?;
             state.metrics.backlog(&backlog, state.authority.now());
+            let heads = state.authority.store().audit_heads().await?;
+            let waiting = state.authority.store().audit_waiting_since().await?;
+            state.metrics.audited(&heads, waiting, state.authority.now());
             Ok::<_, counterfoil_authority::store::Unavailable>(())
         }
     }));
@@ -296,8 +335,8 @@ async fn deliver(
     Ok(())
 }
 
-async fn purge(authority: &Authority) -> Result<(), counterfoil_authority::store::Unavailable> {
-    while authority.purge().await? {
+async fn purge(authority: &Authority) -> Result<(), counterfoil_authority::refusal::Refusal> {
+    while authority.purge().await? || authority.forget_events().await? {
         // Between two batches others get their turn at the writer.
         tokio::task::yield_now().await;
     }

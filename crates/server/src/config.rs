@@ -5,6 +5,7 @@
 //!
 //! Length: one struct for each section of the file, and nothing but their fields.
 
+mod audit;
 mod console;
 mod console_keys;
 pub mod document;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Deserializer};
 use crate::ldap::Dn;
 use crate::provision::MailTls;
 
+pub use audit::Audit;
 pub use console::{Console, Oidc, Proxy};
 pub use elsewhere::{DriverConfig, Kept, kept_elsewhere};
 pub use load::{ConfigError, Sources, load};
@@ -79,6 +81,8 @@ pub struct Config {
     pub mail: Mail,
     /// Reports of leaked tokens.
     pub leaks: Leaks,
+    /// The audit logs.
+    pub audit: Audit,
     /// Repositories of generic tokens, by name.
     #[serde(default)]
     pub repository: BTreeMap<String, RepositorySection>,
@@ -497,6 +501,7 @@ impl Config {
             faults.push("`metrics.listen` and `server.listen` are the same address".into());
         }
         faults.extend(self.mail.contradictions());
+        faults.extend(self.audit.contradictions());
         faults.extend(repository::contradictions(&self.repository));
         faults.extend(elsewhere::contradictions(self));
         faults.extend(console::contradictions(self));

@@ -2,6 +2,8 @@
 //!
 //! Reads only: a schema of an earlier version is a finding, and stays as it is.
 
+mod audit;
+
 use std::sync::Arc;
 
 use counterfoil_authority::clock::{Clock, Timestamp};
@@ -276,6 +278,7 @@ async fn inside(config: &Config, store: &SqlStore, deep: bool) -> Vec<Finding> {
     }
     findings.push(keys(config, store).await);
     findings.extend(rows(store).await);
+    findings.extend(audit::logs(config, store, deep).await);
     if deep {
         findings.push(match store.integrity_check().await {
             Ok(faults) if faults.is_empty() => Finding::ok("integrity", "no damage found"),

@@ -293,7 +293,10 @@ impl KeyDirectory {
         if self.read()?.is_empty() {
             return Ok(());
         }
-        self.add_missing(known, |purpose| SigningAlg::of_purpose(purpose).is_some(), entropy)
+        let signs = |purpose| {
+            purpose == KeyPurpose::Checkpoint || SigningAlg::of_purpose(purpose).is_some()
+        };
+        self.add_missing(known, signs, entropy)
     }
 
     fn add_missing(
@@ -351,7 +354,8 @@ pub fn ring(found: &[KeyFile], known: &[KeyRecord]) -> Result<KeyRing, KeyError>
     let signs = |file: &&KeyFile| SigningAlg::of_purpose(file.purpose).is_some();
     let signers = found.iter().filter(signs).map(|file| file.signer(known));
     let signing = SigningKeys::new(signers.collect::<Result<_, _>>()?);
-    Ok(KeyRing::new(of(KeyPurpose::Pepper), of(KeyPurpose::Seal))?.with_signing(signing))
+    let ring = KeyRing::new(of(KeyPurpose::Pepper), of(KeyPurpose::Seal))?;
+    Ok(ring.with_signing(signing).with_checkpoints(of(KeyPurpose::Checkpoint)))
 }
 
 /// Compares the keys found in `dir` with those that the store knows; returns the new ones.

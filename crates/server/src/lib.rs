@@ -30,3 +30,4 @@ pub mod systemd;
 pub mod telemetry;
 pub mod tls;
 pub mod traces;
+pub mod witness;

@@ -11,7 +11,7 @@ use counterfoil_authority::verdict::Door;
 use crate::SqlStore;
 use crate::engine::{Failure, Inconsistent, Row, Transaction, Value, values};
 use crate::people::page;
-use crate::{codec, provisioning};
+use crate::{audit, codec, provisioning};
 
 const INSERT: &str = "
 insert into event (
@@ -46,7 +46,8 @@ and    (at < $10 or $10 is null)
     };
 }
 
-const FIND: &str = "
+/// One by its id.
+pub(crate) const FIND: &str = "
 select realm, id, at, kind, outcome, actor, actor_token, door, source, request_id,
        token, subject, service, reason, times, detail
 from   event
@@ -73,6 +74,7 @@ pub(crate) const STATEMENTS: &[&str] = &[INSERT, FIND, LIST, LIST_OF_TOKEN, FLOO
 /// Stores an event, and leaves a note for those who bring it elsewhere.
 pub(crate) async fn append(tx: &mut Transaction<'_>, event: &Event) -> Result<(), Failure> {
     tx.push(INSERT, &row_of(event)).await?;
+    audit::wait(tx, event).await?;
     provisioning::note(tx, std::slice::from_ref(event)).await
 }
 
@@ -80,6 +82,7 @@ pub(crate) async fn append(tx: &mut Transaction<'_>, event: &Event) -> Result<()
 pub(crate) async fn append_all(tx: &mut Transaction<'_>, events: &[Event]) -> Result<(), Failure> {
     let sets: Vec<Vec<Value<'_>>> = events.iter().map(|event| row_of(event).to_vec()).collect();
     tx.execute_each(INSERT, &sets).await?;
+    audit::wait_all(tx, events).await?;
     provisioning::note(tx, events).await
 }
 
@@ -131,7 +134,8 @@ fn row_of(event: &Event) -> [Value<'_>; 16] {
     ]
 }
 
-fn event_of(mut row: Row) -> Result<Event, Inconsistent> {
+/// Reads a row of all columns.
+pub(crate) fn event_of(mut row: Row) -> Result<Event, Inconsistent> {
     Ok(Event {
         realm: codec::realm(&mut row, "realm")?,
         id: row.text("id")?,

@@ -153,6 +153,7 @@ macro_rules! pass {
 }
 
 // Behind the macro that they need.
+mod audit;
 mod census;
 mod console;
 mod foreign_use;

@@ -7,6 +7,7 @@
 
 mod access;
 mod am;
+mod audit;
 mod census;
 mod changes;
 mod clients;

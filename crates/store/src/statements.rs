@@ -1,8 +1,9 @@
 //! Every SQL text of the program, so that a test can prepare each on each engine.
 
 use crate::{
-    access, am, census, changes, clients, console, events, foreign_use, idempotency, installation,
-    jobs, leases, letters, links, otp, people, provisioning, services, tokens, use_days,
+    access, am, audit, census, changes, clients, console, events, foreign_use, idempotency,
+    installation, jobs, leases, letters, links, otp, people, provisioning, services, tokens,
+    use_days,
 };
 
 /// All of them.
@@ -10,6 +11,7 @@ pub(crate) fn all() -> Vec<&'static str> {
     let mut all = [
         access::STATEMENTS,
         am::STATEMENTS,
+        audit::STATEMENTS,
         census::STATEMENTS,
         changes::STATEMENTS,
         clients::STATEMENTS,
@@ -40,7 +42,7 @@ mod tests {
     use crate::{DatabaseUrl, OpenOptions, open};
 
     /// Statements that scan or sort, and why that is bearable.
-    const BORNE: [(&str, &str); 18] = [
+    const BORNE: [(&str, &str); 21] = [
         ("where  at >= $1", "stops at the first row that stays"),
         ("min(seq)", "an end of the index"),
         ("max(seq)", "an end of the index"),
@@ -58,6 +60,9 @@ mod tests {
         ("where state = 'running'\norder  by id", "the first row of an index of what runs"),
         ("join   above a", "the units above one unit"),
         ("from   person p\n        cross  join token o", "the places of one unit's tokens"),
+        ("from   audit_unsealed w", "the first rows by their key, and one event each"),
+        ("from audit_unsealed where realm", "what waits for a second"),
+        ("from   audit_log\norder  by realm", "one row for each realm"),
         ("limit  7000\n", "a few thousand places that a filter leaves"),
     ];
 

@@ -1,6 +1,7 @@
 //! The cases. Each measures one sentence of the bars and records it.
 
 mod am;
+mod audit;
 mod console;
 mod elsewhere;
 mod inproc;
@@ -23,6 +24,7 @@ use crate::http::Api;
 use crate::server::{DataDir, Server};
 
 pub(super) use am::am;
+pub(super) use audit::audit;
 pub(super) use console::console;
 pub(super) use elsewhere::elsewhere;
 pub(super) use inproc::inproc;

@@ -43,6 +43,7 @@ impl Authority {
             self.purging.lock().take(),
             self.delivering_lease.lock().take(),
             self.working_lease.lock().take(),
+            self.sealing.lease.lock().take(),
         ];
         for lease in leases.into_iter().flatten() {
             self.store.lease_end(&lease, self.now()).await?;

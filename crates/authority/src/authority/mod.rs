@@ -3,6 +3,7 @@
 mod access;
 mod am;
 mod audience;
+mod audit;
 mod authenticate;
 mod background;
 mod bulk;
@@ -53,6 +54,10 @@ pub use access::{AccessRefusal, ExchangeRequest, Presented};
 pub use am::{
     AmAnswer, AmCopy, AmDirectory, AmExplained, AmFault, AmHeld, AmLogin, AmPresented, AmQuestion,
     AmSession, AmTest, AmTestToken, AmUse,
+};
+pub use audit::{
+    AUDIT_ENTRIES_MAX, AuditCheckpoint, AuditEntries, DamagedLog, InclusionProof, Proved,
+    WitnessFailure,
 };
 pub use authenticate::AuthRefusal;
 pub use bulk::{BULK_MAX, Bulk};
@@ -150,6 +155,8 @@ pub struct Settings {
     pub repositories: Repositories,
     /// How long sessions of the console last.
     pub console: ConsoleSettings,
+    /// Days that events are kept; `None`: for good. Their hashes stay in the audit log.
+    pub event_retention_days: Option<u32>,
 }
 
 impl Default for Settings {
@@ -167,6 +174,7 @@ impl Default for Settings {
             key_overlap_seconds: KEY_OVERLAP_SECONDS,
             repositories: Repositories::default(),
             console: ConsoleSettings::default(),
+            event_retention_days: None,
         }
     }
 }
@@ -217,6 +225,8 @@ pub struct Authority {
     delivering_lease: parking_lot::Mutex<Option<Lease>>,
     /// The lease on jobs, while this process has it.
     working_lease: parking_lot::Mutex<Option<Lease>>,
+    /// What the worker on audit logs remembers.
+    sealing: audit::Sealing,
     /// Tokens in the latest flush of usage.
     flushed_last: std::sync::atomic::AtomicUsize,
     /// Tokens that must not rest too long and did not.
@@ -293,6 +303,7 @@ impl Authority {
             delivering: parking_lot::Mutex::default(),
             delivering_lease: parking_lot::Mutex::new(None),
             working_lease: parking_lot::Mutex::new(None),
+            sealing: audit::Sealing::default(),
             flushed_last: std::sync::atomic::AtomicUsize::new(0),
             seen_lately: verify::SeenLately::default(),
             session_uses: am::SessionUses::default(),

@@ -12,6 +12,7 @@
 
 mod access;
 mod am;
+mod audit;
 mod census;
 mod clients;
 mod console;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 pub use access::{AccessRevoke, AccessStore, Revocations, Revoked};
 pub use am::{AmChange, AmChanged, AmDeleted, AmStore};
+pub use audit::{AuditHead, AuditSeal, AuditStore, AuditTile, Unsealed};
 pub use census::{
     CensusCount, CensusPart, CensusStore, RefusalTally, SCARCE_PER_PART_MAX, Scarce, Tally,
 };
@@ -215,6 +217,7 @@ pub trait Store:
     + PasskeyStore
     + UseDayStore
     + CensusStore
+    + AuditStore
     + Send
     + Sync
     + 'static
@@ -244,6 +247,7 @@ impl<T> Store for T where
         + PasskeyStore
         + UseDayStore
         + CensusStore
+        + AuditStore
         + Send
         + Sync
         + 'static

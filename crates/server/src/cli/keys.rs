@@ -50,7 +50,7 @@ pub(crate) struct RotateArgs {
     #[command(flatten)]
     local: LocalArgs,
     /// What the key is for
-    #[arg(value_parser = ["pepper", "seal", "sign-eddsa", "sign-es256", "sign-rs256"])]
+    #[arg(value_parser = ["pepper", "seal", "sign-eddsa", "sign-es256", "sign-rs256", "checkpoint"])]
     purpose: String,
     /// Print JSON
     #[arg(long)]

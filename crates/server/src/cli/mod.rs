@@ -5,6 +5,7 @@
 //! neither. Exit status: 0 done, 1 refused or not found, 2 wrong usage, 3 server
 //! or store unavailable.
 
+mod audit;
 mod backup;
 mod check;
 mod demo;
@@ -78,6 +79,9 @@ enum Command {
     Policy(policy::PolicyCommand),
     Reconcile(reconcile::ReconcileArgs),
     Events(Box<events::EventsArgs>),
+    /// The audit log of a realm, and its proof
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     Check(check::CheckArgs),
     Scan(scan::ScanArgs),
     Doctor(doctor::DoctorArgs),
@@ -183,6 +187,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Reconcile(args) => reconcile::run(args).await,
             Command::Events(args) => events::run(args).await,
             Command::Scan(args) => scan::run(args).await,
+            Command::Audit(command) => audit::run(command).await,
             Command::Doctor(args) => doctor::run(args).await,
             Command::Health(args) => health::run(args).await,
             Command::Repository(command) => repository::run(command).await,

@@ -217,6 +217,21 @@ impl Api {
         format!("/api/v1/realms/{}/{rest}", segment(&self.realm))
     }
 
+    /// Sends a request and returns the text that it answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::send`].
+    pub(crate) async fn text(&self, ask: Ask<'_>) -> Result<String, Failure> {
+        let answer = self.answer(ask).await?;
+        let status = answer.status();
+        let body = answer.text().await.map_err(|error| self.unreachable(&error))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(self.refusal(status, &serde_json::from_str(&body).unwrap_or(Value::Null)))
+    }
+
     /// Sends a request and returns what it answers, `null` for an empty body.
     ///
     /// An object gets the `ETag` of the answer as its `version`.
@@ -225,6 +240,18 @@ impl Api {
     ///
     /// A refusal by the server with its reason, or that it cannot be reached.
     pub(crate) async fn send(&self, ask: Ask<'_>) -> Result<Value, Failure> {
+        let answer = self.answer(ask).await?;
+        let status = answer.status();
+        let version = version_of(&answer);
+        let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let mut value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        if let (Value::Object(fields), Some(version)) = (&mut value, version) {
+            fields.entry("version").or_insert(version);
+        }
+        if status.is_success() { Ok(value) } else { Err(self.refusal(status, &value)) }
+    }
+
+    async fn answer(&self, ask: Ask<'_>) -> Result<reqwest::Response, Failure> {
         let mut url = reqwest::Url::parse(&format!("{}{}", self.base, ask.path))
             .map_err(|error| Failure::Usage(format!("--url {}: {error}", self.base)))?;
         if !ask.query.is_empty() {
@@ -240,15 +267,7 @@ impl Api {
         if let Some(key) = ask.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
-        let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = answer.status();
-        let version = version_of(&answer);
-        let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
-        let mut value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        if let (Value::Object(fields), Some(version)) = (&mut value, version) {
-            fields.entry("version").or_insert(version);
-        }
-        if status.is_success() { Ok(value) } else { Err(self.refusal(status, &value)) }
+        request.send().await.map_err(|error| self.unreachable(&error))
     }
 
     /// Whether the server says that there is no such thing; a caller who may not look learns

@@ -232,8 +232,7 @@ async fn serve_installation(
         ldap_urls.push(format!("{}://{at}", door.scheme()));
         doors.spawn(door.serve(Arc::clone(&lanes), Arc::clone(&shared), stop.clone(), patience));
     }
-    let data = config.data.dir.clone();
-    let steps = Steps::start(installation, &state, data, certificates.clone(), &stop);
+    let steps = Steps::start(installation, &state, config, certificates.clone(), &stop);
     banner(config, installation, bound, metrics, &ldap_urls);
     show_first_link(config, installation, bound).await;
     let ready_after_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

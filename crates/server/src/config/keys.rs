@@ -190,6 +190,7 @@ pub const SECTIONS: [(&str, &str); 27] = [
     ),
     ("leaks", "Reports of tokens that somebody has found in public."),
     ("mail", "The mail server that letters to people are handed to. Realms say what is written."),
+    ("audit", "The audit logs, and who keeps their checkpoints elsewhere."),
     ("repository", "Repositories of generic tokens. Each has a section with a name of its own."),
     (
         "repository.*",
@@ -215,12 +216,13 @@ pub const SECTIONS: [(&str, &str); 27] = [
     ),
 ];
 
+pub use super::audit::AUDIT_KEYS;
 pub use super::console_keys::CONSOLE_KEYS;
 pub use super::repository_keys::REPOSITORY_KEYS;
 
 /// Every key that stands for itself.
 pub fn plain_keys() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().chain(CONSOLE_KEYS)
+    KEYS.iter().chain(CONSOLE_KEYS).chain(AUDIT_KEYS)
 }
 
 /// Every key, patterns included.

@@ -4,6 +4,7 @@
 //! the audit of the main realm. Being on the same machine is no credential, because a reverse
 //! proxy is on the same machine too. An own listener serves [`exposition`] without one.
 
+mod audit;
 mod elsewhere;
 mod rates;
 
@@ -19,7 +20,7 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::provision::{DELIVERY_STATES, DeliveryState};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
-use counterfoil_authority::store::Backlog;
+use counterfoil_authority::store::{AuditHead, Backlog};
 use counterfoil_authority::verdict::{DOORS, Door, REASONS, Reason};
 use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
@@ -101,6 +102,7 @@ pub struct Metrics {
     ldap_connections: Gauge,
     deliveries: Family<DeliveryLabels, Gauge>,
     delivery_age: Family<DeliveryLabels, Gauge>,
+    audit: audit::Logs,
     samples: rates::Samples,
     spans: Arc<Counts>,
 }
@@ -201,6 +203,7 @@ impl Metrics {
             "Since when the oldest of them is wanted",
             delivery_age.clone(),
         );
+        let audit = audit::Logs::registered(&mut registry);
         let elsewhere = elsewhere::Elsewhere(Arc::clone(&authority));
         registry.register_collector(Box::new(elsewhere));
         registry.register_collector(Box::new(Gauges(authority)));
@@ -220,6 +223,7 @@ impl Metrics {
             ldap_connections,
             deliveries,
             delivery_age,
+            audit,
             samples: rates::Samples::default(),
             spans,
         };
@@ -292,6 +296,11 @@ impl Metrics {
     /// Where spans are counted.
     pub fn spans(&self) -> Arc<Counts> {
         Arc::clone(&self.spans)
+    }
+
+    /// Notes how the audit logs stand, and since when an event waits for one.
+    pub fn audited(&self, heads: &[AuditHead], waiting: Option<Timestamp>, now: Timestamp) {
+        self.audit.note(heads, waiting, now);
     }
 
     /// Notes a verdict.

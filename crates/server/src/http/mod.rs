@@ -3,6 +3,7 @@
 //! Invariant: a handler that has no [`caller::Authenticated`] among its arguments acts for
 //! nobody; those handlers are listed as `security(())` in the OpenAPI document.
 
+pub mod audit;
 pub mod authz;
 pub mod body;
 pub mod caller;
@@ -167,6 +168,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(enrol::poll))
         .routes(routes!(events::token_event_list))
         .routes(routes!(events::event_list))
+        .merge(audit_routes())
         .routes(routes!(verify::verify))
         .routes(routes!(verify::verify_batch))
         .routes(routes!(possession::self_show, possession::self_revoke))
@@ -196,6 +198,16 @@ fn keeping_out() -> OpenApiRouter<AppState> {
         .routes(routes!(locks::user_unlock))
         .routes(routes!(locks::service_lock))
         .routes(routes!(locks::service_unlock))
+}
+
+/// What auditors are given to check the log by themselves.
+fn audit_routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(audit::audit_checkpoint))
+        .routes(routes!(audit::audit_keys))
+        .routes(routes!(audit::audit_entries))
+        .routes(routes!(audit::audit_inclusion))
+        .routes(routes!(audit::audit_consistency))
 }
 
 /// Acts on many tokens, and letters that activate tokens.

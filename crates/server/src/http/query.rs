@@ -180,6 +180,26 @@ impl Word for PageLimit {
     }
 }
 
+impl PageLimit {
+    /// How many.
+    pub const fn count(self) -> u32 {
+        self.0
+    }
+}
+
+/// A place or a size of a log.
+impl Word for u64 {
+    const NAME: &'static str = "Place";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "expected a number from 0".to_owned())
+    }
+
+    fn narrow(object: ObjectBuilder) -> ObjectBuilder {
+        object
+    }
+}
+
 /// Which page to read.
 pub fn page(
     limit: Option<&super::wire::Parsed<PageLimit>>,

@@ -40,7 +40,8 @@ fn a_fresh_directory_is_private_and_reads_back() {
     let world = world(1);
     let found = world.dir.complete(&world.entropy).unwrap();
     let names: Vec<String> = found.iter().map(KeyFile::name).collect();
-    let own = ["pepper-1.key", "seal-1.key", "sign-eddsa-1.key", "sign-es256-1.key"];
+    let own =
+        ["pepper-1.key", "seal-1.key", "sign-eddsa-1.key", "sign-es256-1.key", "checkpoint-1.key"];
     assert_eq!(names, own);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(world.dir.path()), 0o700);

@@ -228,7 +228,7 @@ fn keys_rotate_and_travel_under_a_passphrase() {
     assert_eq!(world.run_with_input(&import, "wrong horse battery\n").status, 1);
     let imported = world.run_with_input(&import, "correct horse battery\n");
     assert_eq!(imported.status, 0, "{}", imported.stderr);
-    let names = "imported pepper-1, pepper-2, seal-1, sign-eddsa-1, sign-es256-1";
+    let names = "imported pepper-1, pepper-2, seal-1, sign-eddsa-1, sign-es256-1, checkpoint-1";
     assert_eq!(imported.stdout.trim(), names);
     assert_eq!(world.run(&["admin", "recover", "--data", "data"]).status, 0);
 }

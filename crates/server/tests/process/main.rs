@@ -19,6 +19,7 @@ mod wire;
 mod world;
 
 mod alone;
+mod audit;
 mod bad_input;
 mod comanage;
 mod console_browser;

@@ -12,6 +12,7 @@
 
 mod access;
 mod am;
+mod audit;
 mod census;
 mod changes;
 mod clients;
@@ -448,6 +449,15 @@ async fn of_documents_targets_and_changes(store: &Arc<dyn Store>, kept: u16) -> 
             a_passkey_that_was_removed_is_good_for_nothing,
             a_passkey_is_asked_for_while_there_is_one,
             who_is_removed_leaves_no_passkey,
+        }
+        audit::{
+            every_event_waits_until_it_is_in_its_log,
+            a_log_tells_what_a_proof_needs,
+            of_forty_who_seal_the_same_events_one_does,
+            what_forty_record_while_others_seal_is_in_the_log_once,
+            a_log_grows_only_under_the_lease_and_where_it_ends,
+            what_a_witness_has_only_grows,
+            events_are_removed_only_from_behind_and_once_they_are_sealed,
         }
         foreign_use::{
             uses_of_a_foreign_token_add_up_and_never_run_backwards,

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 50] = [
+const TABLES: [Table; 54] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -136,6 +136,25 @@ const TABLES: [Table; 50] = [
         numbered: false,
         columns: "realm id at kind outcome actor actor_token door source request_id token subject \
               service reason times detail",
+    },
+    Table { name: "audit_unsealed", key_columns: 1, numbered: true, columns: "seq realm event" },
+    Table {
+        name: "audit_log",
+        key_columns: 1,
+        numbered: false,
+        columns: "realm size roots note sealed_at witnessed witnessed_at",
+    },
+    Table {
+        name: "audit_tile",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm tile first_id last_id events hashes",
+    },
+    Table {
+        name: "audit_node",
+        key_columns: 3,
+        numbered: false,
+        columns: "realm level place hash",
     },
     Table { name: "change_log", key_columns: 1, numbered: true, columns: "seq at kind realm name" },
     Table {

@@ -6,6 +6,7 @@
 
 mod access;
 mod am;
+mod audit;
 mod census;
 mod clients;
 mod console;
@@ -99,6 +100,7 @@ struct State {
     outbox: Vec<(RealmName, String)>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
     events: BTreeMap<(RealmName, String), Event>,
+    audit: audit::Logs,
     log: Vec<(i64, Timestamp, Change)>,
     /// The number of the latest change, also when the log has been purged.
     position: i64,
@@ -162,6 +164,7 @@ enum Earlier {
 impl State {
     fn record(&mut self, event: &Event) {
         self.events.insert((event.realm.clone(), event.id.clone()), event.clone());
+        self.audit.wait(event);
         self.note(event);
     }
 

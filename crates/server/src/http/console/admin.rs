@@ -89,6 +89,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/admin/clients/{name}/act", post(clients::act))
         .route("/admin/audit", get(audit::page))
         .route("/admin/audit/export", get(audit::export))
+        .route("/admin/audit/proof", get(audit::proof::page))
         .route("/admin/realm", get(realm::page).post(realm::edit))
 }
 

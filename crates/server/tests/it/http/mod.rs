@@ -2,6 +2,7 @@
 
 mod am_down;
 mod am_sessions;
+mod audit;
 mod authz;
 mod bulk;
 mod clients;

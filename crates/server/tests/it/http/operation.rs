@@ -74,6 +74,10 @@ async fn the_names_of_metrics_are_a_contract() {
     counterfoil_ldap_connections gauge
     counterfoil_deliveries gauge
     counterfoil_delivery_oldest_age_seconds gauge
+    counterfoil_audit_sealed_events gauge
+    counterfoil_audit_lag_seconds gauge
+    counterfoil_audit_unwitnessed_events gauge
+    counterfoil_audit_witness_success_timestamp_seconds gauge
     counterfoil_cache_tokens gauge
     counterfoil_cache_capacity_tokens gauge
     counterfoil_usage_pending_tokens gauge

@@ -62,6 +62,10 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
     world.post(&format!("{R}/groups"), json!({ "name": "staff" })).await.expect(201);
     let unit = world.post(&format!("{R}/units"), json!({ "name": "u" })).await.expect(201);
     let unit = format!("units/{}", unit["id"].as_str().unwrap());
+    while world.authority.seal_events().await.unwrap() {}
+    let events = world.get(&format!("{R}/events")).await.expect(200);
+    let event = events["items"][0]["id"].as_str().unwrap();
+    let inclusion = format!("audit/proofs/inclusion?event={event}");
     for path in [
         "/api/v1/realms",
         R,
@@ -91,6 +95,11 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
         "/metrics",
         "/healthz/ready",
         "/api/v1/self",
+        "audit/checkpoint",
+        "audit/keys",
+        "audit/entries",
+        "audit/proofs/consistency?from=1",
+        &inclusion,
     ] {
         drill(&world, &store, &world.operator_key, &request("GET", path, none.clone(), 200)).await;
     }

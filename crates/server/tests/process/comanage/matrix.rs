@@ -15,7 +15,17 @@ use crate::wire::{Api, Request, below_main};
 use crate::world::{Issued, UNTHROTTLED, World, client, service, user};
 
 /// Tables in which being used is noted, and that the server itself goes on.
-const BOOKKEEPING: [&str; 5] = ["heartbeat", "lease", "token_usage", "usage_journal", "use_day"];
+const BOOKKEEPING: [&str; 9] = [
+    "heartbeat",
+    "lease",
+    "token_usage",
+    "usage_journal",
+    "use_day",
+    "audit_unsealed",
+    "audit_log",
+    "audit_tile",
+    "audit_node",
+];
 /// Routes that the document has at least; fewer would mean that they were not found.
 const ROUTES_MIN: usize = 60;
 

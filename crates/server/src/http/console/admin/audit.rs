@@ -1,5 +1,7 @@
 //! `/admin/audit`: what happened, filtered, and as a file for other programs.
 
+pub(super) mod proof;
+
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
@@ -126,7 +128,10 @@ async fn gather(person: &Person, asked: &Asked) -> Result<Vec<Part>, Refusal> {
     };
     let exports =
         vec![export("csv", frame.say("audit-csv")), export("jsonl", frame.say("audit-jsonl"))];
-    Ok(vec![Part::Form(filters(&frame, asked)), Part::Table(table), Part::Links(exports)])
+    let mut parts =
+        vec![Part::Form(filters(&frame, asked)), Part::Table(table), Part::Links(exports)];
+    parts.extend(proof::standing(person, &frame).await?);
+    Ok(parts)
 }
 
 fn filters(frame: &Frame, asked: &Asked) -> Form {
@@ -163,6 +168,7 @@ fn table(person: &Person, frame: &Frame, events: Vec<Event>) -> Table {
         frame.say("audit-subject"),
         frame.say("audit-source"),
         frame.say("audit-reason"),
+        frame.say("audit-proof"),
     ];
     let mut table = Table::new(frame.say("admin-audit"), heads, frame.say("audit-none"));
     let all = Section::Audit.path().to_owned();
@@ -187,6 +193,7 @@ fn table(person: &Person, frame: &Frame, events: Vec<Event>) -> Table {
             about,
             Cell::maybe(event.origin.source),
             Cell::maybe(event.reason),
+            Cell::link(frame.say("audit-proof"), proof::path_of(&event.id)),
         ]
     }));
     table

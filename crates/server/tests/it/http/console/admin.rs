@@ -166,6 +166,7 @@ async fn every_page_is_there_for_its_roles_and_for_nobody_else() {
         ("/admin/clients", 403, 403, 403),
         ("/admin/audit", 403, 403, 200),
         ("/admin/audit/export", 403, 403, 200),
+        ("/admin/audit/proof?event=none", 403, 403, 404),
         ("/admin/realm", 403, 403, 403),
     ] {
         for (browser, status) in [(carol, unit_admin), (erin, manager), (dave, auditor)] {

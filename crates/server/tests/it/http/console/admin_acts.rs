@@ -207,6 +207,31 @@ async fn the_audit_is_filtered_and_taken_away() {
 }
 
 #[tokio::test]
+async fn the_audit_shows_its_checkpoint_and_proves_an_event() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    let page = admin.get("/admin/audit").await.expect(200).text;
+    assert!(page.contains("Nothing has been put into the log"), "{page}");
+    let events = world.get(&format!("{R}/events")).await.expect(200);
+    let proof = format!("/admin/audit/proof?event={}", events["items"][0]["id"].as_str().unwrap());
+    assert!(page.contains(&proof), "{page}");
+    let waits = admin.get(&proof).await.expect(200).text;
+    assert!(waits.contains("is in no checkpoint yet"), "{waits}");
+    while world.authority.seal_events().await.unwrap() {}
+    let page = admin.get("/admin/audit").await.expect(200).text;
+    let key = world.get(&format!("{R}/audit/keys")).await.text;
+    let note = world.get(&format!("{R}/audit/checkpoint")).await.text;
+    for text in ["counterfoil audit verify main.audit", key.trim(), note.lines().nth(2).unwrap()] {
+        // A plus and an equals sign may be escaped.
+        let escaped = text.replace('+', "&#43;").replace('=', "&#61;");
+        assert!(page.contains(text) || page.contains(&escaped), "{text} in {page}");
+    }
+    let sealed = admin.get(&proof).await.expect(200).text;
+    assert!(sealed.contains("in the log as it was sealed"), "{sealed}");
+    admin.get("/admin/audit/proof?event=none").await.expect(404);
+}
+
+#[tokio::test]
 async fn a_decision_is_explained_step_by_step() {
     let world = World::new().await;
     let admin = administrator(&world).await;
