@@ -257,7 +257,7 @@ pub const ALARM_EVENTS: [&str; 6] = [
 ];
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 105] = [
+pub const EVENT_KINDS: [&str; 106] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -289,6 +289,7 @@ pub const EVENT_KINDS: [&str; 105] = [
     "token.issued",
     "token.derived",
     "token.updated",
+    "token.handed-over",
     "token.replaced",
     "token.rotated",
     "token.enabled",

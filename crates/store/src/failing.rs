@@ -21,13 +21,13 @@ use counterfoil_authority::store::{
     AccessRevoke, AccessStore, AmChange, AmChanged, AmDeleted, AmStore, Arriving, Backlog,
     BlastRadius, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn,
     DeliveryFilter, DirectoryToken, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
-    GroupChange, GroupChanged, ImportStore, Imported, Initialised, Inserted, Installation,
-    InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue, LinkOpen,
-    LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation, Page, PageRequest,
-    PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash, Returned,
-    Revocations, Rotated, ServiceDeleted, ServiceStore, Settled, Store, TokenChange, TokenFilter,
-    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
-    UsageDelta, UserFilter,
+    GroupChange, GroupChanged, HandOver, HandedOver, ImportStore, Imported, Initialised, Inserted,
+    Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue,
+    LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation, Page,
+    PageRequest, PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash,
+    Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Settled, Store, TokenChange,
+    TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
+    Updated, UsageDelta, UserFilter,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -490,6 +490,9 @@ impl TokenStore for FailingStore {
         page: PageRequest,
     ) -> Result<Page<Token>, Unavailable> {
         pass!(self.token_list(realm, filter, now, page))
+    }
+    async fn token_hand_over(&self, hand_over: HandOver) -> Result<HandedOver, Unavailable> {
+        pass!(self.token_hand_over(hand_over))
     }
     async fn token_update(&self, update: TokenUpdate) -> Result<TokenUpdated, Unavailable> {
         pass!(self.token_update(update))

@@ -18,6 +18,7 @@ mod directory;
 mod edit;
 mod enrol;
 mod events;
+mod handing;
 mod import;
 mod install;
 mod issue;

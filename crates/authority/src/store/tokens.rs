@@ -183,6 +183,34 @@ pub struct TokenUpdate {
     pub event: Event,
 }
 
+/// A token that gets another owner, its secrets being the same.
+#[derive(Debug, Clone)]
+pub struct HandOver {
+    /// The token as it was read, with its version, but with its new owner.
+    pub token: Token,
+    /// Limits of the new owner that hold in the same transaction, whatever `at_limit` says.
+    pub limits: Vec<ActiveLimit>,
+    /// What tells of it: to who had it, and to who gets it.
+    pub events: [Event; 2],
+}
+
+/// What came of handing a token over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HandedOver {
+    /// It has its new owner; here is how it stands now.
+    Done(Token),
+    /// There is no such token.
+    NotFound,
+    /// Somebody changed it since it was read.
+    VersionMismatch,
+    /// The new owner does not exist (any more).
+    OwnerGone,
+    /// The new owner holds as many as allowed.
+    AtLimit(u32),
+    /// It has a secret that is stored together with the person who presents it.
+    Bound,
+}
+
 /// What came of editing a token.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TokenUpdated {
@@ -415,6 +443,8 @@ pub trait TokenStore {
         now: Timestamp,
         page: PageRequest,
     ) -> Result<Page<Token>, Unavailable>;
+    /// Gives a token another owner. Those who count the new owner's tokens wait their turn.
+    async fn token_hand_over(&self, hand_over: HandOver) -> Result<HandedOver, Unavailable>;
     /// Replaces the editable fields (name, description, labels, end, services, scopes,
     /// permissions, networks, doors, unit, count and attributes) if the token still has
     /// `token.version`, and raises the version. A count is never less than what is taken.

@@ -14,8 +14,8 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::args::TokenCommand;
 use self::args::{
-    DeriveArgs, EventsArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs, ShowArgs,
-    VerifyArgs,
+    DeriveArgs, EventsArgs, HandOverArgs, IssueArgs, ListArgs, OneArgs, RevokeArgs, RotateArgs,
+    ShowArgs, VerifyArgs,
 };
 use super::events;
 use super::failure::Failure;
@@ -56,6 +56,7 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::Disable(args) => switch(args, "disable").await,
         TokenCommand::Lock(args) => switch(args, "lock").await,
         TokenCommand::Unlock(args) => switch(args, "unlock").await,
+        TokenCommand::HandOver(args) => hand_over(args).await,
         TokenCommand::Revoke(args) => revoke(args).await,
         TokenCommand::Bulk(args) => bulk::run(args).await,
         TokenCommand::Import(args) => import::run(args).await,
@@ -345,6 +346,17 @@ async fn switch(args: &OneArgs, act: &str) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;
     let ask = Ask::post(path(&api, &args.id, &format!("/{act}")), json!({}));
     let token = api.send(ask.if_match(args.if_match.as_deref())).await?;
+    show_token(&api, &token);
+    Ok(())
+}
+
+async fn hand_over(args: &HandOverArgs) -> Result<(), Failure> {
+    let api = Api::new(&args.remote)?;
+    let token = api.send(Ask::get(path(&api, &args.id, ""))).await?;
+    let user = token.get("user").and_then(Value::as_str).unwrap_or_default();
+    let place = api.in_realm(&format!("users/{}/hand-over", segment(user)));
+    let body = json!({ "token": args.id, "to": args.to });
+    let token = api.send(Ask::post(place, body)).await?;
     show_token(&api, &token);
     Ok(())
 }

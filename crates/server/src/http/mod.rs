@@ -18,6 +18,7 @@ pub mod events;
 pub mod front;
 pub mod grants;
 pub mod groups;
+pub mod hand_over;
 pub mod health;
 pub mod jobs;
 pub mod leaks;
@@ -125,7 +126,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(realms::realm_show, realms::realm_edit))
         .routes(routes!(users::user_list, users::user_create))
         .routes(routes!(users::user_show, users::user_edit, users::user_delete))
-        .merge(keeping_out())
+        .merge(standing())
         .routes(routes!(portal::portal))
         .routes(routes!(
             token_settings::token_settings_show,
@@ -190,9 +191,11 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(stock())
 }
 
-/// What keeps people and services out, or lets somebody in again.
-fn keeping_out() -> OpenApiRouter<AppState> {
+/// What keeps people and services out or lets somebody in again, and what becomes of the tokens of
+/// who leaves.
+fn standing() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(hand_over::user_hand_over))
         .routes(routes!(users::user_passkeys_delete))
         .routes(routes!(locks::user_lock))
         .routes(routes!(locks::user_unlock))

@@ -23,6 +23,7 @@ mod families;
 mod foreign_use;
 mod grants;
 mod groups;
+mod handing;
 mod import;
 mod installation;
 mod issue;
@@ -193,6 +194,11 @@ async fn of_people_who_leave(store: &Arc<dyn Store>, kept: u16) -> u16 {
             a_change_of_a_group_is_all_or_nothing,
             of_forty_changes_of_one_version_of_a_group_one_wins,
             what_a_provider_said_is_found_and_goes_with_the_person,
+        }
+        handing::{
+            a_token_gets_another_owner_and_nothing_else,
+            what_cannot_be_handed_over_stays_where_it_is,
+            of_forty_handed_to_one_as_many_arrive_as_may,
         }
     )
 }

@@ -2,6 +2,7 @@
 
 mod change;
 mod enrolment;
+mod handing;
 mod issue;
 mod journal;
 mod list;
@@ -25,9 +26,10 @@ use counterfoil_authority::names::{RealmName, RepositoryName, ServiceLabel, User
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::store::{
-    Assign, Consumed, Issued, Listing, ListingRemove, ListingRequest, Moved, Page, PageRequest,
-    Promote, Record, Rehash, RepositoryStore, Rotated, TokenChange, TokenFilter, TokenIssue,
-    TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
+    Assign, Consumed, HandOver, HandedOver, Issued, Listing, ListingRemove, ListingRequest, Moved,
+    Page, PageRequest, Promote, Record, Rehash, RepositoryStore, Rotated, TokenChange, TokenFilter,
+    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
+    UsageDelta,
 };
 use counterfoil_authority::token::Token;
 
@@ -50,6 +52,7 @@ pub(crate) use usage::{add_uses, consume, state};
 pub(crate) fn statements() -> Vec<&'static str> {
     let mut all = [
         change::STATEMENTS,
+        handing::STATEMENTS,
         issue::STATEMENTS,
         journal::STATEMENTS,
         list::STATEMENTS,
@@ -99,6 +102,10 @@ impl TokenStore for SqlStore {
             Box::pin(list::list(tx, realm, filter, *now, page))
         })
         .await
+    }
+
+    async fn token_hand_over(&self, hand_over: HandOver) -> Result<HandedOver, Unavailable> {
+        self.write(hand_over, |tx, hand_over| Box::pin(handing::hand_over(tx, hand_over))).await
     }
 
     async fn token_update(&self, update: TokenUpdate) -> Result<TokenUpdated, Unavailable> {

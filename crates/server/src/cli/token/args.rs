@@ -56,6 +56,8 @@ pub(crate) enum TokenCommand {
     Lock(OneArgs),
     /// Unlock a token
     Unlock(OneArgs),
+    /// Give a token to another person; its secret stays the same
+    HandOver(HandOverArgs),
     /// Revoke a token for good
     Revoke(RevokeArgs),
     /// Lock, disable or revoke all tokens of a person, a service, or a person for a service
@@ -314,6 +316,18 @@ pub(crate) struct OneArgs {
     /// Only if it still has this version, as `show` prints it
     #[arg(long, value_name = "VERSION")]
     pub(super) if_match: Option<String>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArgs,
+}
+
+/// Which token goes to whom
+#[derive(Debug, clap::Args)]
+pub(crate) struct HandOverArgs {
+    /// Its id
+    pub(super) id: String,
+    /// Whose it is to be
+    #[arg(long, value_name = "USERNAME")]
+    pub(super) to: String,
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
 }

@@ -12,6 +12,7 @@ mod elsewhere_down;
 mod events;
 mod grants;
 mod groups;
+mod hand_over;
 mod import;
 mod jobs;
 mod leaks;

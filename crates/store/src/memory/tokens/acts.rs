@@ -9,8 +9,8 @@ use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
-    Change, Consumed, Rehash, Rotated, TokenAct, TokenChange, TokenRotate, TokenUpdate,
-    TokenUpdated, Updated, UsageDelta,
+    ActiveLimit, Change, Consumed, HandOver, HandedOver, Rehash, Rotated, TokenAct, TokenChange,
+    TokenRotate, TokenUpdate, TokenUpdated, Updated, UsageDelta,
 };
 use counterfoil_authority::subject::Owner;
 use counterfoil_authority::token::{
@@ -63,6 +63,42 @@ impl State {
         let mut limits = limits.iter().filter(|limit| takes_place(limit, old, token, event.at));
         let full = limits.find(|limit| self.held(old, limit, event.at).len() >= limit.max as usize);
         full.map(|limit| TokenUpdated::AtLimit(limit.max))
+    }
+
+    pub(super) fn hand_over(&mut self, hand_over: &HandOver) -> HandedOver {
+        let HandOver { token, limits, events } = hand_over;
+        let at = events[0].at;
+        if !self.owner_exists(token) {
+            return HandedOver::OwnerGone;
+        }
+        let Some(held) = self.of_realm(&token.realm, token.id) else {
+            return HandedOver::NotFound;
+        };
+        if held.token.version != token.version {
+            return HandedOver::VersionMismatch;
+        }
+        if held.has_slow_secret() {
+            return HandedOver::Bound;
+        }
+        let found = &held.token;
+        let lives =
+            found.revocation.is_none() && found.validity.expires_at().is_none_or(|end| at < end);
+        let full = |limit: &&ActiveLimit| self.held(token, limit, at).len() >= limit.max as usize;
+        if let Some(limit) = limits.iter().filter(|_| lives).find(full) {
+            return HandedOver::AtLimit(limit.max);
+        }
+        let Some(held) = self.of_realm(&token.realm, token.id) else {
+            return HandedOver::NotFound;
+        };
+        held.token.owner = token.owner.clone();
+        held.token.version += 1;
+        held.token.changed_at = Some(at);
+        let handed = held.token.clone();
+        for event in events {
+            self.record(event);
+        }
+        self.changed(Change::Token(token.id), at);
+        HandedOver::Done(handed)
     }
 
     pub(in super::super) fn update(&mut self, update: &TokenUpdate) -> TokenUpdated {

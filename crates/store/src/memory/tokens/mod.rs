@@ -19,9 +19,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
-    ActiveLimit, Consumed, Counted, Idempotency, Issued, LookedAfter, Page, PageRequest, Record,
-    Rehash, Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate,
-    TokenUpdated, Unavailable, Updated, UsageDelta,
+    ActiveLimit, Consumed, Counted, HandOver, HandedOver, Idempotency, Issued, LookedAfter, Page,
+    PageRequest, Record, Rehash, Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate,
+    TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
 };
 use counterfoil_authority::subject::{Owner, User};
 use counterfoil_authority::token::{StoredSecret, Token};
@@ -56,7 +56,7 @@ impl State {
         self.tokens.values().flat_map(|held| &held.secrets).any(same)
     }
 
-    fn owner_exists(&self, token: &Token) -> bool {
+    pub(super) fn owner_exists(&self, token: &Token) -> bool {
         match &token.owner {
             Owner::User(name) => self.users.contains_key(&(token.realm.clone(), name.clone())),
             Owner::Client(name) => self.clients.contains_key(&(token.realm.clone(), name.clone())),
@@ -142,7 +142,7 @@ impl State {
     }
 
     /// Which tokens of this one's owner and kind count towards a limit at `now`, oldest first.
-    fn held(
+    pub(super) fn held(
         &self,
         new: &Token,
         limit: &ActiveLimit,
@@ -252,6 +252,10 @@ impl TokenStore for MemoryStore {
             });
             page_down(matching.map(Held::shown).collect(), &page, place)
         }))
+    }
+
+    async fn token_hand_over(&self, hand_over: HandOver) -> Result<HandedOver, Unavailable> {
+        Ok(self.write(|state| state.hand_over(&hand_over)))
     }
 
     async fn token_update(&self, update: TokenUpdate) -> Result<TokenUpdated, Unavailable> {
