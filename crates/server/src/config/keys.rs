@@ -155,7 +155,7 @@ pub fn pattern_of(path: &str) -> String {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 27] = [
+pub const SECTIONS: [(&str, &str); 29] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
