@@ -157,12 +157,15 @@ impl Served<'_> {
             trace(state, traces, arrival, method, template, (status, problem), elapsed);
         }
         let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let changes = changes_something(method, template);
+        // A name of ours: whatever word was sent as a method may be a secret.
+        let method = traces::method_name(method);
         if status >= 500 {
-            tracing::warn!(request_id = request_id(), %method, route = template, status, micros, problem);
-        } else if changes_something(method, template) {
-            tracing::info!(request_id = request_id(), %method, route = template, status, micros, problem);
+            tracing::warn!(request_id = request_id(), method, route = template, status, micros, problem);
+        } else if changes {
+            tracing::info!(request_id = request_id(), method, route = template, status, micros, problem);
         } else {
-            tracing::debug!(request_id = request_id(), %method, route = template, status, micros, problem);
+            tracing::debug!(request_id = request_id(), method, route = template, status, micros, problem);
         }
         response
     }

@@ -402,7 +402,7 @@ impl Collector for Gauges {
                 figures.cache.distrusted,
             ),
             ("usage_lost", "Uses that could not be noted", figures.usage_lost),
-            ("use_days_lost", "Days of tokens that could not be noted", figures.use_days_lost),
+            ("diary_lost", "Days of tokens that could not be noted", figures.use_days_lost),
         ];
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value);

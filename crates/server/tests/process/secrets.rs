@@ -330,6 +330,8 @@ fn present_everywhere(world: &World, needles: &Needles) {
             Request::new("GET", format!("{MAIN}/tokens/{secret}")).bearer(&world.admin.key),
             Request::new("GET", format!("{MAIN}/tokens?name={secret}")).bearer(&world.admin.key),
             Request::new("GET", format!("/{secret}")),
+            // Any word can be sent as a method.
+            Request::new(secret, "/authz/git"),
             Request::new("GET", "/api/v1/self").bearer(secret),
             Request::new("GET", format!("{MAIN}/users")).bearer(secret),
             Request::new("GET", "/metrics").bearer(secret),

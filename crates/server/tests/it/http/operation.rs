@@ -87,7 +87,7 @@ async fn the_names_of_metrics_are_a_contract() {
     counterfoil_cache_fills_dropped counter
     counterfoil_stale_verifies counter
     counterfoil_usage_lost counter
-    counterfoil_use_days_lost counter
+    counterfoil_diary_lost counter
     counterfoil_spans counter
     ");
 }
