@@ -161,11 +161,32 @@ impl Served<'_> {
         // A name of ours: whatever word was sent as a method may be a secret.
         let method = traces::method_name(method);
         if status >= 500 {
-            tracing::warn!(request_id = request_id(), method, route = template, status, micros, problem);
+            tracing::warn!(
+                request_id = request_id(),
+                method,
+                route = template,
+                status,
+                micros,
+                problem
+            );
         } else if changes {
-            tracing::info!(request_id = request_id(), method, route = template, status, micros, problem);
+            tracing::info!(
+                request_id = request_id(),
+                method,
+                route = template,
+                status,
+                micros,
+                problem
+            );
         } else {
-            tracing::debug!(request_id = request_id(), method, route = template, status, micros, problem);
+            tracing::debug!(
+                request_id = request_id(),
+                method,
+                route = template,
+                status,
+                micros,
+                problem
+            );
         }
         response
     }

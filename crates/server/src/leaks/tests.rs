@@ -1,3 +1,5 @@
+//! Reports of leaked tokens by the published example, and every way in which one is not right.
+
 use std::fs;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is found in files, histories and streams, what is not, and the rules for other scanners.
+
 mod alone;
 mod fuzzing;
 
