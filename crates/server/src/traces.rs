@@ -119,7 +119,7 @@ impl Traces {
     /// # Errors
     ///
     /// When the settings make no client.
-    pub fn new(settings: TraceSettings, counts: Arc<Counts>) -> Result<Self, String> {
+    pub fn new(settings: &TraceSettings, counts: Arc<Counts>) -> Result<Self, String> {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let sample_percent = settings.sample_percent;
         let exporter = Exporter::new(settings, waiting, Arc::clone(&counts))?;

@@ -161,9 +161,9 @@ mod tests {
         ) {
             let prefixes = prefixes();
             let finder = TokenFinder::new(&prefixes);
-            let text: String = seeds.iter().map(|(seed, noise)| {
+            let text: String = seeds.iter().flat_map(|(seed, noise)| {
                 let prefix = &prefixes[usize::try_from(*seed).unwrap() % 4];
-                format!("{noise}{}", token(prefix, *seed).0)
+                [noise.clone(), token(prefix, *seed).0]
             }).collect();
             let bytes = text.as_bytes();
             let slow: Vec<usize> = (0..bytes.len())

@@ -169,7 +169,7 @@ pub(crate) fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, Failure>
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("counterfoil/", env!("CARGO_PKG_VERSION")))
     };
-    let made = if let Some(path) = ca_file {
+    let client = if let Some(path) = ca_file {
         let pem = std::fs::read(path).map_err(|error| Failure::about(path.display(), error))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem)
             .map_err(|error| Failure::about(path.display(), error))?;
@@ -177,7 +177,7 @@ pub(crate) fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, Failure>
     } else {
         outbound::client(make)
     };
-    made.map_err(|error| Failure::Usage(error.to_string()))
+    client.map_err(|error| Failure::Usage(error.to_string()))
 }
 
 impl Api {

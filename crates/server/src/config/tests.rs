@@ -45,7 +45,9 @@ fn the_default_file_uncommented_is_the_default_configuration() {
     assert!(from_file(&file).is_ok());
 }
 
-const KEYS_WITHOUT_DEFAULT: [&str; 21] = [
+const KEYS_WITHOUT_DEFAULT: [&str; 23] = [
+    "witness_url ",
+    "witness_dir ",
     "github_keys_file ",
     "otlp_endpoint ",
     "otlp_authorization ",

@@ -59,7 +59,8 @@ pub async fn audit_keys(
     At(realm): At<RealmName>,
 ) -> Result<impl IntoResponse, Problem> {
     let keys = state.authority.audit_keys(&caller, &realm).await?;
-    Ok(plain(keys.into_iter().map(|key| format!("{key}\n")).collect()))
+    let lines: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    Ok(plain(lines.join("\n") + "\n"))
 }
 
 /// Which entries to tell.

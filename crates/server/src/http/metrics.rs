@@ -131,6 +131,21 @@ fn histogram() -> Histogram {
     Histogram::new(BUCKETS)
 }
 
+/// How many deliveries are not done, and since when.
+fn backlog_gauges(
+    registry: &mut Registry,
+) -> (Family<DeliveryLabels, Gauge>, Family<DeliveryLabels, Gauge>) {
+    let deliveries = Family::<DeliveryLabels, Gauge>::default();
+    registry.register("deliveries", "Deliveries that are not done, by state", deliveries.clone());
+    let ages = Family::<DeliveryLabels, Gauge>::default();
+    registry.register(
+        "delivery_oldest_age_seconds",
+        "Since when the oldest of them is wanted",
+        ages.clone(),
+    );
+    (deliveries, ages)
+}
+
 /// One counter per door and outcome, in the order of [`DOORS`] and [`REASONS`], active last.
 fn verify_counters(registry: &mut Registry) -> Vec<Counter> {
     let verified = Family::<VerifyLabels, Counter>::default();
@@ -191,18 +206,7 @@ impl Metrics {
             "LDAP connections that are open",
             ldap_connections.clone(),
         );
-        let deliveries = Family::<DeliveryLabels, Gauge>::default();
-        registry.register(
-            "deliveries",
-            "Deliveries that are not done, by state",
-            deliveries.clone(),
-        );
-        let delivery_age = Family::<DeliveryLabels, Gauge>::default();
-        registry.register(
-            "delivery_oldest_age_seconds",
-            "Since when the oldest of them is wanted",
-            delivery_age.clone(),
-        );
+        let (deliveries, delivery_age) = backlog_gauges(&mut registry);
         let audit = audit::Logs::registered(&mut registry);
         let elsewhere = elsewhere::Elsewhere(Arc::clone(&authority));
         registry.register_collector(Box::new(elsewhere));

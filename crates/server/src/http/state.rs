@@ -228,7 +228,7 @@ impl AppState {
         let provider = provider.map(|oidc| Provider::new(oidc, Arc::clone(authority.clock())));
         let metrics = Metrics::new(Arc::clone(&authority));
         let counts = metrics.spans();
-        let traces = settings.traces.clone().map(|settings| Traces::new(settings, counts));
+        let traces = settings.traces.as_ref().map(|settings| Traces::new(settings, counts));
         Ok(Self(Arc::new(Shared {
             request_ids: RequestIds::new(authority.entropy())?,
             courier: Arc::new(Couriers::new(

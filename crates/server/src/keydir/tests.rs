@@ -112,7 +112,7 @@ fn a_damaged_key_is_refused_and_other_files_are_not_keys() {
     world.known();
     fs::write(world.dir.path().join("README"), "do not delete").unwrap();
     fs::write(world.dir.path().join(".pepper-2.key.1.part"), "half").unwrap();
-    assert_eq!(world.dir.read().unwrap().len(), 4);
+    assert_eq!(world.dir.read().unwrap().len(), 5);
     for text in ["", "counterfoil-key 1 pepper-1\n", "counterfoil-key 1 pepper-1\nzz\n"] {
         fs::write(world.dir.path().join("pepper-1.key"), text).unwrap();
         assert!(matches!(world.dir.read(), Err(KeyError::Malformed(_))), "{text:?}");

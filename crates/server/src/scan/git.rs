@@ -82,11 +82,11 @@ fn objects(
     else {
         return Err("git cannot be spoken to".to_owned());
     };
-    let (send, named) = sync_channel(AHEAD);
+    let (send, objects) = sync_channel(AHEAD);
     thread::scope(|scope| {
         scope.spawn(move || ask_for_all(BufReader::new(names), asked, &send));
         let mut answers = BufReader::with_capacity(1 << 20, answers);
-        read_all(scanner, repository, &mut answers, &named, sink)
+        read_all(scanner, repository, &mut answers, &objects, sink)
     })
 }
 
@@ -112,9 +112,9 @@ fn ask_for_all(
         if !is_name {
             continue;
         }
-        let named = Named { object: object.to_owned(), path: path.to_owned() };
+        let next = Named { object: object.to_owned(), path: path.to_owned() };
         // Either end may be gone, and then there is nobody to go on for.
-        if writeln!(asked, "{object}").is_err() || send.send(named).is_err() {
+        if writeln!(asked, "{object}").is_err() || send.send(next).is_err() {
             return;
         }
     }
@@ -198,5 +198,5 @@ fn first_commit(repository: &Path, object: &str) -> Option<String> {
     log.args(["log", "--all", "-m", "--format=%H", &format!("--find-object={object}")]);
     let told = log.output().ok()?;
     let text = String::from_utf8_lossy(&told.stdout).into_owned();
-    text.lines().filter(|line| !line.is_empty()).last().map(str::to_owned)
+    text.lines().rfind(|line| !line.is_empty()).map(str::to_owned)
 }

@@ -43,7 +43,7 @@ enum Fault {
 
 impl Exporter {
     pub(super) fn new(
-        settings: TraceSettings,
+        settings: &TraceSettings,
         waiting: mpsc::Receiver<Span>,
         counts: Arc<Counts>,
     ) -> Result<Self, String> {
@@ -70,13 +70,10 @@ impl Exporter {
 
     /// Sends what comes until `stop` turns true, and then once more what still waits.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        loop {
-            let Some(first) = (tokio::select! {
-                () = stopped(&mut stop) => None,
-                first = self.waiting.recv() => first,
-            }) else {
-                break;
-            };
+        while let Some(first) = tokio::select! {
+            () = stopped(&mut stop) => None,
+            first = self.waiting.recv() => first,
+        } {
             let mut batch = vec![first];
             // Whether it stops or not, what was gathered goes out.
             let _ = tokio::time::timeout(GATHER, async {

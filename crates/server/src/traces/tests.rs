@@ -12,7 +12,7 @@ fn settings(sample_percent: u64) -> TraceSettings {
 
 fn traces(sample_percent: u64) -> (Traces, mpsc::Receiver<Span>, Arc<Counts>) {
     let counts = Arc::new(Counts::default());
-    let mut traces = Traces::new(settings(sample_percent), Arc::clone(&counts)).unwrap();
+    let mut traces = Traces::new(&settings(sample_percent), Arc::clone(&counts)).unwrap();
     let (queue, waiting) = mpsc::channel(2);
     traces.queue = queue;
     (traces, waiting, counts)

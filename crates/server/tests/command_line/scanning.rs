@@ -66,7 +66,8 @@ fn the_server_is_asked_about_what_was_found_and_told_to_end_it() {
     let site = Site::new();
     let all = tokens(&site);
     site.done(&format!("token revoke {}", all[1].0));
-    let text: String = all.iter().map(|(_, secret)| format!("{secret}\n")).collect();
+    let secrets: Vec<&str> = all.iter().map(|(_, secret)| secret.as_str()).collect();
+    let text = secrets.join("\n") + "\n";
     let asked = site.ask("scan - --ask", &text);
     assert_eq!(asked.status, 1, "{}", asked.stderr);
     let ends: Vec<&str> =

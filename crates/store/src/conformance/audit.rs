@@ -198,7 +198,9 @@ pub(super) async fn a_log_grows_only_under_the_lease_and_where_it_ends(world: Wo
     assert!(!world.store.audit_seal(&lost, seals.clone(), sealed.clone()).await.unwrap());
     for wrong in [0, before.tree.size() - 1, before.tree.size() + 1] {
         let mut seals = seals.clone();
-        seals.iter_mut().for_each(|seal| seal.before = wrong);
+        for seal in &mut seals {
+            seal.before = wrong;
+        }
         assert!(!world.store.audit_seal(&under, seals, sealed.clone()).await.unwrap());
     }
     assert_eq!(head(&world).await, before);

@@ -120,7 +120,9 @@ impl AuditStore for MemoryStore {
                 |realm: &RealmName| state.audit.heads.get(realm).map_or(0, |head| head.tree.size());
             let may = state.holds(under) && seals.iter().all(|one| size(&one.realm) == one.before);
             if may {
-                seals.into_iter().for_each(|seal| state.audit.append(seal));
+                for seal in seals {
+                    state.audit.append(seal);
+                }
                 for seq in sealed {
                     state.audit.waiting.remove(&seq);
                 }
@@ -202,9 +204,10 @@ impl AuditStore for MemoryStore {
         limit: u32,
         event: Event,
     ) -> Result<u64, Unavailable> {
-        Ok(self.write(|state| match state.holds(under) {
-            true => state.forget(before, limit, event),
-            false => 0,
-        }))
+        Ok(self.write(
+            |state| {
+                if state.holds(under) { state.forget(before, limit, event) } else { 0 }
+            },
+        ))
     }
 }

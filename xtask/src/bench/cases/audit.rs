@@ -1,7 +1,7 @@
 //! What sealing the audit log costs, and how long a long export takes to verify.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -10,8 +10,9 @@ use super::issue::{USERS, issue_requests};
 use crate::bench::load::{self, Pressure};
 use crate::bench::record::{Bar, Record};
 use crate::bench::world::{REALM, World, furnish, result_of, serve};
+use crate::clock;
 use crate::http::Api;
-use crate::server::DataDir;
+use crate::server::{DataDir, pause};
 
 const CACHE_BYTES: u64 = 64 << 20;
 /// Clients of the load.
@@ -47,7 +48,8 @@ fn sealing(world: &World, into: &mut Record) -> Result<()> {
         let other = load::load(sealing.address, sealing.id(), &requests, pressure())?;
         ensure!(one.refused + other.refused == 0.0, "issues were refused");
         // What is left over is work that the load did not pay for.
-        left.push(drained(&api)?.as_secs_f64() / (world.options.seconds as f64));
+        let took = Duration::from_secs(world.options.seconds).as_secs_f64();
+        left.push(drained(&api)?.as_secs_f64() / took);
         ours.push(other);
         theirs.push(one);
     }
@@ -78,10 +80,10 @@ fn drained(api: &Api) -> Result<Duration> {
     let newest = api.json("GET", &format!("{REALM}/events?limit=1"), &Value::Null)?;
     let id = newest.pointer("/items/0/id").and_then(Value::as_str).context("no event")?;
     let path = format!("{REALM}/audit/proofs/inclusion?event={id}");
-    let began = Instant::now();
+    let began = clock::now();
     while api.json("GET", &path, &Value::Null)?["state"] != "sealed" {
         ensure!(began.elapsed() < PATIENCE, "events are not sealed");
-        std::thread::sleep(Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
     Ok(began.elapsed())
 }
@@ -96,7 +98,7 @@ fn verifying(world: &World, into: &mut Record) -> Result<()> {
     for _ in 0..world.options.rounds {
         let mut verify = Command::new(&world.binary);
         verify.args(["audit", "verify", "--key", key]).arg(&file);
-        let began = Instant::now();
+        let began = clock::now();
         let ran = verify.output()?;
         seconds.push(began.elapsed().as_secs_f64());
         ensure!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));

@@ -183,7 +183,7 @@ impl Authority {
             let why = format!("lies between {} and {} for this event", place + 1, head.tree.size());
             return Err(Refusal::invalid("size", why));
         }
-        let damaged = |what: &str| self.damaged(realm, what);
+        let damaged = |what: &str| damaged(realm, what);
         let plan = Plan::inclusion(place, size).ok_or_else(|| damaged("a place is wrong"))?;
         let read = self.store.audit_hashes(realm, plan.spans()).await?;
         let hashes = plan.hashes(&read).ok_or_else(|| damaged("hashes are missing"))?;
@@ -215,7 +215,7 @@ impl Authority {
         let plan = Plan::consistency(from, to);
         let plan = plan.ok_or_else(|| Refusal::invalid("from", format!("is more than {to}")))?;
         let read = self.store.audit_hashes(realm, plan.spans()).await?;
-        let damaged = || self.damaged(realm, "hashes are missing");
+        let damaged = || damaged(realm, "hashes are missing");
         Ok((to, plan.hashes(&read).ok_or_else(damaged)?))
     }
 
@@ -236,7 +236,7 @@ impl Authority {
             let why = format!("the log has {} entries", head.tree.size());
             return Err(Refusal::invalid("from", why));
         }
-        let damaged = |what: &str| self.damaged(realm, what);
+        let damaged = |what: &str| damaged(realm, what);
         let plan = Plan::frontier(from);
         let read = self.store.audit_hashes(realm, plan.spans()).await?;
         let roots = plan.hashes(&read).ok_or_else(|| damaged("hashes are missing"))?;
@@ -264,16 +264,12 @@ impl Authority {
         Ok(AuditEntries { before, lines })
     }
 
-    fn damaged(&self, realm: &RealmName, what: &str) -> Unavailable {
-        DamagedLog { realm: realm.clone(), what: what.to_owned() }.into()
-    }
-
     async fn origin(&self, realm: &RealmName) -> Result<String, Unavailable> {
         if let Some(id) = self.sealing.installation.get() {
             return Ok(origin(id, realm));
         }
         let found = self.store.installation().await?;
-        let id = found.ok_or_else(|| self.damaged(realm, "there is no installation"))?.id;
+        let id = found.ok_or_else(|| damaged(realm, "there is no installation"))?.id;
         Ok(origin(self.sealing.installation.get_or_init(|| id), realm))
     }
 
@@ -290,4 +286,8 @@ impl Authority {
         let key = keys.checkpoint().and_then(SigningKey::new);
         key.ok_or_else(|| missing.into())
     }
+}
+
+fn damaged(realm: &RealmName, what: &str) -> Unavailable {
+    DamagedLog { realm: realm.clone(), what: what.to_owned() }.into()
 }

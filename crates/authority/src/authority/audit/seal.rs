@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::DamagedLog;
+use super::{DamagedLog, damaged};
 use crate::audit::Witness;
 use crate::audit::check::fits;
 use crate::audit::leaf;
@@ -107,7 +107,7 @@ impl Authority {
         if !before.is_multiple_of(TILE_WIDTH) {
             let last = self.store.audit_tile(&realm, tile.index).await?.unwrap_or_default();
             if last.hashes.len() as u64 != before % TILE_WIDTH {
-                return Err(self.damaged(&realm, "its last tile has another length"));
+                return Err(damaged(&realm, "its last tile has another length"));
             }
             tile = last;
         }

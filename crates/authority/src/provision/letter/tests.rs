@@ -200,15 +200,15 @@ fn a_letter_about_an_alarm_says_what_the_token_may_do_and_where_it_was_used_and_
     leaked.reason = Some("revoke".to_owned());
     leaked.detail = Some(serde_json::json!({ "url": "https://example.org/x" }));
     leaked.origin.source = Some([192, 0, 2, 7].into());
-    let uses = "2026-11-20 ldap 3x 192.0.2.4".to_owned();
+    let lately = "2026-11-20 ldap 3x 192.0.2.4".to_owned();
     for (language, words) in [
         ("en", ["What was done: revoke", "May do:    read", "Found at:  https://example.org/x"]),
         ("de", ["Maßnahme: revoke", "Darf:       read", "Fundstelle: https://example.org/x"]),
     ] {
-        let facts = Facts { scopes: "read".to_owned(), uses: uses.clone(), ..facts(None) };
+        let facts = Facts { scopes: "read".to_owned(), uses: lately.clone(), ..facts(None) };
         let user = person("Pat Lee", Some(language));
         let written = Letter::of(&leaked, &user, &[], facts).unwrap().written(None);
-        for expected in words.into_iter().chain([uses.as_str(), "192.0.2.7"]) {
+        for expected in words.into_iter().chain([lately.as_str(), "192.0.2.7"]) {
             assert!(written.text.contains(expected), "{expected} in {}", written.text);
         }
     }

@@ -256,6 +256,13 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): the service was unlocked",
             "The lock of (@SERVICE) was taken away. Tokens that are good by themselves work again.",
         ),
+        _ => return english_alarm_of(event),
+    })
+}
+
+/// The same of what somebody should look at at once.
+fn english_alarm_of(event: &str) -> Option<(&'static str, &'static str)> {
+    Some(match event {
         "token.leaked" => (
             "(@CO_NAME): a token of yours was found in public",
             "Your token for (@SERVICE) was found where anybody can read it. What was done: (@REASON).",
@@ -354,6 +361,13 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
             "Die Sperre von (@SERVICE) wurde aufgehoben. Was für sich genommen gültig ist, gilt \
              wieder.",
         ),
+        _ => return german_alarm_of(event),
+    })
+}
+
+/// The same of what somebody should look at at once.
+fn german_alarm_of(event: &str) -> Option<(&'static str, &'static str)> {
+    Some(match event {
         "token.leaked" => (
             "(@CO_NAME): Ihr Token stand öffentlich",
             "Ihr Token für (@SERVICE) wurde gefunden, wo es alle lesen können. Maßnahme: (@REASON).",

@@ -51,7 +51,9 @@ impl Output {
 
     fn keep(self) -> std::io::Result<()> {
         match self {
-            Self::File(file) => file.into_inner().map_err(|error| error.into_error())?.keep(),
+            Self::File(file) => {
+                file.into_inner().map_err(std::io::IntoInnerError::into_error)?.keep()
+            }
             Self::Standard(mut out) => out.flush(),
         }
     }

@@ -121,19 +121,19 @@ fn told(path: &Path, verified: &Verified) -> serde_json::Value {
 fn in_words(path: &Path, verified: &Verified) -> String {
     let Verified { first, checkpoint, removed, removed_between, continued } = verified;
     let count = checkpoint.size - first;
-    let mut text = format!(
+    let text = format!(
         "{}: {count} entries of {}, from {first} to {}, are complete and unaltered",
         path.display(),
         checkpoint.origin,
         checkpoint.size,
     );
-    if let Some((from, to)) = removed_between {
-        text += &format!("; the events of {removed} between {from} and {to} were removed");
-    }
-    match continued {
-        0 => {}
-        1 => text += "; they go on from the earlier checkpoint",
-        more => text += &format!("; they go on from {more} earlier checkpoints"),
-    }
-    text
+    let cut = removed_between.map(|(from, to)| {
+        format!("; the events of {removed} between {from} and {to} were removed")
+    });
+    let on = match continued {
+        0 => String::new(),
+        1 => "; they go on from the earlier checkpoint".to_owned(),
+        more => format!("; they go on from {more} earlier checkpoints"),
+    };
+    text + &cut.unwrap_or_default() + &on
 }

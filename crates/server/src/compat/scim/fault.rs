@@ -88,7 +88,7 @@ impl Fault {
         Self::new(status, "send Content-Type: application/scim+json")
     }
 
-    /// A part of the protocol that is not served; ServiceProviderConfig says which are.
+    /// A part of the protocol that is not served; `ServiceProviderConfig` says which are.
     pub(super) fn not_implemented(what: &str) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, format!("{what} is not served"))
     }

@@ -195,9 +195,10 @@ impl Session {
             let part = step.spot.part.map(|part| part.name);
             match (&step.filter, part) {
                 (None, None | Some("value")) => move_listed(&mut edit, step)?,
-                (Some(filter), None) if step.op == Op::Remove => match matching::ids(filter) {
-                    Some(ids) => leave(&mut edit, ids.iter().map(String::as_str)),
-                    None => {
+                (Some(filter), None) if step.op == Op::Remove => {
+                    if let Some(ids) = matching::ids(filter) {
+                        leave(&mut edit, ids.iter().map(String::as_str));
+                    } else {
                         let members = self.members(group).await?;
                         let matching = members.iter().filter(|member| {
                             matching::matches_value(step.spot.attribute, filter, member)
@@ -205,7 +206,7 @@ impl Session {
                         let ids = matching.filter_map(|member| member.get("value"));
                         leave(&mut edit, ids.filter_map(Value::as_str));
                     }
-                },
+                }
                 _ => {
                     let why = "somebody is in the group or is not; there is nothing to change";
                     return Err(Fault::mutability(MEMBERS, why));

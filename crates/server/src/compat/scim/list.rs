@@ -38,7 +38,7 @@ pub(super) struct Query {
 
 impl Query {
     /// Reads the parameters of an address. Those that order a list are ignored, as
-    /// ServiceProviderConfig says.
+    /// `ServiceProviderConfig` says.
     pub(super) fn of_parameters(parameters: &BTreeMap<String, String>) -> Result<Self, Fault> {
         let text = |name: &str| {
             let found = parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));

@@ -169,10 +169,9 @@ fn values(spot: Spot, of: &Map<String, Value>) -> Vec<&Value> {
 /// Of what is not there: it is unlike everything, and like nothing.
 fn absent(asked: AskedOf<'_>) -> bool {
     match asked {
-        None => false,
         Some((CompareOp::Eq, value)) => matches!(value, CompValue::Null),
         Some((CompareOp::Ne, value)) => !matches!(value, CompValue::Null),
-        Some(_) => false,
+        Some(_) | None => false,
     }
 }
 
@@ -182,8 +181,7 @@ fn judged<'a>(
     asked: AskedOf<'_>,
 ) -> bool {
     match asked {
-        None => values.any(is_something),
-        Some((CompareOp::Ne, CompValue::Null)) => values.any(is_something),
+        None | Some((CompareOp::Ne, CompValue::Null)) => values.any(is_something),
         Some((CompareOp::Eq, CompValue::Null)) => !values.any(is_something),
         // Not one of them is: the opposite of `eq`.
         Some((CompareOp::Ne, wanted)) => {

@@ -5,6 +5,19 @@
 //! to whom is decided where the native API's requests are decided too.
 
 mod fault;
+
+/// A list of everything there is.
+fn all<const N: usize>(resources: [Value; N]) -> Response {
+    let body = json!({
+        "schemas": [LIST],
+        "totalResults": N,
+        "startIndex": 1,
+        "itemsPerPage": N,
+        "Resources": Vec::from(resources),
+    });
+    scim_json(StatusCode::OK, &body)
+}
+
 #[cfg(test)]
 mod fuzzing;
 mod groups;
@@ -130,13 +143,13 @@ async fn answered(asked: Received, body: Body) -> Result<Response, Fault> {
     let session = Session { asked, caller, base };
     match act {
         Act::Config => Ok(scim_json(StatusCode::OK, &session.config())),
-        Act::Types(None) => Ok(session.all([&USERS, &GROUPS].map(|one| one.shown(&session.base)))),
+        Act::Types(None) => Ok(all([&USERS, &GROUPS].map(|one| one.shown(&session.base)))),
         Act::Types(Some(name)) => {
             let found = [&USERS, &GROUPS].into_iter().find(|one| one.name == name);
             let found = found.ok_or_else(Fault::not_found)?;
             Ok(scim_json(StatusCode::OK, &found.shown(&session.base)))
         }
-        Act::Schemas(None) => Ok(session.all(SCHEMAS.map(|schema| schema.shown(&session.base)))),
+        Act::Schemas(None) => Ok(all(SCHEMAS.map(|schema| schema.shown(&session.base)))),
         Act::Schemas(Some(id)) => {
             let found = SCHEMAS.into_iter().find(|one| one.id.eq_ignore_ascii_case(&id));
             let found = found.ok_or_else(Fault::not_found)?;
@@ -242,18 +255,6 @@ impl Session {
                 "location": format!("{}/ServiceProviderConfig", self.base),
             },
         })
-    }
-
-    /// A list of everything there is.
-    fn all<const N: usize>(&self, resources: [Value; N]) -> Response {
-        let body = json!({
-            "schemas": [LIST],
-            "totalResults": N,
-            "startIndex": 1,
-            "itemsPerPage": N,
-            "Resources": Vec::from(resources),
-        });
-        scim_json(StatusCode::OK, &body)
     }
 
     /// What every resource says of itself.

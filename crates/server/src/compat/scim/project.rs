@@ -113,8 +113,8 @@ fn only(
                 match spot.part {
                     None => drop(into.insert(name.to_owned(), value.clone())),
                     Some(part) => {
-                        let slot = into.entry(name).or_insert_with(|| hollow(value));
-                        copy_part(slot, value, part.name);
+                        let held = into.entry(name).or_insert_with(|| hollow(value));
+                        copy_part(held, value, part.name);
                     }
                 }
             }

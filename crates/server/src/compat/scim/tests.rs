@@ -86,7 +86,7 @@ fn a_filter_finds_what_it_says() {
 fn what_is_no_filter_is_said_to_be_none() {
     let deep = format!("{}title pr{}", "not (".repeat(100), ")".repeat(100));
     let long = format!("title eq \"{}\"", "x".repeat(9000));
-    let wide = ["a pr"; 2000].join(" or ");
+    let wide = vec!["a pr"; 2000].join(" or ");
     for bad in [
         "userName",
         "userName eq",

@@ -71,7 +71,7 @@ pub(super) fn whole(attribute: &'static Attribute, value: &Value) -> Result<Opti
     for value in each {
         values.extend(one(attribute, value)?);
     }
-    let first = values.iter().position(|value| is_primary(value));
+    let first = values.iter().position(is_primary);
     if let Some(first) = first {
         demote_others(&mut values, first);
     }

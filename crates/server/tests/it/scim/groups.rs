@@ -45,34 +45,34 @@ async fn people_enter_and_leave_a_group_in_every_form() {
             let wanted: BTreeSet<String> = wanted.iter().map(|id| (*id).clone()).collect();
             assert_eq!(idp.members(&path).await, wanted);
         };
-        let patch = async |operation: Value| {
+        let apply = async |operation: Value| {
             assert_eq!(idp.patch(&path, json!([operation])).await.status, 204);
         };
         is(&[ann]).await;
         let read = idp.get(&path).await.expect(200);
         assert_eq!((&read["displayName"], &read["externalId"]), (&json!("R&D Team"), &json!("g1")));
-        patch(json!({ "op": "Add", "path": "members", "value": [{ "value": ben }] })).await;
+        apply(json!({ "op": "Add", "path": "members", "value": [{ "value": ben }] })).await;
         is(&[ann, ben]).await;
-        patch(json!({ "op": "add", "value": { "members": [{ "value": cat }, { "value": cat }] } }))
+        apply(json!({ "op": "add", "value": { "members": [{ "value": cat }, { "value": cat }] } }))
             .await;
         is(&[ann, ben, cat]).await;
-        patch(json!({ "op": "remove", "path": format!("members[value eq \"{ann}\"]") })).await;
+        apply(json!({ "op": "remove", "path": format!("members[value eq \"{ann}\"]") })).await;
         is(&[ben, cat]).await;
         // Entra.
-        patch(json!({ "op": "Remove", "path": "members", "value": [{ "value": ben }] })).await;
+        apply(json!({ "op": "Remove", "path": "members", "value": [{ "value": ben }] })).await;
         is(&[cat]).await;
         // Who is not in it leaves it as well.
-        patch(json!({ "op": "remove", "path": "members[value eq \"7-YQ\"]" })).await;
-        patch(json!({ "op": "replace", "path": "members", "value": [{ "value": ann }] })).await;
+        apply(json!({ "op": "remove", "path": "members[value eq \"7-YQ\"]" })).await;
+        apply(json!({ "op": "replace", "path": "members", "value": [{ "value": ann }] })).await;
         is(&[ann]).await;
         let both = format!("members[value eq \"{ann}\" or value eq \"{ben}\"]");
-        patch(json!({ "op": "remove", "path": both })).await;
+        apply(json!({ "op": "remove", "path": both })).await;
         is(&[]).await;
-        patch(json!({ "op": "add", "path": "members", "value": [{ "value": ann }] })).await;
-        patch(json!({ "op": "remove", "path": "members[type eq \"User\"]" })).await;
+        apply(json!({ "op": "add", "path": "members", "value": [{ "value": ann }] })).await;
+        apply(json!({ "op": "remove", "path": "members[type eq \"User\"]" })).await;
         is(&[]).await;
         // A person says which groups they are in.
-        patch(json!({ "op": "add", "path": "members", "value": [{ "value": ann }] })).await;
+        apply(json!({ "op": "add", "path": "members", "value": [{ "value": ann }] })).await;
         let read = idp.get(&format!("/Users/{ann}")).await.expect(200);
         assert_eq!(read["groups"][0]["value"], json!(id_in(&path)));
         let filter =
@@ -114,7 +114,7 @@ async fn a_change_of_a_group_is_all_or_nothing_and_of_the_version_that_is_meant(
         assert_eq!(idp.get("/Groups").await.expect(200)["totalResults"], json!(1));
         assert!(idp.members(&path).await.is_empty());
         let tag = idp.get(&path).await.header("etag").to_owned();
-        let add = operations_of(json!([
+        let add = operations_of(&json!([
             { "op": "add", "path": "members", "value": [{ "value": ann }] }
         ]));
         let first = idp.send("PATCH", &path, &[("if-match", &tag)], add.clone()).await;

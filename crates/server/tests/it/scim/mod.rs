@@ -46,7 +46,7 @@ impl<'w> Idp<'w> {
     }
 
     async fn patch(&self, path: &str, operations: Value) -> Answer {
-        self.send("PATCH", path, &[], operations_of(operations)).await
+        self.send("PATCH", path, &[], operations_of(&operations)).await
     }
 
     async fn delete(&self, path: &str) -> Answer {
@@ -71,7 +71,7 @@ impl<'w> Idp<'w> {
     }
 }
 
-fn operations_of(operations: Value) -> Value {
+fn operations_of(operations: &Value) -> Value {
     json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations })
 }
 

@@ -116,7 +116,7 @@ async fn a_change_of_another_version_than_is_meant_is_refused() {
         let idp = Idp::of(&world).await;
         let path = idp.person("alice").await;
         let titled = |title: &str| {
-            operations_of(json!([{ "op": "replace", "path": "title", "value": title }]))
+            operations_of(&json!([{ "op": "replace", "path": "title", "value": title }]))
         };
         let change = async |tag: &str, title: &str| {
             idp.send("PATCH", &path, &[("if-match", tag)], titled(title)).await
@@ -154,7 +154,7 @@ async fn of_forty_who_write_at_once_one_is_first() {
                     let name = if number.is_multiple_of(2) { "Bob" } else { "bOB" };
                     let body = match method {
                         "POST" => json!({ "userName": name }),
-                        _ => operations_of(json!([
+                        _ => operations_of(&json!([
                             { "op": "replace", "path": "title", "value": number.to_string() }
                         ])),
                     };

@@ -65,9 +65,9 @@ async fn every_route_of_the_door_says_that_the_store_is_down() {
     let titled = json!({ "userName": "ann", "title": "Dr" });
     ask("PUT", &user, titled, 200).await;
     let off = json!([{ "op": "replace", "path": "active", "value": false }]);
-    ask("PATCH", &user, operations_of(off), 200).await;
+    ask("PATCH", &user, operations_of(&off), 200).await;
     let leave = json!([{ "op": "remove", "path": "members" }]);
-    ask("PATCH", &group, operations_of(leave), 204).await;
+    ask("PATCH", &group, operations_of(&leave), 204).await;
     ask("PUT", &group, body, 200).await;
     ask("DELETE", &group, Value::Null, 204).await;
     ask("DELETE", &user, Value::Null, 204).await;

@@ -280,10 +280,10 @@ fn a_witness_gets_checkpoints_and_is_tried_again() {
     fs::create_dir(&dir).unwrap();
     let kept = dir.join("main.checkpoint");
     let keys = keys(&world.admin);
-    let size = sealed(&world.admin).size;
+    let now = sealed(&world.admin);
     await_true("the witness has it", PATIENCE, || {
         let note = fs::read_to_string(&kept).unwrap_or_default();
-        Checkpoint::open(&note, &keys).is_ok_and(|checkpoint| checkpoint.size >= size)
+        Checkpoint::open(&note, &keys).is_ok_and(|checkpoint| checkpoint.size >= now.size)
     });
 }
 

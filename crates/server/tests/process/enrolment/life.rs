@@ -99,7 +99,8 @@ fn a24_children_live_on_unless_they_are_to_end_and_a_dry_run_changes_nothing() {
         assert_eq!(
             reach,
             json!({ "auth_tokens": 3, "active": 3, "active_last_day": 3, "waiting": 0,
-                "derived": 0 })
+                "derived": 0, "directories": [], "doors": [], "last_used_at": null, "scopes": [],
+                "services": [], "usage_total": 0, "user": null })
         );
         let dry = json!({ "cascade": true, "dry_run": true });
         let preview = admin.post(&token.path("/revoke"), &dry).expect(200);

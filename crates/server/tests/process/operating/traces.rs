@@ -210,7 +210,7 @@ fn a_collector_that_never_answers_holds_nobody_up_and_what_it_misses_is_counted(
         world.verify(&token.secret);
     }
     // A collector may take five seconds for a batch; nobody waited for even one of a dozen.
-    assert!(watch.elapsed() < Duration::from_secs(60), "{:?}", watch.elapsed());
+    assert!(watch.elapsed() < Duration::from_mins(1), "{:?}", watch.elapsed());
     assert!(dropped(&world) > 0, "the queue holds 4096");
     assert!(world.server.stop().success());
 }

@@ -172,21 +172,21 @@ fn who_leaves_at_one_node_is_out_at_all_of_them() {
     let admin = nodes.nodes[0].admin.clone();
     let pats = fill(&admin);
     let provider = provider(&admin);
-    let path = alice(&provider);
+    let account = alice(&provider);
     let good = |node: &crate::nodes::Node| {
         let asked = &node.admin;
         pats.iter().any(|pat| active(&verify(asked, &pat.secret)))
     };
     assert!(nodes.nodes.iter().all(good));
     for _ in 0..3 {
-        set_active(&provider, &path, false);
+        set_active(&provider, &account, false);
         let watch = Stopwatch::start();
         for node in &nodes.nodes {
             await_true("she is out there too", AT_ONCE, || !good(node));
         }
         println!("out at all nodes within {:?}", watch.elapsed());
         assert!(watch.elapsed() < AT_ONCE, "{:?}", watch.elapsed());
-        set_active(&provider, &path, true);
+        set_active(&provider, &account, true);
         for node in &nodes.nodes {
             await_true("she is back", AT_ONCE, || good(node));
         }
