@@ -35,9 +35,11 @@ left   join event e on e.realm = w.realm and e.id = w.event
 order  by w.seq
 limit  1";
 
+/// The numbers are a list; the first of them bounds the search.
 const DROP: &str = "
 delete from audit_unsealed
-where  seq = $1";
+where  seq >= $1
+and    seq {in_list_2}";
 
 const BEGIN: &str = "
 insert into audit_log (realm, size, roots, note, sealed_at, witnessed)
@@ -182,6 +184,11 @@ async fn seal(
     if !leases::holds(tx, under).await? {
         return Ok(false);
     }
+    // Somebody may have sealed them between the look at what waits and the look at the log.
+    if !take(tx, sealed).await? {
+        tx.undo();
+        return Ok(false);
+    }
     for one in seals {
         let roots = one.tree.roots().concat();
         let (size, roots) = (one.tree.size(), roots.as_slice());
@@ -202,9 +209,15 @@ async fn seal(
             one.nodes.iter().map(|node| node_row(&one.realm, node)).collect();
         tx.execute_each(NODE_PUT, &nodes).await?;
     }
-    let sets: Vec<Vec<Value<'_>>> = sealed.iter().map(|seq| values![*seq].to_vec()).collect();
-    tx.execute_each(DROP, &sets).await?;
     Ok(true)
+}
+
+/// Takes events from those that wait; whether every one of them still did.
+async fn take(tx: &mut Transaction<'_>, sealed: &[i64]) -> Result<bool, Failure> {
+    let Some(first) = sealed.iter().min() else { return Ok(true) };
+    let list = sealed.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let taken = tx.execute(DROP, &values![*first, list]).await?;
+    Ok(taken == sealed.len() as u64)
 }
 
 fn node_row<'a>(realm: &'a RealmName, node: &'a Node) -> Vec<Value<'a>> {

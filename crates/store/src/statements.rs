@@ -106,10 +106,14 @@ mod tests {
         for sql in all().into_iter().filter(|sql| !BORNE.iter().any(|(part, _)| sql.contains(part)))
         {
             let steps = plan(&raw, sql);
-            // A co-routine is read once, as it is made; and a recursion reads what it found.
+            // A co-routine is read once, as it is made; a recursion reads what it found; and a list
+            // that was handed in is no table.
             let made = |step: &str| {
                 let name = step.trim_start_matches("SCAN ");
-                name == "f" || name == "family" || steps.contains(&format!("CO-ROUTINE {name}"))
+                name == "f"
+                    || name == "family"
+                    || name.starts_with("json_each ")
+                    || steps.contains(&format!("CO-ROUTINE {name}"))
             };
             let is_page = |step: &str| step == "SCAN t" || step == "SCAN r";
             let page = steps.iter().position(|step| is_page(step) && made(step));

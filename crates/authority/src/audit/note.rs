@@ -238,7 +238,10 @@ mod tests {
         assert_eq!((opened.size, opened.root), (12, [3; 32]));
         assert_eq!(Checkpoint::open(&note, &[]), Err(NoteFault::UnknownKey));
         let other = SigningKey::new(&Key::new(2, [8; 32])).unwrap().verifier("log/main");
-        assert_eq!(Checkpoint::open(&note, std::slice::from_ref(&other)), Err(NoteFault::UnknownKey));
+        assert_eq!(
+            Checkpoint::open(&note, std::slice::from_ref(&other)),
+            Err(NoteFault::UnknownKey)
+        );
         assert!(Checkpoint::open(&note, &[other, key.clone()]).is_ok());
         let with_witness = format!("{note}\u{2014} witness AAAAAAAA\n");
         assert!(Checkpoint::open(&with_witness, std::slice::from_ref(&key)).is_ok());

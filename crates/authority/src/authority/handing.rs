@@ -43,6 +43,8 @@ impl Authority {
         if from == to {
             return Err(Refusal::invalid("to", "is who has it already"));
         }
+        let known = self.store().user_find(realm, from).await?;
+        known.ok_or(Refusal::NotFound(Thing::User))?;
         let found = self.store().user_find(realm, to).await?;
         let user = found.ok_or_else(|| Refusal::invalid("to", "there is no such person"))?;
         let taker = UserFacts::of(user);

@@ -77,7 +77,8 @@ pub trait AuditStore {
     async fn audit_waiting_since(&self) -> Result<Option<Timestamp>, Unavailable>;
 
     /// Appends to logs, and takes the events with the numbers of `sealed` from those that wait:
-    /// all of it, or nothing if `under` was taken over or a log is not as long any more as it was.
+    /// all of it, or nothing if `under` was taken over, a log is not as long any more as it was, or
+    /// one of the events is in its log already.
     async fn audit_seal(
         &self,
         under: &Lease,

@@ -25,7 +25,7 @@ async fn held_by(world: &World, user: &User) -> usize {
 /// With its secret, its id and everything else; the next record says whose it is.
 pub(super) async fn a_token_gets_another_owner_and_nothing_else(world: World) {
     let (alice, bob) = (world.user("alice").await, world.user("bob").await);
-    let token = world.token_of(&alice).await;
+    let token = world.token(world.token_of(&alice).await.id).await;
     let before = world.store.token_record(token.id).await.unwrap().unwrap();
     let HandedOver::Done(handed) =
         world.store.token_hand_over(to(&world, &token, &bob)).await.unwrap()

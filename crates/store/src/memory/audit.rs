@@ -118,7 +118,9 @@ impl AuditStore for MemoryStore {
         Ok(self.write(|state| {
             let size =
                 |realm: &RealmName| state.audit.heads.get(realm).map_or(0, |head| head.tree.size());
-            let may = state.holds(under) && seals.iter().all(|one| size(&one.realm) == one.before);
+            let waits = sealed.iter().all(|seq| state.audit.waiting.contains_key(seq));
+            let fits = seals.iter().all(|one| size(&one.realm) == one.before);
+            let may = state.holds(under) && waits && fits;
             if may {
                 for seal in seals {
                     state.audit.append(seal);

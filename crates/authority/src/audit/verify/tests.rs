@@ -16,7 +16,7 @@ use crate::verdict::Door;
 /// Random changes of one byte, and as many of one row.
 const CHANGES: u64 = 10_000;
 /// Entries of the log of which rows are changed: each change makes and reads two whole exports.
-const ROWS: u32 = 50;
+const ROWS: u32 = 20;
 const SEED: u64 = 0x6175_6469_7421;
 
 struct Log {

@@ -24,7 +24,7 @@ use crate::verdict::Door;
 /// The lease under which events are sealed.
 const LEASE: &str = "audit";
 /// A worker that died is replaced after so long.
-const LEASE_SECONDS: i64 = 20;
+const LEASE_SECONDS: i64 = 5;
 /// Events sealed in one transaction: hashing them takes a few milliseconds, and so does storing.
 const EVENTS_PER_STEP: u32 = 1024;
 /// Events removed in one transaction.

@@ -127,6 +127,8 @@ async fn the_token_settings_of_a_service_are_one_resource_that_shows_what_holds(
       "networks": [
         "10.1.0.0/16"
       ],
+      "on_alarm": "notify",
+      "on_leak": "revoke",
       "rotation_overlap_seconds": 86400,
       "show_to_issuer": false,
       "source": "generated"

@@ -13,6 +13,8 @@ pub(crate) struct Operation {
     method: String,
     /// With its parameters in braces.
     pub(crate) path: String,
+    /// What must stand in the query.
+    query: String,
     body: Option<Value>,
     statuses: Vec<String>,
     /// Whether it answers as another product does.
@@ -29,9 +31,15 @@ pub(crate) fn operations(document: &Value) -> Vec<Operation> {
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
             let body = schema.is_object().then(|| sample(document, schema, "", 0));
             let statuses = operation["responses"].as_object().unwrap().keys().cloned().collect();
+            let asked = operation["parameters"].as_array().into_iter().flatten();
+            let needed = asked.filter(|one| one["in"] == "query" && one["required"] == true);
+            let needed: Vec<String> =
+                needed.map(|one| format!("{}=1", one["name"].as_str().unwrap())).collect();
+            let query =
+                if needed.is_empty() { String::new() } else { format!("?{}", needed.join("&")) };
             let method = method.to_uppercase();
             let is_foreign = operation["externalDocs"].is_object();
-            found.push(Operation { method, path: path.clone(), body, statuses, is_foreign });
+            found.push(Operation { method, path: path.clone(), query, body, statuses, is_foreign });
         }
     }
     found
@@ -60,7 +68,7 @@ impl Operation {
             parameter if parameter.starts_with('{') => id,
             fixed => fixed,
         });
-        let target = segments.collect::<Vec<_>>().join("/");
+        let target = segments.collect::<Vec<_>>().join("/") + &self.query;
         let request = Request::new(&self.method, target);
         match &self.body {
             Some(body) => request.json(body),

@@ -85,9 +85,12 @@ impl Pocket {
         let pats = fill(admin);
         let password = world.service_token("alice", "git");
         let scopes = json!({ "kind": "personal_access_token", "services": ["counterfoil"],
-            "scopes": ["tokens:read"] });
+            "scopes": ["tokens:read", "tokens:write", "registration-tokens:write"] });
         let own = issue(admin, &scopes);
-        let fleet = issue(admin, &json!({ "kind": "registration_token", "services": ["git"] }));
+        // It belongs to whoever issues it.
+        let fleet = json!({ "kind": "registration_token", "services": ["git"], "name": "tills" });
+        let fleet = admin.with_key(&own.secret).post("/tokens", &fleet);
+        let fleet = Issued::of(&fleet.expect(201));
         let drawing = Request::new("POST", below_main("/enrol"))
             .bearer(&fleet.secret)
             .json(&json!({ "subject": "till" }));

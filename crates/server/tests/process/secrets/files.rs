@@ -24,7 +24,8 @@ const LOCAL: [&[&str]; 6] = [
     &["admin", "recover"],
 ];
 /// Commands that ask a server and are about the whole realm.
-const REMOTE: [&[&str]; 14] = [
+const REMOTE: [&[&str]; 15] = [
+    &["audit", "export"],
     &["token", "list", "--limit", "1000"],
     &["events", "--limit", "1000"],
     &["user", "list", "--limit", "1000"],
@@ -44,7 +45,9 @@ const REMOTE: [&[&str]; 14] = [
 const OF_A_TOKEN: [&[&str]; 4] =
     [&["token", "show"], &["token", "events"], &["token", "children"], &["token", "otp", "show"]];
 /// Commands that are run elsewhere in this file, or that read nothing of an installation.
-const NOT_LISTED: [&str; 15] = [
+const NOT_LISTED: [&str; 17] = [
+    // It says how a server is, and nothing of what it holds.
+    "health",
     // A server on the files: everything that it answers is read below.
     "serve",
     // A copy of the database, and a backup that is opened again.
@@ -58,6 +61,7 @@ const NOT_LISTED: [&str; 15] = [
     "reconcile",
     // They look at what is given to them, or print the same everywhere.
     "check",
+    "scan",
     "repo-check",
     "config",
     "completions",

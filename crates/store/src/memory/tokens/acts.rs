@@ -93,7 +93,7 @@ impl State {
         held.token.owner = token.owner.clone();
         held.token.version += 1;
         held.token.changed_at = Some(at);
-        let handed = held.token.clone();
+        let handed = held.shown();
         for event in events {
             self.record(event);
         }
