@@ -1,11 +1,11 @@
 //! Taking over records of another system, whole batches at a time.
 
-use counterfoil_authority::foreign::Recipe;
+use counterfoil_authority::foreign::{FOREIGN_SCHEMES, Recipe};
 use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret_hash::{SecretHash, SlowCost};
 use counterfoil_authority::service::Service;
-use counterfoil_authority::store::{ActiveLimit, Arriving, Counted, Imported, TokenIssue};
+use counterfoil_authority::store::{ActiveLimit, Arriving, Counted, Imported, Rehash, TokenIssue};
 use counterfoil_authority::subject::{Group, Owner, Unit, User};
 
 use super::World;
@@ -98,6 +98,8 @@ pub(super) async fn a_hash_that_was_taken_over_comes_back_with_its_recipe(world:
     let alice = world.user("alice").await;
     for recipe in
         [Recipe::Ssha { salt: b"1a2b".to_vec() }, Recipe::Bcrypt { cost: 10, salt: [9; 16] }]
+            .into_iter()
+            .chain(FOREIGN_SCHEMES.into_iter().filter_map(|scheme| scheme.stand_in()))
     {
         let mut issue = world.issue_to(&alice);
         let cost = SlowCost { memory_kib: 64, passes: 3, lanes: 1 };
@@ -107,5 +109,20 @@ pub(super) async fn a_hash_that_was_taken_over_comes_back_with_its_recipe(world:
         let token = world.issued(issue).await;
         let record = world.store.token_record(token.id).await.unwrap().unwrap();
         assert_eq!(record.secrets[0].hash, hash);
+        // What was presented is hashed as one of ours, once.
+        let new = SecretHash::Slow { pepper: 1, digest: world.mac(), cost, recipe: None };
+        let rehash = Rehash { token: token.id, old: hash.clone(), new: new.clone() };
+        for _ in 0..2 {
+            let rehashed = vec![rehash.clone()];
+            world.store.usage_flush(Vec::new(), rehashed, Vec::new()).await.unwrap();
+            let record = world.store.token_record(token.id).await.unwrap().unwrap();
+            assert_eq!(record.secrets[0].hash, new);
+        }
+        // A secret that was rotated meanwhile stays as it is.
+        let other = SecretHash::Slow { pepper: 1, digest: world.mac(), cost, recipe: None };
+        let late = Rehash { token: token.id, old: hash, new: other };
+        world.store.usage_flush(Vec::new(), vec![late], Vec::new()).await.unwrap();
+        let record = world.store.token_record(token.id).await.unwrap().unwrap();
+        assert_eq!(record.secrets[0].hash, new);
     }
 }
