@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Authority;
 use super::UserDraft;
+use super::otp::OtpDraft;
 use super::services::ServiceDraft;
 use crate::clock::Timestamp;
 use crate::event::{Event, IMPORTED, Origin};
@@ -39,16 +40,19 @@ pub enum IncomingSecret {
     Foreign(ForeignHash),
     /// A key with many bits, as its SHA-256.
     Key(ForeignKey),
+    /// None: it proves itself by codes.
+    Codes(Box<OtpDraft>),
 }
 
 impl IncomingSecret {
-    /// What a service has to compare with for it to be good there.
-    pub const fn scheme(&self) -> ForeignScheme {
-        match self {
+    /// What a service has to compare with for it to be good there; nothing for codes.
+    pub const fn scheme(&self) -> Option<ForeignScheme> {
+        Some(match self {
             Self::Clear(_) => ForeignScheme::Own,
             Self::Foreign(hash) => hash.recipe.scheme(),
             Self::Key(_) => ForeignScheme::Sha256,
-        }
+            Self::Codes(_) => return None,
+        })
     }
 }
 
@@ -244,8 +248,7 @@ impl Authority {
                     Plan::Store(arriving) => batch.push((place, *arriving)),
                     Plan::Hash(token) if !dry_run => {
                         let policy = known.services.get(&token.service);
-                        let issue = self.arriving_token(&run, &token, policy).await?;
-                        batch.push((place, Arriving::Token(issue)));
+                        batch.push((place, self.arriving(&run, &token, policy).await?));
                     }
                     Plan::Hash(_) => {}
                 }

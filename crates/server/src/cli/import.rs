@@ -36,6 +36,7 @@ pub(crate) enum ImportCommand {
     Csv(files::CsvArgs),
     Unkey(files::UnkeyArgs),
     Ldap(Box<files::LdapArgs>),
+    Privacyidea(Box<files::PrivacyideaArgs>),
 }
 
 /// Take the personal access tokens over that stand on profiles of a ForgeRock AM directory; they keep working
@@ -149,6 +150,7 @@ pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
         ImportCommand::Csv(args) => files::csv(args).await,
         ImportCommand::Unkey(args) => files::unkey(args).await,
         ImportCommand::Ldap(args) => files::ldap(args).await,
+        ImportCommand::Privacyidea(args) => files::privacyidea(args).await,
     }
 }
 

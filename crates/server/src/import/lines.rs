@@ -151,7 +151,7 @@ fn services(lines: &[Line]) -> Vec<Item> {
     for line in lines {
         let known = schemes.entry(line.service.as_str());
         let (_, named) = known.or_insert_with(|| (line, BTreeSet::new()));
-        let scheme = line.secret.scheme();
+        let Some(scheme) = line.secret.scheme() else { continue };
         if scheme.is_of_few_bits() {
             // What is upgraded is compared by this one alone, when the others are taken away.
             named.insert(ForeignScheme::Own);
@@ -159,7 +159,8 @@ fn services(lines: &[Line]) -> Vec<Item> {
         named.insert(scheme);
     }
     let item = |(line, schemes): (&Line, BTreeSet<ForeignScheme>)| {
-        let imported_schemes = Some(schemes.into_iter().collect());
+        let imported_schemes: Vec<_> = schemes.into_iter().collect();
+        let imported_schemes = Some(imported_schemes).filter(|schemes| !schemes.is_empty());
         let draft = ServiceDraft {
             token_policy: TokenPolicy { imported_schemes, ..TokenPolicy::default() },
             ..ServiceDraft::new(line.service.clone())

@@ -2,6 +2,7 @@
 
 use counterfoil_authority::foreign::{FOREIGN_SCHEMES, Recipe};
 use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
+use counterfoil_authority::otp::Method;
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret_hash::{SecretHash, SlowCost};
 use counterfoil_authority::service::Service;
@@ -55,8 +56,14 @@ fn batch(world: &World) -> (Vec<Arriving>, TokenIssue) {
 
 /// What comes later may name what came earlier.
 pub(super) async fn a_batch_arrives_whole_and_in_its_order(world: World) {
-    let (records, issue) = batch(&world);
-    assert_eq!(world.store.import(records).await.unwrap(), Imported::Done);
+    let (mut records, issue) = batch(&world);
+    let codes = super::otp::enrolment(&world, &world.user("kim").await, Method::Hotp);
+    records.push(Arriving::Codes(Box::new(codes.clone())));
+    assert_eq!(world.store.import(records.clone()).await.unwrap(), Imported::Done);
+    let again = world.store.import(records.split_off(6)).await.unwrap();
+    assert_eq!(again, Imported::Refused { index: 0, why: "the id is taken" });
+    let found = world.store.otp_find(&world.realm, codes.token.id).await.unwrap();
+    assert_eq!(found, Some(codes.otp));
     let record = world.store.token_record(issue.token.id).await.unwrap().unwrap();
     assert_eq!(record.secrets, [issue.secret]);
     let pat = Username::parse("pat").unwrap();

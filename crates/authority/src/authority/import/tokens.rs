@@ -6,15 +6,18 @@ use super::{
 };
 use crate::authority::Authority;
 use crate::authority::issue::{Drafted, SLOW_TOKENS_MAX, Whose, limit_of_realm};
+use crate::authority::otp::CODE_DOORS;
 use crate::clock::Timestamp;
 use crate::foreign::{ForeignHash, ForeignKey, ForeignScheme};
 use crate::kind::Kind;
 use crate::policy::{AtLimit, DEFAULT_LIFETIME_SECONDS, EffectivePolicy, TokenPolicy};
 use crate::refusal::Refusal;
-use crate::secret::Shape;
+use crate::secret::{ClearSecret, Shape};
 use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
-use crate::store::{ActiveLimit, Counted, PageRequest, TokenFilter, TokenIssue};
+use crate::store::{
+    ActiveLimit, Arriving, Counted, OtpIssue, PageRequest, TokenFilter, TokenIssue,
+};
 use crate::subject::Owner;
 use crate::token::Token;
 use crate::validity::Validity;
@@ -53,11 +56,11 @@ impl Authority {
         {
             return Ok(refused("its person is not here, and not taken over"));
         }
-        let scheme = token.secret.scheme();
         if let Some(why) = self.unusable(&token.secret, &policy) {
-            return Ok(match scheme {
-                ForeignScheme::Own => refused(why),
-                _ => refused(&format!(
+            let scheme = token.secret.scheme();
+            return Ok(match scheme.filter(|scheme| *scheme != ForeignScheme::Own) {
+                None => refused(why),
+                Some(scheme) => refused(&format!(
                     "{why} (\"{}\" in token_policy.imported_schemes)",
                     scheme.name()
                 )),
@@ -68,6 +71,11 @@ impl Authority {
                 Ok(_) => Plan::Hash(Box::new(token.clone())),
                 Err(bad) => refused(&bad.to_string()),
             });
+        }
+        if let IncomingSecret::Codes(draft) = &token.secret
+            && let Err(refusal) = draft.check()
+        {
+            return Ok(refused(&refusal.to_string()));
         }
         if let Some(why) = unfit(run, &token.facts, &policy) {
             return Ok(refused(&why));
@@ -107,7 +115,8 @@ impl Authority {
         if policy.max_active_per_user.is_some_and(|max| holding.tokens >= max) {
             return Ok(Some("the person holds as many tokens as the policy allows"));
         }
-        let is_slow = !matches!(&token.secret, IncomingSecret::Key(_));
+        let scheme = token.secret.scheme();
+        let is_slow = scheme.is_some_and(|scheme| scheme.is_of_few_bits());
         if is_slow && holding.slow >= SLOW_TOKENS_MAX {
             return Ok(Some("a person has three secrets of few bits for a service at most"));
         }
@@ -140,7 +149,7 @@ impl Authority {
         let filter = TokenFilter {
             owner: Some(Owner::User(token.user.clone())),
             service: Some(token.service.clone()),
-            kind: Some(Kind::ServiceToken),
+            kind: Some(kind_of(token)),
             ..TokenFilter::default()
         };
         let page = PageRequest::first(1000);
@@ -187,6 +196,7 @@ impl Authority {
                 }
                 (!policy.imported_schemes.contains(&scheme)).then_some(NOT_COMPARED)
             }
+            IncomingSecret::Codes(_) => None,
             IncomingSecret::Key(key) => {
                 let is_key = |clear: &&str| ForeignKey::of(clear).is_some_and(|own| own == *key);
                 if PUBLISHED.iter().any(|clear| is_key(clear)) {
@@ -196,6 +206,36 @@ impl Authority {
                 (!taken).then_some(NOT_COMPARED)
             }
         }
+    }
+
+    /// What is stored of a token.
+    pub(super) async fn arriving(
+        &self,
+        run: &Run<'_>,
+        token: &IncomingToken,
+        policy: Option<&EffectivePolicy>,
+    ) -> Result<Arriving, Refusal> {
+        let IncomingSecret::Codes(draft) = &token.secret else {
+            return Ok(Arriving::Token(self.arriving_token(run, token, policy).await?));
+        };
+        let owner = Owner::User(token.user.clone());
+        let services = Services::Named(vec![token.service.clone()]);
+        let limits = limits_of_arriving(run, token, policy, false);
+        let event = self
+            .imported(run, "token.issued")?
+            .with_token(token.id)
+            .with_subject(owner.actor())
+            .with_service(token.service.as_str())
+            .with_detail(serde_json::json!({ "method": draft.method.name() }));
+        let mut token = token_of(run, token, owner, services, policy)?;
+        token.doors = Some(CODE_DOORS.to_vec());
+        token.otp = Some(draft.method);
+        let realm = self.realm_facts(run.realm).await?;
+        // Nobody is shown anything: the owner has the seed.
+        let mut shown = ClearSecret::new(String::new());
+        let otp = self.drawn_otp(draft, &token, &realm, &mut shown)?;
+        let (data, idempotency) = (None, None);
+        Ok(Arriving::Codes(Box::new(OtpIssue { token, otp, limits, data, idempotency, event })))
     }
 
     pub(super) async fn arriving_token(
@@ -209,6 +249,7 @@ impl Authority {
         let whose = Whose { realm: run.realm, owner: &owner, services: &services };
         let (hash, by_hash) = match &token.secret {
             IncomingSecret::Foreign(hash) => (self.foreign_hash(&whose, hash).await?, false),
+            IncomingSecret::Codes(_) => return Err(Refusal::invalid("otp", "has no secret")),
             IncomingSecret::Key(key) => {
                 let keys = self.keys();
                 let mac = keyed_hash(keys.pepper(), &key.canonical());
@@ -230,7 +271,7 @@ impl Authority {
                 self.keep_for_directories(run.realm, token.id, &services, hash, secret).await?
             }
             // Nobody can derive another hash from this one.
-            IncomingSecret::Key(_) => secret,
+            IncomingSecret::Key(_) | IncomingSecret::Codes(_) => secret,
             IncomingSecret::Clear(clear) => {
                 let (kind, drafted) = (kind_of(token), Drafted(clear.clone(), secret));
                 let chosen = !token.drawn;
@@ -250,9 +291,10 @@ impl Authority {
 }
 
 const fn kind_of(token: &IncomingToken) -> Kind {
-    match token.pat {
-        Some(_) => Kind::PersonalAccessToken,
-        None => Kind::ServiceToken,
+    match (&token.pat, &token.secret) {
+        (Some(_), _) => Kind::PersonalAccessToken,
+        (None, IncomingSecret::Codes(_)) => Kind::Generic,
+        (None, _) => Kind::ServiceToken,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::cli::secret_input::{self, Wanted};
 use crate::import::comanage::Read;
 use crate::import::directory::{self, Source};
 use crate::import::lines::{FILE_BYTES_MAX, Options};
+use crate::import::privacyidea::{self, Reading};
 use crate::import::{htpasswd, ldif, table, unkey, user_password};
 use crate::installation::{self, IfEmpty};
 
@@ -118,6 +119,42 @@ pub(crate) struct LdapArgs {
     plain: bool,
     #[command(flatten)]
     about: FileArgs,
+}
+
+/// Take privacyIDEA's tokens over: one-time passwords with their counters, and passwords
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct PrivacyideaArgs {
+    /// What `pi-tokenjanitor find export` wrote, or `-` for standard input
+    file: String,
+    /// File with the key that it showed, or `-`
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<String>,
+    /// The service that tokens are good for; application passwords have their own
+    #[arg(long, value_name = "LABEL")]
+    service: String,
+    /// The realm of privacyIDEA, where there are several
+    #[arg(long, value_name = "NAME")]
+    from_realm: Option<String>,
+    /// Take tokens that ask for a PIN in front over without it
+    #[arg(long)]
+    drop_pins: bool,
+    #[command(flatten)]
+    about: FileArgs,
+}
+
+/// Takes privacyIDEA's tokens over.
+pub(super) async fn privacyidea(args: &PrivacyideaArgs) -> Result<(), Failure> {
+    let from = args.key_file.as_deref();
+    let key = from.map(|from| secret_input::secret(Some(from), Wanted::Opening)).transpose()?;
+    let text = text_of(&args.file)?;
+    let reading = Reading {
+        key: key.as_ref().map(|key| key.reveal()),
+        from_realm: args.from_realm.as_deref(),
+        drop_pins: args.drop_pins,
+    };
+    let read = |options: Options| privacyidea::map(&text, &args.file, reading, &options);
+    take_over("privacyidea", &args.about, Some(&args.service), read).await
 }
 
 /// Takes a password file over.
