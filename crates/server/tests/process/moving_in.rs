@@ -360,3 +360,32 @@ fn passwords_of_a_real_directory_are_taken_over_live_and_from_its_export() {
         nowhere(&world, &[SECRET]);
     }
 }
+
+/// The export and its key, as `fixtures/privacyidea/README.md` says.
+const EXPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/privacyidea/tokens.pi");
+const EXPORT_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/privacyidea/key");
+
+#[test]
+fn tokens_of_privacyidea_go_on_where_they_were() {
+    let registration = "9Aimh{i@D+a3-yQ<6(SwBo4F";
+    for world in World::on_each_store(UNTHROTTLED) {
+        let arguments =
+            ["privacyidea", EXPORT, "--key-file", EXPORT_KEY, "--service", "vpn", "--partial"];
+        let report = imported(&world, &arguments);
+        assert_eq!(counted(&report), [7, 5, 0, 2], "{report}");
+        // The fifth counter of RFC 4226, appendix D, comes next; the one before it is over.
+        let good = |code: &str| ask(&world, Some("ann"), "vpn", code)["active"] == true;
+        assert_eq!(["338314", "254676", "254676", "287922"].map(good), [false, true, false, true]);
+        let application = "application password 1";
+        assert_eq!(ask(&world, Some("ann"), "imap", application)["active"], true);
+        assert_eq!(ask(&world, Some("ann"), "vpn", application)["active"], false);
+        assert_eq!(ask(&world, Some("bob"), "vpn", "a fixed password")["code"], "disabled");
+        assert_eq!(ask(&world, Some("ann"), "vpn", registration)["active"], true);
+        assert_eq!(ask(&world, Some("ann"), "vpn", registration)["code"], "exhausted");
+        let totp = world.admin.get("/tokens?user=bob&kind=generic").expect(200);
+        assert_eq!(totp["items"][0]["expires_at"], "2030-01-31T11:00:00Z", "{totp}");
+        assert_eq!(counted(&imported(&world, &arguments)), [7, 0, 5, 2]);
+        let seed = "3132333435363738393031323334353637383930";
+        nowhere(&world, &["12345678901234567890", seed, application, registration]);
+    }
+}
