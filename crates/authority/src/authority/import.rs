@@ -18,6 +18,7 @@ use super::services::ServiceDraft;
 use crate::clock::Timestamp;
 use crate::event::{Event, IMPORTED, Origin};
 use crate::foreign::{ForeignHash, ForeignKey, ForeignScheme};
+use crate::kind::Kind;
 use crate::lock::Locks;
 use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel, Username};
 use crate::policy::{EffectivePolicy, TokenPolicy};
@@ -181,7 +182,7 @@ struct Known {
     units_here: Option<HashMap<String, String>>,
     users: HashSet<Username>,
     services: HashMap<ServiceLabel, EffectivePolicy>,
-    held: HashMap<(Username, ServiceLabel), Holding>,
+    held: HashMap<(Username, ServiceLabel, Kind), Holding>,
     /// Keyed hashes of the secrets that are found by them.
     keys: HashSet<[u8; 32]>,
 }

@@ -97,7 +97,7 @@ impl Authority {
         policy: &EffectivePolicy,
         known: &mut Known,
     ) -> Result<Option<&'static str>, Refusal> {
-        let key = (token.user.clone(), token.service.clone());
+        let key = (token.user.clone(), token.service.clone(), kind_of(token));
         if !token.facts.one_of_several {
             if known.held.insert(key, Holding::default()).is_some() {
                 return Ok(Some("another row holds a token of this person for this service"));
