@@ -116,7 +116,7 @@ impl Authority {
             return Ok(Some("the person holds as many tokens as the policy allows"));
         }
         let scheme = token.secret.scheme();
-        let is_slow = scheme.is_some_and(|scheme| scheme.is_of_few_bits());
+        let is_slow = scheme.is_some_and(ForeignScheme::is_of_few_bits);
         if is_slow && holding.slow >= SLOW_TOKENS_MAX {
             return Ok(Some("a person has three secrets of few bits for a service at most"));
         }
@@ -199,7 +199,7 @@ impl Authority {
             IncomingSecret::Codes(_) => None,
             IncomingSecret::Key(key) => {
                 let is_key = |clear: &&str| ForeignKey::of(clear).is_some_and(|own| own == *key);
-                if PUBLISHED.iter().any(|clear| is_key(clear)) {
+                if PUBLISHED.iter().any(is_key) {
                     return Some(IS_PUBLISHED);
                 }
                 let taken = policy.imported_schemes.contains(&ForeignScheme::Sha256);
