@@ -52,12 +52,12 @@ pub(crate) fn map(
         Some(key) => fernet::open(text, key).map_err(|why| format!("{file}: {why}"))?,
         None => Zeroizing::new(text.to_owned()),
     };
-    let list: Vec<Map<String, Value>> = serde_json::from_str(&clear).map_err(|_| {
+    let tokens: Vec<Map<String, Value>> = serde_json::from_str(&clear).map_err(|_| {
         let why = "is no list of privacyIDEA's tokens; export them with \
             `pi-tokenjanitor find export --format pi`, and give its key with --key-file";
         format!("{file}: {why}")
     })?;
-    let mut realms: Vec<&str> = list.iter().filter_map(|token| user(token, "realm")).collect();
+    let mut realms: Vec<&str> = tokens.iter().filter_map(|token| user(token, "realm")).collect();
     realms.sort_unstable();
     realms.dedup();
     if reading.from_realm.is_none() && realms.len() > 1 {
@@ -66,7 +66,7 @@ pub(crate) fn map(
     }
     let place = Place { file: Arc::from(file), line: 1 };
     let mut sheet = Sheet::new(options);
-    for (number, token) in (1_i64..).zip(&list) {
+    for (number, token) in (1_i64..).zip(&tokens) {
         let elsewhere = reading.from_realm.is_some_and(|realm| user(token, "realm") != Some(realm));
         if elsewhere && user(token, "realm").is_some() {
             continue;

@@ -96,18 +96,18 @@ mod tests {
             existing_people: false,
             plain: false,
         };
-        let ssha = "{SSHA}MRZj4E2XluEnvWNvuH7vHQoMzCidslfS";
-        let sha = "{SHA}mN7MYuzjmaIu0w1JDvMzvn/ec4U=";
+        let salted = "{SSHA}MRZj4E2XluEnvWNvuH7vHQoMzCidslfS";
+        let bare = "{SHA}mN7MYuzjmaIu0w1JDvMzvn/ec4U=";
         let read = |values: [&str; 2]| {
             let people = [
                 entry(3, "ann", &values),
                 entry(9, "bob", &["{SASL}bob@EXAMPLE.ORG", "{CRYPT}3WlGM5JKvfVak"]),
                 entry(15, "cid", &[]),
-                entry(20, "ANN", &[ssha]),
+                entry(20, "ANN", &[salted]),
             ];
             map(&people, ("uid", "userpassword"), &options)
         };
-        let (one, other) = (read([ssha, sha]), read([sha, ssha]));
+        let (one, other) = (read([salted, bare]), read([bare, salted]));
         let ids = |read: &Read| -> Vec<String> {
             let tokens = read.items.iter().filter(|item| item.table == "tokens");
             tokens.map(|item| item.what.clone()).collect()

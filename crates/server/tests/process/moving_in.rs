@@ -1,6 +1,7 @@
 //! Files and directories of other systems, made by the real programs: what people had there goes
 //! on working here, becomes our own hash with its first use, and stands nowhere in clear.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -27,15 +28,15 @@ fn printed(program: &str, arguments: &[&str]) -> String {
 /// The people whose secrets are taken over come first.
 fn password_file(file: &Path) -> [&'static str; 9] {
     let path = file.to_str().unwrap();
-    for (name, options) in
-        [("bcrypt", "-bBC5"), ("md5", "-bm"), ("sha", "-bs"), ("sha256", "-b2"), ("sha512", "-b5")]
-    {
-        let create = if file.exists() { "" } else { "-c" };
-        let mut arguments = vec![];
-        arguments.extend(Some(create).filter(|one| !one.is_empty()));
-        let options: Vec<&str> =
-            if options == "-bBC5" { vec!["-bB", "-C", "5"] } else { vec![options] };
-        arguments.extend(options);
+    for (name, options) in [
+        ("bcrypt", "-bB -C 5"),
+        ("md5", "-bm"),
+        ("sha", "-bs"),
+        ("sha256", "-b2"),
+        ("sha512", "-b5"),
+    ] {
+        let mut arguments = if file.exists() { Vec::new() } else { vec!["-c"] };
+        arguments.extend(options.split(' '));
         arguments.extend([path, name, SECRET]);
         let output = Command::new("htpasswd").args(&arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -47,7 +48,7 @@ fn password_file(file: &Path) -> [&'static str; 9] {
         ("mkpasswd-5", "mkpasswd", &["-m", "sha-256", "-R", "1500", "-S", SALT, SECRET]),
         ("mkpasswd-2b", "mkpasswd", &["-m", "bcrypt", "-R", "5", SECRET]),
     ] {
-        text.push_str(&format!("{name}:{}\n", printed(program, arguments)));
+        writeln!(text, "{name}:{}", printed(program, arguments)).unwrap();
     }
     std::fs::write(file, text).unwrap();
     [
@@ -66,8 +67,8 @@ fn password_file(file: &Path) -> [&'static str; 9] {
 /// Appends what is not taken over: DES, yescrypt, clear text.
 fn spoil(file: &Path) {
     let mut text = std::fs::read_to_string(file).unwrap();
-    text.push_str(&format!("des:{}\n", printed("mkpasswd", &["-m", "descrypt", SECRET])));
-    text.push_str(&format!("yes:{}\n", printed("mkpasswd", &["-m", "yescrypt", SECRET])));
+    writeln!(text, "des:{}", printed("mkpasswd", &["-m", "descrypt", SECRET])).unwrap();
+    writeln!(text, "yes:{}", printed("mkpasswd", &["-m", "yescrypt", SECRET])).unwrap();
     text.push_str(&printed("htpasswd", &["-nbp", "clear", "stands in clear"]));
     std::fs::write(file, text).unwrap();
 }

@@ -1,6 +1,6 @@
 //! Taking over records of another system, whole batches at a time.
 
-use counterfoil_authority::foreign::{FOREIGN_SCHEMES, Recipe};
+use counterfoil_authority::foreign::{FOREIGN_SCHEMES, ForeignScheme, Recipe};
 use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
 use counterfoil_authority::otp::Method;
 use counterfoil_authority::policy::AtLimit;
@@ -106,7 +106,7 @@ pub(super) async fn a_hash_that_was_taken_over_comes_back_with_its_recipe(world:
     for recipe in
         [Recipe::Ssha { salt: b"1a2b".to_vec() }, Recipe::Bcrypt { cost: 10, salt: [9; 16] }]
             .into_iter()
-            .chain(FOREIGN_SCHEMES.into_iter().filter_map(|scheme| scheme.stand_in()))
+            .chain(FOREIGN_SCHEMES.into_iter().filter_map(ForeignScheme::stand_in))
     {
         let mut issue = world.issue_to(&alice);
         let cost = SlowCost { memory_kib: 64, passes: 3, lanes: 1 };

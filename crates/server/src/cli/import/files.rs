@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 
 use counterfoil_authority::authority::{Fate, Incoming};
 use counterfoil_authority::names::{MAIN_REALM, RealmName, ServiceLabel, Username};
+use counterfoil_authority::secret::ClearSecret;
 use zeroize::Zeroizing;
 
 use super::{Report, bar, realm_of};
@@ -149,7 +150,7 @@ pub(super) async fn privacyidea(args: &PrivacyideaArgs) -> Result<(), Failure> {
     let key = from.map(|from| secret_input::secret(Some(from), Wanted::Opening)).transpose()?;
     let text = text_of(&args.file)?;
     let reading = Reading {
-        key: key.as_ref().map(|key| key.reveal()),
+        key: key.as_ref().map(ClearSecret::reveal),
         from_realm: args.from_realm.as_deref(),
         drop_pins: args.drop_pins,
     };

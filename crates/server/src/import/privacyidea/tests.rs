@@ -1,3 +1,5 @@
+//! A real export, and tokens that have no counterpart here.
+
 use counterfoil_authority::authority::{Incoming, IncomingToken};
 use serde_json::json;
 

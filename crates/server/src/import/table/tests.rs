@@ -1,3 +1,5 @@
+//! Tables as people write them, and what is wrong with some of them.
+
 use counterfoil_authority::authority::{Incoming, IncomingToken};
 use counterfoil_authority::names::ServiceLabel;
 use proptest::prelude::*;
