@@ -120,7 +120,7 @@ impl Columns {
             None => json!([]),
             Some(Value::String(text)) => {
                 let parts = text.split([' ', ',', ';']).filter(|part| !part.is_empty());
-                Value::from_iter(parts)
+                parts.collect()
             }
             Some(other) => other,
         }
