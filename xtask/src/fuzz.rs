@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: what comes from the network, mutated for as long as it is asked.
+//! `cargo xtask fuzz`: what comes from the network or in a file, mutated for as long as it is asked.
 //!
 //! Inputs are mutations of the files in `fuzz/corpus`, without coverage guidance; ordinary tests
 //! replay the files themselves. Beside this, property tests run with every test, and the API fuzz
@@ -16,11 +16,12 @@ use crate::workspace::cargo;
 const SECONDS: u64 = 600;
 
 /// The tests that mutate.
-const TARGETS: [&str; 4] = [
+const TARGETS: [&str; 5] = [
     "mutations_of_messages_are_decided_about_for_a_long_time",
     "mutations_of_streams_and_reports_are_looked_through_for_a_long_time",
     "mutations_of_requests_are_decided_about_for_a_long_time",
     "mutations_of_exports_are_decided_about_for_a_long_time",
+    "mutations_of_files_are_read_or_refused_for_a_long_time",
 ];
 
 /// `cargo xtask fuzz [--seconds N]`.

@@ -72,6 +72,20 @@ pub(crate) const SLAPD_CONTRIB: Peer = Peer {
     needed_for: "provisioning into a real directory",
     probe: Probe::Shell("test -e /usr/lib/ldap/pw-pbkdf2.so"),
 };
+/// Writes password files.
+pub(crate) const APACHE_UTILS: Peer = Peer {
+    name: "htpasswd",
+    package: "apache2-utils",
+    needed_for: "password files of the program that everybody makes them with",
+    probe: Probe::Program("htpasswd"),
+};
+/// Hashes passwords by the system's own crypt.
+pub(crate) const MKPASSWD: Peer = Peer {
+    name: "mkpasswd",
+    package: "whois",
+    needed_for: "password files with the hashes of the system's crypt",
+    probe: Probe::Program("mkpasswd"),
+};
 /// The browser that nobody here wrote.
 pub(crate) const CHROMIUM: Peer = Peer {
     name: "Chromium",

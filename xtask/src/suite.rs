@@ -9,10 +9,10 @@ use anyhow::{Context, Result, bail};
 use crate::clock::Deadline;
 use crate::command::{self, Ran, Show};
 use crate::host::{
-    self, AIOSMTPD, CADDY, CHROMIUM, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA, FAKETIME, FCGIWRAP,
-    FREERADIUS, FREERADIUS_LDAP, FREERADIUS_REST, GIT, GO, GO_SUMDB, LDAP_UTILS, MOUNTING, NGINX,
-    NPM, NSLCD, OATHTOOL, PAM_LDAP, PAMTESTER, POSTGRESQL, PROMTOOL, PYTHON, PYTHON_LDAP, Peer,
-    RADCLIENT, SLAPD, SLAPD_CONTRIB, STRACE, SYSTEMD, ZBAR,
+    self, AIOSMTPD, APACHE_UTILS, CADDY, CHROMIUM, CURL, DOVECOT, DOVECOT_LDAP, DOVECOT_LUA,
+    FAKETIME, FCGIWRAP, FREERADIUS, FREERADIUS_LDAP, FREERADIUS_REST, GIT, GO, GO_SUMDB,
+    LDAP_UTILS, MKPASSWD, MOUNTING, NGINX, NPM, NSLCD, OATHTOOL, PAM_LDAP, PAMTESTER, POSTGRESQL,
+    PROMTOOL, PYTHON, PYTHON_LDAP, Peer, RADCLIENT, SLAPD, SLAPD_CONTRIB, STRACE, SYSTEMD, ZBAR,
 };
 use crate::report::{Outcome, Report, Tally};
 use crate::workspace::{cargo, in_ci, root, target_dir};
@@ -25,7 +25,7 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 37] = [
+const NEEDS: [(&str, &Peer); 42] = [
     ("audit::sumdb", &GO),
     ("audit::sumdb", &GO_SUMDB),
     ("console_browser", &CHROMIUM),
@@ -55,6 +55,11 @@ const NEEDS: [(&str, &Peer); 37] = [
     ("ldap::pam", &PAM_LDAP),
     ("ldap::pam", &PAMTESTER),
     ("mail::", &AIOSMTPD),
+    ("moving_in::", &APACHE_UTILS),
+    ("moving_in::", &LDAP_UTILS),
+    ("moving_in::", &MKPASSWD),
+    ("moving_in::", &SLAPD),
+    ("moving_in::", &SLAPD_CONTRIB),
     ("openid_provider::", &NPM),
     ("operating::prometheus", &PROMTOOL),
     ("operating::unit", &SYSTEMD),

@@ -412,7 +412,7 @@ impl EffectivePolicy {
     /// bits, and so compared slowly.
     pub fn has_secrets_of_few_bits(&self) -> bool {
         let strong = u32::try_from(AG_STRONG).unwrap_or(u32::MAX);
-        !self.imported_schemes.is_empty()
+        self.imported_schemes.iter().any(|scheme| scheme.is_of_few_bits())
             || self.source != SecretSource::Generated
             || match self.form {
                 SecretForm::Plain15 | SecretForm::Plain08 => true,

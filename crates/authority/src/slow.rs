@@ -27,6 +27,9 @@ const PARTS_PER_SOURCE: usize = 4;
 /// everybody behind it, and with a bound as narrow as a source's they would be sent away.
 const PLACES_OF_FOUR_PER_CALLER: usize = 3;
 
+/// Of the queue, what nobody waits for holds this part at most.
+const PARTS_PER_UPGRADE: usize = 8;
+
 /// Whose computation it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
@@ -37,6 +40,9 @@ pub(crate) enum Holder {
     Guesser(Key),
     /// A caller that names no source, by its actor.
     Caller(Arc<str>),
+    /// What is hashed anew beside an answer. Nobody waits for it, so it makes room for those who
+    /// do.
+    Upgrade,
 }
 
 type Seats = Mutex<HashMap<Holder, usize>>;
@@ -140,6 +146,7 @@ impl SlowHasher {
         match holder {
             Holder::Source(_) => (self.queue_max / PARTS_PER_SOURCE).max(1),
             Holder::Guesser(_) => 1,
+            Holder::Upgrade => (self.queue_max / PARTS_PER_UPGRADE).max(1),
             Holder::Caller(_) => (self.queue_max / 4 * PLACES_OF_FOUR_PER_CALLER).max(1),
         }
     }
@@ -190,6 +197,22 @@ impl SlowHasher {
         }
         // A worker that died took the job with it: not an answer, so not a denial.
         result.await.map_err(|_| Refusal::Overloaded)
+    }
+}
+
+impl SlowHasher {
+    /// Computes something that nobody waits for, if there is room for it now: whoever asks does
+    /// without otherwise, and asks again another time.
+    pub(crate) fn aside(&self, computation: impl FnOnce() + Send + 'static) {
+        let Ok(place) = self.admit(vec![Holder::Upgrade]) else { return };
+        let job: Job = Box::new(move || {
+            computation();
+            drop(place);
+        });
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(job).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use counterfoil_authority::store::{
 };
 
 use crate::engine::{Failure, Transaction};
-use crate::{SqlStore, people, services, tokens};
+use crate::{SqlStore, otp, people, services, tokens};
 
 #[async_trait]
 impl ImportStore for SqlStore {
@@ -42,6 +42,7 @@ async fn obstacle(
             of_membership(changed)
         }
         Arriving::Token(issue) => of_issue(&tokens::admit(tx, issue).await?),
+        Arriving::Codes(issue) => of_issue(&otp::admit(tx, issue).await?),
     })
 }
 

@@ -374,9 +374,14 @@ async fn replace(tx: &mut Transaction<'_>, codes: &OtpCodes) -> Result<OtpReplac
 }
 
 /// Stores a batch, or nothing of it.
+/// Stores an authentication token, within the limits that come with it.
+pub(crate) async fn admit(tx: &mut Transaction<'_>, issue: &OtpIssue) -> Result<Issued, Failure> {
+    tokens::once(tx, &Arrival::by_codes(issue)).await
+}
+
 async fn import(tx: &mut Transaction<'_>, issues: &[OtpIssue]) -> Result<OtpImported, Failure> {
     for (index, issue) in issues.iter().enumerate() {
-        let why = tokens::once(tx, &Arrival::by_codes(issue)).await?;
+        let why = admit(tx, issue).await?;
         if !matches!(why, Issued::Done { .. }) {
             tx.undo();
             return Ok(OtpImported::Refused { index, why });

@@ -61,6 +61,9 @@ impl Authority {
     }
 
     async fn flush_ours(&self, closing: bool) -> Result<usize, Unavailable> {
+        for rehash in std::mem::take(&mut *self.upgraded.lock()) {
+            self.ledger.rehash(rehash);
+        }
         let mut batch = self.ledger.drain(self.now(), closing, |day| self.diary.note(day));
         if batch.is_empty() {
             self.flushed_last.store(0, Ordering::Relaxed);

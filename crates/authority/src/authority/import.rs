@@ -9,18 +9,21 @@ mod units;
 
 pub use self::profile::ClearPat;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Authority;
 use super::UserDraft;
+use super::otp::OtpDraft;
 use super::services::ServiceDraft;
 use crate::clock::Timestamp;
 use crate::event::{Event, IMPORTED, Origin};
-use crate::foreign::ForeignHash;
+use crate::foreign::{ForeignHash, ForeignKey, ForeignScheme};
+use crate::kind::Kind;
 use crate::lock::Locks;
 use crate::names::{COUNTERFOIL, GroupName, RealmName, ServiceLabel, Username};
 use crate::policy::{EffectivePolicy, TokenPolicy};
 use crate::refusal::{Refusal, Thing};
+use crate::scope::Scope;
 use crate::secret::{ClearSecret, TokenId};
 use crate::store::{Arriving, IMPORT_BATCH_MAX, Imported};
 use crate::subject::{Group, Provisioned, User};
@@ -36,6 +39,22 @@ pub enum IncomingSecret {
     Clear(ClearSecret),
     /// Hashed.
     Foreign(ForeignHash),
+    /// A key with many bits, as its SHA-256.
+    Key(ForeignKey),
+    /// None: it proves itself by codes.
+    Codes(Box<OtpDraft>),
+}
+
+impl IncomingSecret {
+    /// What a service has to compare with for it to be good there; nothing for codes.
+    pub const fn scheme(&self) -> Option<ForeignScheme> {
+        Some(match self {
+            Self::Clear(_) => ForeignScheme::Own,
+            Self::Foreign(hash) => hash.recipe.scheme(),
+            Self::Key(_) => ForeignScheme::Sha256,
+            Self::Codes(_) => return None,
+        })
+    }
 }
 
 /// A token of another system: one secret of one person for one service.
@@ -57,6 +76,36 @@ pub struct IncomingToken {
     pub row: String,
     /// What a personal access token brings along; `None`: a service token.
     pub pat: Option<IncomingPat>,
+    /// What else is known of it.
+    pub facts: IncomingFacts,
+}
+
+/// What a service token of another system brings along beside its secret.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct IncomingFacts {
+    /// Whether its person may hold others for the same service: where each row is a token, and not
+    /// the only one of a person.
+    pub one_of_several: bool,
+    /// What it is called.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What it may ask for.
+    pub scopes: Vec<Scope>,
+    /// Resources and actions, as JSON.
+    pub permissions: Option<serde_json::Value>,
+    /// Networks it may be used from; empty: any.
+    pub networks: Vec<ipnet::IpNet>,
+    /// Labels beside the one that says where it came from.
+    pub labels: BTreeMap<String, String>,
+    /// When it begins; at once, if absent.
+    pub not_before: Option<Timestamp>,
+    /// When it ends; never, if absent.
+    pub expires_at: Option<Timestamp>,
+    /// How often it may still be used; without a limit, if absent.
+    pub max_usages: Option<u64>,
+    /// Whether it is switched off.
+    pub disabled: bool,
 }
 
 /// What a personal access token of another system brings along.
@@ -133,7 +182,18 @@ struct Known {
     units_here: Option<HashMap<String, String>>,
     users: HashSet<Username>,
     services: HashMap<ServiceLabel, EffectivePolicy>,
-    held: HashSet<(Username, ServiceLabel)>,
+    held: HashMap<(Username, ServiceLabel, Kind), Holding>,
+    /// Keyed hashes of the secrets that are found by them.
+    keys: HashSet<[u8; 32]>,
+}
+
+/// What a person holds for a service while a plan is made.
+#[derive(Default)]
+struct Holding {
+    /// Tokens, once it was asked how many are here.
+    tokens: u32,
+    /// Those among them that arrive and are compared slowly.
+    slow: u32,
 }
 
 /// What is to happen to a record.
@@ -189,8 +249,7 @@ impl Authority {
                     Plan::Store(arriving) => batch.push((place, *arriving)),
                     Plan::Hash(token) if !dry_run => {
                         let policy = known.services.get(&token.service);
-                        let issue = self.arriving_token(&run, &token, policy).await?;
-                        batch.push((place, Arriving::Token(issue)));
+                        batch.push((place, self.arriving(&run, &token, policy).await?));
                     }
                     Plan::Hash(_) => {}
                 }

@@ -75,8 +75,8 @@ pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
 pub use import::{
-    ClearPat, Fate, IMPORTED_FROM, Incoming, IncomingPat, IncomingSecret, IncomingToken,
-    IncomingUnit, WEAK_DERIVATION,
+    ClearPat, Fate, IMPORTED_FROM, Incoming, IncomingFacts, IncomingPat, IncomingSecret,
+    IncomingToken, IncomingUnit, WEAK_DERIVATION,
 };
 pub use install::{FirstKey, Seed, key_records};
 pub use issue::{
@@ -211,6 +211,8 @@ pub struct Authority {
     ledger: Ledger,
     diary: Diary,
     slow: SlowHasher,
+    /// Secrets that were hashed anew beside an answer, until the next flush stores them.
+    upgraded: Arc<parking_lot::Mutex<Vec<crate::store::Rehash>>>,
     throttle: Throttle,
     codes: CodeThrottle,
     /// Keys the memory of slow secrets that verified; never leaves the process.
@@ -283,6 +285,7 @@ impl Authority {
             .chain(settings.retired_prefixes.iter().cloned())
             .collect();
         Ok(Self {
+            upgraded: Arc::default(),
             slow: SlowHasher::start(settings.slow_workers, settings.slow_queue_max)?,
             store,
             clock,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{TokenIssue, Unavailable};
+use super::{OtpIssue, TokenIssue, Unavailable};
 use crate::event::Event;
 use crate::names::{GroupName, RealmName, Username};
 use crate::service::Service;
@@ -35,6 +35,8 @@ pub enum Arriving {
     },
     /// A token with its secret.
     Token(TokenIssue),
+    /// A token that proves itself by codes.
+    Codes(Box<OtpIssue>),
 }
 
 /// What came of a batch.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
-    ClearPat, Fate, Incoming, IncomingPat, IncomingSecret, IncomingToken, PolicyEdit, ServiceDraft,
-    ServiceEdit, UserDraft,
+    ClearPat, Fate, Incoming, IncomingFacts, IncomingPat, IncomingSecret, IncomingToken,
+    PolicyEdit, ServiceDraft, ServiceEdit, UserDraft,
 };
 use counterfoil_authority::foreign::{ForeignHash, ForeignScheme};
 use counterfoil_authority::kind::Kind;
@@ -58,6 +58,7 @@ fn token(id: &str, name: &str, secret: IncomingSecret) -> Incoming {
         locked: false,
         row: format!("row of {name}"),
         pat: None,
+        facts: IncomingFacts::default(),
     })
 }
 

@@ -22,5 +22,6 @@ mod reaching;
 mod rotating;
 mod sessions;
 mod slow_secrets;
+mod upgrading;
 mod verifying;
 mod world;

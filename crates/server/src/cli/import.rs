@@ -3,6 +3,8 @@
 //! Not through the API: the secrets would travel, and a server would be asked for as many slow
 //! hashes as there are people.
 
+mod files;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +32,11 @@ const LISTED_MAX: usize = 100;
 pub(crate) enum ImportCommand {
     Comanage(ComanageArgs),
     Forgerock(ForgerockArgs),
+    Htpasswd(files::HtpasswdArgs),
+    Csv(files::CsvArgs),
+    Unkey(files::UnkeyArgs),
+    Ldap(Box<files::LdapArgs>),
+    Privacyidea(Box<files::PrivacyideaArgs>),
 }
 
 /// Take the personal access tokens over that stand on profiles of a ForgeRock AM directory; they keep working
@@ -139,6 +146,11 @@ pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
             let (realm, config) = (realm_of(&args.realm)?, args.local.load()?);
             take_over(&realm, &args.read().await?, &config, (args.dry_run, args.json)).await
         }
+        ImportCommand::Htpasswd(args) => files::htpasswd(args).await,
+        ImportCommand::Csv(args) => files::csv(args).await,
+        ImportCommand::Unkey(args) => files::unkey(args).await,
+        ImportCommand::Ldap(args) => files::ldap(args).await,
+        ImportCommand::Privacyidea(args) => files::privacyidea(args).await,
     }
 }
 

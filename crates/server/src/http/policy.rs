@@ -92,8 +92,12 @@ words! {
     FormBody as SecretForm in "lowercase" { Grouped, Prefixed, Plain15, Plain08, Ag }
     /// Made here, chosen by the person, or handed in by another system.
     SourceBody as SecretSource in "snake_case" { Generated, SelfSelect, External }
-    /// `{SSHA}` of directories, or bcrypt.
-    ImportedSchemeBody as ImportedScheme in "lowercase" { Ssha, Bcrypt }
+    /// Hashes of other systems: of directories, of `crypt(3)`, Argon2, PBKDF2; SHA-256 of long
+    /// keys; and our own hash of what was upgraded or came in clear.
+    ImportedSchemeBody as ImportedScheme in "lowercase" {
+        Ssha, Bcrypt, Sha, Ssha256, Ssha512, Md5Crypt, Sha256Crypt, Sha512Crypt, Argon2, Pbkdf2,
+        Sha256, Own
+    }
     /// Refuse the new token, or revoke the oldest one.
     AtLimitBody as AtLimit in "snake_case" { Refuse, ReplaceOldest }
     /// Tell of it, lock it besides, or revoke it.

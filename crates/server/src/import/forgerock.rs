@@ -9,7 +9,8 @@ mod predictable;
 use std::collections::{BTreeMap, HashMap};
 
 use counterfoil_authority::authority::{
-    ClearPat, Incoming, IncomingPat, IncomingSecret, IncomingToken, ServiceDraft, UserDraft,
+    ClearPat, Incoming, IncomingFacts, IncomingPat, IncomingSecret, IncomingToken, ServiceDraft,
+    UserDraft,
 };
 use counterfoil_authority::names::{ServiceLabel, Username};
 use counterfoil_authority::permission;
@@ -138,6 +139,7 @@ fn of_person(
             locked: false,
             row: format!("forgerock {username}"),
             pat: Some(brought),
+            facts: IncomingFacts::default(),
         };
         let (place, what) = (entry.place.clone(), format!("{username}, token {id}"));
         let incoming = Incoming::Token(token);
@@ -219,7 +221,7 @@ fn straight(text: &str) -> String {
     text.replace(['\u{201c}', '\u{201d}'], "\"")
 }
 
-fn person(entry: &Entry, username: &Username) -> UserDraft {
+pub(super) fn person(entry: &Entry, username: &Username) -> UserDraft {
     let inactive =
         entry.first("inetuserstatus").is_some_and(|status| !status.eq_ignore_ascii_case("active"));
     UserDraft {

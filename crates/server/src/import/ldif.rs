@@ -62,7 +62,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Entry>, String> {
     entries(&text, &file.as_str().into())
 }
 
-fn entries(text: &str, file: &Arc<str>) -> Result<Vec<Entry>, String> {
+pub(super) fn entries(text: &str, file: &Arc<str>) -> Result<Vec<Entry>, String> {
     let mut found: Vec<Entry> = Vec::new();
     let mut open = false;
     for (line, logical) in logical_lines(text) {

@@ -4,8 +4,17 @@ pub(crate) mod comanage;
 pub(crate) mod directory;
 pub(crate) mod dump;
 pub(crate) mod forgerock;
+pub(crate) mod htpasswd;
 pub(crate) mod ldif;
+pub(crate) mod lines;
+pub(crate) mod privacyidea;
 pub(crate) mod rows;
+pub(crate) mod table;
+pub(crate) mod unkey;
+pub(crate) mod user_password;
+
+#[cfg(test)]
+mod fuzzing;
 
 use counterfoil_authority::secret::TokenId;
 use sha2::{Digest as _, Sha256};

@@ -42,6 +42,7 @@ mod jobs;
 mod keys;
 mod ldap;
 mod mail;
+mod moving_in;
 mod nginx;
 mod nodes;
 mod oauth;

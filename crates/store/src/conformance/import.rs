@@ -1,11 +1,12 @@
 //! Taking over records of another system, whole batches at a time.
 
-use counterfoil_authority::foreign::Recipe;
+use counterfoil_authority::foreign::{FOREIGN_SCHEMES, ForeignScheme, Recipe};
 use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
+use counterfoil_authority::otp::Method;
 use counterfoil_authority::policy::AtLimit;
 use counterfoil_authority::secret_hash::{SecretHash, SlowCost};
 use counterfoil_authority::service::Service;
-use counterfoil_authority::store::{ActiveLimit, Arriving, Counted, Imported, TokenIssue};
+use counterfoil_authority::store::{ActiveLimit, Arriving, Counted, Imported, Rehash, TokenIssue};
 use counterfoil_authority::subject::{Group, Owner, Provisioned, Unit, User};
 
 use super::World;
@@ -58,8 +59,14 @@ fn batch(world: &World) -> (Vec<Arriving>, TokenIssue) {
 
 /// What comes later may name what came earlier.
 pub(super) async fn a_batch_arrives_whole_and_in_its_order(world: World) {
-    let (records, issue) = batch(&world);
-    assert_eq!(world.store.import(records).await.unwrap(), Imported::Done);
+    let (mut records, issue) = batch(&world);
+    let codes = super::otp::enrolment(&world, &world.user("kim").await, Method::Hotp);
+    records.push(Arriving::Codes(Box::new(codes.clone())));
+    assert_eq!(world.store.import(records.clone()).await.unwrap(), Imported::Done);
+    let again = world.store.import(records.split_off(6)).await.unwrap();
+    assert_eq!(again, Imported::Refused { index: 0, why: "the id is taken" });
+    let found = world.store.otp_find(&world.realm, codes.token.id).await.unwrap();
+    assert_eq!(found, Some(codes.otp));
     let record = world.store.token_record(issue.token.id).await.unwrap().unwrap();
     assert_eq!(record.secrets, [issue.secret]);
     let pat = Username::parse("pat").unwrap();
@@ -101,6 +108,8 @@ pub(super) async fn a_hash_that_was_taken_over_comes_back_with_its_recipe(world:
     let alice = world.user("alice").await;
     for recipe in
         [Recipe::Ssha { salt: b"1a2b".to_vec() }, Recipe::Bcrypt { cost: 10, salt: [9; 16] }]
+            .into_iter()
+            .chain(FOREIGN_SCHEMES.into_iter().filter_map(ForeignScheme::stand_in))
     {
         let mut issue = world.issue_to(&alice);
         let cost = SlowCost { memory_kib: 64, passes: 3, lanes: 1 };
@@ -110,5 +119,20 @@ pub(super) async fn a_hash_that_was_taken_over_comes_back_with_its_recipe(world:
         let token = world.issued(issue).await;
         let record = world.store.token_record(token.id).await.unwrap().unwrap();
         assert_eq!(record.secrets[0].hash, hash);
+        // What was presented is hashed as one of ours, once.
+        let new = SecretHash::Slow { pepper: 1, digest: world.mac(), cost, recipe: None };
+        let rehash = Rehash { token: token.id, old: hash.clone(), new: new.clone() };
+        for _ in 0..2 {
+            let rehashed = vec![rehash.clone()];
+            world.store.usage_flush(Vec::new(), rehashed, Vec::new()).await.unwrap();
+            let record = world.store.token_record(token.id).await.unwrap().unwrap();
+            assert_eq!(record.secrets[0].hash, new);
+        }
+        // A secret that was rotated meanwhile stays as it is.
+        let other = SecretHash::Slow { pepper: 1, digest: world.mac(), cost, recipe: None };
+        let late = Rehash { token: token.id, old: hash, new: other };
+        world.store.usage_flush(Vec::new(), vec![late], Vec::new()).await.unwrap();
+        let record = world.store.token_record(token.id).await.unwrap().unwrap();
+        assert_eq!(record.secrets[0].hash, new);
     }
 }

@@ -16,7 +16,7 @@ use super::World;
 use super::world::{limit, race};
 
 /// An authentication token for a person.
-fn enrolment(world: &World, user: &User, method: Method) -> OtpIssue {
+pub(super) fn enrolment(world: &World, user: &User, method: Method) -> OtpIssue {
     let issue = world.issue_to(user);
     let mut token = issue.token;
     token.kind = Kind::Generic;

@@ -17,6 +17,7 @@ impl State {
                 of_membership(self.member_set(realm, group, user, true, event))
             }
             Arriving::Token(issue) => of_issue(&self.admit(issue)),
+            Arriving::Codes(issue) => of_issue(&self.issue_otp(issue)),
         }
     }
 }

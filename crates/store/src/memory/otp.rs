@@ -28,7 +28,7 @@ fn shown(otp: &Otp) -> Otp {
 }
 
 impl State {
-    fn issue_otp(&mut self, issue: &OtpIssue) -> Issued {
+    pub(super) fn issue_otp(&mut self, issue: &OtpIssue) -> Issued {
         let OtpIssue { token, otp, limits, data, idempotency, event } = issue;
         match self.earlier(idempotency.as_ref(), token.created_at) {
             Earlier::Answered(answer) => return Issued::Replayed(answer),

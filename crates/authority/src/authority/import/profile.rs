@@ -163,6 +163,7 @@ impl Authority {
                 locked: false,
                 row: format!("forgerock {username}"),
                 pat: Some(pat.brought.clone()),
+                facts: super::IncomingFacts::default(),
             };
             let issue = self.arriving_token(run, &token, Some(&cell.policy)).await?;
             batch.push(Arriving::Token(issue));

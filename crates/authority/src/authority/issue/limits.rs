@@ -9,7 +9,7 @@ use crate::store::{ActiveLimit, Counted};
 
 /// Self-chosen secrets that one person may have active for one service: every attempt at any
 /// of them costs the same, so their number must be small.
-const SLOW_TOKENS_MAX: u32 = 3;
+pub(in crate::authority) const SLOW_TOKENS_MAX: u32 = 3;
 
 /// What each service says about the tokens that one person holds for it at the same time; of a
 /// token for every service, what the realm says; and what the realm says of all of them together.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use self::judged::Judged;
 pub(super) use self::lifetime::{Lifetime, validity_of};
-pub(super) use self::limits::{limit_of_realm, limits_of};
+pub(super) use self::limits::{SLOW_TOKENS_MAX, limit_of_realm, limits_of};
 pub(super) use self::member::payload_row;
 pub(super) use self::open::Asking;
 pub(super) use self::secrets::{Drafted, Whose, replayed};

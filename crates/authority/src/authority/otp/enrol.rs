@@ -23,7 +23,7 @@ use crate::verdict::Door;
 /// Where an authentication token is good that names no doors: where an application asks that has
 /// authenticated itself, and decides what a code is worth to it. A bind or a request with nothing
 /// but six digits is nobody's wish unless they say so.
-const DOORS: [Door; 2] = [Door::Api, Door::Validate];
+pub(in crate::authority) const CODE_DOORS: [Door; 2] = [Door::Api, Door::Validate];
 
 /// The furthest counter that an authentication token begins with: no device comes so far, every
 /// program reads the number exactly, and the places behind it are numbers still.
@@ -71,7 +71,8 @@ impl OtpDraft {
         }
     }
 
-    fn check(&self) -> Result<(), Refusal> {
+    /// Whether there can be such a token.
+    pub(in crate::authority) fn check(&self) -> Result<(), Refusal> {
         self.shape.check().map_err(|(field, why)| Refusal::invalid(field, why))?;
         let counts = matches!(self.method, Method::Totp | Method::Hotp);
         if self.seed.is_some() && !counts {
@@ -112,7 +113,7 @@ impl Authority {
         }
         otp.check()?;
         request.services.get_or_insert(Services::All);
-        request.doors.get_or_insert_with(|| DOORS.to_vec());
+        request.doors.get_or_insert_with(|| CODE_DOORS.to_vec());
         Ok(request)
     }
 

@@ -9,6 +9,7 @@ mod import;
 mod keep;
 mod send;
 
+pub(in crate::authority) use self::enrol::CODE_DOORS;
 pub use self::enrol::OtpDraft;
 pub use self::import::{IMPORT_ROWS_MAX, OtpFate, OtpIncoming, OtpRow, OtpTaken, OtpTaking};
 pub use self::send::{Challenge, Challenged};

@@ -7,7 +7,7 @@ use super::hash_row;
 use crate::authority::Authority;
 use crate::authority::issue::Drafted;
 use crate::cache::RealmCell;
-use crate::foreign::{ForeignHash, ForeignScheme};
+use crate::foreign::ForeignHash;
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::provision::scheme::Scheme;
@@ -118,11 +118,7 @@ impl Authority {
     ) -> Result<StoredSecret, Refusal> {
         let cell = self.realm_facts(realm).await?;
         let schemes = self.schemes_for(&cell, realm, Kind::ServiceToken, services).await?;
-        let scheme = match hash.recipe.scheme() {
-            ForeignScheme::Ssha => Scheme::Ssha,
-            ForeignScheme::Bcrypt => Scheme::CryptBcrypt,
-        };
-        if schemes.contains(&scheme) {
+        if let Some(scheme) = hash.directory_scheme().filter(|scheme| schemes.contains(scheme)) {
             let value = hash.directory_value();
             self.seal_for_directories(token, &mut secret, scheme, &value)?;
         }

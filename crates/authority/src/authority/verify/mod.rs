@@ -19,6 +19,7 @@ mod lineage;
 mod refusing;
 mod slowly;
 mod supposed;
+mod wrapped;
 
 pub use self::answer::{Active, Verdict};
 use self::at_hand::surroundings_at_hand;
@@ -153,6 +154,11 @@ fn asks_more(around: &Surroundings<'_>, active: &Active) -> bool {
     active.kind() == Kind::DerivedToken || idle::window(around, active).is_some()
 }
 
+/// Whether a service took over hashes of secrets that may have few bits.
+fn compares_slowly(cell: &ServiceCell) -> bool {
+    cell.policy.imported_schemes.iter().any(|scheme| scheme.is_of_few_bits())
+}
+
 impl Authority {
     /// Whether the presented secret is good. The only errors are [`Refusal::Unavailable`],
     /// [`Refusal::Overloaded`] and [`Refusal::NoEntropy`]: none of them is a denial.
@@ -251,7 +257,10 @@ impl Authority {
             Shape::Other => {
                 return match self.verify_code(&surroundings, None).await? {
                     Coded::Said(verdict) => Ok(Here::Said(verdict)),
-                    Coded::Nothing => self.verify_slowly(&surroundings).await,
+                    Coded::Nothing => match self.verify_wrapped(&surroundings).await? {
+                        Some(verdict) => Ok(Here::Said(verdict)),
+                        None => self.verify_slowly(&surroundings).await,
+                    },
                     Coded::No(no_code) => self.verify_uncoded(&surroundings, no_code).await,
                 };
             }
@@ -320,31 +329,44 @@ impl Authority {
         around: &Surroundings<'_>,
         normal: &str,
     ) -> Result<Here, Refusal> {
-        let look = |entry: &Arc<Entry>| decide(entry, None, normal, around);
-        for pepper in around.keys.peppers() {
-            let mac = keyed_hash(pepper, normal);
-            if let Some(id) = self.cache.id_by_hash(&mac)
-                && let Some(decision) = self.cache.with_token(around.now, id, look)
-                && !matches!(decision, Decision::Bad { right_secret: false, .. })
-            {
-                return self.conclude(around, id, decision).await.map(Here::Said);
-            }
-            let tag = self.cache.position(around.now);
-            if let Some(record) = self.store.token_record_by_hash(mac).await? {
-                let id = record.id;
-                let entry = self.cache.fill(record, tag);
-                return self.conclude(around, id, look(&entry)).await.map(Here::Said);
-            }
+        if let Some(verdict) = self.by_hash(around, normal).await? {
+            return Ok(Here::Said(verdict));
+        }
+        if let Some(verdict) = self.verify_wrapped(around).await? {
+            return Ok(Here::Said(verdict));
         }
         // Hashed under a pepper that is not here, it could not be found.
         around.keys.require_all(|of| of == KeyPurpose::Pepper).map_err(Unavailable::from)?;
         // What another system stored of a long secret is found by person and service alone.
         match around.services.first() {
-            Some(cell) if !cell.policy.imported_schemes.is_empty() => {
-                self.verify_slowly(around).await
-            }
+            Some(cell) if compares_slowly(cell) => self.verify_slowly(around).await,
             _ => Ok(Here::NotOurs(around.now)),
         }
+    }
+
+    /// The answer about the token whose secret has this keyed hash, if there is one.
+    async fn by_hash(
+        &self,
+        around: &Surroundings<'_>,
+        canonical: &str,
+    ) -> Result<Option<Verdict>, Refusal> {
+        let look = |entry: &Arc<Entry>| decide(entry, None, canonical, around);
+        for pepper in around.keys.peppers() {
+            let mac = keyed_hash(pepper, canonical);
+            if let Some(id) = self.cache.id_by_hash(&mac)
+                && let Some(decision) = self.cache.with_token(around.now, id, look)
+                && !matches!(decision, Decision::Bad { right_secret: false, .. })
+            {
+                return self.conclude(around, id, decision).await.map(Some);
+            }
+            let tag = self.cache.position(around.now);
+            if let Some(record) = self.store.token_record_by_hash(mac).await? {
+                let id = record.id;
+                let entry = self.cache.fill(record, tag);
+                return self.conclude(around, id, look(&entry)).await.map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// The same with the store.

@@ -13,9 +13,9 @@ use crate::keys::Pepper;
 use crate::names::{RealmName, ServiceLabel, Username};
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
-use crate::secret_hash::{Mac256, SecretHash, SlowCost};
+use crate::secret_hash::{Mac256, SecretHash, SlowCost, slow_digest};
 use crate::slow::{Holder, Place, Preimage};
-use crate::store::{Record, Unavailable};
+use crate::store::{Record, Rehash, Unavailable};
 use crate::token::StoredSecret;
 use crate::verdict::Reason;
 use zeroize::Zeroizing;
@@ -37,16 +37,18 @@ fn ways(schemes: &[ForeignScheme], records: &[Record], now: SlowCost) -> Vec<Way
         })
         .collect();
     let mut ways: Vec<Way> = Vec::new();
-    for scheme in std::iter::once(None).chain(schemes.iter().map(Some)) {
+    let stand_ins = schemes.iter().filter_map(|scheme| scheme.stand_in());
+    for stand_in in std::iter::once(None).chain(stand_ins.map(Some)) {
+        let scheme = stand_in.as_ref().map(Recipe::scheme);
         let before = ways.len();
         for (recipe, cost) in &kept {
             let way = ((*recipe).clone(), *cost);
-            if recipe.as_ref().map(Recipe::scheme).as_ref() == scheme && !ways.contains(&way) {
+            if recipe.as_ref().map(Recipe::scheme) == scheme && !ways.contains(&way) {
                 ways.push(way);
             }
         }
         if ways.len() == before {
-            ways.push((scheme.map(|scheme| scheme.stand_in()), now));
+            ways.push((stand_in, now));
         }
     }
     ways
@@ -95,10 +97,16 @@ impl Authority {
                     }
                     SecretHash::Keyed { .. } => false,
                 };
-                let right = records.iter().find(|record| record.secrets.iter().any(is_right));
-                if let Some(record) = right {
-                    let said = self.conclude_slowly(request, record.id, &is_right, remembered_as);
-                    return said.await.map(Here::Said);
+                let right = records.iter().find_map(|record| {
+                    let secret = record.secrets.iter().find(|secret| is_right(secret))?;
+                    Some((record.id, secret.hash.clone()))
+                });
+                if let Some((id, hash)) = right {
+                    let said = self.conclude_slowly(request, id, &is_right, remembered_as).await?;
+                    if matches!(said, Verdict::Active(_)) {
+                        self.upgrade(request, names, (id, hash));
+                    }
+                    return Ok(Here::Said(said));
                 }
             }
         }
@@ -106,6 +114,32 @@ impl Authority {
         let peppers = all.map(|secret| secret.hash.pepper());
         around.keys.require_peppers(peppers).map_err(Unavailable::from)?;
         Ok(Here::NotOurs(around.now))
+    }
+
+    /// Hashes a right secret as one of ours would be today, where what is stored of it is the hash
+    /// of another system, or was made under a former pepper or at another cost. Beside the answer,
+    /// which does not wait for it; the next flush stores it (docs/decisions/0047).
+    fn upgrade(
+        &self,
+        request: &VerifyRequest<'_>,
+        [realm, user, label]: [&str; 3],
+        (token, old): (TokenId, SecretHash),
+    ) {
+        let keys = self.keys();
+        let (pepper, cost) = (keys.pepper().clone(), self.settings.slow_cost);
+        let is_ours = matches!(&old, SecretHash::Slow { pepper: own, cost: had, recipe: None, .. }
+            if *own == pepper.id() && *had == cost);
+        if is_ours {
+            return;
+        }
+        let salt = crate::secret_hash::slow_salt(&pepper, realm, user, label);
+        let clear = Zeroizing::new(request.presented.to_owned());
+        let upgraded = Arc::clone(&self.upgraded);
+        self.slow.aside(move || {
+            let Ok(digest) = slow_digest(&pepper, salt, &clear, cost) else { return };
+            let new = SecretHash::Slow { pepper: pepper.id(), digest, cost, recipe: None };
+            upgraded.lock().push(Rehash { token, old, new });
+        });
     }
 
     /// The digest of what was presented, hashed by another system's recipe first if there is one.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use counterfoil_authority::authority::{Incoming, IncomingSecret, IncomingToken};
+use counterfoil_authority::authority::{Incoming, IncomingFacts, IncomingSecret, IncomingToken};
 use counterfoil_authority::foreign::ForeignHash;
 use counterfoil_authority::names::Username;
 use counterfoil_authority::secret::ClearSecret;
@@ -174,6 +174,7 @@ impl<'a> Source<'a, '_> {
             locked,
             row: format!("comanage person {person}"),
             pat: None,
+            facts: IncomingFacts::default(),
         };
         let what = format!("{username} for {label}");
         let (id, place) = (row.id(), row.place.clone());

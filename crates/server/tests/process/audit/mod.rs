@@ -194,7 +194,7 @@ fn a_server_that_is_killed_while_it_seals_goes_on_from_every_checkpoint_it_serve
     for mut world in World::on_each_store(UNTHROTTLED) {
         let mut served: BTreeMap<u64, Checkpoint> = BTreeMap::new();
         for kill in 0..KILLS {
-            let before = open(&world.admin).size;
+            let before = sealed(&world.admin).size;
             let admin = world.admin.clone();
             std::thread::scope(|scope| {
                 let storm = scope.spawn(move || {
@@ -240,6 +240,7 @@ fn a_server_that_is_killed_while_it_seals_goes_on_from_every_checkpoint_it_serve
 fn several_nodes_never_fork_a_log() {
     let nodes = Nodes::new();
     let mut served: BTreeMap<u64, Checkpoint> = BTreeMap::new();
+    sealed(&nodes.nodes[0].admin);
     std::thread::scope(|scope| {
         for node in &nodes.nodes {
             let admin = node.admin.clone();

@@ -59,6 +59,53 @@ fn dump() -> String {
     dump
 }
 
+/// What a table says of somebody: a password in clear, a key in clear, and the digest of a key.
+fn of_table(number: u8) -> [(&'static str, &'static str, String); 3] {
+    let digest: Vec<u8> = (0..32)
+        .map(|place: u8| number.wrapping_mul(53).wrapping_add(place.wrapping_mul(29)))
+        .collect();
+    [
+        ("secret", "plain", format!("hz4v-{number:04}-kq8w-m3td")),
+        ("secret", "key", format!("prod_{number:04}Xw7LpQ2vNbT9sKdRf3Yc")),
+        ("hash", "sha256", data_encoding::HEXLOWER.encode(&digest)),
+    ]
+}
+
+/// Imports a table of tokens, and remembers what stands in it.
+fn take_table_over(world: &World, needles: &mut Needles) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = elsewhere.path().join("tokens.jsonl");
+    let mut table = String::new();
+    for number in 0..PEOPLE {
+        for (column, format, secret) in of_table(number) {
+            let service = if format == "plain" { "tablewiki" } else { "tableapi" };
+            let user = format!("mover{number}");
+            let line = json!({ "user": user, "service": service, "name": format, column: secret,
+                "format": format });
+            writeln!(table, "{line}").unwrap();
+            needles.add(&secret);
+        }
+    }
+    let import = |text: &str| {
+        fs::write(&path, text).unwrap();
+        world.run(&["import", "csv", path.to_str().unwrap(), "--json"])
+    };
+    let (broken, done) = (import(&table[..table.len() - 20]), import(&table));
+    assert_eq!(broken.status.code(), Some(1));
+    for output in [&broken, &done] {
+        needles.absent("what the import of a table prints", &output.stdout);
+        needles.absent("what the import of a table says", &output.stderr);
+    }
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["tables"]["tokens"]["new"], u64::from(PEOPLE) * 3, "{report:#}");
+    let [(_, _, plain), (_, _, key), _] = of_table(3);
+    for (token, service) in [(plain, "tablewiki"), (key, "tableapi")] {
+        let question = json!({ "token": token, "username": "mover3", "service": service });
+        assert_eq!(world.admin.post("/verify", &question).expect(200)["active"], true);
+    }
+}
+
 /// Imports tokens and passwords beside the running server, and remembers them.
 pub(super) fn take_over(world: &World, needles: &mut Needles) {
     let elsewhere = tempfile::tempdir().unwrap();
@@ -87,6 +134,7 @@ pub(super) fn take_over(world: &World, needles: &mut Needles) {
     assert_eq!((new("cm_co_service_tokens"), new("cm_passwords")), (24, 24), "{report:#}");
     let question = json!({ "token": token(3), "username": "mover3", "service": "oldwiki" });
     assert_eq!(world.admin.post("/verify", &question).expect(200)["active"], true);
+    take_table_over(world, needles);
 }
 
 /// Presents a secret at the door of COmanage's clients, in every part of a request.

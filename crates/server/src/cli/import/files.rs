@@ -1,0 +1,296 @@
+//! Files with a token in each line: taken over whole, or not at all.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use counterfoil_authority::authority::{Fate, Incoming};
+use counterfoil_authority::names::{MAIN_REALM, RealmName, ServiceLabel, Username};
+use counterfoil_authority::secret::ClearSecret;
+use zeroize::Zeroizing;
+
+use super::{Report, bar, realm_of};
+use crate::cli::failure::Failure;
+use crate::cli::local::{HERE, LocalArgs};
+use crate::cli::print;
+use crate::cli::secret_input::{self, Wanted};
+use crate::import::comanage::Read;
+use crate::import::directory::{self, Source};
+use crate::import::lines::{FILE_BYTES_MAX, Options};
+use crate::import::privacyidea::{self, Reading};
+use crate::import::{htpasswd, ldif, table, unkey, user_password};
+use crate::installation::{self, IfEmpty};
+
+/// What every such file is asked.
+#[derive(Debug, clap::Args)]
+struct FileArgs {
+    #[command(flatten)]
+    local: LocalArgs,
+    /// The realm that takes them
+    #[arg(long, default_value = MAIN_REALM)]
+    realm: String,
+    /// Leave out what cannot be taken over; otherwise one bad line stops the file
+    #[arg(long)]
+    partial: bool,
+    /// Take only tokens of people that are here already; otherwise who is missing is made
+    #[arg(long)]
+    existing_people: bool,
+    /// Say what would become of each line, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Take the passwords of an Apache or nginx password file over; they keep working
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct HtpasswdArgs {
+    /// The file, or `-` for standard input
+    file: String,
+    /// The service that the passwords are good for; made if it is not there
+    #[arg(long, value_name = "LABEL")]
+    service: String,
+    /// Take what is no hash for the password itself
+    #[arg(long)]
+    plain: bool,
+    #[command(flatten)]
+    about: FileArgs,
+}
+
+/// Take a table of tokens over: CSV with a heading, or a JSON object in each line
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct CsvArgs {
+    /// The file, or `-` for standard input
+    file: String,
+    /// The service of lines that name none; made if it is not there
+    #[arg(long, value_name = "LABEL")]
+    service: Option<String>,
+    #[command(flatten)]
+    about: FileArgs,
+}
+
+/// Take Unkey's keys over by their hashes; they keep working
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct UnkeyArgs {
+    /// The file, or `-` for standard input
+    file: String,
+    /// The service that the keys are good for; made if it is not there
+    #[arg(long, value_name = "LABEL")]
+    service: String,
+    /// Whose keys are that belong to nobody
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
+    #[command(flatten)]
+    about: FileArgs,
+}
+
+/// Take the passwords of a directory over by their hashes; they keep working
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct LdapArgs {
+    /// An LDIF export, or the directory itself as `ldap://HOST` or `ldaps://HOST`
+    #[arg(value_name = "FILE|URL")]
+    source: String,
+    /// The service that the passwords are good for; made if it is not there
+    #[arg(long, value_name = "LABEL")]
+    service: String,
+    /// The attribute that holds them
+    #[arg(long, value_name = "NAME", default_value = "userPassword")]
+    attribute: String,
+    /// The attribute that becomes the user name
+    #[arg(long, value_name = "NAME", default_value = "uid")]
+    user_attribute: String,
+    /// Who asks the directory
+    #[arg(long, value_name = "DN", default_value = "cn=admin")]
+    bind_dn: String,
+    /// File with their password, or `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    bind_password_file: Option<String>,
+    /// The entry below which the people are
+    #[arg(long, value_name = "DN", default_value = "")]
+    base: String,
+    /// Begin TLS on the plain port before anything is said
+    #[arg(long)]
+    start_tls: bool,
+    /// Take what is no hash for the password itself
+    #[arg(long)]
+    plain: bool,
+    #[command(flatten)]
+    about: FileArgs,
+}
+
+/// Take privacyIDEA's tokens over: one-time passwords with their counters, and passwords
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct PrivacyideaArgs {
+    /// What `pi-tokenjanitor find export` wrote, or `-` for standard input
+    file: String,
+    /// File with the key that it showed, or `-`
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<String>,
+    /// The service that tokens are good for; application passwords have their own
+    #[arg(long, value_name = "LABEL")]
+    service: String,
+    /// The realm of privacyIDEA, where there are several
+    #[arg(long, value_name = "NAME")]
+    from_realm: Option<String>,
+    /// Take tokens that ask for a PIN in front over without it
+    #[arg(long)]
+    drop_pins: bool,
+    #[command(flatten)]
+    about: FileArgs,
+}
+
+/// Takes privacyIDEA's tokens over.
+pub(super) async fn privacyidea(args: &PrivacyideaArgs) -> Result<(), Failure> {
+    let from = args.key_file.as_deref();
+    let key = from.map(|from| secret_input::secret(Some(from), Wanted::Opening)).transpose()?;
+    let text = text_of(&args.file)?;
+    let reading = Reading {
+        key: key.as_ref().map(ClearSecret::reveal),
+        from_realm: args.from_realm.as_deref(),
+        drop_pins: args.drop_pins,
+    };
+    let read = |options: Options| privacyidea::map(&text, &args.file, reading, &options);
+    take_over("privacyidea", &args.about, Some(&args.service), read).await
+}
+
+/// Takes a password file over.
+pub(super) async fn htpasswd(args: &HtpasswdArgs) -> Result<(), Failure> {
+    let text = text_of(&args.file)?;
+    let read = |options: Options| {
+        let options = Options { plain: args.plain, ..options };
+        Ok(htpasswd::map(&text, &args.file, &options))
+    };
+    take_over("htpasswd", &args.about, Some(&args.service), read).await
+}
+
+/// Takes a table over.
+pub(super) async fn csv(args: &CsvArgs) -> Result<(), Failure> {
+    let text = text_of(&args.file)?;
+    let read = |options: Options| table::map(&text, &args.file, &options);
+    take_over("csv", &args.about, args.service.as_deref(), read).await
+}
+
+/// Takes Unkey's keys over.
+pub(super) async fn unkey(args: &UnkeyArgs) -> Result<(), Failure> {
+    let owner = args.owner.as_deref().map(Username::parse).transpose();
+    let owner = owner.map_err(|bad| Failure::Usage(format!("--owner: {bad}")))?;
+    let text = text_of(&args.file)?;
+    let read = |options: Options| unkey::map(&text, &args.file, &Options { owner, ..options });
+    take_over("unkey", &args.about, Some(&args.service), read).await
+}
+
+/// Takes a directory's passwords over.
+pub(super) async fn ldap(args: &LdapArgs) -> Result<(), Failure> {
+    let is_live = ["ldap://", "ldaps://"].iter().any(|scheme| args.source.starts_with(scheme));
+    let entries = if is_live {
+        let from = args.bind_password_file.as_deref();
+        let password = secret_input::secret(from, Wanted::TargetSecret)?;
+        let source = Source {
+            url: args.source.clone(),
+            start_tls: args.start_tls,
+            bind_dn: args.bind_dn.clone(),
+            base: args.base.clone(),
+            attribute: args.attribute.clone(),
+        };
+        directory::read(&source, password.reveal()).await.map_err(Failure::Unavailable)?
+    } else {
+        ldif::read(std::path::Path::new(&args.source)).map_err(Failure::Refused)?
+    };
+    let names = [&args.user_attribute, &args.attribute].map(|name| name.to_ascii_lowercase());
+    let read = |options: Options| {
+        let options = Options { plain: args.plain, ..options };
+        Ok(user_password::map(&entries, (&names[0], &names[1]), &options))
+    };
+    take_over("ldap", &args.about, Some(&args.service), read).await
+}
+
+/// The text of a file, or of standard input.
+fn text_of(place: &str) -> Result<Zeroizing<String>, Failure> {
+    let about = |error: io::Error| Failure::about(place, error);
+    let mut text = Zeroizing::new(String::new());
+    let source: Box<dyn io::Read> = if place == "-" {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(place).map_err(about)?)
+    };
+    source.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(about)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(Failure::about(place, "is longer than a gibibyte; take it over in parts"));
+    }
+    Ok(text)
+}
+
+/// Plans every line before any of them is stored, so that a file with a bad one changes nothing.
+async fn take_over(
+    system: &'static str,
+    about: &FileArgs,
+    service: Option<&str>,
+    read: impl FnOnce(Options) -> Result<Read, String>,
+) -> Result<(), Failure> {
+    let realm = realm_of(&about.realm)?;
+    let parse = |label: &str| {
+        ServiceLabel::parse(label).map_err(|bad| Failure::Usage(format!("`{label}`: {bad}")))
+    };
+    let service = service.map(parse).transpose()?;
+    let opened = installation::open(&about.local.load()?, IfEmpty::Refuse).await?;
+    let taken = async {
+        let found = opened.authority.store().realm_find(&realm).await?;
+        let found = found.ok_or_else(|| Failure::Refused(format!("{realm}: no such realm")))?;
+        let options = Options {
+            system,
+            realm: about.realm.clone(),
+            zone: found.zone,
+            service,
+            owner: None,
+            existing_people: about.existing_people,
+            plain: false,
+        };
+        let read = read(options).map_err(Failure::Refused)?;
+        let fates = fates(&opened.authority, &realm, &read, about).await?;
+        Ok::<_, Failure>((read, fates))
+    };
+    let taken = taken.await;
+    opened.close().await?;
+    let (read, (fates, stored)) = taken?;
+    let report = Report { fates, read: &read, dry_run: !stored };
+    if about.json {
+        print::json(&report.json());
+    } else {
+        report.print();
+    }
+    let bad = report.refused().len() + read.skipped.len();
+    if bad == 0 || about.partial {
+        return Ok(());
+    }
+    let nothing = if about.dry_run { "" } else { ", so nothing was taken over" };
+    Err(Failure::Refused(format!("{bad} lines were refused{nothing} (--partial leaves them out)")))
+}
+
+/// What becomes of each record, and whether anything was stored.
+async fn fates(
+    authority: &counterfoil_authority::authority::Authority,
+    realm: &RealmName,
+    read: &Read,
+    about: &FileArgs,
+) -> Result<(Vec<Fate>, bool), Failure> {
+    let incoming: Vec<Incoming> = read.items.iter().map(|item| item.incoming.clone()).collect();
+    let run = async |dry_run: bool| {
+        let bar = bar(incoming.len(), dry_run);
+        let done = |records: usize| bar.inc(records as u64);
+        let fates = authority.import(realm, &incoming, dry_run, &done).await;
+        bar.finish_and_clear();
+        fates
+    };
+    let planned = run(true).await?;
+    let is_bad = planned.iter().any(|fate| matches!(fate, Fate::Refused(_)));
+    let stops = (is_bad || !read.skipped.is_empty()) && !about.partial;
+    if about.dry_run || stops {
+        return Ok((planned, false));
+    }
+    Ok((run(false).await?, true))
+}
