@@ -22,6 +22,7 @@ pub mod listener;
 mod outbound;
 pub mod private_file;
 pub mod provision;
+pub mod restored;
 pub mod scan;
 pub mod sealed_file;
 pub mod seeds;
