@@ -19,6 +19,8 @@ pub mod keydir;
 pub mod ldap;
 pub mod leaks;
 pub mod listener;
+#[cfg(test)]
+mod mutations;
 mod outbound;
 pub mod private_file;
 pub mod provision;

@@ -22,5 +22,6 @@ mod reaching;
 mod rotating;
 mod sessions;
 mod slow_secrets;
+mod states;
 mod verifying;
 mod world;

@@ -205,7 +205,8 @@ impl Reading<'_> {
             return Ok(());
         }
         tree.push(entry.hash, drop);
-        let now = (tree.size(), self.against.done.map(|_| tree.root()));
+        let done = self.against.done;
+        let is_done = done.is_some_and(|(size, root)| size == tree.size() && root == tree.root());
         if self.fork.is_none() && self.here.hash(entry.place).await? != Some(entry.hash) {
             if entry.place == 0 && self.here.size > 0 {
                 let why = "has not a single entry of the log here: it is another installation's \
@@ -226,7 +227,7 @@ impl Reading<'_> {
         if self.batch.len() >= BATCH {
             self.flush().await?;
         }
-        if self.against.done.is_some_and(|(size, root)| now == (size, Some(root))) {
+        if is_done {
             // So far it was done before; who undid any of it meant to.
             self.batch.clear();
             (self.undone, self.removed) = (Undone::default(), 0);

@@ -159,7 +159,7 @@ pub(crate) async fn replay(
         let (realm, until) = (log.realm.clone(), log.until.clone());
         let undone = std::mem::take(&mut log.undone);
         let results = act(opened, &realm, &undone, rehearsal).await?;
-        if !rehearsal {
+        if !rehearsal && !is_left(&results) {
             let root = BASE64.encode(&log.root);
             let detail = json!({ "from": log.from, "root": root, "size": log.to });
             opened.authority.replayed(&realm, detail).await?;
@@ -231,7 +231,7 @@ async fn unproved(
         lost::note_unknown(&opened.store, &realm, batch.to_vec(), &mut undone).await?;
     }
     let results = act(opened, &realm, &undone, args.dry_run).await?;
-    if !args.dry_run {
+    if !args.dry_run && !is_left(&results) {
         opened.authority.replayed(&realm, json!({ "unproved": true, "until": until })).await?;
         settle(config, Some(&realm))?;
     }
@@ -255,6 +255,11 @@ fn listed(path: &Path) -> Result<Vec<Lost>, Failure> {
         Failure::about(path.display(), why)
     })?;
     Ok(list.items)
+}
+
+/// Whether a further run has something to do that this one could not.
+fn is_left(results: &[Replayed]) -> bool {
+    results.iter().any(|result| matches!(result, Replayed::Refused(_)))
 }
 
 async fn act(

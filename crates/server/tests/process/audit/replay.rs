@@ -110,7 +110,8 @@ fn assert_ended(address: std::net::SocketAddr, world: &World, before: &Before, l
     assert_ne!(git.raw(&link).status, 200, "the link was opened before");
     let admin = Api::new(address, &world.admin.key);
     let record = admin.get(&before.revoked.path("")).expect(200);
-    assert_eq!(record["revocation"]["reason"], "stolen laptop", "{record}");
+    assert_eq!(record["revoked_reason"], "stolen laptop", "{record}");
+    assert_eq!(record["revoked_by"], "client:admin", "{record}");
 }
 
 fn text(bytes: &[u8]) -> String {
