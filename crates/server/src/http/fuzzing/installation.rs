@@ -192,6 +192,10 @@ impl Installed {
         self.names.push(("link", secret));
         self.draw();
         self.sign_in(link);
+        let heads = [("x-openam-username", "admin"), ("x-openam-password", self.name("operator"))];
+        let answer = self.send("/openam/json/authenticate", &heads, "{}".to_owned());
+        let session: Value = serde_json::from_slice(&answer.body).unwrap();
+        self.names.push(("am", session["tokenId"].as_str().unwrap().to_owned()));
         for (name, user, of) in [
             ("basic", "alice", "pat"),
             ("verifierbasic", "gate", "verifier"),
