@@ -17,7 +17,7 @@ use counterfoil_authority::names::Username;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::Store;
 use counterfoil_authority::subject::UserStatus;
-use counterfoil_authority::token::State;
+use counterfoil_authority::token::{SECRETS_PER_TOKEN_MAX, State};
 use counterfoil_authority::verdict::{Door, Reason};
 use counterfoil_store::{DatabaseUrl, MemoryStore, OpenOptions};
 use proptest::collection::vec;
@@ -382,11 +382,16 @@ impl Both {
         let it = &mut self.model.tokens[token];
         assert_eq!(after.validity.expires_at().map(Timestamp::micros), Some(it.to));
         let until = self.model.now + overlap * SECOND;
-        // Those before end when they were to end, and never later.
-        for former in &mut it.secrets {
-            *former = Some(former.map_or(until, |end| end.min(until)));
+        // The one before gets the overlap; those before that end when they were to end.
+        if let Some(former) = it.secrets.last_mut() {
+            *former = Some(until);
         }
         it.secrets.push(None);
+        // The oldest make room.
+        let room = it.secrets.len().saturating_sub(SECRETS_PER_TOKEN_MAX);
+        for former in &mut it.secrets[..room] {
+            *former = Some(i64::MIN);
+        }
         self.real[token].1.push(secret);
     }
 
