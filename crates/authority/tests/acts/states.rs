@@ -4,6 +4,8 @@
 //!
 //! The model knows no store, no cache and no statement. After every act all tokens are held
 //! against it, in memory and on SQLite.
+//!
+//! Length: the model, the acts and what compares them are of no use apart.
 
 use std::sync::Arc;
 

@@ -3,6 +3,8 @@
 //! Everything that is not a whole answer of this protocol and version is "unavailable": another
 //! status, another version, more than a mebibyte, something that is no JSON. Nothing that the
 //! other side sent appears in an error.
+//!
+//! Length: the calls of the protocol one after the other, and their tests.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -30,6 +30,7 @@ const SHOWN: usize = 5;
 /// What is done again
 #[derive(Debug, clap::Args)]
 #[command(after_help = HERE)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct ReplayArgs {
     /// Exports of the lost logs, those of a realm each going on where the one before it ends
     #[arg(value_name = "FILE", required_unless_present = "acknowledge")]
