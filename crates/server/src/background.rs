@@ -387,7 +387,7 @@ fn nag(data: &std::path::Path) {
     }
     if let Some(restored) = restored::left(data) {
         warn!(
-            backup = restored.backup_created_at,
+            file = %data.join(restored::RESTORED_FILE).display(),
             "{}; run `counterfoil audit replay`",
             restored.in_words()
         );
