@@ -97,10 +97,10 @@ fn has_form(path: &str, answer: &Answered) -> bool {
         body["schemas"][0] == "urn:ietf:params:scim:api:messages:2.0:Error"
     } else if path.starts_with("/auth-admin/") {
         body["errors"][0]["code"].is_string()
-    } else if path.contains("/openid-connect") || path.starts_with("/oauth2/") {
-        body["error"].is_string()
     } else if path.contains("/json/") && !path.starts_with("/authz/") {
         body["code"].is_number()
+    } else if path.contains("/openid-connect") || path.starts_with("/oauth2/") {
+        body["error"].is_string()
     } else if path.starts_with("/validate/") {
         body["result"].is_object()
     } else {
@@ -137,15 +137,17 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
 fn the_corpus_is_answered_at_every_door() {
     let corpus = corpus();
     assert!(corpus.len() >= 75, "only {} inputs", corpus.len());
-    let mut accepted = 0;
+    let (mut accepted, mut installed) = (0, Installed::new());
     for (name, text) in &corpus {
-        // Each on its own: some of them revoke what others present.
-        let installed = Installed::new();
         let input = installed.filled(text);
         let status = decide(&installed, &input);
         println!("{name}: {status:?}");
         let status = status.unwrap_or_else(|| panic!("{name} is no request"));
         accepted += usize::from(status < 400);
+        // Some of them revoke what others present.
+        if !text.starts_with(b"GET ") && status < 400 {
+            installed = Installed::new();
+        }
     }
     // A corpus of refusals would leave most of every door unread.
     assert!(accepted * 3 >= corpus.len() * 2, "{accepted} of {} are taken", corpus.len());
