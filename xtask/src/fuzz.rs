@@ -16,12 +16,13 @@ use crate::workspace::cargo;
 const SECONDS: u64 = 600;
 
 /// The tests that mutate.
-const TARGETS: [&str; 5] = [
+const TARGETS: [&str; 6] = [
     "mutations_of_messages_are_decided_about_for_a_long_time",
     "mutations_of_streams_and_reports_are_looked_through_for_a_long_time",
     "mutations_of_requests_are_decided_about_for_a_long_time",
     "mutations_of_exports_are_decided_about_for_a_long_time",
     "mutations_of_files_are_read_or_refused_for_a_long_time",
+    "mutations_of_requests_at_every_door_are_answered_for_a_long_time",
 ];
 
 /// `cargo xtask fuzz [--seconds N]`.

@@ -257,7 +257,7 @@ pub const ALARM_EVENTS: [&str; 6] = [
 ];
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 106] = [
+pub const EVENT_KINDS: [&str; 107] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -349,6 +349,7 @@ pub const EVENT_KINDS: [&str; 106] = [
     "verify.refused",
     "api.refused",
     "store.restored",
+    "store.replayed",
     "events.removed",
     "account.password-changed",
     "session.opened",

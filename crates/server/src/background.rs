@@ -21,6 +21,7 @@ use crate::http::AppState;
 use crate::installation::{Installation, admin_key_left};
 use crate::keydir::{self, KeyDirectory, KeyError};
 use crate::listener::stopped;
+use crate::restored;
 use crate::systemd::{self, Said};
 use crate::tls::Certificates;
 use crate::traces::Traces;
@@ -382,6 +383,13 @@ fn nag(data: &std::path::Path) {
         warn!(
             file = %path.display(),
             "the first administrator's key is still on disk; keep it elsewhere and delete the file"
+        );
+    }
+    if let Some(restored) = restored::left(data) {
+        warn!(
+            file = %data.join(restored::RESTORED_FILE).display(),
+            "{}; run `counterfoil audit replay`",
+            restored.in_words()
         );
     }
 }

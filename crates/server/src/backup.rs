@@ -12,7 +12,7 @@ use counterfoil_authority::clock::{Clock, Entropy};
 use counterfoil_authority::event::{Event, Origin};
 use counterfoil_authority::names::{MAIN_REALM, RealmName};
 use counterfoil_authority::secret::ClearSecret;
-use counterfoil_authority::store::{EventStore, InstallationStore};
+use counterfoil_authority::store::{EventStore, InstallationStore, PageRequest, ServiceStore};
 use counterfoil_authority::verdict::Door;
 use counterfoil_store::{DatabaseUrl, SqlStore};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::installation::{InstallationError, migrate_store, open_store};
 use crate::keydir::{self, KeyDirectory, KeyError, KeyFile};
 use crate::private_file::{self, NewFile};
+use crate::restored::{self, Restored};
 use crate::sealed_file::{Content, SealedReader, SealedWriter};
 
 /// The version of what is inside the seal.
@@ -233,6 +234,11 @@ pub async fn restore(
         Ok(()) => prove(config, &keys, &manifest).await,
         Err(error) => Err(error),
     };
+    let proved = proved.and_then(|realms| {
+        let backup_created_at = manifest.created_at.clone();
+        let dir = &config.data.dir;
+        restored::write(dir, &Restored { backup_created_at, realms }).map_err(at(dir))
+    });
     if proved.is_err() {
         // Half an installation is worse than none: a server would start on it.
         let _ = std::fs::remove_dir_all(keys.path());
@@ -292,12 +298,13 @@ fn unpack(
     out.keep().map_err(at(database))
 }
 
-/// Opens what was restored, compares it with its keys, and records that it was restored.
+/// Opens what was restored, compares it with its keys, and records that it was restored. Returns
+/// its realms.
 async fn prove(
     config: &Config,
     keys: &KeyDirectory,
     manifest: &Manifest,
-) -> Result<(), BackupError> {
+) -> Result<Vec<String>, BackupError> {
     // It may be the backup of an earlier version.
     migrate_store(config).await.map_err(InstallationError::from)?;
     let store = open_store(config, false).await.map_err(InstallationError::from)?;
@@ -310,14 +317,21 @@ async fn prove_store(
     store: &SqlStore,
     keys: &KeyDirectory,
     manifest: &Manifest,
-) -> Result<(), BackupError> {
+) -> Result<Vec<String>, BackupError> {
     let installation = store.installation().await?;
     if installation.map(|installation| installation.id).as_ref() != Some(&manifest.installation) {
         return Err(BackupError::Content("its database belongs to another installation"));
     }
     keydir::reload(keys, store, &OsClock, &OsEntropy).await?;
     let event = restored(manifest, &OsClock, &OsEntropy)?;
-    Ok(store.event_append(vec![event]).await?)
+    store.event_append(vec![event]).await?;
+    let (mut realms, mut request) = (Vec::new(), PageRequest::first(1000));
+    loop {
+        let page = store.realm_list(request).await?;
+        realms.extend(page.items.into_iter().map(|realm| realm.name.as_str().to_owned()));
+        let Some(after) = page.next else { return Ok(realms) };
+        request = PageRequest { limit: 1000, after: Some(after) };
+    }
 }
 
 fn restored(

@@ -17,6 +17,7 @@ use crate::config::{Config, Tls, kept_elsewhere};
 use crate::installation::{InstallationError, Lock, admin_key_left, open_store};
 use crate::keydir::{self, KeyDirectory};
 use crate::private_file;
+use crate::restored;
 use crate::tls::Certificates;
 
 /// 2026-01-01: a clock before this program was written stands wrong.
@@ -256,6 +257,14 @@ fn directory(config: &Config) -> Vec<Finding> {
             "admin key",
             format!("{} holds the first administrator's key in clear", path.display()),
             "keep the key elsewhere and delete the file",
+        ));
+    }
+    if let Some(restored) = restored::left(dir) {
+        findings.push(Finding::warn(
+            "restore",
+            restored.in_words(),
+            "run `counterfoil audit replay` with exports of the lost logs, or with --acknowledge \
+             where there are none",
         ));
     }
     findings

@@ -18,6 +18,7 @@ use crate::clock::{OsClock, OsEntropy};
 use crate::config::Config;
 use crate::keydir::{self, KeyDirectory, KeyError};
 use crate::private_file;
+use crate::restored::RESTORED_FILE;
 
 pub mod moved;
 
@@ -27,7 +28,8 @@ const LOCK_FILE: &str = "counterfoil.lock";
 pub const ADMIN_KEY_FILE: &str = "admin-key";
 
 /// What may lie in a data directory before there is a database; the last is a file system's own.
-const OWN_FILES: [&str; 4] = [LOCK_FILE, ADMIN_KEY_FILE, "counterfoil.toml", "lost+found"];
+const OWN_FILES: [&str; 5] =
+    [LOCK_FILE, ADMIN_KEY_FILE, RESTORED_FILE, "counterfoil.toml", "lost+found"];
 
 /// Why an installation cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -19,9 +19,12 @@ pub mod keydir;
 pub mod ldap;
 pub mod leaks;
 pub mod listener;
+#[cfg(test)]
+mod mutations;
 mod outbound;
 pub mod private_file;
 pub mod provision;
+pub mod restored;
 pub mod scan;
 pub mod sealed_file;
 pub mod seeds;

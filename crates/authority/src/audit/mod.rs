@@ -3,12 +3,14 @@
 //!
 //! [`tree`] is the tree (RFC 6962 section 2), [`note`] the signed heads (C2SP `signed-note` and
 //! `tlog-checkpoint`), [`leaf`] what of an event is hashed, [`export`] the file, [`verify`] what
-//! reads it, [`check`] what looks at the log in the store.
+//! reads it, [`check`] what looks at the log in the store, [`replay`] what of it a restored backup
+//! has to be told.
 
 pub mod check;
 pub mod export;
 pub mod leaf;
 pub mod note;
+pub mod replay;
 pub mod tree;
 pub mod verify;
 

@@ -75,6 +75,9 @@ impl Authority {
         if caller.former_secret {
             return Err(Refusal::BeyondGrant("a former secret derives no token"));
         }
+        // What was derived would be there when the lock is gone, whatever became of the parent's
+        // secret meanwhile.
+        self.refuse_secret_if_held(&parent).await?;
         let root = self.root_of(&parent).await?;
         let by_default = root == Kind::PersonalAccessToken;
         let allowed = self.holder_may(&parent, by_default, |policy| policy.self_derive).await?;

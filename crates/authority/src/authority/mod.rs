@@ -57,7 +57,7 @@ pub use am::{
     AmSession, AmTest, AmTestToken, AmUse,
 };
 pub use audit::{
-    AUDIT_ENTRIES_MAX, AuditCheckpoint, AuditEntries, DamagedLog, InclusionProof, Proved,
+    AUDIT_ENTRIES_MAX, AuditCheckpoint, AuditEntries, DamagedLog, InclusionProof, Proved, Replayed,
     WitnessFailure,
 };
 pub use authenticate::AuthRefusal;

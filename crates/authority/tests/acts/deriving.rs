@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use counterfoil_authority::authority::{
     AccessRefusal, Active, AmLogin, AmUse, AuthRefusal, Binding, DeriveRequest, ExchangeRequest,
-    Expiry, TokenEdit, Verdict,
+    Expiry, LockAct, TokenEdit, Verdict,
 };
 use counterfoil_authority::caller::{Caller, RequestContext};
 use counterfoil_authority::kind::Kind;
+use counterfoil_authority::names::Username;
 use counterfoil_authority::policy::TokenPolicy;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::{ApiScope, ApiScopes, Scope};
@@ -160,6 +161,32 @@ async fn what_a_parent_loses_in_the_api_its_descendants_lose_at_the_same_moment(
     // The parent gets it back, and its family with it.
     world.narrow(&parent, only(&["tokens:write", "users:read"])).await;
     assert!(world.caller(&child).await.token_allows(ApiScope::UsersRead));
+}
+
+#[tokio::test]
+async fn nothing_is_derived_while_the_person_or_the_service_is_locked() {
+    let world = World::new().await;
+    let (_, secret) = world.pat(&["git"], &[]).await;
+    let lock = |on| LockAct { on, reason: None };
+    let World { authority, admin, realm, .. } = &world;
+    for at_service in [true, false] {
+        let set = async |on| {
+            if at_service {
+                let git = label("git");
+                authority.lock_service(admin, realm, &git, &lock(on)).await.map(drop)
+            } else {
+                let alice = Username::parse("alice").unwrap();
+                authority.lock_user(admin, realm, &alice, None, &lock(on)).await.map(drop)
+            }
+        };
+        // Who was let in just before.
+        let caller = world.caller(&secret).await;
+        set(true).await.unwrap();
+        let refused = authority.self_derive(&caller, same(), None).await.unwrap_err();
+        assert!(matches!(refused, Refusal::NotOpen(_)), "{refused:?}");
+        set(false).await.unwrap();
+        world.derive(&secret).await;
+    }
 }
 
 #[tokio::test]

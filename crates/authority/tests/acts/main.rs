@@ -22,6 +22,7 @@ mod reaching;
 mod rotating;
 mod sessions;
 mod slow_secrets;
+mod states;
 mod upgrading;
 mod verifying;
 mod world;

@@ -72,7 +72,15 @@ impl World {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        Self::made(Arc::new(MemoryStore::new()), settings).await
+    }
+
+    /// The same over an empty store.
+    pub(crate) async fn over(store: Arc<dyn Store>) -> Self {
+        Self::made(store, Settings::default()).await
+    }
+
+    async fn made(store: Arc<dyn Store>, settings: Settings) -> Self {
         let clock = Arc::new(FrozenClock::at(Timestamp::from_seconds(1_790_000_000)));
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(1));
         let keys = KeyRing::generate(entropy.as_ref()).unwrap();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use counterfoil_authority::names::ClientName;
 use counterfoil_authority::store::EventFilter;
-use counterfoil_authority::store::PageRequest;
 use tempfile::TempDir;
 
 use super::*;

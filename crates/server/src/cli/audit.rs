@@ -3,6 +3,8 @@
 mod export;
 #[cfg(test)]
 mod fuzzing;
+mod lost;
+pub(crate) mod replay;
 mod verify;
 
 use std::path::PathBuf;
@@ -21,6 +23,8 @@ pub(crate) enum AuditCommand {
     /// Check an export, offline, with nothing but the public key of the log
     #[command(after_help = "Exit status: 0 if the export is complete and unaltered, 1 if not.")]
     Verify(VerifyArgs),
+    /// After a restore: do again what was revoked, locked or rotated after the backup
+    Replay(Box<replay::ReplayArgs>),
     /// Print the latest checkpoint
     Checkpoint(LookArgs),
     /// Print the public keys of the log, the present one first
@@ -69,6 +73,7 @@ pub(super) async fn run(command: &AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Export(args) => export::run(args).await,
         AuditCommand::Verify(args) => verify::run(args),
+        AuditCommand::Replay(args) => replay::run(args).await,
         AuditCommand::Checkpoint(args) => look(args, "audit/checkpoint").await,
         AuditCommand::Keys(args) => look(args, "audit/keys").await,
     }

@@ -1,18 +1,33 @@
 //! `counterfoil backup` and `counterfoil restore`.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::audit::replay::{self, ProofArgs};
 use super::failure::Failure;
-use super::local::{SealedFileArgs, with_causes};
+use super::local::{HERE, SealedFileArgs, with_causes};
 use super::print;
 use super::secret_input::{self, Wanted};
 use crate::backup::{self, BackupError, Manifest, Progress};
-use crate::installation::InstallationError;
+use crate::installation::{self, IfEmpty, InstallationError};
+
+/// What is restored, and what of the time after it
+#[derive(Debug, clap::Args)]
+#[command(after_help = HERE)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    sealed: SealedFileArgs,
+    /// An export of the lost audit log of a realm: what was revoked, locked or rotated after the
+    /// backup is done again; again for further ones
+    #[arg(long, value_name = "FILE")]
+    audit: Vec<PathBuf>,
+    #[command(flatten)]
+    proof: ProofArgs,
+}
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
@@ -57,11 +72,14 @@ pub(crate) async fn write(args: &SealedFileArgs) -> Result<(), Failure> {
 }
 
 /// Runs `restore`.
-pub(crate) async fn restore(args: &SealedFileArgs) -> Result<(), Failure> {
+pub(crate) async fn restore(asked: &RestoreArgs) -> Result<(), Failure> {
+    let args = &asked.sealed;
     let config = args.local.load()?;
     // Before anybody types a passphrase for a file that is not there.
-    if let Err(error) = File::open(&args.file) {
-        return Err(Failure::about(args.file.display(), error));
+    for path in asked.audit.iter().chain([&args.file]) {
+        if let Err(error) = File::open(path) {
+            return Err(Failure::about(path.display(), error));
+        }
     }
     let from = args.passphrase_file.as_deref();
     let passphrase = secret_input::secret(from, Wanted::Passphrase)?;
@@ -72,14 +90,32 @@ pub(crate) async fn restore(args: &SealedFileArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
     let manifest = restored?;
     said(args, "restored", &manifest);
-    if !args.json {
+    if asked.audit.is_empty() {
+        if args.json {
+            return Ok(());
+        }
         print::note(&format!(
-            "What was revoked, counted or changed after {} is undone: revoke again what must stay \
-             revoked before you serve this.",
+            "Nothing is known of what came after {}: what was revoked, locked or rotated since is \
+             good again. Before you serve this, run `counterfoil audit replay` with exports of the \
+             lost audit logs, or with --acknowledge where there are none.",
             manifest.created_at
         ));
+        return Ok(());
     }
-    Ok(())
+    let opened = installation::open(&config, IfEmpty::Refuse).await?;
+    let told = replay::replay(&config, &opened, &asked.audit, &asked.proof, false).await;
+    let closed = opened.close().await;
+    let told = told.map_err(|failure| not_replayed(&failure))?;
+    closed?;
+    replay::report(&told, false, args.json)
+}
+
+/// The restore itself is done then, and is not to be served as it is.
+fn not_replayed(failure: &Failure) -> Failure {
+    Failure::Refused(format!(
+        "the backup is restored, but nothing that came after it was done again: {failure}; run \
+         `counterfoil audit replay` before you serve it"
+    ))
 }
 
 /// Refuses to write over anything, before a passphrase is asked for.

@@ -99,7 +99,7 @@ enum Command {
     /// Write database and keys to a new file under a passphrase, while the server runs
     Backup(local::SealedFileArgs),
     /// Bring a backup back into an empty data directory
-    Restore(local::SealedFileArgs),
+    Restore(Box<backup::RestoreArgs>),
     /// The configuration file
     #[command(subcommand)]
     Config(pages::ConfigCommand),

@@ -3,6 +3,8 @@
 //! Everything that is not a whole answer of this protocol and version is "unavailable": another
 //! status, another version, more than a mebibyte, something that is no JSON. Nothing that the
 //! other side sent appears in an error.
+//!
+//! Length: the calls of the protocol one after the other, and their tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -493,5 +495,34 @@ mod tests {
         assert_eq!(invalid, RepositoryError::Invalid(String::new()));
         assert!(refusal(StatusCode::UNAUTHORIZED, &Value::Null).is_unavailable());
         assert!(refusal(StatusCode::NOT_FOUND, &Value::Null).is_unavailable());
+    }
+
+    /// A repository is somebody else's program: whatever it says is read, or is no answer.
+    #[test]
+    fn mutations_of_answers_are_read_or_are_none() {
+        let token = r#"{"id":"a-1","version":"3","user":"alice","enabled":true,"used":1,"attributes":{"serialId":"s","validTo":"2026-12-01T00:00:00Z","maxUsages":3,"genericTokenData":{"a":"b"}}}"#;
+        let record = r#"{"id":"a-1","user":"alice","service":"git","hash":"{SHA256}n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=","enabled":true,"validFrom":"2026-01-01T00:00:00Z","validTo":"2026-12-01T00:00:00Z","maxUsages":3,"used":1,"scopes":["a:b"],"permissions":{"repo/*":["read"]}}"#;
+        let texts = [
+            token.to_owned(),
+            record.to_owned(),
+            format!(r#"{{"tokens":[{token},{token}],"next":"c"}}"#),
+            r#"{"protocol":"counterfoil-repo/1","name":"n","capabilities":["lookup","list","create","update"],"attributes":{"serialId":{"filterable":true}}}"#.to_owned(),
+            r#"{"errors":[{"code":"VERSION_CONFLICT","source":{"pointer":"/data/attributes/validTo"}}]}"#.to_owned(),
+        ];
+        let statuses = [400, 404, 405, 409, 422, 500];
+        let mut round = 0;
+        crate::mutations::try_json(&texts, 30_000, |value| {
+            round += 1;
+            let _ = (ForeignToken::read(&value), VerifyRecord::read(&value));
+            let _ = Descriptor::read(&value);
+            if let Ok(page) = ForeignPage::read(&value, 2) {
+                assert!(page.tokens.len() <= 2, "{value}");
+            }
+            let status = StatusCode::from_u16(statuses[round % statuses.len()]).unwrap();
+            // What is shown to a caller is a plain name, whatever the repository calls it.
+            if let RepositoryError::Invalid(name) = refusal(status, &value) {
+                assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{name}");
+            }
+        });
     }
 }

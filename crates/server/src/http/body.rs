@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
-use super::problem::{Problem, Sort};
+use super::problem::{Problem, Sort, name_shown};
 use super::state::{AppState, BATCH_BODY_BYTES_MAX};
 
 /// Levels of nesting in a body at most: no shape of the API needs ten.
@@ -256,6 +256,8 @@ fn explain<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], first: &serde_json::E
 /// secret in the wrong field would then stand in a log.
 pub fn describe(path: &str, error: &serde_json::Error) -> Problem {
     let path = if path == "." || path == "?" { "" } else { path };
+    let shown = name_shown(path);
+    let path = shown.as_str();
     if error.classify() != serde_json::error::Category::Data {
         let mut detail = describe_syntax(error);
         if !path.is_empty() {
@@ -361,6 +363,17 @@ mod tests {
     fn a_wrong_body_is_explained_by_its_field_and_never_by_its_value() {
         assert_eq!(said(r#"{"name":"x","colour":1}"#), "colour: is not known here");
         assert_eq!(said(r#"{"name":"x","inner":{"n":1}}"#), "inner.n: is not known here");
+        // A secret where a name belongs is repeated no more than one where a value does.
+        let secret = "cflp_0lTPkUIlzTDXhwlxwHGmU6WzV3SfitAuz7S2W31JuYJp2Xdp8D";
+        for body in [
+            format!(r#"{{"{secret}":1}}"#),
+            format!(r#"{{"https://example.org/open#{secret}":1}}"#),
+            r#"{"k3vn-8qpw-2d7r-jx5m-9hta-c4ze":1}"#.to_owned(),
+            format!(r#"{{"name":"x","inner":{{"{secret}":1}}}}"#),
+        ] {
+            let said = said(&body);
+            assert!(said.ends_with("?: is not known here") && !said.contains("2Xdp8D"), "{said}");
+        }
         assert_eq!(said(r#"{"inner":{"count":1}}"#), "name: is missing");
         assert_eq!(said(r#"{"name":"x","inner":{}}"#), "inner.count: is missing");
         assert_eq!(said(r#"{"name":"x","name":"y"}"#), "name: is given twice");

@@ -16,6 +16,8 @@ pub mod enrol;
 pub mod envelope;
 pub mod events;
 pub mod front;
+#[cfg(test)]
+mod fuzzing;
 pub mod grants;
 pub mod groups;
 pub mod hand_over;

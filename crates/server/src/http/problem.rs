@@ -50,6 +50,22 @@ pub struct Document {
     request_id: Option<String>,
 }
 
+/// Characters of a name that is repeated: more than any field has, fewer than our token strings.
+const NAME_CHARS_MAX: usize = 40;
+/// Dashes of such a name; a secret in groups has more.
+const NAME_DASHES_MAX: usize = 3;
+
+/// The name of a field as an answer may repeat it. It may be the sender's own text, and a secret
+/// that stands where a name belongs must not stand in an answer: `?` takes its place.
+pub(super) fn name_shown(name: &str) -> String {
+    let one = |part: &str| {
+        let dashes = part.matches('-').count();
+        let is_name = part.chars().nth(NAME_CHARS_MAX).is_none() && dashes <= NAME_DASHES_MAX;
+        if is_name { part.to_owned() } else { "?".to_owned() }
+    };
+    name.split('.').map(one).collect::<Vec<_>>().join(".")
+}
+
 impl Problem {
     /// A problem of a class.
     pub fn new(sort: Sort, detail: impl Into<String>) -> Self {
@@ -59,7 +75,7 @@ impl Problem {
     /// A field or parameter that makes no sense.
     #[expect(clippy::needless_pass_by_value, reason = "callers hand over the error they just met")]
     pub fn invalid(field: impl Into<String>, why: impl ToString) -> Self {
-        let field = field.into();
+        let field = name_shown(&field.into());
         let why = why.to_string();
         let detail = if field.is_empty() { why } else { format!("{field}: {why}") };
         Self { field: (!field.is_empty()).then_some(field), ..Self::new(Sort::Invalid, detail) }

@@ -92,3 +92,19 @@ async fn nobody_who_answers_is_no_reason_to_believe() {
     let said = keys.verify(BODY, (Some(KEY_ID), Some(SIGNATURE)), at).await;
     assert_eq!(said, Err(NotSigned::UnknownKey));
 }
+
+/// The list comes over the network, and what is no key in it is passed over.
+#[test]
+fn mutations_of_a_list_of_keys_give_keys_or_none() {
+    let (text, mut dice) = (published(KEY_ID), crate::mutations::Dice(7));
+    let mut some = 0;
+    for _ in 0..20_000 {
+        let bytes = crate::mutations::mutated(&mut dice, &text);
+        if let Ok(keys) = keys_of(&bytes) {
+            assert!(!keys.is_empty() && keys.len() <= KEYS_MAX);
+            assert!(keys.iter().all(|(_, point)| point.len() == 65));
+            some += 1;
+        }
+    }
+    assert!(some > 100, "{some}");
+}

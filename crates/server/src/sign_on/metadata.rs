@@ -106,4 +106,59 @@ mod tests {
         post["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]);
         assert!(!Metadata::read(post, ISSUER).unwrap().takes_basic);
     }
+
+    /// Whatever a provider says of itself, nobody is sent anywhere without TLS.
+    #[test]
+    fn mutations_of_a_description_lead_nowhere_without_tls() {
+        let mut whole = document();
+        whole["userinfo_endpoint"] = json!("https://sso.example/me");
+        whole["token_endpoint_auth_methods_supported"] = json!(["client_secret_basic"]);
+        let mut read = 0;
+        crate::mutations::try_json(&[whole.to_string()], 20_000, |value| {
+            let Ok(said) = Metadata::read(value, ISSUER) else { return };
+            let places = [&said.authorization, &said.token, &said.keys];
+            assert!(places.iter().all(|url| url.scheme() == "https"), "{said:?}");
+            assert!(said.userinfo.is_none_or(|url| url.scheme() == "https"));
+            read += 1;
+        });
+        assert!(read > 100, "{read}");
+    }
+
+    /// Nor is a token of it taken that nobody signed.
+    #[test]
+    fn mutations_of_keys_and_tokens_prove_nobody() {
+        use counterfoil_authority::clock::Timestamp;
+        use counterfoil_authority::single_sign_on::{IdClaims, IdTokenWanted, ProviderKeys};
+        use data_encoding::BASE64URL_NOPAD;
+
+        let keys = json!({ "keys": [
+            { "kty": "RSA", "kid": "a", "use": "sig", "alg": "RS256", "n": "sXchDaQ", "e": "AQAB" },
+            { "kty": "EC", "kid": "b", "crv": "P-256",
+              "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+              "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM" },
+            { "kty": "OKP", "kid": "c", "crv": "Ed25519",
+              "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
+        ] });
+        let wanted =
+            IdTokenWanted { issuer: ISSUER, client_id: "cf", nonce: "n", proved_since: None };
+        let now = Timestamp::from_seconds(1_795_262_400);
+        let heads = ["RS256", "ES256", "EdDSA", "HS256", "none"].map(|alg| {
+            BASE64URL_NOPAD.encode(json!({ "alg": alg, "kid": "b" }).to_string().as_bytes())
+        });
+        let claims = json!({ "iss": ISSUER, "aud": "cf", "sub": "1", "nonce": "n",
+            "exp": 1_795_263_000, "iat": 1_795_262_400 });
+        let claims = BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
+        let mut dice = crate::mutations::Dice(11);
+        let mut round = 0;
+        crate::mutations::try_json(&[keys.to_string()], 5_000, |value| {
+            let Some(keys) = ProviderKeys::read(&value) else { return };
+            round += 1;
+            let token = format!("{}.{claims}.c2ln", heads[round % heads.len()]);
+            let mutated = crate::mutations::mutated(&mut dice, &token);
+            for token in [&*token, &*String::from_utf8_lossy(&mutated)] {
+                assert!(IdClaims::verified(token, &keys, wanted, now).is_err(), "{token}");
+            }
+        });
+        assert!(round > 1_000, "{round}");
+    }
 }

@@ -251,4 +251,26 @@ mod tests {
         assert_eq!(question["user"]["name"], "alice");
         assert_eq!(question["attestation"], "none");
     }
+
+    /// Answers come from the browser of anybody.
+    #[test]
+    fn mutations_of_answers_prove_nobody() {
+        let party = RelyingParty::at("https://tokens.example.org").unwrap();
+        let handle = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+        let (_, offered) = party.offer(Person { username: "alice", handle }, &[]).unwrap();
+        let texts = [
+            r#"{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{"clientDataJSON":"eyJ0eXBlIjoid2ViYXV0aG4uZ2V0IiwiY2hhbGxlbmdlIjoiYSIsIm9yaWdpbiI6Imh0dHBzOi8vdG9rZW5zLmV4YW1wbGUub3JnIn0","authenticatorData":"SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAQ","signature":"MEUCIQ","userHandle":"Z-VQRBCxQm-SR7toDl_gyA"},"extensions":{}}"#,
+            r#"{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{"attestationObject":"o2NmbXRkbm9uZWdhdHRTdG10oGhhdXRoRGF0YVik","clientDataJSON":"eyJ0eXBlIjoid2ViYXV0aG4uY3JlYXRlIn0","transports":["internal"]},"extensions":{}}"#,
+        ];
+        let mut dice = crate::mutations::Dice(5);
+        let mut claimed = 0;
+        for round in 0..20_000 {
+            let bytes = crate::mutations::mutated(&mut dice, texts[round % texts.len()]);
+            let text = String::from_utf8_lossy(&bytes);
+            claimed += u32::from(party.read(&text).is_some());
+            assert!(party.made(&offered, &text, "key").is_none(), "{text}");
+        }
+        // Some are answers, if not good ones.
+        assert!(claimed > 100, "{claimed}");
+    }
 }

@@ -148,6 +148,12 @@ impl Cluster {
         self.run("createdb", &["-h", &directory, "-U", "cf", name]);
     }
 
+    /// Copies a database that nobody has open.
+    pub(crate) fn copy_database(&self, from: &str, to: &str) {
+        let directory = self.directory.path().display().to_string();
+        self.run("createdb", &["-h", &directory, "-U", "cf", "-T", from, to]);
+    }
+
     /// Where a database of that name is.
     pub(crate) fn url(&self, name: &str) -> DatabaseUrl {
         DatabaseUrl::parse(&format!("postgres://cf@{}/{name}", self.host())).unwrap()

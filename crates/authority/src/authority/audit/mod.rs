@@ -1,5 +1,6 @@
 //! The audit logs: sealing, and what auditors are given.
 
+mod replay;
 mod seal;
 
 use std::sync::OnceLock;
@@ -17,6 +18,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
 use crate::store::{AuditHead, AuditTile, Unavailable};
 
+pub use replay::Replayed;
 pub use seal::WitnessFailure;
 
 /// Entries of one page of an export at most.

@@ -57,7 +57,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), Failure> {
 }
 
 /// A key as it stands, or a file of keys.
-fn keys_of(given: &str) -> Result<Vec<VerifierKey>, Failure> {
+pub(super) fn keys_of(given: &str) -> Result<Vec<VerifierKey>, Failure> {
     if let Some(key) = VerifierKey::parse(given) {
         return Ok(vec![key]);
     }
@@ -67,7 +67,7 @@ fn keys_of(given: &str) -> Result<Vec<VerifierKey>, Failure> {
     lines.map(|line| VerifierKey::parse(line.trim()).ok_or_else(wrong)).collect()
 }
 
-fn small(path: &Path) -> Result<String, Failure> {
+pub(super) fn small(path: &Path) -> Result<String, Failure> {
     let about = |error: std::io::Error| Failure::about(path.display(), error);
     if fs::metadata(path).map_err(about)?.len() > SMALL_BYTES_MAX {
         return Err(Failure::about(path.display(), "is too long for a key or a checkpoint"));

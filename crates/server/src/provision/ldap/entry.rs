@@ -59,3 +59,39 @@ impl Entry {
 pub(super) fn with_label(name: &str, label: &str) -> String {
     format!("{name}{APP}{label}")
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{hash_map, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A directory tells what it likes, in any case and as any bytes.
+        #[test]
+        fn whatever_a_directory_tells_is_found_again(
+            dn in any::<String>(),
+            attrs in hash_map(any::<String>(), vec(any::<String>(), 0..3), 0..5),
+            bin_attrs in hash_map(any::<String>(), vec(vec(any::<u8>(), 0..20), 0..3), 0..5),
+        ) {
+            let names: Vec<String> = attrs.keys().chain(bin_attrs.keys()).cloned().collect();
+            let texts = attrs.clone();
+            let entry = Entry::of(SearchEntry { dn: dn.clone(), attrs, bin_attrs });
+            prop_assert_eq!(&entry.dn, &dn);
+            for name in &names {
+                let told = entry.texts(name);
+                prop_assert!(told.is_sorted());
+                for value in texts.get(name).into_iter().flatten() {
+                    prop_assert!(told.contains(value) && entry.has(name, value));
+                }
+                let _ = entry.labels(name);
+            }
+            let labelled = with_label("mail", "git");
+            let known = entry.labels("mail");
+            prop_assert_eq!(known.contains_key("git"), names.iter().any(|name| {
+                name.to_lowercase() == labelled
+            }));
+        }
+    }
+}

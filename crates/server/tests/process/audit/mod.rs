@@ -1,6 +1,7 @@
 //! The audit log as an auditor meets it: kills, several nodes, a database that was tampered with,
 //! and verifiers that nobody here wrote.
 
+mod replay;
 mod sumdb;
 
 use std::collections::BTreeMap;
