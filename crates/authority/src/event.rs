@@ -246,7 +246,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 100] = [
+pub const EVENT_KINDS: [&str; 101] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -324,6 +324,7 @@ pub const EVENT_KINDS: [&str; 100] = [
     "token.count-exceeded",
     "token.count-returned",
     "token.ends-soon",
+    "token.ended",
     "token.idle-ended",
     "token.refresh-reused",
     "enrol.constraint-warned",

@@ -355,6 +355,14 @@ impl PeopleStore for FailingStore {
     ) -> Result<Vec<Grant>, Unavailable> {
         pass!(self.grants_of_user(realm, name))
     }
+    async fn service_keepers(
+        &self,
+        realm: &RealmName,
+        service: &ServiceLabel,
+        limit: u32,
+    ) -> Result<Vec<Username>, Unavailable> {
+        pass!(self.service_keepers(realm, service, limit))
+    }
     async fn grants_of_client(
         &self,
         realm: &RealmName,

@@ -17,7 +17,7 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 21] = [
+const MIGRATIONS: [Migration; 22] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
@@ -39,6 +39,7 @@ const MIGRATIONS: [Migration; 21] = [
     Migration { version: 22, sql: include_str!("../migrations/0022_pages_for_people.sql") },
     Migration { version: 23, sql: include_str!("../migrations/0023_registrations.sql") },
     Migration { version: 24, sql: include_str!("../migrations/0024_passkeys.sql") },
+    Migration { version: 28, sql: include_str!("../migrations/0028_expiry.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

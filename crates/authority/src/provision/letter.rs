@@ -19,7 +19,7 @@ use crate::names::ServiceLabel;
 use crate::secret::ClearSecret;
 
 /// Events that a person is told of unless a target says otherwise.
-pub const LETTER_EVENTS: [&str; 12] = [
+pub const LETTER_EVENTS: [&str; 13] = [
     "token.issued",
     "token.replaced",
     "token.rotated",
@@ -27,6 +27,7 @@ pub const LETTER_EVENTS: [&str; 12] = [
     "token.locked",
     "token.unlocked",
     "token.ends-soon",
+    "token.ended",
     "link.opened",
     "user.locked",
     "user.unlocked",
@@ -43,14 +44,25 @@ pub const CODE_SENT: &str = "code.sent";
 /// What a template is for where a token was issued and its secret waits behind a link.
 pub const LINK_ISSUED: &str = "issued-by-link";
 
+/// What a template is for that goes to those who look after the service, by the event.
+pub const KEEPERS_LETTERS: [(&str, &str); 2] =
+    [("token.ends-soon", "keepers-ends-soon"), ("token.ended", "keepers-ended")];
+
+/// What those who look after a service are written about an event, if they are.
+pub fn keepers_letter(event: &str) -> Option<&'static str> {
+    let of = |(known, letter): &(&str, &'static str)| (*known == event).then_some(*letter);
+    KEEPERS_LETTERS.iter().find_map(of)
+}
+
 /// Substitutions that a template may hold, without those of identifiers.
-pub const SUBSTITUTIONS: [&str; 14] = [
+pub const SUBSTITUTIONS: [&str; 15] = [
     "AUTHENTICATOR",
     "CO_PERSON",
     "CO_NAME",
     "SERVICE",
     "SERVICE_URL",
     "TOKEN_ID",
+    "OWNER",
     "ACTOR",
     "REASON",
     "TIME",
@@ -101,8 +113,9 @@ impl LetterTemplate {
     ///
     /// The field, and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let known =
-            LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED, &CODE_SENT]);
+        let known = LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE);
+        let known = known.chain([&LINK_ISSUED, &CODE_SENT]);
+        let known = known.chain(KEEPERS_LETTERS.iter().map(|(_, letter)| letter));
         if !known.clone().any(|event| *event == self.event) {
             let names: Vec<&str> = known.copied().collect();
             return Err(("event", format!("is one of {}", names.join(", "))));
@@ -238,6 +251,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) services: Vec<String>,
     /// Labels of the services, to choose a template by.
     pub(crate) labels: Vec<String>,
+    /// Whose token it is; empty where it is about all of a person's tokens.
+    pub(crate) owner: String,
+    /// Whether the letter goes to somebody who looks after the service.
+    pub(crate) keeps: bool,
     /// Where the service is.
     pub(crate) service_url: Option<&'a str>,
     /// When the token ends.
@@ -258,7 +275,11 @@ impl Letter {
     ) -> Option<Self> {
         let address = user.emails.iter().find(|address| !address.trim().is_empty())?;
         let language = language_of(user);
-        let kind = if facts.link.is_some() { LINK_ISSUED } else { &*event.kind };
+        let kind = match keepers_letter(&event.kind).filter(|_| facts.keeps) {
+            Some(letter) => letter,
+            None if facts.link.is_some() => LINK_ISSUED,
+            None => &*event.kind,
+        };
         let template = chosen(templates, kind, &facts.labels, &language)
             .or_else(|| texts::of(kind, &language))?;
         let language = template.language.clone().unwrap_or(language);
@@ -286,6 +307,7 @@ impl Letter {
             ("SERVICE", services),
             ("SERVICE_URL", facts.service_url.unwrap_or_default().to_owned()),
             ("TOKEN_ID", token),
+            ("OWNER", facts.owner),
             ("ACTOR", actor.to_owned()),
             ("REASON", event.reason.clone().unwrap_or_else(|| "-".to_owned())),
             ("TIME", time(event.at)),

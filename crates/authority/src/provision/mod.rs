@@ -28,12 +28,16 @@ pub enum Object {
     User(String),
     /// Everybody of the realm: stands for as many deliveries as there are people.
     Everyone,
+    /// Those who look after the services that an event names: stands for as many deliveries.
+    Keepers,
     /// Whatever else an event may be about: messages about it keep their order.
     Other(String),
 }
 
 /// How [`Object::Everyone`] is written.
 const EVERYONE: &str = "everyone";
+/// How [`Object::Keepers`] is written.
+const KEEPERS: &str = "keepers";
 /// How [`Object::User`] begins.
 const USER: &str = "user:";
 
@@ -43,6 +47,7 @@ impl Object {
         match self {
             Self::User(name) => format!("{USER}{name}"),
             Self::Everyone => EVERYONE.to_owned(),
+            Self::Keepers => KEEPERS.to_owned(),
             Self::Other(name) => name.clone(),
         }
     }
@@ -52,6 +57,7 @@ impl Object {
         match name.strip_prefix(USER) {
             Some(user) => Self::User(user.to_owned()),
             None if name == EVERYONE => Self::Everyone,
+            None if name == KEEPERS => Self::Keepers,
             None => Self::Other(name.to_owned()),
         }
     }

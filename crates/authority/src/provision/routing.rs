@@ -1,6 +1,6 @@
 //! Which deliveries an event asks for: the one rule that every store applies.
 
-use super::letter::{CODE_SENT, LETTER_EVENTS};
+use super::letter::{CODE_SENT, LETTER_EVENTS, keepers_letter};
 use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
 use crate::event::{Event, IMPORTED, Outcome};
 
@@ -12,7 +12,25 @@ pub fn concerns_targets(event: &Event) -> bool {
 /// The deliveries that an event asks for.
 pub fn marks(event: &Event, targets: &[Target]) -> Vec<Mark> {
     let of_realm = targets.iter().filter(|target| target.realm == event.realm);
-    of_realm.filter_map(|target| mark(event, target)).collect()
+    of_realm
+        .flat_map(|target| [mark(event, target), keepers_mark(event, target)])
+        .flatten()
+        .collect()
+}
+
+/// Whoever looks after a service is written to about what is about to stop there.
+fn keepers_mark(event: &Event, target: &Target) -> Option<Mark> {
+    let asked = &target.config.events;
+    let told = keepers_letter(&event.kind).is_some()
+        && (asked.is_empty() || asked.iter().any(|kind| *kind == event.kind));
+    let mut labels = event.service.iter().flat_map(|labels| labels.split(' '));
+    let named = labels.any(|label| label != "*" && target.config.is_for(label));
+    if target.kind != TargetKind::Mail || !told || !named {
+        return None;
+    }
+    let (realm, target, held) = (event.realm.clone(), target.name.clone(), is_held(target)?);
+    let key = DeliveryKey { realm, target, object: Object::Keepers, message: event.id.clone() };
+    Some(Mark { key, held })
 }
 
 fn mark(event: &Event, target: &Target) -> Option<Mark> {
@@ -33,13 +51,20 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
         (state_of(event, own)?, String::new())
     };
     let held = match target.mode {
-        TargetMode::Automatic | TargetMode::Queue | TargetMode::QueueOnError => false,
-        TargetMode::Manual => true,
         TargetMode::Enrollment if is_arrival(event) => false,
-        TargetMode::Enrollment | TargetMode::Disabled => return None,
+        _ => is_held(target)?,
     };
     let (realm, target) = (event.realm.clone(), target.name.clone());
     Some(Mark { key: DeliveryKey { realm, target, object, message }, held })
+}
+
+/// Whether what is not an arrival waits for somebody to ask for it; `None`: it is not brought.
+const fn is_held(target: &Target) -> Option<bool> {
+    match target.mode {
+        TargetMode::Automatic | TargetMode::Queue | TargetMode::QueueOnError => Some(false),
+        TargetMode::Manual => Some(true),
+        TargetMode::Enrollment | TargetMode::Disabled => None,
+    }
 }
 
 /// Who is written to about this, if anybody is. Of what was taken over from another system they

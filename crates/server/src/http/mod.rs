@@ -39,6 +39,7 @@ pub mod request_id;
 pub mod responses;
 pub mod services;
 pub mod state;
+pub(crate) mod sunset;
 pub mod targets;
 pub mod token_settings;
 pub mod tokens;

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::query::At;
 use super::responses::Acts;
 use super::state::AppState;
+use super::sunset;
 use super::verify_core::Inquiry;
 use super::wire::json_bytes;
 
@@ -109,7 +110,12 @@ pub struct VerifyBatchVerdict {
     post, path = "/api/v1/realms/{realm}/verify", tag = "verify",
     params(("realm" = String, Path, description = "The realm")),
     request_body = VerifyQuestion,
-    responses((status = 200, description = "Whether it is good", body = VerifyVerdict), Acts)
+    responses(
+        (status = 200, description = "Whether it is good", body = VerifyVerdict, headers(
+            ("Sunset" = String, description = "When the token ends, as an HTTP-date (RFC 8594)"),
+        )),
+        Acts
+    )
 )]
 pub async fn verify(
     State(state): State<AppState>,
@@ -129,7 +135,10 @@ pub async fn answer(
 ) -> Result<Response, Problem> {
     let (authority, metrics) = (&*state.authority, &state.metrics);
     let inquiry = Inquiry { authority, metrics, caller, realm };
-    Ok(json_bytes(StatusCode::OK, inquiry.one(body).await?))
+    let (answer, ends) = inquiry.one(body).await?;
+    let mut response = json_bytes(StatusCode::OK, answer);
+    sunset::tell(&mut response, ends);
+    Ok(response)
 }
 
 /// Asks about up to 100 secrets at once.

@@ -137,6 +137,7 @@ async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u16) -
             a_grant_comes_back_as_it_was_stored,
             a_grant_must_name_what_exists,
             a_person_has_grants_by_name_and_through_groups,
+            a_service_is_looked_after_by_its_managers_or_else_by_its_unit,
             a_client_has_its_own_grants,
             grants_are_listed_by_id_in_pages_and_removed,
         }
@@ -336,7 +337,8 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u16) -> u16 {
             messages_about_one_object_keep_their_order,
             nothing_is_on_its_way_to_a_target_that_is_gone,
             directory_hashes_come_with_their_token,
-            the_end_of_a_persons_token_is_told_of_four_times,
+            the_end_of_a_persons_token_is_told_of_at_each_threshold,
+            a_realm_that_gets_a_target_is_told_of_all_its_tokens,
         }
     )
 }

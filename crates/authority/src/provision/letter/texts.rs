@@ -17,6 +17,8 @@ pub(super) fn of(event: &str, language: &str) -> Option<LetterTemplate> {
         (CODE_SENT, true) => CODE_GERMAN,
         (LINK_ISSUED, false) => LINK_ENGLISH,
         (LINK_ISSUED, true) => LINK_GERMAN,
+        (_, false) if event.starts_with("keepers-") => KEEPERS_ENGLISH,
+        (_, true) if event.starts_with("keepers-") => KEEPERS_GERMAN,
         (_, false) if is_wide => WIDE_ENGLISH,
         (_, true) if is_wide => WIDE_GERMAN,
         (_, false) => ENGLISH,
@@ -134,6 +136,30 @@ Niemand von (@CO_NAME) wird Sie je danach fragen.
 Falls Sie ihn nicht angefordert haben, versucht jemand, sich als Sie anzumelden; melden Sie das.
 ";
 
+const KEEPERS_ENGLISH: &str = "Hello (@CO_PERSON),
+
+{first}
+
+Token:   (@AUTHENTICATOR), id (@TOKEN_ID)
+Owner:   (@OWNER)
+Service: (@SERVICE)
+Ends:    (@EXPIRES)
+
+You get this because you look after (@SERVICE); (@OWNER) is told, too.
+";
+
+const KEEPERS_GERMAN: &str = "Guten Tag (@CO_PERSON),
+
+{first}
+
+Token:  (@AUTHENTICATOR), Nummer (@TOKEN_ID)
+Wessen: (@OWNER)
+Dienst: (@SERVICE)
+Ende:   (@EXPIRES)
+
+Sie erhalten dies, weil Sie (@SERVICE) betreuen; (@OWNER) erfährt es auch.
+";
+
 const WIDE_ENGLISH: &str = "Hello (@CO_PERSON),
 
 {first}
@@ -196,6 +222,19 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
         "token.ends-soon" => (
             "(@SERVICE): a token ends soon",
             "Your token for (@SERVICE) ends at (@EXPIRES). Replace it before then.",
+        ),
+        "token.ended" => (
+            "(@SERVICE): a token has ended",
+            "Your token for (@SERVICE) ended at (@EXPIRES) and works no more. Make another one if \
+             you still need it.",
+        ),
+        "keepers-ends-soon" => (
+            "(@SERVICE): a token of (@OWNER) ends soon",
+            "A token for (@SERVICE) ends at (@EXPIRES). What uses it stops working then.",
+        ),
+        "keepers-ended" => (
+            "(@SERVICE): a token of (@OWNER) has ended",
+            "A token for (@SERVICE) ended at (@EXPIRES). What still uses it is refused.",
         ),
         "link.opened" => (
             "(@SERVICE): your link was opened",
@@ -266,6 +305,20 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
         "token.ends-soon" => (
             "(@SERVICE): Token läuft bald ab",
             "Ihr Token für (@SERVICE) läuft ab: (@EXPIRES). Ersetzen Sie es vorher.",
+        ),
+        "token.ended" => (
+            "(@SERVICE): Token abgelaufen",
+            "Ihr Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Es gilt nicht mehr; falls Sie es \
+             noch brauchen, machen Sie ein neues.",
+        ),
+        "keepers-ends-soon" => (
+            "(@SERVICE): Token von (@OWNER) läuft bald ab",
+            "Ein Token für (@SERVICE) läuft ab: (@EXPIRES). Was es benutzt, geht dann nicht mehr.",
+        ),
+        "keepers-ended" => (
+            "(@SERVICE): Token von (@OWNER) abgelaufen",
+            "Ein Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Was es noch benutzt, wird \
+             abgewiesen.",
         ),
         "link.opened" => (
             "(@SERVICE): Ihr Link wurde geöffnet",
