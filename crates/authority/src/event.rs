@@ -14,6 +14,22 @@ use crate::verdict::Door;
 /// The reason of an event by which something of another system was taken over.
 pub const IMPORTED: &str = "imported";
 
+/// A watched token was used from a network that it was never used from before.
+pub const NEW_NETWORK: &str = "token.new-network";
+/// A watched token was used from too many networks within a day.
+pub const MANY_NETWORKS: &str = "token.many-networks";
+
+/// Alarms: somebody may have what is not theirs. They are told of although some of them are
+/// refusals, and a person is written to about each at most once a day for a token.
+pub const ALARMS: [&str; 6] = [
+    NEW_NETWORK,
+    MANY_NETWORKS,
+    "token.retired-secret-used",
+    "token.refresh-reused",
+    "token.count-exceeded",
+    "link.reopened",
+];
+
 /// How an act ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -246,7 +262,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 101] = [
+pub const EVENT_KINDS: [&str; 103] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -325,6 +341,8 @@ pub const EVENT_KINDS: [&str; 101] = [
     "token.count-returned",
     "token.ends-soon",
     "token.ended",
+    NEW_NETWORK,
+    MANY_NETWORKS,
     "token.idle-ended",
     "token.refresh-reused",
     "enrol.constraint-warned",

@@ -63,7 +63,8 @@ pub const fn needs_listeners(kind: Kind) -> bool {
     !matches!(kind, Kind::RegistrationToken)
 }
 
-const fn is_persons(kind: Kind) -> bool {
+/// Whether it is a kind whose ends its owner has to prepare for.
+pub const fn is_persons(kind: Kind) -> bool {
     matches!(kind, Kind::PersonalAccessToken | Kind::ServiceToken)
 }
 

@@ -6,3 +6,15 @@
 insert into notice (token, kind, realm, due_at)
 select distinct '', 'heard ' || realm, realm, 0
 from   target;
+
+-- From which networks a token was used, where a policy watches that: a /24, or a /48 of IPv6. The
+-- row whose network is empty says when the latest alarm about too many of them was raised.
+create table token_network (
+    token           {text} not null,
+    network         {text} not null,
+    first_at        {int}  not null,
+    last_at         {int}  not null,
+    primary key (token, network)
+) {clustered};
+
+create index token_network_by_time on token_network (last_at);

@@ -157,6 +157,7 @@ mod census;
 mod console;
 mod foreign_use;
 mod jobs;
+mod networks;
 mod otp;
 mod passkeys;
 mod repositories;

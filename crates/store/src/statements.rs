@@ -2,7 +2,7 @@
 
 use crate::{
     access, am, census, changes, clients, console, events, foreign_use, idempotency, installation,
-    jobs, leases, letters, links, otp, people, provisioning, services, tokens, use_days,
+    jobs, leases, letters, links, networks, otp, people, provisioning, services, tokens, use_days,
 };
 
 /// All of them.
@@ -21,6 +21,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         leases::STATEMENTS,
         letters::STATEMENTS,
         links::STATEMENTS,
+        networks::STATEMENTS,
         otp::STATEMENTS,
         use_days::STATEMENTS,
     ]

@@ -55,6 +55,8 @@ impl Authority {
         let flushed = self.flush_ours(closing).await;
         self.flush_elsewhere().await?;
         self.flush_days(closing).await?;
+        self.flush_sightings(closing).await?;
+        self.lock_alarmed().await?;
         flushed
     }
 
@@ -82,6 +84,7 @@ impl Authority {
                 self.ledger.restore(batch);
                 return Err(unavailable);
             }
+            self.ask_locks(events.iter());
             if batch.usage.is_empty() {
                 return Ok(tokens);
             }

@@ -1,6 +1,7 @@
 //! What the authority does: one file per act, all on the one struct that knows the rules.
 
 mod access;
+mod alarms;
 mod am;
 mod audience;
 mod authenticate;
@@ -106,6 +107,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::repository::Repositories;
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
+use crate::sightings::Sightings;
 use crate::slow::SlowHasher;
 use crate::store::{ChangeListener, Lease, LogPlace, Store};
 use crate::usage::Ledger;
@@ -194,6 +196,10 @@ pub struct Authority {
     cache: Arc<Cache>,
     ledger: Ledger,
     diary: Diary,
+    /// From where watched tokens were used.
+    sightings: Sightings,
+    /// Alarms that may ask for a lock.
+    locks_asked: parking_lot::Mutex<Vec<Event>>,
     slow: SlowHasher,
     throttle: Throttle,
     codes: CodeThrottle,
@@ -275,6 +281,8 @@ impl Authority {
             cache,
             ledger: Ledger::new(),
             diary: Diary::default(),
+            sightings: Sightings::default(),
+            locks_asked: parking_lot::Mutex::default(),
             throttle: Throttle::default(),
             codes: CodeThrottle::default(),
             node: node_name(&process_key),

@@ -13,13 +13,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::brownout::{Brownout, Window};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::names::ServiceLabel;
 use crate::secret::ClearSecret;
 
 /// Events that a person is told of unless a target says otherwise.
-pub const LETTER_EVENTS: [&str; 13] = [
+pub const LETTER_EVENTS: [&str; 19] = [
     "token.issued",
     "token.replaced",
     "token.rotated",
@@ -28,6 +29,12 @@ pub const LETTER_EVENTS: [&str; 13] = [
     "token.unlocked",
     "token.ends-soon",
     "token.ended",
+    "token.new-network",
+    "token.many-networks",
+    "token.retired-secret-used",
+    "token.refresh-reused",
+    "token.count-exceeded",
+    "link.reopened",
     "link.opened",
     "user.locked",
     "user.unlocked",
@@ -55,7 +62,7 @@ pub fn keepers_letter(event: &str) -> Option<&'static str> {
 }
 
 /// Substitutions that a template may hold, without those of identifiers.
-pub const SUBSTITUTIONS: [&str; 15] = [
+pub const SUBSTITUTIONS: [&str; 17] = [
     "AUTHENTICATOR",
     "CO_PERSON",
     "CO_NAME",
@@ -63,10 +70,12 @@ pub const SUBSTITUTIONS: [&str; 15] = [
     "SERVICE_URL",
     "TOKEN_ID",
     "OWNER",
+    "SOURCE",
     "ACTOR",
     "REASON",
     "TIME",
     "EXPIRES",
+    "BROWNOUT",
     "LINK",
     "LINK_EXPIRY",
     "CODE",
@@ -259,6 +268,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) service_url: Option<&'a str>,
     /// When the token ends.
     pub(crate) expires_at: Option<Timestamp>,
+    /// The rule of its brown-outs, and the next one.
+    pub(crate) brown_out: Option<(Brownout, Window)>,
     /// The link behind which its secret waits, and its end.
     pub(crate) link: Option<(ClearSecret, Timestamp)>,
     /// The code that is sent, and its end.
@@ -280,8 +291,12 @@ impl Letter {
             None if facts.link.is_some() => LINK_ISSUED,
             None => &*event.kind,
         };
-        let template = chosen(templates, kind, &facts.labels, &language)
+        let mut template = chosen(templates, kind, &facts.labels, &language)
             .or_else(|| texts::of(kind, &language))?;
+        if facts.brown_out.is_none() {
+            // Nor is there the space before what there is none of.
+            template.text = template.text.replace(" (@BROWNOUT)", "");
+        }
         let language = template.language.clone().unwrap_or(language);
         let name = user.display_name.clone().unwrap_or_else(|| user.username.to_string());
         let (_, actor) = event.origin.actor.split_once(':').unwrap_or(("", &event.origin.actor));
@@ -300,6 +315,9 @@ impl Letter {
             facts.services.join(", ")
         };
         let never = || texts::never(&language).to_owned();
+        let brown_out = facts.brown_out.map(|(rule, next)| {
+            texts::brown_out(&language, &time(next.from), rule.every_hours, rule.seconds)
+        });
         let mut values: BTreeMap<String, String> = [
             ("AUTHENTICATOR", authenticator.to_owned()),
             ("CO_PERSON", name.clone()),
@@ -308,10 +326,12 @@ impl Letter {
             ("SERVICE_URL", facts.service_url.unwrap_or_default().to_owned()),
             ("TOKEN_ID", token),
             ("OWNER", facts.owner),
+            ("SOURCE", event.origin.source.map_or_else(|| "-".to_owned(), |ip| ip.to_string())),
             ("ACTOR", actor.to_owned()),
             ("REASON", event.reason.clone().unwrap_or_else(|| "-".to_owned())),
             ("TIME", time(event.at)),
             ("EXPIRES", facts.expires_at.map_or_else(never, time)),
+            ("BROWNOUT", brown_out.unwrap_or_default()),
             ("LINK_EXPIRY", link_ends),
             ("CODE", code.unwrap_or_default()),
             ("CODE_EXPIRY", code_ends),

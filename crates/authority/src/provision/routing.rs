@@ -2,34 +2,37 @@
 
 use super::letter::{CODE_SENT, LETTER_EVENTS, keepers_letter};
 use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
-use crate::event::{Event, IMPORTED, Outcome};
+use crate::event::{ALARMS, Event, IMPORTED, Outcome};
 
 /// Whether an event can concern a target at all, so that it leaves a note in the outbox.
 pub fn concerns_targets(event: &Event) -> bool {
-    event.outcome == Outcome::Done && !event.kind.starts_with("delivery.")
+    let told = event.outcome == Outcome::Done || ALARMS.contains(&&*event.kind);
+    told && !event.kind.starts_with("delivery.")
 }
 
 /// The deliveries that an event asks for.
 pub fn marks(event: &Event, targets: &[Target]) -> Vec<Mark> {
     let of_realm = targets.iter().filter(|target| target.realm == event.realm);
     of_realm
-        .flat_map(|target| [mark(event, target), keepers_mark(event, target)])
+        .flat_map(|target| [mark(event, target), concerned_mark(event, target)])
         .flatten()
         .collect()
 }
 
-/// Whoever looks after a service is written to about what is about to stop there.
-fn keepers_mark(event: &Event, target: &Target) -> Option<Mark> {
+/// Who is found out when the letter leaves: the owner of a token that an alarm is about, and whoever
+/// looks after a service where something is about to stop.
+fn concerned_mark(event: &Event, target: &Target) -> Option<Mark> {
     let asked = &target.config.events;
-    let told = keepers_letter(&event.kind).is_some()
+    let alarms = ALARMS.contains(&&*event.kind);
+    let told = (alarms || keepers_letter(&event.kind).is_some())
         && (asked.is_empty() || asked.iter().any(|kind| *kind == event.kind));
     let mut labels = event.service.iter().flat_map(|labels| labels.split(' '));
-    let named = labels.any(|label| label != "*" && target.config.is_for(label));
+    let named = alarms || labels.any(|label| label != "*" && target.config.is_for(label));
     if target.kind != TargetKind::Mail || !told || !named {
         return None;
     }
     let (realm, target, held) = (event.realm.clone(), target.name.clone(), is_held(target)?);
-    let key = DeliveryKey { realm, target, object: Object::Keepers, message: event.id.clone() };
+    let key = DeliveryKey { realm, target, object: Object::Concerned, message: event.id.clone() };
     Some(Mark { key, held })
 }
 
@@ -48,7 +51,7 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
         };
         (about, event.id.clone())
     } else {
-        (state_of(event, own)?, String::new())
+        (state_of(event, own).filter(|_| event.outcome == Outcome::Done)?, String::new())
     };
     let held = match target.mode {
         TargetMode::Enrollment if is_arrival(event) => false,
@@ -70,7 +73,8 @@ const fn is_held(target: &Target) -> Option<bool> {
 /// Who is written to about this, if anybody is. Of what was taken over from another system they
 /// know: a move would be a letter to everybody.
 fn addressed(event: &Event, target: &Target) -> Option<Object> {
-    if event.kind == "token.issued" && event.reason.as_deref() == Some(IMPORTED) {
+    let imported = event.kind == "token.issued" && event.reason.as_deref() == Some(IMPORTED);
+    if imported || ALARMS.contains(&&*event.kind) {
         return None;
     }
     let named = match &*event.kind {

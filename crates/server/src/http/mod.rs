@@ -5,6 +5,7 @@
 
 pub mod authz;
 pub mod body;
+pub mod calendar;
 pub mod caller;
 pub mod clients;
 pub mod compliance;
@@ -173,6 +174,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(possession::self_rotate))
         .routes(routes!(derive::self_derive))
         .routes(routes!(compliance::blocked_list))
+        .routes(routes!(calendar::calendar_show))
         .routes(routes!(offer::offer_show))
         .routes(routes!(possession::credentials_revoke))
         .routes(routes!(links::link_open))

@@ -78,6 +78,10 @@ pub struct VerifyVerdict {
     permissions: Option<serde_json::Value>,
     /// When it ends.
     expires_at: Option<String>,
+    /// The next time in which it is refused before its end, where its policy has such times.
+    /// Absent: none.
+    #[schema(required = false)]
+    brown_out: Option<BrownOutBody>,
     /// Uses left; `null`: unlimited.
     remaining: Option<u64>,
     /// Who an access token speaks for; a device begins with `device:`.
@@ -86,6 +90,16 @@ pub struct VerifyVerdict {
     /// The key that the sender of the token must prove to hold (RFC 7800). Absent: none.
     #[schema(required = false, value_type = Option<Object>)]
     cnf: Option<serde_json::Value>,
+}
+
+/// A short refusal that is announced.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BrownOut)]
+pub struct BrownOutBody {
+    /// Its first instant.
+    from: String,
+    /// The first instant behind it.
+    until: String,
 }
 
 /// Questions, at most 100.

@@ -255,6 +255,10 @@ fn write_active(active: &Active, asked: &Binding<'_>, out: &mut Vec<u8>) {
         Some(remaining) => write!(out, r#","remaining":{remaining}"#),
         None => write!(out, r#","remaining":null"#),
     };
+    if let Some(next) = active.brown_out() {
+        let (from, until) = (next.from, next.until);
+        let _ = write!(out, r#","brown_out":{{"from":"{from}","until":"{until}"}}"#);
+    }
     if let Some(access) = active.access() {
         out.extend_from_slice(br#","subject":"#);
         write_text(Some(&access.subject), out);

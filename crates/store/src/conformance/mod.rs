@@ -31,6 +31,7 @@ mod letters;
 mod limits;
 mod links;
 mod list;
+mod networks;
 mod otp;
 mod passkeys;
 mod provisioning;
@@ -346,6 +347,12 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u16) -> u16 {
 #[rustfmt::skip]
 async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
+        networks::{
+            a_new_network_is_told_of_once,
+            too_many_networks_are_told_of_once_a_day,
+            of_forty_networks_at_once_all_are_new_but_the_first_and_one_is_too_many,
+            networks_of_a_token_are_bounded_and_forgotten_after_their_time,
+        }
         usage::{
             exactly_as_many_uses_are_counted_as_allowed,
             a_use_is_counted_only_of_an_active_token,

@@ -8,9 +8,7 @@ use counterfoil_authority::store::{
     Change, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable, Updated,
     UserFilter,
 };
-use counterfoil_authority::subject::{
-    Grant, GrantSubject, Group, Owner, Role, Unit, User, UserStatus,
-};
+use counterfoil_authority::subject::{Grant, GrantSubject, Group, Owner, Unit, User};
 
 use super::{MemoryStore, State, page_up};
 
@@ -227,35 +225,6 @@ impl State {
             self.changed(Change::User(realm.clone(), member), event.at);
         }
         true
-    }
-}
-
-impl State {
-    /// The active people who have a role, by name or through a group.
-    fn holders(
-        &self,
-        realm: &RealmName,
-        is_meant: &dyn Fn(&Grant) -> bool,
-        limit: u32,
-    ) -> Vec<Username> {
-        let meant = self.grants.values().filter(|grant| grant.realm == *realm && is_meant(grant));
-        let meant: Vec<&GrantSubject> = meant.map(|grant| &grant.subject).collect();
-        let has = |user: &&User| {
-            meant.iter().any(|subject| match subject {
-                GrantSubject::User(name) => *name == user.username,
-                GrantSubject::Client(_) => false,
-                GrantSubject::Group(group) => {
-                    let membership = (realm.clone(), group.clone(), user.username.clone());
-                    self.members.contains(&membership)
-                }
-            })
-        };
-        let people = self.users.values().filter(|user| user.realm == *realm);
-        let active = people.filter(|user| user.status == UserStatus::Active).filter(has);
-        let mut names: Vec<Username> = active.map(|user| user.username.clone()).collect();
-        names.sort();
-        names.truncate(limit as usize);
-        names
     }
 }
 
@@ -490,18 +459,7 @@ impl PeopleStore for MemoryStore {
         service: &ServiceLabel,
         limit: u32,
     ) -> Result<Vec<Username>, Unavailable> {
-        Ok(self.read(|state| {
-            let unit = state.services.get(&(realm.clone(), service.clone()));
-            let unit = unit.and_then(|held| held.unit.clone());
-            let manages = |grant: &Grant| {
-                grant.role == Role::ServiceManager && grant.service.as_ref() == Some(service)
-            };
-            let administrates = |grant: &Grant| {
-                grant.role == Role::UnitAdmin && grant.unit.is_some() && grant.unit == unit
-            };
-            let managers = state.holders(realm, &manages, limit);
-            if managers.is_empty() { state.holders(realm, &administrates, limit) } else { managers }
-        }))
+        Ok(self.read(|state| state.keepers(realm, service, limit)))
     }
 
     async fn grants_of_client(

@@ -4,9 +4,11 @@
 //! is written to.
 
 use crate::authority::Authority;
-use crate::event::Event;
+use crate::brownout::{Brownout, Window};
+use crate::event::{ALARMS, Event};
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
+use crate::notice::is_persons;
 use crate::provision::Target;
 use crate::provision::letter::{CODE_SENT, Facts, Letter};
 use crate::secret::{ClearSecret, TokenId};
@@ -74,6 +76,7 @@ impl Authority {
                 keeps: false,
                 service_url: service_url.as_deref(),
                 expires_at: None,
+                brown_out: None,
                 link: None,
                 code: None,
             };
@@ -82,7 +85,8 @@ impl Authority {
         let Some(token) = self.store.token_find(realm, id).await? else { return Ok(None) };
         let among = target.config.services.as_ref();
         let concerned = |label: &String| token.services.includes(label);
-        if !TOLD.contains(&token.kind) || !among.is_none_or(|among| among.iter().any(concerned)) {
+        let told = TOLD.contains(&token.kind) || ALARMS.contains(&&*event.kind);
+        if !told || !among.is_none_or(|among| among.iter().any(concerned)) {
             return Ok(None);
         }
         let labels = token.service_labels().into_iter().map(ToOwned::to_owned).collect();
@@ -97,6 +101,7 @@ impl Authority {
             keeps: event.subject.as_deref() != Some(&Owner::User(username).actor()),
             service_url: service_url.as_deref(),
             expires_at: token.validity.expires_at(),
+            brown_out: self.brown_out_of(&token).await?,
             link: self.link_of(event, &token).await?,
             code: self.code_of(event, &token).await?,
         };
@@ -175,6 +180,29 @@ impl Authority {
         Ok((names, url))
     }
 
+    /// What its services, or its realm, say of short refusals before its end: the next one of all.
+    async fn brown_out_of(&self, token: &Token) -> Result<Option<(Brownout, Window)>, Unavailable> {
+        let Some(ends) = token.validity.expires_at().filter(|_| is_persons(token.kind)) else {
+            return Ok(None);
+        };
+        let mut rules = Vec::new();
+        match &token.services {
+            Services::All => {
+                let realm = self.realm_facts(&token.realm).await.map_err(unavailable)?;
+                rules.extend(realm.policy.brownout);
+            }
+            Services::Named(labels) => {
+                for label in labels {
+                    let found = self.service_facts(&token.realm, label).await;
+                    rules.extend(found.map_err(unavailable)?.and_then(|cell| cell.policy.brownout));
+                }
+            }
+        }
+        let now = self.now();
+        let next = rules.into_iter().filter_map(|rule| Some((rule, rule.window(ends, now)?)));
+        Ok(next.min_by_key(|(_, window)| window.from))
+    }
+
     /// The link that an event tells of, while it can be opened.
     async fn link_of(
         &self,
@@ -195,5 +223,14 @@ impl Authority {
         let opened = self.keys().open(&link_row(id), &sealed).map_err(Unavailable::new)?;
         let clear = String::from_utf8_lossy(&opened).into_owned();
         Ok(Some((ClearSecret::new(clear), expires_at)))
+    }
+}
+
+/// What is not there any more says nothing of a token, and only a store that is down is a failure;
+/// both are tried again.
+fn unavailable(refusal: crate::refusal::Refusal) -> Unavailable {
+    match refusal {
+        crate::refusal::Refusal::Unavailable(unavailable) => unavailable,
+        other => Unavailable::new(other),
     }
 }

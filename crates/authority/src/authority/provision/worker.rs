@@ -14,7 +14,7 @@ use super::state::Seen;
 use crate::authority::Authority;
 use crate::clock::Timestamp;
 use crate::event::{Event, Origin};
-use crate::names::{RealmName, ServiceLabel, TargetName};
+use crate::names::{RealmName, TargetName};
 use crate::provision::{
     Arrived, Courier, Delivery, DeliveryKey, Failed, Fault, Freight, Mark, Object, Target,
     TargetKind, TargetMode,
@@ -39,8 +39,6 @@ const CLAIM_MAX: u32 = 128;
 const CONCURRENT: usize = 16;
 /// People that one step of "everyone" turns into deliveries.
 const PEOPLE_PER_STEP: u32 = 500;
-/// People who are written to about one service at most: more than so many look after none.
-const KEEPERS_MAX: u32 = 100;
 /// An object waits so long for the target whose turn it is.
 const TURN_MICROS: i64 = 50_000;
 /// When to look again at what an unanswered attempt may have done.
@@ -227,7 +225,7 @@ impl Authority {
         let key = &delivery.key;
         let freight = match &key.object {
             Object::Everyone => return Ok((self.everyone(delivery).await?, None)),
-            Object::Keepers => return Ok((self.keepers(target, delivery).await?, None)),
+            Object::Concerned => return Ok((self.concerned(target, delivery).await?, None)),
             object if !key.message.is_empty() => match self.told_of(target, key, object).await? {
                 Some(freight) => freight,
                 None => return Ok((Settlement::Forget, None)),
@@ -330,35 +328,6 @@ impl Authority {
             }
             Some(from) => Ok(Settlement::Progress { from, marks }),
         }
-    }
-
-    /// Those who look after the services of an event, each as a delivery of their own; whom the
-    /// event is about is told anyway.
-    async fn keepers(
-        &self,
-        target: &Target,
-        delivery: &Delivery,
-    ) -> Result<Settlement, Unavailable> {
-        let key = &delivery.key;
-        if delivery.progress.is_some() {
-            return Ok(Settlement::Forget);
-        }
-        let found = self.store.event_find(&key.realm, &key.message).await?;
-        let Some(event) = found else { return Ok(Settlement::Forget) };
-        let labels = event.service.as_deref().unwrap_or_default().split(' ');
-        let labels = labels.filter(|label| target.config.is_for(label));
-        let mut objects = std::collections::BTreeSet::new();
-        for label in labels.filter_map(|label| ServiceLabel::parse(label).ok()) {
-            let names = self.store.service_keepers(&key.realm, &label, KEEPERS_MAX).await?;
-            objects.extend(names.iter().map(|name| Object::User(name.to_string())));
-        }
-        objects.retain(|object| Some(object.name()) != event.subject);
-        let mark = |object| Mark { key: DeliveryKey { object, ..key.clone() }, held: false };
-        let marks: Vec<Mark> = objects.into_iter().map(mark).collect();
-        Ok(match marks.last() {
-            None => Settlement::Forget,
-            Some(last) => Settlement::Progress { from: last.key.object.name(), marks },
-        })
     }
 
     fn done(&self, delivery: &Delivery, freight: &Freight, arrived: Arrived) -> Settlement {

@@ -56,6 +56,7 @@ fn facts(link: Option<(ClearSecret, Timestamp)>) -> Facts<'static> {
         keeps: false,
         service_url: None,
         expires_at: None,
+        brown_out: None,
         link,
         code: None,
     }

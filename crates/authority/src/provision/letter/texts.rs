@@ -1,6 +1,7 @@
 //! The letters' words where a realm has none of its own, in English and German.
 
 use super::{CODE_SENT, LINK_ISSUED, LetterTemplate};
+use crate::event::ALARMS;
 use crate::kind::Kind;
 
 /// The languages of these words; somebody with another one is written to in the first.
@@ -19,6 +20,8 @@ pub(super) fn of(event: &str, language: &str) -> Option<LetterTemplate> {
         (LINK_ISSUED, true) => LINK_GERMAN,
         (_, false) if event.starts_with("keepers-") => KEEPERS_ENGLISH,
         (_, true) if event.starts_with("keepers-") => KEEPERS_GERMAN,
+        (_, false) if ALARMS.contains(&event) => ALARM_ENGLISH,
+        (_, true) if ALARMS.contains(&event) => ALARM_GERMAN,
         (_, false) if is_wide => WIDE_ENGLISH,
         (_, true) if is_wide => WIDE_GERMAN,
         (_, false) => ENGLISH,
@@ -56,6 +59,22 @@ pub(super) fn every_token(language: &str) -> &'static str {
 /// What stands for an end that there is not.
 pub(super) fn never(language: &str) -> &'static str {
     if language == "de" { "nie" } else { "never" }
+}
+
+/// What is announced of short refusals before an end.
+pub(super) fn brown_out(language: &str, next: &str, every_hours: u32, seconds: u32) -> String {
+    let minutes = seconds.div_ceil(60);
+    if language == "de" {
+        format!(
+            "Ab {next} wird es alle {every_hours} Stunden für {minutes} Minuten abgewiesen, damit \
+             auffällt, was es noch benutzt."
+        )
+    } else {
+        format!(
+            "From {next} on it is refused for {minutes} minutes every {every_hours} hours, so \
+             that what still uses it is noticed."
+        )
+    }
 }
 
 const ENGLISH: &str = "Hello (@CO_PERSON),
@@ -160,6 +179,34 @@ Ende:   (@EXPIRES)
 Sie erhalten dies, weil Sie (@SERVICE) betreuen; (@OWNER) erfährt es auch.
 ";
 
+const ALARM_ENGLISH: &str = "Hello (@CO_PERSON),
+
+{first}
+
+Token:   (@AUTHENTICATOR), id (@TOKEN_ID)
+Service: (@SERVICE)
+When:    (@TIME)
+From:    (@SOURCE)
+
+If this was you, or a program of yours, there is nothing to do but to put things in order there.
+If you do not know it, revoke the token and tell whoever looks after (@CO_NAME).
+You are told of the same about this token once a day at most.
+";
+
+const ALARM_GERMAN: &str = "Guten Tag (@CO_PERSON),
+
+{first}
+
+Token:  (@AUTHENTICATOR), Nummer (@TOKEN_ID)
+Dienst: (@SERVICE)
+Wann:   (@TIME)
+Woher:  (@SOURCE)
+
+Waren Sie das oder ein Programm von Ihnen, so ist nur dort etwas in Ordnung zu bringen.
+Kennen Sie es nicht, widerrufen Sie das Token und melden Sie sich bei (@CO_NAME).
+Über das Gleiche bei diesem Token erhalten Sie höchstens einmal am Tag Nachricht.
+";
+
 const WIDE_ENGLISH: &str = "Hello (@CO_PERSON),
 
 {first}
@@ -221,20 +268,12 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
         }
         "token.ends-soon" => (
             "(@SERVICE): a token ends soon",
-            "Your token for (@SERVICE) ends at (@EXPIRES). Replace it before then.",
+            "Your token for (@SERVICE) ends at (@EXPIRES). Replace it before then. (@BROWNOUT)",
         ),
         "token.ended" => (
             "(@SERVICE): a token has ended",
             "Your token for (@SERVICE) ended at (@EXPIRES) and works no more. Make another one if \
              you still need it.",
-        ),
-        "keepers-ends-soon" => (
-            "(@SERVICE): a token of (@OWNER) ends soon",
-            "A token for (@SERVICE) ends at (@EXPIRES). What uses it stops working then.",
-        ),
-        "keepers-ended" => (
-            "(@SERVICE): a token of (@OWNER) has ended",
-            "A token for (@SERVICE) ended at (@EXPIRES). What still uses it is refused.",
         ),
         "link.opened" => (
             "(@SERVICE): your link was opened",
@@ -259,6 +298,52 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
         "service.unlocked" => (
             "(@SERVICE): the service was unlocked",
             "The lock of (@SERVICE) was taken away. Tokens that are good by themselves work again.",
+        ),
+        _ => return english_more_of(event),
+    })
+}
+
+/// The same of alarms, and for those who look after a service.
+fn english_more_of(event: &str) -> Option<(&'static str, &'static str)> {
+    Some(match event {
+        "token.new-network" => (
+            "(@SERVICE): a token was used from a new network",
+            "Your token for (@SERVICE) was used from a network that it was not used from before: \
+             (@REASON).",
+        ),
+        "token.many-networks" => (
+            "(@SERVICE): a token is used from many networks",
+            "Your token for (@SERVICE) was used from more networks within a day than its service \
+             allows without an alarm. Somebody else may have it.",
+        ),
+        "token.retired-secret-used" => (
+            "(@SERVICE): a replaced secret was used",
+            "Somebody used a secret of your token for (@SERVICE) that was replaced, and was \
+             refused. Either a program missed the change, or somebody else has the old secret.",
+        ),
+        "token.refresh-reused" => (
+            "(@SERVICE): a refresh token was used twice",
+            "A refresh token for (@SERVICE) that was exchanged long ago was presented again. \
+             Somebody has a copy of it, so the device's token has ended; enrol the device anew.",
+        ),
+        "token.count-exceeded" => (
+            "(@SERVICE): a registration token is asked for more than it has",
+            "Somebody tried to draw from your registration token for (@SERVICE) after all of its \
+             count was taken, and was refused.",
+        ),
+        "link.reopened" => (
+            "(@SERVICE): a one-time link was opened again",
+            "The link to your token for (@SERVICE) was opened before, and somebody opened it \
+             again; it showed nothing. Whoever was first has the token: if that was not you, \
+             revoke it.",
+        ),
+        "keepers-ends-soon" => (
+            "(@SERVICE): a token of (@OWNER) ends soon",
+            "A token for (@SERVICE) ends at (@EXPIRES). What uses it stops working then. (@BROWNOUT)",
+        ),
+        "keepers-ended" => (
+            "(@SERVICE): a token of (@OWNER) has ended",
+            "A token for (@SERVICE) ended at (@EXPIRES). What still uses it is refused.",
         ),
         _ => return None,
     })
@@ -304,21 +389,12 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
         }
         "token.ends-soon" => (
             "(@SERVICE): Token läuft bald ab",
-            "Ihr Token für (@SERVICE) läuft ab: (@EXPIRES). Ersetzen Sie es vorher.",
+            "Ihr Token für (@SERVICE) läuft ab: (@EXPIRES). Ersetzen Sie es vorher. (@BROWNOUT)",
         ),
         "token.ended" => (
             "(@SERVICE): Token abgelaufen",
             "Ihr Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Es gilt nicht mehr; falls Sie es \
              noch brauchen, machen Sie ein neues.",
-        ),
-        "keepers-ends-soon" => (
-            "(@SERVICE): Token von (@OWNER) läuft bald ab",
-            "Ein Token für (@SERVICE) läuft ab: (@EXPIRES). Was es benutzt, geht dann nicht mehr.",
-        ),
-        "keepers-ended" => (
-            "(@SERVICE): Token von (@OWNER) abgelaufen",
-            "Ein Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Was es noch benutzt, wird \
-             abgewiesen.",
         ),
         "link.opened" => (
             "(@SERVICE): Ihr Link wurde geöffnet",
@@ -344,6 +420,54 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): Dienst entsperrt",
             "Die Sperre von (@SERVICE) wurde aufgehoben. Was für sich genommen gültig ist, gilt \
              wieder.",
+        ),
+        _ => return german_more_of(event),
+    })
+}
+
+/// The same of alarms, and for those who look after a service.
+fn german_more_of(event: &str) -> Option<(&'static str, &'static str)> {
+    Some(match event {
+        "token.new-network" => (
+            "(@SERVICE): Token aus neuem Netz benutzt",
+            "Ihr Token für (@SERVICE) wurde aus einem Netz benutzt, aus dem es bisher nicht kam: \
+             (@REASON).",
+        ),
+        "token.many-networks" => (
+            "(@SERVICE): Token aus vielen Netzen benutzt",
+            "Ihr Token für (@SERVICE) wurde an einem Tag aus mehr Netzen benutzt, als der Dienst \
+             ohne Alarm zulässt. Vielleicht hat es noch jemand.",
+        ),
+        "token.retired-secret-used" => (
+            "(@SERVICE): ersetztes Geheimnis benutzt",
+            "Jemand hat ein ersetztes Geheimnis Ihres Tokens für (@SERVICE) benutzt und wurde \
+             abgewiesen. Ein Programm kennt das neue nicht, oder jemand anders hat das alte.",
+        ),
+        "token.refresh-reused" => (
+            "(@SERVICE): Refresh-Token zweimal benutzt",
+            "Ein längst eingetauschtes Refresh-Token für (@SERVICE) wurde noch einmal vorgelegt. \
+             Jemand hat eine Kopie; das Token des Geräts ist beendet, melden Sie es neu an.",
+        ),
+        "token.count-exceeded" => (
+            "(@SERVICE): Registrierungstoken ist aufgebraucht",
+            "Jemand wollte mit Ihrem Registrierungstoken für (@SERVICE) noch etwas holen, obwohl \
+             alles vergeben ist, und wurde abgewiesen.",
+        ),
+        "link.reopened" => (
+            "(@SERVICE): Einmal-Link noch einmal geöffnet",
+            "Der Link zu Ihrem Token für (@SERVICE) war schon geöffnet, und jemand hat ihn noch \
+             einmal geöffnet; er zeigte nichts. Wer zuerst kam, hat das Token: waren Sie das \
+             nicht, widerrufen Sie es.",
+        ),
+        "keepers-ends-soon" => (
+            "(@SERVICE): Token von (@OWNER) läuft bald ab",
+            "Ein Token für (@SERVICE) läuft ab: (@EXPIRES). Was es benutzt, geht dann nicht mehr. \
+             (@BROWNOUT)",
+        ),
+        "keepers-ended" => (
+            "(@SERVICE): Token von (@OWNER) abgelaufen",
+            "Ein Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Was es noch benutzt, wird \
+             abgewiesen.",
         ),
         _ => return None,
     })

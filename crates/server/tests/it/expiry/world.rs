@@ -15,6 +15,7 @@ use crate::world::{R, World};
 #[derive(Default)]
 pub(super) struct Postman {
     brought: Mutex<Vec<String>>,
+    texts: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -28,11 +29,15 @@ impl Courier for Postman {
     ) -> Result<Arrived, Failed> {
         let noted = match freight {
             Freight::Letter(letter) => {
-                format!("{}: {}", letter.address, letter.written(None).subject)
+                let written = letter.written(None);
+                self.texts.lock().push(written.text);
+                format!("{}: {}", letter.address, written.subject)
             }
             Freight::Message(event) => {
-                let days = event.detail.as_ref().map(|detail| detail["days"].clone());
-                format!("hook: {} {}", event.kind, days.unwrap_or(Value::Null))
+                match event.detail.as_ref().and_then(|detail| detail["days"].as_i64()) {
+                    Some(days) => format!("hook: {} {days}", event.kind),
+                    None => format!("hook: {}", event.kind),
+                }
             }
             Freight::Person(_) => "a person".to_owned(),
         };
@@ -65,6 +70,18 @@ impl Postman {
         brought
     }
 
+    /// The texts of all letters.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.texts.lock().clone()
+    }
+
+    /// Lets a node store what it gathered, and bring what follows from it.
+    pub(super) async fn flushed(self: &Arc<Self>, node: &World) -> Vec<String> {
+        node.authority.flush_usage().await.unwrap();
+        self.round(node).await;
+        self.brought()
+    }
+
     /// Lets a node do all that is due, and bring it.
     pub(super) async fn round(self: &Arc<Self>, node: &World) {
         let courier = Arc::clone(self) as Arc<dyn Courier>;
@@ -78,6 +95,11 @@ impl Postman {
 /// Alice with an address, Carol who manages `git`, Dora who does so as one of a group and has left,
 /// and targets of both kinds.
 pub(super) async fn furnished(world: &World) {
+    furnished_for(world, &["token.ends-soon", "token.ended"]).await;
+}
+
+/// The same, where other events are told of.
+pub(super) async fn furnished_for(world: &World, events: &[&str]) {
     let person = async |name: &str| {
         let body = json!({ "username": name, "emails": [format!("{name}@example.org")] });
         world.post(&format!("{R}/users"), body).await.expect(201);
@@ -96,7 +118,6 @@ pub(super) async fn furnished(world: &World) {
         world.post(&format!("{R}/grants"), grant).await.expect(201);
     }
     world.patch(&format!("{R}/users/dora"), json!({ "status": "expired" })).await.expect(200);
-    let events = ["token.ends-soon", "token.ended"];
     let mail = json!({ "name": "mail", "kind": "mail", "events": events });
     world.post(&format!("{R}/targets"), mail).await.expect(201);
     let hook = json!({ "name": "hook", "kind": "webhook", "url": "https://hooks.example.org/",
