@@ -5,8 +5,6 @@ use serde_json::json;
 
 use crate::world::{Answer, Engine, R, World};
 
-const TEN_DAYS: i64 = 864_000;
-
 fn path(service: Option<&str>) -> String {
     let query = service.map(|label| format!("?service={label}")).unwrap_or_default();
     format!("{R}/calendar.ics{query}")
@@ -46,7 +44,10 @@ async fn a_person_subscribes_to_the_ends_of_their_own_tokens() {
         world.user("bob").await;
         let key = reader(&world, "alice").await;
         let name = "a laptop; with a very long name, and a backslash \\ so that it is folded: ü€";
-        let body = json!({ "services": ["git"], "name": name, "lifetime_seconds": TEN_DAYS });
+        // Newest first.
+        world.clock.advance_seconds(1);
+        let ends = "2026-12-01T12:00:00Z";
+        let body = json!({ "services": ["git"], "name": name, "expires_at": ends });
         let (id, secret) = world.pat("alice", body.clone()).await;
         world.pat("bob", body).await;
         let (gone, _) = world.pat("alice", json!({ "services": ["git"] })).await;
@@ -57,7 +58,7 @@ async fn a_person_subscribes_to_the_ends_of_their_own_tokens() {
             (found[0].as_str(), found[found.len() - 1].as_str()),
             ("BEGIN:VCALENDAR", "END:VCALENDAR")
         );
-        // Newest first; the feed itself does not end.
+        // The feed itself does not end.
         let uids = [format!("{id}@counterfoil"), format!("{}@counterfoil", alice.token)];
         assert_eq!(values(&found, "UID"), uids);
         assert_eq!(values(&found, "DTSTART")[0], "20261201T120000Z");
