@@ -4,8 +4,6 @@
 //! address: addresses of calendars are passed on, synchronised and logged. Programs that subscribe
 //! know `Basic` and no other scheme, so it is taken here too.
 
-use std::fmt::Write as _;
-
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -221,11 +219,7 @@ fn text(plain: &str) -> String {
 
 /// An instant in UTC, in form 2 of RFC 5545 section 3.3.5: `20261201T120000Z`.
 fn instant(at: Timestamp) -> String {
-    let full = Timestamp::from_seconds(at.seconds()).to_string();
-    let mut short = String::with_capacity(16);
-    // Writing to a string cannot fail.
-    let _ = write!(short, "{}", full.replace(['-', ':'], ""));
-    short
+    Timestamp::from_seconds(at.seconds()).to_string().replace(['-', ':'], "")
 }
 
 #[cfg(test)]
