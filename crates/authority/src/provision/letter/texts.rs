@@ -270,11 +270,6 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): a token ends soon",
             "Your token for (@SERVICE) ends at (@EXPIRES). Replace it before then. (@BROWNOUT)",
         ),
-        "token.ended" => (
-            "(@SERVICE): a token has ended",
-            "Your token for (@SERVICE) ended at (@EXPIRES) and works no more. Make another one if \
-             you still need it.",
-        ),
         "link.opened" => (
             "(@SERVICE): your link was opened",
             "The link to your token for (@SERVICE) was opened and shows nothing any more. If that \
@@ -306,6 +301,11 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
 /// The same of alarms, and for those who look after a service.
 fn english_more_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
+        "token.ended" => (
+            "(@SERVICE): a token has ended",
+            "Your token for (@SERVICE) ended at (@EXPIRES) and works no more. Make another one if \
+             you still need it.",
+        ),
         "token.new-network" => (
             "(@SERVICE): a token was used from a new network",
             "Your token for (@SERVICE) was used from a network that it was not used from before: \
@@ -391,11 +391,6 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): Token läuft bald ab",
             "Ihr Token für (@SERVICE) läuft ab: (@EXPIRES). Ersetzen Sie es vorher. (@BROWNOUT)",
         ),
-        "token.ended" => (
-            "(@SERVICE): Token abgelaufen",
-            "Ihr Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Es gilt nicht mehr; falls Sie es \
-             noch brauchen, machen Sie ein neues.",
-        ),
         "link.opened" => (
             "(@SERVICE): Ihr Link wurde geöffnet",
             "Der Link zu Ihrem Token für (@SERVICE) wurde geöffnet und zeigt nichts mehr an. Falls \
@@ -428,6 +423,11 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
 /// The same of alarms, and for those who look after a service.
 fn german_more_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
+        "token.ended" => (
+            "(@SERVICE): Token abgelaufen",
+            "Ihr Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Es gilt nicht mehr; falls Sie es \
+             noch brauchen, machen Sie ein neues.",
+        ),
         "token.new-network" => (
             "(@SERVICE): Token aus neuem Netz benutzt",
             "Ihr Token für (@SERVICE) wurde aus einem Netz benutzt, aus dem es bisher nicht kam: \
