@@ -14,6 +14,27 @@ use crate::verdict::Door;
 /// The reason of an event by which something of another system was taken over.
 pub const IMPORTED: &str = "imported";
 
+/// A watched token was used from a network that it was never used from before.
+pub const NEW_NETWORK: &str = "token.new-network";
+/// A watched token was used from too many networks within a day.
+pub const MANY_NETWORKS: &str = "token.many-networks";
+
+/// A token was found where others can read it.
+pub const LEAKED: &str = "token.leaked";
+
+/// Alarms: somebody may have what is not theirs. They are told of although some of them are
+/// refusals, and a person is written to about each at most once a day for a token.
+pub const ALARMS: [&str; 8] = [
+    LEAKED,
+    "token.decoy-used",
+    NEW_NETWORK,
+    MANY_NETWORKS,
+    "token.retired-secret-used",
+    "token.refresh-reused",
+    "token.count-exceeded",
+    "link.reopened",
+];
+
 /// How an act ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -245,19 +266,8 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
     Ok(format!("{:014x}{random}", at.micros().max(0)))
 }
 
-/// Events that say that somebody may have a secret who should not: told to targets and people,
-/// though nothing was done.
-pub const ALARM_EVENTS: [&str; 6] = [
-    "token.leaked",
-    "token.decoy-used",
-    "token.retired-secret-used",
-    "token.refresh-reused",
-    "token.count-exceeded",
-    "link.reopened",
-];
-
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 107] = [
+pub const EVENT_KINDS: [&str; 110] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -340,6 +350,9 @@ pub const EVENT_KINDS: [&str; 107] = [
     "token.count-exceeded",
     "token.count-returned",
     "token.ends-soon",
+    "token.ended",
+    NEW_NETWORK,
+    MANY_NETWORKS,
     "token.idle-ended",
     "token.refresh-reused",
     "enrol.constraint-warned",

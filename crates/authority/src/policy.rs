@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::brownout::Brownout;
+use crate::event::{MANY_NETWORKS, NEW_NETWORK};
 use crate::foreign::ForeignScheme;
 use crate::scope::Scope;
 use crate::secret::AG_STRONG;
@@ -95,14 +97,80 @@ impl OnLeak {
     }
 }
 
-/// What becomes of a token whose use raises an alarm. The later one is stricter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnAlarm {
-    /// Its owner and the targets of the realm are told.
-    Notify,
-    /// It is locked, too.
-    Lock,
+/// What may be locked by itself when an alarm is raised about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockOn {
+    /// A use from a network that it was never used from.
+    NewNetwork,
+    /// Uses from too many networks within a day.
+    ManyNetworks,
+    /// A former secret after its overlap.
+    RetiredSecret,
+    /// A one-time link of its that was opened before.
+    LinkReopened,
+    /// A draw from a registration token whose count was taken.
+    CountExceeded,
+}
+
+impl LockOn {
+    /// The event of the alarm.
+    pub const fn event(self) -> &'static str {
+        match self {
+            Self::NewNetwork => NEW_NETWORK,
+            Self::ManyNetworks => MANY_NETWORKS,
+            Self::RetiredSecret => "token.retired-secret-used",
+            Self::LinkReopened => "link.reopened",
+            Self::CountExceeded => "token.count-exceeded",
+        }
+    }
+}
+
+/// Which uses of a token raise an alarm, and what is done then. A /24 is a network, and of IPv6 a
+/// /48.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alarms {
+    /// Whether the first use from a network does, once the token was used from another one.
+    pub new_network: bool,
+    /// Uses from more networks than so many within a day do, 1 to 32; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks_max: Option<u32>,
+    /// Alarms that lock the token.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lock_on: Vec<LockOn>,
+}
+
+/// Networks within a day that a limit may allow: half of those that are remembered of a token.
+const NETWORKS_MAX: std::ops::RangeInclusive<u32> = 1..=32;
+
+impl Alarms {
+    /// Whether it has to be known from where tokens are used.
+    pub const fn watches_networks(&self) -> bool {
+        self.new_network || self.networks_max.is_some()
+    }
+
+    /// Whether the alarm of an event locks the token.
+    pub fn locks_on(&self, event: &str) -> bool {
+        self.lock_on.iter().any(|one| one.event() == event)
+    }
+
+    /// Whatever either level asks for.
+    fn both(a: Option<&Self>, b: Option<&Self>) -> Self {
+        let mut all = Self::default();
+        for one in [a, b].into_iter().flatten() {
+            all.new_network |= one.new_network;
+            all.networks_max = least(all.networks_max, one.networks_max);
+            all.lock_on.extend(
+                one.lock_on
+                    .iter()
+                    .filter(|asked| !all.lock_on.contains(asked))
+                    .copied()
+                    .collect::<Vec<_>>(),
+            );
+        }
+        all
+    }
 }
 
 /// A token policy as a realm or service states it. `None` states nothing.
@@ -185,9 +253,12 @@ pub struct TokenPolicy {
     /// What becomes of a token that somebody has found in public; revoked unless stated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_leak: Option<OnLeak>,
-    /// What becomes of a token whose use raises an alarm; nothing unless stated.
+    /// Which uses raise an alarm.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub on_alarm: Option<OnAlarm>,
+    pub alarms: Option<Alarms>,
+    /// Short refusals before the end of a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brownout: Option<Brownout>,
 }
 
 /// A field of a policy that makes no sense, with the reason.
@@ -261,6 +332,16 @@ impl TokenPolicy {
         if (1..schemes.len()).any(|end| schemes[..end].contains(&schemes[end])) {
             return Err(BadPolicy { field: "imported_schemes", why: "names a scheme twice" });
         }
+        let networks = self.alarms.as_ref().and_then(|alarms| alarms.networks_max);
+        if networks.is_some_and(|most| !NETWORKS_MAX.contains(&most)) {
+            return Err(BadPolicy {
+                field: "alarms.networks_max",
+                why: "must be between 1 and 32",
+            });
+        }
+        if let Some(brownout) = &self.brownout {
+            brownout.check()?;
+        }
         let bad_scope = |s: &String| crate::scope::Scope::parse(s).is_err();
         if self.scopes.iter().flatten().any(bad_scope) {
             let why = "holds a text that is no scope (RFC 6749 section 3.3)";
@@ -304,6 +385,8 @@ impl TokenPolicy {
             idle_expiry_seconds: least(self.idle_expiry_seconds, realm.idle_expiry_seconds),
             lifetime_presets_seconds: presets(self, realm, max_lifetime_seconds),
             approval: self.approval.unwrap_or(false) || realm.approval.unwrap_or(false),
+            alarms: Alarms::both(self.alarms.as_ref(), realm.alarms.as_ref()),
+            brownout: self.brownout.or(realm.brownout),
             // What nobody says of the realm is no there: a service that says yes loosens it.
             show_to_issuer: realm.show_to_issuer == Some(true)
                 && self.show_to_issuer != Some(false),
@@ -314,7 +397,6 @@ impl TokenPolicy {
                 .cloned()
                 .unwrap_or_default(),
             on_leak: self.on_leak.max(realm.on_leak).unwrap_or(OnLeak::Revoke),
-            on_alarm: self.on_alarm.max(realm.on_alarm).unwrap_or(OnAlarm::Notify),
         }
     }
 }
@@ -362,14 +444,16 @@ pub struct EffectivePolicy {
     pub lifetime_presets_seconds: Vec<i64>,
     /// Whether a new token waits for approval.
     pub approval: bool,
+    /// Which uses raise an alarm.
+    pub alarms: Alarms,
+    /// Short refusals before the end of a token.
+    pub brownout: Option<Brownout>,
     /// Whether a person who issues for somebody else is shown the secret.
     pub show_to_issuer: bool,
     /// Schemes of other systems that a secret is compared by, each once.
     pub imported_schemes: Vec<ForeignScheme>,
     /// What becomes of a token that somebody has found in public.
     pub on_leak: OnLeak,
-    /// What becomes of a token whose use raises an alarm.
-    pub on_alarm: OnAlarm,
 }
 
 impl EffectivePolicy {
@@ -404,7 +488,8 @@ impl EffectivePolicy {
             approval: Some(self.approval),
             show_to_issuer: Some(self.show_to_issuer),
             on_leak: Some(self.on_leak),
-            on_alarm: Some(self.on_alarm),
+            alarms: Some(self.alarms.clone()),
+            brownout: self.brownout,
         }
     }
 
@@ -580,6 +665,33 @@ mod tests {
         assert!(effective.must_expire);
         assert_eq!(effective.scopes, Some(vec!["b".to_owned()]));
         assert_eq!(effective.self_rotate, Some(false));
+    }
+
+    #[test]
+    fn alarms_of_both_levels_hold_and_the_smaller_number() {
+        let with = |alarms| TokenPolicy { alarms: Some(alarms), ..TokenPolicy::default() };
+        let realm = with(Alarms {
+            new_network: true,
+            networks_max: Some(5),
+            lock_on: vec![LockOn::RetiredSecret],
+        });
+        let service = with(Alarms {
+            new_network: false,
+            networks_max: Some(9),
+            lock_on: vec![LockOn::RetiredSecret, LockOn::ManyNetworks],
+        });
+        let expected = Alarms {
+            new_network: true,
+            networks_max: Some(5),
+            lock_on: vec![LockOn::RetiredSecret, LockOn::ManyNetworks],
+        };
+        assert_eq!(service.effective(&realm).alarms, expected);
+        assert!(expected.locks_on("token.many-networks") && !expected.locks_on("link.reopened"));
+        assert!(!TokenPolicy::default().effective(&realm).alarms.locks_on("token.new-network"));
+        let none = TokenPolicy::default().effective(&TokenPolicy::default()).alarms;
+        assert!(!none.watches_networks());
+        let bad = with(Alarms { networks_max: Some(33), ..Alarms::default() }).check();
+        assert_eq!(bad.unwrap_err().field, "alarms.networks_max");
     }
 
     #[test]

@@ -3,9 +3,13 @@
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::{Event, Origin, Outcome};
+use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::RealmName;
+use counterfoil_authority::notice;
 use counterfoil_authority::secret::TokenId;
+use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{EventFilter, EventStore, Page, PageRequest, Unavailable};
+use counterfoil_authority::subject::Owner;
 use counterfoil_authority::verdict::Door;
 
 use crate::SqlStore;
@@ -111,6 +115,33 @@ pub(crate) fn consequence(
         detail: None,
         ..cause.clone()
     }
+}
+
+/// What tells of a token's end, if anything does any more.
+pub(crate) fn ending(
+    cause: &Event,
+    token: &Ending,
+    ends: Timestamp,
+    now: Timestamp,
+) -> Option<Event> {
+    let (kind, days) = notice::told(token.kind, ends, now)?;
+    let told = consequence(cause, kind, token.id, &ends.to_string());
+    Some(Event {
+        realm: token.realm.clone(),
+        subject: Some(token.owner.actor()),
+        service: Some(token.services.labels().join(" ")),
+        detail: Some(serde_json::json!({ "days": days, "expires_at": ends.to_string() })),
+        ..told
+    })
+}
+
+/// A token that ends.
+pub(crate) struct Ending {
+    pub(crate) id: TokenId,
+    pub(crate) realm: RealmName,
+    pub(crate) kind: Kind,
+    pub(crate) owner: Owner,
+    pub(crate) services: Services,
 }
 
 fn row_of(event: &Event) -> [Value<'_>; 16] {

@@ -158,6 +158,7 @@ mod census;
 mod console;
 mod foreign_use;
 mod jobs;
+mod networks;
 mod otp;
 mod passkeys;
 mod repositories;
@@ -358,6 +359,14 @@ impl PeopleStore for FailingStore {
         name: &Username,
     ) -> Result<Vec<Grant>, Unavailable> {
         pass!(self.grants_of_user(realm, name))
+    }
+    async fn service_keepers(
+        &self,
+        realm: &RealmName,
+        service: &ServiceLabel,
+        limit: u32,
+    ) -> Result<Vec<Username>, Unavailable> {
+        pass!(self.service_keepers(realm, service, limit))
     }
     async fn grants_of_client(
         &self,

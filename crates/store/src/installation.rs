@@ -15,7 +15,7 @@ use counterfoil_authority::store::{
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
     SqlStore, access, changes, clients, console, events, idempotency, jobs, leases, letters, links,
-    otp, services, tokens, use_days,
+    networks, otp, services, tokens, use_days,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
@@ -194,7 +194,9 @@ async fn purge(
     let letters = letters::purge(tx, now, PURGE_ROWS_MAX).await?;
     let jobs = jobs::purge(tx, now).await?;
     let days = use_days::purge(tx, now, PURGE_ROWS_MAX).await?;
-    let rows = answers + log + secrets + access + links + codes + console + letters + jobs + days;
+    let seen = networks::purge(tx, now, PURGE_ROWS_MAX).await?;
+    let rows = answers + log + secrets + access + links + codes + console + letters + jobs;
+    let rows = rows + days + seen;
     Ok(Purged { rows })
 }
 

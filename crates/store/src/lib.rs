@@ -29,6 +29,7 @@ mod links;
 mod memory;
 mod migrate;
 mod named;
+mod networks;
 mod otp;
 mod people;
 mod provisioning;

@@ -2,8 +2,8 @@
 
 use crate::{
     access, am, audit, census, changes, clients, console, events, foreign_use, idempotency,
-    installation, jobs, leases, letters, links, otp, people, provisioning, services, tokens,
-    use_days,
+    installation, jobs, leases, letters, links, networks, otp, people, provisioning, services,
+    tokens, use_days,
 };
 
 /// All of them.
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         leases::STATEMENTS,
         letters::STATEMENTS,
         links::STATEMENTS,
+        networks::STATEMENTS,
         otp::STATEMENTS,
         use_days::STATEMENTS,
     ]

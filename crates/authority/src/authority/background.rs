@@ -54,9 +54,10 @@ impl Authority {
     async fn flush(&self, closing: bool) -> Result<usize, Unavailable> {
         self.tell_session_uses().await?;
         let flushed = self.flush_ours(closing).await;
-        self.settle_alarms().await?;
         self.flush_elsewhere().await?;
         self.flush_days(closing).await?;
+        self.flush_sightings(closing).await?;
+        self.lock_alarmed().await?;
         flushed
     }
 
@@ -87,6 +88,7 @@ impl Authority {
                 self.ledger.restore(batch);
                 return Err(unavailable);
             }
+            self.ask_locks(events.iter());
             if batch.usage.is_empty() {
                 return Ok(tokens);
             }

@@ -9,9 +9,9 @@ use crate::caller::RequestContext;
 use crate::event::Origin;
 use crate::kind::Kind;
 use crate::names::RealmName;
-use crate::policy::{OnAlarm, OnLeak};
+use crate::policy::OnLeak;
 use crate::refusal::Refusal;
-use crate::secret::{ClearSecret, Shape, TokenId, mark};
+use crate::secret::{ClearSecret, Shape, mark};
 use crate::secret_hash::keyed_hash;
 use crate::service::Services;
 use crate::store::{Record, Unavailable};
@@ -22,8 +22,6 @@ use crate::token::Slot;
 const REMEMBERED_SECONDS: i64 = 90 * 86_400;
 /// Characters of a place that are kept: an address of a line in a repository is shorter.
 const URL_CHARS_MAX: usize = 1000;
-/// Alarms that wait to be acted on at most; further ones are told of and lock nothing.
-const WAITING_MAX: usize = 10_000;
 
 /// A string that was found.
 #[derive(Debug)]
@@ -34,14 +32,6 @@ pub struct LeakReport {
     pub url: Option<String>,
     /// In what sort of thing: `content`, `commit`, `pull_request_description` and so on.
     pub source: Option<String>,
-}
-
-/// An alarm about a token that is to be acted on as the policy says.
-#[derive(Debug)]
-pub(crate) struct Alarm {
-    realm: RealmName,
-    token: TokenId,
-    kind: &'static str,
 }
 
 impl Authority {
@@ -192,51 +182,5 @@ impl Authority {
             .with_detail(serde_json::json!({ "url": url, "source": source, "slot": slot.name() }));
         self.store.event_append(vec![event]).await?;
         Ok(())
-    }
-
-    /// Keeps an alarm until the next flush, which locks the token where the policy says so: an
-    /// answer never waits for that.
-    pub(super) fn alarmed(&self, realm: &RealmName, token: TokenId, kind: &'static str) {
-        let mut waiting = self.alarms.lock();
-        let is_known = waiting.iter().any(|alarm| alarm.token == token);
-        if waiting.len() < WAITING_MAX && !is_known {
-            waiting.push(Alarm { realm: realm.clone(), token, kind });
-        }
-    }
-
-    /// Acts on alarms. What cannot be acted on is kept for the next time.
-    pub(super) async fn settle_alarms(&self) -> Result<(), Unavailable> {
-        let waiting = std::mem::take(&mut *self.alarms.lock());
-        let mut failed = None;
-        for alarm in waiting {
-            if failed.is_none() {
-                match self.settle_alarm(&alarm).await {
-                    Err(Refusal::Unavailable(error)) => failed = Some(error),
-                    Ok(()) | Err(_) => continue,
-                }
-            }
-            self.alarms.lock().push(alarm);
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    async fn settle_alarm(&self, alarm: &Alarm) -> Result<(), Refusal> {
-        let Some(token) = self.store.token_find(&alarm.realm, alarm.token).await? else {
-            return Ok(());
-        };
-        let realm = self.realm_facts(&alarm.realm).await?;
-        let mut act = realm.policy.on_alarm;
-        if let Services::Named(labels) = &token.services {
-            for label in labels {
-                let cell = self.service_facts(&alarm.realm, label).await?;
-                act = act.max(cell.map_or(OnAlarm::Notify, |cell| cell.policy.on_alarm));
-            }
-        }
-        if act == OnAlarm::Notify || token.locked || token.revocation.is_some() {
-            return Ok(());
-        }
-        tracing::warn!(token = %token.id, alarm = alarm.kind, "locked by an alarm");
-        let origin = Origin::system(crate::verdict::Door::Api);
-        self.change_token(&origin, &token, Act::Lock, None).await.map(drop)
     }
 }

@@ -211,9 +211,6 @@ impl Authority {
         let mut event = event.with_token(link.token).with_reason(end.name()).with_detail(detail);
         event.subject = token.map(|token| token.owner.actor());
         self.record_refusal(event.refused());
-        if end == LinkEnd::Opened {
-            self.alarmed(&link.realm, link.token, kind);
-        }
         Err(Refusal::LinkEnded(end))
     }
 }

@@ -1,6 +1,7 @@
 //! What the authority does: one file per act, all on the one struct that knows the rules.
 
 mod access;
+mod alarms;
 mod am;
 mod audience;
 mod audit;
@@ -119,6 +120,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::repository::Repositories;
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
+use crate::sightings::Sightings;
 use crate::slow::SlowHasher;
 use crate::store::{ChangeListener, Lease, LogPlace, Store};
 use crate::usage::Ledger;
@@ -210,6 +212,10 @@ pub struct Authority {
     cache: Arc<Cache>,
     ledger: Ledger,
     diary: Diary,
+    /// From where watched tokens were used.
+    sightings: Sightings,
+    /// Alarms that may ask for a lock.
+    locks_asked: parking_lot::Mutex<Vec<Event>>,
     slow: SlowHasher,
     /// Secrets that were hashed anew beside an answer, until the next flush stores them.
     upgraded: Arc<parking_lot::Mutex<Vec<crate::store::Rehash>>>,
@@ -240,8 +246,6 @@ pub struct Authority {
     custom: ArcSwap<Elsewhere>,
     /// How many tokens there are, as far as somebody wants to know.
     counts: census::Counts,
-    /// Alarms that the next flush acts on.
-    alarms: parking_lot::Mutex<Vec<leaks::Alarm>>,
 }
 
 /// Why an authority cannot be set up.
@@ -298,6 +302,8 @@ impl Authority {
             cache,
             ledger: Ledger::new(),
             diary: Diary::default(),
+            sightings: Sightings::default(),
+            locks_asked: parking_lot::Mutex::default(),
             throttle: Throttle::default(),
             codes: CodeThrottle::default(),
             node: node_name(&process_key),
@@ -313,7 +319,6 @@ impl Authority {
             session_uses: am::SessionUses::default(),
             custom: ArcSwap::default(),
             counts: census::Counts::default(),
-            alarms: parking_lot::Mutex::default(),
         })
     }
 

@@ -13,13 +13,14 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::brownout::{Brownout, Window};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::names::ServiceLabel;
 use crate::secret::ClearSecret;
 
 /// Events that a person is told of unless a target says otherwise.
-pub const LETTER_EVENTS: [&str; 18] = [
+pub const LETTER_EVENTS: [&str; 21] = [
     "token.issued",
     "token.replaced",
     "token.rotated",
@@ -27,6 +28,13 @@ pub const LETTER_EVENTS: [&str; 18] = [
     "token.locked",
     "token.unlocked",
     "token.ends-soon",
+    "token.ended",
+    "token.new-network",
+    "token.many-networks",
+    "token.retired-secret-used",
+    "token.refresh-reused",
+    "token.count-exceeded",
+    "link.reopened",
     "link.opened",
     "user.locked",
     "user.unlocked",
@@ -34,10 +42,6 @@ pub const LETTER_EVENTS: [&str; 18] = [
     "service.unlocked",
     "token.leaked",
     "token.decoy-used",
-    "token.retired-secret-used",
-    "token.refresh-reused",
-    "token.count-exceeded",
-    "link.reopened",
 ];
 
 /// Events that a person can be told of besides.
@@ -49,25 +53,37 @@ pub const CODE_SENT: &str = "code.sent";
 /// What a template is for where a token was issued and its secret waits behind a link.
 pub const LINK_ISSUED: &str = "issued-by-link";
 
+/// What a template is for that goes to those who look after the service, by the event.
+pub const KEEPERS_LETTERS: [(&str, &str); 2] =
+    [("token.ends-soon", "keepers-ends-soon"), ("token.ended", "keepers-ended")];
+
+/// What those who look after a service are written about an event, if they are.
+pub fn keepers_letter(event: &str) -> Option<&'static str> {
+    let of = |(known, letter): &(&str, &'static str)| (*known == event).then_some(*letter);
+    KEEPERS_LETTERS.iter().find_map(of)
+}
+
 /// Substitutions that a template may hold, without those of identifiers.
-pub const SUBSTITUTIONS: [&str; 19] = [
+pub const SUBSTITUTIONS: [&str; 21] = [
     "AUTHENTICATOR",
     "CO_PERSON",
     "CO_NAME",
     "SERVICE",
     "SERVICE_URL",
     "TOKEN_ID",
+    "OWNER",
+    "SOURCE",
     "ACTOR",
     "REASON",
     "TIME",
     "EXPIRES",
+    "BROWNOUT",
     "LINK",
     "LINK_EXPIRY",
     "CODE",
     "CODE_EXPIRY",
     "SCOPES",
     "USES",
-    "SOURCE",
     "DOOR",
     "PLACE",
 ];
@@ -112,8 +128,9 @@ impl LetterTemplate {
     ///
     /// The field, and what is wrong with it.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        let known =
-            LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED, &CODE_SENT]);
+        let known = LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE);
+        let known = known.chain([&LINK_ISSUED, &CODE_SENT]);
+        let known = known.chain(KEEPERS_LETTERS.iter().map(|(_, letter)| letter));
         if !known.clone().any(|event| *event == self.event) {
             let names: Vec<&str> = known.copied().collect();
             return Err(("event", format!("is one of {}", names.join(", "))));
@@ -249,10 +266,16 @@ pub(crate) struct Facts<'a> {
     pub(crate) services: Vec<String>,
     /// Labels of the services, to choose a template by.
     pub(crate) labels: Vec<String>,
+    /// Whose token it is; empty where it is about all of a person's tokens.
+    pub(crate) owner: String,
+    /// Whether the letter goes to somebody who looks after the service.
+    pub(crate) keeps: bool,
     /// Where the service is.
     pub(crate) service_url: Option<&'a str>,
     /// When the token ends.
     pub(crate) expires_at: Option<Timestamp>,
+    /// The rule of its brown-outs, and the next one.
+    pub(crate) brown_out: Option<(Brownout, Window)>,
     /// The link behind which its secret waits, and its end.
     pub(crate) link: Option<(ClearSecret, Timestamp)>,
     /// The code that is sent, and its end.
@@ -261,6 +284,22 @@ pub(crate) struct Facts<'a> {
     pub(crate) scopes: String,
     /// Where it was used lately; empty where nothing is known.
     pub(crate) uses: String,
+}
+
+/// What an event says by itself; a dash stands for what it does not say.
+fn values_of(event: &Event) -> [(&'static str, String); 7] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let (_, actor) = event.origin.actor.split_once(':').unwrap_or(("", &event.origin.actor));
+    let place = event.detail.as_ref().and_then(|detail| detail.get("url")?.as_str());
+    [
+        ("TOKEN_ID", event.token.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("SOURCE", or_dash(event.origin.source.map(|ip| ip.to_string()))),
+        ("ACTOR", actor.to_owned()),
+        ("REASON", or_dash(event.reason.as_deref().map(ToOwned::to_owned))),
+        ("TIME", time(event.at)),
+        ("DOOR", event.origin.door.name().to_owned()),
+        ("PLACE", or_dash(place.map(ToOwned::to_owned))),
+    ]
 }
 
 impl Letter {
@@ -273,12 +312,19 @@ impl Letter {
     ) -> Option<Self> {
         let address = user.emails.iter().find(|address| !address.trim().is_empty())?;
         let language = language_of(user);
-        let kind = if facts.link.is_some() { LINK_ISSUED } else { &*event.kind };
-        let template = chosen(templates, kind, &facts.labels, &language)
+        let kind = match keepers_letter(&event.kind).filter(|_| facts.keeps) {
+            Some(letter) => letter,
+            None if facts.link.is_some() => LINK_ISSUED,
+            None => &*event.kind,
+        };
+        let mut template = chosen(templates, kind, &facts.labels, &language)
             .or_else(|| texts::of(kind, &language))?;
+        if facts.brown_out.is_none() {
+            // Nor is there the space before what there is none of.
+            template.text = template.text.replace(" (@BROWNOUT)", "");
+        }
         let language = template.language.clone().unwrap_or(language);
         let name = user.display_name.clone().unwrap_or_else(|| user.username.to_string());
-        let (_, actor) = event.origin.actor.split_once(':').unwrap_or(("", &event.origin.actor));
         let authenticator = match (facts.token_name, facts.kind) {
             (Some(name), _) => name,
             (None, Some(kind)) => texts::kind(kind, &language),
@@ -287,37 +333,34 @@ impl Letter {
         let code = facts.code.as_ref().map(|(code, _)| code.reveal().to_owned());
         let code_ends = facts.code.as_ref().map(|(_, end)| time(*end)).unwrap_or_default();
         let link_ends = facts.link.as_ref().map(|(_, end)| time(*end)).unwrap_or_default();
-        let token = event.token.as_ref().map(ToString::to_string).unwrap_or_default();
         let services = if facts.services.is_empty() {
             facts.realm.to_owned()
         } else {
             facts.services.join(", ")
         };
-        let place = event.detail.as_ref().and_then(|detail| detail.get("url")?.as_str());
-        let place = place.unwrap_or("-").to_owned();
         let never = || texts::never(&language).to_owned();
+        let brown_out = facts.brown_out.map(|(rule, next)| {
+            texts::brown_out(&language, &time(next.from), rule.every_hours, rule.seconds)
+        });
         let mut values: BTreeMap<String, String> = [
             ("AUTHENTICATOR", authenticator.to_owned()),
             ("CO_PERSON", name.clone()),
             ("CO_NAME", facts.realm.to_owned()),
             ("SERVICE", services),
             ("SERVICE_URL", facts.service_url.unwrap_or_default().to_owned()),
-            ("TOKEN_ID", token),
-            ("ACTOR", actor.to_owned()),
-            ("REASON", event.reason.clone().unwrap_or_else(|| "-".to_owned())),
-            ("TIME", time(event.at)),
+            ("OWNER", facts.owner),
             ("EXPIRES", facts.expires_at.map_or_else(never, time)),
+            ("BROWNOUT", brown_out.unwrap_or_default()),
             ("LINK_EXPIRY", link_ends),
             ("CODE", code.unwrap_or_default()),
             ("CODE_EXPIRY", code_ends),
             ("SCOPES", if facts.scopes.is_empty() { "-".to_owned() } else { facts.scopes }),
             ("USES", if facts.uses.is_empty() { "-".to_owned() } else { facts.uses }),
-            ("SOURCE", event.origin.source.map_or_else(|| "-".to_owned(), |ip| ip.to_string())),
-            ("DOOR", event.origin.door.name().to_owned()),
-            ("PLACE", place),
         ]
+        .into_iter()
+        .chain(values_of(event))
         .map(|(name, value)| (name.to_owned(), line(&value)))
-        .into();
+        .collect();
         for (attribute, value) in &user.attributes {
             let value = match value {
                 serde_json::Value::String(text) => line(text),

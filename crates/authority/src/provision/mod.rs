@@ -28,12 +28,17 @@ pub enum Object {
     User(String),
     /// Everybody of the realm: stands for as many deliveries as there are people.
     Everyone,
+    /// Those whom an event concerns, who are found out when they are told: the owner of its token,
+    /// who looks after its services. Stands for as many deliveries.
+    Concerned,
     /// Whatever else an event may be about: messages about it keep their order.
     Other(String),
 }
 
 /// How [`Object::Everyone`] is written.
 const EVERYONE: &str = "everyone";
+/// How [`Object::Concerned`] is written.
+const CONCERNED: &str = "concerned";
 /// How [`Object::User`] begins.
 const USER: &str = "user:";
 
@@ -43,6 +48,7 @@ impl Object {
         match self {
             Self::User(name) => format!("{USER}{name}"),
             Self::Everyone => EVERYONE.to_owned(),
+            Self::Concerned => CONCERNED.to_owned(),
             Self::Other(name) => name.clone(),
         }
     }
@@ -52,6 +58,7 @@ impl Object {
         match name.strip_prefix(USER) {
             Some(user) => Self::User(user.to_owned()),
             None if name == EVERYONE => Self::Everyone,
+            None if name == CONCERNED => Self::Concerned,
             None => Self::Other(name.to_owned()),
         }
     }

@@ -1,19 +1,39 @@
 //! Which deliveries an event asks for: the one rule that every store applies.
 
-use super::letter::{CODE_SENT, LETTER_EVENTS};
+use super::letter::{CODE_SENT, LETTER_EVENTS, keepers_letter};
 use super::{DeliveryKey, Mark, Object, Target, TargetKind, TargetMode};
-use crate::event::{ALARM_EVENTS, Event, IMPORTED, Outcome};
+use crate::event::{ALARMS, Event, IMPORTED, Outcome};
 
 /// Whether an event can concern a target at all, so that it leaves a note in the outbox.
 pub fn concerns_targets(event: &Event) -> bool {
-    let is_told = event.outcome == Outcome::Done || ALARM_EVENTS.contains(&&*event.kind);
-    is_told && !event.kind.starts_with("delivery.")
+    let told = event.outcome == Outcome::Done || ALARMS.contains(&&*event.kind);
+    told && !event.kind.starts_with("delivery.")
 }
 
 /// The deliveries that an event asks for.
 pub fn marks(event: &Event, targets: &[Target]) -> Vec<Mark> {
     let of_realm = targets.iter().filter(|target| target.realm == event.realm);
-    of_realm.filter_map(|target| mark(event, target)).collect()
+    of_realm
+        .flat_map(|target| [mark(event, target), concerned_mark(event, target)])
+        .flatten()
+        .collect()
+}
+
+/// Who is found out when the letter leaves: the owner of a token that an alarm is about, and whoever
+/// looks after a service where something is about to stop.
+fn concerned_mark(event: &Event, target: &Target) -> Option<Mark> {
+    let asked = &target.config.events;
+    let alarms = ALARMS.contains(&&*event.kind);
+    let told = (alarms || keepers_letter(&event.kind).is_some())
+        && (asked.is_empty() || asked.iter().any(|kind| *kind == event.kind));
+    let mut labels = event.service.iter().flat_map(|labels| labels.split(' '));
+    let named = alarms || labels.any(|label| label != "*" && target.config.is_for(label));
+    if target.kind != TargetKind::Mail || !told || !named {
+        return None;
+    }
+    let (realm, target, held) = (event.realm.clone(), target.name.clone(), is_held(target)?);
+    let key = DeliveryKey { realm, target, object: Object::Concerned, message: event.id.clone() };
+    Some(Mark { key, held })
 }
 
 fn mark(event: &Event, target: &Target) -> Option<Mark> {
@@ -31,22 +51,30 @@ fn mark(event: &Event, target: &Target) -> Option<Mark> {
         };
         (about, event.id.clone())
     } else {
-        (state_of(event, own)?, String::new())
+        (state_of(event, own).filter(|_| event.outcome == Outcome::Done)?, String::new())
     };
     let held = match target.mode {
-        TargetMode::Automatic | TargetMode::Queue | TargetMode::QueueOnError => false,
-        TargetMode::Manual => true,
         TargetMode::Enrollment if is_arrival(event) => false,
-        TargetMode::Enrollment | TargetMode::Disabled => return None,
+        _ => is_held(target)?,
     };
     let (realm, target) = (event.realm.clone(), target.name.clone());
     Some(Mark { key: DeliveryKey { realm, target, object, message }, held })
 }
 
+/// Whether what is not an arrival waits for somebody to ask for it; `None`: it is not brought.
+const fn is_held(target: &Target) -> Option<bool> {
+    match target.mode {
+        TargetMode::Automatic | TargetMode::Queue | TargetMode::QueueOnError => Some(false),
+        TargetMode::Manual => Some(true),
+        TargetMode::Enrollment | TargetMode::Disabled => None,
+    }
+}
+
 /// Who is written to about this, if anybody is. Of what was taken over from another system they
 /// know: a move would be a letter to everybody.
 fn addressed(event: &Event, target: &Target) -> Option<Object> {
-    if event.kind == "token.issued" && event.reason.as_deref() == Some(IMPORTED) {
+    let imported = event.kind == "token.issued" && event.reason.as_deref() == Some(IMPORTED);
+    if imported || ALARMS.contains(&&*event.kind) {
         return None;
     }
     let named = match &*event.kind {
@@ -112,7 +140,7 @@ mod tests {
             let event = event.with_subject("user:alice");
             assert_eq!(concerns_targets(&event), !kind.starts_with("delivery."), "{kind}");
             let refused = event.refused();
-            let is_alarm = ALARM_EVENTS.contains(&kind);
+            let is_alarm = ALARMS.contains(&kind);
             assert_eq!(concerns_targets(&refused), is_alarm, "{kind}");
             assert_eq!(state_of(&refused, false), None, "{kind}");
             assert!(!is_alarm || LETTER_EVENTS.contains(&kind), "{kind}");

@@ -25,6 +25,7 @@ mod jobs;
 mod leases;
 mod letters;
 mod links;
+mod networks;
 mod otp;
 mod passkeys;
 mod people;
@@ -68,6 +69,9 @@ pub use letters::{
 };
 pub use links::{
     LINK_RETENTION_SECONDS, Link, LinkEnd, LinkIssue, LinkOpen, LinkOpened, LinkStore,
+};
+pub use networks::{
+    NETWORKS_KEPT_DAYS, NETWORKS_KEPT_MAX, NETWORKS_WINDOW_SECONDS, NetworkStore, Sighting,
 };
 pub use otp::{
     CODE_RETENTION_SECONDS, NOTHING_ACCEPTED, OTPS_PER_PERSON_MAX, Otp, OtpAccept, OtpAccepted,
@@ -216,6 +220,7 @@ pub trait Store:
     + ConsoleStore
     + PasskeyStore
     + UseDayStore
+    + NetworkStore
     + CensusStore
     + AuditStore
     + Send
@@ -246,6 +251,7 @@ impl<T> Store for T where
         + ConsoleStore
         + PasskeyStore
         + UseDayStore
+        + NetworkStore
         + CensusStore
         + AuditStore
         + Send

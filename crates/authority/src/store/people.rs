@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{Inserted, Page, PageRequest, Unavailable, Updated};
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::names::{ClientName, GroupName, RealmName, Username};
+use crate::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use crate::subject::{Grant, Group, Unit, User, UserStatus};
 
 /// Which people to list. `None` matches all.
@@ -217,6 +217,14 @@ pub trait PeopleStore {
         realm: &RealmName,
         name: &Username,
     ) -> Result<Vec<Grant>, Unavailable>;
+    /// Who looks after a service, by name and at most so many: its active managers, or, where it
+    /// has none, the active administrators of its unit.
+    async fn service_keepers(
+        &self,
+        realm: &RealmName,
+        service: &ServiceLabel,
+        limit: u32,
+    ) -> Result<Vec<Username>, Unavailable>;
     /// The grants that a client has.
     async fn grants_of_client(
         &self,

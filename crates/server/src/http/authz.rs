@@ -29,6 +29,7 @@ use super::caller::Arrived;
 use super::envelope::Arrival;
 use super::problem::Problem;
 use super::state::AppState;
+use super::sunset;
 use credential::Credential;
 
 /// Where the door is.
@@ -88,6 +89,7 @@ struct Asked<'a> {
             ("X-Auth-Token-Id" = String, description = "The token's id"),
             ("X-Auth-Scopes" = String, description = "Scopes, separated by spaces"),
             ("X-Auth-Expires" = String, description = "When the token ends, or empty"),
+            ("Sunset" = String, description = "The same as an HTTP-date (RFC 8594), if it ends"),
             ("X-Auth-Kind" = String, description = "The token's kind"),
             ("X-Auth-Permissions" = String,
              description = "The token's permissions as JSON, or empty: they restrict nothing"),
@@ -282,6 +284,7 @@ fn allowed(active: &Active, api_key_headers: &[HeaderName]) -> Response {
     let carriers: Vec<&str> = std::iter::once("authorization").chain(carriers).collect();
     put(headers, HEADERS_TO_REMOVE, carriers.join(","));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    sunset::tell(&mut response, active.expires_at());
     response
 }
 

@@ -74,7 +74,7 @@ pub async fn authenticated(
 }
 
 /// The caller who presents this token and has proved to hold these keys.
-async fn authenticated_sender(
+pub async fn authenticated_sender(
     state: &AppState,
     arrival: &Arrival,
     presented: &str,

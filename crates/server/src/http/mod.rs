@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod authz;
 pub mod body;
+pub mod calendar;
 pub mod caller;
 pub mod clients;
 pub mod compliance;
@@ -44,6 +45,7 @@ pub mod request_id;
 pub mod responses;
 pub mod services;
 pub mod state;
+pub(crate) mod sunset;
 pub mod targets;
 pub mod token_settings;
 pub mod tokens;
@@ -178,6 +180,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(possession::self_rotate))
         .routes(routes!(derive::self_derive))
         .routes(routes!(compliance::blocked_list))
+        .routes(routes!(calendar::calendar_show))
         .routes(routes!(offer::offer_show))
         .routes(routes!(possession::credentials_revoke))
         .routes(routes!(links::link_open))

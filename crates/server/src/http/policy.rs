@@ -71,8 +71,38 @@ pub struct PolicyBody {
     imported_schemes: Option<Vec<ImportedSchemeBody>>,
     /// What becomes of a token that somebody has found in public; revoked unless stated.
     on_leak: Option<OnLeakBody>,
-    /// What becomes of a token whose use raises an alarm; only told of unless stated.
-    on_alarm: Option<OnAlarmBody>,
+    /// Which uses of a token raise an alarm.
+    alarms: Option<AlarmsBody>,
+    /// Short refusals before the end of a token.
+    brownout: Option<BrownoutBody>,
+}
+
+/// Short refusals before the end of a token.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TokenBrownout)]
+pub struct BrownoutBody {
+    /// In so many last days of a token.
+    #[schema(minimum = 1, maximum = 30)]
+    days: u32,
+    /// The first one at the beginning of these days, and then every so many hours.
+    #[schema(minimum = 1, maximum = 168)]
+    every_hours: u32,
+    /// For so many seconds, half of the time between two at most.
+    #[schema(minimum = 1)]
+    seconds: u32,
+}
+
+/// Which uses of a token raise an alarm; a /24 is a network, and of IPv6 a /48.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TokenAlarms)]
+pub struct AlarmsBody {
+    /// Whether the first use from a network does, once the token was used from another one.
+    new_network: Option<bool>,
+    /// Uses from more networks than so many within a day do.
+    #[schema(minimum = 1, maximum = 32)]
+    networks_max: Option<u32>,
+    /// Alarms that lock the token.
+    lock_on: Option<Vec<LockOnBody>>,
 }
 
 /// Declares the words of a field, for the document alone.
@@ -98,12 +128,15 @@ words! {
         Ssha, Bcrypt, Sha, Ssha256, Ssha512, Md5Crypt, Sha256Crypt, Sha512Crypt, Argon2, Pbkdf2,
         Sha256, Own
     }
+    /// A first use from a network, uses from too many, a secret that was replaced, a one-time link
+    /// that was opened before, a draw from what was taken.
+    LockOnBody as LockOn in "snake_case" {
+        NewNetwork, ManyNetworks, RetiredSecret, LinkReopened, CountExceeded
+    }
     /// Refuse the new token, or revoke the oldest one.
     AtLimitBody as AtLimit in "snake_case" { Refuse, ReplaceOldest }
     /// Tell of it, lock it besides, or revoke it.
     OnLeakBody as OnLeak in "lowercase" { Notify, Lock, Revoke }
-    /// Tell of it, or lock it besides.
-    OnAlarmBody as OnAlarm in "lowercase" { Notify, Lock }
     /// The request itself, `X-Original-*` headers, or `X-Forwarded-*` headers.
     OriginBody as Origin in "kebab-case" { Subpath, XOriginal, XForwarded }
 }

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::query::At;
 use super::responses::Acts;
 use super::state::AppState;
+use super::sunset;
 use super::verify_core::Inquiry;
 use super::wire::json_bytes;
 
@@ -77,6 +78,10 @@ pub struct VerifyVerdict {
     permissions: Option<serde_json::Value>,
     /// When it ends.
     expires_at: Option<String>,
+    /// The next time in which it is refused before its end, where its policy has such times.
+    /// Absent: none.
+    #[schema(required = false)]
+    brown_out: Option<BrownOutBody>,
     /// Uses left; `null`: unlimited.
     remaining: Option<u64>,
     /// Who an access token speaks for; a device begins with `device:`.
@@ -85,6 +90,16 @@ pub struct VerifyVerdict {
     /// The key that the sender of the token must prove to hold (RFC 7800). Absent: none.
     #[schema(required = false, value_type = Option<Object>)]
     cnf: Option<serde_json::Value>,
+}
+
+/// A short refusal that is announced.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BrownOut)]
+pub struct BrownOutBody {
+    /// Its first instant.
+    from: String,
+    /// The first instant behind it.
+    until: String,
 }
 
 /// Questions, at most 100.
@@ -109,7 +124,12 @@ pub struct VerifyBatchVerdict {
     post, path = "/api/v1/realms/{realm}/verify", tag = "verify",
     params(("realm" = String, Path, description = "The realm")),
     request_body = VerifyQuestion,
-    responses((status = 200, description = "Whether it is good", body = VerifyVerdict), Acts)
+    responses(
+        (status = 200, description = "Whether it is good", body = VerifyVerdict, headers(
+            ("Sunset" = String, description = "When the token ends, as an HTTP-date (RFC 8594)"),
+        )),
+        Acts
+    )
 )]
 pub async fn verify(
     State(state): State<AppState>,
@@ -129,7 +149,10 @@ pub async fn answer(
 ) -> Result<Response, Problem> {
     let (authority, metrics) = (&*state.authority, &state.metrics);
     let inquiry = Inquiry { authority, metrics, caller, realm };
-    Ok(json_bytes(StatusCode::OK, inquiry.one(body).await?))
+    let (answer, ends) = inquiry.one(body).await?;
+    let mut response = json_bytes(StatusCode::OK, answer);
+    sunset::tell(&mut response, ends);
+    Ok(response)
 }
 
 /// Asks about up to 100 secrets at once.

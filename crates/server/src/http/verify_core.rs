@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use counterfoil_authority::authority::{Active, Authority, Binding, Verdict, VerifyRequest};
 use counterfoil_authority::caller::Caller;
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::Scope;
@@ -101,12 +102,12 @@ pub struct Inquiry<'a> {
 }
 
 impl Inquiry<'_> {
-    /// Answers one question.
-    pub async fn one(&self, body: &[u8]) -> Result<Vec<u8>, Problem> {
+    /// Answers one question; also says when the token ends that was found good, if it does.
+    pub async fn one(&self, body: &[u8]) -> Result<(Vec<u8>, Option<Timestamp>), Problem> {
         let question: Question<'_> = parse_flat(body)?;
         let mut answer = Vec::with_capacity(ANSWER_BYTES);
-        self.answer(&question, &|field| field.to_owned(), &mut answer).await?;
-        Ok(answer)
+        let ends = self.answer(&question, &|field| field.to_owned(), &mut answer).await?;
+        Ok((answer, ends))
     }
 
     /// Answers up to [`BATCH_LEN_MAX`] questions, in their order.
@@ -134,7 +135,7 @@ impl Inquiry<'_> {
         question: &Question<'_>,
         named: &(dyn Fn(&str) -> String + Sync),
         answer: &mut Vec<u8>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Option<Timestamp>, Problem> {
         check_lengths(question, named)?;
         let service = question.service.as_ref().map(|text| ServiceLabel::parse(&text.0));
         let service = service.transpose().map_err(|bad| Problem::invalid(named("service"), bad))?;
@@ -177,7 +178,10 @@ impl Inquiry<'_> {
             .await?;
         self.metrics.verified(origin.door, &verdict);
         write(&verdict, &binding, answer);
-        Ok(())
+        Ok(match &verdict {
+            Verdict::Active(active) => active.expires_at(),
+            Verdict::Inactive { .. } => None,
+        })
     }
 }
 
@@ -251,6 +255,10 @@ fn write_active(active: &Active, asked: &Binding<'_>, out: &mut Vec<u8>) {
         Some(remaining) => write!(out, r#","remaining":{remaining}"#),
         None => write!(out, r#","remaining":null"#),
     };
+    if let Some(next) = active.brown_out() {
+        let (from, until) = (next.from, next.until);
+        let _ = write!(out, r#","brown_out":{{"from":"{from}","until":"{until}"}}"#);
+    }
     if let Some(access) = active.access() {
         out.extend_from_slice(br#","subject":"#);
         write_text(Some(&access.subject), out);

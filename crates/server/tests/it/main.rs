@@ -11,6 +11,7 @@ mod airlock;
 #[expect(dead_code, reason = "the tests of the store also make standbys and stop servers")]
 mod cluster;
 mod comanage;
+mod expiry;
 mod http;
 mod ldap;
 mod pats;

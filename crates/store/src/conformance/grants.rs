@@ -2,7 +2,7 @@
 
 use counterfoil_authority::names::{ClientName, GroupName, ServiceLabel, Username};
 use counterfoil_authority::store::{Inserted, PageRequest};
-use counterfoil_authority::subject::{Grant, GrantSubject, Limits, Role};
+use counterfoil_authority::subject::{Grant, GrantSubject, Limits, Role, User, UserStatus};
 
 use super::World;
 
@@ -66,6 +66,45 @@ pub(super) async fn a_person_has_grants_by_name_and_through_groups(world: World)
     assert_eq!(of_alice().await.unwrap(), [named.clone(), through]);
     world.set_member(&devs, &alice.username, false).await;
     assert_eq!(of_alice().await.unwrap(), [named]);
+}
+
+/// Active ones, by name and through groups, each once; of a unit only where nobody manages it.
+pub(super) async fn a_service_is_looked_after_by_its_managers_or_else_by_its_unit(world: World) {
+    let [alice, bob, carol, dora] = ["alice", "bob", "carol", "dora"].map(|name| world.user(name));
+    let (alice, bob, carol, dora) = (alice.await, bob.await, carol.await, dora.await);
+    let research = world.unit("research").await;
+    let mut service = world.service("git").await;
+    service.unit = Some(research.clone());
+    let event = world.event("service.updated");
+    world.store.service_update(service.clone(), event).await.unwrap();
+    let staff = world.group("staff", &[&alice, &bob, &carol]).await;
+    let give = async |subject: GrantSubject, role: Role| {
+        let (unit, of) = match role {
+            Role::UnitAdmin => (Some(research.clone()), None),
+            _ => (None, Some(service.label.clone())),
+        };
+        let grant = Grant { role, unit, service: of, ..world.grant_of(subject) };
+        world.store.grant_insert(grant, world.event("grant.created")).await.unwrap();
+    };
+    let keepers = async |limit| {
+        let found = world.store.service_keepers(&world.realm, &service.label, limit).await;
+        found.unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    give(GrantSubject::User(bob.username.clone()), Role::Verifier).await;
+    assert_eq!(keepers(10).await, [""; 0]);
+    give(GrantSubject::User(dora.username.clone()), Role::UnitAdmin).await;
+    assert_eq!(keepers(10).await, ["dora"]);
+    give(GrantSubject::User(bob.username.clone()), Role::ServiceManager).await;
+    assert_eq!(keepers(10).await, ["bob"]);
+    give(GrantSubject::Group(staff), Role::ServiceManager).await;
+    assert_eq!(keepers(10).await, ["alice", "bob", "carol"]);
+    assert_eq!(keepers(2).await, ["alice", "bob"]);
+    let left = User { status: UserStatus::Expired, groups: Vec::new(), ..alice };
+    world.store.user_update(left, world.event("user.updated")).await.unwrap();
+    assert_eq!(keepers(10).await, ["bob", "carol"]);
+    let other = world.service("mail").await;
+    let found = world.store.service_keepers(&world.realm, &other.label, 10).await.unwrap();
+    assert_eq!(found, []);
 }
 
 /// By its name alone.

@@ -33,6 +33,7 @@ mod letters;
 mod limits;
 mod links;
 mod list;
+mod networks;
 mod otp;
 mod passkeys;
 mod provisioning;
@@ -141,6 +142,7 @@ async fn of_the_installation_and_its_people(store: &Arc<dyn Store>, kept: u16) -
             a_grant_comes_back_as_it_was_stored,
             a_grant_must_name_what_exists,
             a_person_has_grants_by_name_and_through_groups,
+            a_service_is_looked_after_by_its_managers_or_else_by_its_unit,
             a_client_has_its_own_grants,
             grants_are_listed_by_id_in_pages_and_removed,
         }
@@ -357,7 +359,8 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u16) -> u16 {
             messages_about_one_object_keep_their_order,
             nothing_is_on_its_way_to_a_target_that_is_gone,
             directory_hashes_come_with_their_token,
-            the_end_of_a_persons_token_is_told_of_four_times,
+            the_end_of_a_persons_token_is_told_of_at_each_threshold,
+            a_realm_that_gets_a_target_is_told_of_all_its_tokens,
         }
     )
 }
@@ -365,6 +368,12 @@ async fn of_coming_and_going(store: &Arc<dyn Store>, kept: u16) -> u16 {
 #[rustfmt::skip]
 async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u16) -> u16 {
     keep!(store, kept;
+        networks::{
+            a_new_network_is_told_of_once,
+            too_many_networks_are_told_of_once_a_day,
+            of_forty_networks_at_once_all_are_new_but_the_first_and_one_is_too_many,
+            networks_of_a_token_are_bounded_and_forgotten_after_their_time,
+        }
         usage::{
             exactly_as_many_uses_are_counted_as_allowed,
             a_use_is_counted_only_of_an_active_token,

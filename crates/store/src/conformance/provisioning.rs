@@ -7,6 +7,7 @@ use counterfoil_authority::provision::{
     Delivery, DeliveryKey, DeliveryState, Mark, Object, Target, TargetConfig, TargetKind,
     TargetMode,
 };
+use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{
     DeliveryFilter, DirectoryHash, EventFilter, Inserted, Issued, Lease, PageRequest, Settled,
     Settlement, TokenUpdate, Updated,
@@ -204,8 +205,8 @@ pub(super) async fn nothing_is_on_its_way_to_a_target_that_is_gone(world: World)
     assert_eq!(listed(&world).await, []);
 }
 
-/// Where somebody could be told of it: 30, 14, 7 and 1 days before, each once.
-pub(super) async fn the_end_of_a_persons_token_is_told_of_four_times(world: World) {
+/// Where somebody could be told of it: 30, 14, 7 and 1 days before, and at the end, each once.
+pub(super) async fn the_end_of_a_persons_token_is_told_of_at_each_threshold(world: World) {
     const DAY: i64 = 86_400;
     let alice = world.user("alice").await;
     let ending = |days: i64| {
@@ -213,9 +214,11 @@ pub(super) async fn the_end_of_a_persons_token_is_told_of_four_times(world: Worl
         issue.token.validity = Validity::new(World::at(0), Some(World::at(days * DAY))).unwrap();
         issue
     };
-    let unheard = world.issued(ending(90)).await;
+    let early = world.issued(ending(90)).await;
     added(&world, &target(&world, "mail", TargetKind::Mail)).await;
-    let heard = world.issued(ending(90)).await;
+    let late = world.issued(ending(90)).await;
+    // Whose end was asked for like that.
+    world.issued(ending(1)).await;
     let moved = world.issued(ending(30)).await;
     let update = TokenUpdate {
         token: Token {
@@ -233,18 +236,60 @@ pub(super) async fn the_end_of_a_persons_token_is_told_of_four_times(world: Worl
         for _ in 0..2 {
             world.store.enrolment_due(World::at(day * DAY), 100, cause.clone()).await.unwrap();
         }
-        let filter = EventFilter { kind: Some("token.ends-soon".into()), ..EventFilter::default() };
-        let page = PageRequest::first(100);
-        let events = world.store.event_list(&world.realm, filter, page).await.unwrap().items;
-        if events.len() > told.len() {
-            assert_eq!(events.len(), told.len() + 1);
-            assert_eq!(events[0].token, Some(heard.id));
-            assert_eq!(events[0].subject.as_deref(), Some("user:alice"));
-            told.push(day);
+        let fresh = endings(&world).await.split_off(told.len());
+        told.extend(fresh.into_iter().map(|(token, left)| (day, token, left)));
+    }
+    for token in [early, late] {
+        let of_token = told.iter().filter(|(_, told, _)| *told == token.id);
+        let days: Vec<(i64, i64)> = of_token.map(|(day, _, left)| (*day, *left)).collect();
+        assert_eq!(days, [(60, 30), (76, 14), (83, 7), (89, 1), (90, 0)]);
+    }
+    assert_eq!(told.len(), 10);
+}
+
+/// What was told of ends, in order: of which token, and how many days before.
+async fn endings(world: &World) -> Vec<(TokenId, i64)> {
+    let page = PageRequest::first(100);
+    let events = world.store.event_list(&world.realm, EventFilter::default(), page).await.unwrap();
+    let mut told = Vec::new();
+    for event in events.items.iter().rev() {
+        let Some(left) = event.detail.as_ref().and_then(|detail| detail["days"].as_i64()) else {
+            continue;
+        };
+        let kind = if left == 0 { "token.ended" } else { "token.ends-soon" };
+        assert_eq!((&*event.kind, event.subject.as_deref()), (kind, Some("user:alice")));
+        assert_eq!(event.service.as_deref(), Some("counterfoil"));
+        told.push((event.token.unwrap(), left));
+    }
+    told
+}
+
+/// More than one step goes through, and only those of the realm that can be told now.
+pub(super) async fn a_realm_that_gets_a_target_is_told_of_all_its_tokens(world: World) {
+    const DAY: i64 = 86_400;
+    let alice = world.user("alice").await;
+    let mut ids = Vec::new();
+    for _ in 0..600 {
+        let mut issue = world.issue_to(&alice);
+        issue.token.validity = Validity::new(World::at(0), Some(World::at(90 * DAY))).unwrap();
+        ids.push(world.issued(issue).await.id);
+    }
+    added(&world, &target(&world, "mail", TargetKind::Mail)).await;
+    let cause = Event { realm: world.realm.clone(), ..world.event("token.idle-ended") };
+    let mut at = 0;
+    for day in [1, 60] {
+        // A batch each time, of everything that others left to fall due before.
+        while world
+            .store
+            .enrolment_due(World::at(day * DAY + at), 100, cause.clone())
+            .await
+            .unwrap()
+            > 0
+        {
+            at += 1;
         }
     }
-    assert_eq!(told, [60, 76, 83, 89]);
-    assert_ne!(unheard.id, heard.id);
+    assert_eq!(world.count_events("token.ends-soon").await, ids.len());
 }
 
 /// With the token that they are derived of, and no longer than it.

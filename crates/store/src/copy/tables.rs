@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 54] = [
+const TABLES: [Table; 55] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -106,6 +106,12 @@ const TABLES: [Table; 54] = [
         columns: "token secret sealed retries expires_at",
     },
     Table { name: "notice", key_columns: 2, numbered: false, columns: "token kind realm due_at" },
+    Table {
+        name: "token_network",
+        key_columns: 2,
+        numbered: false,
+        columns: "token network first_at last_at",
+    },
     Table {
         name: "token_service",
         key_columns: 3,

@@ -189,7 +189,9 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let console = state.purge_console(now);
     let days = state.purge_use_days(now);
     let jobs = state.forget_job(now);
-    (answers + log + secrets + access + links + codes + console + letters + jobs + days) as u64
+    let seen = state.purge_networks(now);
+    let rows = answers + log + secrets + access + links + codes + console + letters + jobs;
+    (rows + days + seen) as u64
 }
 
 #[async_trait]

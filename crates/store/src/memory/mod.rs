@@ -14,9 +14,11 @@ mod foreign_use;
 mod import;
 mod installation;
 mod jobs;
+mod keepers;
 mod leases;
 mod letters;
 mod links;
+mod networks;
 mod otp;
 mod passkeys;
 mod people;
@@ -110,6 +112,7 @@ struct State {
     am: BTreeMap<(RealmName, AmKind, String), AmObject>,
     foreign_uses: HashMap<TokenId, ForeignUsage>,
     use_days: BTreeMap<(TokenId, i64, &'static str), UseDay>,
+    networks: HashMap<TokenId, networks::Networks>,
     access: HashMap<TokenId, AccessRecord>,
     accounts: BTreeMap<(RealmName, Username), Account>,
     sessions: HashMap<TokenId, ConsoleSession>,

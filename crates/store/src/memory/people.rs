@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
-use counterfoil_authority::names::{ClientName, GroupName, RealmName, Username};
+use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::store::{
     Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page,
     PageRequest, PeopleStore, Unavailable, Updated, UserFilter,
@@ -519,6 +519,15 @@ impl PeopleStore for MemoryStore {
             let of_realm = state.grants.values().filter(|grant| grant.realm == *realm);
             of_realm.filter(has).cloned().collect()
         }))
+    }
+
+    async fn service_keepers(
+        &self,
+        realm: &RealmName,
+        service: &ServiceLabel,
+        limit: u32,
+    ) -> Result<Vec<Username>, Unavailable> {
+        Ok(self.read(|state| state.keepers(realm, service, limit)))
     }
 
     async fn grants_of_client(

@@ -229,6 +229,7 @@ impl ProvisioningStore for MemoryStore {
                 return Inserted::Missing("place for one more target");
             }
             state.targets.insert(name, target.clone());
+            state.newly_heard(&target.realm, event.at);
             state.record_target(&target.realm, &event);
             Inserted::Done
         }))

@@ -45,6 +45,50 @@ and    (
 order  by id"
 );
 
+/// The people who have a role, by name or through a group.
+macro_rules! holders {
+    ($which:literal) => {
+        concat!(
+            "
+select p.username
+from   person p
+where  p.realm = $1
+and    p.status = 'active'
+and    p.username in (
+    select g.subject
+    from   role_grant g
+    where  g.realm = $1
+    and    g.subject_kind = 'u'
+    and    ",
+            $which,
+            "
+    union
+    select m.username
+    from   role_grant g
+    join   group_member m on m.realm = g.realm and m.grp = g.subject
+    where  g.realm = $1
+    and    g.subject_kind = 'g'
+    and    ",
+            $which,
+            "
+)
+order  by p.username
+limit  $3"
+        )
+    };
+}
+
+const MANAGERS: &str = holders!("g.role = 'service-manager' and g.service = $2");
+
+const ADMINISTRATORS: &str = holders!(
+    "g.role = 'unit-admin' and g.unit = (
+        select s.unit
+        from   service s
+        where  s.realm = $1
+        and    s.label = $2
+    )"
+);
+
 const DELETE: &str = "
 delete from role_grant
 where  realm = $1
@@ -63,8 +107,35 @@ and    service = $2
 returning realm, id, subject_kind, subject, role, unit, service, limits, created_at, created_by";
 
 /// Every statement of this file.
-pub(super) const STATEMENTS: &[&str] =
-    &[INSERT, FIND, LIST, OF_CLIENT, OF_USER, DELETE, DELETE_OF_SUBJECT, DELETE_OF_SERVICE];
+pub(super) const STATEMENTS: &[&str] = &[
+    INSERT,
+    FIND,
+    LIST,
+    OF_CLIENT,
+    OF_USER,
+    MANAGERS,
+    ADMINISTRATORS,
+    DELETE,
+    DELETE_OF_SUBJECT,
+    DELETE_OF_SERVICE,
+];
+
+/// Who looks after a service.
+pub(super) async fn keepers(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    service: &ServiceLabel,
+    limit: u32,
+) -> Result<Vec<Username>, Failure> {
+    for statement in [MANAGERS, ADMINISTRATORS] {
+        let rows = tx.query(statement, &values![realm, service, limit]).await?;
+        if !rows.is_empty() {
+            let name = |mut row: Row| row.parsed("username", |text| Username::parse(text).ok());
+            return Ok(rows.into_iter().map(name).collect::<Result<_, _>>()?);
+        }
+    }
+    Ok(Vec::new())
+}
 
 /// Adds a grant.
 pub(crate) async fn insert(

@@ -10,7 +10,7 @@ mod users;
 use async_trait::async_trait;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
-use counterfoil_authority::names::{ClientName, GroupName, RealmName, Username};
+use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::store::{
     GroupChange, GroupChanged, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable,
     Updated, UserFilter,
@@ -255,6 +255,19 @@ impl PeopleStore for SqlStore {
     ) -> Result<Vec<Grant>, Unavailable> {
         self.point((realm.clone(), name.clone()), |tx, (realm, name)| {
             Box::pin(grants::of_user(tx, realm, name))
+        })
+        .await
+    }
+
+    async fn service_keepers(
+        &self,
+        realm: &RealmName,
+        service: &ServiceLabel,
+        limit: u32,
+    ) -> Result<Vec<Username>, Unavailable> {
+        let asked = (realm.clone(), service.clone(), limit);
+        self.scan(asked, |tx, (realm, service, limit)| {
+            Box::pin(grants::keepers(tx, realm, service, *limit))
         })
         .await
     }

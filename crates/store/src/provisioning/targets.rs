@@ -7,6 +7,7 @@ use counterfoil_authority::store::{Change, Inserted, TARGETS_PER_REALM_MAX, Upda
 
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::people::realm_exists;
+use crate::tokens::newly_heard;
 use crate::{codec, events};
 
 macro_rules! columns {
@@ -83,6 +84,7 @@ pub(super) async fn insert(
     if tx.execute(INSERT, &values).await? == 0 {
         return Ok(Inserted::Exists);
     }
+    newly_heard(tx, &target.realm, event.at).await?;
     record(tx, &target.realm, event).await?;
     Ok(Inserted::Done)
 }

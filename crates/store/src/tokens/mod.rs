@@ -36,8 +36,8 @@ use counterfoil_authority::token::Token;
 use crate::SqlStore;
 
 pub(crate) use change::change;
-pub(crate) use enrolment::Draws;
 pub(crate) use enrolment::decide::still_told;
+pub(crate) use enrolment::{Draws, newly_heard};
 pub(crate) use issue::{Arrival, admit, once, seed};
 pub(crate) use list::{in_repository, matches_device};
 pub(crate) use listing::{matches as matches_listing, start as start_of_listing};

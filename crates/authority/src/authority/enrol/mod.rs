@@ -222,7 +222,6 @@ impl Authority {
                     let mut event = event.map_err(Refusal::from)?.with_token(entry.id).refused();
                     event.subject = self.owner_at_hand(entry.id, now);
                     self.ledger.refused(event);
-                    self.alarmed(realm, entry.id, alarm);
                 }
                 Matched::Early => {}
             }

@@ -4,9 +4,11 @@
 //! is written to.
 
 use crate::authority::Authority;
-use crate::event::{ALARM_EVENTS, Event};
+use crate::brownout::{Brownout, Window};
+use crate::event::{ALARMS, Event};
 use crate::kind::Kind;
 use crate::names::{RealmName, ServiceLabel, Username};
+use crate::notice::is_persons;
 use crate::provision::Target;
 use crate::provision::letter::{CODE_SENT, Facts, Letter};
 use crate::scope::Scope;
@@ -75,8 +77,11 @@ impl Authority {
                 realm: &named,
                 services,
                 labels: event.service.clone().into_iter().collect(),
+                owner: String::new(),
+                keeps: false,
                 service_url: service_url.as_deref(),
                 expires_at: None,
+                brown_out: None,
                 link: None,
                 code: None,
                 scopes: String::new(),
@@ -87,7 +92,7 @@ impl Authority {
         let Some(token) = self.store.token_find(realm, id).await? else { return Ok(None) };
         let among = target.config.services.as_ref();
         let concerned = |label: &String| token.services.includes(label);
-        let is_alarm = ALARM_EVENTS.contains(&&*event.kind);
+        let is_alarm = ALARMS.contains(&&*event.kind);
         // Of alarms everybody hears whose token it is; a decoy has nothing else to tell.
         if !(TOLD.contains(&token.kind) || is_alarm)
             || !among.is_none_or(|among| among.iter().any(concerned))
@@ -102,8 +107,11 @@ impl Authority {
             realm: &named,
             services,
             labels,
+            owner: token.owner.name().to_owned(),
+            keeps: event.subject.as_deref() != Some(&Owner::User(username).actor()),
             service_url: service_url.as_deref(),
             expires_at: token.validity.expires_at(),
+            brown_out: self.brown_out_of(&token).await?,
             link: self.link_of(event, &token).await?,
             code: self.code_of(event, &token).await?,
             scopes: token.scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" "),
@@ -197,6 +205,29 @@ impl Authority {
         Ok((names, url))
     }
 
+    /// What its services, or its realm, say of short refusals before its end: the next one of all.
+    async fn brown_out_of(&self, token: &Token) -> Result<Option<(Brownout, Window)>, Unavailable> {
+        let Some(ends) = token.validity.expires_at().filter(|_| is_persons(token.kind)) else {
+            return Ok(None);
+        };
+        let mut rules = Vec::new();
+        match &token.services {
+            Services::All => {
+                let realm = self.realm_facts(&token.realm).await.map_err(unavailable)?;
+                rules.extend(realm.policy.brownout);
+            }
+            Services::Named(labels) => {
+                for label in labels {
+                    let found = self.service_facts(&token.realm, label).await;
+                    rules.extend(found.map_err(unavailable)?.and_then(|cell| cell.policy.brownout));
+                }
+            }
+        }
+        let now = self.now();
+        let next = rules.into_iter().filter_map(|rule| Some((rule, rule.window(ends, now)?)));
+        Ok(next.min_by_key(|(_, window)| window.from))
+    }
+
     /// The link that an event tells of, while it can be opened.
     async fn link_of(
         &self,
@@ -217,5 +248,14 @@ impl Authority {
         let opened = self.keys().open(&link_row(id), &sealed).map_err(Unavailable::new)?;
         let clear = String::from_utf8_lossy(&opened).into_owned();
         Ok(Some((ClearSecret::new(clear), expires_at)))
+    }
+}
+
+/// What is not there any more says nothing of a token, and only a store that is down is a failure;
+/// both are tried again.
+fn unavailable(refusal: crate::refusal::Refusal) -> Unavailable {
+    match refusal {
+        crate::refusal::Refusal::Unavailable(unavailable) => unavailable,
+        other => Unavailable::new(other),
     }
 }

@@ -1,6 +1,7 @@
 //! Provisioning: targets and who may set them up, what a person's tokens come to at one, and the
 //! worker that brings it there.
 
+mod concerned;
 mod derive;
 mod letters;
 mod reconcile;

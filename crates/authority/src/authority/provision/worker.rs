@@ -225,6 +225,7 @@ impl Authority {
         let key = &delivery.key;
         let freight = match &key.object {
             Object::Everyone => return Ok((self.everyone(delivery).await?, None)),
+            Object::Concerned => return Ok((self.concerned(target, delivery).await?, None)),
             object if !key.message.is_empty() => match self.told_of(target, key, object).await? {
                 Some(freight) => freight,
                 None => return Ok((Settlement::Forget, None)),

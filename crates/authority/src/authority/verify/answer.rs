@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Binding;
 use crate::access::{AccessFacts, Confirmation};
+use crate::brownout::Window;
 use crate::cache::{Entry, OwnerCell, ServiceCell};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
@@ -42,6 +43,8 @@ pub struct Active {
     pub(super) former_secret: bool,
     /// When what it issues must end at the latest.
     pub(super) issues_until: Option<Timestamp>,
+    /// The next brown-out that waits for it.
+    pub(super) brown_out: Option<Window>,
     /// How an authentication token has proved itself.
     pub(super) method: Option<Method>,
     /// The repository of somebody else that keeps it.
@@ -104,6 +107,11 @@ impl Active {
             Some(OwnerFacts::User(user)) => Some(&user.username),
             _ => None,
         }
+    }
+
+    /// The next short refusal before its end, where its policy has any.
+    pub const fn brown_out(&self) -> Option<Window> {
+        self.brown_out
     }
 
     /// The client it belongs to.

@@ -107,7 +107,7 @@ impl Authority {
                 if let Some(rehash) = rehash {
                     self.ledger.rehash(rehash.clone());
                 }
-                self.note_use(request, active, around.now);
+                self.note_use(around, active);
                 Ok(Ok(Verdict::Active(good.active)))
             }
             Decision::Keyless(lost) => Err(Unavailable::from(lost).into()),

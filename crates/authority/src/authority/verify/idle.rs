@@ -10,6 +10,7 @@ use super::answer::Found;
 use super::{Active, Authority, Surroundings};
 use crate::clock::Timestamp;
 use crate::kind::Kind;
+use crate::policy::EffectivePolicy;
 use crate::refusal::Refusal;
 use crate::secret::TokenId;
 use crate::usage::ById;
@@ -63,13 +64,22 @@ const fn may_be_idle(kind: Kind) -> bool {
 
 /// How long the token may rest by what its service says, or the realm where no service is asked.
 pub(super) fn window(around: &Surroundings<'_>, active: &Active) -> Option<i64> {
-    let cell = match &active.found {
+    policy(around, active).idle_expiry_seconds.filter(|_| may_be_idle(active.kind()))
+}
+
+/// The policy of the service that it was found good for, or of the realm where none was asked.
+pub(super) fn policy<'a>(around: &'a Surroundings<'_>, active: &'a Active) -> &'a EffectivePolicy {
+    policy_of(&active.found, around)
+}
+
+/// The same before the answer is made.
+pub(super) fn policy_of<'a>(found: &'a Found, around: &'a Surroundings<'_>) -> &'a EffectivePolicy {
+    let cell = match found {
         Found::Unchecked => None,
         Found::AsAsked => around.services.first(),
         Found::Among(cell) => Some(cell),
     };
-    let policy = cell.map_or(&around.realm.policy, |cell| &cell.policy);
-    policy.idle_expiry_seconds.filter(|_| may_be_idle(active.kind()))
+    cell.map_or(&around.realm.policy, |cell| &cell.policy)
 }
 
 impl Authority {

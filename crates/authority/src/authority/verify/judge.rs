@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::answer::Found;
+use super::idle::policy_of;
 use super::{Active, Binding, Decision, Good, Surroundings, VerifyRequest};
+use crate::brownout::Window;
 use crate::cache::{Entry, Matched, ServiceCell};
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
@@ -70,11 +72,12 @@ pub(super) fn decide_matched(
     }
     let active = Active {
         entry: Arc::clone(entry),
-        found,
         narrowed: None,
         remaining: None,
         former_secret: matched == Matched::Former,
         issues_until: entry.validity.expires_at(),
+        brown_out: brown_out(entry, policy_of(&found, around), around.now),
+        found,
         method: None,
         kept_by: None,
     };
@@ -266,6 +269,9 @@ fn judge_policy(
     if policy.blocks(created, expires, for_everything, &entry.profile.scopes).is_some() {
         return Err(Reason::PolicyBlocked);
     }
+    if brown_out(entry, policy, around.now).is_some_and(|window| window.contains(around.now)) {
+        return Err(Reason::BrownOut);
+    }
     let derived = for_everything && entry.kind == Kind::DerivedToken;
     if derived && !policy.takes_derived_for_everything() {
         return Err(Reason::PolicyBlocked);
@@ -278,6 +284,12 @@ fn judge_policy(
         return Err(Reason::NetworkDenied);
     }
     Ok(())
+}
+
+/// The brown-out that the token is in, or the next one that waits for it. Nearly no policy has any.
+fn brown_out(entry: &Entry, policy: &EffectivePolicy, now: Timestamp) -> Option<Window> {
+    let (rule, ends) = (policy.brownout.as_ref()?, entry.validity.expires_at()?);
+    if crate::notice::is_persons(entry.kind) { rule.window(ends, now) } else { None }
 }
 
 fn door_allowed(doors: Option<&Vec<Door>>, request: &VerifyRequest<'_>) -> bool {

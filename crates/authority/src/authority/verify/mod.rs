@@ -401,7 +401,7 @@ impl Authority {
         let verdict = if let Some(limit) = limit {
             Box::pin(self.conclude_limited(around, active, limit)).await?
         } else {
-            self.note_use(request, &active, around.now);
+            self.note_use(around, &active);
             Verdict::Active(active)
         };
         if promotes && matches!(verdict, Verdict::Active(_)) {
@@ -412,10 +412,12 @@ impl Authority {
     }
 
     /// Notes an accepted use of a token without a limit.
-    fn note_use(&self, request: &VerifyRequest<'_>, active: &Active, now: Timestamp) {
+    fn note_use(&self, around: &Surroundings<'_>, active: &Active) {
+        let (request, now) = (&around.request, around.now);
         if !request.consume {
             return;
         }
+        self.watch(&idle::policy(around, active).alarms, request, active, now);
         let (ip, door) = (request.client_ip, request.origin.door);
         match active.kind() {
             Kind::Generic => self.ledger.accepted_listed(active.token(), now, ip, door),
@@ -462,6 +464,7 @@ impl Authority {
                 if request.consume {
                     let (ip, door) = (request.client_ip, request.origin.door);
                     self.diary.used(id, around.now, ip, door);
+                    self.watch(&idle::policy(around, &active).alarms, request, &active, around.now);
                 }
                 let remaining = Some(limit.saturating_sub(used));
                 Ok(Verdict::Active(Active { remaining, ..active }))

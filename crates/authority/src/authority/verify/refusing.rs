@@ -82,7 +82,6 @@ impl Authority {
         event.origin.source = request.client_ip.or(event.origin.source);
         event.subject = self.owner_at_hand(id, now);
         self.ledger.refused(event.refused());
-        self.alarmed(request.realm, id, kind);
         Ok(())
     }
 }

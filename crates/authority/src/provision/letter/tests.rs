@@ -53,8 +53,11 @@ fn facts(link: Option<(ClearSecret, Timestamp)>) -> Facts<'static> {
         realm: "Example",
         services: vec!["Wiki".into()],
         labels: vec!["wiki".into()],
+        owner: "plee".into(),
+        keeps: false,
         service_url: None,
         expires_at: None,
+        brown_out: None,
         link,
         code: None,
         scopes: String::new(),
@@ -76,6 +79,7 @@ fn template(event: &str, subject: &str) -> LetterTemplate {
 #[test]
 fn every_built_in_letter_is_one_that_a_realm_could_have_written() {
     let all = LETTER_EVENTS.iter().chain(&LETTER_EVENTS_MORE).chain([&LINK_ISSUED]);
+    let all = all.chain(KEEPERS_LETTERS.iter().map(|(_, letter)| letter));
     for kind in all {
         for language in ["en", "de", "fr"] {
             let built_in = texts::of(kind, language).unwrap();

@@ -1,7 +1,7 @@
 //! The letters' words where a realm has none of its own, in English and German.
 
 use super::{CODE_SENT, LINK_ISSUED, LetterTemplate};
-use crate::event::ALARM_EVENTS;
+use crate::event::ALARMS;
 use crate::kind::Kind;
 
 /// The languages of these words; somebody with another one is written to in the first.
@@ -18,8 +18,10 @@ pub(super) fn of(event: &str, language: &str) -> Option<LetterTemplate> {
         (CODE_SENT, true) => CODE_GERMAN,
         (LINK_ISSUED, false) => LINK_ENGLISH,
         (LINK_ISSUED, true) => LINK_GERMAN,
-        (event, false) if ALARM_EVENTS.contains(&event) => ALARM_ENGLISH,
-        (event, true) if ALARM_EVENTS.contains(&event) => ALARM_GERMAN,
+        (_, false) if event.starts_with("keepers-") => KEEPERS_ENGLISH,
+        (_, true) if event.starts_with("keepers-") => KEEPERS_GERMAN,
+        (_, false) if ALARMS.contains(&event) => ALARM_ENGLISH,
+        (_, true) if ALARMS.contains(&event) => ALARM_GERMAN,
         (_, false) if is_wide => WIDE_ENGLISH,
         (_, true) if is_wide => WIDE_GERMAN,
         (_, false) => ENGLISH,
@@ -59,6 +61,22 @@ pub(super) fn every_token(language: &str) -> &'static str {
 /// What stands for an end that there is not.
 pub(super) fn never(language: &str) -> &'static str {
     if language == "de" { "nie" } else { "never" }
+}
+
+/// What is announced of short refusals before an end.
+pub(super) fn brown_out(language: &str, next: &str, every_hours: u32, seconds: u32) -> String {
+    let minutes = seconds.div_ceil(60);
+    if language == "de" {
+        format!(
+            "Ab {next} wird es alle {every_hours} Stunden für {minutes} Minuten abgewiesen, damit \
+             auffällt, was es noch benutzt."
+        )
+    } else {
+        format!(
+            "From {next} on it is refused for {minutes} minutes every {every_hours} hours, so \
+             that what still uses it is noticed."
+        )
+    }
 }
 
 const ENGLISH: &str = "Hello (@CO_PERSON),
@@ -139,6 +157,30 @@ Niemand von (@CO_NAME) wird Sie je danach fragen.
 Falls Sie ihn nicht angefordert haben, versucht jemand, sich als Sie anzumelden; melden Sie das.
 ";
 
+const KEEPERS_ENGLISH: &str = "Hello (@CO_PERSON),
+
+{first}
+
+Token:   (@AUTHENTICATOR), id (@TOKEN_ID)
+Owner:   (@OWNER)
+Service: (@SERVICE)
+Ends:    (@EXPIRES)
+
+You get this because you look after (@SERVICE); (@OWNER) is told, too.
+";
+
+const KEEPERS_GERMAN: &str = "Guten Tag (@CO_PERSON),
+
+{first}
+
+Token:  (@AUTHENTICATOR), Nummer (@TOKEN_ID)
+Wessen: (@OWNER)
+Dienst: (@SERVICE)
+Ende:   (@EXPIRES)
+
+Sie erhalten dies, weil Sie (@SERVICE) betreuen; (@OWNER) erfährt es auch.
+";
+
 const WIDE_ENGLISH: &str = "Hello (@CO_PERSON),
 
 {first}
@@ -171,7 +213,8 @@ Found at:  (@PLACE)
 Used:      (@USES)
 
 Last uses are given as day, door, number and the address of the latest one.
-Revoke the token if it still works, and tell whoever looks after (@CO_NAME).
+If this was you, or a program of yours, put things in order there.
+If not, revoke the token if it still works, and tell whoever looks after (@CO_NAME).
 ";
 
 const ALARM_GERMAN: &str = "Guten Tag (@CO_PERSON),
@@ -186,7 +229,8 @@ Fundstelle: (@PLACE)
 Benutzt:    (@USES)
 
 Letzte Benutzungen stehen als Tag, Zugang, Anzahl und Adresse der letzten.
-Widerrufen Sie das Token, falls es noch gilt, und melden Sie sich bei (@CO_NAME).
+Waren Sie das oder ein Programm von Ihnen, so bringen Sie es dort in Ordnung.
+Sonst widerrufen Sie das Token, falls es noch gilt, und melden Sie sich bei (@CO_NAME).
 ";
 
 /// Subject and first sentence.
@@ -230,7 +274,7 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
         }
         "token.ends-soon" => (
             "(@SERVICE): a token ends soon",
-            "Your token for (@SERVICE) ends at (@EXPIRES). Replace it before then.",
+            "Your token for (@SERVICE) ends at (@EXPIRES). Replace it before then. (@BROWNOUT)",
         ),
         "link.opened" => (
             "(@SERVICE): your link was opened",
@@ -256,12 +300,12 @@ fn english_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): the service was unlocked",
             "The lock of (@SERVICE) was taken away. Tokens that are good by themselves work again.",
         ),
-        _ => return english_alarm_of(event),
+        _ => return english_more_of(event),
     })
 }
 
-/// The same of what somebody should look at at once.
-fn english_alarm_of(event: &str) -> Option<(&'static str, &'static str)> {
+/// The same of alarms, of ends, and for those who look after a service.
+fn english_more_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
         "token.leaked" => (
             "(@CO_NAME): a token of yours was found in public",
@@ -289,6 +333,29 @@ fn english_alarm_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): your link was opened a second time",
             "The link to your token for (@SERVICE) was opened again after it had shown the token. \
              Somebody else has read what was meant for you, or you opened it twice.",
+        ),
+        "token.ended" => (
+            "(@SERVICE): a token has ended",
+            "Your token for (@SERVICE) ended at (@EXPIRES) and works no more. Make another one if \
+             you still need it.",
+        ),
+        "token.new-network" => (
+            "(@SERVICE): a token was used from a new network",
+            "Your token for (@SERVICE) was used from a network that it was not used from before: \
+             (@REASON).",
+        ),
+        "token.many-networks" => (
+            "(@SERVICE): a token is used from many networks",
+            "Your token for (@SERVICE) was used from more networks within a day than its service \
+             allows without an alarm. Somebody else may have it.",
+        ),
+        "keepers-ends-soon" => (
+            "(@SERVICE): a token of (@OWNER) ends soon",
+            "A token for (@SERVICE) ends at (@EXPIRES). What uses it stops working then. (@BROWNOUT)",
+        ),
+        "keepers-ended" => (
+            "(@SERVICE): a token of (@OWNER) has ended",
+            "A token for (@SERVICE) ended at (@EXPIRES). What still uses it is refused.",
         ),
         _ => return None,
     })
@@ -334,7 +401,7 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
         }
         "token.ends-soon" => (
             "(@SERVICE): Token läuft bald ab",
-            "Ihr Token für (@SERVICE) läuft ab: (@EXPIRES). Ersetzen Sie es vorher.",
+            "Ihr Token für (@SERVICE) läuft ab: (@EXPIRES). Ersetzen Sie es vorher. (@BROWNOUT)",
         ),
         "link.opened" => (
             "(@SERVICE): Ihr Link wurde geöffnet",
@@ -361,12 +428,12 @@ fn german_of(event: &str) -> Option<(&'static str, &'static str)> {
             "Die Sperre von (@SERVICE) wurde aufgehoben. Was für sich genommen gültig ist, gilt \
              wieder.",
         ),
-        _ => return german_alarm_of(event),
+        _ => return german_more_of(event),
     })
 }
 
-/// The same of what somebody should look at at once.
-fn german_alarm_of(event: &str) -> Option<(&'static str, &'static str)> {
+/// The same of alarms, of ends, and for those who look after a service.
+fn german_more_of(event: &str) -> Option<(&'static str, &'static str)> {
     Some(match event {
         "token.leaked" => (
             "(@CO_NAME): Ihr Token stand öffentlich",
@@ -394,6 +461,31 @@ fn german_alarm_of(event: &str) -> Option<(&'static str, &'static str)> {
             "(@SERVICE): Ihr Link wurde ein zweites Mal geöffnet",
             "Der Link zu Ihrem Token für (@SERVICE) wurde noch einmal geöffnet. Jemand anders hat \
              gelesen, was für Sie war, oder Sie haben ihn zweimal geöffnet.",
+        ),
+        "token.ended" => (
+            "(@SERVICE): Token abgelaufen",
+            "Ihr Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Es gilt nicht mehr; falls Sie es \
+             noch brauchen, machen Sie ein neues.",
+        ),
+        "token.new-network" => (
+            "(@SERVICE): Token aus neuem Netz benutzt",
+            "Ihr Token für (@SERVICE) wurde aus einem Netz benutzt, aus dem es bisher nicht kam: \
+             (@REASON).",
+        ),
+        "token.many-networks" => (
+            "(@SERVICE): Token aus vielen Netzen benutzt",
+            "Ihr Token für (@SERVICE) wurde an einem Tag aus mehr Netzen benutzt, als der Dienst \
+             ohne Alarm zulässt. Vielleicht hat es noch jemand.",
+        ),
+        "keepers-ends-soon" => (
+            "(@SERVICE): Token von (@OWNER) läuft bald ab",
+            "Ein Token für (@SERVICE) läuft ab: (@EXPIRES). Was es benutzt, geht dann nicht mehr. \
+             (@BROWNOUT)",
+        ),
+        "keepers-ended" => (
+            "(@SERVICE): Token von (@OWNER) abgelaufen",
+            "Ein Token für (@SERVICE) ist abgelaufen: (@EXPIRES). Was es noch benutzt, wird \
+             abgewiesen.",
         ),
         _ => return None,
     })

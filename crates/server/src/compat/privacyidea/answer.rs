@@ -14,6 +14,7 @@ use counterfoil_authority::secret::TokenId;
 use serde_json::{Value, json};
 
 use crate::http::problem::Problem;
+use crate::http::sunset;
 
 /// A parameter that is missing or makes no sense.
 const PARAMETER: u32 = 905;
@@ -64,7 +65,9 @@ pub(super) fn accepted(active: &Active, now: Timestamp) -> Response {
             "type": type_of(active),
         },
     });
-    envelope(StatusCode::OK, body, now)
+    let mut response = envelope(StatusCode::OK, body, now);
+    sunset::tell(&mut response, active.expires_at());
+    response
 }
 
 /// It is not, or is not good any more: the same words whatever the reason.

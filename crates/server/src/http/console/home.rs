@@ -8,6 +8,7 @@ use axum::response::Response;
 use counterfoil_authority::authority::PortalService;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::kind::Kind;
+use counterfoil_authority::notice::NOTICES_DAYS;
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::service::Services;
@@ -29,8 +30,10 @@ const SERVICES_MAX: u32 = 200;
 const TOKENS_MAX: u32 = 200;
 /// Tokens of the page that are shown with a chart: those that were used last.
 const CHARTS_MAX: usize = 50;
-/// How long before its end a token is pointed at, in seconds: two weeks.
-const SOON_SECONDS: i64 = 14 * 86_400;
+/// How long before its end a token is pointed at, in seconds: as long as letters tell of it.
+const SOON_SECONDS: i64 = NOTICES_DAYS[0] * 86_400;
+/// How long after its end it still is.
+const ENDED_SECONDS: i64 = 86_400;
 
 /// A token in a list.
 #[derive(Debug)]
@@ -86,6 +89,8 @@ struct Notice {
     name: String,
     /// When the token ends; `None`: it waits for approval.
     end: Option<Moment>,
+    /// Whether that has come.
+    ended: bool,
     /// The service where another one can be made.
     label: Option<String>,
 }
@@ -101,14 +106,22 @@ impl Notice {
                 }
                 Some(Moment::of(language, end, now))
             }
+            State::Expired => {
+                let end = token.validity.expires_at()?;
+                if end.plus_seconds(ENDED_SECONDS) <= now {
+                    return None;
+                }
+                Some(Moment::of(language, end, now))
+            }
             _ => return None,
         };
+        let ended = matches!(token.state(now), State::Expired);
         let label = match &token.services {
             Services::Named(labels) => labels.first().map(ToString::to_string),
             Services::All => None,
         };
         let id = token.id.to_string();
-        Some(Self { name: token.name.clone().unwrap_or_else(|| id.clone()), id, end, label })
+        Some(Self { name: token.name.clone().unwrap_or_else(|| id.clone()), id, end, ended, label })
     }
 }
 

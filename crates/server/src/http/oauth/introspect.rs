@@ -18,6 +18,7 @@ use super::error::OauthError;
 use super::form::{self, Form};
 use crate::http::envelope::Arrival;
 use crate::http::state::AppState;
+use crate::http::sunset;
 use crate::http::wire::json_bytes;
 
 /// Nothing more is said of a token that is not good (RFC 7662 section 2.2).
@@ -65,7 +66,9 @@ async fn answer_to(
     Ok(match verdict {
         Verdict::Active(active) => {
             let issuer = state.authority.issuer(realm);
-            json_bytes(StatusCode::OK, described(&active, &issuer))
+            let mut response = json_bytes(StatusCode::OK, described(&active, &issuer));
+            sunset::tell(&mut response, active.expires_at());
+            response
         }
         Verdict::Inactive { .. } => json_bytes(StatusCode::OK, INACTIVE.to_vec()),
     })

@@ -141,7 +141,9 @@ pub(in crate::http) fn token() {}
     params(("realm" = String, Path, description = "The realm")), security(("basic" = []), ("bearer" = [])),
     request_body(content = TokenParameter, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "The answer", body = Introspected),
+        (status = 200, description = "The answer", body = Introspected, headers(
+            ("Sunset" = String, description = "When the token ends, as an HTTP-date (RFC 8594)"),
+        )),
         (status = 400, description = "Refused", body = OauthFault),
         (status = 401, description = "Nobody is authenticated", body = OauthFault),
         (status = 403, description = "The caller may not ask this", body = OauthFault),

@@ -371,12 +371,13 @@ async fn only_what_makes_sense_is_a_decoy() {
 #[tokio::test]
 async fn an_alarm_locks_where_the_policy_says_so_and_only_there() {
     for engine in Engine::ALL {
-        for (act, state) in [(None, "active"), (Some("notify"), "active"), (Some("lock"), "locked")]
-        {
+        let other = Some(json!(["link_reopened"]));
+        let this = Some(json!(["retired_secret"]));
+        for (act, state) in [(None, "active"), (other, "active"), (this, "locked")] {
             let world = World::on(engine).await;
             let alice = world.with_alice().await;
-            if let Some(act) = act {
-                let body = json!({ "token_policy": { "on_alarm": act } });
+            if let Some(act) = &act {
+                let body = json!({ "token_policy": { "alarms": { "lock_on": act } } });
                 world.patch(&format!("{R}/services/git"), body).await.expect(200);
             }
             let rotate = format!("{R}/tokens/{}/rotate", alice.token);
@@ -395,7 +396,7 @@ async fn an_alarm_locks_where_the_policy_says_so_and_only_there() {
         // A right secret raises none, whatever the policy.
         let world = World::on(engine).await;
         let alice = world.with_alice().await;
-        let body = json!({ "token_policy": { "on_alarm": "lock" } });
+        let body = json!({ "token_policy": { "alarms": { "lock_on": ["retired_secret"] } } });
         world.patch(R, body).await.expect(200);
         let body = json!({ "token": alice.secret, "service": "git" });
         world.call(&alice.gate, "POST", &format!("{R}/verify"), body).await.expect(200);

@@ -81,6 +81,8 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
         "services/git",
         "services/git/offer",
         "blocked-tokens",
+        "calendar.ics",
+        "calendar.ics?service=git",
         "blocked-tokens?service=git",
         "portal",
         "services/git/token-settings",

@@ -1,6 +1,7 @@
 //! Letters to people, through a real mail server: what they say, and that none is lost or a lie.
 
 mod codes;
+mod endings;
 mod outages;
 mod sink;
 

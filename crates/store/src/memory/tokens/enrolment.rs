@@ -23,7 +23,7 @@ use counterfoil_authority::token::{Revocation, State as TokenState, Token, Told}
 use super::super::{Answer, Held, MemoryStore, State};
 use super::families::Successor;
 use super::place;
-use crate::events;
+use crate::events::{self, Ending};
 use crate::tokens::still_told;
 
 /// What is known of families beside their tokens.
@@ -48,6 +48,11 @@ enum Judged {
     Bad(Enrolled),
 }
 
+fn first_notice(token: &Token, now: Timestamp) -> Option<Timestamp> {
+    let ends = token.validity.expires_at()?;
+    notice::first(token.kind, token.created_at, ends, now)
+}
+
 fn is_living(token: &Token, now: Timestamp) -> bool {
     token.revocation.is_none() && token.validity.expires_at().is_none_or(|end| now < end)
 }
@@ -70,10 +75,19 @@ impl State {
     }
 
     pub(super) fn tell_end(&mut self, token: &Token, now: Timestamp) {
-        let Some(ends) = token.validity.expires_at() else { return };
         let told = !notice::needs_listeners(token.kind) || self.has_targets(&token.realm);
-        if let (Some(due), true) = (notice::first(token.kind, ends, now), told) {
+        if let Some(due) = first_notice(token, now).filter(|_| told) {
             self.families.ends.insert(token.id, (token.realm.clone(), due));
+        }
+    }
+
+    /// Notes the ends of a realm's tokens: somebody can be told of them now.
+    pub(in super::super) fn newly_heard(&mut self, realm: &RealmName, now: Timestamp) {
+        let tokens = self.tokens.values().map(|held| &held.token);
+        for token in tokens.filter(|t| t.realm == *realm && notice::needs_listeners(t.kind)) {
+            if let Some(due) = first_notice(token, now) {
+                self.families.ends.entry(token.id).or_insert_with(|| (realm.clone(), due));
+            }
         }
     }
 
@@ -428,15 +442,20 @@ impl State {
             done += 1;
             self.families.ends.remove(&id);
             let Some(token) = self.tokens.get(&id).map(|held| &held.token) else { continue };
-            let ends = token.validity.expires_at().filter(|end| now < *end);
-            if let (Some(ends), None) = (ends, &token.revocation) {
-                let realm = token.realm.clone();
-                let subject = Some(token.owner.actor());
+            if let (Some(ends), None) = (token.validity.expires_at(), &token.revocation) {
+                let ending = Ending {
+                    id,
+                    realm: token.realm.clone(),
+                    kind: token.kind,
+                    owner: token.owner.clone(),
+                    services: token.services.clone(),
+                };
                 if let Some(due) = notice::next(token.kind, ends, now) {
-                    self.families.ends.insert(id, (realm.clone(), due));
+                    self.families.ends.insert(id, (ending.realm.clone(), due));
                 }
-                let told = events::consequence(cause, "token.ends-soon", id, &ends.to_string());
-                self.record(&Event { realm, subject, ..told });
+                if let Some(told) = events::ending(cause, &ending, ends, now) {
+                    self.record(&told);
+                }
             }
         }
         let before = self.families.successors.len();

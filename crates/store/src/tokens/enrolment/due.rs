@@ -5,17 +5,26 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::enrolment::ISSUE_APPROVAL_SECONDS;
 use counterfoil_authority::event::{Event, Outcome};
 use counterfoil_authority::kind::Kind;
+use counterfoil_authority::names::RealmName;
 use counterfoil_authority::notice;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::token::Token;
 
 use super::super::revoke::{self, Sentence};
 use crate::codec;
-use crate::engine::{Failure, Transaction, values};
-use crate::events;
+use crate::engine::{Failure, Inconsistent, Transaction, values};
+use crate::events::{self, Ending};
 
 /// Who ends what nobody ended.
 const SYSTEM: &str = "system";
+
+/// How the kind of a notice begins that stands for all tokens of a realm: it goes through them, and
+/// the place of the token is how far it has come.
+const HEARD: &str = "heard ";
+/// Tokens that one step goes through.
+const HEARD_PER_STEP: u32 = 500;
+/// No transaction that issues a token lasts as long as this.
+const HEARD_AFTER_SECONDS: i64 = 60;
 
 const ANY: &str = "
 select 1 from auth_token where request_ends_at <= $1
@@ -89,11 +98,30 @@ where  (token, kind) in (
 returning token, realm, kind";
 
 const STILL_ENDS: &str = "
-select expires_at, kind, owner_kind, owner
+select expires_at, kind, owner_kind, owner, services
 from   token
 where  id = $1
 and    revoked_at is null
-and    expires_at > $2";
+and    expires_at is not null";
+
+/// Tokens of a realm that got a target, from one on.
+const WITHOUT_NOTICE: &str = "
+select id, sort_key, kind, created_at, expires_at
+from   token
+where  realm = $1
+and    sort_key > $2
+order  by sort_key
+limit  $3";
+
+const TELL_UNTOLD: &str = "
+insert into notice (token, kind, realm, due_at)
+values ($1, 'ends', $2, $3)
+on conflict (token, kind) do nothing";
+
+const NEWLY_HEARD: &str = "
+insert into notice (token, kind, realm, due_at)
+values ($1, $2, $3, $4)
+on conflict (token, kind) do nothing";
 
 /// Takes the row, so that nobody approves it at this moment.
 const STILL_WAITS: &str = "
@@ -150,6 +178,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIVES,
     NEAR,
     STILL_ENDS,
+    WITHOUT_NOTICE,
+    TELL_UNTOLD,
+    NEWLY_HEARD,
     STILL_WAITS,
     FORGET,
     TELL_END,
@@ -182,25 +213,84 @@ pub(super) async fn due(
         done += end_idle(tx, token, now, &cause).await?;
     }
     for mut row in tx.query(NEAR, &values![now, limit]).await? {
-        let token = row.token("token")?;
-        let realm = codec::realm(&mut row, "realm")?;
-        done += 1;
-        if row.text("kind")? == "undecided" {
-            undecided(tx, token, now, &Event { realm, ..cause.clone() }).await?;
+        let place = row.text("token")?;
+        let (realm, kind) = (codec::realm(&mut row, "realm")?, row.text("kind")?);
+        if kind.starts_with(HEARD) {
+            let more = hear_of_some(tx, &place, &realm, now).await?;
+            done += if more { u64::from(limit) } else { 1 };
             continue;
         }
-        if let Some(mut row) = tx.row(STILL_ENDS, &values![&token, now]).await? {
-            let ends = row.time("expires_at")?;
-            let (kind, owner) = (row.parsed("kind", Kind::from_name)?, codec::owner(&mut row)?);
-            let told = events::consequence(cause, "token.ends-soon", token, &ends.to_string());
-            if let Some(due) = notice::next(kind, ends, now) {
-                tx.push(TELL_END, &values![&token, &realm, due]).await?;
-            }
-            let subject = Some(owner.actor());
-            events::append(tx, &Event { realm, subject, ..told }).await?;
+        let token = TokenId::parse(&place).ok_or(Inconsistent { column: "token" })?;
+        done += 1;
+        if kind == "undecided" {
+            undecided(tx, token, now, &Event { realm, ..cause.clone() }).await?;
+        } else {
+            end_is_near(tx, token, realm, now, cause).await?;
         }
     }
     Ok(done + tx.execute(FORGET, &values![now, limit]).await?)
+}
+
+/// Tells of an end, once, and notes when it is told of next.
+async fn end_is_near(
+    tx: &mut Transaction<'_>,
+    id: TokenId,
+    realm: RealmName,
+    now: Timestamp,
+    cause: &Event,
+) -> Result<(), Failure> {
+    let Some(mut row) = tx.row(STILL_ENDS, &values![&id]).await? else { return Ok(()) };
+    let ends = row.time("expires_at")?;
+    let kind = row.parsed("kind", Kind::from_name)?;
+    let (owner, services) = (codec::owner(&mut row)?, codec::services(&mut row)?);
+    if let Some(due) = notice::next(kind, ends, now) {
+        tx.push(TELL_END, &values![&id, &realm, due]).await?;
+    }
+    match events::ending(cause, &Ending { id, realm, kind, owner, services }, ends, now) {
+        Some(told) => events::append(tx, &told).await,
+        None => Ok(()),
+    }
+}
+
+/// Notes the ends of some tokens of a realm that got a target. True if there are more of them.
+async fn hear_of_some(
+    tx: &mut Transaction<'_>,
+    place: &str,
+    realm: &RealmName,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let mut rows = tx.query(WITHOUT_NOTICE, &values![realm, place, HEARD_PER_STEP]).await?;
+    let more = rows.len() >= HEARD_PER_STEP as usize;
+    let mut last = None;
+    for row in &mut rows {
+        let token = row.token("id")?;
+        last = Some(row.text("sort_key")?);
+        let kind = row.parsed("kind", Kind::from_name)?;
+        let (made, ends) = (row.time("created_at")?, row.time_or_null("expires_at")?);
+        let due = ends.and_then(|ends| notice::first(kind, made, ends, now));
+        if let Some(due) = due.filter(|_| notice::needs_listeners(kind)) {
+            tx.push(TELL_UNTOLD, &values![&token, realm, due]).await?;
+        }
+    }
+    if let Some(last) = last.filter(|_| more) {
+        tx.push(NEWLY_HEARD, &values![&*last, &*heard_kind(realm), realm, now]).await?;
+    }
+    Ok(more)
+}
+
+fn heard_kind(realm: &RealmName) -> String {
+    format!("{HEARD}{realm}")
+}
+
+/// Notes that a realm got somebody who is told of ends: its tokens are gone through in a while,
+/// when whatever was being issued meanwhile is there to be found.
+pub(crate) async fn newly_heard(
+    tx: &mut Transaction<'_>,
+    realm: &RealmName,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let due = now.plus_seconds(HEARD_AFTER_SECONDS);
+    tx.push(NEWLY_HEARD, &values!["", &*heard_kind(realm), realm, due]).await
 }
 
 /// Lets a request go whose time is over; 0 if somebody was faster.
@@ -292,7 +382,8 @@ pub(in crate::tokens) async fn tell_end(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let ends = token.validity.expires_at();
-    if let Some(due) = ends.and_then(|ends| notice::first(token.kind, ends, now)) {
+    let made = token.created_at;
+    if let Some(due) = ends.and_then(|ends| notice::first(token.kind, made, ends, now)) {
         let listened = notice::needs_listeners(token.kind);
         let statement = if listened { TELL_END_TO_LISTENERS } else { TELL_END };
         tx.push(statement, &values![&token.id, &token.realm, due]).await?;

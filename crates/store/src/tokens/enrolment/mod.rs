@@ -21,6 +21,7 @@ use counterfoil_authority::token::Token;
 
 use crate::SqlStore;
 
+pub(crate) use due::newly_heard;
 pub(super) use due::{forget_end, tell_end};
 
 /// The statements of these files.

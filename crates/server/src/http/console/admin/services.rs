@@ -6,12 +6,15 @@ use axum::response::Response;
 use counterfoil_authority::authority::{LockAct, PolicyEdit, ServiceDraft, ServiceEdit};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::ServiceLabel;
+use counterfoil_authority::notice::NOTICES_DAYS;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::service::{Service, ServiceStatus, Visibility};
-use counterfoil_authority::store::PageRequest;
+use counterfoil_authority::store::{PageRequest, TokenFilter};
+use counterfoil_authority::token::State;
 use serde::Deserialize;
 
+use super::lists;
 use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
 use super::settings::{self, carried, first_hits, hits, patch};
 use super::{ROWS, Section, address, is_whole, reaches_others, unit_choices};
@@ -183,6 +186,7 @@ async fn gather(person: &Person, label: &str) -> Result<(String, Vec<Part>), Ref
         )]),
     ];
     if reaches_others(caller, ApiScope::TokensRead) {
+        parts.extend(ends(person, &frame, &label).await?);
         let page = first_hits();
         let blocked = authority.blocked_tokens(caller, realm, Some(label.clone()), page).await;
         match blocked {
@@ -205,6 +209,32 @@ async fn gather(person: &Person, label: &str) -> Result<(String, Vec<Part>), Ref
     parts.push(Part::Heading(frame.say("policy-effective")));
     parts.push(Part::Code(serde_json::to_string_pretty(&effective).unwrap_or_default()));
     Ok((service.name, parts))
+}
+
+/// What ends soon at a service, and whose it is.
+async fn ends(
+    person: &Person,
+    frame: &Frame,
+    label: &ServiceLabel,
+) -> Result<Option<Part>, Refusal> {
+    let (authority, caller) = (&person.visit.state.authority, person.caller());
+    let filter = TokenFilter {
+        service: Some(label.clone()),
+        state: Some(State::Active),
+        expires_before: Some(authority.now().plus_seconds(NOTICES_DAYS[0] * 86_400)),
+        ..TokenFilter::default()
+    };
+    let found = match authority.tokens(caller, &caller.realm, filter, first_hits()).await {
+        Ok(found) => found,
+        Err(Refusal::Forbidden(_) | Refusal::BeyondGrant(_) | Refusal::Invalid { .. }) => {
+            return Ok(None);
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    let heads = lists::heads(frame, false);
+    let mut table = Table::new(frame.say("service-ends"), heads, frame.say("service-ends-none"));
+    table.rows.extend(found.items.iter().map(|token| lists::row(person, frame, token, None)));
+    Ok(Some(Part::Table(table)))
 }
 
 async fn edit_form(person: &Person, frame: &Frame, service: &Service) -> Result<Form, Refusal> {

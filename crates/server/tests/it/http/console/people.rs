@@ -292,6 +292,41 @@ async fn a_token_that_ends_soon_is_pointed_at() {
 }
 
 #[tokio::test]
+async fn an_end_is_seen_on_the_pages_of_the_owner_and_of_the_service() {
+    const DAY: i64 = 86_400;
+    let world = World::new().await;
+    world.service("git").await;
+    let admin = administrator(&world).await;
+    for days in [1, 29, 31] {
+        let name = format!("of {days} days");
+        let seconds = days * DAY;
+        let body = json!({ "services": ["git"], "name": name, "lifetime_seconds": seconds });
+        world.pat("root", body).await;
+    }
+    let among = |text: &str| [1, 29, 31].map(|days| text.contains(&format!("of {days} days")));
+    let home = async |browser: &Browser| {
+        let page = browser.get("/").await.expect(200).text;
+        let part = page.split("id=\"notices\"").nth(1).unwrap_or_default();
+        part.split("</section>").next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(among(&home(&admin).await), [true, true, false]);
+    let service = admin.get("/admin/services/git").await.expect(200).text;
+    let table = service.split("End within 30 days").nth(1).unwrap();
+    assert_eq!(among(table.split("</table>").next().unwrap()), [true, true, false]);
+    // On the day itself it is still pointed at, and a day later no more.
+    let again = async |seconds: i64| {
+        world.clock.advance_seconds(seconds);
+        let browser = Browser::at(&world);
+        browser.sign_in("root").await.expect(303);
+        home(&browser).await
+    };
+    let part = again(DAY + 3_600).await;
+    assert!(part.contains("of 1 days") && part.contains("has ended"), "{part}");
+    let part = again(DAY).await;
+    assert_eq!(among(&part), [false, true, true]);
+}
+
+#[tokio::test]
 async fn the_first_service_is_made_where_there_is_none() {
     let world = World::new().await;
     let admin = administrator(&world).await;
