@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
-use counterfoil_authority::authority::Authority;
+use counterfoil_authority::authority::{Authority, DamagedLog};
 use counterfoil_authority::keys::{KEY_PURPOSES, KeyId, KeyPurpose, KeyRing};
 
 use crate::clock::{OsClock, OsEntropy};
@@ -121,6 +121,7 @@ impl Steps {
         }));
         start_counting(&mut running, state, stop);
         start_sealing(&mut running, &installation.authority, &config.audit, stop);
+        state.metrics.has_witness(Witnesses::of(&config.audit).is_some());
         let data = config.data.dir.clone();
         let (authority, keys) = (shared(), installation.keys.clone());
         running.spawn(each("keys", KEYS_EVERY, stop.clone(), move || {
@@ -207,6 +208,25 @@ fn start_rarer(
     }));
 }
 
+/// Why nothing is sealed. A store that answers with a log that somebody changed is not down, and
+/// waiting does not help.
+#[derive(Debug, thiserror::Error)]
+enum SealFailure {
+    #[error(transparent)]
+    Damaged(DamagedLog),
+    #[error(transparent)]
+    Unavailable(counterfoil_authority::store::Unavailable),
+}
+
+impl From<counterfoil_authority::store::Unavailable> for SealFailure {
+    fn from(error: counterfoil_authority::store::Unavailable) -> Self {
+        match DamagedLog::behind(&error) {
+            Some(log) => Self::Damaged(log.clone()),
+            None => Self::Unavailable(error),
+        }
+    }
+}
+
 /// Steps on the audit logs.
 fn start_sealing(
     running: &mut JoinSet<()>,
@@ -223,7 +243,7 @@ fn start_sealing(
                     // Between two batches others get their turn at the writer.
                     tokio::task::yield_now().await;
                 }
-                Ok::<_, counterfoil_authority::store::Unavailable>(())
+                Ok::<_, SealFailure>(())
             }
         }));
     }
@@ -244,10 +264,12 @@ fn start_counting(running: &mut JoinSet<()>, state: &AppState, stop: &watch::Rec
         async move {
             let backlog = state.authority.store().delivery_backlog().await?;
             state.metrics.backlog(&backlog, state.authority.now());
-            let heads = state.authority.store().audit_heads().await?;
+            // What waits is counted also where a damaged log cannot be read.
             let waiting = state.authority.store().audit_waiting_since().await?;
-            state.metrics.audited(&heads, waiting, state.authority.now());
-            Ok::<_, counterfoil_authority::store::Unavailable>(())
+            let heads = state.authority.store().audit_heads().await;
+            state.metrics.audited(heads.as_deref().ok(), waiting, state.authority.now());
+            heads?;
+            Ok::<_, SealFailure>(())
         }
     }));
     let authority = Arc::clone(&state.authority);

@@ -502,9 +502,27 @@ impl Config {
         }
         faults.extend(self.mail.contradictions());
         faults.extend(self.audit.contradictions());
+        faults.extend(self.in_clear());
         faults.extend(repository::contradictions(&self.repository));
         faults.extend(elsewhere::contradictions(self));
         faults.extend(console::contradictions(self));
+        faults
+    }
+
+    /// Other addresses that need HTTPS: who stands between would say which keys are GitHub's, or
+    /// read what the collector wants to read.
+    fn in_clear(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if audit::crosses_in_clear(&self.leaks.github_keys_url) {
+            faults.push("`leaks.github_keys_url` needs https:// unless it is this machine".into());
+        }
+        let endpoint = self.telemetry.otlp_endpoint.as_deref();
+        if self.telemetry.otlp_authorization.is_some()
+            && endpoint.is_some_and(audit::crosses_in_clear)
+        {
+            let what = "`telemetry.otlp_endpoint` needs https:// unless it is this machine";
+            faults.push(format!("{what}: `telemetry.otlp_authorization` would cross in clear"));
+        }
         faults
     }
 

@@ -26,10 +26,13 @@ pub mod moved;
 const LOCK_FILE: &str = "counterfoil.lock";
 /// The file that holds the first administrator's key, if nobody was there to read it.
 pub const ADMIN_KEY_FILE: &str = "admin-key";
+/// The file that holds the link of the console's first administrator, if nobody was there to read
+/// it.
+pub const SETUP_LINK_FILE: &str = "setup-link";
 
 /// What may lie in a data directory before there is a database; the last is a file system's own.
-const OWN_FILES: [&str; 5] =
-    [LOCK_FILE, ADMIN_KEY_FILE, RESTORED_FILE, "counterfoil.toml", "lost+found"];
+const OWN_FILES: [&str; 6] =
+    [LOCK_FILE, ADMIN_KEY_FILE, SETUP_LINK_FILE, RESTORED_FILE, "counterfoil.toml", "lost+found"];
 
 /// Why an installation cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -325,6 +328,31 @@ pub fn write_admin_key(dir: &Path, key: &FirstKey) -> Result<PathBuf, Installati
     let path = dir.join(ADMIN_KEY_FILE);
     let text = zeroize::Zeroizing::new(format!("{}\n", key.secret.reveal()));
     match private_file::write_new(&path, text.as_bytes()) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(InstallationError::Io { path, source }),
+    }
+}
+
+/// Keeps the link of the console's first administrator in a file for its owner alone, in place of
+/// that of an earlier start, which is not good any more; `None` takes the file away.
+///
+/// # Errors
+///
+/// When the file system refuses.
+pub fn write_setup_link(dir: &Path, link: Option<&str>) -> Result<PathBuf, InstallationError> {
+    let path = dir.join(SETUP_LINK_FILE);
+    let gone = match fs::remove_file(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    };
+    let written = gone.and_then(|()| match link {
+        Some(link) => {
+            let text = zeroize::Zeroizing::new(format!("{link}\n"));
+            private_file::write_new(&path, text.as_bytes())
+        }
+        None => Ok(()),
+    });
+    match written {
         Ok(()) => Ok(path),
         Err(source) => Err(InstallationError::Io { path, source }),
     }

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use counterfoil_authority::access::SigningAlg;
@@ -19,7 +19,7 @@ use counterfoil_authority::store::{InstallationStore, KeyRecord, Unavailable};
 use counterfoil_authority::verdict::Door;
 use zeroize::Zeroizing;
 
-use crate::private_file;
+use crate::private_file::{self, NewFile};
 
 pub mod export;
 
@@ -253,8 +253,13 @@ impl KeyDirectory {
     pub fn add(&self, file: &KeyFile) -> Result<(), KeyError> {
         private_file::create_directory(&self.path).map_err(|error| io_error(&self.path, error))?;
         let path = self.path.join(file.name());
-        private_file::write_new(&path, file.text().as_bytes())
-            .map_err(|error| io_error(&path, error))
+        let written = NewFile::create(&path).and_then(|mut new| {
+            new.write_all(file.text().as_bytes())?;
+            // Whoever rotates as root has a server in mind that runs under another account.
+            new.belong_to_owner_of(&self.path)?;
+            new.keep()
+        });
+        written.map_err(|error| io_error(&path, error))
     }
 
     /// Makes the next key of a purpose. Running servers take it up by themselves.

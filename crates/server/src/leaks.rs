@@ -97,13 +97,33 @@ impl Known {
     fn key(&self, id: &str) -> Option<Vec<u8>> {
         self.keys.iter().find(|(own, _)| own == id).map(|(_, point)| point.clone())
     }
+
+    /// Whether nobody asked a moment ago; then somebody does now.
+    fn may_ask(&mut self, now: Timestamp) -> bool {
+        let may = !is_within(self.asked_at, KEYS_AGAIN_SECONDS, now);
+        if may {
+            self.asked_at = Some(now);
+        }
+        may
+    }
+
+    fn learned(&mut self, keys: Vec<Key>, now: Timestamp) {
+        (self.keys, self.learned_at) = (keys, Some(now));
+    }
+}
+
+/// Whether so many seconds have not passed since.
+fn is_within(since: Option<Timestamp>, seconds: i64, now: Timestamp) -> bool {
+    since.is_some_and(|since| now < since.plus_seconds(seconds))
 }
 
 /// GitHub's keys.
 pub struct GithubKeys {
     settings: GithubSettings,
     client: Client,
-    known: Mutex<Known>,
+    known: parking_lot::Mutex<Known>,
+    /// Held by whoever asks. Only those wait for it who cannot do without the answer.
+    asking: Mutex<()>,
 }
 
 impl GithubKeys {
@@ -113,7 +133,7 @@ impl GithubKeys {
         let client = Client::builder().redirect(reqwest::redirect::Policy::none());
         let client = client.timeout(PATIENCE).user_agent("counterfoil");
         let client = client.build().unwrap_or_default();
-        Self { settings, client, known: Mutex::default() }
+        Self { settings, client, known: parking_lot::Mutex::default(), asking: Mutex::default() }
     }
 
     /// Whether GitHub has signed a body.
@@ -140,24 +160,29 @@ impl GithubKeys {
     }
 
     /// A key, asked for if need be and if nobody did a moment ago. While they cannot be asked for,
-    /// those that are known still count.
+    /// those that are known still count: who sends made-up key ids holds up nobody else.
     async fn key(&self, id: &str, now: Timestamp) -> Option<Vec<u8>> {
-        let mut known = self.known.lock().await;
-        let since = |at: Option<Timestamp>, seconds| {
-            at.is_some_and(|at: Timestamp| now < at.plus_seconds(seconds))
+        let (found, is_fresh) = {
+            let known = self.known.lock();
+            (known.key(id), is_within(known.learned_at, KEYS_SECONDS, now))
         };
-        let found = known.key(id);
-        if found.is_some() && since(known.learned_at, KEYS_SECONDS) {
+        if found.is_some() && is_fresh {
             return found;
         }
-        if !since(known.asked_at, KEYS_AGAIN_SECONDS) {
-            known.asked_at = Some(now);
+        let turn = if found.is_some() {
+            let Ok(turn) = self.asking.try_lock() else { return found };
+            turn
+        } else {
+            self.asking.lock().await
+        };
+        if self.known.lock().may_ask(now) {
             match self.ask().await {
-                Ok(keys) => (known.keys, known.learned_at) = (keys, Some(now)),
+                Ok(keys) => self.known.lock().learned(keys, now),
                 Err(why) => tracing::warn!(why, "the keys of GitHub could not be read"),
             }
         }
-        known.key(id)
+        drop(turn);
+        self.known.lock().key(id)
     }
 
     async fn ask(&self) -> Result<Vec<Key>, &'static str> {

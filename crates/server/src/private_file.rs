@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Owner reads and writes, nobody else does anything.
@@ -44,6 +44,19 @@ impl NewFile {
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(FILE_MODE).open(&passing)?;
         Ok(Self { file, passing, last: path.to_owned() })
+    }
+
+    /// Gives the file to whoever the directory belongs to, if that is somebody else.
+    ///
+    /// # Errors
+    ///
+    /// When the file system refuses, as it does to all but root.
+    pub fn belong_to_owner_of(&self, directory: &Path) -> io::Result<()> {
+        let (own, wanted) = (self.file.metadata()?, fs::metadata(directory)?);
+        if own.uid() == wanted.uid() {
+            return Ok(());
+        }
+        fchown(&self.file, Some(wanted.uid()), Some(wanted.gid()))
     }
 
     /// Makes the file durable under its final name.

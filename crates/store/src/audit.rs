@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use counterfoil_authority::audit::tree::{Frontier, Hash, Node, Span, TILE_WIDTH};
+use counterfoil_authority::authority::DamagedLog;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::RealmName;
@@ -114,7 +115,8 @@ where  realm = $1
 and    witnessed <= $2
 and    size >= $2";
 
-/// Ids begin with their time. What waits to be sealed stays, and so does what is younger.
+/// Ids begin with their time. What waits to be sealed stays, and so does what is younger, and what
+/// tells of removals: without it nobody could tell them from forgery.
 const FORGET: &str = "
 delete from event
 where  (realm, id) in (
@@ -122,6 +124,7 @@ where  (realm, id) in (
     from   event
     where  realm = $1
     and    id < $2
+    and    kind <> 'events.removed'
     and    id < coalesce((select min(event) from audit_unsealed where realm = $1), $2)
     order  by id
     limit  $3
@@ -248,13 +251,18 @@ fn hashes_of(bytes: &[u8]) -> Option<Vec<Hash>> {
     rest.is_empty().then(|| whole.to_vec())
 }
 
-fn head_of(mut row: Row) -> Result<AuditHead, Inconsistent> {
+fn head_of(mut row: Row) -> Result<AuditHead, Failure> {
     let realm = codec::realm(&mut row, "realm")?;
     let size = row.count("size")?;
     let roots = hashes_of(&row.bytes("roots")?).and_then(|roots| Frontier::of(size, roots));
+    let Some(tree) = roots else {
+        // The store is sound: somebody changed the row.
+        let what = "the log does not fit its checkpoint: its size and its roots differ".to_owned();
+        return Err(Failure::Statement(Box::new(DamagedLog { realm, what })));
+    };
     Ok(AuditHead {
         realm,
-        tree: roots.ok_or(Inconsistent { column: "roots" })?,
+        tree,
         note: row.text("note")?,
         sealed_at: row.time("sealed_at")?,
         witnessed: row.count("witnessed")?,
@@ -263,12 +271,12 @@ fn head_of(mut row: Row) -> Result<AuditHead, Inconsistent> {
 }
 
 async fn head(tx: &mut Transaction<'_>, realm: &RealmName) -> Result<Option<AuditHead>, Failure> {
-    Ok(tx.row(HEAD, &values![realm]).await?.map(head_of).transpose()?)
+    tx.row(HEAD, &values![realm]).await?.map(head_of).transpose()
 }
 
 async fn heads(tx: &mut Transaction<'_>) -> Result<Vec<AuditHead>, Failure> {
     let rows = tx.query(HEADS, &[]).await?;
-    Ok(rows.into_iter().map(head_of).collect::<Result<_, _>>()?)
+    rows.into_iter().map(head_of).collect()
 }
 
 async fn tile(

@@ -21,13 +21,13 @@ use counterfoil_authority::store::{
     AccessRevoke, AccessStore, AmChange, AmChanged, AmDeleted, AmStore, Arriving, Backlog,
     BlastRadius, ChangeListener, ChangesRead, ClientCreated, ClientStore, Consumed, CountReturn,
     DeliveryFilter, DirectoryToken, Enrol, Enrolled, EnrolmentStore, EventFilter, EventStore,
-    GroupChange, GroupChanged, HandOver, HandedOver, ImportStore, Imported, Initialised, Inserted,
-    Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease, LeaseStore, Link, LinkIssue,
-    LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange, NewClient, NewInstallation, Page,
-    PageRequest, PeopleStore, ProvisioningStore, Pulse, Purged, Record, Refresh, Refreshed, Rehash,
-    Returned, Revocations, Rotated, ServiceDeleted, ServiceStore, Settled, Store, TokenChange,
-    TokenFilter, TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
-    Updated, UsageDelta, UserFilter,
+    GroupChange, GroupChanged, GroupRemoval, HandOver, HandedOver, ImportStore, Imported,
+    Initialised, Inserted, Installation, InstallationStore, Issued, KeyRecord, KeyUse, Lease,
+    LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange,
+    NewClient, NewInstallation, Page, PageRequest, PeopleStore, ProvisioningStore, Pulse, Purged,
+    Record, Refresh, Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted,
+    ServiceStore, Settled, Store, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore,
+    TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta, UserFilter, UserRemoval,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -243,14 +243,8 @@ impl PeopleStore for FailingStore {
     async fn user_update(&self, user: User, event: Event) -> Result<Updated<User>, Unavailable> {
         pass!(self.user_update(user, event))
     }
-    async fn user_delete(
-        &self,
-        realm: &RealmName,
-        name: &Username,
-        at: Timestamp,
-        event: Event,
-    ) -> Result<bool, Unavailable> {
-        pass!(self.user_delete(realm, name, at, event))
+    async fn user_remove(&self, removal: UserRemoval) -> Result<Updated<()>, Unavailable> {
+        pass!(self.user_remove(removal))
     }
     async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable> {
         pass!(self.group_insert(group, event))
@@ -272,13 +266,8 @@ impl PeopleStore for FailingStore {
     async fn group_change(&self, change: GroupChange) -> Result<GroupChanged, Unavailable> {
         pass!(self.group_change(change))
     }
-    async fn group_delete(
-        &self,
-        realm: &RealmName,
-        name: &GroupName,
-        event: Event,
-    ) -> Result<bool, Unavailable> {
-        pass!(self.group_delete(realm, name, event))
+    async fn group_remove(&self, removal: GroupRemoval) -> Result<Updated<()>, Unavailable> {
+        pass!(self.group_remove(removal))
     }
     async fn group_member_set(
         &self,

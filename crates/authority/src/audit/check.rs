@@ -70,8 +70,12 @@ pub fn fits(head: &AuditHead, keys: &[VerifierKey]) -> Result<(), String> {
     match Checkpoint::open(&head.note, keys) {
         Err(fault) => Err(format!("the checkpoint {fault}")),
         Ok(signed) if (signed.size, signed.root) != (head.tree.size(), head.tree.root()) => {
-            Err("the log is not the one of its checkpoint".to_owned())
+            Err("the log does not fit its checkpoint".to_owned())
         }
+        Ok(signed) if head.witnessed > signed.size => Err(format!(
+            "the witness is said to have {} entries, and there are {}",
+            head.witnessed, signed.size
+        )),
         Ok(_) => Ok(()),
     }
 }

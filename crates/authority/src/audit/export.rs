@@ -15,6 +15,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::leaf;
+use super::note::is_name;
 use super::tree::{Frontier, Hash};
 use crate::event::Event;
 
@@ -63,7 +64,9 @@ impl Header {
     /// Reads a line that [`Header::line`] wrote.
     pub fn parse(line: &str) -> Option<Self> {
         let read: Self = serde_json::from_str(line).ok()?;
-        (read.version == VERSION && read.first <= read.size && read.line() == line).then_some(read)
+        // The name is not signed here, and is shown to people.
+        let sound = read.version == VERSION && read.first <= read.size && is_name(&read.origin);
+        (sound && read.line() == line).then_some(read)
     }
 }
 

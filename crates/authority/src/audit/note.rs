@@ -103,9 +103,20 @@ fn signature_of(line: &str) -> Option<(&str, Vec<u8>)> {
     Some((name, BASE64.decode(encoded.as_bytes()).ok()?))
 }
 
-/// Names of keys have neither white space nor `+`.
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '+')
+/// Names of keys have neither white space nor `+`, nor anything that a terminal would obey.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+}
+
+/// The ids of the keys that a note says it is signed by, as [`VerifierKey`] writes them; nothing
+/// of it is verified.
+pub(super) fn signers_of(note: &str) -> Vec<String> {
+    let signatures = note.rsplit_once("\n\n").map_or("", |(_, signatures)| signatures);
+    let id = |line: &str| {
+        let (_, bytes) = signature_of(line)?;
+        Some(data_encoding::HEXLOWER.encode(bytes.first_chunk::<4>()?))
+    };
+    signatures.lines().take(SIGNATURES_MAX).filter_map(id).collect()
 }
 
 /// Why a note is not believed.

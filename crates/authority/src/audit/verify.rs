@@ -1,10 +1,15 @@
 //! Checks an export, line by line and in bounded memory, with nothing but a public key.
 
+mod removed;
+
 use std::fmt;
 
 use super::export::{Entry, Header, last_of};
-use super::note::{Checkpoint, NoteFault, VerifierKey};
+use super::note::{Checkpoint, NoteFault, VerifierKey, signers_of};
 use super::tree::{Frontier, leaf_hash};
+use removed::Removals;
+
+pub use removed::Unexplained;
 
 /// Bytes of a line at most; no event comes near it.
 pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -51,6 +56,11 @@ pub enum Wrong {
     },
     /// The checkpoint cannot be believed.
     Note(NoteFault),
+    /// It is signed by other keys than those that were given.
+    Signers {
+        /// The ids of those that it says.
+        ids: Vec<String>,
+    },
     /// The checkpoint is that of another log.
     Origin {
         /// The log of the file.
@@ -98,6 +108,12 @@ impl fmt::Display for Wrong {
                 write!(f, "there are {found} entries, and should be {expected}")
             }
             Self::Note(fault) => write!(f, "the checkpoint {fault}"),
+            Self::Signers { ids } => write!(
+                f,
+                "the checkpoint is signed by the key {}, which is none of the given: after a \
+                 rotation of the key that is so; get the new one as you got the first",
+                ids.join(" and ")
+            ),
             Self::Origin { file, checkpoint } => {
                 write!(f, "the export is of {file}, the checkpoint of {checkpoint}")
             }
@@ -124,6 +140,14 @@ impl fmt::Display for Wrong {
     }
 }
 
+impl Wrong {
+    /// Why `note` is not believed.
+    pub fn of_note(fault: NoteFault, note: &str) -> Self {
+        let ids = if fault == NoteFault::UnknownKey { signers_of(note) } else { Vec::new() };
+        if ids.is_empty() { Self::Note(fault) } else { Self::Signers { ids } }
+    }
+}
+
 /// What an export proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -131,10 +155,13 @@ pub struct Verified {
     pub first: u64,
     /// Its checkpoint.
     pub checkpoint: Checkpoint,
-    /// Entries whose event was removed by retention; their hashes are there.
+    /// Entries whose event is not there, but only its hash. That retention removed it is believed
+    /// as far as the log says so: see `unexplained`.
     pub removed: u64,
     /// The places of the first and the last of those.
     pub removed_between: Option<(u64, u64)>,
+    /// What of the removals the log itself does not explain.
+    pub unexplained: Option<Unexplained>,
     /// Earlier checkpoints that it continues.
     pub continued: usize,
 }
@@ -152,16 +179,15 @@ pub struct Verifier {
     state: State,
     line: u64,
     first: u64,
-    removed: u64,
-    removed_between: Option<(u64, u64)>,
+    removals: Removals,
 }
 
 impl Verifier {
     /// A verifier with these public keys, and checkpoints that somebody kept.
     pub fn new(keys: Vec<VerifierKey>, mut earlier: Vec<Checkpoint>) -> Self {
         earlier.sort_by_key(|checkpoint| checkpoint.size);
-        let (line, first, removed, removed_between) = (0, 0, 0, None);
-        Self { keys, earlier, state: State::Header, line, first, removed, removed_between }
+        let removals = Removals::default();
+        Self { keys, earlier, state: State::Header, line: 0, first: 0, removals }
     }
 
     /// Reads the next line, with its line end.
@@ -187,8 +213,9 @@ impl Verifier {
         Ok(Verified {
             first: self.first,
             checkpoint,
-            removed: self.removed,
-            removed_between: self.removed_between,
+            removed: self.removals.count(),
+            removed_between: self.removals.between(),
+            unexplained: self.removals.unexplained(),
             continued: self.earlier.len(),
         })
     }
@@ -214,12 +241,8 @@ impl Verifier {
                     Some(text) if leaf_hash(text.as_bytes()) != entry.hash => {
                         return Err(Wrong::Altered { place: expected });
                     }
-                    Some(_) => {}
-                    None => {
-                        self.removed += 1;
-                        let (from, _) = self.removed_between.unwrap_or((expected, expected));
-                        self.removed_between = Some((from, expected));
-                    }
+                    Some(text) => self.removals.there(text),
+                    None => self.removals.gone(expected),
                 }
                 tree.push(entry.hash, drop);
                 self.compare()
@@ -269,7 +292,8 @@ impl Verifier {
             let more = Wrong::Size { found: size + 1, expected: *size };
             return Err(if Entry::parse(text).is_some() { more } else { Wrong::NoEntry });
         };
-        let checkpoint = Checkpoint::open(&note, &self.keys).map_err(Wrong::Note)?;
+        let checkpoint =
+            Checkpoint::open(&note, &self.keys).map_err(|fault| Wrong::of_note(fault, &note))?;
         if checkpoint.origin != *origin {
             let (file, checkpoint) = (origin.clone(), checkpoint.origin);
             return Err(Wrong::Origin { file, checkpoint });

@@ -17,8 +17,8 @@ use crate::service::Services;
 use crate::store::{Record, Unavailable};
 use crate::token::Slot;
 
-/// How long it is remembered that a string was reported from a place, so that the same report says
-/// nothing twice: as long as a former secret is.
+/// How long it is remembered that a string was reported from a place, so that the same report does
+/// and says nothing twice: as long as a former secret is.
 const REMEMBERED_SECONDS: i64 = 90 * 86_400;
 /// Characters of a place that are kept: an address of a line in a repository is shorter.
 const URL_CHARS_MAX: usize = 1000;
@@ -90,6 +90,12 @@ impl Authority {
             return Ok(kind == Kind::AuthToken && mark::is_ours(keys.peppers(), presented));
         };
         let now = self.now();
+        let once = self.once_of(report, origin);
+        // A use that is over at once only asks: has this report been completed? If so the token is
+        // let alone, whatever somebody has decided about it since.
+        if !self.store.proof_use(once, now, now).await? {
+            return Ok(true);
+        }
         let is_retired = crate::cache::matched(secret, now) == crate::cache::Matched::Retired;
         let is_over = record.revoked || is_retired || record.kind == Kind::Decoy;
         let act = if is_over { None } else { Some(self.on_leak(&record).await?) };
@@ -98,6 +104,8 @@ impl Authority {
         }
         let slot = if is_retired { Slot::Previous } else { secret.facts.slot };
         self.tell_of_leak(&record, (slot, act), report, origin).await?;
+        // Last of all: what broke off before this is done again, and rather told twice than never.
+        self.store.proof_use(once, now.plus_seconds(REMEMBERED_SECONDS), now).await?;
         Ok(true)
     }
 
@@ -150,16 +158,8 @@ impl Authority {
         (fits && is_harmless).then_some(url)
     }
 
-    /// Records the leak, once for each string and place.
-    async fn tell_of_leak(
-        &self,
-        record: &Record,
-        (slot, act): (Slot, Option<OnLeak>),
-        report: &LeakReport,
-        origin: &Origin,
-    ) -> Result<(), Refusal> {
-        let now = self.now();
-        let url = self.place_of(report);
+    /// What stands for a report among those that were completed: who found which string where.
+    fn once_of(&self, report: &LeakReport, origin: &Origin) -> [u8; 32] {
         let told = format!(
             "leak {} {} {}",
             origin.actor,
@@ -167,13 +167,23 @@ impl Authority {
             report.url.as_deref().unwrap_or_default()
         );
         let told = zeroize::Zeroizing::new(told);
-        let once = *keyed_hash(self.keys().pepper(), &told).as_bytes();
-        if !self.store.proof_use(once, now.plus_seconds(REMEMBERED_SECONDS), now).await? {
-            return Ok(());
-        }
-        let source = report.source.as_deref();
-        let source = source.filter(|text| text.len() <= 64 && !self.holds_token(text));
-        let event = self.event("token.leaked", &record.realm, origin, now)?;
+        *keyed_hash(self.keys().pepper(), &told).as_bytes()
+    }
+
+    /// Records the leak.
+    async fn tell_of_leak(
+        &self,
+        record: &Record,
+        (slot, act): (Slot, Option<OnLeak>),
+        report: &LeakReport,
+        origin: &Origin,
+    ) -> Result<(), Refusal> {
+        let url = self.place_of(report);
+        let is_harmless = |text: &&str| {
+            text.len() <= 64 && !text.chars().any(char::is_control) && !self.holds_token(text)
+        };
+        let source = report.source.as_deref().filter(is_harmless);
+        let event = self.event("token.leaked", &record.realm, origin, self.now())?;
         let event = event
             .with_token(record.id)
             .with_subject(record.owner.actor())

@@ -3,6 +3,7 @@
 mod grants;
 mod groups;
 mod membership;
+mod pasted;
 mod units;
 mod users;
 

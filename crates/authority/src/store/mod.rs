@@ -79,7 +79,8 @@ pub use otp::{
 };
 pub use passkeys::{PasskeyAdd, PasskeyAdded, PasskeyStore, PasskeysRemove};
 pub use people::{
-    Entrant, GroupBasis, GroupChange, GroupChanged, MemberChange, PeopleStore, UserFilter,
+    Entrant, GroupBasis, GroupChange, GroupChanged, GroupRemoval, MemberChange, PeopleStore,
+    UserFilter, UserRemoval,
 };
 pub use provisioning::{
     Backlog, DeliveryFilter, DirectoryHash, DirectorySecret, DirectoryToken, ProvisioningStore,

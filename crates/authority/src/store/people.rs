@@ -78,6 +78,39 @@ pub enum GroupChanged {
     NoUser(Username),
 }
 
+/// A person to remove.
+#[derive(Debug, Clone)]
+pub struct UserRemoval {
+    /// Whose they are.
+    pub realm: RealmName,
+    /// Their name.
+    pub username: Username,
+    /// When the record of who is meant was made: a later namesake is somebody else. `None`:
+    /// whoever has the name.
+    pub created_at: Option<Timestamp>,
+    /// The version that the record must still have; `None`: whichever it has.
+    pub version: Option<i64>,
+    /// When they go.
+    pub at: Timestamp,
+    /// What tells of it.
+    pub event: Event,
+}
+
+/// A group to remove.
+#[derive(Debug, Clone)]
+pub struct GroupRemoval {
+    /// Whose it is.
+    pub realm: RealmName,
+    /// Its name.
+    pub name: GroupName,
+    /// When the record of the one that is meant was made; `None`: whichever has the name.
+    pub created_at: Option<Timestamp>,
+    /// The version that it must still have; `None`: whichever it has.
+    pub version: Option<i64>,
+    /// What tells of it.
+    pub event: Event,
+}
+
 /// What came of changing a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberChange {
@@ -93,7 +126,7 @@ pub enum MemberChange {
 
 /// People, groups, units and grants of a realm. Lists are ordered by name, grants by id.
 #[async_trait]
-pub trait PeopleStore {
+pub trait PeopleStore: Send + Sync {
     /// Adds a person. [`Inserted::Missing`] if their unit does not exist.
     async fn user_insert(&self, user: User, event: Event) -> Result<Inserted, Unavailable>;
     /// Finds a person, with their groups.
@@ -110,16 +143,25 @@ pub trait PeopleStore {
         page: PageRequest,
     ) -> Result<Page<User>, Unavailable>;
     /// Replaces a person's record if it still has `user.version`, and raises the version.
+    /// [`Updated::NotFound`] also for a namesake, whose record was made at another instant than
+    /// `user.created_at`. Who does not count before it, or does not after it, is signed out of the
+    /// console with it.
     async fn user_update(&self, user: User, event: Event) -> Result<Updated<User>, Unavailable>;
     /// Removes a person and revokes every token of theirs, so that a later namesake gets none
-    /// of them. False if there is no such person.
+    /// of them. [`Updated::NotFound`] also if a namesake has taken the place of who is meant.
+    async fn user_remove(&self, removal: UserRemoval) -> Result<Updated<()>, Unavailable>;
+    /// The same for whoever has the name. False if there is no such person.
     async fn user_delete(
         &self,
         realm: &RealmName,
         name: &Username,
         at: Timestamp,
         event: Event,
-    ) -> Result<bool, Unavailable>;
+    ) -> Result<bool, Unavailable> {
+        let (realm, username) = (realm.clone(), name.clone());
+        let removal = UserRemoval { realm, username, created_at: None, version: None, at, event };
+        Ok(self.user_remove(removal).await? == Updated::Done(()))
+    }
 
     /// Adds a group.
     async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable>;
@@ -137,14 +179,22 @@ pub trait PeopleStore {
     ) -> Result<Page<Group>, Unavailable>;
     /// Adds or changes a group together with who is in it: all of it or none. Unlike
     /// [`PeopleStore::group_member_set`] it is one transaction for however many.
+    /// [`GroupChanged::NotFound`] also for a namesake, whose record was made at another instant.
     async fn group_change(&self, change: GroupChange) -> Result<GroupChanged, Unavailable>;
-    /// Removes a group and its memberships. False if there is no such group.
+    /// Removes a group and its memberships. [`Updated::NotFound`] also if a namesake has taken
+    /// the place of the one that is meant.
+    async fn group_remove(&self, removal: GroupRemoval) -> Result<Updated<()>, Unavailable>;
+    /// The same for whichever group has the name. False if there is no such group.
     async fn group_delete(
         &self,
         realm: &RealmName,
         name: &GroupName,
         event: Event,
-    ) -> Result<bool, Unavailable>;
+    ) -> Result<bool, Unavailable> {
+        let (realm, name) = (realm.clone(), name.clone());
+        let removal = GroupRemoval { realm, name, created_at: None, version: None, event };
+        Ok(self.group_remove(removal).await? == Updated::Done(()))
+    }
     /// Puts a person into a group (`member`) or takes them out.
     async fn group_member_set(
         &self,

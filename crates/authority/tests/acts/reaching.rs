@@ -2,7 +2,7 @@
 //! caller could have had in the straight way. Each test is a way that once led around.
 
 use counterfoil_authority::authority::{
-    Act, Delivery, LockAct, PolicyEdit, ServiceEdit, TokenEdit, UserEdit,
+    Act, Delivery, GroupEdit, LockAct, PolicyEdit, ServiceEdit, TokenEdit, UserEdit,
 };
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::event::Origin;
@@ -206,6 +206,44 @@ async fn letters_and_names_of_those_above_are_not_for_those_below() {
     let nothing = UserEdit { emails: Some(Vec::new()), ..UserEdit::default() };
     let above = name("alice");
     world.authority.edit_user(&admin, &world.realm, &above, nothing, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_meant_for_somebody_of_former_days_does_nothing_to_a_namesake() {
+    let world = World::new().await;
+    let (admin, realm, alice) = (&world.admin, &world.realm, name("alice"));
+    let user = world.authority.user(admin, realm, &alice).await.unwrap();
+    let former = Some(user.created_at.plus_seconds(-1));
+    let not_there = |said: Refusal| assert!(matches!(said, Refusal::NotFound(_)), "{said:?}");
+    let edit = |created_at| UserEdit {
+        status: Some(UserStatus::Suspended),
+        created_at,
+        ..UserEdit::default()
+    };
+    let version = Some(user.version);
+    let said = world.authority.edit_user(admin, realm, &alice, edit(former), version).await;
+    not_there(said.unwrap_err());
+    let said = world.authority.delete_user(admin, realm, &alice, former, version).await;
+    not_there(said.unwrap_err());
+    assert_eq!(world.authority.user(admin, realm, &alice).await.unwrap(), user);
+    let now = Some(user.created_at);
+    world.authority.edit_user(admin, realm, &alice, edit(now), version).await.unwrap();
+    let said = world.authority.delete_user(admin, realm, &alice, now, version).await;
+    assert!(matches!(said, Err(Refusal::VersionMismatch)), "{said:?}");
+    world.authority.delete_user(admin, realm, &alice, now, None).await.unwrap();
+
+    world.group("staff").await;
+    let staff = GroupName::parse("staff").unwrap();
+    let group = world.authority.group(admin, realm, &staff).await.unwrap();
+    let former = Some(group.created_at.plus_seconds(-1));
+    let said = world.authority.delete_group(admin, realm, &staff, former, None).await;
+    not_there(said.unwrap_err());
+    let mut edit = GroupEdit { created_at: former, ..GroupEdit::default() };
+    edit.provisioned = Some(group.provisioned.clone());
+    let said = world.authority.edit_group(admin, realm, &staff, &edit, None).await;
+    not_there(said.unwrap_err());
+    let now = Some(group.created_at);
+    world.authority.delete_group(admin, realm, &staff, now, Some(group.version)).await.unwrap();
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ mod lost;
 pub(crate) mod replay;
 mod verify;
 
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -21,7 +22,10 @@ pub(crate) enum AuditCommand {
     /// Write the log to a file, with the checkpoint that proves it
     Export(ExportArgs),
     /// Check an export, offline, with nothing but the public key of the log
-    #[command(after_help = "Exit status: 0 if the export is complete and unaltered, 1 if not.")]
+    #[command(
+        after_help = "Exit status: 0 if the export is complete and unaltered, 1 if not, 2 if \
+                            there is nothing to check."
+    )]
     Verify(VerifyArgs),
     /// After a restore: do again what was revoked, locked or rotated after the backup
     Replay(Box<replay::ReplayArgs>),
@@ -60,9 +64,13 @@ pub(crate) struct VerifyArgs {
     /// The public key, `NAME+ID+KEY`, or a file with one a line; again for further ones
     #[arg(long, value_name = "KEY", required = true)]
     key: Vec<String>,
-    /// A checkpoint that was kept elsewhere: the log must go on from it; again for further ones
+    /// A checkpoint that was kept elsewhere, or an export: the log must go on from it; again for
+    /// further ones
     #[arg(long, value_name = "FILE")]
     since: Vec<PathBuf>,
+    /// Take it that events were removed of which the log does not say so
+    #[arg(long)]
+    allow_removed: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -79,13 +87,26 @@ pub(super) async fn run(command: &AuditCommand) -> Result<(), Failure> {
     }
 }
 
+/// A refusal that names a file: its name may come from others, and says nothing to the terminal.
+fn about(path: &Path, why: impl Display) -> Failure {
+    Failure::about(shown(path), why)
+}
+
+/// The name of a file as a terminal may see it.
+fn shown(path: &Path) -> String {
+    print::clean(&path.display().to_string())
+}
+
 async fn look(args: &LookArgs, path: &str) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;
     let text = api.text(Ask::get(api.in_realm(path))).await?;
     if api.json {
         print::json(&serde_json::json!({ "text": text }));
     } else {
-        print::raw(&text);
+        // A server that is not the right one has no say about the terminal.
+        for line in text.lines() {
+            print::line(&print::clean(line));
+        }
     }
     Ok(())
 }

@@ -21,6 +21,12 @@ pub(crate) enum Failure {
     /// The server or store cannot answer now.
     #[error("{0}")]
     Unavailable(String),
+    /// What was printed says it all: nothing is added to it.
+    #[error("")]
+    Told {
+        /// The exit status.
+        status: u8,
+    },
     /// What the API answered, for a program: a problem document (RFC 9457).
     #[error("{document}")]
     Problem {
@@ -32,11 +38,12 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// 1 refused or not found, 2 wrong usage, 3 unavailable.
+    /// 1 refused or not found, 2 wrong usage, 3 unavailable; or what has been decided.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Refused(_) | Self::Problem { unavailable: false, .. } => 1,
             Self::Usage(_) => 2,
+            Self::Told { status } => *status,
             Self::Unavailable(_) | Self::Problem { unavailable: true, .. } => 3,
         })
     }
@@ -45,6 +52,7 @@ impl Failure {
     pub(crate) fn for_programs(&self) -> String {
         let title = match self {
             Self::Problem { document, .. } => return document.clone(),
+            Self::Told { .. } => return String::new(),
             Self::Refused(_) => "Refused",
             Self::Usage(_) => "Wrong usage",
             Self::Unavailable(_) => "Unavailable",

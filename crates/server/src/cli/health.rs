@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use super::print;
-use super::remote::{URL_DEFAULT, client};
+use super::remote::{URL_DEFAULT, base, client, unreachable};
 
 /// A server that takes longer to say that it lives is as good as dead to who asks.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -28,9 +28,9 @@ pub(crate) struct HealthArgs {
 pub(crate) async fn run(args: &HealthArgs) -> Result<(), Failure> {
     let client = client(args.ca_file.as_deref())?;
     let question = if args.ready { "ready" } else { "live" };
-    let url = format!("{}/healthz/{question}", args.url.trim_end_matches('/'));
-    let answer = client.get(&url).timeout(TIMEOUT).send().await;
-    let answer = answer.map_err(|error| Failure::Unavailable(error.to_string()))?;
+    let server = base(&args.url)?;
+    let asked = client.get(format!("{server}/healthz/{question}")).timeout(TIMEOUT).send().await;
+    let answer = asked.map_err(|error| unreachable(&server, &error))?;
     let status = answer.status();
     if !status.is_success() {
         let body: serde_json::Value = answer.json().await.unwrap_or_default();

@@ -148,6 +148,9 @@ pub fn main() -> ExitCode {
 
 /// Says on standard error why a command did not succeed.
 fn told(failure: &Failure, json: bool) -> ExitCode {
+    if matches!(failure, Failure::Told { .. }) {
+        return failure.code();
+    }
     if json {
         print::note(&failure.for_programs());
     } else {

@@ -225,7 +225,7 @@ impl Api {
     pub(crate) async fn text(&self, ask: Ask<'_>) -> Result<String, Failure> {
         let answer = self.answer(ask).await?;
         let status = answer.status();
-        let body = answer.text().await.map_err(|error| self.unreachable(&error))?;
+        let body = answer.text().await.map_err(|error| unreachable(&self.base, &error))?;
         if status.is_success() {
             return Ok(body);
         }
@@ -243,7 +243,7 @@ impl Api {
         let answer = self.answer(ask).await?;
         let status = answer.status();
         let version = version_of(&answer);
-        let body = answer.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let body = answer.bytes().await.map_err(|error| unreachable(&self.base, &error))?;
         let mut value = serde_json::from_slice(&body).unwrap_or(Value::Null);
         if let (Value::Object(fields), Some(version)) = (&mut value, version) {
             fields.entry("version").or_insert(version);
@@ -267,7 +267,7 @@ impl Api {
         if let Some(key) = ask.idempotency_key {
             request = request.header("Idempotency-Key", key);
         }
-        request.send().await.map_err(|error| self.unreachable(&error))
+        request.send().await.map_err(|error| unreachable(&self.base, &error))
     }
 
     /// Whether the server says that there is no such thing; a caller who may not look learns
@@ -279,7 +279,7 @@ impl Api {
     pub(crate) async fn is_missing(&self, path: &str) -> Result<bool, Failure> {
         let url = format!("{}{path}", self.base);
         let asked = self.with_key(self.client.get(url)).send().await;
-        let status = asked.map_err(|error| self.unreachable(&error))?.status();
+        let status = asked.map_err(|error| unreachable(&self.base, &error))?.status();
         Ok(status == reqwest::StatusCode::NOT_FOUND)
     }
 
@@ -320,21 +320,6 @@ impl Api {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        // The innermost cause says what happened; the outer ones repeat the URL.
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
-        let cause = cause.to_string();
-        match spoken(&self.base, &cause) {
-            Some(scheme) => {
-                Failure::Unavailable(format!("the server speaks {scheme} here; check --url"))
-            }
-            None => Failure::Unavailable(format!("{} cannot be reached: {cause}", self.base)),
-        }
-    }
-
     /// A problem document (RFC 9457) in words, or as it is for programs.
     fn refusal(&self, status: StatusCode, problem: &Value) -> Failure {
         let unavailable = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
@@ -346,8 +331,24 @@ impl Api {
     }
 }
 
+/// That the server at `base` cannot be reached, and why.
+pub(crate) fn unreachable(base: &str, error: &reqwest::Error) -> Failure {
+    // The innermost cause says what happened; the outer ones repeat the URL.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let cause = cause.to_string();
+    match spoken(base, &cause) {
+        Some(scheme) => {
+            Failure::Unavailable(format!("the server speaks {scheme} here; check --url"))
+        }
+        None => Failure::Unavailable(format!("{base} cannot be reached: {cause}")),
+    }
+}
+
 /// The server's address without the path of the API, which requests add.
-fn base(url: &str) -> Result<String, Failure> {
+pub(crate) fn base(url: &str) -> Result<String, Failure> {
     let shown = url.trim();
     let url = shown.trim_end_matches('/');
     let url = url.strip_suffix("/api/v1").unwrap_or(url).trim_end_matches('/');

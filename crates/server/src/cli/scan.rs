@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use counterfoil_authority::kind::Kind;
-use counterfoil_authority::secret::{ClearSecret, Prefix, TokenId};
+use counterfoil_authority::secret::{ClearSecret, Prefix, TokenFinder, TokenId};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::asking::Answer;
@@ -15,9 +15,9 @@ use super::failure::Failure;
 use super::print;
 use super::remote::RemoteArgs;
 use crate::clock::Stopwatch;
-use crate::config::{Sources, load};
+use crate::config::{ConfigError, Sources, load};
 use crate::scan::rules::{RulesFor, rules};
-use crate::scan::{Hit, Place, Scanner, Sink};
+use crate::scan::{Hit, Place, Scanner, Sink, shown};
 
 /// What the help says of exit statuses, which are those of other scanners here.
 const STATUS: &str = "Exit status: 0 nothing was found, 1 something was found, 2 something could \
@@ -25,6 +25,12 @@ const STATUS: &str = "Exit status: 0 nothing was found, 1 something was found, 2
                       string is verified, so what is listed has been made by an installation with \
                       this prefix. No secret is ever printed. Forms without a checksum (grouped, \
                       plain15, plain08 and chosen secrets) cannot be found.";
+
+/// What is said after `--revoke`, which cannot know more.
+const REVOKED: &str = "The server was told to revoke what was found; it does not say what was good. \
+                       Registration tokens and decoys stay, and whoever runs the realm revokes \
+                       them by their ids. A decoy that was sent has raised its alarm \
+                       (token.decoy-used): this scan did that.";
 
 /// Find token strings of this installation in files, directories, git histories or standard input
 #[derive(Debug, clap::Args)]
@@ -35,7 +41,7 @@ pub(crate) struct ScanArgs {
     /// Files and directories, or `-` for standard input; links below them are not followed
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Each PATH is a git repository: look through all blobs and messages of all its references instead of its files
+    /// Each PATH is a git repository: look through all blobs, names and messages of all its references instead of its files
     #[arg(long)]
     git: bool,
     #[command(flatten)]
@@ -43,7 +49,7 @@ pub(crate) struct ScanArgs {
     /// Ask the server whether each is alive, and whose it is; a decoy raises no alarm by that
     #[arg(long)]
     ask: bool,
-    /// Revoke whatever was found, by possession; no key is needed
+    /// Revoke whatever was found, by possession; no key is needed. Decoys and registration tokens stay, and a decoy raises its alarm unless `--ask` has told it apart
     #[arg(long)]
     revoke: bool,
     /// How to print what was found; `--json` is short for `--format json`
@@ -87,6 +93,15 @@ impl FormArgs {
             let parsed: Result<Vec<Prefix>, _> = parsed.collect();
             return parsed.map_err(|bad| Failure::Usage(format!("--prefix: {bad}")));
         }
+        self.configured().map_err(|error| {
+            // What is wrong with a file is told with its path, and that may hold a token string.
+            let (finder, text) = (TokenFinder::new(&[Prefix::default()]), error.to_string());
+            let lines: Vec<String> = text.lines().map(|line| shown(&finder, line)).collect();
+            Failure::Usage(lines.join("\n"))
+        })
+    }
+
+    fn configured(&self) -> Result<Vec<Prefix>, ConfigError> {
         // What the shell says of the server that is asked is no configuration of a server.
         let mut sources = Sources::read(self.config.as_deref())?;
         sources.environment.retain(|(name, _)| name.starts_with("COUNTERFOIL_TOKENS__"));
@@ -174,22 +189,37 @@ pub(crate) async fn run(args: &ScanArgs) -> Result<(), Failure> {
     };
     let tally = scanner.tally();
     if json {
-        report::for_programs(&findings, tally, took);
+        let sent = revoked.as_ref().ok().copied().filter(|_| args.revoke);
+        report::for_programs(&findings, tally, took, sent);
     } else {
         report::for_people(&findings, tally, took);
     }
     asked?;
     if revoked? > 0 && !json {
-        print::note("The server was told to revoke what was found; it does not say what was good.");
+        print::note(REVOKED);
     }
-    ended(&findings, tally.unread)
+    match ended(&findings, tally.unread) {
+        // The document says how many; a second one beside it would only be in the way.
+        Err(failure) if json => {
+            let status = if matches!(failure, Failure::Refused(_)) { 1 } else { 2 };
+            Err(Failure::Told { status })
+        }
+        ended => ended,
+    }
+}
+
+/// So many of something, in words.
+fn count(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
 /// How the command ends: what was found counts for more than what could not be read.
 fn ended(findings: &Findings, unread: u64) -> Result<(), Failure> {
-    let (strings, places) = (findings.strings.len(), findings.all.len());
+    let number = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    let (strings, places) = (number(findings.strings.len()), number(findings.all.len()));
     if places > 0 {
-        return Err(Failure::Refused(format!("{strings} token strings in {places} places")));
+        let (strings, places) = (count(strings, "token string"), count(places, "place"));
+        return Err(Failure::Refused(format!("{strings} in {places}")));
     }
     if unread > 0 {
         let things = if unread == 1 { "one thing" } else { "some things" };
@@ -212,6 +242,7 @@ fn bar(hidden: bool) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::Part;
 
     fn findings(places: usize) -> Findings {
         let bar = ProgressBar::hidden();
@@ -220,7 +251,8 @@ mod tests {
         let id = TokenId::parse("0123456789AB").unwrap();
         for line in (1..).take(places) {
             let string = findings.string(id, ClearSecret::new("the same".to_owned()));
-            let place = Place { path: "a".to_owned(), object: None, commit: None };
+            let (path, part) = ("a".to_owned(), Part::Content);
+            let place = Place { path, part, object: None, commit: None };
             let kind = Kind::ServiceToken;
             findings.all.push(Finding { place, line, column: 1, kind, id, string });
         }
@@ -231,7 +263,9 @@ mod tests {
     fn what_was_found_counts_for_more_than_what_could_not_be_read() {
         assert_eq!(ended(&findings(0), 0), Ok(()));
         assert!(matches!(ended(&findings(0), 1), Err(Failure::Usage(_))));
-        assert!(matches!(ended(&findings(2), 1), Err(Failure::Refused(_))));
+        let said = |places| ended(&findings(places), 1);
+        assert_eq!(said(1), Err(Failure::Refused("1 token string in 1 place".to_owned())));
+        assert_eq!(said(2), Err(Failure::Refused("1 token string in 2 places".to_owned())));
     }
 
     #[test]

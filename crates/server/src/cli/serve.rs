@@ -21,7 +21,7 @@ use crate::background::Steps;
 use crate::clock::Stopwatch;
 use crate::config::{Config, load};
 use crate::http::{self, AppState, Front};
-use crate::installation::{self, IfEmpty, Installation, Lock, write_admin_key};
+use crate::installation::{self, IfEmpty, Installation, Lock, write_admin_key, write_setup_link};
 use crate::ldap::{self, LdapDoor, Start};
 use crate::listener::{Door, Limits};
 use crate::systemd::{self, Said, Sockets};
@@ -354,24 +354,38 @@ fn show_first_key(config: &Config, installation: &Installation) -> Result<(), Fa
 }
 
 /// Shows the link by which the first administrator of the console gets a password, for as long as
-/// nobody has one. Only whoever sees this output has it, and it is good for an hour; the next start
-/// makes another one.
+/// nobody has one, to whoever sits there, or keeps it in a file: what is printed elsewhere ends in
+/// a journal that others read. It is good for an hour; the next start makes another one.
 async fn show_first_link(config: &Config, installation: &Installation, bound: SocketAddr) {
     if !config.doors.console {
         return;
     }
-    match installation.authority.console_first_link().await {
-        Ok(Some((link, _))) => {
-            let link = http::console::sign_in_link_url(&config.public_url(bound), &link);
-            print::line(
-                "Nobody can sign in at the console yet. Whoever opens this link within an hour",
-            );
-            print::line(&format!(
-                "chooses name and password of its administrator:\n\n    {link}\n"
-            ));
+    let link = match installation.authority.console_first_link().await {
+        Ok(link) => link,
+        Err(error) => {
+            warn!(%error, "no link for the console could be made");
+            return;
         }
-        Ok(None) => {}
-        Err(error) => warn!(%error, "no link for the console could be made"),
+    };
+    let link = link
+        .map(|(link, _)| http::console::sign_in_link_url(&config.public_url(bound), &link))
+        .map(zeroize::Zeroizing::new);
+    let sits_there = std::io::stdout().is_terminal();
+    let kept = link.as_ref().filter(|_| !sits_there).map(|link| link.as_str());
+    let file = match write_setup_link(&config.data.dir, kept) {
+        Ok(file) => file,
+        Err(error) => {
+            warn!(%error, "the link for the console could not be kept");
+            return;
+        }
+    };
+    let Some(link) = link else { return };
+    print::line("Nobody can sign in at the console yet. Whoever opens this link within an hour");
+    print::line("chooses name and password of its administrator:");
+    if sits_there {
+        print::line(&format!("\n    {}\n", link.as_str()));
+    } else {
+        print::line(&format!("it is in {}, for the owner of that file alone.", file.display()));
     }
 }
 

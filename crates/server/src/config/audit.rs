@@ -73,13 +73,20 @@ impl Audit {
     /// What is wrong between keys that are each right.
     pub(super) fn contradictions(&self) -> Vec<String> {
         let Some(url) = &self.witness_url else { return Vec::new() };
-        let parsed = reqwest::Url::parse(url).ok();
-        let host = parsed.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-        if url.starts_with("https://") || local {
+        if !crosses_in_clear(url) {
             return Vec::new();
         }
         vec!["`audit.witness_url` needs https:// unless the witness runs on this machine".into()]
     }
+}
+
+/// Whether what is sent to a URL or read from it could be read or changed on its way: it is no
+/// https:// and leaves this machine.
+pub(super) fn crosses_in_clear(url: &str) -> bool {
+    let parsed = reqwest::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    let is_https = parsed.as_ref().is_some_and(|url| url.scheme() == "https");
+    !is_https && !local
 }

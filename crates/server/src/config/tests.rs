@@ -309,6 +309,28 @@ fn keys_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn what_says_who_is_believed_or_carries_a_secret_crosses_no_network_in_clear() {
+    let keys = |url: &str| from_file(&format!("[leaks]\ngithub_keys_url = \"{url}\""));
+    let authorization = "otlp_authorization = \"Bearer x\"";
+    let traces = |url: &str, more: &str| {
+        from_file(&format!("[telemetry]\notlp_endpoint = \"{url}\"\n{more}"))
+    };
+    for here in
+        ["https://keys.example.org", "http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"]
+    {
+        assert!(keys(here).is_ok() && traces(here, authorization).is_ok(), "{here}");
+    }
+    for away in ["http://keys.example.org", "http://192.0.2.1:1", "http://127.0.0.1.example.org"] {
+        let said = keys(away).unwrap_err().to_string();
+        assert!(said.contains("leaks.github_keys_url"), "{said}");
+        let said = traces(away, authorization).unwrap_err().to_string();
+        assert!(said.contains("telemetry.otlp_endpoint") && !said.contains("Bearer"), "{said}");
+        // A span says nothing that has to be kept secret.
+        assert!(traces(away, "").is_ok());
+    }
+}
+
+#[test]
 fn whoever_vouches_for_people_is_named_in_full() {
     let oidc = |more: &str| {
         let file = "[console.oidc]\nissuer = \"https://sso.example/\"\nclient_id = \"cf\"\n";

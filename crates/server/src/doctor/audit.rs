@@ -1,8 +1,11 @@
 //! The audit logs, each held against its last checkpoint.
 
+mod strangers;
+mod witnessed;
+
 use counterfoil_authority::audit::check::{Depth, check};
 use counterfoil_authority::audit::note::{SigningKey, VerifierKey, origin};
-use counterfoil_authority::authority::Authority;
+use counterfoil_authority::authority::{Authority, DamagedLog};
 use counterfoil_authority::clock::{Clock, MICROS_PER_SECOND};
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::names::RealmName;
@@ -19,12 +22,17 @@ const EVENTS_LOOKED_AT: u64 = 10_000;
 /// Events wait about a second; longer is worth a look, as nobody may be sealing.
 const LAG_SECONDS: i64 = 60;
 const CHECK: &str = "audit log";
+const TAMPERED: &str = "somebody changed the database past the server: keep a copy of it, compare \
+                        exports and checkpoints that were kept elsewhere, and restore a backup";
 
 /// How the logs of all realms are.
 pub(super) async fn logs(config: &Config, store: &SqlStore, deep: bool) -> Vec<Finding> {
     match looked_through(config, store, deep).await {
         Ok(findings) => findings,
-        Err(error) => vec![unavailable(CHECK, &error)],
+        Err(error) => match DamagedLog::behind(&error) {
+            Some(log) => vec![Finding::fail(CHECK, log.to_string(), TAMPERED)],
+            None => vec![unavailable(CHECK, &error)],
+        },
     }
 }
 
@@ -52,13 +60,22 @@ async fn looked_through(
         let origin = origin(&installation.id, realm);
         signers.iter().map(|key| key.verifier(&origin)).collect()
     };
-    for head in store.audit_heads().await? {
+    findings.extend(witnessed::directory(&config.audit));
+    let heads = store.audit_heads().await?;
+    for (realm, what) in strangers::without_head(store, &heads).await? {
+        findings.push(Finding::fail(CHECK, format!("{}: {what}", realm.as_str()), TAMPERED));
+    }
+    for head in heads {
         let size = head.tree.size();
         let depth = Depth {
             events_from: if deep { 0 } else { size.saturating_sub(EVENTS_LOOKED_AT) },
             kept_since: Authority::events_kept_since(config.audit.retention(), now),
         };
-        let flaws = check(store, &head, &keys_of(&head.realm), depth).await?;
+        let keys = keys_of(&head.realm);
+        let mut flaws = check(store, &head, &keys, depth).await?;
+        let most = if deep { None } else { Some(EVENTS_LOOKED_AT) };
+        flaws.extend(strangers::in_no_log(store, &head.realm, most).await?);
+        flaws.extend(witnessed::departs(&config.audit, store, &head, &keys).await?);
         findings.push(found(&head, &flaws));
     }
     Ok(findings)
@@ -67,13 +84,12 @@ async fn looked_through(
 fn found(head: &AuditHead, flaws: &[String]) -> Finding {
     let (realm, size) = (head.realm.as_str(), head.tree.size());
     if !flaws.is_empty() {
-        let advice = "somebody changed the database past the server: keep a copy of it, compare \
-                      exports and checkpoints that were kept elsewhere, and restore a backup";
-        return Finding::fail(CHECK, format!("{realm}: {}", flaws.join("; ")), advice);
+        return Finding::fail(CHECK, format!("{realm}: {}", flaws.join("; ")), TAMPERED);
     }
     let witness = match head.witnessed_at {
         Some(at) => format!("the witness has {} of them since {at}", head.witnessed),
         None => "no witness has a checkpoint of it".to_owned(),
     };
-    Finding::ok(CHECK, format!("{realm}: {size} events fit their checkpoint; {witness}"))
+    let fit = if size == 1 { "event fits its" } else { "events fit their" };
+    Finding::ok(CHECK, format!("{realm}: {size} {fit} checkpoint; {witness}"))
 }

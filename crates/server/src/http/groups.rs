@@ -129,7 +129,7 @@ pub async fn group_delete(
     Authenticated(caller): Authenticated,
     At((realm, name)): At<(RealmName, GroupName)>,
 ) -> Result<StatusCode, Problem> {
-    state.authority.delete_group(&caller, &realm, &name).await?;
+    state.authority.delete_group(&caller, &realm, &name, None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -20,6 +20,8 @@ use super::state::AppState;
 
 /// Findings in one message at most: each is a read of the store, and a good one a commit.
 const ALERTS_MAX: usize = 1000;
+/// Characters of a form's name that are repeated at most.
+const FORM_CHARS_MAX: usize = 64;
 /// The header that names the key.
 const KEY_ID: &str = "github-public-key-identifier";
 /// The header with the signature over the body.
@@ -58,7 +60,7 @@ pub enum Label {
 pub struct Feedback {
     /// SHA-256 of the string, in hexadecimal digits: the string itself is not repeated.
     token_hash: String,
-    /// The form, as it was called.
+    /// The form, as it was called; `unknown` if that is no name, or holds a token.
     token_type: String,
     /// What it is.
     label: Label,
@@ -123,6 +125,11 @@ pub async fn leaks_github(
     let (mut reports, mut answers) = (Vec::new(), Vec::new());
     for Alert { token, form, url, source } in read(&body)? {
         let hash = Sha256::digest(token.as_bytes());
+        // Whatever was sent as the form would come back; a token does not.
+        let is_name = form.chars().count() <= FORM_CHARS_MAX
+            && !form.chars().any(char::is_control)
+            && !authority.holds_token(&form);
+        let form = if is_name { form } else { "unknown".to_owned() };
         answers.push((data_encoding::HEXLOWER.encode(&hash), form));
         reports.push(LeakReport { credential: ClearSecret::new(token), url, source });
     }

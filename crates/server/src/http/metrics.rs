@@ -302,8 +302,14 @@ impl Metrics {
         Arc::clone(&self.spans)
     }
 
-    /// Notes how the audit logs stand, and since when an event waits for one.
-    pub fn audited(&self, heads: &[AuditHead], waiting: Option<Timestamp>, now: Timestamp) {
+    /// Notes whether a witness of the audit logs is configured.
+    pub fn has_witness(&self, there: bool) {
+        self.audit.has_witness(there);
+    }
+
+    /// Notes how the audit logs stand, if they could be read, and since when an event waits for
+    /// one.
+    pub fn audited(&self, heads: Option<&[AuditHead]>, waiting: Option<Timestamp>, now: Timestamp) {
         self.audit.note(heads, waiting, now);
     }
 

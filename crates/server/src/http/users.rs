@@ -246,6 +246,7 @@ pub async fn user_edit(
         status: value.status.map(|status| status.0),
         unit: value.unit.map(|unit| unit.map(|unit| unit.0.0)),
         provisioned: None,
+        created_at: None,
     };
     let user = state.authority.edit_user(&caller, &realm, &username, edit, version).await?;
     Ok(versioned(StatusCode::OK, user.version, UserBody::from(user)))
@@ -265,7 +266,7 @@ pub async fn user_delete(
     Authenticated(caller): Authenticated,
     At((realm, username)): At<(RealmName, Username)>,
 ) -> Result<StatusCode, Problem> {
-    state.authority.delete_user(&caller, &realm, &username).await?;
+    state.authority.delete_user(&caller, &realm, &username, None, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,6 +1,6 @@
 //! A key directory that is right, wrong, missing, empty, or another's.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::secret::ClearSecret;
@@ -49,6 +49,21 @@ fn a_fresh_directory_is_private_and_reads_back() {
     assert_eq!(world.dir.read().unwrap(), found);
     assert_eq!(world.dir.complete(&world.entropy).unwrap(), found);
     assert!(reconcile(&world.dir, &found, &records(&found, &world.clock)).unwrap().is_empty());
+}
+
+/// The server has to read it, under whatever account the command ran.
+#[test]
+fn a_key_that_root_makes_belongs_to_whoever_the_directory_belongs_to() {
+    let world = world(1);
+    world.dir.complete(&world.entropy).unwrap();
+    if fs::metadata(world.dir.path()).unwrap().uid() != 0 {
+        println!("left out: only root gives files away");
+        return;
+    }
+    chown(world.dir.path(), Some(4711), Some(4712)).unwrap();
+    let made = world.dir.rotate(KeyPurpose::Pepper, &world.entropy).unwrap();
+    let file = fs::metadata(world.dir.path().join(made.name())).unwrap();
+    assert_eq!((file.uid(), file.gid(), file.mode() & 0o777), (4711, 4712, 0o600));
 }
 
 #[test]

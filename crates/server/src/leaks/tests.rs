@@ -93,6 +93,51 @@ async fn nobody_who_answers_is_no_reason_to_believe() {
     assert_eq!(said, Err(NotSigned::UnknownKey));
 }
 
+/// A server that answers once and never again; says when somebody has come who gets no answer.
+async fn hanging(text: String) -> (String, tokio::sync::oneshot::Receiver<()>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (waits, waiting) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        assert!(first.read(&mut [0; 4096]).await.unwrap() > 0);
+        let length = text.len();
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        first.write_all((head + &text).as_bytes()).await.unwrap();
+        drop(first);
+        let second = listener.accept().await.unwrap();
+        waits.send(()).unwrap();
+        std::future::pending::<()>().await;
+        drop(second);
+    });
+    (url, waiting)
+}
+
+#[tokio::test]
+async fn a_made_up_key_that_is_asked_for_holds_up_nobody_whose_key_is_known() {
+    let (keys_url, waiting) = hanging(published(KEY_ID)).await;
+    let keys = GithubKeys::new(GithubSettings { keys_url, keys_file: None });
+    let keys = std::sync::Arc::new(keys);
+    let said = async |id: &str, seconds: i64| {
+        let at = Timestamp::from_seconds(seconds);
+        keys.verify(BODY, (Some(id), Some(SIGNATURE)), at).await
+    };
+    assert_eq!(said(KEY_ID, 0).await, Ok(()));
+    let other = std::sync::Arc::clone(&keys);
+    let made_up = tokio::spawn(async move {
+        let at = Timestamp::from_seconds(KEYS_AGAIN_SECONDS);
+        other.verify(BODY, (Some("made-up"), Some(SIGNATURE)), at).await
+    });
+    waiting.await.unwrap();
+    assert_eq!(said(KEY_ID, KEYS_AGAIN_SECONDS).await, Ok(()));
+    // Also when it is to be asked for again, which somebody does already.
+    assert_eq!(said(KEY_ID, KEYS_SECONDS).await, Ok(()));
+    assert!(!made_up.is_finished());
+    made_up.abort();
+}
+
 /// The list comes over the network, and what is no key in it is passed over.
 #[test]
 fn mutations_of_a_list_of_keys_give_keys_or_none() {

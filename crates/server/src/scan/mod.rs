@@ -2,8 +2,9 @@
 //! git repositories, standard input.
 //!
 //! Nothing is passed over in silence: what cannot be read, and links that are not followed, are
-//! told of. Invariant: a [`Hit`] shows its clear text to nobody who does not ask for it by
-//! [`Hit::secret`], and a place never holds one, whatever a file is called.
+//! told of. Names are looked at as contents are. Invariant: a [`Hit`] shows its clear text to nobody
+//! who does not ask for it by [`Hit::secret`], and neither a place nor a reason ever holds one,
+//! whatever a file is called.
 
 mod git;
 pub mod rules;
@@ -13,7 +14,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use counterfoil_authority::secret::{Prefix, TokenFinder};
+use counterfoil_authority::secret::{FoundToken, Prefix, TokenFinder};
 
 pub use stream::Hit;
 use stream::Pieces;
@@ -21,11 +22,26 @@ use stream::Pieces;
 /// Things that are listed by name at most of those that could not be read; all of them count.
 const UNREAD_LISTED_MAX: usize = 1000;
 
+/// What of a place a token string stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What is in it.
+    Content,
+    /// What it is called.
+    Name,
+    /// In a history: what something in this directory is called.
+    Entry,
+    /// In a history: what a branch, a tag or another reference is called.
+    Reference,
+}
+
 /// Where something was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The file, or `-`. A token string in a name is taken out.
+    /// The file, or `-`. A token string in a name is taken out, as are control characters.
     pub path: String,
+    /// Which part of it.
+    pub part: Part,
     /// In a history: the object.
     pub object: Option<String>,
     /// In a history: the first commit that has it, as far as git can tell.
@@ -84,6 +100,12 @@ impl Scanner {
         let mut named = true;
         while let Some(path) = waiting.pop() {
             let seen = if named { fs::metadata(&path) } else { fs::symlink_metadata(&path) };
+            if seen.is_ok() {
+                // What stands before the name of something below was looked at with it.
+                let name = if named { Some(path.as_os_str()) } else { path.file_name() };
+                let name = name.unwrap_or_default().as_encoded_bytes();
+                self.name((Part::Name, &path.to_string_lossy()), name, sink);
+            }
             named = false;
             match seen {
                 Err(error) => self.unread(&path.to_string_lossy(), &error.to_string()),
@@ -119,7 +141,8 @@ impl Scanner {
 
     /// Looks through whatever can be read, under a name.
     pub fn reader(&mut self, name: &str, from: &mut dyn Read, sink: &mut dyn Sink) {
-        let place = Place { path: self.finder.redacted(name), object: None, commit: None };
+        let path = self.shown(name);
+        let place = Place { path, part: Part::Content, object: None, commit: None };
         self.tally.files += 1;
         let read = self.pieces.look(&self.finder, from, &mut |hit| sink.found(&place, hit));
         self.tally.bytes += read.bytes;
@@ -129,21 +152,48 @@ impl Scanner {
         }
     }
 
-    /// Looks through every blob, commit and tag that any reference of a git repository leads to,
-    /// each once. Runs the `git` of this machine, which fetches nothing.
+    /// Looks through every blob, tree, commit and tag that any reference of a git repository leads
+    /// to, each once, and at the names of the references. Runs the `git` of this machine, which
+    /// fetches nothing and runs nothing that the repository names.
     pub fn history(&mut self, repository: &Path, sink: &mut dyn Sink) {
-        if let Err(why) = git::look(self, repository, sink) {
-            self.unread(&repository.to_string_lossy(), &why);
+        let shown = repository.to_string_lossy();
+        match git::look(self, repository, sink) {
+            Ok(()) => {
+                let name = repository.as_os_str().as_encoded_bytes();
+                self.name((Part::Name, &shown), name, sink);
+            }
+            Err(why) => self.unread(&shown, &why),
         }
+    }
+
+    /// Looks at what something is called. A name has no lines: both numbers are 0.
+    fn name(&self, (part, path): (Part, &str), name: &[u8], sink: &mut dyn Sink) {
+        for FoundToken { start, end, kind, id } in self.finder.find(name) {
+            let clear = name.get(start..end).unwrap_or_default();
+            let place = Place { path: self.shown(path), part, object: None, commit: None };
+            sink.found(&place, Hit { line: 0, column: 0, kind, id, clear });
+        }
+    }
+
+    fn shown(&self, text: &str) -> String {
+        shown(&self.finder, text)
     }
 
     fn unread(&mut self, what: &str, why: &str) {
         self.tally.unread += 1;
         if self.tally.unread_listed.len() < UNREAD_LISTED_MAX {
-            let what = self.finder.redacted(what);
-            self.tally.unread_listed.push((what, why.to_owned()));
+            let (what, why) = (self.shown(what), self.shown(why));
+            self.tally.unread_listed.push((what, why));
         }
     }
+}
+
+/// A text as it may be printed: without token strings, and without what moves a cursor. Something
+/// stands in the place of each control character, or a string that one had broken in two would be
+/// whole again.
+pub(crate) fn shown(finder: &TokenFinder, text: &str) -> String {
+    let plain = |one: char| if one.is_control() { char::REPLACEMENT_CHARACTER } else { one };
+    finder.redacted(&text.chars().map(plain).collect::<String>())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use counterfoil_authority::secret::Prefix;
 pub enum RulesFor {
     /// gitleaks, version 8: a configuration in TOML.
     Gitleaks,
-    /// `TruffleHog`, version 3: a custom detector in YAML.
+    /// TruffleHog, version 3: a custom detector in YAML.
     Trufflehog,
 }
 

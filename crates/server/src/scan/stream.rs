@@ -15,9 +15,9 @@ const OVERLAP: usize = TOKEN_LEN_MAX - 1;
 
 /// A token string that was found, with its place in what it was found in.
 pub struct Hit<'a> {
-    /// Its line, from 1.
+    /// Its line, from 1; 0 in a name.
     pub line: u64,
-    /// Its first byte in that line, from 1.
+    /// Its first byte in that line, from 1; 0 in a name.
     pub column: u64,
     /// Its kind.
     pub kind: Kind,

@@ -246,5 +246,14 @@ fn on_a_machine_without_certificate_authorities_the_server_serves_and_the_comman
     assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
     assert!(server.stop().success());
     let gone = site.binary().envs(none).args(["health", "--url", &url]).output().unwrap();
-    assert_eq!(gone.status.code(), Some(3), "{}", String::from_utf8_lossy(&gone.stderr));
+    let said = String::from_utf8_lossy(&gone.stderr);
+    assert_eq!(gone.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains(&format!("{url} cannot be reached: ")) && said.contains("refused"),
+        "{said}"
+    );
+    let odd =
+        site.binary().envs(none).args(["health", "--url", "127.0.0.1:8780"]).output().unwrap();
+    let said = String::from_utf8_lossy(&odd.stderr);
+    assert!(odd.status.code() == Some(2) && said.contains("write http://"), "{said}");
 }

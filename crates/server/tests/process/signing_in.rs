@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Server, Site, printed_link};
+use crate::harness::{PATIENCE, Server, Site, await_true, printed_link};
 use crate::wire::{Answer, Api, Request};
 
 const PASSWORD: &str = "seven-Quiet-Walruses-92";
@@ -98,12 +98,13 @@ fn what_a_person_types_or_holds_at_the_console_is_nowhere_in_clear() {
         assert!(!events.contains(needle.as_str()), "{needle} in {events}");
         for (path, bytes) in site.files() {
             let told =
-                path.to_string_lossy().ends_with("stdout.log") && link.contains(needle.as_str());
+                path.to_string_lossy().ends_with("setup-link") && link.contains(needle.as_str());
             let found = bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
             assert!(told || !found, "{needle} in {}", path.display());
         }
     }
-    // Somebody can sign in now, so the next start prints no link.
+    // Somebody can sign in now, so the next start makes no link, and takes away the former one.
     let again = site.serve(settings);
-    assert!(!fs::read_to_string(&again.stdout).unwrap().contains("/setup#"));
+    await_true("the link is taken away", PATIENCE, || !site.data().join("setup-link").exists());
+    assert!(!fs::read_to_string(&again.stdout).unwrap().contains("Nobody can sign in"));
 }

@@ -9,7 +9,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::Site;
+use crate::harness::{Site, printed_link};
 use crate::wire::{Api, Request};
 use crate::world::{World, active, verify};
 
@@ -52,6 +52,10 @@ fn an_empty_directory_is_served_and_its_key_is_in_a_private_file() {
         assert!(banner.contains(promised), "{promised} is not in {banner}");
     }
     assert!(!banner.contains(&key) && !server.log().contains(&key));
+    let link = printed_link(&server);
+    assert!(link.contains("/setup#cflb_"), "{link}");
+    let mode = fs::metadata(site.data().join("setup-link")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
     let realms = site.admin(&server).get("/api/v1/realms").expect(200);
     assert_eq!(realms["items"][0]["name"], "main");
 

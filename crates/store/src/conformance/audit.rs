@@ -270,4 +270,10 @@ pub(super) async fn events_are_removed_only_from_behind_and_once_they_are_sealed
     let proof = plan.hashes(&hashes(&world, plan.spans()).await).unwrap();
     let leaf = leaf::hash_of(&old[0]);
     assert!(proves_inclusion(&leaf, place, tree.size(), &proof, &tree.root()));
+    // What tells of removals stays for as long as the hashes.
+    seal(&world, &under).await;
+    assert_eq!(forget(&under, World::at(60), 9).await, 1);
+    let left = world.events().await;
+    let kinds: Vec<&str> = left.iter().map(|event| &*event.kind).collect();
+    assert_eq!(kinds, ["events.removed"; 3]);
 }

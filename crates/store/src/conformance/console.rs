@@ -9,9 +9,9 @@ use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash, SlowCost};
 use counterfoil_authority::store::{
     FirstAdministrator, PasswordChange, SessionAdd, SessionAdded, SessionsEnd, SignInLinkAdded,
-    SignInLinkUse, SignInLinkUsed,
+    SignInLinkUse, SignInLinkUsed, Updated,
 };
-use counterfoil_authority::subject::{GrantSubject, User};
+use counterfoil_authority::subject::{GrantSubject, User, UserStatus};
 
 use super::World;
 use super::world::race;
@@ -267,6 +267,30 @@ pub(super) async fn sessions_of_a_person_are_ended_by_them_alone(world: World) {
         begun(&world, &alice, used).await;
     }
     assert_eq!(listed(&world, &alice).await.len(), SESSIONS_PER_PERSON_MAX);
+}
+
+/// And what began meanwhile, by who was faster, does not live again when they are back.
+pub(super) async fn who_does_not_count_is_signed_out_with_that(world: World) {
+    let ((alice, _), (bob, _)) =
+        (with_password(&world, "alice").await, with_password(&world, "bob").await);
+    let (hers, his) = (begun(&world, &alice, 1).await, begun(&world, &bob, 1).await);
+    let set = async |status| {
+        let found = world.store.user_find(&alice.realm, &alice.username).await.unwrap().unwrap();
+        let user = User { status, ..found };
+        let said = world.store.user_update(user, world.event("user.updated")).await.unwrap();
+        assert!(matches!(said, Updated::Done(_)), "{said:?}");
+    };
+    set(UserStatus::Active).await;
+    assert_eq!(listed(&world, &alice).await, [hers.id]);
+    set(UserStatus::Suspended).await;
+    assert!(listed(&world, &alice).await.is_empty());
+    begun(&world, &alice, 2).await;
+    set(UserStatus::Active).await;
+    assert!(listed(&world, &alice).await.is_empty());
+    begun(&world, &alice, 3).await;
+    set(UserStatus::Expired).await;
+    assert!(listed(&world, &alice).await.is_empty());
+    assert_eq!(listed(&world, &bob).await, [his.id]);
 }
 
 /// A later namesake neither signs in with the password nor goes on with a session.

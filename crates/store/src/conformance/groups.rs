@@ -2,7 +2,8 @@
 
 use counterfoil_authority::names::{GroupName, Username};
 use counterfoil_authority::store::{
-    Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, PageRequest, UserFilter,
+    Entrant, GroupBasis, GroupChange, GroupChanged, GroupRemoval, Inserted, MemberChange,
+    PageRequest, Updated, UserFilter,
 };
 use counterfoil_authority::subject::{GrantSubject, Group, OwnerFacts, Provisioned, User};
 
@@ -300,4 +301,35 @@ pub(super) async fn what_a_provider_said_is_found_and_goes_with_the_person(world
     world.store.user_delete(&world.realm, &alice.username, World::at(9), event).await.unwrap();
     assert_eq!(version().await, before + 1);
     assert_eq!(found(None, "x2").await, [""; 0]);
+}
+
+/// For a change as for a removal, although both records have the same version.
+pub(super) async fn a_later_namesake_of_a_group_is_another_one(world: World) {
+    let former = world.group_named("devs");
+    world.store.group_insert(former.clone(), world.event("group.created")).await.unwrap();
+    let event = world.event("group.deleted");
+    assert!(world.store.group_delete(&world.realm, &former.name, event).await.unwrap());
+    let later = Group { created_at: World::at(6), updated_at: World::at(6), ..former.clone() };
+    world.store.group_insert(later.clone(), world.event("group.created")).await.unwrap();
+    let alice = world.user("alice").await;
+    for basis in [GroupBasis::Any, GroupBasis::Version(1)] {
+        let mut change = change_of(&world, &former, basis);
+        change.entering = vec![entrant(&world, &alice)];
+        assert_eq!(world.store.group_change(change).await.unwrap(), GroupChanged::NotFound);
+    }
+    let remove = async |created_at, version| {
+        let (realm, name) = (world.realm.clone(), former.name.clone());
+        let event = world.event("group.deleted");
+        let removal = GroupRemoval { realm, name, created_at, version, event };
+        world.store.group_remove(removal).await.unwrap()
+    };
+    assert_eq!(remove(Some(former.created_at), None).await, Updated::NotFound);
+    assert_eq!(remove(Some(former.created_at), Some(1)).await, Updated::NotFound);
+    assert_eq!(remove(Some(later.created_at), Some(2)).await, Updated::VersionMismatch);
+    let found = world.store.group_find(&world.realm, &later.name).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&later));
+    assert_eq!(world.count_events("group.deleted").await, 1);
+    assert_eq!(world.count_events("group.updated").await, 0);
+    assert_eq!(remove(Some(later.created_at), Some(1)).await, Updated::Done(()));
+    assert_eq!(remove(None, None).await, Updated::NotFound);
 }

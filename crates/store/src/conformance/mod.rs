@@ -3,6 +3,8 @@
 //! An engine's test is one call of [`all`]. The promises share one store, each
 //! in a realm of its own, except the first, which finds the store empty.
 //! A promise that is broken panics, as an assertion does.
+//!
+//! Length: one list of every promise, in the order in which they are asked for.
 
 #![expect(
     clippy::unwrap_used,
@@ -197,7 +199,10 @@ async fn of_people_who_leave(store: &Arc<dyn Store>, kept: u16) -> u16 {
             a_change_of_a_group_is_all_or_nothing,
             of_forty_changes_of_one_version_of_a_group_one_wins,
             what_a_provider_said_is_found_and_goes_with_the_person,
+            a_later_namesake_of_a_group_is_another_one,
         }
+        users::{ a_later_namesake_is_somebody_else }
+        console::{ who_does_not_count_is_signed_out_with_that }
         handing::{
             a_token_gets_another_owner_and_nothing_else,
             what_cannot_be_handed_over_stays_where_it_is,

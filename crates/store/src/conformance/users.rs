@@ -2,7 +2,7 @@
 
 use counterfoil_authority::lock::Locks;
 use counterfoil_authority::names::{RealmName, Username};
-use counterfoil_authority::store::{Inserted, PageRequest, Updated, UserFilter};
+use counterfoil_authority::store::{Inserted, PageRequest, Updated, UserFilter, UserRemoval};
 use counterfoil_authority::subject::{GrantSubject, OwnerFacts, User, UserStatus};
 use serde_json::json;
 
@@ -203,6 +203,41 @@ pub(super) async fn removing_a_person_ends_what_was_theirs(world: World) {
     assert_eq!(members.items, [bob.username]);
     assert_eq!(world.count_events("user.deleted").await, 1);
     assert_eq!(world.count_events("token.revoked").await, 1);
+}
+
+/// For a change as for a removal, although both records have the same version.
+pub(super) async fn a_later_namesake_is_somebody_else(world: World) {
+    let alice = world.user("alice").await;
+    let event = world.event("user.deleted");
+    let gone = world.store.user_delete(&world.realm, &alice.username, World::at(5), event).await;
+    assert!(gone.unwrap());
+    let later = User { created_at: World::at(6), updated_at: World::at(6), ..alice.clone() };
+    world.store.user_insert(later.clone(), world.event("user.created")).await.unwrap();
+    let stale = User { display_name: Some("another".into()), ..alice.clone() };
+    let said = world.store.user_update(stale, world.event("user.updated")).await.unwrap();
+    assert_eq!(said, Updated::NotFound);
+    let remove = async |created_at, version| {
+        let removal = UserRemoval {
+            realm: world.realm.clone(),
+            username: alice.username.clone(),
+            created_at,
+            version,
+            at: World::at(7),
+            event: world.event("user.deleted"),
+        };
+        world.store.user_remove(removal).await.unwrap()
+    };
+    assert_eq!(remove(Some(alice.created_at), None).await, Updated::NotFound);
+    assert_eq!(remove(Some(alice.created_at), Some(1)).await, Updated::NotFound);
+    assert_eq!(remove(Some(later.created_at), Some(2)).await, Updated::VersionMismatch);
+    assert_eq!(remove(None, Some(2)).await, Updated::VersionMismatch);
+    let found = world.store.user_find(&world.realm, &alice.username).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&later));
+    assert_eq!(world.count_events("user.deleted").await, 1);
+    assert_eq!(world.count_events("user.updated").await, 0);
+    assert_eq!(remove(Some(later.created_at), Some(1)).await, Updated::Done(()));
+    assert_eq!(remove(None, None).await, Updated::NotFound);
+    assert_eq!(world.store.user_find(&world.realm, &alice.username).await.unwrap(), None);
 }
 
 /// A foreign name answers exactly as one that nobody has.

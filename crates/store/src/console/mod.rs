@@ -27,7 +27,7 @@ use crate::SqlStore;
 use crate::engine::{Failure, Transaction};
 
 pub(crate) use links::end_of;
-pub(crate) use sessions::beyond_limit;
+pub(crate) use sessions::{beyond_limit, delete_all_of as delete_sessions_of};
 
 /// The statements of these files.
 pub(crate) fn statements() -> Vec<&'static str> {

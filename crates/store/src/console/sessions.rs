@@ -223,7 +223,7 @@ pub(super) async fn end(
     Ok(ended)
 }
 
-pub(super) async fn delete_all_of(
+pub(crate) async fn delete_all_of(
     tx: &mut Transaction<'_>,
     realm: &RealmName,
     username: &Username,

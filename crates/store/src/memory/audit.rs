@@ -77,8 +77,10 @@ impl State {
             waits.filter(|(realm, _)| *realm == event.realm).map(|(_, id)| id.clone()).min();
         let end = format!("{:014x}", before.micros().max(0));
         let end = first.map_or(end.clone(), |first| first.min(end));
-        let old = self.events.keys().filter(|(realm, id)| *realm == event.realm && *id < end);
-        let old: Vec<_> = old.take(limit as usize).cloned().collect();
+        let old = self.events.iter().filter(|((realm, id), there)| {
+            *realm == event.realm && *id < end && &*there.kind != "events.removed"
+        });
+        let old: Vec<_> = old.map(|(key, _)| key.clone()).take(limit as usize).collect();
         for key in &old {
             self.events.remove(key);
         }

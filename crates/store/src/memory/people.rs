@@ -3,14 +3,13 @@
 //! Length: each act is short, and all of them change the same few maps.
 
 use async_trait::async_trait;
-use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::store::{
-    Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page,
-    PageRequest, PeopleStore, Unavailable, Updated, UserFilter,
+    Change, Entrant, GroupBasis, GroupChange, GroupChanged, GroupRemoval, Inserted, MemberChange,
+    Page, PageRequest, PeopleStore, Unavailable, Updated, UserFilter, UserRemoval,
 };
-use counterfoil_authority::subject::{Grant, GrantSubject, Group, Owner, Unit, User};
+use counterfoil_authority::subject::{Grant, GrantSubject, Group, Owner, Unit, User, UserStatus};
 
 use super::{MemoryStore, State, page_up};
 
@@ -65,6 +64,11 @@ impl State {
             (Some(_), GroupBasis::New) => return GroupChanged::Exists,
             (None, GroupBasis::New) => group.clone(),
             (None, _) => return GroupChanged::NotFound,
+            (Some(found), GroupBasis::Any | GroupBasis::Version(_))
+                if found.created_at != group.created_at =>
+            {
+                return GroupChanged::NotFound;
+            }
             (Some(found), GroupBasis::Version(version)) if found.version != version => {
                 return GroupChanged::VersionMismatch;
             }
@@ -172,15 +176,22 @@ impl State {
         let has_unit = self.has_unit(&user.realm, user.unit.as_ref());
         let name = (user.realm.clone(), user.username.clone());
         let Some(found) = self.users.get_mut(&name) else { return Updated::NotFound };
+        if found.created_at != user.created_at {
+            return Updated::NotFound;
+        }
         if found.version != user.version {
             return Updated::VersionMismatch;
         }
         if !has_unit {
             return Updated::Missing("unit");
         }
+        let counts = [found.status, user.status].iter().all(|one| *one == UserStatus::Active);
         let version = user.version + 1;
         *found = User { created_at: found.created_at, version, ..user.clone() };
         let updated = found.clone();
+        if !counts {
+            self.end_other_sessions(&name.0, &name.1, None);
+        }
         self.record(event);
         self.changed(Change::User(name.0, name.1), event.at);
         Updated::Done(self.user_with_groups(&updated))
@@ -267,10 +278,17 @@ impl State {
         Inserted::Done
     }
 
-    fn group_delete(&mut self, realm: &RealmName, name: &GroupName, event: &Event) -> bool {
-        if self.groups.remove(&(realm.clone(), name.clone())).is_none() {
-            return false;
+    fn group_remove(&mut self, removal: &GroupRemoval) -> Updated<()> {
+        let GroupRemoval { realm, name, created_at, version, event } = removal;
+        let key = (realm.clone(), name.clone());
+        let Some(found) = self.groups.get(&key) else { return Updated::NotFound };
+        if created_at.is_some_and(|meant| meant != found.created_at) {
+            return Updated::NotFound;
         }
+        if version.is_some_and(|meant| meant != found.version) {
+            return Updated::VersionMismatch;
+        }
+        self.groups.remove(&key);
         let members: Vec<Username> = self.members_of(realm, name).cloned().collect();
         self.members.retain(|(r, g, _)| r != realm || g != name);
         let theirs = GrantSubject::Group(name.clone());
@@ -279,7 +297,36 @@ impl State {
         for member in members {
             self.changed(Change::User(realm.clone(), member), event.at);
         }
-        true
+        Updated::Done(())
+    }
+
+    fn user_remove(&mut self, removal: &UserRemoval) -> Updated<()> {
+        let UserRemoval { realm, username: name, created_at, version, at, event } = removal;
+        let key = (realm.clone(), name.clone());
+        let Some(found) = self.users.get(&key) else { return Updated::NotFound };
+        if created_at.is_some_and(|meant| meant != found.created_at) {
+            return Updated::NotFound;
+        }
+        if version.is_some_and(|meant| meant != found.version) {
+            return Updated::VersionMismatch;
+        }
+        self.users.remove(&key);
+        let left = self.members.iter().filter(|(r, _, user)| r == realm && user == name);
+        let left: Vec<GroupName> = left.map(|(_, group, _)| group.clone()).collect();
+        for group in left {
+            if let Some(found) = self.groups.get_mut(&(realm.clone(), group)) {
+                found.version += 1;
+                found.updated_at = *at;
+            }
+        }
+        self.members.retain(|(r, _, user)| r != realm || user != name);
+        let theirs = GrantSubject::User(name.clone());
+        self.grants.retain(|(r, _), grant| r != realm || grant.subject != theirs);
+        self.forget_signer(realm, name);
+        self.revoke_all_of(realm, &Owner::User(name.clone()), *at, event);
+        self.record(event);
+        self.changed(Change::User(realm.clone(), name.clone()), event.at);
+        Updated::Done(())
     }
 }
 
@@ -322,34 +369,8 @@ impl PeopleStore for MemoryStore {
         Ok(self.write(|state| state.user_update(&user, &event)))
     }
 
-    async fn user_delete(
-        &self,
-        realm: &RealmName,
-        name: &Username,
-        at: Timestamp,
-        event: Event,
-    ) -> Result<bool, Unavailable> {
-        Ok(self.write(|state| {
-            if state.users.remove(&(realm.clone(), name.clone())).is_none() {
-                return false;
-            }
-            let left = state.members.iter().filter(|(r, _, user)| r == realm && user == name);
-            let left: Vec<GroupName> = left.map(|(_, group, _)| group.clone()).collect();
-            for group in left {
-                if let Some(found) = state.groups.get_mut(&(realm.clone(), group)) {
-                    found.version += 1;
-                    found.updated_at = at;
-                }
-            }
-            state.members.retain(|(r, _, user)| r != realm || user != name);
-            let theirs = GrantSubject::User(name.clone());
-            state.grants.retain(|(r, _), grant| r != realm || grant.subject != theirs);
-            state.forget_signer(realm, name);
-            state.revoke_all_of(realm, &Owner::User(name.clone()), at, &event);
-            state.record(&event);
-            state.changed(Change::User(realm.clone(), name.clone()), event.at);
-            true
-        }))
+    async fn user_remove(&self, removal: UserRemoval) -> Result<Updated<()>, Unavailable> {
+        Ok(self.write(|state| state.user_remove(&removal)))
     }
 
     async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable> {
@@ -383,13 +404,8 @@ impl PeopleStore for MemoryStore {
         Ok(self.write(|state| state.group_change(&change)))
     }
 
-    async fn group_delete(
-        &self,
-        realm: &RealmName,
-        name: &GroupName,
-        event: Event,
-    ) -> Result<bool, Unavailable> {
-        Ok(self.write(|state| state.group_delete(realm, name, &event)))
+    async fn group_remove(&self, removal: GroupRemoval) -> Result<Updated<()>, Unavailable> {
+        Ok(self.write(|state| state.group_remove(&removal)))
     }
 
     async fn group_member_set(

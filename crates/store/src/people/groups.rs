@@ -6,8 +6,8 @@ use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{GroupName, RealmName, Username};
 use counterfoil_authority::store::{
-    Change, Entrant, GroupBasis, GroupChange, GroupChanged, Inserted, MemberChange, Page,
-    PageRequest,
+    Change, Entrant, GroupBasis, GroupChange, GroupChanged, GroupRemoval, Inserted, MemberChange,
+    Page, PageRequest, Updated,
 };
 use counterfoil_authority::subject::Group;
 
@@ -237,6 +237,10 @@ async fn settle_record(
     let Some(found) = find(tx, &group.realm, &group.name).await? else {
         return Ok(Some(GroupChanged::NotFound));
     };
+    // Both may have the version 1.
+    if found.created_at != group.created_at {
+        return Ok(Some(GroupChanged::NotFound));
+    }
     let changed = match change.basis {
         GroupBasis::Version(version) if found.version != version => {
             return Ok(Some(GroupChanged::VersionMismatch));
@@ -335,13 +339,21 @@ pub(super) async fn list(
 }
 
 /// Removes a group, its memberships and its grants.
-pub(super) async fn delete(
+pub(super) async fn remove(
     tx: &mut Transaction<'_>,
-    realm: &RealmName,
-    name: &GroupName,
-    event: &Event,
-) -> Result<bool, Failure> {
+    removal: &GroupRemoval,
+) -> Result<Updated<()>, Failure> {
+    let (realm, name, event) = (&removal.realm, &removal.name, &removal.event);
     tx.lock(TURN, &values![realm, name]).await?;
+    let Some(found) = find(tx, realm, name).await? else {
+        return Ok(Updated::NotFound);
+    };
+    if removal.created_at.is_some_and(|meant| meant != found.created_at) {
+        return Ok(Updated::NotFound);
+    }
+    if removal.version.is_some_and(|meant| meant != found.version) {
+        return Ok(Updated::VersionMismatch);
+    }
     let mut members = every_member(tx, realm, name).await?;
     // One order for all who take turns at several people.
     members.sort_unstable();
@@ -349,7 +361,7 @@ pub(super) async fn delete(
         people::turn_at_user(tx, realm, member).await?;
     }
     if tx.execute(DELETE, &values![realm, name]).await? == 0 {
-        return Ok(false);
+        return Err(Failure::interleaved());
     }
     people::delete_all_of(tx, realm, "g", name.as_str()).await?;
     for member in &members {
@@ -358,7 +370,7 @@ pub(super) async fn delete(
     events::append(tx, event).await?;
     let changes = members.into_iter().map(|member| Change::User(realm.clone(), member)).collect();
     tx.all_changed(changes, event.at).await?;
-    Ok(true)
+    Ok(Updated::Done(()))
 }
 
 /// Puts a person in or takes them out.

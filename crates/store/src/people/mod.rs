@@ -8,12 +8,11 @@ mod units;
 mod users;
 
 use async_trait::async_trait;
-use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{ClientName, GroupName, RealmName, ServiceLabel, Username};
 use counterfoil_authority::store::{
-    GroupChange, GroupChanged, Inserted, MemberChange, Page, PageRequest, PeopleStore, Unavailable,
-    Updated, UserFilter,
+    GroupChange, GroupChanged, GroupRemoval, Inserted, MemberChange, Page, PageRequest,
+    PeopleStore, Unavailable, Updated, UserFilter, UserRemoval,
 };
 use counterfoil_authority::subject::{Grant, Group, Unit, User};
 
@@ -77,17 +76,8 @@ impl PeopleStore for SqlStore {
             .await
     }
 
-    async fn user_delete(
-        &self,
-        realm: &RealmName,
-        name: &Username,
-        at: Timestamp,
-        event: Event,
-    ) -> Result<bool, Unavailable> {
-        self.write((realm.clone(), name.clone(), at, event), |tx, (realm, name, at, event)| {
-            Box::pin(users::delete(tx, realm, name, *at, event))
-        })
-        .await
+    async fn user_remove(&self, removal: UserRemoval) -> Result<Updated<()>, Unavailable> {
+        self.write(removal, |tx, removal| Box::pin(users::remove(tx, removal))).await
     }
 
     async fn group_insert(&self, group: Group, event: Event) -> Result<Inserted, Unavailable> {
@@ -121,16 +111,8 @@ impl PeopleStore for SqlStore {
         self.write(change, |tx, change| Box::pin(groups::change(tx, change))).await
     }
 
-    async fn group_delete(
-        &self,
-        realm: &RealmName,
-        name: &GroupName,
-        event: Event,
-    ) -> Result<bool, Unavailable> {
-        self.write((realm.clone(), name.clone(), event), |tx, (realm, name, event)| {
-            Box::pin(groups::delete(tx, realm, name, event))
-        })
-        .await
+    async fn group_remove(&self, removal: GroupRemoval) -> Result<Updated<()>, Unavailable> {
+        self.write(removal, |tx, removal| Box::pin(groups::remove(tx, removal))).await
     }
 
     async fn group_member_set(

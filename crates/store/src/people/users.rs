@@ -1,9 +1,10 @@
 //! People: their records, and what goes with them when they do.
 
-use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::event::Event;
 use counterfoil_authority::names::{RealmName, Username};
-use counterfoil_authority::store::{Change, Inserted, Page, PageRequest, Updated, UserFilter};
+use counterfoil_authority::store::{
+    Change, Inserted, Page, PageRequest, Updated, UserFilter, UserRemoval,
+};
 use counterfoil_authority::subject::{Owner, User, UserStatus};
 
 use super::{page, realm_exists, unit_if_any};
@@ -87,10 +88,13 @@ set    updated_at = $3, version = version + 1
 where  realm = $1
 and    name in (select grp from group_member where realm = $1 and username = $2)";
 
+/// The very record that was looked at.
 const DELETE: &str = "
 delete from person
 where  realm = $1
-and    username = $2";
+and    username = $2
+and    version = $3
+and    created_at = $4";
 
 /// Every statement of this file.
 pub(super) const STATEMENTS: &[&str] =
@@ -184,6 +188,10 @@ pub(super) async fn update(
     let Some(found) = find(tx, &user.realm, &user.username).await? else {
         return Ok(Updated::NotFound);
     };
+    // Both may have the version 1.
+    if found.created_at != user.created_at {
+        return Ok(Updated::NotFound);
+    }
     if found.version != user.version {
         return Ok(Updated::VersionMismatch);
     }
@@ -207,6 +215,11 @@ pub(super) async fn update(
     if tx.execute(UPDATE, &values).await? == 0 {
         return Err(Failure::interleaved());
     }
+    // With those that began while they did not count, by who was faster: coming back, they sign
+    // in anew.
+    if [found.status, user.status].iter().any(|status| *status != UserStatus::Active) {
+        console::delete_sessions_of(tx, &user.realm, &user.username).await?;
+    }
     record(tx, &user.realm, &user.username, event).await?;
     Ok(Updated::Done(User {
         groups: found.groups,
@@ -217,22 +230,30 @@ pub(super) async fn update(
 }
 
 /// Removes a person, with everything that a namesake must not inherit.
-pub(super) async fn delete(
+pub(super) async fn remove(
     tx: &mut Transaction<'_>,
-    realm: &RealmName,
-    name: &Username,
-    at: Timestamp,
-    event: &Event,
-) -> Result<bool, Failure> {
+    removal: &UserRemoval,
+) -> Result<Updated<()>, Failure> {
+    let (realm, name, at) = (&removal.realm, &removal.username, removal.at);
+    let Some(found) = find(tx, realm, name).await? else {
+        return Ok(Updated::NotFound);
+    };
+    if removal.created_at.is_some_and(|meant| meant != found.created_at) {
+        return Ok(Updated::NotFound);
+    }
+    if removal.version.is_some_and(|meant| meant != found.version) {
+        return Ok(Updated::VersionMismatch);
+    }
     tx.push(TOUCH_GROUPS, &values![realm, name, at]).await?;
-    if tx.execute(DELETE, &values![realm, name]).await? == 0 {
-        return Ok(false);
+    let looked_at = values![realm, name, found.version, found.created_at];
+    if tx.execute(DELETE, &looked_at).await? == 0 {
+        return Err(Failure::interleaved());
     }
     people::delete_all_of(tx, realm, "u", name.as_str()).await?;
     console::delete_all_of(tx, realm, name).await?;
-    tokens::revoke_all_of(tx, realm, &Owner::User(name.clone()), at, event).await?;
-    record(tx, realm, name, event).await?;
-    Ok(true)
+    tokens::revoke_all_of(tx, realm, &Owner::User(name.clone()), at, &removal.event).await?;
+    record(tx, realm, name, &removal.event).await?;
+    Ok(Updated::Done(()))
 }
 
 async fn record(

@@ -165,16 +165,17 @@ impl Case<'_> {
     }
 }
 
-/// Signs in; at first by the link that the server has printed.
+/// Signs in; at first by the link that the server keeps where it says.
 fn session(server: &Server, log: &Path) -> Result<String> {
     let sign_in = format!("username={ADMINISTRATOR}&password={PASSWORD}");
     if let Some(cookie) = cookie_after(server.address, "/sign-in", &sign_in)? {
         return Ok(cookie);
     }
     let printed = std::fs::read_to_string(log)?;
-    let link = printed.lines().find_map(|line| line.split_once("/setup#"));
-    let (_, link) = link.context("the server printed no link for the first administrator")?;
-    let link = link.trim();
+    let place = printed.lines().find_map(|line| line.strip_prefix("it is in ")?.split_once(','));
+    let (file, _) = place.context("the server keeps no link for the first administrator")?;
+    let link = std::fs::read_to_string(file)?;
+    let (_, link) = link.trim().split_once("/setup#").context("no link of the console")?;
     let chosen = format!("link={link}&{sign_in}&again={PASSWORD}");
     let cookie = cookie_after(server.address, "/setup/finish", &chosen)?;
     cookie.context("the first administrator could not be made")

@@ -104,6 +104,57 @@ fn an_export_proves_all_of_its_entries() {
     assert_eq!(log.verify(none.as_bytes(), vec![log.checkpoint(600)]).unwrap().first, 600);
 }
 
+/// A log in which retention removed the first `removed` events, and says so at the end.
+fn shortened(size: u32, removed: u64, before: &str) -> Log {
+    let mut log = Log::new(size);
+    let realm = RealmName::parse("main").unwrap();
+    let (at, origin) = (Timestamp::from_seconds(1_763_848_000), Origin::system(Door::Cli));
+    let event = Event::new("events.removed", &realm, &origin, at, &SeededEntropy::new(8)).unwrap();
+    let event = Event { count: removed, ..event };
+    log.events.push(event.with_detail(serde_json::json!({ "before": before })));
+    log
+}
+
+/// A hash alone is what anybody makes of an entry: what removed it has to stand in the log.
+#[test]
+fn events_that_are_missing_are_explained_by_the_log_or_by_nothing() {
+    // The events of a log happen one a second from 21:40 on; all of them are older than midnight.
+    let midnight = "2025-11-22T00:00:00Z";
+    let unexplained = |log: &Log, gone: Range<u64>| {
+        let file = log.export(0..log.events.len() as u64, |place| gone.contains(&place)).concat();
+        log.verify(file.as_bytes(), vec![]).unwrap().unexplained
+    };
+    let log = shortened(20, 8, midnight);
+    for none in [0..0, 0..8, 3..8, 12..20] {
+        assert_eq!(unexplained(&log, none), None);
+    }
+    let count =
+        |missing, unexplained, last| Some(Unexplained::Count { missing, unexplained, last });
+    assert_eq!(unexplained(&log, 0..9), count(9, 1, 8));
+    assert_eq!(unexplained(&log, 0..21), count(21, 21, 20));
+    // Behind the event that tells of it, and by an event that tells of it before it happened.
+    assert_eq!(unexplained(&log, 20..21), count(1, 1, 20));
+    assert_eq!(unexplained(&shortened(20, 8, "2027-01-01T00:00:00Z"), 0..8), count(8, 8, 7));
+    assert_eq!(unexplained(&Log::new(20), 0..20), count(20, 20, 19));
+    // Too young by more than clocks and transactions make of it.
+    let log = shortened(20, 8, "2025-11-21T20:30:00Z");
+    assert!(matches!(unexplained(&log, 4..8), Some(Unexplained::Young { place: 4, .. })));
+    // Nothing stands before these that tells how old they are.
+    assert_eq!(unexplained(&log, 0..8), None);
+    let text = unexplained(&log, 4..8).unwrap().to_string();
+    assert!(text.contains("entry 4 is missing") && text.contains("2025-11-21T20:30:00Z"), "{text}");
+}
+
+/// The name in the head of a file is not signed, and is shown on a terminal.
+#[test]
+fn a_name_with_control_characters_is_none() {
+    for name in ["log\u{1b}[2J", "log\u{9b}2J", "log\u{7f}", "two words", "a+b", ""] {
+        let line = Header::new(name, &Frontier::default(), 0).line();
+        assert_eq!(Header::parse(&line), None, "{name:?}");
+    }
+    assert!(Header::parse(&Header::new("log/main", &Frontier::default(), 0).line()).is_some());
+}
+
 /// One byte of the file, anywhere, to any other value; put in, or taken out.
 #[test]
 fn ten_thousand_changes_of_one_byte_are_found() {
@@ -226,5 +277,8 @@ fn a_fault_names_the_line_and_what_is_wrong_with_it() {
     let mut file = sound.clone();
     file[6] = format!("{}\n", last_line(&other));
     let told = log.verify(file.concat().as_bytes(), vec![]).unwrap_err().to_string();
-    assert_eq!(told, "line 7: the checkpoint is not signed by a given key");
+    let public = stranger.verifier(&log.origin).to_string();
+    let id = public.split('+').nth(1).unwrap();
+    assert!(told.starts_with(&format!("line 7: the checkpoint is signed by the key {id}, ")));
+    assert!(told.contains("rotation"), "{told}");
 }

@@ -1,8 +1,10 @@
 //! The audit logs: sealing, and what auditors are given.
 
+mod continuity;
 mod replay;
 mod seal;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::Authority;
@@ -31,6 +33,8 @@ pub(super) struct Sealing {
     installation: OnceLock<String>,
     /// The lease on sealing, while this process has it.
     pub(super) lease: parking_lot::Mutex<Option<crate::store::Lease>>,
+    /// The longest log of each realm that was signed or seen here.
+    seen: parking_lot::Mutex<BTreeMap<RealmName, continuity::Seen>>,
 }
 
 /// The log does not hold what its own head says.
@@ -41,6 +45,21 @@ pub struct DamagedLog {
     pub realm: RealmName,
     /// What is wrong.
     pub what: String,
+}
+
+impl DamagedLog {
+    /// The damaged log that an error is about, if it is about one: the store answers, and what it
+    /// says is not a log.
+    pub fn behind(error: &Unavailable) -> Option<&Self> {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(&*error.0);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
 }
 
 impl From<DamagedLog> for Unavailable {

@@ -36,7 +36,10 @@ const DAY_SECONDS: i64 = 86_400;
 pub enum WitnessFailure {
     /// The store could not answer.
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(Unavailable),
+    /// A log is damaged, and no witness is told of it.
+    #[error(transparent)]
+    Damaged(DamagedLog),
     /// The witness did not take it.
     #[error("the witness did not take the checkpoint of {realm}: {why}")]
     Refused {
@@ -45,6 +48,15 @@ pub enum WitnessFailure {
         /// Why.
         why: String,
     },
+}
+
+impl From<Unavailable> for WitnessFailure {
+    fn from(error: Unavailable) -> Self {
+        match DamagedLog::behind(&error) {
+            Some(log) => Self::Damaged(log.clone()),
+            None => Self::Unavailable(error),
+        }
+    }
 }
 
 impl Authority {
@@ -76,7 +88,15 @@ impl Authority {
         for (realm, events) in of_realms {
             seals.push(self.sealed(&key, realm, &events, now).await?);
         }
-        Ok(self.store.audit_seal(&lease, seals, sealed).await? && full)
+        let heads: Vec<_> =
+            seals.iter().map(|one| (one.realm.clone(), one.tree.size(), one.tree.root())).collect();
+        let done = self.store.audit_seal(&lease, seals, sealed).await?;
+        if done {
+            for (realm, size, root) in heads {
+                self.sealing.note(&realm, size, root);
+            }
+        }
+        Ok(done && full)
     }
 
     async fn sealing_lease(&self, now: Timestamp) -> Result<Option<Lease>, Unavailable> {
@@ -94,13 +114,7 @@ impl Authority {
         events: &[Event],
         at: Timestamp,
     ) -> Result<AuditSeal, Unavailable> {
-        let head = self.store.audit_head(&realm).await?;
-        if let Some(head) = &head {
-            // Whoever changed the head of a log in the database gets no signature for it.
-            let keys = self.verifiers(&realm).await?;
-            let damage = |what| DamagedLog { realm: realm.clone(), what };
-            fits(head, &keys).map_err(damage)?;
-        }
+        let head = self.head_to_sign(&realm).await?;
         let mut tree = head.map(|head| head.tree).unwrap_or_default();
         let before = tree.size();
         let mut tile = AuditTile { index: before / TILE_WIDTH, ..AuditTile::default() };
@@ -147,17 +161,23 @@ impl Authority {
             return Ok(());
         }
         let mut failed = None;
+        let seen = self.sealing.seen();
         for head in self.store.audit_heads().await? {
             let size = head.tree.size();
             let waits = head.witnessed_at.is_some_and(|at| at.plus_seconds(every_seconds) > now);
-            if size <= head.witnessed || waits {
+            // That a witness has more than there is says that somebody changed the database.
+            if size >= head.witnessed && (size == head.witnessed || waits) {
                 continue;
             }
             // What the database says now may have been put there by somebody.
             let keys = self.verifiers(&head.realm).await?;
-            let told = match fits(&head, &keys) {
-                Ok(()) => witness.tell(&head.realm, size, &head.note).await,
-                Err(what) => Err(what),
+            let damage = match fits(&head, &keys) {
+                Ok(()) => self.departs(&head, seen.get(&head.realm)).await?,
+                Err(what) => Some(what),
+            };
+            let told = match damage {
+                None => witness.tell(&head.realm, size, &head.note).await,
+                Some(what) => Err(format!("the log is damaged: {what}")),
             };
             match told {
                 Ok(()) => self.store.audit_witnessed(&head.realm, size, self.now()).await?,

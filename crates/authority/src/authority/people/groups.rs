@@ -4,10 +4,11 @@ use crate::authority::Authority;
 use crate::authority::rank::may_give;
 use crate::authority::realms::missing;
 use crate::caller::{Caller, Powers};
+use crate::clock::Timestamp;
 use crate::names::{GroupName, RealmName, ServiceLabel, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
-use crate::store::{Inserted, MemberChange, Page, PageRequest};
+use crate::store::{GroupRemoval, Inserted, MemberChange, Page, PageRequest};
 use crate::subject::{GrantSubject, Group, Provisioned};
 
 /// Grants read at a time while looking for those of one group.
@@ -49,7 +50,7 @@ impl Authority {
         found.ok_or(Refusal::NotFound(Thing::Group))
     }
 
-    /// Creates a group.
+    /// Creates a group. What is said of it holds no token.
     pub async fn create_group(
         &self,
         caller: &Caller,
@@ -58,6 +59,7 @@ impl Authority {
     ) -> Result<Group, Refusal> {
         caller.require_whole(realm, ApiScope::UsersWrite)?;
         self.realm_facts(realm).await?;
+        self.refuse_tokens_in_group(&draft.name, draft.description.as_deref())?;
         let at = self.now();
         let group = Group {
             realm: realm.clone(),
@@ -80,12 +82,19 @@ impl Authority {
         }
     }
 
-    /// Removes a group with its memberships.
+    /// Removes a group with its memberships; with `created_at` only the one that was made then,
+    /// and not a later namesake.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::VersionMismatch`] if it has another version than `if_match`.
     pub async fn delete_group(
         &self,
         caller: &Caller,
         realm: &RealmName,
         name: &GroupName,
+        created_at: Option<Timestamp>,
+        if_match: Option<i64>,
     ) -> Result<(), Refusal> {
         caller.require_whole(realm, ApiScope::UsersWrite)?;
         // A group's roles go with it: only who could have given them takes them.
@@ -93,11 +102,9 @@ impl Authority {
         let event = self
             .event("group.deleted", realm, &caller.origin, self.now())?
             .with_subject(format!("group:{name}"));
-        if self.store().group_delete(realm, name, event).await? {
-            Ok(())
-        } else {
-            Err(Refusal::NotFound(Thing::Group))
-        }
+        let (realm, name) = (realm.clone(), name.clone());
+        let removal = GroupRemoval { realm, name, created_at, version: if_match, event };
+        Refusal::unless_updated(self.store().group_remove(removal).await?, Thing::Group)
     }
 
     /// Lists the people of a group.

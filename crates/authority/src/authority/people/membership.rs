@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::users::expect_same;
 use crate::authority::Authority;
 use crate::authority::realms::{EDIT_ATTEMPTS_MAX, expect_version};
 use crate::caller::Caller;
@@ -61,6 +62,9 @@ pub struct GroupEdit {
     pub provisioned: Option<Provisioned>,
     /// Who is to be in it.
     pub members: MembersEdit,
+    /// When the record of the one that is meant was made: a later namesake is another. `None`:
+    /// whichever has the name.
+    pub created_at: Option<Timestamp>,
 }
 
 /// Who enters and who leaves.
@@ -87,6 +91,8 @@ impl Authority {
         caller.require_whole(realm, ApiScope::UsersWrite)?;
         self.realm_facts(realm).await?;
         check_size(&edit)?;
+        self.refuse_tokens_in_group(&name, None)?;
+        self.refuse_tokens_in_group_edit(&edit)?;
         let at = self.now();
         let group = Group {
             realm: realm.clone(),
@@ -125,9 +131,11 @@ impl Authority {
     ) -> Result<Group, Refusal> {
         caller.require_whole(realm, ApiScope::UsersWrite)?;
         check_size(edit)?;
+        self.refuse_tokens_in_group_edit(edit)?;
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let found = self.store().group_find(realm, name).await?;
             let current = found.ok_or(Refusal::NotFound(Thing::Group))?;
+            expect_same(edit.created_at, current.created_at, Thing::Group)?;
             expect_version(if_match, current.version)?;
             let moves = self.moves(&current, &edit.members).await?;
             let provisioned = edit.provisioned.as_ref().unwrap_or(&current.provisioned).clone();

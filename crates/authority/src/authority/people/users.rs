@@ -7,11 +7,12 @@ use serde_json::Value;
 use crate::authority::Authority;
 use crate::authority::realms::{EDIT_ATTEMPTS_MAX, expect_version, missing};
 use crate::caller::{Caller, Reach};
+use crate::clock::Timestamp;
 use crate::lock::Locks;
 use crate::names::{RealmName, Username};
 use crate::refusal::{Refusal, Thing};
 use crate::scope::ApiScope;
-use crate::store::{Inserted, Page, PageRequest, UserFilter};
+use crate::store::{Inserted, Page, PageRequest, UserFilter, UserRemoval};
 use crate::subject::{Owner, Provisioned, User, UserStatus};
 
 /// A person to create.
@@ -48,6 +49,9 @@ pub struct UserEdit {
     pub unit: Option<Option<String>>,
     /// What an identity provider says of them.
     pub provisioned: Option<Provisioned>,
+    /// When the record of who is meant was made: a later namesake is somebody else. `None`:
+    /// whoever has the name.
+    pub created_at: Option<Timestamp>,
 }
 
 impl Authority {
@@ -112,7 +116,7 @@ impl Authority {
         self.user_in_reach(&reach, realm, name).await
     }
 
-    /// Creates a person.
+    /// Creates a person. What is said of them holds no token.
     pub async fn create_user(
         &self,
         caller: &Caller,
@@ -124,6 +128,7 @@ impl Authority {
         if !reach.whole && !draft.unit.as_ref().is_some_and(|unit| reach.units.contains(unit)) {
             return Err(Refusal::BeyondGrant("name one of the units that you administer"));
         }
+        self.refuse_tokens_in_draft(&draft)?;
         let at = self.now();
         let user = User {
             realm: realm.clone(),
@@ -151,7 +156,8 @@ impl Authority {
     }
 
     /// Changes a person. Whoever moves one between units administers both of them. Who does not
-    /// count any more is signed out of the console for good: coming back, they sign in anew.
+    /// count any more is signed out of the console for good, in the same transaction: coming back,
+    /// they sign in anew. What is said of them holds no token.
     pub async fn edit_user(
         &self,
         caller: &Caller,
@@ -161,8 +167,10 @@ impl Authority {
         if_match: Option<i64>,
     ) -> Result<User, Refusal> {
         let reach = caller.reach(realm, ApiScope::UsersWrite)?;
+        self.refuse_tokens_in_edit(&edit)?;
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let current = self.user_in_reach(&reach, realm, name).await?;
+            expect_same(edit.created_at, current.created_at, Thing::User)?;
             expect_version(if_match, current.version)?;
             let at = self.now();
             let before = current.clone();
@@ -184,37 +192,60 @@ impl Authority {
             let updated = self.store().user_update(changed, event).await?;
             match Refusal::unless_updated(updated, Thing::User) {
                 Err(Refusal::VersionMismatch) if if_match.is_none() => {}
-                settled => {
-                    let user = settled?;
-                    if edit.status.is_some_and(|status| status != UserStatus::Active) {
-                        self.end_sessions_of(caller, realm, name).await?;
-                    }
-                    return Ok(user);
-                }
+                settled => return settled,
             }
         }
         Err(Refusal::VersionMismatch)
     }
 
-    /// Removes a person and revokes every token of theirs.
-    pub async fn delete_user(
+    /// Ends what somebody who does not count is signed in with at the console, if anything began
+    /// since they were told not to count. Whoever counts stays signed in.
+    pub async fn sign_out_inactive(
         &self,
         caller: &Caller,
         realm: &RealmName,
         name: &Username,
     ) -> Result<(), Refusal> {
         let reach = caller.reach(realm, ApiScope::UsersWrite)?;
-        self.user_in_reach(&reach, realm, name).await?;
+        let user = self.user_in_reach(&reach, realm, name).await?;
+        if user.status == UserStatus::Active {
+            return Ok(());
+        }
+        self.end_sessions_of(caller, realm, name).await
+    }
+
+    /// Removes a person and revokes every token of theirs; with `created_at` only who was made
+    /// then, and not a later namesake.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::VersionMismatch`] if they have another version than `if_match`.
+    pub async fn delete_user(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        name: &Username,
+        created_at: Option<Timestamp>,
+        if_match: Option<i64>,
+    ) -> Result<(), Refusal> {
+        let reach = caller.reach(realm, ApiScope::UsersWrite)?;
+        let found = self.user_in_reach(&reach, realm, name).await?;
+        expect_same(created_at, found.created_at, Thing::User)?;
         self.require_above(caller, realm, &Owner::User(name.clone())).await?;
         let at = self.now();
         let event = self
             .event("user.deleted", realm, &caller.origin, at)?
             .with_subject(format!("user:{name}"));
-        if self.store().user_delete(realm, name, at, event).await? {
-            Ok(())
-        } else {
-            Err(Refusal::NotFound(Thing::User))
-        }
+        let removal = UserRemoval {
+            realm: realm.clone(),
+            username: name.clone(),
+            // Who was found to be within reach, and nobody who came after them.
+            created_at: Some(found.created_at),
+            version: if_match,
+            at,
+            event,
+        };
+        Refusal::unless_updated(self.store().user_remove(removal).await?, Thing::User)
     }
 
     pub(in crate::authority) async fn user_in_reach(
@@ -228,6 +259,18 @@ impl Authority {
         found
             .filter(|user| reach.covers_user(&owner, user.unit.as_ref()))
             .ok_or(Refusal::NotFound(Thing::User))
+    }
+}
+
+/// Refuses a namesake of who or what is meant.
+pub(super) fn expect_same(
+    meant: Option<Timestamp>,
+    created_at: Timestamp,
+    thing: Thing,
+) -> Result<(), Refusal> {
+    match meant {
+        Some(meant) if meant != created_at => Err(Refusal::NotFound(thing)),
+        _ => Ok(()),
     }
 }
 

@@ -321,12 +321,12 @@ fn english_more_of(event: &str) -> Option<(&'static str, &'static str)> {
              program was not told of the new one, or somebody has a copy.",
         ),
         "token.refresh-reused" => (
-            "(@CO_NAME): a copied token was used",
+            "(@SERVICE): a copied token was used",
             "A refresh token was presented that had been exchanged long ago, so somebody has a \
              copy. It was ended for whoever holds it.",
         ),
         "token.count-exceeded" => (
-            "(@CO_NAME): a registration token was tried after its last draw",
+            "(@SERVICE): a registration token was tried after its last draw",
             "Somebody tried to draw from your registration token when all of it had been taken.",
         ),
         "link.reopened" => (
@@ -449,12 +449,12 @@ fn german_more_of(event: &str) -> Option<(&'static str, &'static str)> {
              vorgezeigt. Ein Programm kennt das neue nicht, oder jemand hat eine Kopie.",
         ),
         "token.refresh-reused" => (
-            "(@CO_NAME): ein kopiertes Token wurde benutzt",
+            "(@SERVICE): ein kopiertes Token wurde benutzt",
             "Ein Token wurde vorgezeigt, das längst eingetauscht war; jemand hat also eine Kopie. \
              Es gilt nun für niemanden mehr.",
         ),
         "token.count-exceeded" => (
-            "(@CO_NAME): ein aufgebrauchtes Registrierungstoken wurde versucht",
+            "(@SERVICE): ein aufgebrauchtes Registrierungstoken wurde versucht",
             "Jemand wollte Ihr Registrierungstoken einlösen, als alles davon vergeben war.",
         ),
         "link.reopened" => (

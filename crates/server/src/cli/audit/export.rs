@@ -1,6 +1,6 @@
 //! `audit export`: page by page into a file, and checked on the way.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 
 use counterfoil_authority::audit::export::{Header, last_line};
 use counterfoil_authority::audit::note::{Checkpoint, VerifierKey};
@@ -10,9 +10,10 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 
 use super::super::failure::Failure;
-use super::super::print;
+use super::super::print::{self, clean};
 use super::super::remote::{Api, Ask};
-use super::ExportArgs;
+use super::verify::entries;
+use super::{ExportArgs, about};
 use crate::private_file::NewFile;
 
 /// Entries of one request: the most that the API gives.
@@ -35,7 +36,11 @@ impl Output {
         match &args.output {
             Some(path) => {
                 let file = NewFile::create(path);
-                let file = file.map_err(|error| Failure::about(path.display(), error))?;
+                let file = file.map_err(|error| match error.kind() {
+                    // It names the file itself.
+                    ErrorKind::AlreadyExists => Failure::Refused(clean(&error.to_string())),
+                    _ => about(path, error),
+                })?;
                 Ok(Self::File(BufWriter::new(file)))
             }
             None => Ok(Self::Standard(BufWriter::new(std::io::stdout()))),
@@ -68,8 +73,8 @@ pub(super) async fn run(args: &ExportArgs) -> Result<(), Failure> {
     let checkpoint = Checkpoint::open(&note, &keys)
         .map_err(|fault| Failure::Refused(format!("the checkpoint of the server {fault}")))?;
     if args.from > checkpoint.size {
-        let size = checkpoint.size;
-        return Err(Failure::Refused(format!("--from {}: the log has {size} entries", args.from)));
+        let size = entries(checkpoint.size);
+        return Err(Failure::Refused(format!("--from {}: the log has {size}", args.from)));
     }
     let mut out = Output::of(args)?;
     let written = |error: std::io::Error| Failure::Refused(format!("cannot be written: {error}"));
@@ -93,9 +98,9 @@ pub(super) async fn run(args: &ExportArgs) -> Result<(), Failure> {
             begun = true;
         }
         let wanted = checkpoint.size - next;
-        let entries = page.entries.into_iter().zip(0..wanted);
+        let lines = page.entries.into_iter().zip(0..wanted);
         let before = next;
-        for (entry, _) in entries {
+        for (entry, _) in lines {
             put(&mut out, entry)?;
             next += 1;
         }
@@ -109,8 +114,8 @@ pub(super) async fn run(args: &ExportArgs) -> Result<(), Failure> {
     verdict.map_err(|fault| {
         Failure::Refused(format!("the export is written, and does not prove itself: {fault}"))
     })?;
-    let count = checkpoint.size - args.from;
-    print::note(&format!("{count} entries of {}, proved by its checkpoint", checkpoint.origin));
+    let count = entries(checkpoint.size - args.from);
+    print::note(&format!("{count} of {}, proved by its checkpoint", checkpoint.origin));
     Ok(())
 }
 

@@ -108,7 +108,7 @@ pub(super) async fn read(against: Against<'_>, files: &[&PathBuf]) -> Result<Los
         earlier.extend(last.take());
         last = Some(reading.file(path, &header, earlier).await?);
     }
-    let path = files.last().map_or_else(String::new, |path| path.display().to_string());
+    let path = files.last().map_or_else(String::new, |path| super::shown(path));
     let Some(checkpoint) = last else { return Err(Failure::Usage("no export".to_owned())) };
     reading.flush().await?;
     if reading.fork.is_none() && checkpoint.size < size {
@@ -149,7 +149,7 @@ impl Reading<'_> {
         header: &Header,
         earlier: Vec<Checkpoint>,
     ) -> Result<Checkpoint, Failure> {
-        let about = |error: std::io::Error| Failure::about(path.display(), error);
+        let about = |error: std::io::Error| super::about(path, error);
         if self.tree.is_none() {
             self.tree = Some(self.begin(path, header).await?);
         }
@@ -163,14 +163,14 @@ impl Reading<'_> {
             if read == 0 {
                 break;
             }
-            verifier.line(&line).map_err(|fault| Failure::about(path.display(), fault))?;
+            verifier.line(&line).map_err(|fault| super::about(path, fault))?;
             let text = std::str::from_utf8(&line).unwrap_or_default().trim_end_matches('\n');
             if let Some(entry) = Entry::parse(text) {
                 self.entry(path, &entry).await?;
             }
         }
         let verified = verifier.finish();
-        Ok(verified.map_err(|fault| Failure::about(path.display(), fault))?.checkpoint)
+        Ok(verified.map_err(|fault| super::about(path, fault))?.checkpoint)
     }
 
     /// What stands before the first entry of the first file has to be what stands here.
@@ -181,7 +181,7 @@ impl Reading<'_> {
                 "begins with entry {first}, and the log here ends before entry {size}: give the \
                  export with what is between first"
             );
-            return Err(Failure::about(path.display(), why));
+            return Err(super::about(path, why));
         }
         let mut tree = Frontier::default();
         while tree.size() < first {
@@ -195,7 +195,7 @@ impl Reading<'_> {
             "begins with entry {first}, and the log here has other entries before that: give an \
              export from an earlier entry on"
         );
-        Err(Failure::about(path.display(), why))
+        Err(super::about(path, why))
     }
 
     async fn entry(&mut self, path: &Path, entry: &Entry<'_>) -> Result<(), Failure> {
@@ -211,7 +211,7 @@ impl Reading<'_> {
             if entry.place == 0 && self.here.size > 0 {
                 let why = "has not a single entry of the log here: it is another installation's \
                            that has its keys";
-                return Err(Failure::about(path.display(), why));
+                return Err(super::about(path, why));
             }
             self.fork = Some(entry.place);
         }
@@ -262,10 +262,10 @@ pub(super) async fn note_unknown(
 
 /// The first line of an export.
 pub(super) fn header_of(path: &Path) -> Result<Header, Failure> {
-    let about = |error: std::io::Error| Failure::about(path.display(), error);
+    let about = |error: std::io::Error| super::about(path, error);
     let mut file = BufReader::new(File::open(path).map_err(about)?).take(LINE_BYTES_MAX as u64);
     let mut line = String::new();
     file.read_line(&mut line).map_err(about)?;
     Header::parse(line.trim_end_matches('\n'))
-        .ok_or_else(|| Failure::about(path.display(), "line 1: this is no export of an audit log"))
+        .ok_or_else(|| super::about(path, "line 1: this is no export of an audit log"))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use counterfoil_authority::audit::note::{Checkpoint, SigningKey, VerifierKey, origin};
+use counterfoil_authority::audit::note::{SigningKey, VerifierKey, origin};
 use counterfoil_authority::audit::replay::{Lost, Undone};
 use counterfoil_authority::audit::tree::Hash;
 use counterfoil_authority::authority::Replayed;
@@ -17,7 +17,7 @@ use super::super::failure::Failure;
 use super::super::local::{HERE, LocalArgs};
 use super::super::print;
 use super::lost::{self, Against, LostLog};
-use super::verify::{keys_of, small};
+use super::verify::{kept, keys_of};
 use crate::config::Config;
 use crate::installation::{self, IfEmpty, Installation};
 use crate::restored;
@@ -186,10 +186,7 @@ async fn against<'a>(
     }
     let mut since = Vec::new();
     for path in &proof.since {
-        let opened = Checkpoint::open(&small(path)?, &keys);
-        let one = opened.map_err(|fault| {
-            Failure::Refused(format!("{}: the checkpoint {fault}", path.display()))
-        })?;
+        let one = kept(path, &keys)?;
         if one.origin == name {
             since.push(one);
         }

@@ -54,16 +54,22 @@ fn verdict(answer: &Value) -> String {
     answer["code"].as_str().unwrap_or("unknown").to_owned()
 }
 
-/// Revokes every string by possession; says how many were sent.
+/// Revokes every string by possession, but none that is known to be a decoy: that would end nothing
+/// and be a false alarm. Says how many were sent.
 pub(super) async fn revoke(args: &ScanArgs, findings: &Findings) -> Result<usize, Failure> {
     if findings.strings.is_empty() {
         return Ok(0);
     }
     let api = Api::without_key(&args.remote)?;
-    for part in findings.strings.chunks(REVOKED_AT_ONCE) {
-        let credentials: Vec<&str> = part.iter().map(|(_, secret)| secret.reveal()).collect();
+    let is_decoy = |number: usize| {
+        let answer = findings.answers.get(number).and_then(Option::as_ref);
+        answer.is_some_and(|answer| answer.verdict == "decoy")
+    };
+    let strings = findings.strings.iter().enumerate().filter(|(number, _)| !is_decoy(*number));
+    let strings: Vec<&str> = strings.map(|(_, (_, secret))| secret.reveal()).collect();
+    for credentials in strings.chunks(REVOKED_AT_ONCE) {
         let body = json!({ "credentials": credentials });
         api.send(Ask::post("/api/v1/credentials/revoke", body)).await?;
     }
-    Ok(findings.strings.len())
+    Ok(strings.len())
 }

@@ -146,7 +146,7 @@ pub(crate) struct IssueArgs {
     #[arg(default_value_if("repository", ArgPredicate::IsPresent, Some("generic")))]
     pub(super) kind: Kind,
     /// What a decoy looks like: `pat` unless given, `service`, `registration` or `client_key`
-    #[arg(long, value_name = "KIND", value_parser = kind)]
+    #[arg(long, value_name = "KIND", value_parser = disguise)]
     pub(super) disguise: Option<Kind>,
     /// The repository that it is to be in; its kind is `generic` then
     #[arg(long, value_name = "NAME")]
@@ -423,7 +423,25 @@ pub(super) fn kind(text: &str) -> Result<Kind, String> {
     };
     known.ok_or_else(|| {
         "write personal_access_token (pat), service_token (service), \
-         registration_token (registration) or generic"
+         registration_token (registration), generic or decoy"
+            .to_owned()
+    })
+}
+
+/// What a decoy can look like: what lies around in files.
+fn disguise(text: &str) -> Result<Kind, String> {
+    let is_disguise = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::PersonalAccessToken
+                | Kind::ServiceToken
+                | Kind::RegistrationToken
+                | Kind::ClientKey
+        )
+    };
+    kind(text).ok().filter(is_disguise).ok_or_else(|| {
+        "write personal_access_token (pat), service_token (service), \
+         registration_token (registration) or client_key"
             .to_owned()
     })
 }
@@ -442,5 +460,11 @@ mod tests {
         assert_eq!(kind("pat"), Ok(Kind::PersonalAccessToken));
         assert_eq!(kind("service_token"), Ok(Kind::ServiceToken));
         assert!(kind("password").is_err());
+        assert_eq!(disguise("pat"), Ok(Kind::PersonalAccessToken));
+        assert_eq!(disguise("client_key"), Ok(Kind::ClientKey));
+        for none in ["foo", "generic", "decoy", "link"] {
+            let said = disguise(none).unwrap_err();
+            assert!(said.contains("client_key") && !said.contains("generic"), "{said}");
+        }
     }
 }

@@ -18,6 +18,9 @@ use super::{ATTEMPTS_MAX, Session, empty_answer, id, matching, patch, resource_a
 
 /// Members read at a time.
 const PAGE: u32 = 1000;
+/// How often the members are looked through for one request at most. Whoever names people names
+/// them by their ids, of which there may be any number.
+const SOUGHT_MAX: usize = 10;
 /// Where the members are.
 const MEMBERS: &str = "members";
 
@@ -105,7 +108,7 @@ impl Session {
         let named = members.named.iter();
         let listed: Vec<Value> =
             named.map(|(name, to)| self.member(name.as_str(), to.created_at)).collect();
-        let edit = GroupEdit { provisioned: Some(provisioned), members };
+        let edit = GroupEdit { provisioned: Some(provisioned), members, created_at: None };
         let authority = &self.asked.state.authority;
         let realm = &self.asked.realm;
         let shown = Query::shown_of(&self.asked.query)?;
@@ -142,7 +145,8 @@ impl Session {
         }
         let (name, provisioned) = record_of(said)?;
         keeps_name(&group, &name)?;
-        let edit = GroupEdit { provisioned: Some(provisioned), members };
+        let created_at = Some(group.created_at);
+        let edit = GroupEdit { provisioned: Some(provisioned), members, created_at };
         let authority = &self.asked.state.authority;
         let (caller, realm) = (&self.caller, &self.asked.realm);
         let changed = authority.edit_group(caller, realm, &name, &edit, self.if_match()).await?;
@@ -166,7 +170,7 @@ impl Session {
             let provisioned = told(&group, &telling)?;
             // What depends on what was read counts only for that.
             let read = self.if_match().or_else(|| provisioned.as_ref().map(|_| group.version));
-            let edit = GroupEdit { provisioned, members };
+            let edit = GroupEdit { provisioned, members, created_at: Some(group.created_at) };
             match authority.edit_group(caller, realm, &group.name, &edit, read).await {
                 Err(Refusal::VersionMismatch) if self.if_match().is_none() => {}
                 settled => return self.edit_answer(&settled?).await,
@@ -191,6 +195,8 @@ impl Session {
     /// Who is to be in a group, by the steps that are about its members.
     async fn moves(&self, group: &Group, steps: &[Step]) -> Result<MembersEdit, Fault> {
         let mut edit = MembersEdit::default();
+        let mut members: Option<Vec<Value>> = None;
+        let mut sought: usize = 0;
         for step in steps {
             let part = step.spot.part.map(|part| part.name);
             match (&step.filter, part) {
@@ -199,8 +205,15 @@ impl Session {
                     if let Some(ids) = matching::ids(filter) {
                         leave(&mut edit, ids.iter().map(String::as_str));
                     } else {
-                        let members = self.members(group).await?;
-                        let matching = members.iter().filter(|member| {
+                        sought += 1;
+                        if sought > SOUGHT_MAX {
+                            let why = "too many removals by a filter; name who leaves by value";
+                            return Err(Fault::too_many(why));
+                        }
+                        if members.is_none() {
+                            members = Some(self.members(group).await?);
+                        }
+                        let matching = members.iter().flatten().filter(|member| {
                             matching::matches_value(step.spot.attribute, filter, member)
                         });
                         let ids = matching.filter_map(|member| member.get("value"));
@@ -220,7 +233,9 @@ impl Session {
         let group = self.group_there(id).await?;
         self.expect(group.version)?;
         let authority = &self.asked.state.authority;
-        authority.delete_group(&self.caller, &self.asked.realm, &group.name).await?;
+        let (caller, realm) = (&self.caller, &self.asked.realm);
+        let (made, version) = (Some(group.created_at), self.if_match());
+        authority.delete_group(caller, realm, &group.name, made, version).await?;
         Ok(empty_answer(StatusCode::NO_CONTENT, None))
     }
 }

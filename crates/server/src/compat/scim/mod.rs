@@ -42,6 +42,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::clock::Timestamp;
+use counterfoil_authority::scope::ApiScope;
 use serde_json::{Map, Value, json};
 
 use self::fault::Fault;
@@ -94,6 +95,23 @@ enum Act {
 }
 
 impl Act {
+    /// What it changes.
+    fn writes(&self) -> Option<&'static Resources> {
+        match self {
+            Self::Create(resources)
+            | Self::Replace(resources, _)
+            | Self::Edit(resources, _)
+            | Self::Remove(resources, _) => Some(*resources),
+            Self::Config
+            | Self::Types(_)
+            | Self::Schemas(_)
+            | Self::List(_)
+            | Self::Show(..)
+            | Self::Search(_)
+            | Self::NotServed(_) => None,
+        }
+    }
+
     fn of(method: &Method, below: &str) -> Result<Self, Fault> {
         let below = below.trim_matches('/');
         let segments: Vec<&str> = below.split('/').filter(|part| !part.is_empty()).collect();
@@ -141,6 +159,9 @@ async fn answered(asked: Received, body: Body) -> Result<Response, Fault> {
     asked.recognise(&caller);
     let base = base_of(&asked);
     let session = Session { asked, caller, base };
+    if let Some(resources) = act.writes() {
+        session.require_writer(resources)?;
+    }
     match act {
         Act::Config => Ok(scim_json(StatusCode::OK, &session.config())),
         Act::Types(None) => Ok(all([&USERS, &GROUPS].map(|one| one.shown(&session.base)))),
@@ -219,6 +240,17 @@ struct Session {
 }
 
 impl Session {
+    /// Refuses whoever may change nothing here, before their body is read and anything is worked
+    /// out for them. Whom they may change is asked where it is done.
+    fn require_writer(&self, resources: &Resources) -> Result<(), Fault> {
+        let (caller, realm) = (&self.caller, &self.asked.realm);
+        let allowed = match resources.name {
+            "User" => caller.reach(realm, ApiScope::UsersWrite).map(drop),
+            _ => caller.require_whole(realm, ApiScope::UsersWrite),
+        };
+        Ok(allowed?)
+    }
+
     /// The object in the body.
     async fn body(&self, body: Body) -> Result<Map<String, Value>, Fault> {
         let essence = media_type(&self.asked.parts.headers).unwrap_or_default();

@@ -9,10 +9,42 @@ use super::fault::Fault;
 use super::matching::matches_value;
 use super::path::{self, Place, Spot};
 use super::schema::{Mutability, Resources, Schema};
-use super::values::{self, demote_others, is_primary};
+use super::values::{self, VALUES_MAX, demote_others, is_primary};
 
-/// Operations of one request at most: they are applied one after the other.
-const OPERATIONS_MAX: usize = 10_000;
+/// Changes of a person in one request at most, however they are put into operations: each of them
+/// goes through all that is said of the person. There are some sixty attributes and parts, and of
+/// addresses and numbers a hundred at most, so that whoever says more says it twice.
+const STEPS_OF_PERSON_MAX: usize = 1_000;
+/// Changes of a group at most: some providers give everybody who enters or leaves an operation of
+/// their own. How many people one operation names is counted where they enter.
+const STEPS_OF_GROUP_MAX: usize = 10_000;
+
+/// How many changes one request may hold.
+fn steps_max(resources: &Resources) -> usize {
+    match resources.name {
+        "User" => STEPS_OF_PERSON_MAX,
+        _ => STEPS_OF_GROUP_MAX,
+    }
+}
+
+/// The steps of a request as they are read.
+struct Reader {
+    steps: Vec<Step>,
+    /// Operations and names of places so far: what leads nowhere is work as well.
+    read: usize,
+    most: usize,
+}
+
+impl Reader {
+    /// Counts one more place, before it is read.
+    fn count(&mut self) -> Result<(), Fault> {
+        self.read += 1;
+        if self.read > self.most {
+            return Err(Fault::too_many(format!("at most {} changes in one request", self.most)));
+        }
+        Ok(())
+    }
+}
 
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,16 +75,13 @@ pub(super) fn steps(
     if operations.is_empty() {
         return Err(Fault::syntax("Operations holds nothing"));
     }
-    if operations.len() > OPERATIONS_MAX {
-        return Err(Fault::too_many(format!("at most {OPERATIONS_MAX} operations")));
-    }
-    let mut steps = Vec::with_capacity(operations.len());
+    let mut reader = Reader { steps: Vec::new(), read: 0, most: steps_max(resources) };
     for operation in operations {
         let operation = operation.as_object();
         let operation = operation.ok_or_else(|| Fault::syntax("an operation is an object"))?;
-        read(resources, operation, &mut steps)?;
+        read(resources, operation, &mut reader)?;
     }
-    Ok(steps)
+    Ok(reader.steps)
 }
 
 /// A member of an object, its name in any case.
@@ -65,7 +94,7 @@ pub(super) fn field<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'
 fn read(
     resources: &'static Resources,
     operation: &Map<String, Value>,
-    steps: &mut Vec<Step>,
+    reader: &mut Reader,
 ) -> Result<(), Fault> {
     let op = match field(operation, "op").and_then(Value::as_str) {
         Some(op) if op.eq_ignore_ascii_case("add") => Op::Add,
@@ -81,11 +110,12 @@ fn read(
         Some(_) => return Err(Fault::path("path is a string")),
     };
     let Some(text) = text else {
-        return read_whole(resources, op, value, steps);
+        return read_whole(resources, op, value, reader);
     };
+    reader.count()?;
     match path::place(resources, text)? {
         Place::Unknown => Ok(()),
-        Place::Extension(schema) => read_extension(schema, op, value, steps),
+        Place::Extension(schema) => read_extension(schema, op, value, reader),
         Place::Spot(spot, filter) => {
             if is_read_only(spot) {
                 let why = "only the server says it";
@@ -94,7 +124,7 @@ fn read(
             if value.is_null() && op == Op::Add {
                 return Err(Fault::value("value", "is missing"));
             }
-            steps.push(Step { op, spot, filter, value: value.clone() });
+            reader.steps.push(Step { op, spot, filter, value: value.clone() });
             Ok(())
         }
     }
@@ -105,7 +135,7 @@ fn read_whole(
     resources: &'static Resources,
     op: Op,
     value: &Value,
-    steps: &mut Vec<Step>,
+    reader: &mut Reader,
 ) -> Result<(), Fault> {
     if op == Op::Remove {
         return Err(Fault::no_target("remove names a path"));
@@ -113,12 +143,17 @@ fn read_whole(
     let Value::Object(said) = value else {
         return Err(Fault::value("value", "is an object where there is no path"));
     };
+    // An operation that says nothing is one, too.
+    if said.is_empty() {
+        reader.count()?;
+    }
     for (name, value) in said {
+        reader.count()?;
         match path::place(resources, name)? {
-            Place::Extension(schema) => read_extension(schema, op, value, steps)?,
+            Place::Extension(schema) => read_extension(schema, op, value, reader)?,
             // Okta repeats the id.
             Place::Spot(spot, filter) if !is_read_only(spot) => {
-                steps.push(Step { op, spot, filter, value: value.clone() });
+                reader.steps.push(Step { op, spot, filter, value: value.clone() });
             }
             Place::Spot(..) | Place::Unknown => {}
         }
@@ -130,22 +165,23 @@ fn read_extension(
     schema: &'static Schema,
     op: Op,
     value: &Value,
-    steps: &mut Vec<Step>,
+    reader: &mut Reader,
 ) -> Result<(), Fault> {
-    let mut step = |attribute, value| {
+    let mut step = |attribute, value| -> Result<(), Fault> {
+        reader.count()?;
         let spot = Spot { extension: Some(schema), attribute, part: None };
-        steps.push(Step { op, spot, filter: None, value });
+        reader.steps.push(Step { op, spot, filter: None, value });
+        Ok(())
     };
     if op == Op::Remove {
-        schema.attributes.iter().for_each(|attribute| step(attribute, Value::Null));
-        return Ok(());
+        return schema.attributes.iter().try_for_each(|attribute| step(attribute, Value::Null));
     }
     let Value::Object(said) = value else {
         return Err(Fault::value(schema.id, "is an object"));
     };
     for (name, value) in said {
         if let Some(attribute) = super::schema::named(schema.attributes, name) {
-            step(attribute, value.clone());
+            step(attribute, value.clone())?;
         }
     }
     Ok(())
@@ -179,7 +215,12 @@ fn apply_within(holder: &mut Map<String, Value>, step: &Step) -> Result<(), Faul
             Value::Array(held) => held,
             _ => Vec::new(),
         };
+        let before = held.len();
         let values = of_many(held, step)?;
+        // Whoever has more from earlier days may lose some of them.
+        if values.len() > VALUES_MAX && values.len() > before {
+            return Err(Fault::value(name, format!("has at most {VALUES_MAX} values")));
+        }
         (!values.is_empty()).then_some(Value::Array(values))
     } else {
         of_one(held, step)?
@@ -282,6 +323,8 @@ fn of_all(mut held: Vec<Value>, step: &Step) -> Result<Vec<Value>, Fault> {
             Ok(held)
         }
         Op::Add => {
+            // Each is looked for among all: there are VALUES_MAX of either, and who had more before
+            // gets no more.
             for value in said {
                 if held.contains(&value) {
                     continue;

@@ -241,6 +241,51 @@ fn operations_that_cannot_be_done_say_why() {
     }
 }
 
+/// A change is work whether it has an operation of its own, is one name among many in another one,
+/// or leads nowhere.
+#[test]
+fn a_request_holds_so_many_changes_however_they_are_put() {
+    let names = |count: usize| {
+        let said = (0..count).map(|number| (format!("x{number}"), json!("y")));
+        json!([{ "op": "add", "value": said.collect::<Map<String, Value>>() }])
+    };
+    let operations = |count: usize| {
+        Value::from(vec![json!({ "op": "replace", "path": "displayName", "value": "y" }); count])
+    };
+    let nothing = |count: usize| Value::from(vec![json!({ "op": "add", "value": {} }); count]);
+    let department = format!("{ENTERPRISE}:department");
+    let mixed = |count: usize| {
+        let half = vec![json!({ "op": "add", "value": { &department: "y" } }); count / 2];
+        let other = vec![json!({ "op": "add", "path": "x", "value": "y" }); count - count / 2];
+        Value::from([half, other].concat())
+    };
+    for (resources, most) in [(&USERS, 1_000), (&GROUPS, 10_000)] {
+        let read = |operations: Value| {
+            patch::steps(resources, &object(json!({ "Operations": operations })))
+        };
+        for fits in [names(most), operations(most), nothing(most), mixed(most)] {
+            assert!(read(fits).is_ok(), "{}", resources.name);
+        }
+        for over in [names(most + 1), operations(most + 1), nothing(most + 1), mixed(most + 1)] {
+            assert_eq!(read(over).unwrap_err().sort, Some("tooMany"), "{}", resources.name);
+        }
+    }
+}
+
+/// An attribute does not grow from one operation to the next beyond what one could say of it.
+#[test]
+fn values_are_counted_after_each_operation() {
+    let ninety = |from: usize| {
+        let each = (from..from + 90).map(|number| json!({ "value": format!("{number}@b") }));
+        json!({ "op": "add", "path": "emails", "value": each.collect::<Vec<Value>>() })
+    };
+    assert!(patched(&json!([ninety(0), ninety(0)])).is_ok(), "the same again is none more");
+    let fault = patched(&json!([ninety(0), ninety(90)])).unwrap_err();
+    assert_eq!(fault.sort, Some("invalidValue"));
+    let less = json!({ "op": "remove", "path": "emails" });
+    assert!(patched(&json!([ninety(0), less, ninety(90)])).is_ok());
+}
+
 #[test]
 fn bodies_are_read_by_the_table() {
     let said = object(json!({

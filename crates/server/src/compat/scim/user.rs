@@ -40,13 +40,8 @@ impl Wanted {
         if let Some(name) = &display_name {
             Line::read(name).map_err(|why| Fault::value("displayName", why))?;
         }
+        fits(&resource, ATTRIBUTES_BYTES_MAX)?;
         let attributes: BTreeMap<String, Value> = resource.into_iter().collect();
-        let length = serde_json::to_string(&attributes).map_or(usize::MAX, |text| text.len());
-        if length > ATTRIBUTES_BYTES_MAX {
-            let why =
-                format!("what is said of one person has at most {ATTRIBUTES_BYTES_MAX} bytes");
-            return Err(Fault::value("User", why));
-        }
         let provisioned = Provisioned { external_id, attributes };
         Ok(Self { username, display_name, emails, active, provisioned })
     }
@@ -64,7 +59,12 @@ impl Wanted {
         }
     }
 
-    /// As a change of somebody; `None` if they are so already.
+    /// Whether it is said that they do not count.
+    pub(super) fn is_to_rest(&self) -> bool {
+        self.active == Some(false)
+    }
+
+    /// As a change of somebody, and of no later namesake; `None` if they are so already.
     pub(super) fn edit(self, user: &User) -> Result<Option<UserEdit>, Fault> {
         if self.username != user.username {
             let why = "a person keeps the name that they were made with";
@@ -76,6 +76,7 @@ impl Wanted {
             emails: (self.emails != user.emails).then_some(self.emails),
             status: active.map(status),
             provisioned: (self.provisioned != user.provisioned).then_some(self.provisioned),
+            created_at: Some(user.created_at),
             ..UserEdit::default()
         };
         let is_nothing = edit.display_name.is_none()
@@ -84,6 +85,23 @@ impl Wanted {
             && edit.provisioned.is_none();
         Ok((!is_nothing).then_some(edit))
     }
+}
+
+/// Refuses more than is kept of one person.
+fn fits(resource: &Map<String, Value>, most: usize) -> Result<(), Fault> {
+    let length = serde_json::to_string(resource).map_or(usize::MAX, |text| text.len());
+    if length > most {
+        let why = format!("what is said of one person has at most {ATTRIBUTES_BYTES_MAX} bytes");
+        return Err(Fault::value("User", why));
+    }
+    Ok(())
+}
+
+/// Refuses what has grown too large between two changes of one request: the next one goes through
+/// all of it. Twice as much as is kept may stand there, because what is said in another place, and
+/// what a later change takes out, counts here, too.
+pub(super) fn fits_meanwhile(resource: &Map<String, Value>) -> Result<(), Fault> {
+    fits(resource, 2 * ATTRIBUTES_BYTES_MAX)
 }
 
 fn status(active: bool) -> UserStatus {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::fault::Fault;
 use super::list::{GroupIds, Query};
 use super::schema::{ENTERPRISE, GROUPS, USER, USERS};
-use super::user::{Wanted, resource_of};
+use super::user::{Wanted, fits_meanwhile, resource_of};
 use super::{ATTEMPTS_MAX, Session, empty_answer, id, patch, resource_answer, values};
 
 impl Session {
@@ -104,7 +104,15 @@ impl Session {
         for _ in 0..ATTEMPTS_MAX {
             let user = self.user_there(id).await?;
             self.expect(user.version)?;
-            let Some(edit) = wanted(&user)?.edit(&user)? else { return Ok(user) };
+            let wanted = wanted(&user)?;
+            let is_to_rest = wanted.is_to_rest();
+            let Some(edit) = wanted.edit(&user)? else {
+                if is_to_rest {
+                    let (caller, realm) = (&self.caller, &self.asked.realm);
+                    authority.sign_out_inactive(caller, realm, &user.username).await?;
+                }
+                return Ok(user);
+            };
             let (realm, read) = (&self.asked.realm, Some(user.version));
             match authority.edit_user(&self.caller, realm, &user.username, edit, read).await {
                 Err(Refusal::VersionMismatch) if self.if_match().is_none() => {}
@@ -134,6 +142,7 @@ impl Session {
             let mut resource = resource_of(user);
             for step in &steps {
                 patch::apply(&mut resource, step)?;
+                fits_meanwhile(&resource)?;
             }
             if !resource.contains_key("userName") {
                 return Err(Fault::mutability("userName", "everybody has one"));
@@ -148,7 +157,9 @@ impl Session {
         let user = self.user_there(id).await?;
         self.expect(user.version)?;
         let authority = &self.asked.state.authority;
-        authority.delete_user(&self.caller, &self.asked.realm, &user.username).await?;
+        let (caller, realm) = (&self.caller, &self.asked.realm);
+        let (made, version) = (Some(user.created_at), self.if_match());
+        authority.delete_user(caller, realm, &user.username, made, version).await?;
         Ok(empty_answer(StatusCode::NO_CONTENT, None))
     }
 }

@@ -10,7 +10,7 @@ use super::schema::{Attribute, Mutability, Resources, Sort, named};
 /// Characters of a text at most: a name or an address is far shorter.
 const CHARS_MAX: usize = 1024;
 /// Values of one attribute of a person at most. Members of groups are counted elsewhere.
-const VALUES_MAX: usize = 100;
+pub(super) const VALUES_MAX: usize = 100;
 
 /// A resource as somebody sends it, without what only the server says.
 pub(super) fn resource(

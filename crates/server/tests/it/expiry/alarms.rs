@@ -162,7 +162,7 @@ async fn a_replaced_secret_raises_an_alarm_and_the_new_one_does_not() {
         assert_eq!(place.postman.flushed(&place.world).await, NOTHING);
         assert!(!place.is_locked().await);
         assert_eq!(place.code().await, "expired");
-        let expected = told("a replaced secret was used", "token.retired-secret-used");
+        let expected = told("an old secret of your token was used", "token.retired-secret-used");
         assert_eq!(place.postman.flushed(&place.world).await, expected);
         assert!(place.is_locked().await);
         // A program that goes on with it is told of to other programs, and to a person once a day.
@@ -194,7 +194,7 @@ async fn a_second_opening_of_a_link_raises_an_alarm_and_the_first_does_not() {
         assert_eq!(open().await.status, 200);
         assert_eq!(place.postman.flushed(&place.world).await, NOTHING);
         assert_ne!(open().await.status, 200);
-        let expected = told("a one-time link was opened again", "link.reopened");
+        let expected = told("your link was opened a second time", "link.reopened");
         assert_eq!(place.postman.flushed(&place.world).await, expected);
         let path = format!("{R}/tokens/{}", issued["token"]["id"].as_str().unwrap());
         assert_eq!(place.world.get(&path).await.expect(200)["locked"], true);
@@ -222,7 +222,7 @@ async fn a_draw_beyond_the_count_and_a_copied_refresh_token_are_told_of() {
         let drawn = enrol().await.expect(201);
         assert_eq!(place.postman.flushed(&place.world).await, NOTHING);
         assert_ne!(enrol().await.status, 201);
-        let subject = "a registration token is asked for more than it has";
+        let subject = "a registration token was tried after its last draw";
         let expected = told(subject, "token.count-exceeded");
         assert_eq!(place.postman.flushed(&place.world).await, expected);
         let refresh = async |token: &Value| {
@@ -236,7 +236,7 @@ async fn a_draw_beyond_the_count_and_a_copied_refresh_token_are_told_of() {
         assert_eq!(place.postman.flushed(&place.world).await, NOTHING);
         place.world.clock.advance_seconds(60);
         assert_ne!(refresh(&first).await.status, 200);
-        let expected = told("a refresh token was used twice", "token.refresh-reused");
+        let expected = told("a copied token was used", "token.refresh-reused");
         assert_eq!(place.postman.flushed(&place.world).await, expected);
         assert_ne!(refresh(&second).await.status, 200);
     }

@@ -143,20 +143,65 @@ async fn what_becomes_of_a_leaked_token_is_said_by_the_stricter_policy() {
             let body = json!({ "token_policy": { "on_leak": act } });
             world.patch(path, body).await.expect(200);
         };
+        // Each time in another place: the same report does nothing twice.
+        let found_in = async |place: &str| {
+            let mut alert = alert(&alice.secret);
+            alert["url"] = json!(format!("https://example.org/{place}"));
+            github.report(&world, &json!([alert])).await.expect(200)
+        };
         set(R, "notify").await;
-        assert_eq!(
-            labels(&github.report(&world, &json!([alert(&alice.secret)])).await.expect(200)),
-            ["true_positive"]
-        );
+        assert_eq!(labels(&found_in("1").await), ["true_positive"]);
         assert_eq!(state_of(&world, &alice.token).await, "active");
         assert_eq!(events(&world, "token.leaked").await[0]["reason"], "notify");
         set(&format!("{R}/services/git"), "lock").await;
-        github.report(&world, &json!([alert(&alice.secret)])).await.expect(200);
+        found_in("2").await;
         assert_eq!(state_of(&world, &alice.token).await, "locked");
         set(R, "revoke").await;
-        github.report(&world, &json!([alert(&alice.secret)])).await.expect(200);
+        found_in("3").await;
         assert_eq!(state_of(&world, &alice.token).await, "revoked");
     }
+}
+
+#[tokio::test]
+async fn a_report_that_is_sent_again_does_not_undo_what_an_administrator_decided() {
+    for engine in Engine::ALL {
+        let github = Github::new();
+        let (world, alice) = on(engine, &github).await;
+        let body = json!({ "token_policy": { "on_leak": "lock" } });
+        world.patch(&format!("{R}/services/git"), body).await.expect(200);
+        let alerts = json!([alert(&alice.secret)]);
+        let answer = github.report(&world, &alerts).await.expect(200);
+        assert_eq!(state_of(&world, &alice.token).await, "locked");
+        world.post(&format!("{R}/tokens/{}/unlock", alice.token), json!({})).await.expect(200);
+        world.clock.advance_seconds(1);
+        assert_eq!(github.report(&world, &alerts).await.expect(200), answer);
+        assert_eq!(state_of(&world, &alice.token).await, "active");
+        assert_eq!(events(&world, "token.leaked").await.len(), 1);
+        assert_eq!(events(&world, "token.locked").await.len(), 1);
+        // Found in another place it is another leak.
+        let mut other = alert(&alice.secret);
+        other["url"] = json!("https://example.org/another");
+        github.report(&world, &json!([other])).await.expect(200);
+        assert_eq!(state_of(&world, &alice.token).await, "locked");
+        assert_eq!(events(&world, "token.leaked").await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn no_answer_and_no_event_repeats_a_token_or_what_moves_a_cursor() {
+    let github = Github::new();
+    let (world, alice) = on(Engine::Memory, &github).await;
+    let mut alert = alert(&alice.secret);
+    alert["type"] = json!(format!("x {}", alice.secret));
+    alert["source"] = json!("a\u{1b}[2Jb");
+    let answer = github.report(&world, &json!([alert])).await.expect(200);
+    assert!(!answer.to_string().contains(&alice.secret), "{answer}");
+    assert_eq!(
+        (labels(&answer), &answer[0]["token_type"]),
+        (vec!["true_positive"], &json!("unknown"))
+    );
+    let told = events(&world, "token.leaked").await;
+    assert_eq!((told.len(), &told[0]["detail"]["source"]), (1, &Value::Null));
 }
 
 #[tokio::test]
@@ -246,8 +291,9 @@ async fn a_store_that_is_down_is_no_label_and_the_report_can_be_sent_again() {
         answer.problem(503);
         failed += 1;
     }
-    assert!(failed >= 3, "only {failed} calls could fail");
+    assert!(failed >= 5, "only {failed} calls could fail");
     assert_eq!(state_of(&world, &alice.token).await, "revoked");
+    assert!(!events(&world, "token.leaked").await.is_empty());
 }
 
 /// A decoy of a person; its id and secret.

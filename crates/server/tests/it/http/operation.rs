@@ -78,6 +78,7 @@ async fn the_names_of_metrics_are_a_contract() {
     counterfoil_audit_lag_seconds gauge
     counterfoil_audit_unwitnessed_events gauge
     counterfoil_audit_witness_success_timestamp_seconds gauge
+    counterfoil_audit_witness_configured gauge
     counterfoil_cache_tokens gauge
     counterfoil_cache_capacity_tokens gauge
     counterfoil_usage_pending_tokens gauge

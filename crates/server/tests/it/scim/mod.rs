@@ -1,6 +1,7 @@
 //! The SCIM door as an identity provider meets it.
 
 mod groups;
+mod hostile;
 mod people;
 mod refusals;
 mod store_down;

@@ -66,6 +66,8 @@ async fn every_route_of_the_door_says_that_the_store_is_down() {
     ask("PUT", &user, titled, 200).await;
     let off = json!([{ "op": "replace", "path": "active", "value": false }]);
     ask("PATCH", &user, operations_of(&off), 200).await;
+    // Once more: whatever they are signed in with by now is ended, or it is not said to be.
+    ask("PATCH", &user, operations_of(&off), 200).await;
     let leave = json!([{ "op": "remove", "path": "members" }]);
     ask("PATCH", &group, operations_of(&leave), 204).await;
     ask("PUT", &group, body, 200).await;

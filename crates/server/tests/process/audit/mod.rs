@@ -8,9 +8,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use counterfoil_authority::audit::note::{Checkpoint, VerifierKey};
 use counterfoil_authority::audit::tree::{Hash, proves_consistency};
+use counterfoil_server::clock::Stopwatch;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Site, await_some, await_true};
@@ -20,6 +24,11 @@ use crate::world::{UNTHROTTLED, World, pat_body};
 
 /// Kills of a server that seals.
 const KILLS: usize = 4;
+/// How often each of several nodes issues a few tokens, at most.
+const STORM_MAX: u32 = 1000;
+
+/// In this time the worker looks at what waits more than once.
+const ROUNDS: Duration = Duration::from_secs(3);
 
 /// The latest checkpoint as it is served.
 fn note(api: &Api) -> String {
@@ -131,6 +140,21 @@ fn an_export_is_verified_with_nothing_but_the_public_key() {
             let told = verify(site, admin, &key, &files, &[&witnessed]).unwrap();
             assert!(told.contains("are complete and unaltered"), "{told}");
         }
+        // What was kept may also be an export, or the end of one.
+        for since in [&one, &whole] {
+            verify(site, admin, &key, &[&whole], &[since]).unwrap();
+        }
+        let end = site.path("end");
+        let last = fs::read_to_string(&one).unwrap().lines().last().unwrap().to_owned();
+        fs::write(&end, last + "\n").unwrap();
+        verify(site, admin, &key, &[&whole], &[&end]).unwrap();
+        let (two, one_file) = (two.to_str().unwrap(), one.to_str().unwrap());
+        let wrong = audit(site, admin, &["verify", "--key", &key, two, one_file]);
+        let told = String::from_utf8_lossy(&wrong.stderr).into_owned();
+        assert_eq!(wrong.status.code(), Some(2), "{told}");
+        assert!(told.contains("the files are not in their order"), "{told}");
+        let gone = audit(site, admin, &["verify", "--key", &key, "gone.audit"]);
+        assert_eq!(gone.status.code(), Some(2), "{gone:?}");
         // What is wrong, and where.
         let text = fs::read_to_string(&whole).unwrap();
         let changed = site.path("changed.audit");
@@ -146,6 +170,80 @@ fn an_export_is_verified_with_nothing_but_the_public_key() {
         fs::write(&kept, last["checkpoint"].as_str().unwrap()).unwrap();
         let told = verify(site, admin, &key, &[&one], &[&kept]).unwrap_err();
         assert!(told.contains("it was truncated"), "{told}");
+    }
+}
+
+/// A hash alone proves that something was there, and not who took it away.
+#[test]
+fn events_that_were_taken_out_of_an_export_are_missed() {
+    let mut world = World::new(UNTHROTTLED);
+    issue(&world.admin, 10);
+    sealed(&world.admin);
+    let key = keys(&world.admin)[0].to_string();
+    let file = export(&world.site, &world.admin, "whole.audit", 0);
+    world.server.stop();
+    let text = fs::read_to_string(&file).unwrap();
+    let emptied = |line: &str| match line.strip_prefix("{\"event\":") {
+        Some(rest) => {
+            let (_, end) = rest.rsplit_once(",\"hash\":\"").unwrap();
+            format!("{{\"hash\":\"{},\"removed\":true}}\n", end.strip_suffix('}').unwrap())
+        }
+        None => format!("{line}\n"),
+    };
+    let changed = world.site.path("changed.audit");
+    for all in [false, true] {
+        let line = |(number, line): (usize, &str)| {
+            if all || number == 4 { emptied(line) } else { format!("{line}\n") }
+        };
+        fs::write(&changed, text.lines().enumerate().map(line).collect::<String>()).unwrap();
+        let told = verify(&world.site, &world.admin, &key, &[&changed], &[]).unwrap_err();
+        assert!(told.contains("is not proved") && !told.contains("complete"), "{told}");
+        let name = changed.to_str().unwrap();
+        let ran =
+            audit(&world.site, &world.admin, &["verify", "--allow-removed", "--key", &key, name]);
+        let told = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success(), "{ran:?}");
+        assert!(told.contains("missing") && !told.contains("complete"), "{told}");
+    }
+}
+
+/// Whoever has the database and no key puts former rows back, and gets no second signature for a
+/// place that has one.
+#[test]
+fn a_log_that_was_put_back_under_a_server_gets_no_signature() {
+    let world = World::new(UNTHROTTLED);
+    issue(&world.admin, 3);
+    sealed(&world.admin);
+    let raw = rusqlite::Connection::open(world.site.data().join("counterfoil.db")).unwrap();
+    raw.busy_timeout(PATIENCE).unwrap();
+    raw.execute_batch(
+        "create table kept_log as select * from audit_log;
+         create table kept_tile as select * from audit_tile;",
+    )
+    .unwrap();
+    issue(&world.admin, 3);
+    let before = sealed(&world.admin);
+    raw.execute_batch(
+        "begin immediate;
+         delete from audit_log; insert into audit_log select * from kept_log;
+         delete from audit_tile; insert into audit_tile select * from kept_tile;
+         update audit_log set witnessed = 0;
+         commit;",
+    )
+    .unwrap();
+    issue(&world.admin, 3);
+    await_true("it says so", PATIENCE, || {
+        let log = world.server.log();
+        log.contains("the audit log of main is damaged") && log.contains("it was cut off")
+    });
+    assert!(open(&world.admin).size < before.size);
+    // And it does not begin anew where there is none.
+    raw.execute_batch("delete from audit_log; delete from audit_tile; delete from audit_node;")
+        .unwrap();
+    issue(&world.admin, 1);
+    let watch = Stopwatch::start();
+    while watch.elapsed() < ROUNDS {
+        assert_eq!(world.admin.get("/audit/checkpoint").status, 404);
     }
 }
 
@@ -175,7 +273,20 @@ fn a_database_that_was_tampered_with_is_found() {
         ("delete from event where id = (select min(id) from event)", "is missing"),
         ("update audit_tile set hashes = zeroblob(length(hashes))", "was altered"),
         ("delete from audit_tile", "are missing"),
-        ("update audit_log set size = size - 1, roots = zeroblob(0)", ""),
+        ("update audit_log set size = size - 1, roots = zeroblob(0)", "damaged"),
+        ("update audit_log set size = size - 1", "does not fit its checkpoint"),
+        ("update audit_log set witnessed = 1000000", "the witness is said to have 1000000"),
+        ("delete from audit_log", "the head of its log is gone"),
+        (
+            "delete from audit_log; delete from audit_tile; delete from audit_node",
+            "its log is gone",
+        ),
+        (
+            "create temporary table put as select * from event order by id limit 1 offset 3;
+             update put set id = substr(id, 1, 20) || '0000';
+             insert into event select * from put",
+            "is in no log, and waits for none",
+        ),
         ("update audit_log set note = replace(note, '\n', ' ')", "no signed checkpoint"),
     ];
     for (statement, told) in tampered {
@@ -242,10 +353,14 @@ fn several_nodes_never_fork_a_log() {
     let nodes = Nodes::new();
     let mut served: BTreeMap<u64, Checkpoint> = BTreeMap::new();
     sealed(&nodes.nodes[0].admin);
+    let enough = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for node in &nodes.nodes {
-            let admin = node.admin.clone();
-            scope.spawn(move || issue(&admin, 150));
+            let (admin, enough) = (node.admin.clone(), &enough);
+            // An end of its own, so that a test that fails does not wait for it for ever.
+            scope.spawn(move || {
+                (0..STORM_MAX).take_while(|_| !enough.load(Relaxed)).for_each(|_| issue(&admin, 5));
+            });
         }
         let lookers: Vec<Api> = nodes.nodes.iter().map(|node| node.admin.clone()).collect();
         await_some("the log grows", PATIENCE, || {
@@ -256,6 +371,7 @@ fn several_nodes_never_fork_a_log() {
             }
             (served.len() >= 4).then_some(())
         });
+        enough.store(true, Relaxed);
     });
     let admin = &nodes.nodes[0].admin;
     let last = sealed(admin);
