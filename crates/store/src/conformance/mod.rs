@@ -3,6 +3,8 @@
 //! An engine's test is one call of [`all`]. The promises share one store, each
 //! in a realm of its own, except the first, which finds the store empty.
 //! A promise that is broken panics, as an assertion does.
+//!
+//! Length: every promise stands in one list, so that none is kept by one engine alone.
 
 #![expect(
     clippy::unwrap_used,
