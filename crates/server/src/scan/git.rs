@@ -185,7 +185,7 @@ fn read_all(
     sink: &mut dyn Sink,
 ) -> Result<(), String> {
     let broken = || "git cat-file ended early".to_owned();
-    let mut names = Names::new();
+    let mut of_trees = Names::new();
     for Named { object, path } in named {
         let mut head = String::new();
         answers.read_line(&mut head).map_err(|_| broken())?;
@@ -206,7 +206,7 @@ fn read_all(
         if sort == "tree" {
             // All versions of a directory repeat the name, which is told of once.
             for kept in kept {
-                names.insert((path.clone(), kept.id), (object.clone(), kept));
+                of_trees.insert((path.clone(), kept.id), (object.clone(), kept));
             }
         } else {
             tell(scanner, repository, (&object, &path, sort), kept, sink);
@@ -215,7 +215,7 @@ fn read_all(
         std::io::copy(&mut content, &mut std::io::sink()).map_err(|_| broken())?;
         answers.read_exact(&mut [0]).map_err(|_| broken())?;
     }
-    for ((path, _), (object, kept)) in names {
+    for ((path, _), (object, kept)) in of_trees {
         tell(scanner, repository, (&object, &path, "tree"), vec![kept], sink);
     }
     Ok(())

@@ -4,7 +4,7 @@
 //! in a realm of its own, except the first, which finds the store empty.
 //! A promise that is broken panics, as an assertion does.
 //!
-//! Length: one list of every promise, in the order in which they are asked for.
+//! Length: every promise stands in one list, so that none is kept by one engine alone.
 
 #![expect(
     clippy::unwrap_used,

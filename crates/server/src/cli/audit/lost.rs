@@ -169,8 +169,8 @@ impl Reading<'_> {
                 self.entry(path, &entry).await?;
             }
         }
-        let verified = verifier.finish();
-        Ok(verified.map_err(|fault| super::about(path, fault))?.checkpoint)
+        let ended = verifier.finish();
+        Ok(ended.map_err(|fault| super::about(path, fault))?.checkpoint)
     }
 
     /// What stands before the first entry of the first file has to be what stands here.

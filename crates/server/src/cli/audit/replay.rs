@@ -206,7 +206,7 @@ async fn done_before(
         let root = BASE64.decode(detail.get("root")?.as_str()?.as_bytes()).ok()?;
         Some((detail.get("size")?.as_u64()?, root.try_into().ok()?))
     };
-    Ok(page.items.iter().filter_map(|event| place(event.detail.as_ref()?)).next())
+    Ok(page.items.iter().find_map(|event| place(event.detail.as_ref()?)))
 }
 
 async fn unproved(

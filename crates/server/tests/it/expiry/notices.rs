@@ -128,9 +128,9 @@ async fn nothing_is_sent_of_what_was_not_stored_and_nothing_twice_whose_answer_w
         issued(&world, 40).await;
         world.clock.advance_seconds(10 * DAY + 60);
         if lost {
-            store.lose_answer(1)
+            store.lose_answer(1);
         } else {
-            store.fail_nth(1)
+            store.fail_nth(1);
         }
         world.authority.enrolment_due().await.unwrap_err();
         store.heal();

@@ -113,6 +113,9 @@ async fn the_token_settings_of_a_service_are_one_resource_that_shows_what_holds(
     assert_eq!(set["policy"], whole);
     insta::assert_json_snapshot!(set["effective"], @r#"
     {
+      "alarms": {
+        "new_network": false
+      },
       "approval": false,
       "at_limit": "replace_oldest",
       "default_lifetime_seconds": 604800,
@@ -127,7 +130,6 @@ async fn the_token_settings_of_a_service_are_one_resource_that_shows_what_holds(
       "networks": [
         "10.1.0.0/16"
       ],
-      "on_alarm": "notify",
       "on_leak": "revoke",
       "rotation_overlap_seconds": 86400,
       "show_to_issuer": false,
