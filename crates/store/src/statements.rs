@@ -43,7 +43,9 @@ mod tests {
     use crate::{DatabaseUrl, OpenOptions, open};
 
     /// Statements that scan or sort, and why that is bearable.
-    const BORNE: [(&str, &str); 21] = [
+    const BORNE: [(&str, &str); 23] = [
+        ("delete from token_network\nwhere  token = $1", "64 networks of one token"),
+        ("from   token_network\nwhere  token = $1\nand    network <> ''\norder", "the same"),
         ("where  at >= $1", "stops at the first row that stays"),
         ("min(seq)", "an end of the index"),
         ("max(seq)", "an end of the index"),

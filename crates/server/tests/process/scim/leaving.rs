@@ -86,8 +86,10 @@ impl Pocket {
         let password = world.service_token("alice", "git");
         let scopes = json!({ "kind": "personal_access_token", "services": ["counterfoil"],
             "scopes": ["tokens:read", "tokens:write", "registration-tokens:write"] });
+        // A registration token belongs to whoever issues it, and not everybody may.
+        let role = json!({ "subject": { "user": "alice" }, "role": "realm-admin" });
+        let role = admin.post("/grants", &role).expect(201);
         let own = issue(admin, &scopes);
-        // It belongs to whoever issues it.
         let fleet = json!({ "kind": "registration_token", "services": ["git"], "name": "tills" });
         let fleet = admin.with_key(&own.secret).post("/tokens", &fleet);
         let fleet = Issued::of(&fleet.expect(201));
@@ -95,6 +97,7 @@ impl Pocket {
             .bearer(&fleet.secret)
             .json(&json!({ "subject": "till" }));
         let drawn = admin.raw(&drawing).expect(201);
+        admin.delete(&format!("/grants/{}", role["id"].as_str().unwrap()));
         let access = drawn["access_token"].as_str().unwrap().to_owned();
         Self { pats, password, own, access }
     }
