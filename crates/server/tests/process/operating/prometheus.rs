@@ -45,9 +45,10 @@ fn every_alert_fires_when_it_should_and_does_not_when_it_should_not() {
         let alert = file.strip_suffix(".test.yml").unwrap_or_else(|| panic!("{file}")).to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
         let count = |line: &str| text.lines().filter(|own| own.trim() == line).count();
-        assert_eq!(count(&format!("alertname: {alert}")), 2, "{file}");
-        assert_eq!(count("- exp_labels:"), 1, "{file} has a case in which it fires");
-        assert_eq!(count("exp_alerts: []"), 1, "{file} has a case in which it does not");
+        let (fires, quiet) = (count("- exp_labels:"), count("exp_alerts: []"));
+        assert_eq!(count(&format!("alertname: {alert}")), fires + quiet, "{file}");
+        assert!(fires >= 1, "{file} has no case in which it fires");
+        assert!(quiet >= 1, "{file} has no case in which it does not");
         accepts(&promtool(&["test", "rules"]).arg(&path).output().unwrap());
         tested.insert(alert);
     }
