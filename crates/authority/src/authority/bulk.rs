@@ -2,6 +2,7 @@
 
 use super::{Act, Authority};
 use crate::caller::Caller;
+use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::refusal::Refusal;
 use crate::scope::ApiScope;
@@ -18,7 +19,8 @@ const PAGE: u32 = 1000;
 pub struct Bulk {
     /// The tokens that were changed, as they are now; of a dry run, those that would be.
     pub tokens: Vec<Token>,
-    /// Tokens that the caller may not change in this way: left as they are, and not shown.
+    /// Tokens that the caller may not change in this way, and the key of a client that asks: left as
+    /// they are, and not shown.
     pub refused: u64,
     /// Whether there are more: the same call again goes on with them.
     pub more: bool,
@@ -62,6 +64,12 @@ impl Authority {
                 if bulk.tokens.len() == BULK_MAX {
                     bulk.more = true;
                     return Ok(bulk);
+                }
+                // People who end all that they have mean this one, too. A machine that ends the key
+                // that it asks with is locked out half-way through.
+                if token.id == caller.token && token.kind == Kind::ClientKey {
+                    bulk.refused += 1;
+                    continue;
                 }
                 let done = if dry_run {
                     self.changeable(caller, realm, token.id, &act).await

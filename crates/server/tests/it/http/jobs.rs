@@ -242,5 +242,11 @@ async fn a_job_never_ends_the_token_that_asked_for_it() {
             worked(&world).await;
             world.get("/api/v1/self").await.expect(200);
         }
+        for act in ["lock", "disable", "revoke"] {
+            let body = json!({ "act": act, "client": "admin" });
+            let done = world.post(&format!("{R}/tokens/bulk"), body).await.expect(200);
+            assert_eq!(done["refused"], 1, "{done}");
+            world.get("/api/v1/self").await.expect(200);
+        }
     }
 }
