@@ -35,6 +35,11 @@ impl Authority {
         self.flush(false).await
     }
 
+    /// Whether the last flush was about so many tokens that gathering for longer saves work.
+    pub fn is_used_in_masses(&self) -> bool {
+        self.flushed_last.load(Ordering::Relaxed) >= BUSY_TOKENS
+    }
+
     /// The last flush: also writes refusals that are still being counted, and gives the lease on
     /// purging back, so that another node need not wait for its end.
     pub async fn close(&self) -> Result<usize, Unavailable> {
@@ -43,7 +48,7 @@ impl Authority {
             self.purging.lock().take(),
             self.delivering_lease.lock().take(),
             self.working_lease.lock().take(),
-            self.sealing.lease.lock().take(),
+            self.sealing.lease.lock().take().map(|(lease, _)| lease),
         ];
         for lease in leases.into_iter().flatten() {
             self.store.lease_end(&lease, self.now()).await?;
@@ -98,7 +103,7 @@ impl Authority {
     /// Stores what is known of days. While masses of tokens are used, now and then only and a part
     /// at a time: what gathers longer costs less. The last flush stores all of it.
     async fn flush_days(&self, closing: bool) -> Result<(), Unavailable> {
-        let busy = self.flushed_last.load(Ordering::Relaxed) >= BUSY_TOKENS && !closing;
+        let busy = self.is_used_in_masses() && !closing;
         loop {
             let mut days = self.diary.take(self.now(), busy);
             if days.is_empty() {
@@ -122,7 +127,7 @@ impl Authority {
     /// while masses arrive, a part per call is enough, because what gathers longer costs less.
     pub async fn settle_usage(&self) -> Result<bool, Unavailable> {
         let more = self.store.usage_settle().await?;
-        Ok(more && self.flushed_last.load(Ordering::Relaxed) < BUSY_TOKENS)
+        Ok(more && !self.is_used_in_masses())
     }
 
     /// Trusts the cache from now on only while [`Authority::follow_changes`] sees the end of the

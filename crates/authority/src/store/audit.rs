@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Lease, Unavailable};
+use crate::audit::leaf;
 use crate::audit::tree::{Frontier, Hash, Node, Span};
 use crate::clock::Timestamp;
 use crate::event::Event;
@@ -13,8 +14,20 @@ use crate::names::RealmName;
 pub struct Unsealed {
     /// Its place among those that wait.
     pub seq: i64,
-    /// The event.
-    pub event: Event,
+    /// Its realm.
+    pub realm: RealmName,
+    /// The event's id.
+    pub event: String,
+    /// The hash by which it will stand in the log.
+    pub leaf: Hash,
+}
+
+impl Unsealed {
+    /// An event at its place. Hashed where it is read: the texts of a thousand events are never
+    /// held at once.
+    pub fn of(seq: i64, event: Event) -> Self {
+        Self { seq, leaf: leaf::hash_of(&event), realm: event.realm, event: event.id }
+    }
 }
 
 /// A log as it stands.

@@ -27,9 +27,9 @@ async fn head(world: &World) -> AuditHead {
 
 /// What is waiting, put behind the logs as they are.
 async fn prepared(world: &World, waiting: &[Unsealed]) -> (Vec<AuditSeal>, Vec<i64>) {
-    let mut of_realms: BTreeMap<RealmName, Vec<&Event>> = BTreeMap::new();
+    let mut of_realms: BTreeMap<RealmName, Vec<&Unsealed>> = BTreeMap::new();
     for one in waiting {
-        of_realms.entry(one.event.realm.clone()).or_default().push(&one.event);
+        of_realms.entry(one.realm.clone()).or_default().push(one);
     }
     let mut seals = Vec::new();
     for (realm, events) in of_realms {
@@ -45,11 +45,10 @@ async fn prepared(world: &World, waiting: &[Unsealed]) -> (Vec<AuditSeal>, Vec<i
                 let index = tiles.last().unwrap().index + 1;
                 tiles.push(AuditTile { index, ..AuditTile::default() });
             }
-            let hash = leaf::hash_of(event);
-            tree.push(hash, |node| nodes.push(node));
+            tree.push(event.leaf, |node| nodes.push(node));
             let tile = tiles.last_mut().unwrap();
-            tile.events.push(event.id.clone());
-            tile.hashes.push(hash);
+            tile.events.push(event.event.clone());
+            tile.hashes.push(event.leaf);
         }
         let note = format!("{realm} {}", tree.size());
         let at = World::at(7);
@@ -85,10 +84,13 @@ pub(super) async fn every_event_waits_until_it_is_in_its_log(world: World) {
     world.service("audited").await;
     assert_eq!(world.store.audit_waiting_since().await.unwrap(), Some(events[0].at));
     let waiting = world.store.audit_unsealed(MANY).await.unwrap();
-    let told: Vec<&Event> = waiting.iter().map(|one| &one.event).collect();
-    assert_eq!(told[..3], events.iter().collect::<Vec<_>>());
-    assert_eq!((told.len(), &*told[3].kind), (4, "service.created"));
+    let told = waiting.iter().zip(events.clone());
+    let told: Vec<_> = told.map(|(one, event)| Unsealed::of(one.seq, event)).collect();
+    assert_eq!((&waiting[..3], waiting.len()), (&*told, 4));
+    let created = world.store.audit_events(&world.realm, vec![waiting[3].event.clone()]).await;
+    assert_eq!(created.unwrap()[0].as_ref().map(|event| &*event.kind), Some("service.created"));
     assert_eq!(world.store.audit_unsealed(2).await.unwrap(), waiting[..2]);
+    assert_eq!(world.store.audit_unsealed(0).await.unwrap(), []);
     seal(&world, &under).await;
     let after = head(&world).await;
     assert_eq!(after.tree.size(), before.tree.size() + 4);
@@ -103,6 +105,30 @@ pub(super) async fn every_event_waits_until_it_is_in_its_log(world: World) {
         assert_eq!(found, Some(place));
     }
     assert_eq!(world.store.audit_place(&world.realm, "nothing").await.unwrap(), None);
+}
+
+/// Whether they come in a row or not, and none is taken twice.
+pub(super) async fn what_is_sealed_leaves_the_others_waiting(world: World) {
+    let under = lease(&world).await;
+    seal(&world, &under).await;
+    let events: Vec<Event> = (0..600).map(|_| world.event("verify.refused")).collect();
+    world.store.event_append(events).await.unwrap();
+    let waiting = world.store.audit_unsealed(MANY).await.unwrap();
+    assert_eq!(waiting.len(), 600);
+    assert_eq!(world.store.audit_unsealed(300).await.unwrap(), waiting[..300]);
+    let (odd, even): (Vec<Unsealed>, Vec<Unsealed>) =
+        waiting.iter().cloned().partition(|one| one.seq % 2 == 1);
+    let (seals, sealed) = prepared(&world, &odd).await;
+    assert!(world.store.audit_seal(&under, seals, sealed).await.unwrap());
+    assert_eq!(world.store.audit_unsealed(MANY).await.unwrap(), even);
+    // In the order of their numbers, but one is sealed already.
+    let (seals, sealed) = prepared(&world, &waiting[..4]).await;
+    assert!(!world.store.audit_seal(&under, seals, sealed).await.unwrap());
+    assert_eq!(world.store.audit_unsealed(MANY).await.unwrap(), even);
+    let (seals, mut sealed) = prepared(&world, &even).await;
+    sealed.push(sealed[0]);
+    assert!(!world.store.audit_seal(&under, seals, sealed).await.unwrap());
+    assert_eq!(world.store.audit_unsealed(MANY).await.unwrap(), even);
 }
 
 /// Over more than one level of what is stored, and with events that come late.

@@ -480,6 +480,7 @@ async fn of_records_and_changes(store: &Arc<dyn Store>, kept: u16) -> u16 {
         audit::{
             every_event_waits_until_it_is_in_its_log,
             a_log_tells_what_a_proof_needs,
+            what_is_sealed_leaves_the_others_waiting,
             of_forty_who_seal_the_same_events_one_does,
             what_forty_record_while_others_seal_is_in_the_log_once,
             a_log_grows_only_under_the_lease_and_where_it_ends,

@@ -98,7 +98,7 @@ impl AuditStore for MemoryStore {
         Ok(self.read(|state| {
             let event = |(seq, key): (&i64, &(RealmName, String))| {
                 let event = state.events.get(key)?.clone();
-                Some(Unsealed { seq: *seq, event })
+                Some(Unsealed::of(*seq, event))
             };
             state.audit.waiting.iter().filter_map(event).take(limit as usize).collect()
         }))

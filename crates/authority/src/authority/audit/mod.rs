@@ -31,8 +31,8 @@ pub const AUDIT_ENTRIES_MAX: u32 = 1000;
 pub(super) struct Sealing {
     /// The id of the installation, which never changes.
     installation: OnceLock<String>,
-    /// The lease on sealing, while this process has it.
-    pub(super) lease: parking_lot::Mutex<Option<crate::store::Lease>>,
+    /// The lease on sealing and its end, while this process has it.
+    pub(super) lease: parking_lot::Mutex<Option<(crate::store::Lease, Timestamp)>>,
     /// The longest log of each realm that was signed or seen here.
     seen: parking_lot::Mutex<BTreeMap<RealmName, continuity::Seen>>,
 }

@@ -10,12 +10,11 @@ use std::collections::BTreeMap;
 use super::{DamagedLog, damaged};
 use crate::audit::Witness;
 use crate::audit::check::fits;
-use crate::audit::leaf;
 use crate::audit::note::{Checkpoint, SigningKey};
-use crate::audit::tree::TILE_WIDTH;
+use crate::audit::tree::{Hash, TILE_WIDTH};
 use crate::authority::Authority;
 use crate::clock::Timestamp;
-use crate::event::{Event, Origin};
+use crate::event::Origin;
 use crate::names::RealmName;
 use crate::refusal::Refusal;
 use crate::store::{AuditSeal, AuditTile, Lease, Unavailable};
@@ -75,10 +74,10 @@ impl Authority {
         let waiting = self.store.audit_unsealed(EVENTS_PER_STEP).await?;
         let full = waiting.len() == EVENTS_PER_STEP as usize;
         let mut sealed = Vec::with_capacity(waiting.len());
-        let mut of_realms: BTreeMap<RealmName, Vec<Event>> = BTreeMap::new();
+        let mut of_realms: BTreeMap<RealmName, Vec<(String, Hash)>> = BTreeMap::new();
         for one in waiting {
             sealed.push(one.seq);
-            of_realms.entry(one.event.realm.clone()).or_default().push(one.event);
+            of_realms.entry(one.realm).or_default().push((one.event, one.leaf));
         }
         if sealed.is_empty() {
             return Ok(false);
@@ -86,7 +85,7 @@ impl Authority {
         let key = self.checkpoint_key()?;
         let mut seals = Vec::with_capacity(of_realms.len());
         for (realm, events) in of_realms {
-            seals.push(self.sealed(&key, realm, &events, now).await?);
+            seals.push(self.sealed(&key, realm, events, now).await?);
         }
         let heads: Vec<_> =
             seals.iter().map(|one| (one.realm.clone(), one.tree.size(), one.tree.root())).collect();
@@ -95,14 +94,25 @@ impl Authority {
             for (realm, size, root) in heads {
                 self.sealing.note(&realm, size, root);
             }
+        } else {
+            // Overtaken, perhaps by somebody who has the lease now.
+            self.sealing.lease.lock().take();
         }
         Ok(done && full)
     }
 
     async fn sealing_lease(&self, now: Timestamp) -> Result<Option<Lease>, Unavailable> {
+        // A lease is written once for many batches, well before it ends. One that seems to last
+        // longer than any was taken before the clock was put back.
+        let half = now.plus_seconds(LEASE_SECONDS / 2);
         let until = now.plus_seconds(LEASE_SECONDS);
+        if let Some((lease, ends)) = &*self.sealing.lease.lock()
+            && (half..=until).contains(ends)
+        {
+            return Ok(Some(lease.clone()));
+        }
         let lease = self.store.lease_take(LEASE, &self.node, now, until).await?;
-        self.sealing.lease.lock().clone_from(&lease);
+        *self.sealing.lease.lock() = lease.clone().map(|lease| (lease, until));
         Ok(lease)
     }
 
@@ -111,7 +121,7 @@ impl Authority {
         &self,
         key: &SigningKey,
         realm: RealmName,
-        events: &[Event],
+        events: Vec<(String, Hash)>,
         at: Timestamp,
     ) -> Result<AuditSeal, Unavailable> {
         let head = self.head_to_sign(&realm).await?;
@@ -126,11 +136,10 @@ impl Authority {
             tile = last;
         }
         let (mut tiles, mut nodes) = (Vec::new(), Vec::new());
-        for event in events {
-            let hash = leaf::hash_of(event);
-            tree.push(hash, |node| nodes.push(node));
-            tile.events.push(event.id.clone());
-            tile.hashes.push(hash);
+        for (event, leaf) in events {
+            tree.push(leaf, |node| nodes.push(node));
+            tile.events.push(event);
+            tile.hashes.push(leaf);
             if tile.hashes.len() as u64 == TILE_WIDTH {
                 let next = AuditTile { index: tile.index + 1, ..AuditTile::default() };
                 tiles.push(std::mem::replace(&mut tile, next));

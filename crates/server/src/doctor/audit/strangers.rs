@@ -24,7 +24,7 @@ async fn waiting(store: &SqlStore) -> Result<Option<HashSet<String>>, Unavailabl
     if waiting.len() == WAITING_MAX as usize {
         return Ok(None);
     }
-    Ok(Some(waiting.into_iter().map(|one| one.event.id).collect()))
+    Ok(Some(waiting.into_iter().map(|one| one.event).collect()))
 }
 
 /// What is wrong with realms that have no log, though they should.
