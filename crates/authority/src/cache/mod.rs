@@ -249,7 +249,11 @@ impl Cache {
     }
 
     /// Makes an entry of a record and keeps it unless something it rests on changed since `tag`.
-    pub(crate) fn fill(&self, record: Record, tag: Position) -> Arc<Entry> {
+    pub(crate) fn fill(&self, mut record: Record, tag: Position) -> Arc<Entry> {
+        // One name in memory for all tokens of a realm: a verify then reads no copy of its own.
+        if let Some((realm, _)) = self.realms.load().get_key_value(&record.realm) {
+            record.realm = realm.clone();
+        }
         let owner_key = (record.realm.clone(), record.owner.clone());
         let by_hash = record.secrets.iter().filter(|secret| secret.found_by_hash);
         let hashes: Vec<[u8; 32]> = by_hash.filter_map(tokens::keyed_bytes).collect();

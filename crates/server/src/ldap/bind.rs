@@ -145,10 +145,17 @@ impl Bind<'_> {
             let said = "use StartTLS or LDAPS; this credential was sent in clear text";
             return failed(End::new(LdapResultCode::ConfidentialityRequired, said));
         }
-        let Ok(dn) = Dn::parse(request.dn) else {
-            return failed(End::new(LdapResultCode::InvalidDNSyntax, ""));
+        let parsed;
+        let claim = match self.shared.tree.claim_at_sight(request.dn) {
+            None => {
+                let Ok(dn) = Dn::parse(request.dn) else {
+                    return failed(End::new(LdapResultCode::InvalidDNSyntax, ""));
+                };
+                parsed = dn;
+                self.shared.tree.claim(&parsed)
+            }
+            seen => seen,
         };
-        let claim = self.shared.tree.claim(&dn);
         let decided = match &claim {
             _ if password.len() > PASSWORD_BYTES_MAX => self.refuse(None, None),
             None => self.refuse(None, None),

@@ -19,7 +19,6 @@ use ldap3_proto::proto::{
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
-use zeroize::Zeroize;
 
 use super::Shared;
 use super::answer::End;
@@ -208,8 +207,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
                 self.bound = Bound::Nobody;
                 let (end, bound) = self.bind().decide(read.into()).await;
                 self.bound = bound;
-                // The password is not left behind for whoever gets this memory next.
-                self.input.iter_mut().take(length).for_each(Zeroize::zeroize);
+                // The password is not left behind for whoever gets this memory next. At once, not
+                // byte by byte: the system reads into this memory again, so it is no dead store.
+                self.input.iter_mut().take(length).for_each(|byte| *byte = 0);
+                std::hint::black_box(&mut self.input);
                 self.input.advance(length);
                 return self.answer_bind(&end, msgid).await;
             }

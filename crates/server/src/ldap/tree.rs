@@ -3,6 +3,7 @@
 use counterfoil_authority::names::{ClientName, ServiceLabel};
 
 use super::dn::{Dn, prepared};
+use super::limits::DN_BYTES_MAX;
 
 /// Stands for the user name in a template.
 pub(crate) const USER: &str = "{user}";
@@ -30,6 +31,8 @@ pub(crate) enum Claim<'a> {
 pub struct Tree {
     base: Dn,
     services: Dn,
+    /// What stands behind a service in a name, as this server writes it.
+    below_services: String,
     clients: Dn,
     templates: Vec<Dn>,
 }
@@ -38,7 +41,8 @@ impl Tree {
     /// The tree below `base`, and further names under which people may bind.
     pub fn new(base: Dn, templates: Vec<Dn>) -> Self {
         let (services, clients) = (base.child("ou", "services"), base.child("ou", "clients"));
-        Self { base, services, clients, templates }
+        let below_services = format!(",{services}");
+        Self { base, services, below_services, clients, templates }
     }
 
     /// Whether a template names both a person and a service, each as a whole value.
@@ -92,6 +96,20 @@ impl Tree {
     /// A client.
     pub fn client(&self, name: &str) -> Dn {
         self.clients.child("cn", name)
+    }
+
+    /// Who a name claims to be that is written as this server writes it and needs no escapes, as
+    /// nearly every client does: without taking it apart. `None` where a closer look is needed.
+    pub(crate) fn claim_at_sight<'a>(&self, text: &'a str) -> Option<Claim<'a>> {
+        let name =
+            text.strip_suffix(&*self.below_services).filter(|_| text.len() <= DN_BYTES_MAX)?;
+        let (user, service) = name.strip_prefix("uid=")?.split_once(",ou=")?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        if user.is_empty() || !user.bytes().all(plain) {
+            return None;
+        }
+        let service = ServiceLabel::parse(service).ok()?;
+        Some(Claim::Person { user, service, template: None })
     }
 
     /// Who a name claims to be; `None` if nobody can have it.
@@ -154,6 +172,33 @@ mod tests {
 
     fn claim(dn: &Dn) -> Option<Claim<'_>> {
         tree().claim(dn)
+    }
+
+    #[test]
+    fn at_sight_nobody_is_somebody_else() {
+        let plain = "uid=Alice.B-c_1,ou=git,ou=services,dc=counterfoil,dc=local";
+        let git = ServiceLabel::parse("git").unwrap();
+        let person = Claim::Person { user: "Alice.B-c_1", service: git, template: None };
+        assert_eq!(tree().claim_at_sight(plain), Some(person.clone()));
+        assert_eq!(claim(&Dn::parse(plain).unwrap()), Some(person));
+        let long = format!("uid={},{}", "a".repeat(DN_BYTES_MAX), &plain[16..]);
+        for name in [
+            "",
+            "uid=,ou=git,ou=services,dc=counterfoil,dc=local",
+            "uid=alice,ou=,ou=services,dc=counterfoil,dc=local",
+            "uid=alice,ou=services,dc=counterfoil,dc=local",
+            "uid=a\\,ou=b,ou=git,ou=services,dc=counterfoil,dc=local",
+            "uid=alice+cn=a,ou=git,ou=services,dc=counterfoil,dc=local",
+            "uid= alice,ou=git,ou=services,dc=counterfoil,dc=local",
+            "uid=alice,ou=git,ou=git,ou=services,dc=counterfoil,dc=local",
+            "uid=alice,ou=Git,ou=services,dc=counterfoil,dc=local",
+            "UID=alice,ou=git,ou=services,dc=counterfoil,dc=local",
+            "uid=alice,ou=git,ou=services,dc=counterfoil,dc=local ",
+            "xuid=alice,ou=git,ou=services,dc=counterfoil,dc=local",
+            &*long,
+        ] {
+            assert_eq!(tree().claim_at_sight(name), None, "{name}");
+        }
     }
 
     #[test]
