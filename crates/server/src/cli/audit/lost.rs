@@ -50,6 +50,8 @@ pub(super) struct Against<'a> {
     pub(super) since: Vec<Checkpoint>,
     /// The size and the root of what was done again before.
     pub(super) done: Option<(u64, Hash)>,
+    /// Whether events may be missing that no entry says were removed.
+    pub(super) allow_removed: bool,
 }
 
 /// The log as it is here.
@@ -169,8 +171,12 @@ impl Reading<'_> {
                 self.entry(path, &entry).await?;
             }
         }
-        let ended = verifier.finish();
-        Ok(ended.map_err(|fault| super::about(path, fault))?.checkpoint)
+        let verified = verifier.finish().map_err(|fault| super::about(path, fault))?;
+        // What is here anyway may be missing there.
+        match verified.unexplained.filter(|_| self.removed > 0 && !self.against.allow_removed) {
+            Some(why) => Err(super::about(path, super::verify::unexplained(why))),
+            None => Ok(verified.checkpoint),
+        }
     }
 
     /// What stands before the first entry of the first file has to be what stands here.

@@ -67,6 +67,10 @@ pub(crate) struct ProofArgs {
     /// A checkpoint that was kept elsewhere: the export must reach as far; again for further ones
     #[arg(long, value_name = "FILE")]
     since: Vec<PathBuf>,
+    /// Also where events are missing that the log does not say were removed: what they tell of is
+    /// not done again
+    #[arg(long)]
+    allow_removed: bool,
 }
 
 /// Runs the command.
@@ -192,7 +196,8 @@ async fn against<'a>(
         }
     }
     let done = done_before(opened, &realm).await?;
-    Ok(Against { store: &opened.store, realm, keys, since, done })
+    let allow_removed = proof.allow_removed;
+    Ok(Against { store: &opened.store, realm, keys, since, done, allow_removed })
 }
 
 /// Up to where it was done before.

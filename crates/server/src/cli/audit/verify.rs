@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use counterfoil_authority::audit::export::{Header, last_of};
 use counterfoil_authority::audit::note::{Checkpoint, VerifierKey};
-use counterfoil_authority::audit::verify::{LINE_BYTES_MAX, Verified, Verifier, Wrong};
+use counterfoil_authority::audit::verify::{
+    LINE_BYTES_MAX, Unexplained, Verified, Verifier, Wrong,
+};
 use data_encoding::BASE64;
 use serde_json::json;
 
@@ -44,11 +46,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), Failure> {
         since.extend(all.last().map(|(_, former)| former.checkpoint.clone()));
         let verified = check(path, keys.clone(), since)?;
         if let Some(why) = verified.unexplained.filter(|_| !args.allow_removed) {
-            let why = format!(
-                "{why}; if the export was made while it did, make another, and if it was an \
-                 earlier version that removed them, say --allow-removed"
-            );
-            return Err(about(path, why));
+            return Err(about(path, unexplained(why)));
         }
         all.push((path, verified));
     }
@@ -61,6 +59,14 @@ pub(super) fn run(args: &VerifyArgs) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Events are missing, and what to do about it.
+pub(super) fn unexplained(why: Unexplained) -> String {
+    format!(
+        "{why}; if the export was made while it did, make another, and if it was an earlier \
+         version that removed them, say --allow-removed"
+    )
 }
 
 /// A key as it stands, or a file of keys.

@@ -232,6 +232,13 @@ fn a_restore_without_the_log_says_what_it_does_not_know() {
 }
 
 /// Lines of an export with one of them changed, taken away, or with its end cut off.
+/// A line of an export as it stands where retention removed the event.
+pub(super) fn without_its_event(line: &str) -> String {
+    let rest = line.strip_prefix("{\"event\":").unwrap();
+    let (_, end) = rest.rsplit_once(",\"hash\":\"").unwrap();
+    format!("{{\"hash\":\"{},\"removed\":true}}", end.strip_suffix('}').unwrap())
+}
+
 fn spoiled(site: &Site, log: &Path, change: impl FnOnce(&mut Vec<String>)) -> PathBuf {
     let mut lines: Vec<String> =
         fs::read_to_string(log).unwrap().lines().map(|line| format!("{line}\n")).collect();
@@ -280,6 +287,12 @@ fn an_export_that_does_not_prove_itself_changes_nothing() {
     let said = text(&missing.stderr);
     let precise = said.contains("stands where entry") || said.contains("and should be");
     assert!(missing.status.code() == Some(1) && precise, "{said}");
+    // An entry without its event still fits the tree: somebody else must say that it was removed.
+    let emptied = spoiled(site, &log, |lines| {
+        let line = lines.iter_mut().find(|line| line.contains("token.revoked")).unwrap();
+        *line = without_its_event(line.trim_end()) + "\n";
+    });
+    refused(&try_with(&emptied, &[]), "is not proved");
     let cut = spoiled(site, &log, |lines| drop(lines.pop()));
     refused(&try_with(&cut, &[]), "it was cut off");
     // Whole, and too old or too late.
