@@ -284,7 +284,12 @@ fn of_many(mut held: Vec<Value>, step: &Step) -> Result<Vec<Value>, Fault> {
         if step.op == Op::Replace && step.filter.is_some() {
             return Err(Fault::no_target("no value is as the path says"));
         }
-        held.push(begun(step.filter.as_ref(), attribute));
+        let fresh = begun(step.filter.as_ref(), attribute);
+        if !chosen(&fresh) {
+            // Of an attribute that there is not, for example.
+            return Err(Fault::no_target("no value is as the path says, and none can be"));
+        }
+        held.push(fresh);
     }
     for index in 0..held.len() {
         let Some(Value::Object(parts)) = held.get_mut(index) else { continue };
