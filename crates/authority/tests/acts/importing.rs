@@ -1,7 +1,5 @@
 //! Secrets of another system: how they verify, what is refused, and what a second run does.
 
-use std::collections::BTreeMap;
-
 use counterfoil_authority::authority::{
     ClearPat, Fate, Incoming, IncomingFacts, IncomingPat, IncomingSecret, IncomingToken,
     PolicyEdit, ServiceDraft, ServiceEdit, UserDraft,
@@ -12,7 +10,6 @@ use counterfoil_authority::names::Username;
 use counterfoil_authority::policy::{AtLimit, SecretForm, TokenPolicy};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::{ClearSecret, TokenId};
-use counterfoil_authority::subject::UserStatus;
 use counterfoil_authority::verdict::Reason;
 
 use crate::world::{World, label, reason, wish};
@@ -37,15 +34,7 @@ fn wiki() -> ServiceDraft {
 }
 
 fn user(name: &str) -> Incoming {
-    Incoming::User(UserDraft {
-        username: Username::parse(name).unwrap(),
-        display_name: None,
-        emails: Vec::new(),
-        attributes: BTreeMap::new(),
-        status: UserStatus::Active,
-        unit: None,
-        provisioned: counterfoil_authority::subject::Provisioned::default(),
-    })
+    Incoming::User(UserDraft::new(Username::parse(name).unwrap()))
 }
 
 fn token(id: &str, name: &str, secret: IncomingSecret) -> Incoming {
