@@ -9,7 +9,7 @@ mod files;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use counterfoil_authority::authority::Fate;
+use counterfoil_authority::authority::{Authority, Fate};
 use counterfoil_authority::names::{MAIN_REALM, RealmName, ServiceLabel};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -24,6 +24,8 @@ use crate::import::rows::Tables;
 use crate::import::{dump, forgerock};
 use crate::installation::{self, IfEmpty};
 
+/// What stands in a report for a name or a reason with one of our tokens in it.
+const NOT_SHOWN: &str = "not shown, since it holds a token";
 /// Rows that a report for people lists of each sort; `--json` lists all.
 const LISTED_MAX: usize = 100;
 
@@ -111,11 +113,11 @@ pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
     match command {
         ImportCommand::Comanage(args) => {
             let (realm, config) = (realm_of(&args.realm)?, args.local.load()?);
-            take_over(&realm, &read_comanage(args)?, &config, (args.dry_run, args.json)).await
+            take_over(&realm, read_comanage(args)?, &config, (args.dry_run, args.json)).await
         }
         ImportCommand::Forgerock(args) => {
             let (realm, config) = (realm_of(&args.realm)?, args.local.load()?);
-            take_over(&realm, &args.read().await?, &config, (args.dry_run, args.json)).await
+            take_over(&realm, args.read().await?, &config, (args.dry_run, args.json)).await
         }
         ImportCommand::Htpasswd(args) => files::htpasswd(args).await,
         ImportCommand::Csv(args) => files::csv(args).await,
@@ -145,7 +147,7 @@ fn read_comanage(args: &ComanageArgs) -> Result<comanage::Read, Failure> {
 
 async fn take_over(
     realm: &RealmName,
-    read: &comanage::Read,
+    mut read: comanage::Read,
     config: &Config,
     (dry_run, json): (bool, bool),
 ) -> Result<(), Failure> {
@@ -155,14 +157,26 @@ async fn take_over(
     let done = |records: usize| bar.inc(records as u64);
     let imported = opened.authority.import(realm, &incoming, dry_run, &done).await;
     bar.finish_and_clear();
+    mask(&mut read, &opened.authority);
     opened.close().await?;
-    let report = Report { fates: imported?, read, dry_run };
+    let report = Report { fates: imported?, read: &read, dry_run };
     if json {
         print::json(&report.json());
     } else {
         report.print();
     }
     Ok(())
+}
+
+/// Takes our tokens out of what a report says: terminals and logs keep what they are shown.
+fn mask(read: &mut comanage::Read, authority: &Authority) {
+    let names = read.items.iter_mut().map(|item| &mut item.what);
+    let notes = read.skipped.iter_mut().chain(&mut read.remarks).map(|note| &mut note.why);
+    for text in names.chain(notes) {
+        if authority.is_token_in_name(&text.to_lowercase()) {
+            NOT_SHOWN.clone_into(text);
+        }
+    }
 }
 
 fn bar(total: usize, dry_run: bool) -> ProgressBar {

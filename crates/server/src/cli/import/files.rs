@@ -9,7 +9,7 @@ use counterfoil_authority::secret::ClearSecret;
 use zeroize::Zeroizing;
 
 use super::directory::DirectoryArgs;
-use super::{Report, bar, realm_of};
+use super::{Report, bar, mask, realm_of};
 use crate::cli::failure::Failure;
 use crate::cli::local::{HERE, LocalArgs};
 use crate::cli::print;
@@ -220,8 +220,9 @@ async fn take_over(
             existing_people: about.existing_people,
             plain: false,
         };
-        let read = read(options).map_err(Failure::Refused)?;
+        let mut read = read(options).map_err(Failure::Refused)?;
         let fates = fates(&opened.authority, &realm, &read, about).await?;
+        mask(&mut read, &opened.authority);
         Ok::<_, Failure>((read, fates))
     };
     let taken = taken.await;
