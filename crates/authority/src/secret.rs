@@ -4,6 +4,7 @@
 //! only bridge to what is stored is [`crate::secret_hash`].
 
 mod find;
+mod folded;
 pub(crate) mod mark;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::clock::{Entropy, NoEntropy};
 use crate::kind::Kind;
 
 pub use find::{FoundToken, TOKEN_LEN_MAX, TokenFinder};
+pub use folded::holds_folded_token;
 
 /// The 62 characters of ids, secrets and checksums, in the order of their value.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

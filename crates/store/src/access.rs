@@ -163,7 +163,8 @@ fn lines(rows: Vec<Row>) -> Result<Vec<Revoked>, Failure> {
     rows.into_iter().map(line).collect()
 }
 
-async fn use_proof(
+/// Notes that something is done that may be done once; false if it was, and is still known.
+pub(crate) async fn use_proof(
     tx: &mut Transaction<'_>,
     once: &[u8; 32],
     expires_at: Timestamp,

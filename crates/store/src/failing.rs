@@ -26,8 +26,9 @@ use counterfoil_authority::store::{
     LeaseStore, Link, LinkIssue, LinkOpen, LinkOpened, LinkStore, LogPlace, MemberChange,
     NewClient, NewInstallation, Page, PageRequest, PeopleStore, ProvisioningStore, Pulse, Purged,
     Record, Refresh, Refreshed, Rehash, Returned, Revocations, Rotated, ServiceDeleted,
-    ServiceStore, Settled, Store, TokenChange, TokenFilter, TokenIssue, TokenRotate, TokenStore,
-    TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta, UserFilter, UserRemoval,
+    ServiceStore, Settled, Store, TokenChange, TokenFilter, TokenIssue, TokenLeak, TokenRotate,
+    TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta, UserFilter,
+    UserRemoval,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::Token;
@@ -500,6 +501,9 @@ impl TokenStore for FailingStore {
     }
     async fn token_change(&self, change: TokenChange) -> Result<Updated<Token>, Unavailable> {
         pass!(self.token_change(change))
+    }
+    async fn token_leaked(&self, leak: TokenLeak) -> Result<bool, Unavailable> {
+        pass!(self.token_leaked(leak))
     }
     async fn token_record(&self, id: TokenId) -> Result<Option<Record>, Unavailable> {
         pass!(self.token_record(id))

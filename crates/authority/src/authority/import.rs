@@ -287,6 +287,9 @@ impl Authority {
         one: &Incoming,
         known: &mut Known,
     ) -> Result<Plan, Refusal> {
+        if let Err(refusal) = self.refuse_tokens_in_incoming(one) {
+            return Ok(refused(&refusal.to_string()));
+        }
         match one {
             Incoming::Group(name, description) => {
                 self.plan_group(run, name, description.clone(), known).await

@@ -6,7 +6,7 @@
 use super::Authority;
 use super::lifecycle::Act;
 use crate::caller::RequestContext;
-use crate::event::Origin;
+use crate::event::{Event, Origin};
 use crate::kind::Kind;
 use crate::names::RealmName;
 use crate::policy::OnLeak;
@@ -14,11 +14,11 @@ use crate::refusal::Refusal;
 use crate::secret::{ClearSecret, Shape, mark};
 use crate::secret_hash::keyed_hash;
 use crate::service::Services;
-use crate::store::{Record, Unavailable};
+use crate::store::{Record, TokenChange, TokenLeak, Unavailable};
 use crate::token::Slot;
 
-/// How long it is remembered that a string was reported from a place, so that the same report does
-/// and says nothing twice: as long as a former secret is.
+/// How long it is known that a string was reported from a place, so that the same report does and
+/// says nothing twice: as long as a former secret is.
 const REMEMBERED_SECONDS: i64 = 90 * 86_400;
 /// Characters of a place that are kept: an address of a line in a repository is shorter.
 const URL_CHARS_MAX: usize = 1000;
@@ -42,7 +42,7 @@ impl Authority {
     /// # Errors
     ///
     /// When the store cannot answer: some may have been acted on, and the report is to be sent
-    /// again.
+    /// again. Each of them is acted on and told of at once, or not at all.
     pub async fn leaks_reported(
         &self,
         by: &str,
@@ -90,22 +90,24 @@ impl Authority {
             return Ok(kind == Kind::AuthToken && mark::is_ours(keys.peppers(), presented));
         };
         let now = self.now();
-        let once = self.once_of(report, origin);
-        // A use that is over at once only asks: has this report been completed? If so the token is
-        // let alone, whatever somebody has decided about it since.
-        if !self.store.proof_use(once, now, now).await? {
-            return Ok(true);
-        }
         let is_retired = crate::cache::matched(secret, now) == crate::cache::Matched::Retired;
         let is_over = record.revoked || is_retired || record.kind == Kind::Decoy;
         let act = if is_over { None } else { Some(self.on_leak(&record).await?) };
-        if let Some(act) = act {
-            self.act_on_leak(&record, act, report, origin).await?;
-        }
         let slot = if is_retired { Slot::Previous } else { secret.facts.slot };
-        self.tell_of_leak(&record, (slot, act), report, origin).await?;
-        // Last of all: what broke off before this is done again, and rather told twice than never.
-        self.store.proof_use(once, now.plus_seconds(REMEMBERED_SECONDS), now).await?;
+        let change = match act {
+            Some(act) => self.change_by_leak(&record, act, report, origin).await?,
+            None => None,
+        };
+        let leak = TokenLeak {
+            once: self.once_of(report, origin),
+            known_until: now.plus_seconds(REMEMBERED_SECONDS),
+            change,
+            event: self.event_of_leak(&record, (slot, act), report, origin)?,
+            at: now,
+        };
+        // Where it was taken before, the token is let alone, whatever somebody has decided about
+        // it since.
+        self.store.token_leaked(leak).await?;
         Ok(true)
     }
 
@@ -123,15 +125,16 @@ impl Authority {
         Ok(act)
     }
 
-    async fn act_on_leak(
+    /// What a leak changes of its token; nothing, if it has ended meanwhile.
+    async fn change_by_leak(
         &self,
         record: &Record,
         act: OnLeak,
         report: &LeakReport,
         origin: &Origin,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<TokenChange>, Refusal> {
         let act = match act {
-            OnLeak::Notify => return Ok(()),
+            OnLeak::Notify => return Ok(None),
             OnLeak::Lock => Act::Lock,
             OnLeak::Revoke => {
                 let place = self.place_of(report);
@@ -141,11 +144,11 @@ impl Authority {
             }
         };
         let Some(token) = self.store.token_find(&record.realm, record.id).await? else {
-            return Ok(());
+            return Ok(None);
         };
-        match self.change_token(origin, &token, act, None).await {
-            // It has ended meanwhile.
-            Ok(_) | Err(Refusal::Ended(_)) => Ok(()),
+        match self.token_change_of(origin, &token, act, None) {
+            Ok(change) => Ok(Some(change)),
+            Err(Refusal::Ended(_)) => Ok(None),
             Err(refusal) => Err(refusal),
         }
     }
@@ -158,7 +161,7 @@ impl Authority {
         (fits && is_harmless).then_some(url)
     }
 
-    /// What stands for a report among those that were completed: who found which string where.
+    /// What stands for a report among those that were taken: who found which string where.
     fn once_of(&self, report: &LeakReport, origin: &Origin) -> [u8; 32] {
         let told = format!(
             "leak {} {} {}",
@@ -170,27 +173,25 @@ impl Authority {
         *keyed_hash(self.keys().pepper(), &told).as_bytes()
     }
 
-    /// Records the leak.
-    async fn tell_of_leak(
+    /// What is recorded of a leak.
+    fn event_of_leak(
         &self,
         record: &Record,
         (slot, act): (Slot, Option<OnLeak>),
         report: &LeakReport,
         origin: &Origin,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Event, Refusal> {
         let url = self.place_of(report);
         let is_harmless = |text: &&str| {
             text.len() <= 64 && !text.chars().any(char::is_control) && !self.holds_token(text)
         };
         let source = report.source.as_deref().filter(is_harmless);
         let event = self.event("token.leaked", &record.realm, origin, self.now())?;
-        let event = event
+        Ok(event
             .with_token(record.id)
             .with_subject(record.owner.actor())
             .with_service(record.services.labels().join(" "))
             .with_reason(act.map_or("none", OnLeak::name))
-            .with_detail(serde_json::json!({ "url": url, "source": source, "slot": slot.name() }));
-        self.store.event_append(vec![event]).await?;
-        Ok(())
+            .with_detail(serde_json::json!({ "url": url, "source": source, "slot": slot.name() })))
     }
 }

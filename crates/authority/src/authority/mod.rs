@@ -383,6 +383,12 @@ impl Authority {
         crate::secret::holds_token(text, &self.prefixes)
     }
 
+    /// Whether a name holds what becomes of a token when it is made a name. Such a name is refused
+    /// as well: names are shown more widely than any text.
+    pub fn is_token_in_name(&self, name: &str) -> bool {
+        crate::secret::holds_folded_token(name, &self.prefixes)
+    }
+
     /// An event, to be filled in.
     pub fn event(
         &self,

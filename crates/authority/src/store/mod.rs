@@ -93,8 +93,8 @@ pub use repositories::{
 pub use services::{ServiceDeleted, ServiceStore};
 pub use tokens::{
     ActiveLimit, Consumed, Counted, HandOver, HandedOver, Idempotency, Issued, LookedAfter, Record,
-    Rehash, Rotated, SealAnswer, TokenAct, TokenChange, TokenFilter, TokenIssue, TokenRotate,
-    TokenStore, TokenUpdate, TokenUpdated, UsageDelta,
+    Rehash, Rotated, SealAnswer, TokenAct, TokenChange, TokenFilter, TokenIssue, TokenLeak,
+    TokenRotate, TokenStore, TokenUpdate, TokenUpdated, UsageDelta,
 };
 pub use use_days::{USE_DAYS_KEPT, UseDay, UseDayStore, day_of};
 

@@ -319,6 +319,21 @@ pub struct TokenChange {
     pub event: Event,
 }
 
+/// A report that a token's string was found in public, and what follows from it.
+#[derive(Debug, Clone)]
+pub struct TokenLeak {
+    /// What stands for the report: keyed, and the same each time that it is sent.
+    pub once: [u8; 32],
+    /// Until when it is known again.
+    pub known_until: Timestamp,
+    /// What becomes of the token, if anything.
+    pub change: Option<TokenChange>,
+    /// What is recorded of the leak itself.
+    pub event: Event,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What came of counting one use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consumed {
@@ -454,6 +469,10 @@ pub trait TokenStore {
     /// Switches state. Idempotent: what is so already changes nothing and records nothing.
     /// Any act but `Revoke` leaves a revoked token revoked.
     async fn token_change(&self, change: TokenChange) -> Result<Updated<Token>, Unavailable>;
+    /// Takes a report of a leak: switches state, as `token_change` does, and records, all of it or
+    /// nothing. False, with nothing changed, if it was taken before and is still known: of any
+    /// number of copies one is taken. A token that has ended or is gone is recorded all the same.
+    async fn token_leaked(&self, leak: TokenLeak) -> Result<bool, Unavailable>;
 
     /// The record of a token, in one read.
     async fn token_record(&self, id: TokenId) -> Result<Option<Record>, Unavailable>;

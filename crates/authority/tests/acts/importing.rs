@@ -1,18 +1,15 @@
 //! Secrets of another system: how they verify, what is refused, and what a second run does.
 
-use std::collections::BTreeMap;
-
 use counterfoil_authority::authority::{
     ClearPat, Fate, Incoming, IncomingFacts, IncomingPat, IncomingSecret, IncomingToken,
     PolicyEdit, ServiceDraft, ServiceEdit, UserDraft,
 };
 use counterfoil_authority::foreign::{ForeignHash, ForeignScheme};
 use counterfoil_authority::kind::Kind;
-use counterfoil_authority::names::Username;
+use counterfoil_authority::names::{GroupName, Username};
 use counterfoil_authority::policy::{AtLimit, SecretForm, TokenPolicy};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::{ClearSecret, TokenId};
-use counterfoil_authority::subject::UserStatus;
 use counterfoil_authority::verdict::Reason;
 
 use crate::world::{World, label, reason, wish};
@@ -37,15 +34,7 @@ fn wiki() -> ServiceDraft {
 }
 
 fn user(name: &str) -> Incoming {
-    Incoming::User(UserDraft {
-        username: Username::parse(name).unwrap(),
-        display_name: None,
-        emails: Vec::new(),
-        attributes: BTreeMap::new(),
-        status: UserStatus::Active,
-        unit: None,
-        provisioned: counterfoil_authority::subject::Provisioned::default(),
-    })
+    Incoming::User(UserDraft::new(Username::parse(name).unwrap()))
 }
 
 fn token(id: &str, name: &str, secret: IncomingSecret) -> Incoming {
@@ -195,4 +184,44 @@ async fn a_token_that_is_sent_twice_arrives_once_and_with_one_set_of_permissions
     let Refusal::Invalid { why, .. } = refusal else { panic!("{refusal}") };
     assert_eq!(why, "holds a token twice, with other permissions");
     assert!(reason(&world.verify(third, Some("alice"), "wiki").await).is_some());
+}
+
+#[tokio::test]
+async fn a_row_with_one_of_our_tokens_in_a_name_is_refused_and_the_others_are_taken() {
+    let world = World::new().await;
+    world.add_service("wiki", policy(&[ForeignScheme::Ssha])).await;
+    let (_, ours) = world.issue(wish(Kind::PersonalAccessToken, "alice", &["git"])).await;
+    let named = |facts: IncomingFacts| {
+        let Incoming::Token(token) = token("Token0000001", "pat", hashed()) else { panic!() };
+        Incoming::Token(IncomingToken { facts, ..token })
+    };
+    let person = |draft: UserDraft| Incoming::User(draft);
+    let new = |name: &str| UserDraft::new(Username::parse(name).unwrap());
+    let facts = IncomingFacts { one_of_several: true, ..IncomingFacts::default() };
+    let labels = [("note".to_owned(), format!("see {ours}"))].into();
+    let within = Some(format!("see {ours}"));
+    for (field, incoming) in [
+        ("username", person(new(&ours))),
+        ("username", person(new(&format!("pat@{ours}")))),
+        ("display_name", person(UserDraft { display_name: within.clone(), ..new("kim") })),
+        ("emails", person(UserDraft { emails: vec![format!("{ours}@a.b")], ..new("kim") })),
+        ("name", Incoming::Group(GroupName::parse(&ours).unwrap(), None)),
+        ("description", Incoming::Group(GroupName::parse("devs").unwrap(), within.clone())),
+        ("name", Incoming::Service(ServiceDraft { name: ours.clone(), ..wiki() })),
+        ("name", named(IncomingFacts { name: Some(ours.clone()), ..facts.clone() })),
+        ("description", named(IncomingFacts { description: within.clone(), ..facts.clone() })),
+        ("labels", named(IncomingFacts { labels, ..facts.clone() })),
+    ] {
+        let why = format!("{field}: holds a token; a secret is never part of a text");
+        for dry_run in [true, false] {
+            let fates = import(&world, vec![incoming.clone(), user("pat")], dry_run).await;
+            assert_eq!(fates[0], Fate::Refused(why.clone()), "{incoming:?}");
+            assert!(matches!(fates[1], Fate::New | Fate::Kept), "{fates:?}");
+        }
+    }
+    // What is theirs has nobody to belong to.
+    let theirs = vec![person(new(&ours)), token("Token0000001", &ours, hashed())];
+    assert!(import(&world, theirs, false).await.iter().all(is_refused));
+    let kept = vec![user("pat"), named(facts)];
+    assert_eq!(import(&world, kept, false).await, [Fate::Kept, Fate::New]);
 }

@@ -1,7 +1,5 @@
 //! Secrets that came as hashes: what their first right use makes of them, and keys without a name.
 
-use std::collections::BTreeMap;
-
 use counterfoil_authority::authority::{
     Fate, Incoming, IncomingFacts, IncomingSecret, IncomingToken, PolicyEdit, ServiceDraft,
     ServiceEdit, UserDraft,
@@ -11,7 +9,6 @@ use counterfoil_authority::names::Username;
 use counterfoil_authority::policy::TokenPolicy;
 use counterfoil_authority::secret::{ClearSecret, TokenId};
 use counterfoil_authority::secret_hash::SecretHash;
-use counterfoil_authority::subject::UserStatus;
 use counterfoil_authority::verdict::Reason;
 
 use crate::world::{World, label, reason};
@@ -55,15 +52,7 @@ async fn world(schemes: &[ForeignScheme]) -> World {
 async fn import(world: &World, tokens: Vec<IncomingToken>) -> Vec<Fate> {
     let mut all = vec![
         Incoming::Service(ServiceDraft::new(label("wiki"))),
-        Incoming::User(UserDraft {
-            username: Username::parse("pat").unwrap(),
-            display_name: None,
-            emails: Vec::new(),
-            attributes: BTreeMap::new(),
-            status: UserStatus::Active,
-            unit: None,
-            provisioned: counterfoil_authority::subject::Provisioned::default(),
-        }),
+        Incoming::User(UserDraft::new(Username::parse("pat").unwrap())),
     ];
     all.extend(tokens.into_iter().map(Incoming::Token));
     world.authority.import(&world.realm, &all, false, &|_| {}).await.unwrap()[2..].to_vec()

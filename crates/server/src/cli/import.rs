@@ -3,27 +3,29 @@
 //! Not through the API: the secrets would travel, and a server would be asked for as many slow
 //! hashes as there are people.
 
+mod directory;
 mod files;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use counterfoil_authority::authority::Fate;
+use counterfoil_authority::authority::{Authority, Fate};
 use counterfoil_authority::names::{MAIN_REALM, RealmName, ServiceLabel};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use self::directory::DirectoryArgs;
 use super::failure::Failure;
 use super::local::{HERE, LocalArgs};
 use super::print;
-use super::secret_input::{self, Wanted};
 use crate::config::Config;
 use crate::import::comanage::{self, Item, Note, Options};
-use crate::import::directory::{self, Source};
 use crate::import::rows::Tables;
-use crate::import::{dump, forgerock, ldif};
+use crate::import::{dump, forgerock};
 use crate::installation::{self, IfEmpty};
 
+/// What stands in a report for a name or a reason with one of our tokens in it.
+const NOT_SHOWN: &str = "not shown, since it holds a token";
 /// Rows that a report for people lists of each sort; `--json` lists all.
 const LISTED_MAX: usize = 100;
 
@@ -42,33 +44,18 @@ pub(crate) enum ImportCommand {
 /// Take the personal access tokens over that stand on profiles of a ForgeRock AM directory; they keep working
 #[derive(Debug, clap::Args)]
 #[command(after_help = HERE)]
+#[command(mut_arg("bind_dn", |arg| arg.default_value("cn=Directory Manager")))]
 pub(crate) struct ForgerockArgs {
     #[command(flatten)]
     local: LocalArgs,
-    /// An LDIF export, or the directory itself as `ldap://HOST` or `ldaps://HOST`
-    #[arg(value_name = "FILE|URL")]
-    source: String,
     /// The service that the tokens are good for; made if it is not there
     #[arg(long, value_name = "LABEL")]
     service: String,
     /// The attribute that holds them
     #[arg(long, value_name = "NAME", default_value = "iplanet-am-user-alias-list")]
     attribute: String,
-    /// The attribute that becomes the user name
-    #[arg(long, value_name = "NAME", default_value = "uid")]
-    user_attribute: String,
-    /// Who asks the directory
-    #[arg(long, value_name = "DN", default_value = "cn=Directory Manager")]
-    bind_dn: String,
-    /// File with their password, or `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    bind_password_file: Option<String>,
-    /// The entry below which the people are
-    #[arg(long, value_name = "DN", default_value = "")]
-    base: String,
-    /// Begin TLS on the plain port before anything is said
-    #[arg(long)]
-    start_tls: bool,
+    #[command(flatten)]
+    directory: DirectoryArgs,
     /// The realm that takes them
     #[arg(long, default_value = MAIN_REALM)]
     realm: String,
@@ -84,26 +71,12 @@ impl ForgerockArgs {
     async fn read(&self) -> Result<comanage::Read, Failure> {
         let service = ServiceLabel::parse(&self.service)
             .map_err(|bad| Failure::Usage(format!("`{}`: {bad}", self.service)))?;
-        let is_directory = ["ldap://", "ldaps://"].iter().any(|s| self.source.starts_with(s));
-        let entries = if is_directory {
-            let from = self.bind_password_file.as_deref();
-            let password = secret_input::secret(from, Wanted::TargetSecret)?;
-            let source = Source {
-                url: self.source.clone(),
-                start_tls: self.start_tls,
-                bind_dn: self.bind_dn.clone(),
-                base: self.base.clone(),
-                attribute: self.attribute.clone(),
-            };
-            directory::read(&source, password.reveal()).await.map_err(Failure::Unavailable)?
-        } else {
-            ldif::read(Path::new(&self.source)).map_err(Failure::Refused)?
-        };
+        let entries = self.directory.entries(&self.attribute).await?;
         let options = forgerock::Options {
             realm: self.realm.clone(),
             service,
             attribute: self.attribute.to_ascii_lowercase(),
-            user_attribute: self.user_attribute.to_ascii_lowercase(),
+            user_attribute: self.directory.user_attribute(),
         };
         Ok(forgerock::map(&entries, &options))
     }
@@ -140,11 +113,11 @@ pub(crate) async fn run(command: &ImportCommand) -> Result<(), Failure> {
     match command {
         ImportCommand::Comanage(args) => {
             let (realm, config) = (realm_of(&args.realm)?, args.local.load()?);
-            take_over(&realm, &read_comanage(args)?, &config, (args.dry_run, args.json)).await
+            take_over(&realm, read_comanage(args)?, &config, (args.dry_run, args.json)).await
         }
         ImportCommand::Forgerock(args) => {
             let (realm, config) = (realm_of(&args.realm)?, args.local.load()?);
-            take_over(&realm, &args.read().await?, &config, (args.dry_run, args.json)).await
+            take_over(&realm, args.read().await?, &config, (args.dry_run, args.json)).await
         }
         ImportCommand::Htpasswd(args) => files::htpasswd(args).await,
         ImportCommand::Csv(args) => files::csv(args).await,
@@ -174,7 +147,7 @@ fn read_comanage(args: &ComanageArgs) -> Result<comanage::Read, Failure> {
 
 async fn take_over(
     realm: &RealmName,
-    read: &comanage::Read,
+    mut read: comanage::Read,
     config: &Config,
     (dry_run, json): (bool, bool),
 ) -> Result<(), Failure> {
@@ -184,14 +157,26 @@ async fn take_over(
     let done = |records: usize| bar.inc(records as u64);
     let imported = opened.authority.import(realm, &incoming, dry_run, &done).await;
     bar.finish_and_clear();
+    mask(&mut read, &opened.authority);
     opened.close().await?;
-    let report = Report { fates: imported?, read, dry_run };
+    let report = Report { fates: imported?, read: &read, dry_run };
     if json {
         print::json(&report.json());
     } else {
         report.print();
     }
     Ok(())
+}
+
+/// Takes our tokens out of what a report says: terminals and logs keep what they are shown.
+fn mask(read: &mut comanage::Read, authority: &Authority) {
+    let names = read.items.iter_mut().map(|item| &mut item.what);
+    let notes = read.skipped.iter_mut().chain(&mut read.remarks).map(|note| &mut note.why);
+    for text in names.chain(notes) {
+        if authority.is_token_in_name(&text.to_lowercase()) {
+            NOT_SHOWN.clone_into(text);
+        }
+    }
 }
 
 fn bar(total: usize, dry_run: bool) -> ProgressBar {

@@ -10,7 +10,7 @@ use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::{GroupName, ServiceLabel, Username};
 use counterfoil_authority::secret::{ClearSecret, generate_grouped};
 use counterfoil_authority::service::Services;
-use counterfoil_authority::subject::{GrantSubject, Limits, Role, UserStatus};
+use counterfoil_authority::subject::{GrantSubject, Limits, Role};
 use counterfoil_authority::verdict::Door;
 
 use super::organisation::RoleOf;
@@ -152,13 +152,10 @@ impl Stage {
         username: &Username,
     ) -> Result<(), DemoError> {
         let draft = UserDraft {
-            username: username.clone(),
             display_name: Some(person.display_name.clone()),
             emails: vec![self.email(person)],
-            attributes: BTreeMap::new(),
-            status: UserStatus::Active,
             unit: Some(company.unit(&person.unit)?),
-            provisioned: counterfoil_authority::subject::Provisioned::default(),
+            ..UserDraft::new(username.clone())
         };
         self.authority.create_user(boss, &self.realm, draft).await?;
         self.belong(boss, company, person, username).await

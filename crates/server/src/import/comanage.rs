@@ -215,13 +215,11 @@ fn people(
         let emails: Vec<String> =
             of(&mails, id).iter().filter_map(|row| row.owned("mail")).collect();
         let draft = UserDraft {
-            username: username.clone(),
             display_name: display_name(of(&names, id)),
             emails: emails.into_iter().take(10).collect(),
-            attributes: BTreeMap::new(),
             status,
             unit: units::unit_of(row, of(&roles, id), units, read),
-            provisioned: counterfoil_authority::subject::Provisioned::default(),
+            ..UserDraft::new(username.clone())
         };
         read.item("cm_co_people", row, username.to_string(), Incoming::User(draft));
         people.insert(id, username);

@@ -6,7 +6,7 @@
 
 mod predictable;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use counterfoil_authority::authority::{
     ClearPat, Incoming, IncomingFacts, IncomingPat, IncomingSecret, IncomingToken, ServiceDraft,
@@ -225,13 +225,10 @@ pub(super) fn person(entry: &Entry, username: &Username) -> UserDraft {
     let inactive =
         entry.first("inetuserstatus").is_some_and(|status| !status.eq_ignore_ascii_case("active"));
     UserDraft {
-        username: username.clone(),
         display_name: entry.first("displayname").or(entry.first("cn")).map(str::to_owned),
         emails: entry.values("mail").take(10).map(str::to_owned).collect(),
-        attributes: BTreeMap::new(),
         status: if inactive { UserStatus::Suspended } else { UserStatus::Active },
-        unit: None,
-        provisioned: counterfoil_authority::subject::Provisioned::default(),
+        ..UserDraft::new(username.clone())
     }
 }
 

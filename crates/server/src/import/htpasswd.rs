@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use counterfoil_authority::authority::{IncomingFacts, IncomingSecret};
+use counterfoil_authority::authority::{IncomingFacts, IncomingSecret, UserDraft};
 use counterfoil_authority::foreign::ForeignHash;
 use counterfoil_authority::names::Username;
 use counterfoil_authority::secret::ClearSecret;
 
 use super::comanage::Read;
-use super::lines::{Line, Options, Sheet, person};
+use super::lines::{Line, Options, Sheet};
 use super::rows::Place;
 
 /// Reads the text of a file.
@@ -42,7 +42,7 @@ fn of_line(line: &str, place: &Place, number: i64, options: &Options) -> Result<
         place: place.clone(),
         number,
         identity: user.to_string(),
-        person: person(user),
+        person: UserDraft::new(user),
         service,
         secret: secret(hash, rest, options.plain)?,
         locked: false,

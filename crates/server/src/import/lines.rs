@@ -11,7 +11,6 @@ use counterfoil_authority::authority::{
 use counterfoil_authority::foreign::ForeignScheme;
 use counterfoil_authority::names::{ServiceLabel, Username};
 use counterfoil_authority::policy::TokenPolicy;
-use counterfoil_authority::subject::UserStatus;
 
 use super::comanage::{Item, Note, Read};
 use super::rows::Place;
@@ -187,17 +186,4 @@ fn token(options: &Options, line: Line) -> Option<IncomingToken> {
         pat: None,
         facts: IncomingFacts { one_of_several: true, ..line.facts },
     })
-}
-
-/// Somebody of whom only the name is known.
-pub(crate) fn person(username: Username) -> UserDraft {
-    UserDraft {
-        username,
-        display_name: None,
-        emails: Vec::new(),
-        attributes: BTreeMap::new(),
-        status: UserStatus::Active,
-        unit: None,
-        provisioned: counterfoil_authority::subject::Provisioned::default(),
-    }
 }

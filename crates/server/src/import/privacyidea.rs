@@ -8,7 +8,7 @@ mod fernet;
 
 use std::sync::Arc;
 
-use counterfoil_authority::authority::{IncomingFacts, IncomingSecret, OtpDraft};
+use counterfoil_authority::authority::{IncomingFacts, IncomingSecret, OtpDraft, UserDraft};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::{ServiceLabel, Username};
 use counterfoil_authority::otp::{Algorithm, Method, Shape, SharedSeed};
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::comanage::Read;
-use super::lines::{Line, Options, Sheet, person};
+use super::lines::{Line, Options, Sheet};
 use super::rows::Place;
 
 /// Labels of what has no field of its own.
@@ -160,7 +160,7 @@ fn of_token(
     Ok(Line {
         place: place.clone(),
         number: nth,
-        person: person(name),
+        person: UserDraft::new(name),
         service: service(token, options)?,
         secret,
         identity: serial.to_owned(),

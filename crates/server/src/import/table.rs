@@ -5,7 +5,7 @@ mod columns;
 
 use std::sync::Arc;
 
-use counterfoil_authority::authority::{IncomingFacts, IncomingSecret};
+use counterfoil_authority::authority::{IncomingFacts, IncomingSecret, UserDraft};
 use counterfoil_authority::clock::DayEdge;
 use counterfoil_authority::foreign::ForeignScheme;
 use counterfoil_authority::foreign::{FOREIGN_KEY_LENGTH_MIN, ForeignHash, ForeignKey};
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use self::columns::Columns;
 use super::comanage::Read;
-use super::lines::{Line, Options, Sheet, person};
+use super::lines::{Line, Options, Sheet};
 use super::rows::{Place, ROWS_MAX};
 
 /// The columns that a table may have.
@@ -156,7 +156,7 @@ fn of_row(
         max_usages: cells.count("max_usages")?,
         disabled: cells.truth("enabled")? == Some(false),
     };
-    let mut draft = person(user);
+    let mut draft = UserDraft::new(user);
     draft.display_name = cells.line("display_name")?;
     draft.emails = cells.email()?.into_iter().collect();
     let id = cells.line("id")?;

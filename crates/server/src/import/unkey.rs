@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use counterfoil_authority::authority::{IncomingFacts, IncomingSecret};
+use counterfoil_authority::authority::{IncomingFacts, IncomingSecret, UserDraft};
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::foreign::ForeignKey;
 use counterfoil_authority::names::Username;
@@ -15,7 +15,7 @@ use counterfoil_authority::text;
 use serde_json::{Map, Value};
 
 use super::comanage::Read;
-use super::lines::{Line, Options, Sheet, person};
+use super::lines::{Line, Options, Sheet};
 use super::rows::Place;
 
 /// Microseconds of a millisecond, in which Unkey counts.
@@ -122,7 +122,7 @@ fn of_key(
     let line = Line {
         place: place.clone(),
         number,
-        person: person(owner(key, options)?),
+        person: UserDraft::new(owner(key, options)?),
         service,
         secret: secret(key)?,
         identity: id,

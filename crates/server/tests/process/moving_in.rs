@@ -362,6 +362,39 @@ fn passwords_of_a_real_directory_are_taken_over_live_and_from_its_export() {
     }
 }
 
+/// A token string with a right checksum that nobody was issued.
+const OURS: &str = "cflp_0123456789AB_abcdefghijklmnopqrstuvwxyz0123450devdl";
+
+#[test]
+fn a_line_that_names_somebody_by_a_token_is_left_out_and_not_repeated() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("people.csv");
+    let text = format!("user,name,secret\n{OURS},home,{SECRET}\nann,home,{SECRET}\n");
+    std::fs::write(&file, format!("{text}bob,see {OURS},{SECRET}\n")).unwrap();
+    for world in World::on_each_store(UNTHROTTLED) {
+        let arguments = ["csv", file.to_str().unwrap(), "--service", "wiki"];
+        let whole = import(&world, &arguments);
+        assert!(!whole.status.success());
+        let users = world.admin.get("/users?limit=1000").expect(200);
+        assert!(!users.to_string().contains("\"ann\""), "{users}");
+        let report = imported(&world, &[&arguments[..], &["--partial"]].concat());
+        assert_eq!(counted(&report), [3, 1, 0, 2], "{report}");
+        let told = report["left_out"].as_array().unwrap();
+        let why = |why: &str| told.iter().filter(|one| one["why"].as_str() == Some(why)).count();
+        let held = "holds a token; a secret is never part of a text";
+        assert_eq!(why(&format!("username: {held}")), 1, "{report}");
+        assert_eq!(why("its person is not here, and not taken over"), 1, "{report}");
+        assert_eq!(why(&format!("name: {held}")), 1, "{report}");
+        assert_eq!(ask(&world, Some("ann"), "wiki", SECRET)["active"], true);
+        let folded = OURS.to_lowercase();
+        for said in [whole.stdout, whole.stderr, report.to_string().into_bytes()] {
+            let said = String::from_utf8(said).unwrap().to_lowercase();
+            assert!(!said.contains(&folded[..40]), "{said}");
+        }
+        nowhere(&world, &[OURS, &folded]);
+    }
+}
+
 /// The export and its key, as `fixtures/privacyidea/README.md` says.
 const EXPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/privacyidea/tokens.pi");
 const EXPORT_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/privacyidea/key");

@@ -3,7 +3,9 @@
 use counterfoil_authority::access::{AccessFacts, AccessRecord, Confirmation};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::secret_hash::{Mac256, SecretHash};
-use counterfoil_authority::store::{AccessRevoke, Change};
+use counterfoil_authority::store::{
+    AccessRevoke, Change, EventFilter, PageRequest, TokenAct, TokenLeak,
+};
 use counterfoil_authority::testing::SeededEntropy;
 use sha2::{Digest as _, Sha256};
 
@@ -140,4 +142,46 @@ pub(super) async fn a_proof_is_used_once(world: World) {
     assert!(world.store.proof_use(once, World::at(120), World::at(60)).await.unwrap());
     let other = bytes(&world, "another proof");
     assert!(world.store.proof_use(other, World::at(60), World::at(0)).await.unwrap());
+}
+
+/// However many send the same report at the same moment, one of them switches the token and is
+/// told; after that the token is let alone, until the report is not known any more.
+pub(super) async fn a_report_of_a_leak_is_taken_once_and_whole(world: World) {
+    let alice = world.user("alice").await;
+    let token = world.issued(world.issue_to(&alice)).await;
+    let leak = |known_until: i64, at: i64| TokenLeak {
+        once: bytes(&world, "leak"),
+        known_until: World::at(known_until),
+        change: Some(world.switch(token.id, TokenAct::Lock)),
+        event: world.event("token.leaked"),
+        at: World::at(at),
+    };
+    let told = async |kind: &str| {
+        let filter = EventFilter { kind: Some(kind.into()), ..EventFilter::default() };
+        let page = PageRequest::first(100);
+        world.store.event_list(&world.realm, filter, page).await.unwrap().items.len()
+    };
+    let locked = async || {
+        let found = world.store.token_find(&world.realm, token.id).await.unwrap();
+        found.unwrap().locked
+    };
+    let switched = world.switch(token.id, TokenAct::Lock).event.kind;
+    let taken = race(40, |_| {
+        let (store, leak) = (std::sync::Arc::clone(&world.store), leak(60, 0));
+        async move { store.token_leaked(leak).await.unwrap() }
+    })
+    .await;
+    assert_eq!(taken.into_iter().filter(|first| *first).count(), 1);
+    assert!(locked().await);
+    assert_eq!((told("token.leaked").await, told(&switched).await), (1, 1));
+    world.store.token_change(world.switch(token.id, TokenAct::Unlock)).await.unwrap();
+    assert!(!world.store.token_leaked(leak(90, 59)).await.unwrap());
+    assert!(!locked().await);
+    assert!(world.store.token_leaked(leak(120, 60)).await.unwrap());
+    assert!(locked().await);
+    // Of a token that has ended it is told all the same.
+    world.revoke(token.id).await;
+    let other = TokenLeak { once: bytes(&world, "another leak"), ..leak(60, 0) };
+    assert!(world.store.token_leaked(other).await.unwrap());
+    assert_eq!(told("token.leaked").await, 3);
 }

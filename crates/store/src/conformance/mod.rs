@@ -424,6 +424,7 @@ async fn of_counting_and_listing(store: &Arc<dyn Store>, kept: u16) -> u16 {
             an_access_token_is_revoked_once,
             the_feed_names_what_has_not_ended,
             a_proof_is_used_once,
+            a_report_of_a_leak_is_taken_once_and_whole,
         }
     )
 }

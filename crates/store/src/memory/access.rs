@@ -31,6 +31,15 @@ impl State {
         self.proofs.retain(|_, end| *end > now);
         before - count(self)
     }
+
+    /// Notes that something is done that may be done once; false if it was, and is still known.
+    pub(super) fn use_proof(&mut self, once: [u8; 32], until: Timestamp, now: Timestamp) -> bool {
+        if self.proofs.get(&once).is_some_and(|end| *end > now) {
+            return false;
+        }
+        self.proofs.insert(once, until);
+        true
+    }
 }
 
 fn latest_first(mut lines: Vec<(Timestamp, Revoked)>, limit: u32) -> Vec<Revoked> {
@@ -117,12 +126,6 @@ impl AccessStore for MemoryStore {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
-        Ok(self.write(|state| {
-            if state.proofs.get(&once).is_some_and(|end| *end > now) {
-                return false;
-            }
-            state.proofs.insert(once, expires_at);
-            true
-        }))
+        Ok(self.write(|state| state.use_proof(once, expires_at, now)))
     }
 }

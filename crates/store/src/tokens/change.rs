@@ -1,12 +1,12 @@
 //! Switching a token's state.
 
-use counterfoil_authority::store::{Change, TokenAct, TokenChange, Updated};
+use counterfoil_authority::store::{Change, TokenAct, TokenChange, TokenLeak, Updated};
 use counterfoil_authority::token::Token;
 
 use super::revoke::{self, Sentence};
 use super::{enrolment, rows};
 use crate::engine::{Failure, Transaction, values};
-use crate::events;
+use crate::{access, events};
 
 const SWITCH: &str = "
 update token
@@ -61,6 +61,19 @@ pub(crate) async fn change(
     events::append(tx, &change.event).await?;
     tx.changed(Change::Token(token.id), change.event.at).await?;
     reread(tx, change).await
+}
+
+/// Takes a report of a leak, unless it was taken before. Whoever sends it at the same instant
+/// waits for the row of the proof, and finds it.
+pub(crate) async fn leaked(tx: &mut Transaction<'_>, leak: &TokenLeak) -> Result<bool, Failure> {
+    if !access::use_proof(tx, &leak.once, leak.known_until, leak.at).await? {
+        return Ok(false);
+    }
+    if let Some(wanted) = &leak.change {
+        change(tx, wanted).await?;
+    }
+    events::append(tx, &leak.event).await?;
+    Ok(true)
 }
 
 /// `revoked` is final: whatever else is asked of such a token changes nothing.

@@ -28,8 +28,8 @@ use counterfoil_authority::secret_hash::Mac256;
 use counterfoil_authority::store::{
     Assign, Consumed, HandOver, HandedOver, Issued, Listing, ListingRemove, ListingRequest, Moved,
     Page, PageRequest, Promote, Record, Rehash, RepositoryStore, Rotated, TokenChange, TokenFilter,
-    TokenIssue, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated,
-    UsageDelta,
+    TokenIssue, TokenLeak, TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable,
+    Updated, UsageDelta,
 };
 use counterfoil_authority::token::Token;
 
@@ -118,6 +118,10 @@ impl TokenStore for SqlStore {
 
     async fn token_change(&self, change: TokenChange) -> Result<Updated<Token>, Unavailable> {
         self.write(change, |tx, change| Box::pin(change::change(tx, change))).await
+    }
+
+    async fn token_leaked(&self, leak: TokenLeak) -> Result<bool, Unavailable> {
+        self.write(leak, |tx, leak| Box::pin(change::leaked(tx, leak))).await
     }
 
     async fn token_record(&self, id: TokenId) -> Result<Option<Record>, Unavailable> {

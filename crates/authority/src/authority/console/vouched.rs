@@ -88,9 +88,10 @@ impl Authority {
         let known = found.is_some();
         let username = match found {
             Some(identity) => identity.username,
+            // What they are called is shown to others, and a secret never is.
             None => match Username::parse(&vouched.username) {
-                Ok(username) => username,
-                Err(_) => return self.not_admitted(realm, "bad_name", origin),
+                Ok(username) if !self.names_token(&username, vouched) => username,
+                _ => return self.not_admitted(realm, "bad_name", origin),
             },
         };
         let user = self.store.user_find(realm, &username).await?;
@@ -100,7 +101,7 @@ impl Authority {
             (None, false) if accounts.creates() => {
                 let event = self.event("user.created", realm, &origin, now)?;
                 let event = event.with_subject(format!("user:{username}"));
-                Some((newcomer(realm, &username, vouched, now), event))
+                Some((self.newcomer(realm, &username, vouched, now), event))
             }
             (None, _) => return self.not_admitted(realm, "no_person", &origin),
             (Some(_), false) if !accounts.adopts() => {
@@ -187,23 +188,38 @@ impl Authority {
         self.record_refusal(event.with_reason(reason).refused());
         Err(ConsoleRefusal::NotAdmitted)
     }
-}
 
-fn newcomer(realm: &RealmName, username: &Username, vouched: &Vouched, now: Timestamp) -> User {
-    User {
-        realm: realm.clone(),
-        username: username.clone(),
+    /// Whether a token was given as the name by which somebody is known here, or there.
+    fn names_token(&self, username: &Username, vouched: &Vouched) -> bool {
+        self.is_token_in_name(username.as_str()) || self.holds_token(&vouched.subject)
+    }
+
+    fn newcomer(
+        &self,
+        realm: &RealmName,
+        username: &Username,
+        vouched: &Vouched,
+        now: Timestamp,
+    ) -> User {
         // Bounded as what the API takes is.
-        display_name: vouched.display_name.clone().filter(|name| check_line(name).is_ok()),
-        emails: vouched.email.iter().filter(|email| check_email(email).is_ok()).cloned().collect(),
-        attributes: BTreeMap::new(),
-        status: UserStatus::Active,
-        unit: None,
-        groups: Vec::new(),
-        locks: Locks::default(),
-        provisioned: Provisioned::default(),
-        created_at: now,
-        updated_at: now,
-        version: 1,
+        let display_name = vouched.display_name.clone();
+        let display_name = display_name.filter(|n| check_line(n).is_ok() && !self.holds_token(n));
+        let emails = vouched.email.iter();
+        let emails = emails.filter(|email| check_email(email).is_ok() && !self.holds_token(email));
+        User {
+            realm: realm.clone(),
+            username: username.clone(),
+            display_name,
+            emails: emails.cloned().collect(),
+            attributes: BTreeMap::new(),
+            status: UserStatus::Active,
+            unit: None,
+            groups: Vec::new(),
+            locks: Locks::default(),
+            provisioned: Provisioned::default(),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        }
     }
 }

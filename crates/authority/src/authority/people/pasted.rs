@@ -6,13 +6,14 @@ use serde_json::Value;
 use super::membership::GroupEdit;
 use super::users::{UserDraft, UserEdit};
 use crate::authority::Authority;
+use crate::authority::import::{Incoming, IncomingToken};
 use crate::names::GroupName;
 use crate::refusal::Refusal;
 use crate::subject::Provisioned;
 
 impl Authority {
     pub(super) fn refuse_tokens_in_draft(&self, draft: &UserDraft) -> Result<(), Refusal> {
-        self.refuse_token("username", draft.username.as_str())?;
+        self.refuse_token_in_name("username", draft.username.as_str())?;
         if let Some(name) = &draft.display_name {
             self.refuse_token("display_name", name)?;
         }
@@ -42,12 +43,64 @@ impl Authority {
         name: &GroupName,
         description: Option<&str>,
     ) -> Result<(), Refusal> {
-        self.refuse_token("name", name.as_str())?;
+        self.refuse_token_in_name("name", name.as_str())?;
         description.map_or(Ok(()), |text| self.refuse_token("description", text))
     }
 
     pub(super) fn refuse_tokens_in_group_edit(&self, edit: &GroupEdit) -> Result<(), Refusal> {
         edit.provisioned.as_ref().map_or(Ok(()), |said| self.refuse_tokens_provisioned(said))
+    }
+
+    /// The same of a record of another system. Whom or what it only refers to has a record of its
+    /// own, or is here.
+    pub(in crate::authority) fn refuse_tokens_in_incoming(
+        &self,
+        incoming: &Incoming,
+    ) -> Result<(), Refusal> {
+        match incoming {
+            Incoming::Group(name, description) => {
+                self.refuse_tokens_in_group(name, description.as_deref())
+            }
+            Incoming::Unit(unit) => {
+                self.refuse_token("name", &unit.name)?;
+                self.refuse_token("external_id", &unit.key)
+            }
+            Incoming::Service(draft) => {
+                self.refuse_token_in_name("label", draft.label.as_str())?;
+                self.refuse_token("name", &draft.name)?;
+                let texts = [
+                    ("description", &draft.description),
+                    ("url", &draft.url),
+                    ("contact", &draft.contact),
+                    ("logo_url", &draft.logo_url),
+                    ("entitlement_uri", &draft.entitlement_uri),
+                ];
+                self.refuse_token_among(texts)
+            }
+            Incoming::User(draft) => self.refuse_tokens_in_draft(draft),
+            Incoming::Member(..) => Ok(()),
+            Incoming::Token(token) => self.refuse_tokens_in_token(token),
+        }
+    }
+
+    fn refuse_tokens_in_token(&self, token: &IncomingToken) -> Result<(), Refusal> {
+        let facts = &token.facts;
+        self.refuse_token_among([("name", &facts.name), ("description", &facts.description)])?;
+        // It is a label as well.
+        self.refuse_token("labels", &token.row)?;
+        for (name, text) in &facts.labels {
+            self.refuse_token("labels", name)?;
+            self.refuse_token("labels", text)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_token_among<const N: usize>(
+        &self,
+        texts: [(&str, &Option<String>); N],
+    ) -> Result<(), Refusal> {
+        let mut said = texts.into_iter().filter_map(|(field, text)| Some((field, text.as_ref()?)));
+        said.try_for_each(|(field, text)| self.refuse_token(field, text))
     }
 
     fn refuse_tokens_provisioned(&self, said: &Provisioned) -> Result<(), Refusal> {
@@ -79,6 +132,11 @@ impl Authority {
 
     fn refuse_token(&self, field: &str, text: &str) -> Result<(), Refusal> {
         if self.holds_token(text) { Err(held(field)) } else { Ok(()) }
+    }
+
+    /// A name is in lower case by now.
+    fn refuse_token_in_name(&self, field: &str, name: &str) -> Result<(), Refusal> {
+        if self.is_token_in_name(name) { Err(held(field)) } else { Ok(()) }
     }
 
     /// In any text of a value, however deep, or in any name.

@@ -34,6 +34,21 @@ pub struct UserDraft {
     pub provisioned: Provisioned,
 }
 
+impl UserDraft {
+    /// Somebody who counts, and of whom nothing is known but the name.
+    pub fn new(username: Username) -> Self {
+        Self {
+            username,
+            display_name: None,
+            emails: Vec::new(),
+            attributes: BTreeMap::new(),
+            status: UserStatus::Active,
+            unit: None,
+            provisioned: Provisioned::default(),
+        }
+    }
+}
+
 /// What to change of a person; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct UserEdit {

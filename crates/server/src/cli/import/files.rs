@@ -8,16 +8,16 @@ use counterfoil_authority::names::{MAIN_REALM, RealmName, ServiceLabel, Username
 use counterfoil_authority::secret::ClearSecret;
 use zeroize::Zeroizing;
 
-use super::{Report, bar, realm_of};
+use super::directory::DirectoryArgs;
+use super::{Report, bar, mask, realm_of};
 use crate::cli::failure::Failure;
 use crate::cli::local::{HERE, LocalArgs};
 use crate::cli::print;
 use crate::cli::secret_input::{self, Wanted};
 use crate::import::comanage::Read;
-use crate::import::directory::{self, Source};
 use crate::import::lines::{FILE_BYTES_MAX, Options};
 use crate::import::privacyidea::{self, Reading};
-use crate::import::{htpasswd, ldif, table, unkey, user_password};
+use crate::import::{htpasswd, table, unkey, user_password};
 use crate::installation::{self, IfEmpty};
 
 /// What every such file is asked.
@@ -91,30 +91,14 @@ pub(crate) struct UnkeyArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = HERE)]
 pub(crate) struct LdapArgs {
-    /// An LDIF export, or the directory itself as `ldap://HOST` or `ldaps://HOST`
-    #[arg(value_name = "FILE|URL")]
-    source: String,
     /// The service that the passwords are good for; made if it is not there
     #[arg(long, value_name = "LABEL")]
     service: String,
     /// The attribute that holds them
     #[arg(long, value_name = "NAME", default_value = "userPassword")]
     attribute: String,
-    /// The attribute that becomes the user name
-    #[arg(long, value_name = "NAME", default_value = "uid")]
-    user_attribute: String,
-    /// Who asks the directory
-    #[arg(long, value_name = "DN", default_value = "cn=admin")]
-    bind_dn: String,
-    /// File with their password, or `-` for standard input
-    #[arg(long, value_name = "FILE")]
-    bind_password_file: Option<String>,
-    /// The entry below which the people are
-    #[arg(long, value_name = "DN", default_value = "")]
-    base: String,
-    /// Begin TLS on the plain port before anything is said
-    #[arg(long)]
-    start_tls: bool,
+    #[command(flatten)]
+    directory: DirectoryArgs,
     /// Take what is no hash for the password itself
     #[arg(long)]
     plain: bool,
@@ -186,25 +170,11 @@ pub(super) async fn unkey(args: &UnkeyArgs) -> Result<(), Failure> {
 
 /// Takes a directory's passwords over.
 pub(super) async fn ldap(args: &LdapArgs) -> Result<(), Failure> {
-    let is_live = ["ldap://", "ldaps://"].iter().any(|scheme| args.source.starts_with(scheme));
-    let entries = if is_live {
-        let from = args.bind_password_file.as_deref();
-        let password = secret_input::secret(from, Wanted::TargetSecret)?;
-        let source = Source {
-            url: args.source.clone(),
-            start_tls: args.start_tls,
-            bind_dn: args.bind_dn.clone(),
-            base: args.base.clone(),
-            attribute: args.attribute.clone(),
-        };
-        directory::read(&source, password.reveal()).await.map_err(Failure::Unavailable)?
-    } else {
-        ldif::read(std::path::Path::new(&args.source)).map_err(Failure::Refused)?
-    };
-    let names = [&args.user_attribute, &args.attribute].map(|name| name.to_ascii_lowercase());
+    let entries = args.directory.entries(&args.attribute).await?;
+    let (user, held) = (args.directory.user_attribute(), args.attribute.to_ascii_lowercase());
     let read = |options: Options| {
         let options = Options { plain: args.plain, ..options };
-        Ok(user_password::map(&entries, (&names[0], &names[1]), &options))
+        Ok(user_password::map(&entries, (&user, &held), &options))
     };
     take_over("ldap", &args.about, Some(&args.service), read).await
 }
@@ -250,8 +220,9 @@ async fn take_over(
             existing_people: about.existing_people,
             plain: false,
         };
-        let read = read(options).map_err(Failure::Refused)?;
+        let mut read = read(options).map_err(Failure::Refused)?;
         let fates = fates(&opened.authority, &realm, &read, about).await?;
+        mask(&mut read, &opened.authority);
         Ok::<_, Failure>((read, fates))
     };
     let taken = taken.await;

@@ -1,20 +1,14 @@
 //! Filters, paths and whole requests as nobody means them: the corpus in `fuzz/corpus/scim` on every
 //! run, and its mutations for as long as `cargo xtask fuzz` says.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::schema::{GROUPS, Resources, USERS};
 use super::{matching, patch, path, project, values};
-use crate::clock::Stopwatch;
+use crate::mutations::{Changes, Dice, PATIENCE, SEED, asked_time, corpus, decided, for_a_while};
 
-const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/scim");
-
-/// How long a single input may take: it is decided without the store, so it is work on a few KiB.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Bytes of an input at most.
 const INPUT_BYTES_MAX: usize = 16 * 1024;
 
@@ -78,31 +72,12 @@ fn change(resources: &'static Resources, body: &Map<String, Value>, held: Map<St
     }
 }
 
-fn corpus() -> Vec<Vec<u8>> {
-    let mut paths: Vec<_> =
-        fs::read_dir(Path::new(CORPUS)).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).unwrap()).collect()
-}
-
 #[test]
 fn the_corpus_is_decided_about() {
-    let corpus = corpus();
+    let corpus = corpus("scim");
     assert!(corpus.len() >= 30, "only {} inputs", corpus.len());
     for input in corpus {
-        decide(&input);
-    }
-}
-
-/// A generator that needs no seed from outside: the same run finds the same.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 16).unwrap_or(0) % end.max(1)
+        decided(&input, PATIENCE, decide);
     }
 }
 
@@ -144,51 +119,10 @@ const TELLING: [&str; 34] = [
     "-1e999",
 ];
 
-/// Changes an input in a few places.
-fn mutated(dice: &mut Dice, corpus: &[Vec<u8>]) -> Vec<u8> {
-    let mut input = corpus[dice.below(corpus.len())].clone();
-    for _ in 0..=dice.below(6) {
-        let at = dice.below(input.len() + 1);
-        match dice.below(6) {
-            0 if at < input.len() => input[at] ^= 1 << dice.below(8),
-            1 if at < input.len() => drop(input.remove(at)),
-            2 => input.truncate(at),
-            3 => {
-                let other = &corpus[dice.below(corpus.len())];
-                let from = dice.below(other.len());
-                let to = from + dice.below(other.len() - from + 1);
-                input.splice(at..at, other[from..to].iter().copied());
-            }
-            4 => {
-                let end = at + dice.below(input.len() - at + 1);
-                let piece = input[at..end].to_vec();
-                input.splice(at..at, piece.repeat(1 + dice.below(40)));
-            }
-            _ => {
-                let telling = TELLING[dice.below(TELLING.len())];
-                input.splice(at..at, telling.bytes());
-            }
-        }
-        input.truncate(INPUT_BYTES_MAX);
-    }
-    input
-}
-
-/// Mutates for some time; shows the input of a panic, which belongs into the corpus then.
-fn run(patience: Duration) -> u64 {
-    let corpus = corpus();
-    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
-    let (whole, mut inputs) = (Stopwatch::start(), 0);
-    while whole.elapsed() < patience {
-        let input = mutated(&mut dice, &corpus);
-        let one = Stopwatch::start();
-        let decided = std::panic::catch_unwind(|| decide(&input));
-        let shown = String::from_utf8_lossy(&input);
-        assert!(decided.is_ok(), "a panic over {shown}");
-        assert!(one.elapsed() < PATIENCE, "{:?} over {shown}", one.elapsed());
-        inputs += 1;
-    }
-    inputs
+fn run(time: Duration) -> u64 {
+    let changes = Changes { telling: &TELLING, bytes_max: INPUT_BYTES_MAX };
+    let (corpus, mut dice) = (corpus("scim"), Dice(SEED));
+    for_a_while(time, || changes.mutated(&mut dice, &corpus), decide)
 }
 
 #[test]
@@ -199,7 +133,6 @@ fn mutations_of_requests_are_decided_about() {
 #[test]
 #[ignore = "long: mutates requests for COUNTERFOIL_FUZZ_SECONDS, 600 unless set"]
 fn mutations_of_requests_are_decided_about_for_a_long_time() {
-    let asked = std::env::var("COUNTERFOIL_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let inputs = run(Duration::from_secs(asked.unwrap_or(600)));
+    let inputs = run(asked_time());
     println!("{inputs} inputs");
 }

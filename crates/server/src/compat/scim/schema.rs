@@ -485,32 +485,30 @@ const SCHEMA_SCHEMA: Schema = Schema {
     ],
 };
 
-/// Down to the attributes of an attribute's values, which have none themselves.
-const ATTRIBUTE_PARTS: &[Attribute] = &[
-    shows("name", Sort::Text, "Its name").required().exact(),
-    shows("type", Sort::Text, "What its values are").required(),
-    shows("multiValued", Sort::Flag, "Whether it has many values").required(),
-    shows("description", Sort::Text, "What it is"),
-    shows("required", Sort::Flag, "Whether a resource must have it"),
-    shows("canonicalValues", Sort::Text, "The usual values").many(),
-    shows("caseExact", Sort::Flag, "Whether case counts in its values"),
-    shows("mutability", Sort::Text, "Who may change it").exact(),
-    shows("returned", Sort::Text, "When it is answered with").exact(),
-    shows("uniqueness", Sort::Text, "How far its values are unique").exact(),
-    shows("referenceTypes", Sort::Text, "What it can refer to").many().exact(),
-    shows("subAttributes", Sort::Complex(PART_PARTS), "The attributes of its values").many(),
-];
+/// What is said of any attribute: of a resource's, or of those that its values have.
+const fn said_of_each(required: &'static str) -> [Attribute; 11] {
+    [
+        shows("name", Sort::Text, "Its name").required().exact(),
+        shows("type", Sort::Text, "What its values are").required(),
+        shows("multiValued", Sort::Flag, "Whether it has many values").required(),
+        shows("description", Sort::Text, "What it is"),
+        shows("required", Sort::Flag, required),
+        shows("canonicalValues", Sort::Text, "The usual values").many(),
+        shows("caseExact", Sort::Flag, "Whether case counts in its values"),
+        shows("mutability", Sort::Text, "Who may change it").exact(),
+        shows("returned", Sort::Text, "When it is answered with").exact(),
+        shows("uniqueness", Sort::Text, "How far its values are unique").exact(),
+        shows("referenceTypes", Sort::Text, "What it can refer to").many().exact(),
+    ]
+}
 
-const PART_PARTS: &[Attribute] = &[
-    shows("name", Sort::Text, "Its name").required().exact(),
-    shows("type", Sort::Text, "What its values are").required(),
-    shows("multiValued", Sort::Flag, "Whether it has many values").required(),
-    shows("description", Sort::Text, "What it is"),
-    shows("required", Sort::Flag, "Whether a value must have it"),
-    shows("canonicalValues", Sort::Text, "The usual values").many(),
-    shows("caseExact", Sort::Flag, "Whether case counts in its values"),
-    shows("mutability", Sort::Text, "Who may change it").exact(),
-    shows("returned", Sort::Text, "When it is answered with").exact(),
-    shows("uniqueness", Sort::Text, "How far its values are unique").exact(),
-    shows("referenceTypes", Sort::Text, "What it can refer to").many().exact(),
-];
+/// Down to the attributes of an attribute's values, which have none themselves.
+const ATTRIBUTE_PARTS: &[Attribute] = &{
+    let parts = Sort::Complex(&PART_PARTS);
+    let mut all = [shows("subAttributes", parts, "The attributes of its values").many(); 12];
+    let (each, _) = all.split_at_mut(PART_PARTS.len());
+    each.copy_from_slice(&said_of_each("Whether a resource must have it"));
+    all
+};
+
+const PART_PARTS: [Attribute; 11] = said_of_each("Whether a value must have it");

@@ -37,7 +37,6 @@ use counterfoil_authority::names::Username;
 use counterfoil_authority::refusal::{Refusal, Thing};
 use counterfoil_authority::scope::ApiScope;
 use counterfoil_authority::store::PageRequest;
-use counterfoil_authority::subject::UserStatus;
 
 use super::page::{self, Around, Frame, Way};
 use super::posted::PostedLately;
@@ -324,13 +323,9 @@ async fn invite(PostedLately { person, fields }: PostedLately) -> Response {
         let missing = || Refusal::invalid("username", "must not be empty");
         let username: Username = fields.word("username")?.ok_or_else(missing)?;
         let draft = UserDraft {
-            username: username.clone(),
             display_name: fields.line("display_name")?,
-            emails: Vec::new(),
-            attributes: std::collections::BTreeMap::new(),
-            status: UserStatus::Active,
             unit: fields.text("unit"),
-            provisioned: counterfoil_authority::subject::Provisioned::default(),
+            ..UserDraft::new(username.clone())
         };
         match authority.create_user(caller, &caller.realm, draft.clone()).await {
             // The same form again, because no link came of it the first time.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::clock::Stopwatch;
+use crate::mutations::{Dice, SEED};
 
 /// Bytes of a file of the tree.
 const FILE_BYTES: usize = 2 << 20;
@@ -12,22 +13,6 @@ const FILE_BYTES: usize = 2 << 20;
 const PLANTED: u64 = 25;
 /// Megabytes per second that one core looks through at least, with optimisation.
 const RATE_MIN: f64 = 500.0;
-
-/// A generator that needs no seed from outside.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() >> 16).unwrap_or(0) % end.max(1)
-    }
-}
 
 /// Bytes without any order, as in an archive or a picture.
 fn noise(dice: &mut Dice) -> Vec<u8> {
@@ -74,7 +59,7 @@ fn near_misses(dice: &mut Dice) -> Vec<u8> {
 
 /// Writes a tree of so many bytes; gives which tokens are where.
 fn tree(dir: &Path, bytes: usize) -> BTreeMap<String, Vec<TokenId>> {
-    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let mut dice = Dice(SEED);
     let mut planted = BTreeMap::new();
     let kinds: Vec<Kind> = kinds().collect();
     for number in 0..bytes.div_ceil(FILE_BYTES) {

@@ -9,22 +9,17 @@ use std::time::Duration;
 use counterfoil_authority::secret::{Shape, shape_of};
 
 use super::*;
-use crate::clock::Stopwatch;
 use crate::http::leaks;
 use crate::http::problem::Sort;
+use crate::mutations::{Changes, Dice, PATIENCE, SEED, asked_time, corpus, decided, for_a_while};
 
-/// How long a single input may take: it is a few KiB.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// Bytes of an input at most.
 const INPUT_BYTES_MAX: usize = 16 * 1024;
 
-fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let dir = format!("{}/../../fuzz/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
-    let mut paths: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
+/// The files of a corpus, with a token in its place.
+fn filled(name: &str) -> Vec<Vec<u8>> {
     let (whole, _) = token(Kind::ServiceToken, 77);
-    let read = |path: &PathBuf| {
-        let content = fs::read(path).unwrap();
+    let fill = |content: Vec<u8>| {
         let mut filled = Vec::new();
         let mut rest = &content[..];
         while let Some(at) = memchr::memmem::find(rest, b"@TOKEN@") {
@@ -35,7 +30,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
         filled.extend_from_slice(rest);
         filled
     };
-    paths.iter().map(read).collect()
+    corpus(name).into_iter().map(fill).collect()
 }
 
 /// Whatever comes, found is what a look at every place finds, and a report is read or refused.
@@ -67,64 +62,22 @@ fn offset(input: &[u8], line: u64, column: u64) -> usize {
     lines.map(|line| line.len() + 1).sum::<usize>() + number(column)
 }
 
-/// A generator that needs no seed from outside: the same run finds the same.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 16).unwrap_or(0) % end.max(1)
-    }
-}
-
 /// Bytes that mean something to one of the two.
 const TELLING: &[u8] = b"cflpsr_09Zz\n\"\\[]{},:\0\xff";
 
-fn mutated(dice: &mut Dice, corpus: &[Vec<u8>]) -> Vec<u8> {
-    let mut input = corpus[dice.below(corpus.len())].clone();
-    for _ in 0..=dice.below(5) {
-        let at = dice.below(input.len() + 1);
-        match dice.below(6) {
-            0 if at < input.len() => input[at] = TELLING[dice.below(TELLING.len())],
-            1 if at < input.len() => input[at] ^= 1 << dice.below(8),
-            2 => input.insert(at, TELLING[dice.below(TELLING.len())]),
-            3 if at < input.len() => drop(input.remove(at)),
-            4 => input.truncate(at),
-            _ => {
-                let other = &corpus[dice.below(corpus.len())];
-                let from = dice.below(other.len());
-                let to = from + dice.below(other.len() - from + 1);
-                input.splice(at..at, other[from..to].iter().copied());
-            }
-        }
-        input.truncate(INPUT_BYTES_MAX);
-    }
-    input
-}
-
-fn run(patience: Duration) -> u64 {
-    let corpus = [corpus("scan"), corpus("leak-report")].concat();
-    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
-    let (whole, mut inputs) = (Stopwatch::start(), 0);
-    while whole.elapsed() < patience {
-        let input = mutated(&mut dice, &corpus);
-        let one = Stopwatch::start();
-        let looked = std::panic::catch_unwind(|| fuzz(&input));
-        assert!(looked.is_ok(), "a panic over {}", data_encoding::HEXLOWER.encode(&input));
-        assert!(one.elapsed() < PATIENCE, "{:?}", one.elapsed());
-        inputs += 1;
-    }
-    inputs
+fn run(time: Duration) -> u64 {
+    let changes = Changes { telling: TELLING.as_chunks::<1>().0, bytes_max: INPUT_BYTES_MAX };
+    let corpus = [filled("scan"), filled("leak-report")].concat();
+    let mut dice = Dice(SEED);
+    for_a_while(time, || changes.mutated(&mut dice, &corpus), fuzz)
 }
 
 #[test]
 fn the_corpora_are_looked_through_and_read() {
-    let (streams, reports) = (corpus("scan"), corpus("leak-report"));
+    let (streams, reports) = (filled("scan"), filled("leak-report"));
     assert!(streams.len() >= 14 && reports.len() >= 15);
     for input in streams.iter().chain(&reports) {
-        fuzz(input);
+        decided(input, PATIENCE, fuzz);
     }
 }
 
@@ -136,7 +89,6 @@ fn mutations_of_streams_and_reports_are_looked_through() {
 #[test]
 #[ignore = "long: mutates streams and reports for COUNTERFOIL_FUZZ_SECONDS, 600 unless set"]
 fn mutations_of_streams_and_reports_are_looked_through_for_a_long_time() {
-    let asked = std::env::var("COUNTERFOIL_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-    let inputs = run(Duration::from_secs(asked.unwrap_or(600)));
+    let inputs = run(asked_time());
     println!("{inputs} inputs");
 }

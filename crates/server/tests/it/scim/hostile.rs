@@ -106,6 +106,15 @@ async fn nothing_that_is_said_of_people_and_groups_holds_a_token() {
     };
     let path = idp.person("alice").await;
     let within = format!("see {secret}.");
+    // A name is kept in lower case, which gives all of a secret away but its capitals.
+    for name in [secret.clone(), format!("{secret}@example.org"), secret.to_uppercase()] {
+        let made = idp.post("/Users", json!({ "userName": name })).await;
+        refuses(&made);
+        assert!(!made.text.contains(&secret.to_lowercase()));
+        refuses(&idp.post("/Groups", json!({ "displayName": name })).await);
+        let body = json!({ "username": name });
+        world.post(&format!("{R}/users"), body).await.refused(422, "invalid");
+    }
     for (field, value) in [
         ("externalId", json!(secret)),
         ("title", json!(within)),

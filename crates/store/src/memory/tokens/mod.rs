@@ -20,8 +20,8 @@ use counterfoil_authority::secret_hash::{Mac256, SecretHash};
 use counterfoil_authority::service::Services;
 use counterfoil_authority::store::{
     ActiveLimit, Consumed, Counted, HandOver, HandedOver, Idempotency, Issued, LookedAfter, Page,
-    PageRequest, Record, Rehash, Rotated, TokenChange, TokenFilter, TokenIssue, TokenRotate,
-    TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
+    PageRequest, Record, Rehash, Rotated, TokenChange, TokenFilter, TokenIssue, TokenLeak,
+    TokenRotate, TokenStore, TokenUpdate, TokenUpdated, Unavailable, Updated, UsageDelta,
 };
 use counterfoil_authority::subject::{Owner, User};
 use counterfoil_authority::token::{StoredSecret, Token};
@@ -268,6 +268,19 @@ impl TokenStore for MemoryStore {
 
     async fn token_change(&self, change: TokenChange) -> Result<Updated<Token>, Unavailable> {
         Ok(self.write(|state| state.change(&change)))
+    }
+
+    async fn token_leaked(&self, leak: TokenLeak) -> Result<bool, Unavailable> {
+        Ok(self.write(|state| {
+            let is_new = state.use_proof(leak.once, leak.known_until, leak.at);
+            if is_new {
+                if let Some(change) = &leak.change {
+                    state.change(change);
+                }
+                state.record(&leak.event);
+            }
+            is_new
+        }))
     }
 
     async fn token_record(&self, id: TokenId) -> Result<Option<Record>, Unavailable> {

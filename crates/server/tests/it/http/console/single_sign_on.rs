@@ -101,6 +101,37 @@ async fn somebody_new_comes_by_the_provider_and_has_the_roles_of_their_groups() 
     assert_eq!(count("session.opened"), 3, "{events}");
 }
 
+/// Names are shown to others, and stand in lists and events.
+#[tokio::test]
+async fn nobody_comes_in_under_the_name_of_one_of_our_tokens() {
+    let (provider, world) = Provider::with_world(&[], Accounts::Create, 0).await;
+    let secret = world.with_alice().await.secret;
+    let browser = Browser::at(&world);
+    for (claim, value) in [
+        ("preferred_username", secret.clone()),
+        ("preferred_username", secret.to_uppercase()),
+        ("preferred_username", format!("{secret}@example.org")),
+        ("sub", secret.clone()),
+    ] {
+        provider.tell(|script| {
+            script.claims = json!({ "preferred_username": "bob" });
+            script.claims[claim] = value.into();
+        });
+        provider.visit(&world, &browser).await.expect(403);
+    }
+    assert_eq!(reasons(&world).await, ["bad_name"; 4]);
+    let listed = world.get(&format!("{R}/users?limit=100")).await.expect(200).to_string();
+    assert!(!listed.contains(&secret.to_lowercase()), "{listed}");
+    // What else is said of somebody is passed over.
+    provider.tell(|script| {
+        script.claims = json!({ "preferred_username": "bob", "name": format!("Bob {secret}"),
+            "email": format!("{secret}@example.org") });
+    });
+    provider.visit(&world, &browser).await.expect(303);
+    let user = world.get(&format!("{R}/users/bob")).await.expect(200);
+    assert_eq!((&user["display_name"], &user["emails"]), (&Value::Null, &json!([])));
+}
+
 /// Some say little in the token and the rest on request, of the same person.
 #[tokio::test]
 async fn what_the_token_lacks_is_asked_for() {
