@@ -31,7 +31,10 @@ fn read(input: &[u8]) {
     let mut reads = vec![htpasswd::map(&text, "file", &options)];
     reads.extend(table::map(&text, "file", &options));
     reads.extend(unkey::map(&text, "file", &options));
-    let reading = Reading { key: None, from_realm: None, drop_pins: true };
+    let owners = privacyidea::owners(&text, "file").ok();
+    let owners = owners.as_ref();
+    let reading =
+        Reading { key: None, password: None, owners, from_realm: None, drop_pins: true };
     reads.extend(privacyidea::map(&text, "file", reading, &options));
     if let Ok(entries) = ldif::entries(&text, &"file".into()) {
         reads.push(user_password::map(&entries, ("uid", "userpassword"), &options));

@@ -1,11 +1,13 @@
 //! privacyIDEA's tokens, as `pi-tokenjanitor find export` writes them: a JSON list, encrypted
-//! under a key that the command shows.
+//! under a key that the command shows, or a PSKC file.
 //!
 //! Seeds of HOTP and TOTP become authentication tokens here; fixed passwords, application
 //! passwords and registration codes become service tokens. What has no counterpart is told.
 
 mod fernet;
+mod pskc;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use counterfoil_authority::authority::{IncomingFacts, IncomingSecret, OtpDraft, UserDraft};
@@ -26,11 +28,18 @@ use super::rows::Place;
 const SERIAL: &str = "privacyidea-serial";
 const REALM: &str = "privacyidea-realm";
 
+/// Whose tokens are, by their serials.
+pub(crate) type Owners = HashMap<String, Username>;
+
 /// How an export is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading<'a> {
     /// The key that it is encrypted under.
     pub(crate) key: Option<&'a str>,
+    /// The password that it is encrypted under, if it is a PSKC file.
+    pub(crate) password: Option<&'a str>,
+    /// Whose tokens are that name nobody.
+    pub(crate) owners: Option<&'a Owners>,
     /// The only realm of privacyIDEA whose people are meant.
     pub(crate) from_realm: Option<&'a str>,
     /// Whether tokens that ask for a PIN in front are taken over without it.
@@ -48,13 +57,21 @@ pub(crate) fn map(
     reading: Reading<'_>,
     options: &Options,
 ) -> Result<Read, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim_start().starts_with('<') {
+        return pskc::map(text, file, reading, options);
+    }
+    if reading.password.is_some() {
+        return Err(format!("{file}: is no PSKC file, so no password opens it"));
+    }
     let clear = match reading.key {
         Some(key) => fernet::open(text, key).map_err(|why| format!("{file}: {why}"))?,
         None => Zeroizing::new(text.to_owned()),
     };
     let tokens: Vec<Map<String, Value>> = serde_json::from_str(&clear).map_err(|_| {
         let why = "is no list of privacyIDEA's tokens; export them with \
-            `pi-tokenjanitor find export --format pi`, and give its key with --key-file";
+            `pi-tokenjanitor find export --format pi` or `--format pskc`, and give its key with \
+            --key-file";
         format!("{file}: {why}")
     })?;
     let mut realms: Vec<&str> = tokens.iter().filter_map(|token| user(token, "realm")).collect();
@@ -124,10 +141,9 @@ fn of_token(
     if !matches!(text_of(token, "rollout_state"), None | Some("enrolled")) {
         return Err("was never enrolled to its end".to_owned());
     }
-    let login = user(token, "login").ok_or(
-        "belongs to nobody; hardware in stock is taken over with `counterfoil token import`",
-    )?;
-    let name = Username::parse(login).map_err(|bad| format!("its user: {bad}"))?;
+    let login = user(token, "login").map(Username::parse).transpose();
+    let named = login.map_err(|bad| format!("its user: {bad}"))?;
+    let name = owner(named, serial, reading, options)?;
     let secret = secret(token)?;
     if text_of(token, "_hashed_pin").is_some() {
         if !reading.drop_pins {
@@ -167,6 +183,83 @@ fn of_token(
         locked: is_set(token, "locked"),
         facts,
     })
+}
+
+/// Whose a token is: who it names, who stands in the table, or who is named for all others.
+fn owner(
+    named: Option<Username>,
+    serial: &str,
+    reading: Reading<'_>,
+    options: &Options,
+) -> Result<Username, String> {
+    let found = named.or_else(|| reading.owners?.get(serial).cloned());
+    found.or_else(|| options.owner.clone()).ok_or_else(|| {
+        "belongs to nobody; hardware in stock is taken over with `counterfoil token import`"
+            .to_owned()
+    })
+}
+
+/// Reads who owns which token: an object in each line, as `pi-tokenjanitor find list -u username
+/// --format json` writes it, or CSV with the columns `serial` and `user`. What else is said there
+/// is passed over.
+///
+/// # Errors
+///
+/// Where it is neither, names nobody, or names two for one token.
+pub(crate) fn owners(text: &str, file: &str) -> Result<Owners, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let pairs = if text.trim_start().starts_with('{') {
+        pairs_of_json(text, file)?
+    } else {
+        pairs_of_csv(text, file)?
+    };
+    let mut owners = Owners::new();
+    for (line, serial, user) in pairs {
+        let at = |why: &str| format!("{file}:{line}: {why}");
+        if serial.is_empty() {
+            return Err(at("has no serial"));
+        }
+        // Without an owner it is in stock.
+        if user.is_empty() {
+            continue;
+        }
+        let name = Username::parse(&user).map_err(|bad| at(&bad.to_string()))?;
+        if owners.insert(serial, name).is_some() {
+            return Err(at("another line names this serial"));
+        }
+    }
+    Ok(owners)
+}
+
+fn pairs_of_json(text: &str, file: &str) -> Result<Vec<(u64, String, String)>, String> {
+    let mut pairs = Vec::new();
+    for (line, number) in text.lines().zip(1_u64..).filter(|(line, _)| !line.trim().is_empty()) {
+        let read = serde_json::from_str::<Map<String, Value>>(line);
+        let read = read.map_err(|_| format!("{file}:{number}: is no JSON object"))?;
+        let text = |found: Option<&str>| found.unwrap_or_default().to_owned();
+        pairs.push((number, text(text_of(&read, "serial")), text(user(&read, "username"))));
+    }
+    Ok(pairs)
+}
+
+fn pairs_of_csv(text: &str, file: &str) -> Result<Vec<(u64, String, String)>, String> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let heading = reader.headers().map_err(|_| format!("{file}:1: has no heading"))?;
+    let column = |name: &str| heading.iter().position(|own| own.eq_ignore_ascii_case(name));
+    let (Some(serial), Some(user)) = (column("serial"), column("user")) else {
+        return Err(format!("{file}:1: has no columns serial and user"));
+    };
+    let mut pairs = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| {
+            let line = error.position().map_or(0, csv::Position::line);
+            format!("{file}:{line}: is no line of a table")
+        })?;
+        let cell = |at: usize| record.get(at).unwrap_or_default().to_owned();
+        let line = record.position().map_or(0, csv::Position::line);
+        pairs.push((line, cell(serial), cell(user)));
+    }
+    Ok(pairs)
 }
 
 /// An application password has a service of its own; the others are for the one that is named.

@@ -11,6 +11,10 @@ use counterfoil_authority::otp::SharedSeed;
 use counterfoil_authority::secret::ClearSecret;
 use zeroize::Zeroizing;
 
+#[cfg(test)]
+pub(crate) use self::pskc::tests::{PASSWORD as FIGURE_7_PASSWORD, figure_7};
+pub(crate) use self::pskc::{Package, Packed, PackedSecret, packages};
+
 /// Characters of a serial, a name or another text of a file at most.
 const TEXT_CHARS_MAX: usize = 128;
 

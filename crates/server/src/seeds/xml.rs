@@ -17,7 +17,8 @@ const ELEMENTS_MAX: usize = 200_000;
 const ATTRIBUTES_MAX: usize = 32;
 
 /// An element. Names are without their prefix: RFC 6030 knows no two elements that differ in
-/// nothing but their namespace.
+/// nothing but their namespace. Nor does it know two that differ in nothing but capitals, and
+/// privacyIDEA writes all names without any, so these are not looked at.
 pub(super) struct Element {
     pub(super) name: String,
     pub(super) line: usize,
@@ -27,9 +28,14 @@ pub(super) struct Element {
 }
 
 impl Element {
+    /// Whether it has this name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
     /// The first child of a name.
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
-        self.children.iter().find(|child| child.name == name)
+        self.children.iter().find(|child| child.is(name))
     }
 
     /// The element at the end of a path of names.
@@ -49,7 +55,8 @@ impl Element {
 
     /// An attribute.
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+        let mut attributes = self.attributes.iter();
+        attributes.find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Whether an attribute declares this namespace.

@@ -110,11 +110,20 @@ pub(crate) struct LdapArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = HERE)]
 pub(crate) struct PrivacyideaArgs {
-    /// What `pi-tokenjanitor find export` wrote, or `-` for standard input
+    /// What `pi-tokenjanitor find export` wrote, in its own format or as PSKC, or `-` for standard input
     file: String,
     /// File with the key that it showed, or `-`
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "password_file")]
     key_file: Option<String>,
+    /// File with the password of a PSKC file that is encrypted under one, or `-`
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<String>,
+    /// Whose the tokens of a PSKC file are: what `pi-tokenjanitor find list -u username --format json` wrote, or CSV with serial and user
+    #[arg(long, value_name = "FILE")]
+    owners: Option<String>,
+    /// Whose tokens are that nothing else says it of
+    #[arg(long, value_name = "USER")]
+    owner: Option<String>,
     /// The service that tokens are good for; application passwords have their own
     #[arg(long, value_name = "LABEL")]
     service: String,
@@ -130,15 +139,26 @@ pub(crate) struct PrivacyideaArgs {
 
 /// Takes privacyIDEA's tokens over.
 pub(super) async fn privacyidea(args: &PrivacyideaArgs) -> Result<(), Failure> {
-    let from = args.key_file.as_deref();
-    let key = from.map(|from| secret_input::secret(Some(from), Wanted::Opening)).transpose()?;
+    let secret = |from: &Option<String>| {
+        let from = from.as_deref();
+        from.map(|from| secret_input::secret(Some(from), Wanted::Opening)).transpose()
+    };
+    let (key, password) = (secret(&args.key_file)?, secret(&args.password_file)?);
+    let owner = owner_of(args.owner.as_deref())?;
+    let table =
+        |place: &String| privacyidea::owners(&text_of(place)?, place).map_err(Failure::Refused);
+    let owners = args.owners.as_ref().map(table).transpose()?;
     let text = text_of(&args.file)?;
     let reading = Reading {
         key: key.as_ref().map(ClearSecret::reveal),
+        password: password.as_ref().map(ClearSecret::reveal),
+        owners: owners.as_ref(),
         from_realm: args.from_realm.as_deref(),
         drop_pins: args.drop_pins,
     };
-    let read = |options: Options| privacyidea::map(&text, &args.file, reading, &options);
+    let read = |options: Options| {
+        privacyidea::map(&text, &args.file, reading, &Options { owner, ..options })
+    };
     take_over("privacyidea", &args.about, Some(&args.service), read).await
 }
 
@@ -161,11 +181,15 @@ pub(super) async fn csv(args: &CsvArgs) -> Result<(), Failure> {
 
 /// Takes Unkey's keys over.
 pub(super) async fn unkey(args: &UnkeyArgs) -> Result<(), Failure> {
-    let owner = args.owner.as_deref().map(Username::parse).transpose();
-    let owner = owner.map_err(|bad| Failure::Usage(format!("--owner: {bad}")))?;
+    let owner = owner_of(args.owner.as_deref())?;
     let text = text_of(&args.file)?;
     let read = |options: Options| unkey::map(&text, &args.file, &Options { owner, ..options });
     take_over("unkey", &args.about, Some(&args.service), read).await
+}
+
+fn owner_of(named: Option<&str>) -> Result<Option<Username>, Failure> {
+    let owner = named.map(Username::parse).transpose();
+    owner.map_err(|bad| Failure::Usage(format!("--owner: {bad}")))
 }
 
 /// Takes a directory's passwords over.

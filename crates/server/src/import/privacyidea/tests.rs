@@ -20,7 +20,8 @@ fn options() -> Options {
     }
 }
 
-const READING: Reading<'_> = Reading { key: None, from_realm: None, drop_pins: false };
+const READING: Reading<'_> =
+    Reading { key: None, password: None, owners: None, from_realm: None, drop_pins: false };
 
 fn tokens(read: &Read) -> Vec<&IncomingToken> {
     read.items

@@ -2,7 +2,7 @@
 
 mod cipher;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use counterfoil_authority::authority::{OtpDraft, OtpIncoming, OtpRow};
 use counterfoil_authority::clock::{DayEdge, Timestamp};
 use counterfoil_authority::names::Username;
 use counterfoil_authority::otp::{Algorithm, Method, Shape, SharedSeed};
+use counterfoil_authority::secret::ClearSecret;
 use zeroize::Zeroizing;
 
 use self::cipher::{Keys, base64, short};
@@ -18,10 +19,80 @@ use super::{BadFile, Opening, shown_text};
 
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:keyprov:pskc";
 
-/// The tokens of a container.
+/// A package of a container.
+pub(crate) struct Package {
+    /// Where it begins.
+    pub(crate) line: usize,
+    /// What it holds, or what is wrong with it.
+    pub(crate) read: Result<Packed, String>,
+}
+
+/// The one key of a package.
+pub(crate) struct Packed {
+    /// What is printed on its device, or what the key itself is called.
+    pub(crate) serial: Option<String>,
+    /// Whose it is.
+    pub(crate) user: Option<Username>,
+    /// What to call it.
+    pub(crate) name: Option<String>,
+    /// What else is known of its device.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// When it begins.
+    pub(crate) not_before: Option<Timestamp>,
+    /// When it ends.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// What it proves itself by.
+    pub(crate) secret: PackedSecret,
+}
+
+/// What a key is for.
+pub(crate) enum PackedSecret {
+    /// Codes, of a clock or counter that the file may know to have drifted.
+    Codes {
+        /// How they are computed.
+        otp: Box<OtpDraft>,
+        /// Whether the clock of the device is ahead or behind.
+        drifts: bool,
+    },
+    /// A fixed password: no algorithm of RFC 6030, but one of privacyIDEA's.
+    Password(ClearSecret),
+}
+
+/// What privacyIDEA calls a fixed password.
+const PASSWORD: &str = "urn:ietf:params:xml:ns:keyprov:pskc:pw";
+
+/// The tokens of a container, as vendors of hardware deliver them.
 pub(super) fn rows(text: &str, opening: Option<&Opening>) -> Result<Vec<OtpRow>, BadFile> {
+    let row = |Package { line, read }| OtpRow { line, read: read.and_then(hardware).map(Box::new) };
+    Ok(packages(text, opening)?.into_iter().map(row).collect())
+}
+
+fn hardware(packed: Packed) -> Result<OtpIncoming, String> {
+    let Packed { serial, user, name, labels, not_before, expires_at, secret } = packed;
+    let otp = match secret {
+        PackedSecret::Codes { otp, drifts: false } => *otp,
+        PackedSecret::Codes { drifts: true, .. } => {
+            let why = "a TimeDrift is not taken; the owner resynchronises the token";
+            return Err(why.to_owned());
+        }
+        PackedSecret::Password(_) => return Err(not_codes(PASSWORD)),
+    };
+    Ok(OtpIncoming { serial, user, name, otp, labels, not_before, expires_at })
+}
+
+fn not_codes(algorithm: &str) -> String {
+    format!("the algorithm `{}` is not hotp or totp", short(algorithm))
+}
+
+/// What the packages of a container hold.
+///
+/// # Errors
+///
+/// [`BadFile`] where the file as a whole cannot be read: it is no container, or what it is
+/// encrypted under is missing or wrong.
+pub(crate) fn packages(text: &str, opening: Option<&Opening>) -> Result<Vec<Package>, BadFile> {
     let root = parse(text)?;
-    if root.name != "KeyContainer" || !root.declares(NAMESPACE) {
+    if !root.is("KeyContainer") || !root.declares(NAMESPACE) {
         let why = format!("is no KeyContainer of {NAMESPACE}");
         return Err(BadFile::new(root.line, why));
     }
@@ -33,57 +104,83 @@ pub(super) fn rows(text: &str, opening: Option<&Opening>) -> Result<Vec<OtpRow>,
         let why = "nothing in the file is encrypted; take it over without a key or password";
         return Err(BadFile::new(root.line, why));
     }
-    let packages = root.children.iter().filter(|child| child.name == "KeyPackage");
+    let packages = root.children.iter().filter(|child| child.is("KeyPackage"));
     Ok(packages
-        .map(|package| OtpRow {
-            line: package.line,
-            read: token(package, keys.as_ref()).map(Box::new),
-        })
+        .map(|package| Package { line: package.line, read: packed(package, keys.as_ref()) })
         .collect())
 }
 
-/// The one token of a package.
-fn token(package: &Element, keys: Option<&Keys>) -> Result<OtpIncoming, String> {
-    let mut found = package.children.iter().filter(|child| child.name == "Key");
+/// The one key of a package.
+fn packed(package: &Element, keys: Option<&Keys>) -> Result<Packed, String> {
+    let mut found = package.children.iter().filter(|child| child.is("Key"));
     let (Some(key), None) = (found.next(), found.next()) else {
         return Err("a package holds exactly one Key".to_owned());
     };
     let data = key.child("Data").ok_or("the key has no Data")?;
-    let method = match key.attribute("Algorithm").unwrap_or_default() {
-        "urn:ietf:params:xml:ns:keyprov:pskc:hotp" => Method::Hotp,
-        "urn:ietf:params:xml:ns:keyprov:pskc:totp" => Method::Totp,
-        other => return Err(format!("the algorithm `{}` is not hotp or totp", short(other))),
-    };
-    let secret = data.child("Secret").ok_or("the key has no Secret")?;
-    let bytes = match (secret.child("PlainValue"), secret.child("EncryptedValue")) {
-        (Some(plain), None) => {
-            Zeroizing::new(base64(plain.text()).ok_or("the secret is not Base64")?)
+    let secret = match key.attribute("Algorithm").unwrap_or_default() {
+        "urn:ietf:params:xml:ns:keyprov:pskc:hotp" => codes(key, data, Method::Hotp, keys)?,
+        "urn:ietf:params:xml:ns:keyprov:pskc:totp" => codes(key, data, Method::Totp, keys)?,
+        PASSWORD => {
+            let bytes = secret_of(data, keys)?;
+            let text = std::str::from_utf8(&bytes).map_err(|_| "the password is no text")?;
+            PackedSecret::Password(ClearSecret::new(text.to_owned()))
         }
-        (None, Some(sealed)) => {
-            let keys = keys.ok_or("the secret is encrypted, and the file names no key")?;
-            keys.opened(sealed, secret.text_of("ValueMAC"))?
-        }
-        _ => return Err("the secret is either plain or encrypted".to_owned()),
+        other => return Err(not_codes(other)),
     };
-    let seed = SharedSeed::new(bytes.to_vec()).map_err(|bad| bad.to_string())?;
-    let number = |name: &str| number(data, name, keys);
-    let counter = number("Counter")?.unwrap_or(0);
-    if number("TimeDrift")?.is_some_and(|drift| drift != 0) {
-        return Err("a TimeDrift is not taken; the owner resynchronises the token".to_owned());
-    }
-    let mut shape = shape(key)?;
-    if let Some(seconds) = number("TimeInterval")? {
-        shape.step_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
-    }
-    let counter = if method == Method::Hotp { counter } else { 0 };
-    let otp = OtpDraft { shape, seed: Some(seed), counter, ..OtpDraft::of(method) };
     let (not_before, expires_at) = life(key)?;
     let (serial, labels) = device(package, key)?;
     let user =
         key.text_of("UserId").or_else(|| package.at(&["DeviceInfo", "UserId"]).map(Element::text));
     let user = user.map(user_of).transpose()?;
     let name = key.text_of("FriendlyName").map(|name| shown_text("FriendlyName", name));
-    Ok(OtpIncoming { serial, user, name: name.transpose()?, otp, labels, not_before, expires_at })
+    let name = name.transpose()?;
+    Ok(Packed { serial, user, name, labels, not_before, expires_at, secret })
+}
+
+/// The secret of a key, opened if need be.
+fn secret_of(data: &Element, keys: Option<&Keys>) -> Result<Zeroizing<Vec<u8>>, String> {
+    let secret = data.child("Secret").ok_or("the key has no Secret")?;
+    match (secret.child("PlainValue"), secret.child("EncryptedValue")) {
+        (Some(plain), None) => {
+            Ok(Zeroizing::new(base64(plain.text()).ok_or("the secret is not Base64")?))
+        }
+        (None, Some(sealed)) => {
+            let keys = keys.ok_or("the secret is encrypted, and the file names no key")?;
+            keys.opened(sealed, secret.text_of("ValueMAC"))
+        }
+        _ => Err("the secret is either plain or encrypted".to_owned()),
+    }
+}
+
+fn codes(
+    key: &Element,
+    data: &Element,
+    method: Method,
+    keys: Option<&Keys>,
+) -> Result<PackedSecret, String> {
+    let bytes = secret_of(data, keys)?;
+    let seed = SharedSeed::new(bytes.to_vec()).map_err(|bad| bad.to_string())?;
+    let number = |name: &str| number(data, name, keys);
+    let counter = number("Counter")?.unwrap_or(0);
+    let drifts = drifts(data, keys)?;
+    let mut shape = shape(key)?;
+    // privacyIDEA gives counters an interval as well, of no seconds.
+    if let Some(seconds) = number("TimeInterval")?
+        && method == Method::Totp
+    {
+        shape.step_seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    }
+    let counter = if method == Method::Hotp { counter } else { 0 };
+    let otp = Box::new(OtpDraft { shape, seed: Some(seed), counter, ..OtpDraft::of(method) });
+    Ok(PackedSecret::Codes { otp, drifts })
+}
+
+/// Whether a clock is ahead or behind. privacyIDEA says it in seconds and fractions.
+fn drifts(data: &Element, keys: Option<&Keys>) -> Result<bool, String> {
+    match data.at(&["TimeDrift", "PlainValue"]).map(|value| value.text().parse::<f64>()) {
+        Some(Ok(drift)) => Ok(drift != 0.0),
+        _ => Ok(number(data, "TimeDrift", keys)?.is_some_and(|drift| drift != 0)),
+    }
 }
 
 /// A number of the key's data, plain or encrypted.
@@ -107,8 +204,11 @@ fn number(data: &Element, name: &str, keys: Option<&Keys>) -> Result<Option<u64>
 fn shape(key: &Element) -> Result<Shape, String> {
     let mut shape = Shape::default();
     let Some(parameters) = key.child("AlgorithmParameters") else { return Ok(shape) };
-    if let Some(suite) = parameters.text_of("Suite") {
-        // RFC 6030 names no values; vendors write `HMAC-SHA256` and the like.
+    let suite = parameters.child("Suite");
+    let text = suite.map(Element::text).filter(|text| !text.is_empty());
+    // RFC 6030 names no values; vendors write `HMAC-SHA256` and the like, privacyIDEA the name of
+    // a hash, and that as an attribute.
+    if let Some(suite) = text.or_else(|| suite?.attribute("hashalgo")) {
         let bare = suite.strip_prefix("HMAC-").unwrap_or(suite);
         shape.algorithm = Algorithm::from_name(bare)
             .ok_or_else(|| format!("the suite `{}` is not known", short(suite)))?;
@@ -134,7 +234,7 @@ fn life(key: &Element) -> Result<(Option<Timestamp>, Option<Timestamp>), String>
         let read = text.map(|text| Timestamp::parse(text, "UTC", edge));
         read.transpose().map_err(|bad| format!("{name}: {bad}"))
     };
-    let mut usages = policy.children.iter().filter(|child| child.name == "KeyUsage").peekable();
+    let mut usages = policy.children.iter().filter(|child| child.is("KeyUsage")).peekable();
     if usages.peek().is_some() && !usages.any(|usage| usage.text() == "OTP") {
         return Err("the key is not for one-time passwords (KeyUsage)".to_owned());
     }
@@ -144,7 +244,7 @@ fn life(key: &Element) -> Result<(Option<Timestamp>, Option<Timestamp>), String>
     }
     // RFC 6030 section 5: a policy that is not understood must not be passed over.
     let known = ["StartDate", "ExpiryDate", "PINPolicy", "KeyUsage", "NumberOfTransactions"];
-    let unknown = policy.children.iter().find(|child| !known.contains(&child.name.as_str()));
+    let unknown = policy.children.iter().find(|child| !known.iter().any(|name| child.is(name)));
     if let Some(unknown) = unknown {
         return Err(format!("the policy `{}` is not known", short(&unknown.name)));
     }

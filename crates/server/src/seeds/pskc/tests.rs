@@ -13,7 +13,7 @@ const SEED_BASE64: &str = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=";
 /// RFC 6030 section 6.1.
 const KEY: &str = "12345678901234567890123456789012";
 /// RFC 6030 section 6.2.
-const PASSWORD: &str = "qwerty";
+pub(crate) const PASSWORD: &str = "qwerty";
 
 fn read(text: &str, opening: Option<Opening>) -> Result<Vec<OtpRow>, BadFile> {
     SeedFile { format: Format::Pskc, text, encoding: None, opening }.rows()
@@ -135,7 +135,7 @@ fn figure_6() -> String {
 }
 
 /// Figure 7: the same under a password.
-fn figure_7() -> String {
+pub(crate) fn figure_7() -> String {
     encrypted(
         "oTvo+S22nsmS2Z/RtcoF8Hfh+jzMe0RkiafpoDpnoZTjPYZu6V+A4aEn032yCr4f",
         "LP6xMvjtypbfT9PdkJhBZ+D6O4w=",
