@@ -33,8 +33,7 @@ fn read(input: &[u8]) {
     reads.extend(unkey::map(&text, "file", &options));
     let owners = privacyidea::owners(&text, "file").ok();
     let owners = owners.as_ref();
-    let reading =
-        Reading { key: None, password: None, owners, from_realm: None, drop_pins: true };
+    let reading = Reading { key: None, password: None, owners, from_realm: None, drop_pins: true };
     reads.extend(privacyidea::map(&text, "file", reading, &options));
     if let Ok(entries) = ldif::entries(&text, &"file".into()) {
         reads.push(user_password::map(&entries, ("uid", "userpassword"), &options));

@@ -52,10 +52,26 @@ fn verified(input: &[u8]) -> bool {
     verifier.finish().is_ok()
 }
 
+/// An export without signatures of others, who may sign a checkpoint as well and say nothing else.
+fn of_its_own(text: &str) -> String {
+    let own = format!("\u{2014} {ORIGIN} ");
+    let line = |line: &str| match last_of(line.trim_end_matches('\n')) {
+        None => line.to_owned(),
+        Some(note) => {
+            let counts = |line: &&str| !line.starts_with('\u{2014}') || line.starts_with(&own);
+            last_line(&note.split_inclusive('\n').filter(counts).collect::<String>()) + "\n"
+        }
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
 /// Reads an input as everything it could be. Nothing but the sound export may verify.
 fn fuzz(input: &[u8], sound: &[u8]) {
-    assert!(!verified(input) || input == sound, "a changed export verifies");
     let text = String::from_utf8_lossy(input);
+    assert!(
+        !verified(input) || input == sound || of_its_own(&text).as_bytes() == sound,
+        "a changed export verifies"
+    );
     let keys = [key().verifier(ORIGIN)];
     let _ = Checkpoint::open(&text, &keys);
     if let Some(key) = VerifierKey::parse(&text) {
