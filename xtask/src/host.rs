@@ -136,6 +136,27 @@ pub(crate) const MOUNTING: Peer = Peer {
     needed_for: "the database on a full disk and on one that vanishes",
     probe: Probe::Shell("test \"$(id -u)\" = 0 && unshare --mount true"),
 };
+/// Makes machines that lose packets.
+pub(crate) const IPROUTE: Peer = Peer {
+    name: "ip",
+    package: "iproute2",
+    needed_for: "the drill of a network that parts",
+    probe: Probe::Program("ip"),
+};
+/// Loses the packets.
+pub(crate) const NFTABLES: Peer = Peer {
+    name: "nft",
+    package: "nftables",
+    needed_for: "the drill of a network that parts",
+    probe: Probe::Program("nft"),
+};
+/// Machines of a network are namespaces of the kernel.
+pub(crate) const NAMESPACES: Peer = Peer {
+    name: "the right to make network namespaces (root)",
+    package: "util-linux",
+    needed_for: "the drill of a network that parts",
+    probe: Probe::Shell("test \"$(id -u)\" = 0 && unshare --net true"),
+};
 /// OpenLDAP's commands.
 pub(crate) const LDAP_UTILS: Peer = Peer {
     name: "ldapsearch",

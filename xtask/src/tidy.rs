@@ -88,6 +88,7 @@ fn findings() -> Result<Vec<Finding>> {
     findings.extend(migrations::changed()?);
     findings.extend(documents::decisions(&files));
     findings.extend(documents::problems(&files)?);
+    findings.extend(documents::indexes(&files)?);
     findings.extend(proofs::tests(&files)?);
     findings.extend(proofs::log_fields(&files)?);
     findings.extend(graph::forbidden()?);

@@ -5,6 +5,7 @@
 //! that Debian's packages made.
 
 mod daemon;
+pub(crate) mod network;
 pub(crate) mod nodes;
 pub(crate) mod patroni;
 pub(crate) mod place;

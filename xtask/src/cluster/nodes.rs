@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::daemon::Daemon;
+use super::network::Spot;
 use super::place::Place;
 use crate::http::{Api, request};
 use crate::interrupt::until;
@@ -24,6 +25,7 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
+    spot: Spot,
     binary: PathBuf,
     data: PathBuf,
     url: String,
@@ -44,11 +46,27 @@ pub(crate) fn install(
     url: &str,
     count: usize,
 ) -> Result<(Vec<Node>, String)> {
+    let spots: Result<Vec<Spot>> = (0..count).map(|_| Ok(Spot::here(place.address()?))).collect();
+    install_at(place, binary, url, spots?)
+}
+
+/// The same with a node on each of these machines.
+///
+/// # Errors
+///
+/// As [`install`].
+pub(crate) fn install_at(
+    place: &Place,
+    binary: &Path,
+    url: &str,
+    spots: Vec<Spot>,
+) -> Result<(Vec<Node>, String)> {
     let mut nodes = Vec::new();
-    for number in 1..=count {
+    for (number, spot) in (1..).zip(spots) {
         let name = format!("node{number}");
         nodes.push(Node {
-            address: place.address()?,
+            address: spot.address,
+            spot,
             binary: binary.to_owned(),
             data: place.directory_of(&name, false)?,
             url: url.to_owned(),
@@ -72,11 +90,18 @@ pub(crate) fn ended(nodes: &mut [Node]) -> Vec<String> {
 }
 
 impl Node {
+    /// Its program on its machine, which knows where the database is.
+    fn command(&self) -> Command {
+        let mut command = self.spot.command(&self.binary, None);
+        command.env(DATABASE, &self.url);
+        command
+    }
+
     fn initialise(&self) -> Result<String> {
-        let output = Command::new(&self.binary)
+        let output = self
+            .command()
             .args(["init", "--data"])
             .arg(&self.data)
-            .env(DATABASE, &self.url)
             .output()
             .with_context(|| format!("cannot run {}", self.binary.display()))?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -90,13 +115,12 @@ impl Node {
     ///
     /// Fails when it ends or is not ready in time.
     pub(crate) fn start(&mut self) -> Result<()> {
-        let mut command = Command::new(&self.binary);
+        let mut command = self.command();
         command
             .args(["serve", "--ldap-listen", "127.0.0.1:0"])
             .args(["--listen", &self.address.to_string(), "--data"])
             .arg(&self.data)
-            .current_dir(&self.data)
-            .env(DATABASE, &self.url);
+            .current_dir(&self.data);
         let mut daemon = Daemon::start(&self.name, command, self.log.clone())?;
         until(&format!("{} is ready", self.name), READY_WITHIN, || {
             daemon.check()?;
@@ -117,9 +141,7 @@ impl Node {
     ///
     /// Fails with what it said.
     pub(crate) fn migrate(&self) -> Result<()> {
-        let mut migrate = Command::new(&self.binary);
-        migrate.args(["migrate", "--data"]).arg(&self.data).env(DATABASE, &self.url);
-        let output = migrate.output()?;
+        let output = self.command().args(["migrate", "--data"]).arg(&self.data).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`counterfoil migrate` failed: {said}");
         Ok(())

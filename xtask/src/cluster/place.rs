@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::network::Spot;
 use crate::clock::Deadline;
 use crate::suite;
 
@@ -110,6 +111,16 @@ impl Place {
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
+        command
+    }
+
+    /// The same on a machine of its own.
+    pub(crate) fn command_at(&self, spot: &Spot, program: &Path, in_dir: &Path) -> Command {
+        if !spot.is_apart() {
+            return self.command(program, in_dir);
+        }
+        let mut command = spot.command(program, self.user);
+        command.current_dir(in_dir).env("LC_ALL", "C.UTF-8").env("HOME", in_dir);
         command
     }
 

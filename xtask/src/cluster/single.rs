@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::network::Spot;
 use super::place::Place;
 use super::sql::{SUPERUSER, create_database, url_of_nodes};
 use crate::clock::Deadline;
@@ -16,6 +17,7 @@ pub(crate) struct Single {
     pub(crate) address: SocketAddr,
     /// What the nodes are given.
     pub(crate) url: String,
+    spot: Spot,
     directory: PathBuf,
 }
 
@@ -26,8 +28,18 @@ impl Single {
     ///
     /// Fails with what PostgreSQL's programs said.
     pub(crate) fn start(place: &mut Place) -> Result<Self> {
-        let directory = place.directory_of("postgresql", true)?;
         let address = place.address()?;
+        Self::start_at(place, Spot::here(address), address)
+    }
+
+    /// The same on a machine of its own, where the nodes find it under another address.
+    ///
+    /// # Errors
+    ///
+    /// As [`Single::start`].
+    pub(crate) fn start_at(place: &Place, spot: Spot, among_nodes: SocketAddr) -> Result<Self> {
+        let directory = place.directory_of("postgresql", true)?;
+        let address = spot.address;
         let secret = directory.join("password");
         place.write(&secret, &place.password)?;
         let mut initdb = place.command(place.programs.join("initdb"), &directory);
@@ -36,15 +48,21 @@ impl Single {
             .arg("--pwfile")
             .arg(&secret);
         succeed(&mut initdb)?;
+        let mut listen = address.ip().to_string();
+        if spot.is_apart() {
+            listen = format!("{listen},{}", among_nodes.ip());
+            // What initdb wrote lets in nobody but this machine itself.
+            let rules = "host all all samenet scram-sha-256\n";
+            place.write(&directory.join("data/pg_hba.conf"), rules)?;
+        }
         let settings = format!(
-            "listen_addresses = '{}'\nport = {}\nunix_socket_directories = '{}'\n\
+            "listen_addresses = '{listen}'\nport = {}\nunix_socket_directories = '{}'\n\
              max_connections = 200\n",
-            address.ip(),
             address.port(),
             directory.display()
         );
         place.write(&directory.join("data/postgresql.auto.conf"), &settings)?;
-        let single = Self { address, url: url_of_nodes(place, address), directory };
+        let single = Self { address, url: url_of_nodes(place, among_nodes), spot, directory };
         single.control(place, &["start"])?;
         create_database(place, address)?;
         Ok(single)
@@ -69,7 +87,8 @@ impl Single {
     }
 
     fn control(&self, place: &Place, arguments: &[&str]) -> Result<()> {
-        let mut control = place.command(place.programs.join("pg_ctl"), &self.directory);
+        let program = place.programs.join("pg_ctl");
+        let mut control = place.command_at(&self.spot, &program, &self.directory);
         // Into a file: the server inherits the output, and a pipe would stay open with it.
         control.args(["-D", "data", "-l", "log", "-w", "-s"]).args(arguments);
         succeed(&mut control)

@@ -15,9 +15,9 @@ use crate::http::{Answer, Api};
 use crate::server::pause;
 
 /// Where everything of the drill is.
-const REALM: &str = "/api/v1/realms/main";
+pub(crate) const REALM: &str = "/api/v1/realms/main";
 /// The service that the tokens are for.
-const SERVICE: &str = "drill";
+pub(crate) const SERVICE: &str = "drill";
 /// Between two requests of a worker: the machine has a database cluster to run as well.
 const PACE: Duration = Duration::from_millis(25);
 /// One token in so many is revoked.
@@ -97,7 +97,8 @@ impl Drop for Load {
     }
 }
 
-fn user_of(node: usize) -> String {
+/// Whose tokens a node issues.
+pub(crate) fn user_of(node: usize) -> String {
     format!("drill{}", node + 1)
 }
 

@@ -1,9 +1,11 @@
 //! Failure drills: a cluster is broken under load, and what was answered is compared with what
 //! is there afterwards.
 
+mod counting;
 mod ledger;
 mod load;
 mod outage;
+mod partition;
 mod patroni;
 mod promises;
 mod single;
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::clock::{self, Deadline};
+use crate::host::{self, IPROUTE, NAMESPACES, NFTABLES, Peer};
 use crate::report::{Outcome, Tally};
 use crate::workspace::root;
 use crate::{cluster, interrupt};
@@ -28,6 +31,9 @@ of a cluster:
              kill -9 while it holds a lease (waits until the lease has ended: four minutes)
   upgrade    this version migrates under nodes of the one before, and joins them (builds that
              one first; COUNTERFOIL_UPGRADE_FROM names another commit)
+  partition-netns
+             of two nodes in network namespaces one is cut off from the database: its cable is
+             pulled, all its packets are lost, all answers to it are lost (takes root)
 of one server:
   kill, disk-full, disk-gone, disk-read-only, fsync, slow-disk, damage, clock, idle, slow-clients,
   target-down, slow-store, partition
@@ -46,26 +52,38 @@ struct Drill {
     breaks: &'static str,
     holds: &'static str,
     play: Play,
+    /// What the machine must have beside what a cluster needs.
+    needs: &'static [&'static Peer],
 }
 
-const DRILLS: [Drill; 3] = [
+const DRILLS: [Drill; 4] = [
     Drill {
         name: "failover",
         breaks: "the machine of PostgreSQL's primary dies under load of three nodes",
         holds: "what was answered is so; another primary within a minute; never a no",
         play: patroni::failover,
+        needs: &[],
     },
     Drill {
         name: "restart",
         breaks: "PostgreSQL restarts at once, and the node that holds the lease is killed",
         holds: "what was answered is so; another node takes the lease at its end",
         play: single::restart,
+        needs: &[],
     },
     Drill {
         name: "upgrade",
         breaks: "this version migrates under nodes of the one before",
         holds: "nodes of both versions answer, and what was answered is so",
         play: upgrade::upgrade,
+        needs: &[],
+    },
+    Drill {
+        name: "partition-netns",
+        breaks: "a node's packets are lost three ways in network namespaces, under load of two",
+        holds: "it says 503 after a second, never a no; the other goes on; counts are exact",
+        play: partition::partition,
+        needs: &[&IPROUTE, &NFTABLES, &NAMESPACES],
     },
 ];
 
@@ -158,8 +176,18 @@ fn run(
     interrupt::listen()?;
     let mut tally = Tally::default();
     let mut first_fault = String::new();
-    for Drill { name, breaks, holds, play } in DRILLS.iter().filter(|drill| wanted(drill.name)) {
+    let mut left_out = String::new();
+    for Drill { name, breaks, holds, play, needs } in
+        DRILLS.iter().filter(|drill| wanted(drill.name))
+    {
         println!("\n-- drill {name}");
+        let missing = host::provide(needs);
+        if !missing.is_empty() {
+            let names: Vec<&str> = missing.iter().map(|peer| peer.name).collect();
+            left_out = format!("{name} is left out: missing {}", names.join(", "));
+            println!("drill {left_out}");
+            continue;
+        }
         let start = clock::now();
         let faults = play(deadline).unwrap_or_else(|error| vec![format!("{error:#}")]);
         let seconds = start.elapsed().as_secs_f64();
@@ -178,7 +206,13 @@ fn run(
             }
         }
     }
-    Ok(if tally.failed == 0 { Outcome::Passed(tally) } else { Outcome::Failed(tally, first_fault) })
+    Ok(if tally.failed > 0 {
+        Outcome::Failed(tally, first_fault)
+    } else if left_out.is_empty() {
+        Outcome::Passed(tally)
+    } else {
+        Outcome::LeftOut(left_out)
+    })
 }
 
 /// Of thousands that are alike the first few say what is wrong.

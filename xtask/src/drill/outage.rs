@@ -6,28 +6,38 @@ use super::ledger::{Act, End, Made};
 
 /// A request that is sent so long after the database takes writes again is answered: HAProxy looks
 /// once a second, and a node waits three seconds for a connection that leads nowhere.
-const SLACK: Duration = Duration::from_secs(5);
+pub(crate) const SLACK: Duration = Duration::from_secs(5);
 
 /// Something that broke on purpose.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Outage {
     pub(crate) what: &'static str,
     pub(crate) broke: Instant,
     /// When it worked again, seen from outside.
     pub(crate) usable: Instant,
-    /// The node that was killed and says nothing; without one it is the database, and the nodes
-    /// say 503.
-    pub(crate) node: Option<usize>,
+    pub(crate) whom: Whom,
+}
+
+/// Who is struck by an outage, and what they say meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// The database: every node says 503.
+    Database,
+    /// A node that was killed: it says nothing.
+    Killed(usize),
+    /// A node without a way to the database: it says 503, and the others are as ever.
+    CutOff(usize),
 }
 
 impl Outage {
     /// Whether a request that failed may have failed because of it.
-    fn explains(&self, made: &Made) -> bool {
+    pub(crate) fn explains(&self, made: &Made) -> bool {
         let then = made.done >= self.broke && made.sent <= self.usable + SLACK;
         then && match made.end {
             End::Answered => true,
-            End::Unavailable => self.node.is_none(),
-            End::Silent => self.node == Some(made.node),
+            End::Unavailable => self.whom == Whom::Database || self.whom == Whom::CutOff(made.node),
+            // A node that runs has to say something.
+            End::Silent => self.whom == Whom::Killed(made.node),
         }
     }
 
@@ -114,7 +124,7 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let made =
             |end, sent| Made { node: 0, act: Act::Issue, end, sent: at(sent), done: at(sent) };
-        let database = Outage { what: "it", broke: at(10), usable: at(20), node: None };
+        let database = Outage { what: "it", broke: at(10), usable: at(20), whom: Whom::Database };
         let explained = |end, sent| database.explains(&made(end, sent));
         assert!(!explained(End::Unavailable, 9));
         assert!(explained(End::Unavailable, 15));
@@ -122,15 +132,21 @@ mod tests {
         assert!(!explained(End::Unavailable, 26));
         // The node runs on: it has to say something.
         assert!(!explained(End::Silent, 15));
-        let killed = Outage { node: Some(0), ..database };
+        let killed = Outage { whom: Whom::Killed(0), ..database };
         assert!(killed.explains(&made(End::Silent, 15)));
         assert!(!killed.explains(&made(End::Unavailable, 15)));
+        let mut cut = Outage { whom: Whom::CutOff(0), ..database };
+        assert!(cut.explains(&made(End::Unavailable, 15)));
+        assert!(!cut.explains(&made(End::Silent, 15)));
+        // The others have no excuse.
+        cut.whom = Whom::CutOff(1);
+        assert!(!cut.explains(&made(End::Unavailable, 15)));
     }
 
     #[test]
     fn a_node_must_answer_everything_after_the_last_outage() {
         let start = now();
-        let outage = Outage { what: "it", broke: start, usable: start, node: None };
+        let outage = Outage { what: "it", broke: start, usable: start, whom: Whom::Database };
         let sent = start + SLACK + Duration::from_secs(1);
         let end = End::Answered;
         let all = Act::ALL.map(|act| Made { node: 0, act, end, sent, done: sent });

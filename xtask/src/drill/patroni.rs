@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::load::{Load, audit};
-use super::outage::{Outage, judge};
+use super::outage::{Outage, Whom, judge};
 use crate::clock::{self, Deadline};
 use crate::cluster::NODES;
 use crate::cluster::nodes::{self, Node};
@@ -46,7 +46,7 @@ pub(crate) fn failover(deadline: Deadline) -> Result<Vec<String>> {
     until("a standby takes over", FAILOVER_WITHIN, || {
         Ok(database.leader().filter(|leader| *leader != dead))
     })?;
-    let outage = Outage { what: "failover", broke, usable: clock::now(), node: None };
+    let outage = Outage { what: "failover", broke, usable: clock::now(), whom: Whom::Database };
     wait(AFTER)?;
     database.machines[dead].start(&place)?;
     let back = clock::now();

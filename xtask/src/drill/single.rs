@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::load::{Load, audit};
-use super::outage::{Outage, judge};
+use super::outage::{Outage, Whom, judge};
 use crate::clock::{self, Deadline};
 use crate::cluster::NODES;
 use crate::cluster::nodes::{self, Node};
@@ -61,13 +61,15 @@ pub(crate) fn restart(deadline: Deadline) -> Result<Vec<String>> {
     println!("killed node1, which holds the lease with fence {}", held.fence);
     wait(BETWEEN)?;
     nodes[0].start()?;
-    let killed = Outage { what: "kill -9 of node1", broke, usable: clock::now(), node: Some(0) };
+    let (what, whom) = ("kill -9 of node1", Whom::Killed(0));
+    let killed = Outage { what, broke, usable: clock::now(), whom };
     wait(BETWEEN)?;
 
     let broke = clock::now();
     database.restart_immediately(&place)?;
     let usable = clock::now();
-    let restarted = Outage { what: "pg_ctl restart -m immediate", broke, usable, node: None };
+    let (what, whom) = ("pg_ctl restart -m immediate", Whom::Database);
+    let restarted = Outage { what, broke, usable, whom };
     wait(AFTER)?;
     let ledger = load.stop();
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::load::{Load, audit};
-use super::outage::{Outage, judge};
+use super::outage::{Outage, Whom, judge};
 use crate::clock::{self, Deadline};
 use crate::cluster::NODES;
 use crate::cluster::nodes::{self, Node};
@@ -50,7 +50,8 @@ pub(crate) fn upgrade(deadline: Deadline) -> Result<Vec<String>> {
     println!("this version has brought the schema up to date");
     wait(BETWEEN)?;
     nodes[joining].start()?;
-    let joined = Outage { what: "node3 joins", broke, usable: clock::now(), node: Some(joining) };
+    let (what, whom) = ("node3 joins", Whom::Killed(joining));
+    let joined = Outage { what, broke, usable: clock::now(), whom };
     wait(AFTER)?;
     let ledger = load.stop();
 

@@ -1,6 +1,6 @@
-//! Rules on the documents: decisions are numbered, problem types explained.
+//! Rules on the documents: decisions are numbered, problem types explained, pages on an index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -8,6 +8,10 @@ use anyhow::Result;
 use super::Finding;
 use crate::workspace::root;
 
+/// Where the documents are.
+const DOCS: &str = "docs";
+/// The page of a folder that leads to the others.
+const INDEX: &str = "README.md";
 const DECISIONS: &str = "docs/decisions";
 /// The page that every `type` of a problem document leads to.
 const PROBLEMS: &str = "docs/reference/problems.md";
@@ -20,7 +24,7 @@ pub(super) fn decisions(files: &[PathBuf]) -> Vec<Finding> {
     let mut numbers: BTreeMap<&str, &Path> = BTreeMap::new();
     for path in files.iter().filter(|path| path.starts_with(DECISIONS)) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if !is_markdown(path) || name == "README.md" {
+        if !is_markdown(path) || name == INDEX {
             continue;
         }
         match name.split_once('-') {
@@ -40,6 +44,70 @@ pub(super) fn decisions(files: &[PathBuf]) -> Vec<Finding> {
 
 fn is_markdown(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "md")
+}
+
+/// Pages that do not stand on the index of their folder, and lines of an index that lead nowhere.
+///
+/// # Errors
+///
+/// Fails when an index that exists cannot be read.
+pub(super) fn indexes(files: &[PathBuf]) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (folder, pages) in to_be_on_index(files) {
+        let index = folder.join(INDEX);
+        if files.contains(&index) {
+            let text = std::fs::read_to_string(root().join(&index))?;
+            let exists = |page: &str| files.contains(&folder.join(page));
+            findings.extend(off_index(&index, &text, &pages, exists));
+        } else {
+            findings.push(Finding::new(&index, 0, "a folder of pages has an index"));
+        }
+    }
+    Ok(findings)
+}
+
+/// What the index of each folder has to lead to: its pages, and the indexes of its folders.
+fn to_be_on_index(files: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<String>> {
+    let mut folders: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    for path in files.iter().filter(|path| path.starts_with(DOCS) && is_markdown(path)) {
+        let mut page = path.clone();
+        if path.ends_with(INDEX) {
+            // Led to from the folder above, if that one is among the documents.
+            page.pop();
+        }
+        let Some(folder) = page.parent().filter(|folder| folder.starts_with(DOCS)) else {
+            continue;
+        };
+        if let Ok(name) = path.strip_prefix(folder) {
+            let name = name.to_string_lossy().into_owned();
+            folders.entry(folder.to_owned()).or_default().insert(name);
+        }
+        if let Some(folder) = path.parent() {
+            folders.entry(folder.to_owned()).or_default();
+        }
+    }
+    folders
+}
+
+fn off_index(
+    index: &Path,
+    text: &str,
+    pages: &BTreeSet<String>,
+    exists: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
+    let missing = pages.iter().filter(|page| !text.contains(&format!("]({page})")));
+    let mut findings: Vec<Finding> = missing
+        .map(|page| Finding::new(index, 0, format!("`{page}` does not stand on the index")))
+        .collect();
+    for (number, line) in (1..).zip(text.lines()) {
+        let targets = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        // What lies outside of the folder is not what an index is for.
+        let inside = |target: &&str| !target.contains(':') && !target.starts_with("..");
+        for target in targets.filter(inside).filter(|target| !exists(target)) {
+            findings.push(Finding::new(index, number, format!("there is no `{target}`")));
+        }
+    }
+    findings
 }
 
 /// Problem types of the native API that their page does not explain.
@@ -110,6 +178,31 @@ mod tests {
         assert_eq!(decisions(&files(&["0001-a.md", "0002-b.md", "README.md"])), []);
         assert_eq!(decisions(&files(&["0001-a.md", "0001-b.md"])).len(), 1);
         assert_eq!(decisions(&files(&["a.md", "12-b.md"])).len(), 2);
+    }
+
+    #[test]
+    fn every_page_stands_on_the_index_of_its_folder() {
+        let files: Vec<PathBuf> =
+            ["docs/README.md", "docs/a/README.md", "docs/a/x.md", "docs/b/y.md", "other/z.md"]
+                .map(PathBuf::from)
+                .to_vec();
+        let wanted = to_be_on_index(&files);
+        let of = |folder: &str| -> Vec<&str> {
+            wanted[Path::new(folder)].iter().map(String::as_str).collect()
+        };
+        assert_eq!(wanted.len(), 3);
+        assert_eq!(of("docs"), ["a/README.md"]);
+        assert_eq!(of("docs/a"), ["x.md"]);
+        assert_eq!(of("docs/b"), ["y.md"]);
+        // It has pages and no index.
+        assert_eq!(indexes(&files[3..4]).unwrap().len(), 1);
+
+        let index = Path::new("docs/a/README.md");
+        let pages = BTreeSet::from(["x.md".to_owned()]);
+        let found = |text: &str| off_index(index, text, &pages, |page| page == "x.md").len();
+        assert_eq!(found("- [x](x.md): it\n- [up](../b/y.md), [far](https://example.org)\n"), 0);
+        assert_eq!(found("x.md is named and not led to\n"), 1);
+        assert_eq!(found("- [x](x.md): it\n- [gone](gone.md): it\n"), 1);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod services;
 mod settings;
 mod target_new;
 mod targets;
+mod warnings;
 
 use askama::Template;
 use axum::Router;

@@ -29,7 +29,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    fn read(body: &[u8]) -> Self {
+    pub(super) fn read(body: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(body);
         let pairs = pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into()));
         let (proof, asked): (Vec<_>, Vec<(String, Zeroizing<String>)>) =

@@ -176,6 +176,8 @@ pub(super) enum Ask {
     },
     /// Value, words, whether it is chosen.
     Choice(Vec<(String, String, bool)>),
+    /// The same, of which any number may be chosen.
+    Ticks(Vec<(String, String, bool)>),
 }
 
 /// A field of a form.
@@ -217,6 +219,14 @@ impl Field {
         choices: Vec<(String, String, bool)>,
     ) -> Self {
         Self { name, label, hint: String::new(), ask: Ask::Choice(choices) }
+    }
+
+    pub(super) fn ticks(
+        name: &'static str,
+        label: String,
+        choices: Vec<(String, String, bool)>,
+    ) -> Self {
+        Self { name, label, hint: String::new(), ask: Ask::Ticks(choices) }
     }
 
     /// Takes what is longer than a name: an address, or several words.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::lists::{owner_of, page_of};
 use super::parts::{Cell, Field, Form, Part, Table};
+use super::warnings;
 use crate::http::console::page::Frame;
 use crate::http::console::posted::Fields;
 use crate::http::console::visit::Person;
@@ -97,7 +98,7 @@ pub(super) fn fields(frame: &Frame, policy: &TokenPolicy, mut form: Form) -> For
         let value = list.map(|all| all.join(" ")).unwrap_or_default();
         form = form.with(Field::text(name, words(frame, name), &value));
     }
-    form
+    warnings::fields(frame, policy, form)
 }
 
 /// The same fields, hidden, as they were sent: so that what is saved is what was looked at.
@@ -106,7 +107,7 @@ pub(super) fn carried(fields: &Fields, mut form: Form) -> Form {
     for name in names.chain(["max_active_per_user", "at_limit"]) {
         form = form.with(Field::hidden(name, fields.get(name)));
     }
-    form
+    warnings::carried(fields, form)
 }
 
 /// What to change of a policy: what is left empty is inherited again; fields that are in no form
@@ -148,6 +149,7 @@ pub(super) fn patch(fields: &Fields) -> Result<Map<String, Value>, Refusal> {
         });
         patch.insert(name.to_owned(), value);
     }
+    warnings::patch(fields, &mut patch)?;
     Ok(patch)
 }
 

@@ -158,6 +158,77 @@ async fn the_realm_is_set_and_its_policy_saved() {
 }
 
 #[tokio::test]
+async fn alarms_and_brown_outs_are_set_within_their_limits() {
+    let world = World::new().await;
+    let admin = administrator(&world).await;
+    world.service("git").await;
+    let fields = [
+        ("alarms_new_network", "yes"),
+        ("alarms_networks_max", "3"),
+        ("alarms_lock_on", "many_networks"),
+        ("alarms_lock_on", "link_reopened"),
+        ("brownout_days", "7"),
+        ("brownout_every_hours", "24"),
+        ("brownout_seconds", "300"),
+    ];
+    let stated = json!({
+        "alarms": {
+            "new_network": true,
+            "networks_max": 3,
+            "lock_on": ["many_networks", "link_reopened"],
+        },
+        "brownout": { "days": 7, "every_hours": 24, "seconds": 300 },
+    });
+    let places = [
+        ("/admin/services/git/policy", "/admin/services/git", format!("{R}/services/git"), "save"),
+        ("/admin/realm", "/admin/realm", R.to_owned(), "save-policy"),
+    ];
+    for (form, page, resource, save) in places {
+        let sent = |act, change: &[(&'static str, &'static str)]| {
+            let kept = fields.iter().filter(|(own, _)| change.iter().all(|(name, _)| name != own));
+            let mut sent = vec![("do", act)];
+            sent.extend(kept.chain(change).copied());
+            sent
+        };
+        // The look holds what was typed, so that what is saved is what was looked at.
+        let look = admin.act(form, &sent("preview", &[])).await.expect(200).text;
+        for (name, value) in &fields {
+            let hidden = format!("name=\"{name}\" value=\"{value}\"");
+            assert!(look.contains(&hidden), "{form} {name}: {look}");
+        }
+        assert_eq!(world.get(&resource).await.expect(200)["token_policy"], json!({}));
+        admin.act(form, &sent(save, &[])).await.expect(303);
+        let after = world.get(&resource).await.expect(200);
+        assert_eq!(after["token_policy"], stated, "{form}");
+        let shown = admin.get(page).await.expect(200).text;
+        let ticked = "type=\"checkbox\" name=\"alarms_lock_on\" value=";
+        for (alarm, is_on) in [("many_networks", true), ("new_network", false)] {
+            let checked = format!("{ticked}\"{alarm}\" checked>");
+            assert_eq!(shown.contains(&checked), is_on, "{page} {alarm}: {shown}");
+        }
+        assert!(shown.contains("name=\"brownout_every_hours\" value=\"24\""), "{shown}");
+
+        for (change, why) in [
+            (("alarms_networks_max", "33"), "must be between 1 and 32"),
+            (("alarms_networks_max", "0"), "must be between 1 and 32"),
+            (("alarms_networks_max", "many"), "is a number"),
+            (("alarms_lock_on", "everything"), "everything"),
+            (("brownout_days", "31"), "must be between 1 and 30"),
+            (("brownout_every_hours", "169"), "must be between 1 and 168"),
+            (("brownout_seconds", "43201"), "at most half of the time between two"),
+            (("brownout_seconds", ""), "all three of a brown-out, or none"),
+        ] {
+            let refused = admin.act(form, &sent(save, &[change])).await.expect(422).text;
+            assert!(refused.contains(why), "{form} {change:?}: {refused}");
+        }
+        assert_eq!(world.get(&resource).await.expect(200)["token_policy"], stated);
+        // Empty is inherited again.
+        admin.act(form, &[("do", save), ("brownout_days", "")]).await.expect(303);
+        assert_eq!(world.get(&resource).await.expect(200)["token_policy"], json!({}));
+    }
+}
+
+#[tokio::test]
 async fn a_client_is_made_with_a_key_that_is_shown_once() {
     let world = World::new().await;
     let admin = administrator(&world).await;
