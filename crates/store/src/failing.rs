@@ -162,6 +162,7 @@ mod networks;
 mod otp;
 mod passkeys;
 mod repositories;
+mod shadow;
 mod use_days;
 
 #[async_trait]

@@ -94,6 +94,7 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
         &format!("{token}/events"),
         &format!("{token}/usage"),
         "events",
+        "shadow",
         "/metrics",
         "/healthz/ready",
         "/api/v1/self",
@@ -252,6 +253,7 @@ async fn every_act_answers_503_and_leaves_nothing_half_done() {
     act("GET", &format!("{path}/blast-radius"), Value::Null, 200).await;
     act("POST", &format!("{path}/revoke"), json!({ "cascade": true }), 200).await;
     act("DELETE", "users/bob", Value::Null, 204).await;
+    act("DELETE", "shadow", Value::Null, 204).await;
     let events = world.get(&format!("{R}/events?kind=token.issued&subject=user:bob")).await;
     assert_eq!(events.expect(200)["items"].as_array().unwrap().len(), 2);
     let question = json!({ "token": alice.secret });
