@@ -37,17 +37,21 @@ set    met = shadow_difference.met + excluded.met,
            else excluded.last_at
        end";
 
+/// The first of those that there is no room for.
+const OVER: &str = "
+select last_at, id
+from   shadow_difference
+where  realm = $1
+order  by last_at desc, id desc
+limit  1
+offset $2";
+
+/// By its place instead of by a list of what is over: a server that knows nothing of the table yet
+/// would make that list anew for each row.
 const TRIM: &str = "
 delete from shadow_difference
 where  realm = $1
-and    id in (
-    select id
-    from   shadow_difference
-    where  realm = $1
-    order  by last_at desc, id desc
-    limit  1000
-    offset $2
-)";
+and    (last_at, id) <= ($2, $3)";
 
 macro_rules! list {
     ($rest:literal) => {
@@ -85,7 +89,7 @@ where  (realm, id) in (
 )";
 
 /// Every statement of this file.
-pub(crate) const STATEMENTS: &[&str] = &[ADD, TRIM, LIST, LIST_OF_WAY, CLEAR, PURGE];
+pub(crate) const STATEMENTS: &[&str] = &[ADD, OVER, TRIM, LIST, LIST_OF_WAY, CLEAR, PURGE];
 
 fn row_of(one: &ShadowDifference) -> Vec<Value<'_>> {
     values![
@@ -136,7 +140,10 @@ async fn note(tx: &mut Transaction<'_>, differences: &[ShadowDifference]) -> Res
     let mut realms: Vec<&RealmName> = differences.iter().map(|one| &one.realm).collect();
     realms.dedup();
     for realm in realms {
-        while tx.execute(TRIM, &values![realm, SHADOW_KEPT_MAX]).await? > 0 {}
+        if let Some(mut over) = tx.row(OVER, &values![realm, SHADOW_KEPT_MAX]).await? {
+            let (last_at, id) = (over.time("last_at")?, over.text("id")?);
+            tx.execute(TRIM, &values![realm, last_at, &id]).await?;
+        }
     }
     Ok(())
 }

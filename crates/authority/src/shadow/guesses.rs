@@ -81,8 +81,12 @@ impl Guesses {
         let token = question.ours.token().filter(|_| question.ours.is_good());
         match said {
             Said::Good(_) => {
-                // It was not wrong, so it has cost nobody anything: the next one may be asked.
-                self.resting.remove(&question.aim);
+                // It was not wrong, so it has cost nobody anything: the next one may be asked. A
+                // rest that another question began goes on.
+                let own = question.at.plus_seconds(every_seconds);
+                if self.resting.get(&question.aim) == Some(&own) {
+                    self.resting.remove(&question.aim);
+                }
                 if let Some(token) = token {
                     if self.vouched.len() >= VOUCHED_MAX {
                         self.vouched.clear();
