@@ -19,6 +19,9 @@ use crate::shadow::{
 use crate::store::{Page, PageRequest, ShadowDifference, ShadowFilter, Unavailable};
 use crate::verdict::Reason;
 
+/// What is longer is not asked about: JWTs of others are, and a queue of them must fit into memory.
+const PRESENTED_BYTES_MAX: usize = 8 * 1024;
+
 impl Authority {
     /// Lets these shadows hear what is presented from now on. They stay the same while the
     /// process runs: only the first call counts.
@@ -104,7 +107,8 @@ impl Authority {
         // is only told the token.
         let is_code = otp::looks_like_code(request.presented);
         let bound = |active: &Active| active.method().is_some() || !active.is_bearer();
-        if is_code || matches!(verdict, Verdict::Active(active) if bound(active)) {
+        let is_long = request.presented.len() > PRESENTED_BYTES_MAX;
+        if is_code || is_long || matches!(verdict, Verdict::Active(active) if bound(active)) {
             return Form::Never;
         }
         let known = !matches!(verdict, Verdict::Inactive { token: None, .. });

@@ -109,7 +109,7 @@ async fn a_report_is_for_administrators_of_the_realm() {
         let key = made["secret"].as_str().unwrap();
         for method in ["GET", "DELETE"] {
             let answer = world.call(key, method, &format!("{R}/shadow"), Value::Null).await;
-            answer.refused(403, "forbidden");
+            answer.refused(403, "insufficient-scope");
         }
     }
     let body = json!({ "name": "admin-of-main", "roles": ["realm-admin"] });
