@@ -217,8 +217,7 @@ pub const SECTIONS: [(&str, &str); 31] = [
     ),
     (
         "shadow",
-        "Old systems that are asked about the same presentations while an organisation moves in. \
-         Each has a section with a name of its own. Our answers are our own, and wait for none.",
+        "Old systems that are asked beside us while an organisation moves in. Each has a section.",
     ),
     (
         "shadow.*",
