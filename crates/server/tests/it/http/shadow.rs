@@ -164,13 +164,14 @@ async fn what_our_limits_hold_back_is_not_asked_about() {
     let world = World::throttling().await;
     let (shadow, mut questions) = listen(&world);
     let mut asked = 0;
-    for n in 0..60 {
+    for n in 0..110 {
         let question = json!({ "token": "a guess", "username": format!("name-{n}"),
             "client_ip": "192.0.2.7" });
         world.post(&format!("{R}/verify"), question).await.expect(200);
         asked += usize::from(questions.try_recv().is_ok());
     }
     let held = usize::try_from(shadow.count(Compared::NotAsked)).unwrap();
-    assert_eq!(asked + held, 60);
-    assert!(asked < 30, "{asked} guesses of one source were passed on");
+    assert_eq!(asked + held, 110);
+    // Sixty are free to each source; the bound on all refused ones is not reached.
+    assert!((50..=62).contains(&asked), "{asked} guesses of one source were passed on");
 }
