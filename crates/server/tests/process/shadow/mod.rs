@@ -42,7 +42,10 @@ impl World {
         let what = format!("{wanted:?}");
         await_true(&what, PATIENCE, || {
             seen = self.compared();
-            assert!(seen.values().sum::<u64>() <= wanted.values().sum(), "{seen:?}, not {what}");
+            assert!(
+                seen.values().sum::<u64>() <= wanted.values().sum::<u64>(),
+                "{seen:?}, not {what}"
+            );
             seen == wanted
         });
     }

@@ -6,7 +6,7 @@ use super::peers::OldApi;
 use super::{difference, shadowed};
 use crate::harness::{PATIENCE, await_true, files_below};
 use crate::wire::Request;
-use crate::world::{World, authz, mistyped, pat, service, user, verifier};
+use crate::world::{Issued, World, authz, mistyped, pat, service, user, verifier};
 
 /// A day: nothing is asked twice in a test that may be wrong.
 const ONCE: &str = "wrong_every = \"86400s\"";
@@ -175,7 +175,9 @@ fn what_was_presented_is_nowhere_afterwards() {
     let mut world = mail(&settings);
     let mut presented = Vec::new();
     for n in 0..20 {
-        let token = world.service_token("alice", "mail");
+        let body = json!({ "kind": "service_token", "user": "alice", "name": format!("t-{n}"),
+            "service": "mail" });
+        let token = Issued::of(&world.admin.post("/tokens", &body).expect(201));
         let theirs = format!("theirs-{n}-{}", world.pat().secret);
         for secret in [&token.secret, &theirs] {
             if n % 2 == 0 {
