@@ -118,7 +118,7 @@ fn an_old_directory_and_we_agree_and_differ_in_every_way_on_each_store() {
         assert_eq!((code, there["items"].as_array().unwrap().len()), (Some(1), 2));
         let shown = world.shadow(&["report"]);
         let text = String::from_utf8(shown.stdout).unwrap();
-        assert!(text.lines().nth(1).unwrap().starts_with("only_there"), "{text}");
+        assert!(text.lines().nth(1).unwrap().trim().starts_with("only_there"), "{text}");
         let told = String::from_utf8(shown.stderr).unwrap();
         assert!(told.contains("2 only there, 1 only here"), "{told}");
         assert!(world.shadow(&["clear", "--shadow", "other"]).status.success());
