@@ -105,7 +105,7 @@ impl Authority {
     fn form_of(&self, request: &VerifyRequest<'_>, verdict: &Verdict) -> Form {
         // A code is spent by asking; and what needs a proof of possession is good for nobody who
         // is only told the token.
-        let is_code = otp::looks_like_code(request.presented);
+        let is_code = otp::looks_spent_by_asking(request.presented);
         let bound = |active: &Active| active.method().is_some() || !active.is_bearer();
         let is_long = request.presented.len() > PRESENTED_BYTES_MAX;
         if is_code || is_long || matches!(verdict, Verdict::Active(active) if bound(active)) {

@@ -41,7 +41,11 @@ impl World {
         let mut seen = BTreeMap::new();
         let what = format!("{wanted:?}");
         await_true(&what, PATIENCE, || {
-            seen = self.compared();
+            let now = self.compared();
+            if now != seen {
+                println!("so far {now:?}");
+            }
+            seen = now;
             assert!(
                 seen.values().sum::<u64>() <= wanted.values().sum::<u64>(),
                 "{seen:?}, not {what}"

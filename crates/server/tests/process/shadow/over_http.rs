@@ -28,6 +28,7 @@ fn an_old_authorisation_server_is_asked_by_introspection() {
     let old = World::new("abuse.throttle = false\n[tokens]\nprefix = \"old\"");
     let asker = verifier(&old.admin, "counterfoil", &["git"]);
     let (alices, wrong) = (old.pat(), "oldp_0123456789AB_nobody-has-this-one");
+    assert!(alices.secret.starts_with("oldp_"), "{}", &alices.secret[..5]);
     let settings = |secret: &str| {
         let url = format!(
             "http://{}/realms/main/protocol/openid-connect/token/introspect",
