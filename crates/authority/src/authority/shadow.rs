@@ -114,7 +114,13 @@ impl Authority {
         let known = !matches!(verdict, Verdict::Inactive { token: None, .. });
         match self.shape(request.presented) {
             Shape::Impossible => Form::Never,
-            Shape::Prefixed { .. } | Shape::BadChecksum => Form::Ours,
+            Shape::Prefixed { .. } => Form::Ours,
+            // What has the length of one of ours and another beginning may well be theirs.
+            Shape::BadChecksum => {
+                let mut prefixes = self.prefixes.iter();
+                let is_ours = prefixes.any(|own| request.presented.starts_with(own.as_str()));
+                if is_ours { Form::Ours } else { Form::Other }
+            }
             Shape::Jwt(Some(_)) if known => Form::Ours,
             Shape::Jwt(_) | Shape::Grouped(_) | Shape::Other => Form::Other,
         }
