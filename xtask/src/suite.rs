@@ -25,7 +25,7 @@ const CI_LIMIT: Duration = Duration::from_mins(43);
 const DENY_VERSION: &str = "0.20.2";
 
 /// Tests whose path contains the word need the peer.
-const NEEDS: [(&str, &Peer); 42] = [
+const NEEDS: [(&str, &Peer); 44] = [
     ("audit::sumdb", &GO),
     ("audit::sumdb", &GO_SUMDB),
     ("console_browser", &CHROMIUM),
@@ -68,6 +68,8 @@ const NEEDS: [(&str, &Peer); 42] = [
     ("provisioning::", &SLAPD),
     ("provisioning::", &SLAPD_CONTRIB),
     ("provisioning::", &LDAP_UTILS),
+    ("shadow::directory", &SLAPD),
+    ("shadow::directory", &LDAP_UTILS),
 ];
 
 /// What was asked for.

@@ -267,7 +267,7 @@ pub fn time_ordered_id(at: Timestamp, entropy: &dyn Entropy) -> Result<String, N
 }
 
 /// Every kind of event that this version raises, for the reference documentation.
-pub const EVENT_KINDS: [&str; 110] = [
+pub const EVENT_KINDS: [&str; 111] = [
     "installation.initialised",
     "admin.recovered",
     "key.added",
@@ -325,6 +325,7 @@ pub const EVENT_KINDS: [&str; 110] = [
     "target.deleted",
     "target.reconciled",
     "delivery.dead",
+    "shadow.cleared",
     "am-document.created",
     "am-document.updated",
     "am-document.deleted",

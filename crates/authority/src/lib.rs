@@ -42,6 +42,7 @@ pub mod scope;
 pub mod secret;
 pub mod secret_hash;
 pub mod service;
+pub mod shadow;
 mod sightings;
 pub mod single_sign_on;
 mod slow;

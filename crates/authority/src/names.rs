@@ -98,6 +98,17 @@ name!(
         if shaped { Ok(text.to_owned()) } else { Err(BadName(why)) }
     }
 );
+name!(
+    /// The name of an old system that is asked beside us, `[a-z0-9_]{1,22}`: it stands in the
+    /// configuration, in environment variables too, and in metrics.
+    ShadowName,
+    |text| {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        let shaped = (1..=22).contains(&text.len()) && text.bytes().all(allowed);
+        let why = "the name of a shadow is 1 to 22 of a-z, 0-9 and '_'";
+        if shaped { Ok(text.to_owned()) } else { Err(BadName(why)) }
+    }
+);
 
 /// The label of the built-in service that is the API itself.
 pub const COUNTERFOIL: &str = "counterfoil";

@@ -134,6 +134,9 @@ impl Steps {
             nag(&data);
             std::future::ready(Ok::<_, std::convert::Infallible>(()))
         }));
+        for asker in installation.askers.lock().drain(..) {
+            running.spawn(asker.run(shared(), stop.clone()));
+        }
         start_surroundings(&mut running, state, certificates, stop);
         Self { running }
     }

@@ -14,6 +14,7 @@ pub mod keys;
 mod load;
 pub mod repository;
 mod repository_keys;
+mod shadow;
 mod value;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ pub use console::{Console, Oidc, Proxy};
 pub use elsewhere::{DriverConfig, Kept, kept_elsewhere};
 pub use load::{ConfigError, Sources, load};
 pub use repository::RepositorySection;
+pub use shadow::{OldConfig, OldWay, ShadowSection, old_systems};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Deserialize)]
@@ -86,6 +88,9 @@ pub struct Config {
     /// Repositories of generic tokens, by name.
     #[serde(default)]
     pub repository: BTreeMap<String, RepositorySection>,
+    /// Old systems that are asked beside us, by name.
+    #[serde(default)]
+    pub shadow: BTreeMap<String, ShadowSection>,
 }
 
 /// The HTTP listener.
@@ -505,6 +510,7 @@ impl Config {
         faults.extend(self.in_clear());
         faults.extend(repository::contradictions(&self.repository));
         faults.extend(elsewhere::contradictions(self));
+        faults.extend(shadow::contradictions(self));
         faults.extend(console::contradictions(self));
         faults
     }

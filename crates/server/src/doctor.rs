@@ -13,7 +13,7 @@ use counterfoil_store::{OpenError, SqlStore};
 use serde::Serialize;
 
 use crate::clock::OsClock;
-use crate::config::{Config, Tls, kept_elsewhere};
+use crate::config::{Config, Tls, kept_elsewhere, old_systems};
 use crate::installation::{InstallationError, Lock, admin_key_left, open_store};
 use crate::keydir::{self, KeyDirectory};
 use crate::private_file;
@@ -74,6 +74,7 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
     findings.push(mail(config));
     findings.extend(directory(config));
     findings.extend(repositories(config).await);
+    findings.extend(shadows(config).await);
     match open_store(config, false).await {
         Err(error) => findings.push(closed(&error)),
         Ok(store) => {
@@ -83,6 +84,28 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
             findings.extend(inside(config, &store, deep).await);
             store.close().await;
         }
+    }
+    findings
+}
+
+/// The old systems that are asked beside us, each asked for nothing that is about anybody.
+async fn shadows(config: &Config) -> Vec<Finding> {
+    let advice = "see that it runs; until then nothing is compared, and our answers stay the same";
+    let mut findings = Vec::new();
+    for old in old_systems(config) {
+        let name = &old.settings.name;
+        let way = match crate::shadow::way(&old) {
+            Ok(way) => way,
+            Err(why) => {
+                findings.push(Finding::fail("shadow", format!("{name}: {why}"), advice));
+                continue;
+            }
+        };
+        findings.push(match tokio::time::timeout(old.timeout, way.reach()).await {
+            Ok(Ok(())) => Finding::ok("shadow", format!("{name} answers")),
+            Ok(Err(why)) => Finding::warn("shadow", format!("{name}: {why}"), advice),
+            Err(_) => Finding::warn("shadow", format!("{name} does not answer in time"), advice),
+        });
     }
     findings
 }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::keydir::{self, KeyDirectory, KeyError};
 use crate::private_file;
 use crate::restored::RESTORED_FILE;
+use crate::shadow::Asker;
 
 pub mod moved;
 
@@ -142,6 +143,8 @@ pub struct Installation {
     pub id: String,
     /// The first administrator's key, if it was made just now.
     pub first_key: Option<FirstKey>,
+    /// What asks old systems beside us, until a server takes it to run it.
+    pub askers: parking_lot::Mutex<Vec<Asker>>,
 }
 
 /// Refuses a data directory that holds files of others and no installation.
@@ -295,15 +298,18 @@ pub async fn open_at(
     let settings = app::settings(config);
     let shared: Arc<dyn counterfoil_authority::store::Store> = Arc::clone(&store) as _;
     let elsewhere = crate::custom::elsewhere(config, &clock)?;
+    let askers = crate::shadow::askers(config)?;
     let authority = Arc::new(Authority::new(shared, clock, entropy, ring, settings)?);
     authority.set_elsewhere(elsewhere);
+    authority.set_shadows(askers.iter().map(Asker::shadow).collect());
     let first_key = match (&known, if_empty) {
         (None, IfEmpty::Initialise(admin)) => authority.initialise(&admin).await?,
         _ => None,
     };
     let known = store.installation().await?;
     let id = known.ok_or_else(|| InstallationError::Uninitialised(config.data.dir.clone()))?.id;
-    Ok(Installation { authority, store, keys, id, first_key })
+    let askers = parking_lot::Mutex::new(askers);
+    Ok(Installation { authority, store, keys, id, first_key, askers })
 }
 
 impl Installation {

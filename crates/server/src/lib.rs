@@ -28,6 +28,7 @@ pub mod restored;
 pub mod scan;
 pub mod sealed_file;
 pub mod seeds;
+pub mod shadow;
 pub mod sign_on;
 pub mod systemd;
 pub mod telemetry;

@@ -163,6 +163,7 @@ mod networks;
 mod otp;
 mod passkeys;
 mod repositories;
+mod shadow;
 mod use_days;
 
 #[async_trait]

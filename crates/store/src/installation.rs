@@ -15,7 +15,7 @@ use counterfoil_authority::store::{
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
     SqlStore, access, changes, clients, console, events, idempotency, jobs, leases, letters, links,
-    networks, otp, services, tokens, use_days,
+    networks, otp, services, shadow, tokens, use_days,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
@@ -196,7 +196,8 @@ async fn purge(
     let days = use_days::purge(tx, now, PURGE_ROWS_MAX).await?;
     let seen = networks::purge(tx, now, PURGE_ROWS_MAX).await?;
     let rows = answers + log + secrets + access + links + codes + console + letters + jobs;
-    let rows = rows + days + seen;
+    let differing = shadow::purge(tx, now, PURGE_ROWS_MAX).await?;
+    let rows = rows + days + seen + differing;
     Ok(Purged { rows })
 }
 

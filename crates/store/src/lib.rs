@@ -34,6 +34,7 @@ mod otp;
 mod people;
 mod provisioning;
 mod services;
+mod shadow;
 mod sql_store;
 mod statements;
 mod tokens;

@@ -3,7 +3,7 @@
 use crate::{
     access, am, audit, census, changes, clients, console, events, foreign_use, idempotency,
     installation, jobs, leases, letters, links, networks, otp, people, provisioning, services,
-    tokens, use_days,
+    shadow, tokens, use_days,
 };
 
 /// All of them.
@@ -25,6 +25,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         links::STATEMENTS,
         networks::STATEMENTS,
         otp::STATEMENTS,
+        shadow::STATEMENTS,
         use_days::STATEMENTS,
     ]
     .concat();

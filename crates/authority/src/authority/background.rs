@@ -62,6 +62,7 @@ impl Authority {
         self.flush_elsewhere().await?;
         self.flush_days(closing).await?;
         self.flush_sightings(closing).await?;
+        self.flush_shadows(closing).await?;
         self.lock_alarmed().await?;
         flushed
     }

@@ -42,6 +42,7 @@ mod registration;
 mod repositories;
 mod search;
 mod services;
+mod shadow;
 mod token_settings;
 mod tokens;
 mod verify;
@@ -120,6 +121,7 @@ use crate::refusal::{Refusal, Thing};
 use crate::repository::Repositories;
 use crate::secret::{Prefix, Shape, shape_of};
 use crate::secret_hash::SlowCost;
+use crate::shadow::Shadows;
 use crate::sightings::Sightings;
 use crate::slow::SlowHasher;
 use crate::store::{ChangeListener, Lease, LogPlace, Store};
@@ -244,6 +246,8 @@ pub struct Authority {
     session_uses: am::SessionUses,
     /// Repositories that somebody else keeps.
     custom: ArcSwap<Elsewhere>,
+    /// Old systems that are asked beside us, if there are any.
+    shadows: std::sync::OnceLock<Shadows>,
     /// How many tokens there are, as far as somebody wants to know.
     counts: census::Counts,
 }
@@ -318,6 +322,7 @@ impl Authority {
             seen_lately: verify::SeenLately::default(),
             session_uses: am::SessionUses::default(),
             custom: ArcSwap::default(),
+            shadows: std::sync::OnceLock::new(),
             counts: census::Counts::default(),
         })
     }

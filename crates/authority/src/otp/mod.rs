@@ -194,8 +194,14 @@ impl fmt::Debug for SharedSeed {
 /// Whether a presented text has the form of a code of some method, so that asking for the
 /// person's authentication tokens can be worth a read.
 pub fn looks_like_code(presented: &str) -> bool {
+    looks_spent_by_asking(presented) || codes::normal(presented).is_some()
+}
+
+/// Whether a text has the form of a code that is good once at everybody who has its seed: whoever
+/// passes it on to another system to ask about it may spend it there.
+pub fn looks_spent_by_asking(presented: &str) -> bool {
     let digits = matches!(presented.len(), 6..=8) && presented.bytes().all(|b| b.is_ascii_digit());
-    digits || yubikey::looks_like_otp(presented) || codes::normal(presented).is_some()
+    digits || yubikey::looks_like_otp(presented)
 }
 
 #[cfg(test)]

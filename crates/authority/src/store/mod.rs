@@ -32,6 +32,7 @@ mod people;
 mod provisioning;
 mod repositories;
 mod services;
+mod shadow;
 mod tokens;
 mod use_days;
 
@@ -91,6 +92,7 @@ pub use repositories::{
     RepositoryStore, Span,
 };
 pub use services::{ServiceDeleted, ServiceStore};
+pub use shadow::{SHADOW_KEPT_DAYS, SHADOW_KEPT_MAX, ShadowDifference, ShadowFilter, ShadowStore};
 pub use tokens::{
     ActiveLimit, Consumed, Counted, HandOver, HandedOver, Idempotency, Issued, LookedAfter, Record,
     Rehash, Rotated, SealAnswer, TokenAct, TokenChange, TokenFilter, TokenIssue, TokenLeak,
@@ -222,6 +224,7 @@ pub trait Store:
     + PasskeyStore
     + UseDayStore
     + NetworkStore
+    + ShadowStore
     + CensusStore
     + AuditStore
     + Send
@@ -253,6 +256,7 @@ impl<T> Store for T where
         + PasskeyStore
         + UseDayStore
         + NetworkStore
+        + ShadowStore
         + CensusStore
         + AuditStore
         + Send

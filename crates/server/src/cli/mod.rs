@@ -32,6 +32,7 @@ mod resource;
 mod scan;
 mod secret_input;
 mod serve;
+mod shadow;
 mod store;
 mod token;
 mod when;
@@ -78,6 +79,8 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     Reconcile(reconcile::ReconcileArgs),
+    #[command(subcommand)]
+    Shadow(shadow::ShadowCommand),
     Events(Box<events::EventsArgs>),
     /// The audit log of a realm, and its proof
     #[command(subcommand)]
@@ -188,6 +191,7 @@ fn waiting(command: &Command) -> Result<(), Failure> {
             Command::Resource(command) => resource::run(command).await,
             Command::Policy(command) => policy::run(command).await,
             Command::Reconcile(args) => reconcile::run(args).await,
+            Command::Shadow(command) => shadow::run(command).await,
             Command::Events(args) => events::run(args).await,
             Command::Scan(args) => scan::run(args).await,
             Command::Audit(command) => audit::run(command).await,

@@ -60,6 +60,7 @@ fn write_sample(file: &mut String, section: &str, about: &str) {
 
 /// A section as it might be written.
 fn sample_name(section: &str) -> String {
+    let section = section.replace("shadow.*", "shadow.old_ldap");
     section.replacen('*', "app_password", 1).replacen('*', "genericDataElement1", 1)
 }
 

@@ -134,15 +134,16 @@ impl Key {
     }
 }
 
-/// The path with a star in place of the names that an operator gives: those of repositories, and
-/// of their attributes.
+/// The path with a star in place of the names that an operator gives: those of shadows, of
+/// repositories, and of their attributes.
 pub fn pattern_of(path: &str) -> String {
     let mut parts: Vec<&str> = path.split('.').collect();
     if let [first, name, ..] = parts.as_mut_slice()
-        && *first == "repository"
+        && matches!(*first, "repository" | "shadow")
     {
         *name = "*";
-        if let [_, _, section, attribute, ..] = parts.as_mut_slice()
+        if *first == "repository"
+            && let [_, _, section, attribute, ..] = parts.as_mut_slice()
             && *section == "attributes"
         {
             *attribute = "*";
@@ -155,7 +156,7 @@ pub fn pattern_of(path: &str) -> String {
 pub const PREFIX: &str = "COUNTERFOIL_";
 
 /// What the sections are about, in the order of the default file.
-pub const SECTIONS: [(&str, &str); 29] = [
+pub const SECTIONS: [(&str, &str); 31] = [
     ("server", "The HTTP listener."),
     ("server.tls", "TLS for the HTTP listener. Both files or neither."),
     ("doors", "What is served. A door that is off answers 404."),
@@ -214,11 +215,21 @@ pub const SECTIONS: [(&str, &str); 29] = [
          maxUsages, or genericDataElement1 to genericDataElement12. `{}` shows it under its own \
          name.",
     ),
+    (
+        "shadow",
+        "Old systems that are asked beside us while an organisation moves in. Each has a section.",
+    ),
+    (
+        "shadow.*",
+        "One old system. Its name is 1 to 22 lower-case letters, digits and underscores. It is \
+         told what people present: see docs/guide/shadow.md first.",
+    ),
 ];
 
 pub use super::audit::AUDIT_KEYS;
 pub use super::console_keys::CONSOLE_KEYS;
 pub use super::repository_keys::REPOSITORY_KEYS;
+pub use super::shadow::SHADOW_KEYS;
 
 /// Every key that stands for itself.
 pub fn plain_keys() -> impl Iterator<Item = &'static Key> {
@@ -227,7 +238,7 @@ pub fn plain_keys() -> impl Iterator<Item = &'static Key> {
 
 /// Every key, patterns included.
 pub fn every_key() -> impl Iterator<Item = &'static Key> {
-    plain_keys().chain(REPOSITORY_KEYS)
+    plain_keys().chain(REPOSITORY_KEYS).chain(SHADOW_KEYS)
 }
 
 const KIB: u64 = 1 << 10;

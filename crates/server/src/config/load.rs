@@ -7,7 +7,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::Config;
-use counterfoil_authority::names::RepositoryName;
+use counterfoil_authority::names::{RepositoryName, ShadowName};
 use counterfoil_authority::repository::Attribute;
 
 use super::keys::{Key, PREFIX, SECTIONS, Sort, every_key, pattern_of, plain_keys};
@@ -110,7 +110,7 @@ impl Gathered {
         }
     }
 
-    /// Whether a name that the operator gave, of a repository or an attribute, is one.
+    /// Whether a name that the operator gave, of a shadow, a repository or an attribute, is one.
     fn check_name(&mut self, place: &str, path: &str) -> bool {
         match name_fault(path) {
             None => true,
@@ -301,10 +301,14 @@ fn line_of(fault: &str) -> usize {
     number.and_then(|number| number.parse().ok()).unwrap_or(usize::MAX)
 }
 
-/// What is wrong with the name of a repository, or of one of its attributes, in a path.
+/// What is wrong with the name of a shadow or a repository, or of one of its attributes, in a path.
 fn name_fault(path: &str) -> Option<String> {
     let mut parts = path.split('.');
-    let name = parts.next().filter(|first| *first == "repository").and(parts.next())?;
+    let first = parts.next();
+    if first == Some("shadow") {
+        return ShadowName::parse(parts.next()?).err().map(|bad| bad.to_string());
+    }
+    let name = first.filter(|first| *first == "repository").and(parts.next())?;
     if let Err(bad) = RepositoryName::parse(name) {
         return Some(bad.to_string());
     }

@@ -82,8 +82,8 @@ fn every_key_has_a_section_a_good_example_and_a_sentence() {
 }
 
 #[test]
-fn every_key_of_a_repository_has_a_section_a_good_example_and_a_sentence() {
-    for key in keys::REPOSITORY_KEYS {
+fn every_key_of_a_repository_or_a_shadow_has_a_section_a_good_example_and_a_sentence() {
+    for key in keys::REPOSITORY_KEYS.iter().chain(keys::SHADOW_KEYS) {
         assert!(keys::SECTIONS.iter().any(|(name, _)| *name == key.section()), "{}", key.path);
         let example = document::default_value(key.example).unwrap();
         assert_eq!(key.sort.check(&example), Ok(()), "{}", key.path);
@@ -361,6 +361,58 @@ fn whoever_vouches_for_people_is_named_in_full() {
     let networks = ("COUNTERFOIL_CONSOLE__PROXY__NETWORKS", "10.0.0.5");
     let console = from_environment(&[roles, networks]).unwrap().console;
     assert_eq!(console.proxy_settings().unwrap().roles.len(), 2);
+}
+
+#[test]
+fn old_systems_are_named_each_in_a_section() {
+    let ldap = "kind = \"ldap\"\nurl = \"ldaps://old\"\nbind_dn = \"uid={user},o=x\"";
+    let file = format!("[shadow.old]\n{ldap}\nservices = [\"mail\"]\ndoors = [\"ldap\"]");
+    let [old] = super::old_systems(&from_file(&file).unwrap()).try_into().unwrap();
+    let settings = &old.settings;
+    assert_eq!((settings.name.as_str(), settings.realm.as_str()), ("old", "main"));
+    assert_eq!((settings.share, settings.wrong_every_seconds), (1, 60));
+    assert!(settings.by_name && !settings.own_tokens);
+    let url = ("COUNTERFOIL_SHADOW__OLD__URL", "https://old.example");
+    let kind = ("COUNTERFOIL_SHADOW__OLD__KIND", "http");
+    assert_eq!(super::old_systems(&from_environment(&[url, kind]).unwrap()).len(), 1);
+    assert!(super::old_systems(&from_file("").unwrap()).is_empty());
+}
+
+/// What is presented crosses no network in clear.
+#[test]
+fn an_old_system_is_asked_inside_tls_or_on_this_machine() {
+    let http = |url: &str| format!("kind = \"http\"\nurl = \"{url}\"");
+    let ldap = |url: &str| format!("kind = \"ldap\"\nurl = \"{url}\"\nbind_dn = \"uid={{user}}\"");
+    let is_taken = |keys: &str| from_file(&format!("[shadow.old]\n{keys}")).is_ok();
+    for keys in [
+        http("https://old.example/me?x=1"),
+        http("http://127.0.0.1:1/me"),
+        http("http://localhost:1"),
+        ldap("ldaps://old.example"),
+        // It becomes TLS by StartTLS.
+        ldap("ldap://old.example"),
+        ldap("ldap://localhost:389"),
+    ] {
+        assert!(is_taken(&keys), "{keys}");
+    }
+    for keys in [
+        http("http://old.example"),
+        http("http://localhost@old.example"),
+        http("ldaps://old.example"),
+        ldap("https://old.example"),
+        format!("{}\nstart_tls = false", ldap("ldap://old.example")),
+        "kind = \"ldap\"\nurl = \"ldaps://old\"".to_owned(),
+        "kind = \"ldap\"\nurl = \"ldaps://old\"\nbind_dn = \"uid=alice\"".to_owned(),
+        "kind = \"introspection\"\nurl = \"https://old\"".to_owned(),
+        "url = \"https://old\"".to_owned(),
+        "kind = \"http\"".to_owned(),
+        format!("{}\nwrong_every = \"0s\"", http("https://old")),
+        format!("{}\ndoors = [\"console\"]", http("https://old")),
+        format!("{}\ncolour = \"red\"", http("https://old")),
+    ] {
+        assert!(!is_taken(&keys), "{keys}");
+    }
+    assert!(from_file(&format!("[shadow.Old]\n{}", http("https://old"))).is_err());
 }
 
 #[test]

@@ -18,14 +18,23 @@ pub(crate) use self::http::{HttpRepository, HttpSettings, Proves};
 use self::ldap::{Form, LdapRepository, LdapSettings};
 use crate::config::{Config, DriverConfig, Kept, kept_elsewhere};
 
-/// A repository that cannot be set up as configured.
+/// A repository, or an old system, that cannot be set up as configured.
 #[derive(Debug, thiserror::Error)]
-#[error("repository.{name}: {why}")]
+#[error("{section}.{name}: {why}")]
 pub struct NotSetUp {
+    /// What it is in the configuration.
+    pub section: &'static str,
     /// Its name.
     pub name: String,
     /// Why.
     pub why: String,
+}
+
+impl NotSetUp {
+    /// The same of an old system that is asked beside us.
+    pub(crate) fn shadow(name: &str, why: String) -> Self {
+        Self { section: "shadow", name: name.to_owned(), why }
+    }
 }
 
 /// Sets up the repositories of a configuration. None of them is asked for anything: a server
@@ -38,7 +47,8 @@ pub fn elsewhere(config: &Config, clock: &Arc<dyn Clock>) -> Result<Elsewhere, N
     let mut all = Vec::new();
     for kept in kept_elsewhere(config) {
         let name = kept.settings.name.to_string();
-        let driver = driver(&kept, clock).map_err(|why| NotSetUp { name, why })?;
+        let driver =
+            driver(&kept, clock).map_err(|why| NotSetUp { section: "repository", name, why })?;
         all.push(Arc::new(Guarded::new(kept.settings, driver)));
     }
     Ok(Elsewhere::new(all))

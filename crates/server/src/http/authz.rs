@@ -171,22 +171,23 @@ async fn decide(
         Need::Unreadable => (Vec::new(), false),
     };
     let source = asked.arrival.source;
-    let verdict = authority
-        .verify(VerifyRequest {
-            realm: asked.realm,
-            presented,
-            username,
-            binding: Binding::Service(asked.label),
-            scopes: &scopes,
-            resource: None,
-            action: None,
-            client_ip: source,
-            consume: readable,
-            throttled: true,
-            origin: &asked.arrival.anonymous(Door::ForwardAuth),
-        })
-        .await?;
+    let origin = asked.arrival.anonymous(Door::ForwardAuth);
+    let request = VerifyRequest {
+        realm: asked.realm,
+        presented,
+        username,
+        binding: Binding::Service(asked.label),
+        scopes: &scopes,
+        resource: None,
+        action: None,
+        client_ip: source,
+        consume: readable,
+        throttled: true,
+        origin: &origin,
+    };
+    let verdict = authority.verify(request).await?;
     state.metrics.verified(Door::ForwardAuth, &verdict);
+    authority.heard(&request, &verdict);
     match verdict {
         // A proxy passes the token on, not the proof of its key: whoever copied it could send it.
         Verdict::Active(active) if !active.is_bearer() => {

@@ -7,6 +7,7 @@
 mod audit;
 mod elsewhere;
 mod rates;
+mod shadow;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -210,6 +211,7 @@ impl Metrics {
         let audit = audit::Logs::registered(&mut registry);
         let elsewhere = elsewhere::Elsewhere(Arc::clone(&authority));
         registry.register_collector(Box::new(elsewhere));
+        registry.register_collector(Box::new(shadow::Shadows(Arc::clone(&authority))));
         registry.register_collector(Box::new(Gauges(authority)));
         let spans = span_counts(&mut registry);
         let short = std::array::from_fn(|_| OnceLock::new());

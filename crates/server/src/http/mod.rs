@@ -44,6 +44,7 @@ pub mod repositories;
 pub mod request_id;
 pub mod responses;
 pub mod services;
+pub mod shadow;
 pub mod state;
 pub(crate) mod sunset;
 pub mod targets;
@@ -218,9 +219,10 @@ fn audit_routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit::audit_consistency))
 }
 
-/// Acts on many tokens, and letters that activate tokens.
+/// Acts on many tokens, letters that activate tokens, and the report on an old system.
 fn stock() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
+        .routes(routes!(shadow::shadow_list, shadow::shadow_clear))
         .routes(routes!(jobs::job_start))
         .routes(routes!(jobs::job_list))
         .routes(routes!(jobs::job_show))

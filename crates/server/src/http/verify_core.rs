@@ -159,24 +159,23 @@ impl Inquiry<'_> {
             _ => refusal.into(),
         })?;
         let origin = &self.caller.origin;
-        let verdict = self
-            .authority
-            .verify(VerifyRequest {
-                realm: self.realm,
-                presented: &question.token,
-                username: question.username.as_ref().map(|text| text.0.as_ref()),
-                binding,
-                scopes: &scopes,
-                resource: question.resource.as_ref().map(|text| text.0.as_ref()),
-                action: question.action.as_ref().map(|text| text.0.as_ref()),
-                client_ip,
-                consume: question.consume.unwrap_or(true),
-                // The verifier's own address is everybody's; only a named client's can fail.
-                throttled: client_ip.is_some(),
-                origin,
-            })
-            .await?;
+        let request = VerifyRequest {
+            realm: self.realm,
+            presented: &question.token,
+            username: question.username.as_ref().map(|text| text.0.as_ref()),
+            binding,
+            scopes: &scopes,
+            resource: question.resource.as_ref().map(|text| text.0.as_ref()),
+            action: question.action.as_ref().map(|text| text.0.as_ref()),
+            client_ip,
+            consume: question.consume.unwrap_or(true),
+            // The verifier's own address is everybody's; only a named client's can fail.
+            throttled: client_ip.is_some(),
+            origin,
+        };
+        let verdict = self.authority.verify(request).await?;
         self.metrics.verified(origin.door, &verdict);
+        self.authority.heard(&request, &verdict);
         write(&verdict, &binding, answer);
         Ok(match &verdict {
             Verdict::Active(active) => active.expires_at(),

@@ -196,6 +196,7 @@ impl Bind<'_> {
             Box::pin(state.authority.verify_asking(request)).await?
         };
         state.metrics.verified(Door::Ldap, &verdict);
+        state.authority.heard(&request, &verdict);
         let Verdict::Active(active) = verdict else { return Err(Failed::Denied) };
         // A proof of possession cannot be sent here, and a device is not the person it is with.
         let name = active.user().cloned();

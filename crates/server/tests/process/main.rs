@@ -56,5 +56,6 @@ mod rotation;
 mod scim;
 mod secrets;
 mod sentinel;
+mod shadow;
 mod signing_in;
 mod two_commands;

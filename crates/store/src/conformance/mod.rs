@@ -43,6 +43,7 @@ mod records;
 mod repositories;
 mod rotate;
 mod services;
+mod shadow;
 mod single_sign_on;
 mod state;
 mod units;
@@ -492,6 +493,14 @@ async fn of_records_and_changes(store: &Arc<dyn Store>, kept: u16) -> u16 {
             uses_of_a_foreign_token_add_up_and_never_run_backwards,
             of_forty_uses_of_a_foreign_token_as_many_are_counted_as_allowed,
             a_foreign_token_that_was_removed_is_forgotten,
+        }
+        shadow::{
+            a_difference_is_one_row_that_adds_up,
+            what_is_not_the_same_is_another_row,
+            what_forty_nodes_met_at_once_adds_up,
+            a_report_is_cleared_with_its_event_and_of_its_realm_alone,
+            of_too_many_differences_the_latest_are_kept,
+            differences_are_forgotten_after_their_time,
         }
         use_days::{
             uses_of_a_day_add_up_and_their_last_never_runs_backwards,

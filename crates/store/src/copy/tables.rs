@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 55] = [
+const TABLES: [Table; 56] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -266,6 +266,12 @@ const TABLES: [Table; 55] = [
         key_columns: 3,
         numbered: false,
         columns: "token day door uses last_at last_ip",
+    },
+    Table {
+        name: "shadow_difference",
+        key_columns: 2,
+        numbered: false,
+        columns: "realm id shadow service differs token username reason met first_at last_at",
     },
     Table {
         name: "account",

@@ -190,8 +190,9 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let days = state.purge_use_days(now);
     let jobs = state.forget_job(now);
     let seen = state.purge_networks(now);
+    let differing = state.purge_differences(now);
     let rows = answers + log + secrets + access + links + codes + console + letters + jobs;
-    (rows + days + seen) as u64
+    (rows + days + seen + differing) as u64
 }
 
 #[async_trait]

@@ -25,6 +25,7 @@ mod people;
 mod places;
 mod provisioning;
 mod services;
+mod shadow;
 mod tokens;
 mod use_days;
 
@@ -47,7 +48,7 @@ use counterfoil_authority::service::{Realm, Service};
 use counterfoil_authority::single_sign_on::{Identity, SignInFlow};
 use counterfoil_authority::store::{
     Change, ForeignUsage, Idempotency, Installation, KeyRecord, Letter, Link, Page, PageRequest,
-    Unavailable, UseDay,
+    ShadowDifference, Unavailable, UseDay,
 };
 use counterfoil_authority::subject::{Client, Grant, Group, Unit, User};
 use counterfoil_authority::token::{StoredSecret, Token};
@@ -113,6 +114,7 @@ struct State {
     foreign_uses: HashMap<TokenId, ForeignUsage>,
     use_days: BTreeMap<(TokenId, i64, &'static str), UseDay>,
     networks: HashMap<TokenId, networks::Networks>,
+    differences: BTreeMap<shadow::Key, ShadowDifference>,
     access: HashMap<TokenId, AccessRecord>,
     accounts: BTreeMap<(RealmName, Username), Account>,
     sessions: HashMap<TokenId, ConsoleSession>,

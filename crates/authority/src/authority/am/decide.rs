@@ -190,7 +190,9 @@ impl Authority {
             throttled: question.address.is_some(),
             origin: &question.caller.origin,
         };
-        let active = match self.verify(request).await? {
+        let verdict = self.verify(request).await?;
+        self.heard(&request, &verdict);
+        let active = match verdict {
             Verdict::Active(active) if PRESENTABLE.contains(&active.kind()) => active,
             Verdict::Active(_) => return Ok(AmAnswer::refused(Reason::Unknown)),
             Verdict::Inactive { reason, .. } => return Ok(AmAnswer::refused(reason)),

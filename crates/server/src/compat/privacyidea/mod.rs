@@ -236,6 +236,7 @@ async fn decide(
         (None, None) => authority.verify(request).await?,
     };
     state.metrics.verified(Door::Validate, &verdict);
+    authority.heard(&request, &verdict);
     Ok(match verdict {
         Verdict::Active(active) if active.is_bearer() => accepted(&active, now),
         Verdict::Active(_) | Verdict::Inactive { .. } => rejected(now),

@@ -63,6 +63,7 @@ async fn answer_to(
     };
     let verdict = state.authority.verify(question).await?;
     state.metrics.verified(Door::Oauth, &verdict);
+    state.authority.heard(&question, &verdict);
     Ok(match verdict {
         Verdict::Active(active) => {
             let issuer = state.authority.issuer(realm);

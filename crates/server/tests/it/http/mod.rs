@@ -28,6 +28,7 @@ mod realms;
 mod repositories;
 mod requests;
 mod services;
+mod shadow;
 mod stock_down;
 mod store_down;
 mod tokens;

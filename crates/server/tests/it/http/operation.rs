@@ -6,8 +6,9 @@ use std::sync::Arc;
 use counterfoil_authority::custom::{
     Descriptor, Elsewhere, Guarded, RepositoryError, Settings, TokenRepository,
 };
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{RealmName, ShadowName};
 use counterfoil_authority::service::Services;
+use counterfoil_authority::shadow::{Shadow, ShadowSettings};
 use counterfoil_authority::store::Store;
 use counterfoil_server::http::HttpSettings;
 use counterfoil_store::MemoryStore;
@@ -129,9 +130,12 @@ impl TokenRepository for Quiet {
 async fn the_page_about_metrics_is_what_a_scrape_shows() {
     let world = World::new().await;
     let realm = RealmName::parse("main").unwrap();
+    let listened = realm.clone();
     let settings = Settings::new("acme", realm, Services::All);
     let acme = Guarded::new(settings, Arc::new(Quiet));
     world.authority.set_elsewhere(Elsewhere::new(vec![Arc::new(acme)]));
+    let old = ShadowSettings::new(ShadowName::parse("old").unwrap(), listened);
+    world.authority.set_shadows(vec![Shadow::new(old).0]);
     world.get("/healthz/live").await.expect(200);
     let scrape = world.get("/metrics").await.text;
     let page = include_str!("../../../../../docs/reference/metrics.md");

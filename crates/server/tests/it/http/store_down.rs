@@ -94,6 +94,7 @@ async fn every_look_answers_503_while_any_of_its_reads_fails() {
         &format!("{token}/events"),
         &format!("{token}/usage"),
         "events",
+        "shadow",
         "/metrics",
         "/healthz/ready",
         "/api/v1/self",
@@ -132,6 +133,7 @@ async fn every_act_on_targets_answers_503_and_leaves_nothing_half_done() {
     }
     act("POST", "targets/ldap1/test", Value::Null, 200).await;
     act("DELETE", "targets/ldap1", Value::Null, 204).await;
+    act("DELETE", "shadow", Value::Null, 204).await;
 }
 
 /// A decision explained needs the store; it is explained, or the store is down.

@@ -1,0 +1,177 @@
+//! The report on an old system: who may read it, its pages, and a store that is down meanwhile.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use counterfoil_authority::names::{RealmName, ShadowName};
+use counterfoil_authority::shadow::{Compared, OldSystem, Question, Said, Shadow, ShadowSettings};
+use counterfoil_authority::store::Store;
+use counterfoil_server::http::HttpSettings;
+use counterfoil_store::{FailingStore, MemoryStore};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::Receiver;
+
+use crate::world::{R, World};
+
+/// An old system that says the same of everything.
+struct Always(Said);
+
+#[async_trait]
+impl OldSystem for Always {
+    async fn ask(&self, _: &Question) -> Said {
+        self.0.clone()
+    }
+}
+
+/// Listens to the main realm of a world, and to every question of a person.
+fn listen(world: &World) -> (Arc<Shadow>, Receiver<Question>) {
+    let name = ShadowName::parse("old").unwrap();
+    let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
+    settings.by_name = true;
+    let (shadow, questions) = Shadow::new(settings);
+    world.authority.set_shadows(vec![Arc::clone(&shadow)]);
+    (shadow, questions)
+}
+
+impl World {
+    /// Presents something as somebody, and lets the old system say something of it.
+    async fn differing(
+        &self,
+        (shadow, questions): &mut (Arc<Shadow>, Receiver<Question>),
+        user: &str,
+        said: Said,
+    ) -> Compared {
+        let question = json!({ "token": "what they have there", "username": user });
+        let answer = self.post(&format!("{R}/verify"), question).await.expect(200);
+        assert_eq!(answer["active"], false);
+        let question = questions.try_recv().unwrap();
+        self.authority.ask_shadow(shadow, &Always(said), question).await
+    }
+}
+
+fn users(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|one| one["user"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_report_comes_in_pages_and_by_class_and_is_begun_anew() {
+    let world = World::new().await;
+    let mut old = listen(&world);
+    for name in ["ann", "ben", "cleo"] {
+        let compared = world.differing(&mut old, name, Said::Good(None)).await;
+        assert_eq!(compared, Compared::OnlyThere);
+        world.authority.flush_usage().await.unwrap();
+        world.clock.advance_seconds(1);
+    }
+    assert_eq!(world.differing(&mut old, "dan", Said::Bad).await, Compared::AgreeBad);
+    assert_eq!(world.differing(&mut old, "eve", Said::Nothing).await, Compared::NoAnswer);
+    world.authority.flush_usage().await.unwrap();
+    let page = world.get(&format!("{R}/shadow?limit=2")).await.expect(200);
+    assert_eq!(users(&page), ["ann", "ben"]);
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let rest = world.get(&format!("{R}/shadow?limit=2&cursor={cursor}")).await.expect(200);
+    assert_eq!((users(&rest), &rest["next_cursor"]), (vec!["cleo"], &Value::Null));
+    let first = &page["items"][0];
+    let (id, at) = (&first["id"], "2026-11-21T12:00:00Z");
+    assert_eq!(
+        *first,
+        json!({ "id": id, "shadow": "old", "class": "only_there", "service": null,
+            "token": null, "user": "ann", "reason": "unknown", "count": 1, "first_at": at,
+            "last_at": at })
+    );
+    for (query, found) in [("class=only_there", 3), ("class=only_here", 0), ("shadow=older", 0)] {
+        let page = world.get(&format!("{R}/shadow?{query}")).await.expect(200);
+        assert_eq!(page["items"].as_array().unwrap().len(), found, "{query}");
+    }
+    for wrong in ["class=agree_good", "shadow=Old!", "limit=0", "cursor=x", "colour=red"] {
+        world.get(&format!("{R}/shadow?{wrong}")).await.problem(422);
+    }
+    world.delete(&format!("{R}/shadow?shadow=older")).await.expect(204);
+    assert_eq!(users(&world.get(&format!("{R}/shadow")).await.expect(200)).len(), 3);
+    world.delete(&format!("{R}/shadow?shadow=old")).await.expect(204);
+    world.delete(&format!("{R}/shadow")).await.expect(204);
+    let page = world.get(&format!("{R}/shadow")).await.expect(200);
+    assert_eq!(page, json!({ "items": [], "next_cursor": null }));
+    let events = world.get(&format!("{R}/events?kind=shadow.cleared")).await.expect(200);
+    let events = events["items"].as_array().unwrap();
+    assert_eq!(events.len(), 1, "what there was nothing of is no event");
+    assert_eq!(events[0]["detail"], json!({ "shadow": "old" }));
+    world.get("/api/v1/realms/none/shadow").await.refused(404, "not-found");
+}
+
+/// It names people and tokens of a whole realm.
+#[tokio::test]
+async fn a_report_is_for_administrators_of_the_realm() {
+    let world = World::new().await;
+    for role in ["auditor", "verifier"] {
+        let body = json!({ "name": role, "roles": [role] });
+        let made = world.post(&format!("{R}/clients"), body).await.expect(201);
+        let key = made["secret"].as_str().unwrap();
+        for method in ["GET", "DELETE"] {
+            let answer = world.call(key, method, &format!("{R}/shadow"), Value::Null).await;
+            answer.refused(403, "insufficient-scope");
+        }
+    }
+    let body = json!({ "name": "admin-of-main", "roles": ["realm-admin"] });
+    let made = world.post(&format!("{R}/clients"), body).await.expect(201);
+    let key = made["secret"].as_str().unwrap();
+    world.call(key, "GET", &format!("{R}/shadow"), Value::Null).await.expect(200);
+}
+
+#[tokio::test]
+async fn differences_wait_for_a_store_that_is_down_and_none_is_lost() {
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let world = World::over(Arc::clone(&store) as Arc<dyn Store>, HttpSettings::default()).await;
+    let mut old = listen(&world);
+    world.differing(&mut old, "ann", Said::Good(None)).await;
+    store.fail_from(1);
+    assert!(world.authority.flush_usage().await.is_err());
+    store.heal();
+    world.clock.advance_seconds(61);
+    world.differing(&mut old, "ann", Said::Good(None)).await;
+    for call in 1.. {
+        store.fail_nth(call);
+        let flushed = world.authority.flush_usage().await;
+        let calls = store.calls().len();
+        store.heal();
+        if calls < call {
+            flushed.unwrap();
+            break;
+        }
+    }
+    let page = world.get(&format!("{R}/shadow")).await.expect(200);
+    assert_eq!(users(&page), ["ann"]);
+    assert_eq!((&page["items"][0]["count"], world.authority.shadow_lost()), (&json!(2), 0));
+}
+
+/// What waited for so long is about another instant than our answer.
+#[tokio::test]
+async fn what_waited_too_long_is_not_asked() {
+    let world = World::new().await;
+    let (shadow, mut questions) = listen(&world);
+    let question = json!({ "token": "what they have there", "username": "ann" });
+    world.post(&format!("{R}/verify"), question).await.expect(200);
+    let question = questions.try_recv().unwrap();
+    world.clock.advance_seconds(11);
+    let compared = world.authority.ask_shadow(&shadow, &Always(Said::Good(None)), question).await;
+    assert_eq!(compared, Compared::NotAsked);
+    assert_eq!(shadow.count(Compared::NotAsked), 1);
+}
+
+/// Who fails often is held back here, and guesses nowhere through us.
+#[tokio::test]
+async fn what_our_limits_hold_back_is_not_asked_about() {
+    let world = World::throttling().await;
+    let (shadow, mut questions) = listen(&world);
+    let mut asked = 0;
+    for n in 0..110 {
+        let question = json!({ "token": "a guess", "username": format!("name-{n}"),
+            "client_ip": "192.0.2.7" });
+        world.post(&format!("{R}/verify"), question).await.expect(200);
+        asked += usize::from(questions.try_recv().is_ok());
+    }
+    let held = usize::try_from(shadow.count(Compared::NotAsked)).unwrap();
+    assert_eq!(asked + held, 110);
+    // Sixty are free to each source; the bound on all refused ones is not reached.
+    assert!((50..=62).contains(&asked), "{asked} guesses of one source were passed on");
+}
