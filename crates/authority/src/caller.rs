@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use zeroize::Zeroizing;
 
@@ -10,11 +11,12 @@ use crate::clock::Timestamp;
 use crate::event::{Origin, RequestId};
 use crate::names::{GroupName, RealmName, ServiceLabel};
 use crate::refusal::{Refusal, Thing};
-use crate::scope::{ApiScope, ApiScopes};
+use crate::scope::{API_SCOPES, ApiScope, ApiScopes, Scope};
 use crate::secret::TokenId;
 use crate::service::Services;
 use crate::subject::{Client, Grant, Limits, Owner, Role};
 use crate::token::Token;
+use crate::use_notes::{Use, UseNotes};
 use crate::verdict::Door;
 
 /// What a door knows of a request before anybody is authenticated.
@@ -151,8 +153,50 @@ pub struct Caller {
     pub token_scopes: Option<ApiScopes>,
     /// Seals replayable answers.
     pub replay_key: ReplayKey,
+    /// Notes which of the token's scopes were needed; `None` where nobody asks.
+    pub(crate) exercised: Option<Arc<Exercised>>,
     /// For events.
     pub origin: Origin,
+}
+
+/// Which scopes of a token for the API its holder needed in one request; noted with its end.
+pub(crate) struct Exercised {
+    notes: Arc<UseNotes>,
+    /// The token, the time and the place.
+    of: (TokenId, Timestamp, Door, Option<IpAddr>),
+    scopes: AtomicU32,
+}
+
+/// Stands for all scopes, where nobody can say which of them were needed.
+const ALL_EXERCISED: u32 = 1 << 31;
+
+impl Exercised {
+    pub(crate) fn new(
+        notes: Arc<UseNotes>,
+        of: (TokenId, Timestamp, Door, Option<IpAddr>),
+    ) -> Self {
+        Self { notes, of, scopes: AtomicU32::new(0) }
+    }
+}
+
+impl Drop for Exercised {
+    fn drop(&mut self) {
+        let (token, at, door, address) = self.of;
+        let bits = *self.scopes.get_mut();
+        let is_set = |scope: &ApiScope| bits & (1 << *scope as u32) != 0;
+        let names = API_SCOPES.iter().filter(|scope| is_set(scope));
+        let asked: Vec<Scope> = names.filter_map(|scope| Scope::parse(scope.name()).ok()).collect();
+        let unasked = bits & ALL_EXERCISED != 0;
+        if unasked || !asked.is_empty() {
+            self.notes.used(&Use { token, at, door, asked: &asked, unasked, address });
+        }
+    }
+}
+
+impl std::fmt::Debug for Exercised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Exercised(..)")
+    }
 }
 
 /// How far a scope reaches for one caller in one realm: the union of all powers that carry it.
@@ -241,11 +285,23 @@ impl Caller {
 
     /// Whether the presented token lets its owner use `scope` at all.
     pub fn token_allows(&self, scope: ApiScope) -> bool {
-        self.for_api && self.token_scopes.is_none_or(|scopes| scopes.contains(scope))
+        let allowed = self.for_api && self.token_scopes.is_none_or(|scopes| scopes.contains(scope));
+        if let Some(exercised) = self.exercised.as_ref().filter(|_| allowed) {
+            exercised.scopes.fetch_or(1 << scope as u32, Ordering::Relaxed);
+        }
+        allowed
+    }
+
+    /// Notes that this request went by all that the token may do.
+    pub(crate) fn exercises_all(&self) {
+        if let Some(exercised) = &self.exercised {
+            exercised.scopes.fetch_or(ALL_EXERCISED, Ordering::Relaxed);
+        }
     }
 
     /// Every scope the caller could use somewhere in `realm`: nobody gives more than they have.
     pub fn scopes_in(&self, realm: &RealmName) -> ApiScopes {
+        self.exercises_all();
         let here = |power: &&Power| power.realm.as_ref().is_none_or(|named| named == realm);
         let powers = self.powers.0.iter().filter(here);
         let mut scopes =

@@ -111,11 +111,9 @@ pub(crate) fn decided<A>(input: &[u8], patience: Duration, decide: impl FnOnce(&
     let watch = Stopwatch::start();
     let answer = catch_unwind(AssertUnwindSafe(|| decide(input)));
     let took = watch.elapsed();
-    match answer {
-        Ok(answer) if took < patience => answer,
-        Ok(_) => panic!("{took:?} over b\"{}\"", input.escape_ascii()),
-        Err(_) => panic!("a panic over b\"{}\"", input.escape_ascii()),
-    }
+    let Ok(answer) = answer else { panic!("a panic over b\"{}\"", input.escape_ascii()) };
+    assert!(took < patience, "{took:?} over b\"{}\"", input.escape_ascii());
+    answer
 }
 
 /// Has one input after the other decided about for so long; says how many there were.

@@ -242,8 +242,8 @@ async fn take(tx: &mut Transaction<'_>, sealed: &[i64]) -> Result<bool, Failure>
     let taken = if is_run {
         tx.execute(DROP_RUN, &values![*first, *last]).await?
     } else {
-        let list = sealed.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-        tx.execute(DROP, &values![*first, list]).await?
+        let numbers = sealed.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+        tx.execute(DROP, &values![*first, numbers]).await?
     };
     Ok(taken == sealed.len() as u64)
 }

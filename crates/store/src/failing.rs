@@ -165,6 +165,7 @@ mod passkeys;
 mod repositories;
 mod shadow;
 mod use_days;
+mod use_notes;
 
 #[async_trait]
 impl InstallationStore for FailingStore {

@@ -15,7 +15,7 @@ use counterfoil_authority::store::{
 use crate::engine::{Failure, Inconsistent, Row, Transaction, values};
 use crate::{
     SqlStore, access, changes, clients, console, events, idempotency, jobs, leases, letters, links,
-    networks, otp, services, shadow, tokens, use_days,
+    networks, otp, services, shadow, tokens, use_days, use_notes,
 };
 
 /// Rows of one sort that one purge removes; keeps its transaction short.
@@ -197,7 +197,8 @@ async fn purge(
     let seen = networks::purge(tx, now, PURGE_ROWS_MAX).await?;
     let rows = answers + log + secrets + access + links + codes + console + letters + jobs;
     let differing = shadow::purge(tx, now, PURGE_ROWS_MAX).await?;
-    let rows = rows + days + seen + differing;
+    let uses = use_notes::purge(tx, now, PURGE_ROWS_MAX).await?;
+    let rows = rows + days + seen + differing + uses;
     Ok(Purged { rows })
 }
 

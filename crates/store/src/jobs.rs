@@ -249,7 +249,7 @@ pub(crate) fn updated(updated: &TokenUpdated) -> JobApplied {
     let refused = |why: &str| JobApplied::Refused(why.to_owned());
     match updated {
         TokenUpdated::Done(_) => JobApplied::Done,
-        TokenUpdated::VersionMismatch => JobApplied::Again,
+        TokenUpdated::VersionMismatch | TokenUpdated::UsedSince => JobApplied::Again,
         TokenUpdated::NotFound => refused("there is no such token"),
         TokenUpdated::UnitGone => refused("there is no such unit"),
         TokenUpdated::ServiceGone(_) => refused("there is no such service"),

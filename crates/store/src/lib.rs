@@ -40,6 +40,7 @@ mod statements;
 mod tokens;
 mod url;
 mod use_days;
+mod use_notes;
 
 pub use engine::Figures;
 pub use engine::postgres::BadAddress;

@@ -17,7 +17,7 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: [Migration; 25] = [
+const MIGRATIONS: [Migration; 26] = [
     Migration { version: 1, sql: include_str!("../migrations/0001_first_schema.sql") },
     Migration { version: 2, sql: include_str!("../migrations/0002_usage_journal.sql") },
     Migration { version: 3, sql: include_str!("../migrations/0003_many_nodes.sql") },
@@ -43,6 +43,7 @@ const MIGRATIONS: [Migration; 25] = [
     Migration { version: 26, sql: include_str!("../migrations/0026_provisioned_people.sql") },
     Migration { version: 28, sql: include_str!("../migrations/0028_expiry.sql") },
     Migration { version: 29, sql: include_str!("../migrations/0029_shadow.sql") },
+    Migration { version: 30, sql: include_str!("../migrations/0030_what_tokens_are_used_for.sql") },
 ];
 
 /// What [`version_of`] finds while a copy fills the database. To every version of this program it

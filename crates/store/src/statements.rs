@@ -3,7 +3,7 @@
 use crate::{
     access, am, audit, census, changes, clients, console, events, foreign_use, idempotency,
     installation, jobs, leases, letters, links, networks, otp, people, provisioning, services,
-    shadow, tokens, use_days,
+    shadow, tokens, use_days, use_notes,
 };
 
 /// All of them.
@@ -27,6 +27,7 @@ pub(crate) fn all() -> Vec<&'static str> {
         otp::STATEMENTS,
         shadow::STATEMENTS,
         use_days::STATEMENTS,
+        use_notes::STATEMENTS,
     ]
     .concat();
     all.extend(console::statements());

@@ -142,12 +142,12 @@ impl Counting {
         let begun = uses.iter().filter_map(|one| one.token).max().map_or(0, |last| last + 1);
         let mut doubtful = 0;
         for (place, token) in self.limited.iter().take(begun).enumerate() {
-            let used = shown(first, token, "used")?;
+            let before = shown(first, token, "used")?;
             let after = use_up(&self.nodes, token)?;
             let told = Told::of(&uses, Some(place));
             doubtful += told.doubt;
             let end = shown(first, token, "used")?;
-            faults.extend(told.fault(used, after, end).map(|fault| format!("{place}: {fault}")));
+            faults.extend(told.fault(before, after, end).map(|fault| format!("{place}: {fault}")));
         }
         let told = Told::of(&uses, None);
         let free = until("all uses are in the store", FLUSHED_WITHIN, || {

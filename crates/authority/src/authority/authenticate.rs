@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Active, Authority, Binding, Verdict, VerifyRequest};
 use crate::access::Confirmation;
 use crate::cache::{Entry, OwnerCell};
-use crate::caller::{Caller, Powers, ReplayKey, RequestContext, Standing};
+use crate::caller::{Caller, Exercised, Powers, ReplayKey, RequestContext, Standing};
 use crate::event::Origin;
 use crate::keys::KeyPurpose;
 use crate::kind::Kind;
@@ -166,6 +166,7 @@ impl Authority {
             for_api: true,
             token_scopes: Some(ApiScopes::from_names([ApiScope::Verify.name()])),
             replay_key: ReplayKey::of(""),
+            exercised: None,
             origin,
         }))
     }
@@ -271,6 +272,11 @@ impl Authority {
             Kind::ClientKey => None,
             _ => Some(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str))),
         };
+        let exercised = (for_api && token_scopes.is_some()).then(|| {
+            let address = anonymous.source.filter(|_| active.may_be_bound());
+            let of = (active.root(), self.now(), anonymous.door, address);
+            Arc::new(Exercised::new(Arc::clone(&self.use_notes), of))
+        });
         let actor = Arc::clone(&standing.actor);
         let origin = Origin { actor, actor_token: Some(active.root()), ..anonymous };
         Ok(Caller {
@@ -281,6 +287,7 @@ impl Authority {
             for_api,
             token_scopes,
             replay_key: ReplayKey::of(presented),
+            exercised,
             origin,
         })
     }

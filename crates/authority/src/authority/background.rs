@@ -63,6 +63,7 @@ impl Authority {
         self.flush_days(closing).await?;
         self.flush_sightings(closing).await?;
         self.flush_shadows(closing).await?;
+        self.flush_use_notes(closing).await?;
         self.lock_alarmed().await?;
         flushed
     }

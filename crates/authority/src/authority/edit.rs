@@ -20,7 +20,7 @@ use crate::kind::Kind;
 use crate::names::{COUNTERFOIL, RealmName, ServiceLabel};
 use crate::policy::EffectivePolicy;
 use crate::refusal::{Refusal, Thing};
-use crate::scope::{Scope, any_covers};
+use crate::scope::{ApiScope, ApiScopes, Scope, any_covers};
 use crate::secret::{ClearSecret, TokenId};
 use crate::secret_hash::SecretHash;
 use crate::service::Services;
@@ -99,21 +99,9 @@ impl Authority {
     ) -> Result<Token, Refusal> {
         for _ in 0..EDIT_ATTEMPTS {
             let update = self.planned_edit(caller, realm, id, &edit, if_match).await?;
-            match self.store.token_update(update).await? {
-                TokenUpdated::Done(token) => return Ok(token),
-                TokenUpdated::VersionMismatch if if_match.is_none() => {}
-                TokenUpdated::VersionMismatch => return Err(Refusal::VersionMismatch),
-                TokenUpdated::NotFound => return Err(Refusal::NotFound(Thing::Token)),
-                TokenUpdated::UnitGone => return Err(missing("unit")),
-                TokenUpdated::ServiceGone(label) => {
-                    return Err(no_such_service("services", &label));
-                }
-                TokenUpdated::SerialTaken => return Err(Refusal::SerialTaken),
-                TokenUpdated::AtLimit(max) => return Err(Refusal::AtLimit(max)),
-                TokenUpdated::CountTaken(draws) => {
-                    let why = format!("must be at least {draws}: so many are taken");
-                    return Err(Refusal::invalid("count", why));
-                }
+            match settled(self.store.token_update(update).await?) {
+                Err(Refusal::VersionMismatch) if if_match.is_none() => {}
+                said => return said,
             }
         }
         Err(Refusal::VersionMismatch)
@@ -164,7 +152,7 @@ impl Authority {
             .with_token(id)
             .with_subject(token.owner.actor());
         let data = self.payload_of(&after, edit)?;
-        Ok(TokenUpdate { token: after, limits, data, event })
+        Ok(TokenUpdate { token: after, limits, data, as_used: None, event })
     }
 
     /// The payload that takes the place of the one before, sealed.
@@ -418,6 +406,24 @@ impl Authority {
     }
 }
 
+/// What came of an edit, in the words of a refusal.
+pub(super) fn settled(said: TokenUpdated) -> Result<Token, Refusal> {
+    Err(match said {
+        TokenUpdated::Done(token) => return Ok(token),
+        // To who was shown what it was used for, another use is another version of that.
+        TokenUpdated::VersionMismatch | TokenUpdated::UsedSince => Refusal::VersionMismatch,
+        TokenUpdated::NotFound => Refusal::NotFound(Thing::Token),
+        TokenUpdated::UnitGone => missing("unit"),
+        TokenUpdated::ServiceGone(label) => no_such_service("services", &label),
+        TokenUpdated::SerialTaken => Refusal::SerialTaken,
+        TokenUpdated::AtLimit(max) => Refusal::AtLimit(max),
+        TokenUpdated::CountTaken(draws) => {
+            let why = format!("must be at least {draws}: so many are taken");
+            Refusal::invalid("count", why)
+        }
+    })
+}
+
 /// Whether `after` can do nothing that `before` could not.
 fn narrows(before: &Token, after: &Token) -> bool {
     let services = match (&before.services, &after.services) {
@@ -426,7 +432,15 @@ fn narrows(before: &Token, after: &Token) -> bool {
         (Services::Named(_), Services::All) => false,
     };
     let exact = before.services.includes(COUNTERFOIL) || after.services.includes(COUNTERFOIL);
-    let kept = |scope: &Scope| any_covers(&before.scopes, scope, exact);
+    let both = [before, after];
+    let only_api = both.iter().all(|token| token.service_labels() == [COUNTERFOIL]);
+    let implied = |scope: &Scope| {
+        let had = ApiScopes::from_names(before.scopes.iter().map(Scope::as_str));
+        ApiScope::from_name(scope.as_str()).is_some_and(|scope| had.contains(scope))
+    };
+    // In the API writing implies reading; for any other service these are words.
+    let kept =
+        |scope: &Scope| any_covers(&before.scopes, scope, exact) || (only_api && implied(scope));
     let scopes = after.scopes.iter().all(kept);
     let (old, new) = (before.permissions.as_deref(), after.permissions.as_deref());
     let permissions = crate::permission::is_within(new, old);

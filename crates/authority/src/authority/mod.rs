@@ -19,6 +19,7 @@ mod directory;
 mod edit;
 mod enrol;
 mod events;
+mod fit;
 mod handing;
 mod import;
 mod install;
@@ -76,6 +77,7 @@ pub use derive::DeriveRequest;
 pub use directory::ShownService;
 pub use edit::TokenEdit;
 pub use enrol::{Drawn, EnrolAnswer, EnrolAnswered, EnrolRefusal, EnrolRequest, RenderEnrolment};
+pub use fit::{FitWish, Fitting};
 pub use import::{
     ClearPat, Fate, IMPORTED_FROM, Incoming, IncomingFacts, IncomingPat, IncomingSecret,
     IncomingToken, IncomingUnit, WEAK_DERIVATION,
@@ -126,6 +128,7 @@ use crate::sightings::Sightings;
 use crate::slow::SlowHasher;
 use crate::store::{ChangeListener, Lease, LogPlace, Store};
 use crate::usage::Ledger;
+use crate::use_notes::UseNotes;
 
 /// How long a one-time link can be opened, unless configured otherwise: over a working day.
 const DEFAULT_LINK_LIFETIME_SECONDS: i64 = 86_400;
@@ -216,6 +219,10 @@ pub struct Authority {
     diary: Diary,
     /// From where watched tokens were used.
     sightings: Sightings,
+    /// What tokens are used for.
+    use_notes: Arc<UseNotes>,
+    /// Whether this process has said that it notes that.
+    notes_uses: std::sync::atomic::AtomicBool,
     /// Alarms that may ask for a lock.
     locks_asked: parking_lot::Mutex<Vec<Event>>,
     slow: SlowHasher,
@@ -307,6 +314,8 @@ impl Authority {
             ledger: Ledger::new(),
             diary: Diary::default(),
             sightings: Sightings::default(),
+            use_notes: Arc::default(),
+            notes_uses: std::sync::atomic::AtomicBool::new(false),
             locks_asked: parking_lot::Mutex::default(),
             throttle: Throttle::default(),
             codes: CodeThrottle::default(),

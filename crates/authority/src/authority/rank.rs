@@ -110,6 +110,7 @@ fn outranks(caller: &Caller, powers: &Powers, carried: ApiScopes) -> bool {
 }
 
 fn covers(caller: &Caller, own: &Power, power: &Power, cut: ApiScopes) -> bool {
+    caller.exercises_all();
     let usable = match caller.token_scopes {
         Some(scopes) => own.scopes.expanded().intersection(scopes.expanded()),
         None => own.scopes,
@@ -193,6 +194,7 @@ mod tests {
             for_api: true,
             token_scopes: None,
             replay_key: ReplayKey::of("x"),
+            exercised: None,
             origin: Origin::system(Door::Cli),
         }
     }

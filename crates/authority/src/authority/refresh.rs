@@ -148,6 +148,12 @@ impl Authority {
             match self.exchange(&request, id, &origin, now).await {
                 Ok(Some(refreshment)) => {
                     self.ledger.accepted(id, now, request.context.source, request.context.door);
+                    self.note_use_of(
+                        id,
+                        now,
+                        &request.context,
+                        request.scopes.as_deref().unwrap_or_default(),
+                    );
                     return Ok(refreshment);
                 }
                 Ok(None) => {}

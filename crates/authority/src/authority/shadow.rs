@@ -22,6 +22,12 @@ use crate::verdict::Reason;
 /// What is longer is not asked about: JWTs of others are, and a queue of them must fit into memory.
 const PRESENTED_BYTES_MAX: usize = 8 * 1024;
 
+/// What of a presentation a shadow listens to.
+struct Heard {
+    /// The service that it was for, if one was named.
+    service: Option<ServiceLabel>,
+}
+
 impl Authority {
     /// Lets these shadows hear what is presented from now on. They stay the same while the
     /// process runs: only the first call counts.
@@ -55,7 +61,7 @@ impl Authority {
         let mut form = None;
         for shadow in &shadows.all {
             let settings = shadow.settings();
-            let Some(service) = self.listened_to(settings, request) else { continue };
+            let Some(Heard { service }) = self.heard_by(settings, request) else { continue };
             let form = *form.get_or_insert_with(|| self.form_of(request, verdict));
             let asks = match form {
                 Form::Ours => settings.own_tokens,
@@ -72,12 +78,8 @@ impl Authority {
         }
     }
 
-    /// The service of a presentation that a shadow listens to; `None` if it does not.
-    fn listened_to(
-        &self,
-        settings: &ShadowSettings,
-        request: &VerifyRequest<'_>,
-    ) -> Option<Option<ServiceLabel>> {
+    /// What of a presentation a shadow listens to; `None` if it does not.
+    fn heard_by(&self, settings: &ShadowSettings, request: &VerifyRequest<'_>) -> Option<Heard> {
         let door = request.origin.door;
         if settings.realm != *request.realm
             || !(settings.doors.is_empty() || settings.doors.contains(&door))
@@ -95,8 +97,8 @@ impl Authority {
             Binding::AnyOf(labels) => *labels,
         };
         match (labels.iter().find(is_one), &settings.services) {
-            (Some(label), _) => Some(Some(label.clone())),
-            (None, Services::All) if labels.is_empty() => Some(None),
+            (Some(label), _) => Some(Heard { service: Some(label.clone()) }),
+            (None, Services::All) if labels.is_empty() => Some(Heard { service: None }),
             (None, _) => None,
         }
     }
@@ -190,7 +192,7 @@ impl Authority {
         old: &dyn OldSystem,
         question: Question,
     ) -> Compared {
-        if shadow.is_late(&question, self.now()) {
+        if question.is_late(self.now()) {
             shadow.counted(Compared::NotAsked);
             return Compared::NotAsked;
         }

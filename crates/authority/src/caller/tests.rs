@@ -41,6 +41,7 @@ fn caller(subject: Owner, powers: Powers, token_scopes: Option<ApiScopes>) -> Ca
         for_api: true,
         token_scopes,
         replay_key: ReplayKey::of(""),
+        exercised: None,
         origin: Origin::system(Door::Api),
     }
 }

@@ -188,6 +188,13 @@ pub struct Question {
     pub(crate) aim: Aim,
 }
 
+impl Question {
+    /// Whether it has waited too long to be asked.
+    pub(crate) fn is_late(&self, now: Timestamp) -> bool {
+        now > self.at.plus_seconds(WAIT_SECONDS_MAX)
+    }
+}
+
 /// An old system. It is asked and never told anything else.
 #[async_trait]
 pub trait OldSystem: Send + Sync {
@@ -308,11 +315,6 @@ impl Shadow {
         }
     }
 
-    /// Whether a question has waited too long to be asked.
-    pub(crate) fn is_late(&self, question: &Question, now: Timestamp) -> bool {
-        now > question.at.plus_seconds(WAIT_SECONDS_MAX)
-    }
-
     /// Takes note of what the old system said, and says what it comes to.
     pub(crate) fn answered(&self, question: &Question, said: &Said, now: Timestamp) -> Compared {
         let compared = Compared::of(question.ours.is_good(), said);
@@ -412,10 +414,9 @@ mod tests {
 
     #[test]
     fn a_question_is_late_after_ten_seconds() {
-        let (shadow, _questions) = shadow(|_| {});
         let question = question(good("000000000001"), None);
-        assert!(!shadow.is_late(&question, Timestamp::from_seconds(110)));
-        assert!(shadow.is_late(&question, Timestamp::from_seconds(111)));
+        assert!(!question.is_late(Timestamp::from_seconds(110)));
+        assert!(question.is_late(Timestamp::from_seconds(111)));
     }
 
     #[test]

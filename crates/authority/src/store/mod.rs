@@ -35,6 +35,7 @@ mod services;
 mod shadow;
 mod tokens;
 mod use_days;
+mod use_notes;
 
 use std::sync::Arc;
 
@@ -99,6 +100,10 @@ pub use tokens::{
     TokenRotate, TokenStore, TokenUpdate, TokenUpdated, UsageDelta,
 };
 pub use use_days::{USE_DAYS_KEPT, UseDay, UseDayStore, day_of};
+pub use use_notes::{
+    AsUsed, Aspect, KnownUse, KnownUses, SCOPES_KEPT_MAX, USE_NOTE_ANCESTORS_MAX,
+    USE_NOTES_KEPT_DAYS, UseNote, UseNoteStore, given, rows_of,
+};
 
 use crate::names::{ClientName, RealmName, ServiceLabel, Username};
 use crate::secret::TokenId;
@@ -223,6 +228,7 @@ pub trait Store:
     + ConsoleStore
     + PasskeyStore
     + UseDayStore
+    + UseNoteStore
     + NetworkStore
     + ShadowStore
     + CensusStore
@@ -255,6 +261,7 @@ impl<T> Store for T where
         + ConsoleStore
         + PasskeyStore
         + UseDayStore
+        + UseNoteStore
         + NetworkStore
         + ShadowStore
         + CensusStore

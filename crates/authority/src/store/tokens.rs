@@ -1,4 +1,6 @@
 //! Tokens: issuing, changing, counting, and the one read that a cache miss costs.
+//!
+//! Length: what an operation is given and what it answers stand beside it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Page, PageRequest, Unavailable, Updated};
+use super::{AsUsed, Page, PageRequest, Unavailable, Updated};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::kind::Kind;
@@ -179,6 +181,8 @@ pub struct TokenUpdate {
     pub limits: Vec<ActiveLimit>,
     /// The payload of a repository's token that takes the place of the one before, sealed.
     pub data: Option<Vec<u8>>,
+    /// What its use was when the edit was judged: it is refused if that is no longer so.
+    pub as_used: Option<AsUsed>,
     /// What is recorded.
     pub event: Event,
 }
@@ -230,6 +234,8 @@ pub enum TokenUpdated {
     CountTaken(u64),
     /// Another token of the repository has its serial.
     SerialTaken,
+    /// It was used for something else since the edit was judged.
+    UsedSince,
 }
 
 /// A new secret for a token.

@@ -3,6 +3,7 @@
 mod args;
 mod bulk;
 mod edit;
+mod fit;
 mod import;
 mod mint;
 mod otp;
@@ -50,6 +51,7 @@ pub(crate) async fn run(command: &TokenCommand) -> Result<(), Failure> {
         TokenCommand::List(args) => list(args).await,
         TokenCommand::Show(args) => show(args).await,
         TokenCommand::Update(args) => edit::update(args).await,
+        TokenCommand::Fit(args) => fit::run(args).await,
         TokenCommand::Events(args) => token_events(args).await,
         TokenCommand::Rotate(args) => rotate(args).await,
         TokenCommand::Enable(args) => switch(args, "enable").await,

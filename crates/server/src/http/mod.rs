@@ -162,6 +162,7 @@ fn api() -> OpenApiRouter<AppState> {
         .routes(routes!(tokens::token_usage))
         .routes(routes!(tokens::token_children))
         .routes(routes!(tokens::token_blast_radius))
+        .merge(fits())
         .routes(routes!(tokens::token_approve))
         .routes(routes!(tokens::token_deny))
         .routes(routes!(tokens::token_return_count))
@@ -207,6 +208,13 @@ fn standing() -> OpenApiRouter<AppState> {
         .routes(routes!(locks::user_unlock))
         .routes(routes!(locks::service_lock))
         .routes(routes!(locks::service_unlock))
+}
+
+/// What tokens could do without.
+fn fits() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(tokens::token_fit, tokens::token_shrink))
+        .routes(routes!(tokens::fit_list))
 }
 
 /// What auditors are given to check the log by themselves.

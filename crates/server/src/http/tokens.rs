@@ -4,6 +4,7 @@ mod bulk;
 mod edit;
 mod family;
 mod fields;
+mod fit;
 mod import;
 mod issue;
 mod lifecycle;
@@ -18,6 +19,10 @@ pub use family::{
     token_deny, token_return_count,
 };
 pub(super) use fields::{ServiceChoices, check_count, chosen};
+pub use fit::{
+    FitBody, FitPart, FitQuery, FitRequest, FitSort, FitsQuery, FittingBody, WideGrant, fit_list,
+    token_fit, token_shrink,
+};
 pub use import::{ImportBody, ImportLine, ImportRequest, token_import};
 pub(super) use issue::expiry;
 pub use issue::{TokenCreate, TokenHanded, TokenIssued, TokenLinked, token_issue};
@@ -40,6 +45,7 @@ pub use family::{
     __path_token_approve, __path_token_blast_radius, __path_token_children, __path_token_deny,
     __path_token_return_count,
 };
+pub use fit::{__path_fit_list, __path_token_fit, __path_token_shrink};
 pub use import::__path_token_import;
 pub use issue::__path_token_issue;
 pub use lifecycle::{

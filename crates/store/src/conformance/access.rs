@@ -166,12 +166,12 @@ pub(super) async fn a_report_of_a_leak_is_taken_once_and_whole(world: World) {
         found.unwrap().locked
     };
     let switched = world.switch(token.id, TokenAct::Lock).event.kind;
-    let taken = race(40, |_| {
+    let firsts = race(40, |_| {
         let (store, leak) = (std::sync::Arc::clone(&world.store), leak(60, 0));
         async move { store.token_leaked(leak).await.unwrap() }
     })
     .await;
-    assert_eq!(taken.into_iter().filter(|first| *first).count(), 1);
+    assert_eq!(firsts.into_iter().filter(|first| *first).count(), 1);
     assert!(locked().await);
     assert_eq!((told("token.leaked").await, told(&switched).await), (1, 1));
     world.store.token_change(world.switch(token.id, TokenAct::Unlock)).await.unwrap();

@@ -50,6 +50,7 @@ mod units;
 mod update;
 mod usage;
 mod use_days;
+mod use_notes;
 mod users;
 mod world;
 
@@ -505,6 +506,16 @@ async fn of_records_and_changes(store: &Arc<dyn Store>, kept: u16) -> u16 {
         use_days::{
             uses_of_a_day_add_up_and_their_last_never_runs_backwards,
             days_of_use_are_forgotten_after_their_time,
+        }
+        use_notes::{
+            a_use_is_known_by_what_it_was_for_and_by_its_latest_day,
+            a_use_counts_for_all_that_its_token_was_derived_from,
+            of_too_many_scopes_only_that_is_known,
+            what_a_token_was_used_for_is_forgotten_after_its_time,
+            what_an_edit_gives_is_known_by_its_day,
+            an_edit_that_a_use_came_before_is_refused,
+            of_forty_edits_judged_by_one_use_one_wins,
+            the_watch_begins_once_and_only_moves_on,
         }
         leases::{
             a_lease_is_held_by_one_at_a_time,

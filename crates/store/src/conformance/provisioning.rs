@@ -227,6 +227,7 @@ pub(super) async fn the_end_of_a_persons_token_is_told_of_at_each_threshold(worl
         },
         limits: Vec::new(),
         data: None,
+        as_used: None,
         event: world.event("token.updated"),
     };
     world.store.token_update(update).await.unwrap();

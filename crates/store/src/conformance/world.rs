@@ -381,7 +381,13 @@ impl World {
 
     /// An edit of a token, now, without limits.
     pub(super) fn update(&self, token: Token) -> TokenUpdate {
-        TokenUpdate { token, limits: Vec::new(), data: None, event: self.event("token.updated") }
+        TokenUpdate {
+            token,
+            limits: Vec::new(),
+            data: None,
+            as_used: None,
+            event: self.event("token.updated"),
+        }
     }
 
     /// A rotation of a token, now.

@@ -20,7 +20,7 @@ pub(super) struct Table {
 }
 
 /// Every table but `schema_version`, a table before those that refer to it.
-const TABLES: [Table; 56] = [
+const TABLES: [Table; 58] = [
     Table {
         name: "installation",
         key_columns: 1,
@@ -267,6 +267,8 @@ const TABLES: [Table; 56] = [
         numbered: false,
         columns: "token day door uses last_at last_ip",
     },
+    Table { name: "token_use", key_columns: 3, numbered: false, columns: "token aspect what day" },
+    Table { name: "token_use_since", key_columns: 1, numbered: false, columns: "id since" },
     Table {
         name: "shadow_difference",
         key_columns: 2,

@@ -192,7 +192,8 @@ fn purge(state: &mut State, now: Timestamp) -> u64 {
     let seen = state.purge_networks(now);
     let differing = state.purge_differences(now);
     let rows = answers + log + secrets + access + links + codes + console + letters + jobs;
-    (rows + days + seen + differing) as u64
+    let uses = state.uses.purge(now);
+    (rows + days + seen + differing + uses) as u64
 }
 
 #[async_trait]

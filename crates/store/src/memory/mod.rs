@@ -28,6 +28,7 @@ mod services;
 mod shadow;
 mod tokens;
 mod use_days;
+mod use_notes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -113,6 +114,7 @@ struct State {
     am: BTreeMap<(RealmName, AmKind, String), AmObject>,
     foreign_uses: HashMap<TokenId, ForeignUsage>,
     use_days: BTreeMap<(TokenId, i64, &'static str), UseDay>,
+    uses: use_notes::Uses,
     networks: HashMap<TokenId, networks::Networks>,
     differences: BTreeMap<shadow::Key, ShadowDifference>,
     access: HashMap<TokenId, AccessRecord>,

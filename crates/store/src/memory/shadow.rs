@@ -64,7 +64,9 @@ impl ShadowStore for MemoryStore {
                 }
                 state.note_difference(one);
             }
-            realms.iter().for_each(|realm| state.trim_differences(realm));
+            for realm in &realms {
+                state.trim_differences(realm);
+            }
         });
         Ok(())
     }

@@ -8,7 +8,7 @@ use counterfoil_authority::token::{SentinelAttributes, Token};
 use super::enrolment::decide::still_told;
 use super::{enrolment, issue, repository, rows};
 use crate::engine::{Failure, Transaction, values};
-use crate::{codec, events, people};
+use crate::{codec, events, people, use_notes};
 
 const UPDATE: &str = "
 update token
@@ -33,7 +33,7 @@ pub(super) const STATEMENTS: &[&str] = &[UPDATE, DESCRIBE];
 /// Replaces what may be edited.
 pub(crate) async fn update(
     tx: &mut Transaction<'_>,
-    TokenUpdate { token, limits, data, event }: &TokenUpdate,
+    TokenUpdate { token, limits, data, as_used, event }: &TokenUpdate,
 ) -> Result<TokenUpdated, Failure> {
     if !limits.is_empty() {
         // Before the token, as issuing does: what is counted below must still be so at the end.
@@ -44,6 +44,11 @@ pub(crate) async fn update(
     };
     if found.version != token.version {
         return Ok(TokenUpdated::VersionMismatch);
+    }
+    if let Some(judged) = as_used
+        && !use_notes::is_as_used(tx, token.id, judged).await?
+    {
+        return Ok(TokenUpdated::UsedSince);
     }
     if !people::unit_if_any(tx, &token.realm, token.unit.as_ref()).await? {
         return Ok(TokenUpdated::UnitGone);
@@ -86,6 +91,7 @@ pub(crate) async fn update(
     if client(&found) != client(token) {
         tx.push(DESCRIBE, &values![&token.id, client(token)]).await?;
     }
+    use_notes::give(tx, &found, token, event.at).await?;
     rows::drop_services_and_labels(tx, &found).await?;
     // With the instant of issue that the side tables know, whatever the caller sent.
     let stored = Token { created_at: found.created_at, ..token.clone() };

@@ -127,6 +127,7 @@ async fn an_installation_moves_to_postgresql_and_back_cut_off_half_way_and_nothi
         "token_network values ('0123456789AB', '192.0.2.0/24', 1, 2)",
         "shadow_difference values ('realm-1', 'one', 'old', '', 'only_here', '0123456789AB', '', '', \
          3, 1, 2)",
+        "token_use values ('0123456789AB', 'door', 'api', 20000)",
         "passkey values ('passkey-1', 'realm-1', 'user-1', 'cred-1', 'handle-1', 'x', x'00ff', 3, 1, \
          null)",
         "external_identity values ('realm-1', 'issuer-1', 'subject-1', 'user-1', 1, 2)",

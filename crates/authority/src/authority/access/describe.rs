@@ -47,7 +47,8 @@ impl Authority {
             let event = self.event("token.updated", &token.realm, &origin, self.now());
             let event = event.map_err(Refusal::from)?.with_token(token.id);
             let event = event.with_subject(token.owner.actor());
-            let update = TokenUpdate { token: after, limits: Vec::new(), data: None, event };
+            let update =
+                TokenUpdate { token: after, limits: Vec::new(), data: None, as_used: None, event };
             match self.store.token_update(update).await.map_err(Refusal::from)? {
                 TokenUpdated::Done(token) => return Ok(token),
                 TokenUpdated::VersionMismatch => {}
@@ -57,6 +58,7 @@ impl Authority {
                 | TokenUpdated::ServiceGone(_)
                 | TokenUpdated::AtLimit(_)
                 | TokenUpdated::SerialTaken
+                | TokenUpdated::UsedSince
                 | TokenUpdated::CountTaken(_) => return Err(AccessRefusal::Target),
             }
         }

@@ -54,6 +54,7 @@ impl Authority {
             for_api: true,
             token_scopes: None,
             replay_key: ReplayKey::of(presented),
+            exercised: None,
             origin,
         };
         Ok(SignedIn { caller, session })

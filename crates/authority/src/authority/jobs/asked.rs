@@ -35,6 +35,8 @@ impl AskedBy {
             Owner::User(name) => (Some(name.to_string()), None),
             Owner::Client(name) => (None, Some(name.to_string())),
         };
+        // What the job does with them later nobody notes.
+        caller.exercises_all();
         let scopes = |scopes: ApiScopes| {
             scopes.iter().map(ApiScope::name).map(str::to_owned).collect::<Vec<_>>()
         };
@@ -89,6 +91,7 @@ impl Authority {
             for_api: true,
             token_scopes: names.map(|n| ApiScopes::from_names(n.iter().map(String::as_str))),
             replay_key: ReplayKey::of(""),
+            exercised: None,
             origin,
         }))
     }

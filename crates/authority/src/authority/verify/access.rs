@@ -163,6 +163,7 @@ impl Authority {
         let request = &around.request;
         match left {
             Ok(Some(left)) => {
+                self.note_what_for(request, &active, around.now);
                 if request.consume {
                     // A use of the token that its owner knows.
                     let (ip, door) = (request.client_ip, request.origin.door);

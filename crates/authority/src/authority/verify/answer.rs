@@ -214,6 +214,12 @@ impl Active {
         self.narrowed.as_ref().map_or(&self.entry.profile.services, |left| &left.services)
     }
 
+    /// Whether it, or something that it came from, may be bound to networks.
+    pub(in crate::authority) fn may_be_bound(&self) -> bool {
+        matches!(self.entry.kind, Kind::AccessToken | Kind::DerivedToken)
+            || !self.entry.profile.networks.is_empty()
+    }
+
     /// The token it stands for in the audit: itself, or what an access token was made from.
     pub fn root(&self) -> TokenId {
         self.access().map_or(self.entry.id, |access| access.parent)

@@ -272,6 +272,7 @@ impl Authority {
         };
         match self.store.otp_accept(accept).await? {
             OtpAccepted::Done { used } => {
+                self.note_what_for(request, &active, around.now);
                 if request.consume && !counted {
                     let (ip, door) = (request.client_ip, request.origin.door);
                     self.ledger.accepted_listed(id, around.now, ip, door);

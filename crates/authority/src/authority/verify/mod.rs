@@ -411,9 +411,11 @@ impl Authority {
         Ok(verdict)
     }
 
-    /// Notes an accepted use of a token without a limit.
+    /// Notes an accepted use of a token without a limit. What it was good for is noted of a look,
+    /// too: whoever looks goes by the answer.
     fn note_use(&self, around: &Surroundings<'_>, active: &Active) {
         let (request, now) = (&around.request, around.now);
+        self.note_what_for(request, active, now);
         if !request.consume {
             return;
         }
@@ -461,6 +463,7 @@ impl Authority {
         };
         match consumed {
             Consumed::Done { used } => {
+                self.note_what_for(request, &active, around.now);
                 if request.consume {
                     let (ip, door) = (request.client_ip, request.origin.door);
                     self.diary.used(id, around.now, ip, door);

@@ -171,11 +171,11 @@ impl Reading<'_> {
                 self.entry(path, &entry).await?;
             }
         }
-        let verified = verifier.finish().map_err(|fault| super::about(path, fault))?;
+        let proved = verifier.finish().map_err(|fault| super::about(path, fault))?;
         // What is here anyway may be missing there.
-        match verified.unexplained.filter(|_| self.removed > 0 && !self.against.allow_removed) {
+        match proved.unexplained.filter(|_| self.removed > 0 && !self.against.allow_removed) {
             Some(why) => Err(super::about(path, super::verify::unexplained(why))),
-            None => Ok(verified.checkpoint),
+            None => Ok(proved.checkpoint),
         }
     }
 

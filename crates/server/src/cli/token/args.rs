@@ -13,6 +13,7 @@ use crate::cli::resource::object_from;
 use crate::cli::when::{self, When};
 
 pub(crate) use super::bulk::BulkArgs;
+pub(crate) use super::fit::FitArgs;
 pub(crate) use super::import::ImportArgs;
 pub(crate) use super::otp::OtpCommand;
 pub(crate) use super::registration::{
@@ -44,6 +45,8 @@ pub(crate) enum TokenCommand {
     Show(ShowArgs),
     /// Change a token; a list replaces the former one, an empty text clears a field
     Update(Box<UpdateArgs>),
+    /// Show what a token was given and did not use, and take that away
+    Fit(FitArgs),
     /// Show what happened to a token, newest first
     Events(EventsArgs),
     /// Give a token a new secret and show it, this once

@@ -10,6 +10,7 @@ mod admin;
 mod approvals;
 mod assets;
 mod devices;
+mod fit;
 mod home;
 mod page;
 mod passkeys;
@@ -59,6 +60,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/services/{label}/new", get(secrets::form).post(secrets::issue))
         .route("/tokens/{id}", get(tokens::page))
         .route("/tokens/{id}/switch", post(tokens::switch))
+        .route("/tokens/{id}/fit", post(fit::shrink))
         .route("/tokens/{id}/rotate", get(secrets::rotation).post(secrets::rotate))
         .route("/tokens/{id}/revoke", get(tokens::revocation).post(tokens::revoke))
         .route("/account", get(account::page))

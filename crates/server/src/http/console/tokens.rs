@@ -16,6 +16,7 @@ use counterfoil_authority::store::{BlastRadius, EventFilter, PageRequest, UseDay
 use counterfoil_authority::token::{Slot, State, Token};
 use serde::Deserialize;
 
+use super::fit::{self, Unused};
 use super::home::Row;
 use super::page::{self, Frame};
 use super::posted::{Posted, PostedLately};
@@ -62,6 +63,8 @@ struct Page<'a> {
     /// Former secrets that still work, and until when.
     overlaps: Vec<Moment>,
     whence: Vec<Whence>,
+    /// What it could do without.
+    fit: Option<Unused>,
     events: Vec<Happened>,
     /// Where the page of older events begins.
     older: Option<String>,
@@ -77,6 +80,7 @@ pub(super) struct Asked {
 struct Known {
     token: Token,
     days: Vec<UseDay>,
+    fit: Option<Unused>,
     events: Vec<Happened>,
     older: Option<String>,
 }
@@ -110,7 +114,7 @@ pub(super) async fn page(
 }
 
 fn page_of<'a>(person: &Person, frame: &'a Frame, known: Known) -> Page<'a> {
-    let Known { token, days, events, older } = known;
+    let Known { token, days, fit, events, older } = known;
     let (now, language) = (person.visit.state.authority.now(), person.visit.language);
     let caller = &person.signed_in.caller;
     let is_own = caller.is(&token.owner, &token.realm);
@@ -144,6 +148,7 @@ fn page_of<'a>(person: &Person, frame: &'a Frame, known: Known) -> Page<'a> {
         can_enable: lives && !token.enabled,
         can_disable: lives && token.enabled,
         can_rotate: lives && !token.secrets.is_empty() && !token.locked,
+        fit,
         events,
         older,
     }
@@ -162,6 +167,7 @@ async fn gather(person: &Person, id: &str, after: Option<String>) -> Result<Know
     let realm = &caller.realm;
     let token = authority.token(caller, realm, id).await?;
     let days = authority.token_days(caller, realm, id).await?;
+    let fit = fit::unused(person, id).await?;
     let page = PageRequest { limit: EVENTS_MAX, after };
     let events = authority.token_events(caller, realm, id, EventFilter::default(), page).await?;
     let now = authority.now();
@@ -176,7 +182,7 @@ async fn gather(person: &Person, id: &str, after: Option<String>) -> Result<Know
         refused: event.outcome == Outcome::Refused,
         kind: event.kind.into_owned(),
     });
-    Ok(Known { token, days, events: told.collect(), older })
+    Ok(Known { token, days, fit, events: told.collect(), older })
 }
 
 /// Switches a token on or off, or locks it.
@@ -229,7 +235,7 @@ pub(super) async fn revocation(person: Person, Path(id): Path<String>) -> Respon
         let token = authority.token(caller, &caller.realm, id).await?;
         let reach = authority.blast_radius(caller, &caller.realm, id).await?;
         let days = authority.token_days(caller, &caller.realm, id).await?;
-        Ok::<_, Refusal>((Known { token, days, events: Vec::new(), older: None }, reach))
+        Ok::<_, Refusal>((Known { token, days, fit: None, events: Vec::new(), older: None }, reach))
     };
     match found.await {
         Ok((known, reach)) => {

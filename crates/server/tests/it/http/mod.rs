@@ -10,6 +10,7 @@ mod console;
 mod document;
 mod elsewhere_down;
 mod events;
+mod fit;
 mod grants;
 mod groups;
 mod hand_over;

@@ -15,12 +15,14 @@ use crate::wire::{Api, Request, below_main};
 use crate::world::{Issued, UNTHROTTLED, World, client, service, user};
 
 /// Tables in which being used is noted, and that the server itself goes on.
-const BOOKKEEPING: [&str; 9] = [
+const BOOKKEEPING: [&str; 11] = [
     "heartbeat",
     "lease",
     "token_usage",
     "usage_journal",
     "use_day",
+    "token_use",
+    "token_use_since",
     "audit_unsealed",
     "audit_log",
     "audit_tile",

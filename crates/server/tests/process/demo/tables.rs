@@ -14,10 +14,12 @@ const OF_USE: [&str; 2] = ["used_at", "source"];
 const SESSIONS: &str = "console_session";
 /// Tables that are not compared. Usage, which the promise excepts, and what the server's own steps
 /// write whether anybody asks for anything or not: the audit log holds what happened before.
-const NOT_COMPARED: [&str; 9] = [
+const NOT_COMPARED: [&str; 11] = [
     "token_usage",
     "usage_journal",
     "use_day",
+    "token_use",
+    "token_use_since",
     "lease",
     "heartbeat",
     "audit_unsealed",

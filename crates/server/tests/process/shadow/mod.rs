@@ -72,7 +72,7 @@ impl World {
         let mut items = Vec::new();
         await_true(&format!("{rows} differences"), PATIENCE, || {
             let page = self.admin.get("/shadow").expect(200);
-            items = page["items"].as_array().unwrap().clone();
+            items.clone_from(page["items"].as_array().unwrap());
             items.len() == rows
         });
         for item in &mut items {

@@ -110,6 +110,9 @@ impl State {
         if old.version != token.version {
             return TokenUpdated::VersionMismatch;
         }
+        if update.as_used.as_ref().is_some_and(|judged| !self.uses.are(token.id, judged)) {
+            return TokenUpdated::UsedSince;
+        }
         if !self.has_unit(&token.realm, token.unit.as_ref()) {
             return TokenUpdated::UnitGone;
         }
@@ -135,6 +138,7 @@ impl State {
             return TokenUpdated::CountTaken(taken);
         }
         let told = still_told(&counted);
+        self.uses.give(&old, token, event.at);
         let Some(held) = self.of_realm(&token.realm, token.id) else {
             return TokenUpdated::NotFound;
         };

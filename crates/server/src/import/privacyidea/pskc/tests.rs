@@ -135,8 +135,8 @@ fn a_container_in_clear_may_say_whose_a_token_is_and_a_password_may_close_one() 
     }
     let closed = Reading { password: Some(FIGURE_7_PASSWORD), ..reading(&nobody, None) };
     let read = map(&figure_7(), "t.xml", closed, &named).unwrap();
-    let IncomingSecret::Codes(draft) = &tokens(&read)[0].secret else { panic!() };
-    assert_eq!(draft.seed.as_ref().unwrap().bytes(), b"12345678901234567890");
+    let IncomingSecret::Codes(codes) = &tokens(&read)[0].secret else { panic!() };
+    assert_eq!(codes.seed.as_ref().unwrap().bytes(), b"12345678901234567890");
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn forms(token: &str) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    forms.extend(["switch", "rotate", "revoke"].map(|act| format!("/tokens/{token}/{act}")));
+    forms.extend(["switch", "rotate", "revoke", "fit"].map(|act| format!("/tokens/{token}/{act}")));
     forms.extend(["confirm", "remove"].map(|act| format!("/devices/{token}/{act}")));
     forms.push(format!("/approvals/{token}"));
     forms.push(format!("/admin/registration-tokens/{token}/act"));
@@ -480,6 +480,7 @@ async fn what_is_somebody_elses_is_not_there() {
         ("switch", vec![("act", "disable")]),
         ("rotate", vec![("once", once.as_str())]),
         ("revoke", vec![]),
+        ("fit", vec![("digest", "0")]),
     ] {
         bob.act(&format!("/tokens/{token}/{act}"), &fields).await.expect(404);
     }

@@ -111,6 +111,48 @@ async fn the_page_of_a_token_tells_when_whence_and_through_what_it_was_used() {
     assert_eq!((&later["days"], &later["usage_total"]), (&json!([]), &json!(3)));
 }
 
+/// What is shown is what the button takes away, and only while nothing else was used.
+#[tokio::test]
+async fn what_a_token_never_needed_is_shown_and_taken_away() {
+    let world = World::new().await;
+    world.service("git").await;
+    let admin = administrator(&world).await;
+    let gate = world.verifier("gate", "git").await;
+    let body = json!({ "services": ["git"], "scopes": ["repo:*", "push"], "expires_at": null });
+    let (token, secret) = world.pat("root", body).await;
+    world.authority.flush_usage().await.unwrap();
+    let asks = async |scope: &str| {
+        let asked = json!({ "token": secret, "scopes": [scope] });
+        world.call(&gate, "POST", &format!("{R}/verify"), asked).await.expect(200)
+    };
+    let path = format!("/tokens/{token}");
+    let title = "Granted but not used";
+    assert!(!admin.get(&path).await.expect(200).text.contains(title));
+    world.clock.advance_seconds(100 * 86_400);
+    asks("repo:read").await;
+    admin.sign_in("root").await.expect(303);
+    let digest = async || {
+        let page = admin.get(&path).await.expect(200).text;
+        let found = page.split_once("name=\"digest\" value=\"").map(|(_, rest)| rest.to_owned());
+        let found = found.and_then(|rest| Some(rest.split_once('"')?.0.to_owned()));
+        (page, found)
+    };
+    let (page, shown) = digest().await;
+    let shown = shown.unwrap();
+    for said in [title, "<code>push</code>", "<code>repo:*</code>", "repo:read"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    asks("push").await;
+    let fields = [("digest", shown.as_str())];
+    let stale = admin.act(&format!("{path}/fit"), &fields).await;
+    assert!(stale.status >= 400, "{}", stale.status);
+    let shown = digest().await.1.unwrap();
+    admin.act(&format!("{path}/fit"), &[("digest", shown.as_str())]).await.expect(303);
+    let now = world.get(&format!("{R}/tokens/{token}")).await.expect(200);
+    assert_eq!(now["scopes"], json!(["repo:read", "push"]));
+    assert_eq!(digest().await.1, None);
+}
+
 #[tokio::test]
 async fn uses_of_a_limited_token_are_noted_too() {
     let world = World::new().await;

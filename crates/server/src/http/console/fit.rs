@@ -1,0 +1,82 @@
+//! What a token was given and never used, and the button that takes it away.
+
+use axum::extract::Path;
+use axum::response::Response;
+use counterfoil_authority::authority::{FitWish, Fitting};
+use counterfoil_authority::fit::{FIT_DAYS_DEFAULT, Part};
+use counterfoil_authority::refusal::Refusal;
+use counterfoil_authority::secret::TokenId;
+
+use super::posted::Posted;
+use super::tokens::id_of;
+use super::visit::{Person, see_other};
+
+/// What a token could do without.
+pub(super) struct Unused {
+    pub(super) days: String,
+    pub(super) digest: String,
+    pub(super) lost: Vec<Lost>,
+}
+
+/// A grant that would go.
+pub(super) struct Lost {
+    /// The name of what sort it is.
+    pub(super) sort: &'static str,
+    pub(super) grant: String,
+    /// What would stand in its place.
+    pub(super) instead: Option<String>,
+}
+
+fn lost<T>(sort: &'static str, part: &Part<T>, write: impl Fn(&T) -> String) -> Vec<Lost> {
+    if part.proposed.is_err() {
+        return Vec::new();
+    }
+    let unused = part.unused.iter().map(|grant| Lost { sort, grant: write(grant), instead: None });
+    let wide = part.wide.iter().map(|(grant, instead)| {
+        let instead = instead.iter().map(&write).collect::<Vec<_>>().join(", ");
+        Lost { sort, grant: write(grant), instead: Some(instead).filter(|list| !list.is_empty()) }
+    });
+    unused.chain(wide).collect()
+}
+
+impl Unused {
+    fn of(fitting: &Fitting) -> Option<Self> {
+        let Fitting { token, fit, digest, .. } = fitting;
+        if !fit.has_proposal() || token.revocation.is_some() {
+            return None;
+        }
+        let mut all = lost("token-scopes", &fit.scopes, ToString::to_string);
+        all.extend(lost("token-networks", &fit.networks, ToString::to_string));
+        all.extend(lost("whence-door", &fit.doors, |door| door.name().to_owned()));
+        Some(Self { days: fit.days.to_string(), digest: digest.clone(), lost: all })
+    }
+}
+
+/// What a token could do without, if anything.
+pub(super) async fn unused(person: &Person, id: TokenId) -> Result<Option<Unused>, Refusal> {
+    let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
+    let fitting = authority.fit(caller, &caller.realm, id, FIT_DAYS_DEFAULT).await?;
+    Ok(Unused::of(&fitting))
+}
+
+/// Takes away what was shown.
+pub(super) async fn shrink(Path(id): Path<String>, form: Posted) -> Response {
+    let Posted { person, fields } = form;
+    let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
+    let wish = FitWish {
+        days: FIT_DAYS_DEFAULT,
+        digest: fields.get("digest").to_owned(),
+        if_match: None,
+        scopes: true,
+        networks: true,
+        doors: true,
+    };
+    let done = async {
+        let id = id_of(&id)?;
+        authority.shrink(caller, &caller.realm, id, &wish).await
+    };
+    match done.await {
+        Ok(token) => see_other(&format!("/tokens/{}", token.id)),
+        Err(refusal) => person.failed(refusal),
+    }
+}
