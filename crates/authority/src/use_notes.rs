@@ -5,10 +5,11 @@
 //! forgotten silently: the watch begins anew, and nobody is told that something was never used.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, BuildHasherDefault, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
 use crate::clock::Timestamp;
 use crate::scope::Scope;
@@ -17,13 +18,17 @@ use crate::store::{UseNote, day_of};
 use crate::usage::IdHasher;
 use crate::verdict::Door;
 
-/// Shards, so that busy cores do not meet.
-const SHARDS: usize = 16;
+/// Shards, so that busy cores do not meet: as many as five bits tell apart.
+const SHARDS: usize = 32;
+/// How far the first bits of a print are shifted to name its shard.
+const SHARD_SHIFT: u32 = 59;
 /// Uses that a shard remembers as noted, together some 30 MB. Beyond it all of a shard are noted
 /// anew, which costs a write each and changes nothing.
-const REMEMBERED_MAX: usize = 100_000;
+const REMEMBERED_MAX: usize = 50_000;
 /// What waits to be stored in a shard at most, together some 30 MB.
-const WAITING_MAX: usize = 10_000;
+const WAITING_MAX: usize = 5_000;
+/// Seconds of a day.
+const DAY_SECONDS: u64 = 86_400;
 
 /// One use.
 pub(crate) struct Use<'a> {
@@ -37,6 +42,26 @@ pub(crate) struct Use<'a> {
     pub(crate) address: Option<IpAddr>,
 }
 
+impl Use<'_> {
+    /// The day it is noted under: its own or, by the hour at which its token's day ends, the next
+    /// one. The notes of all tokens would come at the same midnight otherwise, and some find no
+    /// room. A day too late calls nothing unused that was used.
+    ///
+    /// One with an address keeps to its own day: which networks it counts for is looked up when it
+    /// is stored, and those that an edit gives are watched from their own day on.
+    fn day(&self) -> i64 {
+        let phase = if self.address.is_none() { phase_of(self.token) } else { 0 };
+        day_of(self.at.plus_seconds(phase))
+    }
+}
+
+/// So many seconds before midnight the day of a token ends here.
+fn phase_of(token: TokenId) -> i64 {
+    let mut hasher = IdHasher::default();
+    hasher.write(token.as_bytes());
+    i64::try_from(hasher.finish() % DAY_SECONDS).unwrap_or(0)
+}
+
 #[derive(Default)]
 struct Shard {
     /// Prints of what was noted. Keyed by chance, so nobody can make one use look like another.
@@ -46,7 +71,7 @@ struct Shard {
     has_lost: bool,
 }
 
-/// What a flush carries.
+/// What is taken out to be stored.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
     pub(crate) notes: Vec<UseNote>,
@@ -54,29 +79,83 @@ pub(crate) struct Taken {
     pub(crate) has_lost: bool,
 }
 
+/// What a flush carries. What of it is not stored when the flush ends waits again, also when it
+/// ends because nobody waits for it any more.
+pub(crate) struct Carried<'a> {
+    home: &'a UseNotes,
+    taken: Taken,
+}
+
+impl Carried<'_> {
+    pub(crate) const fn has_lost(&self) -> bool {
+        self.taken.has_lost
+    }
+
+    /// That others were lost is known where it has to be.
+    pub(crate) const fn told_of_loss(&mut self) {
+        self.taken.has_lost = false;
+    }
+
+    /// At most so many of the notes. They stay in here until they are stored.
+    pub(crate) fn part(&self, most: usize) -> Vec<UseNote> {
+        let notes = &self.taken.notes;
+        notes.iter().skip(notes.len().saturating_sub(most)).cloned().collect()
+    }
+
+    /// The part of so many notes that was handed out last is stored.
+    pub(crate) fn stored(&mut self, number: usize) {
+        let rest = self.taken.notes.len().saturating_sub(number);
+        self.taken.notes.truncate(rest);
+    }
+}
+
+impl Drop for Carried<'_> {
+    fn drop(&mut self) {
+        if self.taken.has_lost || !self.taken.notes.is_empty() {
+            self.home.restore(std::mem::take(&mut self.taken));
+        }
+    }
+}
+
 /// The notes of one node.
 pub(crate) struct UseNotes {
     print: RandomState,
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<RwLock<Shard>>,
+    /// Held by the flush that runs: who wants to know that everything is stored waits for it. No
+    /// use waits here.
+    pub(crate) flushing: tokio::sync::Mutex<()>,
+    /// Whether the last flush found that notes were lost.
+    is_losing: AtomicBool,
 }
 
 impl Default for UseNotes {
     fn default() -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { print: RandomState::new(), shards }
+        Self {
+            print: RandomState::new(),
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            flushing: tokio::sync::Mutex::default(),
+            is_losing: AtomicBool::new(false),
+        }
     }
 }
 
 impl UseNotes {
     /// Notes a use, unless its like was noted on the same day.
     pub(crate) fn used(&self, one: &Use<'_>) {
-        let day = day_of(one.at);
+        let day = one.day();
         let address = one.address.map(|address| address.to_canonical());
         let print =
             self.print.hash_one((one.token, day, one.door, one.asked, one.unasked, address));
-        let place = usize::try_from(print >> 60).unwrap_or(0);
+        let place = usize::try_from(print >> SHARD_SHIFT).unwrap_or(0);
         let Some(shard) = self.shards.get(place) else { return };
-        let mut shard = shard.lock();
+        // Nearly always known; who only looks keeps nobody from looking.
+        if shard.read().noted.contains(&print) {
+            return;
+        }
+        let Use { token, door, unasked, .. } = *one;
+        let asked = one.asked.to_vec();
+        let note = UseNote { token, day, door, asked, unasked, address };
+        let mut shard = shard.write();
         if shard.noted.contains(&print) {
             return;
         }
@@ -88,16 +167,23 @@ impl UseNotes {
             shard.noted.clear();
         }
         shard.noted.insert(print);
-        let Use { token, door, unasked, .. } = *one;
-        let asked = one.asked.to_vec();
-        shard.waiting.push(UseNote { token, day, door, asked, unasked, address });
+        shard.waiting.push(note);
     }
 
     /// Takes out at most so many of what is to be stored, and what is known of a loss.
-    pub(crate) fn take(&self, most: usize) -> Taken {
+    pub(crate) fn carry(&self, most: usize) -> Carried<'_> {
+        Carried { home: self, taken: self.take(most) }
+    }
+
+    /// Keeps whether a flush found that notes were lost; true if the one before did not.
+    pub(crate) fn begins_to_lose(&self, is_losing: bool) -> bool {
+        !self.is_losing.swap(is_losing, Ordering::Relaxed) && is_losing
+    }
+
+    fn take(&self, most: usize) -> Taken {
         let mut taken = Taken::default();
         for shard in &self.shards {
-            let mut shard = shard.lock();
+            let mut shard = shard.write();
             let kept = shard.waiting.len().saturating_sub(most - taken.notes.len());
             taken.notes.extend(shard.waiting.drain(kept..));
             taken.has_lost |= std::mem::take(&mut shard.has_lost);
@@ -106,24 +192,30 @@ impl UseNotes {
     }
 
     /// Puts back what could not be stored.
-    pub(crate) fn restore(&self, taken: Taken) {
+    fn restore(&self, taken: Taken) {
         let mut places = (0..SHARDS).cycle();
-        let mut has_lost = taken.has_lost;
+        let mut is_full = false;
         for note in taken.notes {
             // Whichever has room: what is remembered is found by its print alone.
             let mut note = Some(note);
             for place in places.by_ref().take(SHARDS) {
                 let Some(shard) = self.shards.get(place) else { continue };
-                let mut shard = shard.lock();
+                let mut shard = shard.write();
                 if shard.waiting.len() < WAITING_MAX {
                     shard.waiting.extend(note.take());
                     break;
                 }
             }
-            has_lost |= note.is_some();
+            is_full |= note.is_some();
         }
-        if let Some(shard) = self.shards.first().filter(|_| has_lost) {
-            shard.lock().has_lost = true;
+        if is_full {
+            // What is lost now must not pass for noted: its next use is noted again.
+            for shard in &self.shards {
+                shard.write().noted.clear();
+            }
+        }
+        if let Some(shard) = self.shards.first().filter(|_| is_full || taken.has_lost) {
+            shard.write().has_lost = true;
         }
     }
 }
@@ -142,8 +234,8 @@ mod tests {
         words.iter().map(|word| Scope::parse(word).unwrap()).collect()
     }
 
-    fn use_of(asked: &[Scope], door: Door, seconds: i64, last: u8) -> Use<'_> {
-        let (at, address) = (Timestamp::from_seconds(seconds), Some([10, 0, 0, last].into()));
+    fn use_of(asked: &[Scope], door: Door, seconds: i64, from: u8) -> Use<'_> {
+        let (at, address) = (Timestamp::from_seconds(seconds), Some([10, 0, 0, from].into()));
         Use { token: id(1), at, door, asked, unasked: asked.is_empty(), address }
     }
 
@@ -151,8 +243,8 @@ mod tests {
     fn a_use_is_noted_once_a_day_and_another_one_by_itself() {
         let notes = UseNotes::default();
         let (none, read, both) = (scopes(&[]), scopes(&["read"]), scopes(&["read", "push"]));
-        let stored = |asked: &[Scope], door, seconds, last| {
-            notes.used(&use_of(asked, door, seconds, last));
+        let stored = |asked: &[Scope], door, seconds, from| {
+            notes.used(&use_of(asked, door, seconds, from));
             notes.take(10).notes.len()
         };
         assert_eq!(stored(&none, Door::Api, 5, 1), 1);
@@ -162,20 +254,68 @@ mod tests {
         assert_eq!(stored(&both, Door::Api, 6, 1), 1);
         assert_eq!(stored(&none, Door::Api, 6, 2), 1);
         assert_eq!(stored(&none, Door::Api, DAY, 1), 1);
-        for (asked, door, last) in [(&none, Door::Api, 1), (&both, Door::Api, 1)] {
-            assert_eq!(stored(asked, door, 7, last), 0);
+        for (asked, door, from) in [(&none, Door::Api, 1), (&both, Door::Api, 1)] {
+            assert_eq!(stored(asked, door, 7, from), 0);
         }
+    }
+
+    /// Each day once, under that day or the next one, and not all tokens at the same instant.
+    #[test]
+    fn the_days_of_tokens_end_at_hours_of_their_own() {
+        let mut ends = HashSet::new();
+        for number in 0..100 {
+            let notes = UseNotes::default();
+            let token = id(number);
+            let stored = |seconds| {
+                let at = Timestamp::from_seconds(seconds);
+                let door = Door::Api;
+                notes.used(&Use { token, at, door, asked: &[], unasked: true, address: None });
+                notes.take(10).notes.iter().map(|note| note.day).collect::<Vec<_>>()
+            };
+            let end = 2 * DAY - phase_of(token);
+            assert!((DAY + 1..=2 * DAY).contains(&end), "{end}");
+            assert_eq!(stored(end - DAY), [1]);
+            assert!(stored(end - 1).is_empty());
+            assert_eq!(stored(end), [2]);
+            assert!(stored(end + DAY - 1).is_empty());
+            ends.insert(end / 3_600);
+        }
+        assert!(ends.len() > 12, "{ends:?}");
     }
 
     #[test]
     fn what_could_not_be_stored_waits_again() {
         let notes = UseNotes::default();
-        notes.used(&use_of(&[], Door::Api, 5, 1));
-        let taken = notes.take(10);
-        assert_eq!((taken.notes.len(), taken.has_lost), (1, false));
-        notes.restore(taken);
-        assert_eq!(notes.take(10).notes.len(), 1);
+        for from in 1..=3 {
+            notes.used(&use_of(&[], Door::Api, 5, from));
+        }
+        let mut carried = notes.carry(10);
+        assert_eq!((carried.part(2).len(), carried.has_lost()), (2, false));
+        // Handed out is not stored.
+        assert_eq!(carried.part(10).len(), 3);
+        let part = carried.part(2);
+        carried.stored(part.len());
+        let left = carried.part(10);
+        assert_eq!(left.len(), 1);
+        assert!(left.iter().all(|note| !part.contains(note)));
         assert_eq!(notes.take(10), Taken::default());
+        drop(carried);
+        assert_eq!(notes.take(10), Taken { notes: left, has_lost: false });
+        assert_eq!(notes.take(10), Taken::default());
+    }
+
+    #[test]
+    fn a_loss_that_nobody_was_told_of_is_told_of_later() {
+        let notes = UseNotes::default();
+        notes.restore(Taken { notes: Vec::new(), has_lost: true });
+        drop(notes.carry(10));
+        let mut carried = notes.carry(10);
+        assert!(carried.has_lost());
+        carried.told_of_loss();
+        drop(carried);
+        assert!(!notes.carry(10).has_lost());
+        let said = [true, true, false, true].map(|is_losing| notes.begins_to_lose(is_losing));
+        assert_eq!(said, [true, false, false, true]);
     }
 
     /// Nobody may be told that something was never used which was.
@@ -218,5 +358,21 @@ mod tests {
         notes.restore(Taken { notes: (0..=full).map(note).collect(), has_lost: false });
         let held = notes.take(usize::MAX);
         assert_eq!((held.notes.len(), held.has_lost), (full, true));
+    }
+
+    /// Or else it would pass for noted for the rest of the day.
+    #[test]
+    fn what_is_lost_when_it_comes_back_is_noted_with_its_next_use() {
+        let notes = UseNotes::default();
+        let once = || notes.used(&use_of(&[], Door::Api, 5, 1));
+        once();
+        let note = notes.take(10).notes.remove(0);
+        once();
+        assert_eq!(notes.take(10), Taken::default());
+        let many = vec![note; SHARDS * WAITING_MAX + 1];
+        notes.restore(Taken { notes: many, has_lost: false });
+        notes.take(usize::MAX);
+        once();
+        assert_eq!(notes.take(10).notes.len(), 1);
     }
 }

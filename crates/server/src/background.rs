@@ -30,6 +30,8 @@ use crate::witness::Witnesses;
 /// Usage is bookkeeping; a crash loses at most what was gathered since the last flush, and the
 /// promise is one second. While masses of tokens are used every second flush is left out.
 const USAGE_EVERY: Duration = Duration::from_millis(450);
+/// What tokens are used for is known within about a second.
+const USE_NOTES_EVERY: Duration = Duration::from_secs(1);
 /// Of usage that came in masses, one part in 248 each time: all of it within a minute.
 const SETTLE_EVERY: Duration = Duration::from_millis(250);
 /// What others revoke is refused here within 250 ms, nearly always: the wait for the next look is a
@@ -188,6 +190,12 @@ fn start_rarer(
             authority.tell_uses_elsewhere().await;
             Ok::<_, std::convert::Infallible>(())
         }
+    }));
+    let noted = Arc::clone(authority);
+    // A step of its own, too: counts of uses, alarms and locks do not wait for these.
+    running.spawn(each("use notes", USE_NOTES_EVERY, stop.clone(), move || {
+        let authority = Arc::clone(&noted);
+        async move { authority.flush_notes().await }
     }));
     let (asked, stopping) = (Arc::clone(authority), stop.clone());
     running.spawn(each("jobs", JOBS_EVERY, stop.clone(), move || {

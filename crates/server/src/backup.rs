@@ -12,7 +12,9 @@ use counterfoil_authority::clock::{Clock, Entropy};
 use counterfoil_authority::event::{Event, Origin};
 use counterfoil_authority::names::{MAIN_REALM, RealmName};
 use counterfoil_authority::secret::ClearSecret;
-use counterfoil_authority::store::{EventStore, InstallationStore, PageRequest, ServiceStore};
+use counterfoil_authority::store::{
+    EventStore, InstallationStore, PageRequest, ServiceStore, UseNoteStore,
+};
 use counterfoil_authority::verdict::Door;
 use counterfoil_store::{DatabaseUrl, SqlStore};
 use serde::{Deserialize, Serialize};
@@ -325,6 +327,8 @@ async fn prove_store(
     keydir::reload(keys, store, &OsClock, &OsEntropy).await?;
     let event = restored(manifest, &OsClock, &OsEntropy)?;
     store.event_append(vec![event]).await?;
+    // What tokens were used for after the backup is not known: nothing is called unused by it.
+    store.use_notes_since(OsClock.now(), true).await?;
     let (mut realms, mut request) = (Vec::new(), PageRequest::first(1000));
     loop {
         let page = store.realm_list(request).await?;

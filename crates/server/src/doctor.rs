@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use counterfoil_authority::clock::{Clock, Timestamp};
 use counterfoil_authority::custom::{Capability, VerifyMode};
-use counterfoil_authority::store::{Installation as Identity, InstallationStore};
+use counterfoil_authority::store::{Installation as Identity, InstallationStore, ServiceStore};
 use counterfoil_store::{OpenError, SqlStore};
 use serde::Serialize;
 
@@ -106,6 +106,24 @@ async fn shadows(config: &Config) -> Vec<Finding> {
             Ok(Err(why)) => Finding::warn("shadow", format!("{name}: {why}"), advice),
             Err(_) => Finding::warn("shadow", format!("{name} does not answer in time"), advice),
         });
+    }
+    findings
+}
+
+/// Shadows of realms that there are none of: they would hear nothing, and report nothing.
+async fn unheard(config: &Config, store: &SqlStore) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for old in old_systems(config) {
+        let (name, realm) = (&old.settings.name, &old.settings.realm);
+        match store.realm_find(realm).await {
+            Ok(Some(_)) => {}
+            Ok(None) => findings.push(Finding::warn(
+                "shadow",
+                format!("{name} listens to the realm {realm}, and there is none"),
+                "correct `realm`, or make the realm; until then nothing is compared",
+            )),
+            Err(error) => findings.push(unavailable("shadow", &error)),
+        }
     }
     findings
 }
@@ -309,6 +327,7 @@ async fn inside(config: &Config, store: &SqlStore, deep: bool) -> Vec<Finding> {
         Err(error) => findings.push(unavailable("installation", &error)),
     }
     findings.push(keys(config, store).await);
+    findings.extend(unheard(config, store).await);
     findings.extend(rows(store).await);
     findings.extend(audit::logs(config, store, deep).await);
     if deep {

@@ -1,4 +1,4 @@
-//! A store that is down on command, to prove that no door takes "down" for "no".
+//! A store that is down on command, or hangs, to prove that no door takes "down" for "no".
 //!
 //! Length: one short passage for every operation of the store, which belong side by side.
 
@@ -45,6 +45,8 @@ enum Plan {
     From(usize),
     /// This one, after everything happened: the answer is lost.
     AnswerLost(usize),
+    /// This one is never answered, and nothing happens.
+    Hangs(usize),
 }
 
 /// What is to become of a call.
@@ -52,6 +54,7 @@ enum Fate {
     Pass,
     Refuse,
     LoseAnswer,
+    Hang,
 }
 
 /// What happens while a call is under way; it is told the method.
@@ -134,6 +137,7 @@ impl FailingStore {
             Plan::Nth(n) if n == number => Fate::Refuse,
             Plan::From(n) if n <= number => Fate::Refuse,
             Plan::AnswerLost(n) if n == number => Fate::LoseAnswer,
+            Plan::Hangs(n) if n == number => Fate::Hang,
             _ => Fate::Pass,
         }
     }
@@ -149,6 +153,7 @@ macro_rules! pass {
                 $store.inner.$method($($argument),*).await?;
                 Err(Unavailable::new(Told(stringify!($method))))
             }
+            Fate::Hang => std::future::pending().await,
         }
     };
 }

@@ -114,18 +114,33 @@ async fn gather(tx: &mut Transaction<'_>, note: &UseNote, rows: &mut Rows) -> Re
     Ok(())
 }
 
-/// Whether a scope is one more than are kept.
-async fn is_too_many(
-    tx: &mut Transaction<'_>,
-    token: TokenId,
-    scope: &str,
-) -> Result<bool, Failure> {
-    let aspect = Aspect::Scope.name();
-    if tx.exists(IS_KNOWN, &values![&token, aspect, scope]).await? {
-        return Ok(false);
+/// So many scopes of a token are kept.
+async fn kept_scopes(tx: &mut Transaction<'_>, token: TokenId) -> Result<u64, Failure> {
+    let row = tx.row(COUNT, &values![&token, Aspect::Scope.name()]).await?;
+    Ok(row.map(|mut row| row.count("count")).transpose()?.unwrap_or(0))
+}
+
+/// The same rows with a mark in place of the scopes that are more than are kept. Nothing is
+/// written before all of them are known, so that the marks stand in the order of the key, too.
+async fn without_too_many(tx: &mut Transaction<'_>, rows: Rows) -> Result<Rows, Failure> {
+    let mut kept: BTreeMap<TokenId, u64> = BTreeMap::new();
+    let mut limited = Rows::new();
+    for ((token, aspect, what), day) in rows {
+        let is_scope = aspect == Aspect::Scope.name();
+        if is_scope && !tx.exists(IS_KNOWN, &values![&token, aspect, &*what]).await? {
+            let before = match kept.get(&token) {
+                Some(number) => *number,
+                None => kept_scopes(tx, token).await?,
+            };
+            if before >= SCOPES_KEPT_MAX {
+                put(&mut limited, token, Aspect::ManyScopes, String::new(), day);
+                continue;
+            }
+            kept.insert(token, before + 1);
+        }
+        limited.insert((token, aspect, what), day);
     }
-    let row = tx.row(COUNT, &values![&token, aspect]).await?;
-    Ok(row.map(|mut row| row.count("count")).transpose()?.unwrap_or(0) >= SCOPES_KEPT_MAX)
+    Ok(limited)
 }
 
 async fn note(tx: &mut Transaction<'_>, notes: &[UseNote]) -> Result<(), Failure> {
@@ -133,14 +148,8 @@ async fn note(tx: &mut Transaction<'_>, notes: &[UseNote]) -> Result<(), Failure
     for one in notes {
         gather(tx, one, &mut rows).await?;
     }
-    for ((token, aspect, what), day) in rows {
-        let is_scope = aspect == Aspect::Scope.name();
-        if is_scope && is_too_many(tx, token, &what).await? {
-            let aspect = Aspect::ManyScopes.name();
-            tx.execute(ADD, &values![&token, aspect, "", day]).await?;
-        } else {
-            tx.execute(ADD, &values![&token, aspect, &*what, day]).await?;
-        }
+    for ((token, aspect, what), day) in without_too_many(tx, rows).await? {
+        tx.execute(ADD, &values![&token, aspect, &*what, day]).await?;
     }
     Ok(())
 }

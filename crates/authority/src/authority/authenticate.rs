@@ -273,7 +273,7 @@ impl Authority {
             _ => Some(ApiScopes::from_names(active.scopes().iter().map(Scope::as_str))),
         };
         let exercised = (for_api && token_scopes.is_some()).then(|| {
-            let address = anonymous.source.filter(|_| active.may_be_bound());
+            let address = anonymous.source.filter(|_| active.is_bound());
             let of = (active.root(), self.now(), anonymous.door, address);
             Arc::new(Exercised::new(Arc::clone(&self.use_notes), of))
         });

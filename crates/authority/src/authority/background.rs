@@ -35,6 +35,16 @@ impl Authority {
         self.flush(false).await
     }
 
+    /// Stores what tokens were used for. Beside [`Authority::flush_usage`], which alarms and locks
+    /// wait for. Called about once a second.
+    ///
+    /// # Errors
+    ///
+    /// What could not be stored is kept for the next time.
+    pub async fn flush_notes(&self) -> Result<(), Unavailable> {
+        self.flush_use_notes(false).await
+    }
+
     /// Whether the last flush was about so many tokens that gathering for longer saves work.
     pub fn is_used_in_masses(&self) -> bool {
         self.flushed_last.load(Ordering::Relaxed) >= BUSY_TOKENS
@@ -62,9 +72,11 @@ impl Authority {
         self.flush_elsewhere().await?;
         self.flush_days(closing).await?;
         self.flush_sightings(closing).await?;
-        self.flush_shadows(closing).await?;
-        self.flush_use_notes(closing).await?;
         self.lock_alarmed().await?;
+        self.flush_shadows(closing).await?;
+        if closing {
+            self.flush_use_notes(true).await?;
+        }
         flushed
     }
 

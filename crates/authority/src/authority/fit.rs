@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
 
 use ipnet::IpNet;
+use tracing::warn;
 
 use super::edit::settled;
 use super::{Active, Authority, Binding, TokenEdit, VerifyRequest};
@@ -19,7 +20,7 @@ use crate::secret_hash::hmac256;
 use crate::sightings::network_of;
 use crate::store::{AsUsed, KnownUse, Page, PageRequest, TokenFilter, Unavailable, day_of};
 use crate::token::{State, Token};
-use crate::use_notes::{Taken, Use};
+use crate::use_notes::Use;
 use crate::verdict::Door;
 
 /// Notes that one flush stores; the others wait for the next one.
@@ -78,6 +79,43 @@ impl Authority {
         check_days(days)?;
         let token = self.token(caller, realm, id).await?;
         self.flush_use_notes(false).await?;
+        self.fit_of(token, days).await
+    }
+
+    /// The same for a page on which this is not what matters: `None` while notes of uses cannot be
+    /// stored, so that nothing can be said.
+    pub async fn fit_beside(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+        days: u32,
+    ) -> Result<Option<Fitting>, Refusal> {
+        check_days(days)?;
+        let token = self.token(caller, realm, id).await?;
+        match self.flush_use_notes(false).await {
+            Ok(()) => self.fit_of(token, days).await.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether the caller may take something away from a token; whether a rule about the token
+    /// itself is in the way shows when they do.
+    pub async fn may_shrink(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        id: TokenId,
+    ) -> Result<bool, Refusal> {
+        match self.reachable(caller, realm, id).await {
+            Ok(_) => Ok(true),
+            Err(unavailable @ Refusal::Unavailable(_)) => Err(unavailable),
+            Err(_) => Ok(false),
+        }
+    }
+
+    async fn fit_of(&self, token: Token, days: u32) -> Result<Fitting, Refusal> {
+        let id = token.id;
         let fitting = self.fitted(vec![token], days).await?.pop();
         let mut fitting = fitting.ok_or(Refusal::NotFound(crate::refusal::Thing::Token))?;
         fitting.seen_networks = self.networks_seen(id, fitting.fit.from).await?;
@@ -187,47 +225,57 @@ impl Authority {
             door: request.origin.door,
             asked: request.scopes,
             unasked: request.scopes.is_empty() && tells_scopes(request),
-            address: request.client_ip.filter(|_| active.may_be_bound()),
+            address: request.client_ip.filter(|_| active.is_bound()),
         });
     }
 
     /// The same of a token whose secret was exchanged.
     pub(super) fn note_use_of(
         &self,
-        token: TokenId,
+        token: &Token,
         at: Timestamp,
         context: &RequestContext,
         asked: &[Scope],
     ) {
-        let (door, address, unasked) = (context.door, context.source, asked.is_empty());
-        self.use_notes.used(&Use { token, at, door, asked, unasked, address });
+        let (door, unasked) = (context.door, asked.is_empty());
+        // What it was drawn from hands its networks on, and nothing is called unused there.
+        let address = context.source.filter(|_| !token.networks.is_empty());
+        self.use_notes.used(&Use { token: token.id, at, door, asked, unasked, address });
     }
 
-    /// Stores what tokens were used for: a part of it, or all of it.
+    /// Stores what tokens were used for: a part of it, or all of it. Waits for a flush that runs,
+    /// so that what that one has taken out is stored as well afterwards.
+    ///
+    /// What is not stored waits again, whatever ends this: a request may go before its answer.
     pub(super) async fn flush_use_notes(&self, all: bool) -> Result<(), Unavailable> {
+        let _one_at_a_time = self.use_notes.flushing.lock().await;
         if !self.notes_uses.load(Ordering::Acquire) {
             self.store.use_notes_since(self.now(), false).await?;
             self.notes_uses.store(true, Ordering::Release);
         }
         // What arrives meanwhile is the next flush's.
         for _ in 0..if all { FLUSHES_MAX } else { 1 } {
-            let Taken { mut notes, has_lost } = self.use_notes.take(NOTES_PER_FLUSH);
-            if has_lost && let Err(unavailable) = self.store.use_notes_since(self.now(), true).await
-            {
-                self.use_notes.restore(Taken { notes, has_lost });
-                return Err(unavailable);
+            let mut carried = self.use_notes.carry(NOTES_PER_FLUSH);
+            let begins = self.use_notes.begins_to_lose(carried.has_lost());
+            if begins {
+                warn!(
+                    "what tokens were used for found no room and was lost; \
+                     it is watched anew from here on, and nothing is called unused meanwhile"
+                );
             }
-            if notes.is_empty() {
+            if carried.has_lost() {
+                self.store.use_notes_since(self.now(), true).await?;
+                carried.told_of_loss();
+            }
+            let mut part = carried.part(NOTES_PER_TRANSACTION);
+            if part.is_empty() {
                 return Ok(());
             }
-            while !notes.is_empty() {
-                let rest = notes.split_off(notes.len().min(NOTES_PER_TRANSACTION));
-                if let Err(unavailable) = self.store.use_notes_add(notes.clone()).await {
-                    notes.extend(rest);
-                    self.use_notes.restore(Taken { notes, has_lost: false });
-                    return Err(unavailable);
-                }
-                notes = rest;
+            while !part.is_empty() {
+                let number = part.len();
+                self.store.use_notes_add(part).await?;
+                carried.stored(number);
+                part = carried.part(NOTES_PER_TRANSACTION);
             }
         }
         Ok(())

@@ -161,7 +161,8 @@ impl Authority {
         (fits && is_harmless).then_some(url)
     }
 
-    /// What stands for a report among those that were taken: who found which string where.
+    /// What stands for a report among those that were taken: who found which string where. Under
+    /// the oldest pepper, which every node has and no rotation replaces.
     fn once_of(&self, report: &LeakReport, origin: &Origin) -> [u8; 32] {
         let told = format!(
             "leak {} {} {}",
@@ -170,7 +171,9 @@ impl Authority {
             report.url.as_deref().unwrap_or_default()
         );
         let told = zeroize::Zeroizing::new(told);
-        *keyed_hash(self.keys().pepper(), &told).as_bytes()
+        let keys = self.keys();
+        let oldest = keys.peppers().last().unwrap_or_else(|| keys.pepper());
+        *keyed_hash(oldest, &told).as_bytes()
     }
 
     /// What is recorded of a leak.

@@ -149,7 +149,7 @@ impl Authority {
                 Ok(Some(refreshment)) => {
                     self.ledger.accepted(id, now, request.context.source, request.context.door);
                     self.note_use_of(
-                        id,
+                        &refreshment.token,
                         now,
                         &request.context,
                         request.scopes.as_deref().unwrap_or_default(),

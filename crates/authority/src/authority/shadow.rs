@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use super::Authority;
 use super::verify::{Active, Binding, Verdict, VerifyRequest};
+use crate::cache::Entry;
 use crate::caller::Caller;
+use crate::clock::Timestamp;
 use crate::event::time_ordered_id;
+use crate::foreign::ForeignKey;
 use crate::names::{RealmName, ServiceLabel, ShadowName, Username};
 use crate::otp;
 use crate::refusal::Refusal;
 use crate::scope::ApiScope;
-use crate::secret::{ClearSecret, Shape};
+use crate::secret::{ClearSecret, Shape, TokenId};
+use crate::secret_hash::{SecretHash, keyed_hash};
 use crate::service::Services;
 use crate::shadow::{
     Aim, Compared, Gathered, Key, Met, Named, OldSystem, Ours, Question, Said, Shadow,
     ShadowSettings, Shadows,
 };
 use crate::store::{Page, PageRequest, ShadowDifference, ShadowFilter, Unavailable};
-use crate::verdict::Reason;
+use crate::subject::OwnerFacts;
+use crate::token::StoredSecret;
+use crate::verdict::{Door, Reason};
 
 /// What is longer is not asked about: JWTs of others are, and a queue of them must fit into memory.
 const PRESENTED_BYTES_MAX: usize = 8 * 1024;
@@ -33,13 +39,19 @@ impl Authority {
     /// process runs: only the first call counts.
     pub fn set_shadows(&self, all: Vec<Arc<Shadow>>) {
         if !all.is_empty() {
-            let _ = self.shadows.set(Shadows { all, gathered: Gathered::default() });
+            let (gathered, since) = (Gathered::default(), self.now());
+            let _ = self.shadows.set(Shadows { all, gathered, since });
         }
     }
 
     /// The shadows.
     pub fn shadows(&self) -> &[Arc<Shadow>] {
         self.shadows.get().map_or(&[], |shadows| &shadows.all)
+    }
+
+    /// Since when they listen; `None` without any.
+    pub fn shadows_since(&self) -> Option<Timestamp> {
+        self.shadows.get().map(|shadows| shadows.since)
     }
 
     /// Differences that could not be kept.
@@ -53,6 +65,14 @@ impl Authority {
     pub fn heard(&self, request: &VerifyRequest<'_>, verdict: &Verdict) {
         if let Some(shadows) = self.shadows.get() {
             self.tell_shadows(shadows, request, verdict);
+        }
+    }
+
+    /// The same of a token that is good, and that the door refuses all the same: the presenter
+    /// heard a no. Instead of [`Self::heard`], not beside it.
+    pub fn heard_refused(&self, request: &VerifyRequest<'_>, active: &Active, reason: Reason) {
+        if !is_bound(active) {
+            self.heard(request, &Verdict::Inactive { reason, token: Some(active.token()) });
         }
     }
 
@@ -107,30 +127,67 @@ impl Authority {
     fn form_of(&self, request: &VerifyRequest<'_>, verdict: &Verdict) -> Form {
         // A code is spent by asking; and what needs a proof of possession is good for nobody who
         // is only told the token.
-        let is_code = otp::looks_spent_by_asking(request.presented);
-        let bound = |active: &Active| active.method().is_some() || !active.is_bearer();
+        // Through privacyIDEA's door a PIN comes with the code behind it.
+        let is_code = otp::looks_spent_by_asking(request.presented)
+            || request.origin.door == Door::Validate && otp::may_end_in_code(request.presented);
         let is_long = request.presented.len() > PRESENTED_BYTES_MAX;
-        if is_code || is_long || matches!(verdict, Verdict::Active(active) if bound(active)) {
+        if is_code || is_long || matches!(verdict, Verdict::Active(active) if is_bound(active)) {
             return Form::Never;
         }
-        let known = !matches!(verdict, Verdict::Inactive { token: None, .. });
         match self.shape(request.presented) {
             Shape::Impossible => Form::Never,
-            Shape::Prefixed { .. } => Form::Ours,
+            // A JWT with an id of our form is one of ours, if perhaps of another realm.
+            Shape::Prefixed { .. } | Shape::Jwt(Some(_)) => Form::Ours,
             // What has the length of one of ours and another beginning may well be theirs.
             Shape::BadChecksum => {
                 let mut prefixes = self.prefixes.iter();
                 let is_ours = prefixes.any(|own| request.presented.starts_with(own.as_str()));
                 if is_ours { Form::Ours } else { Form::Other }
             }
-            Shape::Jwt(Some(_)) if known => Form::Ours,
-            Shape::Jwt(_) | Shape::Grouped(_) | Shape::Other => Form::Other,
+            Shape::Grouped(normal) if self.was_issued_here(request, &normal, verdict) => Form::Ours,
+            Shape::Jwt(None) | Shape::Grouped(_) | Shape::Other => Form::Other,
         }
+    }
+
+    /// Whether a secret without our prefix is of a token that was issued here, and not taken over
+    /// from elsewhere. From memory alone: what was taken over as a hash is kept otherwise than
+    /// what we issue. What was taken over in clear text looks like ours, and counts as such.
+    fn was_issued_here(
+        &self,
+        request: &VerifyRequest<'_>,
+        normal: &str,
+        verdict: &Verdict,
+    ) -> bool {
+        let keys = self.keys.load();
+        let found = |canonical: &str| {
+            keys.peppers().find_map(|pepper| self.cache.id_by_hash(&keyed_hash(pepper, canonical)))
+        };
+        // Of another realm too, of which the verdict says nothing.
+        if found(normal).is_some() {
+            return true;
+        }
+        let token = match verdict {
+            Verdict::Active(active) if active.kept_by().is_some() => None,
+            Verdict::Active(active) => Some(active.token()),
+            Verdict::Inactive { token, .. } => *token,
+        };
+        let Some(token) = token else { return false };
+        let taken_over = ForeignKey::of(request.presented)
+            .is_some_and(|key| found(&key.canonical()) == Some(token));
+        // A hash of few bits is of a chosen secret, or of what another system chose.
+        let slow = |secret: &StoredSecret| matches!(secret.hash, SecretHash::Slow { .. });
+        let is_slow = |entry: &Arc<Entry>| {
+            entry.rest.as_ref().is_some_and(|rest| rest.secrets.iter().any(slow))
+        };
+        !taken_over && self.cache.peek(self.now(), token, is_slow) != Some(true)
     }
 
     /// Whether our own limits hold a refusal back: who guesses here guesses nowhere through us.
     fn is_held_back(&self, request: &VerifyRequest<'_>, verdict: &Verdict) -> bool {
         let Verdict::Inactive { reason, .. } = verdict else { return false };
+        if reason.is_only_insufficient() {
+            return false;
+        }
         if *reason == Reason::RateLimited {
             return true;
         }
@@ -152,6 +209,11 @@ impl Authority {
             Verdict::Active(active) => {
                 let owner = active.user().cloned();
                 (Ours::Good { token: active.token(), owner: owner.clone() }, owner)
+            }
+            // What it lacks is a permission: it is good, which is what is compared.
+            Verdict::Inactive { reason, token: Some(token) } if reason.is_only_insufficient() => {
+                let owner = self.person_at_hand(*token);
+                (Ours::Good { token: *token, owner: owner.clone() }, owner)
             }
             Verdict::Inactive { reason, token } => {
                 (Ours::Bad { reason: *reason, token: *token }, None)
@@ -184,20 +246,26 @@ impl Authority {
         }
     }
 
+    /// The person whose token this is, as far as memory tells.
+    fn person_at_hand(&self, token: TokenId) -> Option<Username> {
+        let person = |entry: &Arc<Entry>| match &entry.owner.facts {
+            OwnerFacts::User(user) => Some(user.username.clone()),
+            OwnerFacts::Client(_) | OwnerFacts::Gone => None,
+        };
+        self.cache.peek(self.now(), token, person).flatten()
+    }
+
     /// Asks an old system one question of its shadow's queue, and takes note of the answer. What
-    /// waited too long is not asked.
+    /// waited too long is not asked, nor what might be wrong there and was not when it was queued.
     pub async fn ask_shadow(
         &self,
         shadow: &Shadow,
         old: &dyn OldSystem,
         question: Question,
     ) -> Compared {
-        if question.is_late(self.now()) {
-            shadow.counted(Compared::NotAsked);
-            return Compared::NotAsked;
-        }
+        let Some(leave) = shadow.leaves(&question, self.now()) else { return Compared::NotAsked };
         let said = old.ask(&question).await;
-        let compared = shadow.answered(&question, &said, self.now());
+        let compared = shadow.answered(&question, leave, &said, self.now());
         if let (Some(differs), Some(shadows)) = (compared.differs(), self.shadows.get()) {
             let (key, met) = difference(shadow.settings(), question, said, differs);
             shadows.gathered.note(key, met);
@@ -288,8 +356,18 @@ impl Authority {
         if let Some(name) = &shadow {
             event = event.with_detail(serde_json::json!({ "shadow": name.as_str() }));
         }
-        Ok(self.store.shadow_clear(realm, shadow, event).await?)
+        let cleared = self.store.shadow_clear(realm, shadow.clone(), event).await?;
+        // What was met before this call is not to be stored after it.
+        if let Some(shadows) = self.shadows.get() {
+            shadows.gathered.forget(realm, shadow.as_ref());
+        }
+        Ok(cleared)
     }
+}
+
+/// Whether a token is good for nobody who is only told it.
+fn is_bound(active: &Active) -> bool {
+    active.method().is_some() || !active.is_bearer()
 }
 
 /// To whom else what was presented can be known.

@@ -204,6 +204,12 @@ pub fn looks_spent_by_asking(presented: &str) -> bool {
     digits || yubikey::looks_like_otp(presented)
 }
 
+/// Whether a text may be a PIN with such a code behind it: a PIN of digits is not told from the
+/// code, so any text that ends in six digits may be.
+pub fn may_end_in_code(presented: &str) -> bool {
+    presented.bytes().rev().take_while(u8::is_ascii_digit).count() >= 6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +234,16 @@ mod tests {
         }
         let shape = Shape::default();
         assert!(shape.fits("000001") && !shape.fits("00001") && !shape.fits("0000001"));
+    }
+
+    #[test]
+    fn a_code_may_stand_behind_a_pin() {
+        for text in ["123456", "pin12345678", "1234567890123", "über123456"] {
+            assert!(may_end_in_code(text), "{text}");
+        }
+        for text in ["", "12345", "pin12345", "123456pin", "12345 6", "pin１２３４５６"] {
+            assert!(!may_end_in_code(text), "{text}");
+        }
     }
 
     #[test]

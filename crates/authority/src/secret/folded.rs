@@ -10,10 +10,11 @@ pub fn holds_folded_token(name: &str, prefixes: &[Prefix]) -> bool {
     let words = name.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     words.into_iter().any(|word| {
         prefixes.iter().any(|prefix| {
-            let begins = word.match_indices(prefix.as_str());
-            begins.into_iter().any(|(start, prefix)| {
-                word.as_bytes().get(start + prefix.len()..).is_some_and(begins_as_token)
-            })
+            // Everywhere: a prefix may begin within itself.
+            let rests = (0..word.len()).filter_map(|start| word.as_bytes().get(start..));
+            rests
+                .filter_map(|rest| rest.strip_prefix(prefix.as_str().as_bytes()))
+                .any(begins_as_token)
         })
     })
 }
@@ -52,6 +53,12 @@ mod tests {
             assert!(!folds(&text[..text.len() - 1]) && !folds(&text.replacen('_', "-", 1)));
             assert!(!folds(&text[1..]));
         }
+        let twice = Prefix::parse("aba").unwrap();
+        let entropy = SeededEntropy::new(4);
+        let id = TokenId::generate(&entropy).unwrap();
+        let text = generate_prefixed(&twice, Kind::PersonalAccessToken, id, &entropy).unwrap();
+        let name = folded(&format!("ab{}", text.reveal()));
+        assert!(name.starts_with("ababap_") && holds_folded_token(&name, &[twice]), "{name}");
         for name in ["", "cfl", "cflp_", "cflp_alice", "alice@example.org", "\u{fb01}cflp_\u{e9}"] {
             assert!(!folds(name), "{name}");
         }

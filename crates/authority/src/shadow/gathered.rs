@@ -95,6 +95,13 @@ impl Gathered {
         }
     }
 
+    /// Forgets what waits of a realm, with one old system or with all.
+    pub(crate) fn forget(&self, realm: &RealmName, shadow: Option<&ShadowName>) {
+        let is_meant =
+            |key: &Key| key.realm == *realm && shadow.is_none_or(|name| key.shadow == *name);
+        self.held.lock().retain(|key, _| !is_meant(key));
+    }
+
     /// Differences that could not be noted because too many waited already.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -136,6 +143,19 @@ mod tests {
         assert!(gathered.take().is_empty());
         gathered.restore(taken);
         assert_eq!(gathered.take().len(), 1);
+    }
+
+    #[test]
+    fn what_is_forgotten_waits_no_more_and_what_is_of_others_does() {
+        let gathered = Gathered::default();
+        gathered.note(key(1), met(50, Reason::Unknown));
+        let (main, other) = (key(1).realm, RealmName::parse("other").unwrap());
+        let elsewhere = ShadowName::parse("elsewhere").unwrap();
+        gathered.forget(&other, None);
+        gathered.forget(&main, Some(&elsewhere));
+        assert_eq!(gathered.held.lock().len(), 1);
+        gathered.forget(&main, Some(&key(1).shadow));
+        assert!(gathered.take().is_empty());
     }
 
     #[test]

@@ -23,10 +23,13 @@ use crate::verdict::{Door, Reason};
 
 pub(crate) use self::gathered::{Gathered, Key, Met, Named};
 use self::guesses::Guesses;
+pub(crate) use self::guesses::Leave;
 
 /// A question that waited so long is not asked any more: the answer would be about another
 /// instant than ours, and a secret is not kept for nothing.
 const WAIT_SECONDS_MAX: i64 = 10;
+/// Directories commonly lock after five to ten wrong passwords within half an hour.
+const WRONG_EVERY_SECONDS: i64 = 15 * 60;
 
 /// What an old system says of a presentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,7 +242,7 @@ impl ShadowSettings {
             share: 1,
             queue_max: 1000,
             in_flight_max: 8,
-            wrong_every_seconds: 60,
+            wrong_every_seconds: WRONG_EVERY_SECONDS,
             own_tokens: false,
             by_name: false,
         }
@@ -315,11 +318,32 @@ impl Shadow {
         }
     }
 
+    /// Whether a question of the queue may still be asked; counts that it is not asked otherwise.
+    pub(crate) fn leaves(&self, question: &Question, now: Timestamp) -> Option<Leave> {
+        let wrong_every = self.settings.wrong_every_seconds;
+        let late = question.is_late(now);
+        let leave =
+            if late { None } else { self.guesses.lock().leaves(question, wrong_every, now) };
+        if leave.is_none() {
+            self.counted(Compared::NotAsked);
+        }
+        leave
+    }
+
     /// Takes note of what the old system said, and says what it comes to.
-    pub(crate) fn answered(&self, question: &Question, said: &Said, now: Timestamp) -> Compared {
+    pub(crate) fn answered(
+        &self,
+        question: &Question,
+        leave: Leave,
+        said: &Said,
+        now: Timestamp,
+    ) -> Compared {
         let compared = Compared::of(question.ours.is_good(), said);
         self.counted(compared);
-        self.guesses.lock().answered(question, said, self.settings.wrong_every_seconds, now);
+        let mut guesses = self.guesses.lock();
+        guesses.answered(question, said, self.settings.wrong_every_seconds, now);
+        guesses.arrived(question, leave);
+        drop(guesses);
         compared
     }
 }
@@ -329,6 +353,8 @@ impl Shadow {
 pub(crate) struct Shadows {
     pub(crate) all: Vec<Arc<Shadow>>,
     pub(crate) gathered: Gathered,
+    /// Since when they listen.
+    pub(crate) since: Timestamp,
 }
 
 #[cfg(test)]

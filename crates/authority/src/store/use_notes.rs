@@ -26,7 +26,8 @@ pub const USE_NOTE_ANCESTORS_MAX: usize = 4;
 pub struct UseNote {
     /// The token. What it was derived from was used by this, too.
     pub token: TokenId,
-    /// The day, in days since 1970-01-01, UTC.
+    /// The day, in days since 1970-01-01, UTC; or the next one, so that the days of tokens end at
+    /// different hours.
     pub day: i64,
     /// The door.
     pub door: Door,
@@ -34,7 +35,8 @@ pub struct UseNote {
     pub asked: Vec<Scope>,
     /// Whether somebody was told its scopes, and may have needed others than they named.
     pub unasked: bool,
-    /// Where it came from, if the token or one above it may be bound to networks.
+    /// Where it came from, if the token or one above it is bound to networks, as far as that is
+    /// known where it was noted.
     pub address: Option<IpAddr>,
 }
 

@@ -44,6 +44,7 @@ async fn a_backup_restores_database_and_keys_and_says_so() {
     assert!(!bytes.windows(clear.len()).any(|window| window == clear));
 
     let target = config(&root.path().join("restored"));
+    let began = OsClock.now();
     let manifest = restore(&target, &file, &key, &|_| {}).await.unwrap();
     assert_eq!(manifest, written);
     let opened = installation::open(&target, IfEmpty::Refuse).await.unwrap();
@@ -52,6 +53,9 @@ async fn a_backup_restores_database_and_keys_and_says_so() {
     let filter = EventFilter { kind: Some("store.restored".into()), ..EventFilter::default() };
     let events = opened.store.event_list(&realm, filter, PageRequest::first(10)).await.unwrap();
     assert_eq!(events.items.len(), 1);
+    // What tokens are used for is watched anew, because what came after the backup is not known.
+    let watched = opened.store.use_notes_find(Vec::new(), 0).await.unwrap().since;
+    assert!(watched.is_some_and(|since| since >= began), "{watched:?}");
     opened.close().await.unwrap();
 }
 

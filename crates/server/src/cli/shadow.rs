@@ -1,7 +1,7 @@
 //! `counterfoil shadow`: where an old system answers otherwise than we do.
 
 use clap::Subcommand;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::print::{self, Column};
@@ -17,6 +17,16 @@ const COLUMNS: &[Column] = &[
     Column::new("COUNT", "count"),
     Column::new("FIRST", "first_at"),
     Column::new("LAST", "last_at"),
+];
+
+/// How much was compared, at the node that answers.
+const COMPARED: &[Column] = &[
+    Column::new("SHADOW", "shadow"),
+    Column::new("AGREE", "agree"),
+    Column::new("DIFFER", "differ"),
+    Column::new("NO-ANSWER", "no_answer"),
+    Column::new("NOT-ASKED", "not_asked"),
+    Column::new("SINCE", "since"),
 ];
 
 /// What an old system says of the same presentations, while an organisation moves in
@@ -72,17 +82,38 @@ fn given<const N: usize>(
     filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-/// Differences are a failure: whoever switches the old system off by a script must not go on.
+/// That an old system was asked is what makes a report without differences worth something.
+fn told_nothing(compared: &[Value]) -> Option<String> {
+    if compared.is_empty() {
+        return Some("no old system is asked in this realm".to_owned());
+    }
+    let is_silent =
+        |one: &&Value| one["agree"].as_u64() == Some(0) && one["differ"].as_u64() == Some(0);
+    let silent = compared.iter().filter(is_silent);
+    let silent: Vec<&str> = silent.filter_map(|one| one["shadow"].as_str()).collect();
+    (!silent.is_empty())
+        .then(|| format!("nothing was compared since the server started: {}", silent.join(" ")))
+}
+
+/// Differences are a failure: whoever switches the old system off by a script must not go on. So
+/// is a report without anything that was compared.
 async fn report(args: &ReportArgs) -> Result<(), Failure> {
     let api = Api::new(&args.remote)?;
     let query = given([("class", args.class.clone()), ("shadow", args.shadow.clone())]);
-    let all = api.list(&api.in_realm("shadow"), &query, &PageArgs::ALL).await?;
+    let path = api.in_realm("shadow");
+    let mut all = api.list(&path, &query, &PageArgs::ALL).await?;
+    let mut one_row = given([("shadow", args.shadow.clone())]);
+    one_row.push(("limit", "1".to_owned()));
+    let mut asked = api.send(Ask::get(path).with_query(one_row)).await?;
+    let compared = asked["compared"].take();
+    all["compared"] = if compared.is_array() { compared } else { json!([]) };
+    let compared = all["compared"].as_array().map_or(&[][..], Vec::as_slice);
     let items = all["items"].as_array().map_or(&[][..], Vec::as_slice);
     let of = |class: &str| items.iter().filter(|one| one["class"] == class).count();
     if api.json {
         print::json(&all);
     } else if items.is_empty() {
-        print::note("no differences; that an old system was asked at all says the metric shadow");
+        print::note("no differences");
     } else {
         let mut sorted: Vec<Value> = items.to_vec();
         // Who would be locked out comes first, and then what happens most often.
@@ -91,8 +122,28 @@ async fn report(args: &ReportArgs) -> Result<(), Failure> {
         });
         print::table(COLUMNS, &sorted);
     }
+    if !api.json && !compared.is_empty() {
+        print::table(COMPARED, compared);
+    }
     match (of("only_there"), of("only_here")) {
-        (0, 0) => Ok(()),
+        (0, 0) => told_nothing(compared).map_or(Ok(()), |why| Err(Failure::Unavailable(why))),
         (there, here) => Err(Failure::Refused(format!("{there} only there, {here} only here"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_nothing_that_was_compared_says_so() {
+        let of = |shadow: &str, agree: u64, differ: u64| {
+            json!({ "shadow": shadow, "agree": agree,
+            "differ": differ, "no_answer": 7, "not_asked": 9 })
+        };
+        assert_eq!(told_nothing(&[]).unwrap(), "no old system is asked in this realm");
+        assert_eq!(told_nothing(&[of("old", 1, 0), of("older", 0, 2)]), None);
+        let said = told_nothing(&[of("old", 1, 0), of("older", 0, 0)]).unwrap();
+        assert!(said.ends_with(": older"), "{said}");
     }
 }

@@ -89,9 +89,10 @@ pub const SHADOW_KEYS: &[Key] = &[
     Key::optional(
         "shadow.*.wrong_every",
         Sort::Duration,
-        "\"60s\"",
-        "How long it is left alone about a person after a question that may be wrong there, so \
-         that it locks nobody out; 60s if not set.",
+        "\"15m\"",
+        "How long it is left alone about a person after a question that may be wrong there; 15m \
+         if not set. For an old system that locks: the window in which it counts wrong passwords, \
+         by how many it allows, times the nodes.",
     ),
     Key::optional(
         "shadow.*.own_tokens",

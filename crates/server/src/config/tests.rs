@@ -370,7 +370,7 @@ fn old_systems_are_named_each_in_a_section() {
     let [old] = super::old_systems(&from_file(&file).unwrap()).try_into().unwrap();
     let settings = &old.settings;
     assert_eq!((settings.name.as_str(), settings.realm.as_str()), ("old", "main"));
-    assert_eq!((settings.share, settings.wrong_every_seconds), (1, 60));
+    assert_eq!((settings.share, settings.wrong_every_seconds), (1, 900));
     assert!(settings.by_name && !settings.own_tokens);
     let url = ("COUNTERFOIL_SHADOW__OLD__URL", "https://old.example");
     let kind = ("COUNTERFOIL_SHADOW__OLD__KIND", "http");

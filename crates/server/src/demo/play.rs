@@ -67,6 +67,7 @@ impl<'a> Play<'a> {
             let hour = at.seconds().div_euclid(HOUR_SECONDS);
             if hour != self.hour {
                 self.stage.authority.flush_usage().await?;
+                self.stage.authority.flush_notes().await?;
                 self.hour = hour;
                 told(number, deeds.len());
             }
@@ -76,6 +77,7 @@ impl<'a> Play<'a> {
         self.stage.clock.reach(end);
         while self.stage.authority.enrolment_due().await? {}
         self.stage.authority.flush_usage().await?;
+        self.stage.authority.flush_notes().await?;
         while self.stage.authority.settle_usage().await? {}
         Ok(())
     }

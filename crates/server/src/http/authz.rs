@@ -187,6 +187,8 @@ async fn decide(
     };
     let verdict = authority.verify(request).await?;
     state.metrics.verified(Door::ForwardAuth, &verdict);
+    // Of what is refused below although it is good, a shadow is told nothing (a token that is
+    // bound to a key) or compares whether it is good, not what for (an origin nobody can read).
     authority.heard(&request, &verdict);
     match verdict {
         // A proxy passes the token on, not the proof of its key: whoever copied it could send it.

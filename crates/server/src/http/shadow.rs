@@ -3,8 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use counterfoil_authority::authority::Authority;
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::{RealmName, ShadowName};
-use counterfoil_authority::shadow::Differs;
+use counterfoil_authority::shadow::{Compared, Differs, Shadow};
 use counterfoil_authority::store::{ShadowDifference, ShadowFilter};
 use counterfoil_authority::verdict::Reason;
 use serde::{Deserialize, Serialize};
@@ -89,6 +91,66 @@ impl From<ShadowDifference> for DifferenceBody {
     }
 }
 
+/// What came of the questions to one old system, at the node that answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ShadowCompared)]
+pub struct ComparedBody {
+    /// The old system, as the configuration calls it.
+    shadow: String,
+    /// Both said the same.
+    agree: u64,
+    /// They did not.
+    differ: u64,
+    /// It was asked and said neither.
+    no_answer: u64,
+    /// It was not asked, to hammer nobody and lock nobody out.
+    not_asked: u64,
+    /// Since when this is counted: the start of the node.
+    since: String,
+}
+
+impl ComparedBody {
+    fn of(shadow: &Shadow, since: Timestamp) -> Self {
+        let count = |one| shadow.count(one);
+        Self {
+            shadow: shadow.settings().name.to_string(),
+            agree: count(Compared::AgreeGood) + count(Compared::AgreeBad),
+            differ: count(Compared::OnlyHere) + count(Compared::OnlyThere),
+            no_answer: count(Compared::NoAnswer),
+            not_asked: count(Compared::NotAsked),
+            since: time(since),
+        }
+    }
+}
+
+/// A page of differences, and whether there was anything to differ.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ShadowReport)]
+pub struct ReportBody {
+    /// The records. A page may hold fewer than its limit and still not be the last.
+    items: Vec<DifferenceBody>,
+    /// What to pass as `cursor` for the next page; `null` on the last.
+    next_cursor: Option<String>,
+    /// What was compared at all, for each old system of the realm that is asked: without it a
+    /// report without differences says nothing. Each node counts its own.
+    compared: Vec<ComparedBody>,
+}
+
+/// What the old systems of a realm were asked.
+fn compared(
+    authority: &Authority,
+    realm: &RealmName,
+    named: Option<&ShadowName>,
+) -> Vec<ComparedBody> {
+    let Some(since) = authority.shadows_since() else { return Vec::new() };
+    let is_meant = |shadow: &Shadow| {
+        let settings = shadow.settings();
+        settings.realm == *realm && named.is_none_or(|name| settings.name == *name)
+    };
+    let meant = authority.shadows().iter().filter(|shadow| is_meant(shadow));
+    meant.map(|shadow| ComparedBody::of(shadow, since)).collect()
+}
+
 /// Which differences to list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -118,25 +180,28 @@ pub struct ShadowClearQuery {
 }
 
 /// Lists where the answers of old systems differ from ours, in the order in which that was first
-/// met. Needs `policies:write` for the whole realm.
+/// met, and how much was compared. Needs `policies:write` for the whole realm.
 #[utoipa::path(
     get, path = "/api/v1/realms/{realm}/shadow", tag = "shadow",
     params(("realm" = String, Path, description = "The realm"), ShadowQuery),
-    responses((status = 200, description = "A page", body = PageBody<DifferenceBody>), Looks)
+    responses((status = 200, description = "A page", body = ReportBody), Looks)
 )]
 pub async fn shadow_list(
     State(state): State<AppState>,
     Authenticated(caller): Authenticated,
     At(realm): At<RealmName>,
     StrictQuery(query): StrictQuery<ShadowQuery>,
-) -> Result<Json<PageBody<DifferenceBody>>, Problem> {
+) -> Result<Json<ReportBody>, Problem> {
     let page = page(query.limit.as_ref(), query.cursor)?;
     let filter = ShadowFilter {
         shadow: query.shadow.map(|name| name.0),
         differs: query.class.map(|class| class.0),
     };
+    let named = filter.shadow.clone();
     let found = state.authority.shadow_report(&caller, &realm, filter, page).await?;
-    Ok(Json(PageBody::of(found, DifferenceBody::from)))
+    let PageBody { items, next_cursor } = PageBody::of(found, DifferenceBody::from);
+    let compared = compared(&state.authority, &realm, named.as_ref());
+    Ok(Json(ReportBody { items, next_cursor, compared }))
 }
 
 /// Forgets these differences, so that the report begins anew. Needs `policies:write` for the whole

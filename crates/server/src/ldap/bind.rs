@@ -196,7 +196,12 @@ impl Bind<'_> {
             Box::pin(state.authority.verify_asking(request)).await?
         };
         state.metrics.verified(Door::Ldap, &verdict);
-        state.authority.heard(&request, &verdict);
+        match &verdict {
+            Verdict::Active(active) if active.user().is_none() => {
+                state.authority.heard_refused(&request, active, Reason::WrongUser);
+            }
+            _ => state.authority.heard(&request, &verdict),
+        }
         let Verdict::Active(active) = verdict else { return Err(Failed::Denied) };
         // A proof of possession cannot be sent here, and a device is not the person it is with.
         let name = active.user().cloned();

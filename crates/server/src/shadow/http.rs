@@ -41,16 +41,17 @@ fn encoded(text: &str) -> Zeroizing<String> {
 /// Why a request got no answer, without the URL, in which anything may stand.
 fn lost(error: &reqwest::Error) -> NoAnswer {
     if error.is_timeout() {
-        NoAnswer::because("it did not answer in time")
+        NoAnswer::away("it did not answer in time")
     } else if error.is_connect() {
-        NoAnswer::because("it cannot be reached")
+        NoAnswer::away("it cannot be reached")
     } else {
-        NoAnswer::because("the request failed")
+        NoAnswer::away("the request failed")
     }
 }
 
 fn odd(status: StatusCode) -> NoAnswer {
-    NoAnswer::because(format!("it answered {}", status.as_u16()))
+    let why = format!("it answered {}", status.as_u16());
+    if status.is_server_error() { NoAnswer::away(why) } else { NoAnswer::because(why) }
 }
 
 impl HttpOld {
@@ -152,6 +153,10 @@ impl Way for HttpOld {
             How::Request { post, basic: true } => {
                 let name = question.username.as_ref();
                 let name = name.ok_or_else(|| NoAnswer::because("there is no user name"))?;
+                if name.as_str().contains(':') {
+                    // RFC 7617 section 2: the rest of the name would become part of the password.
+                    return Err(NoAnswer::because("the user name holds a colon"));
+                }
                 self.request(*post).basic_auth(name.as_str(), Some(presented))
             }
         };
@@ -170,9 +175,24 @@ impl Way for HttpOld {
             }
             How::Request { post, .. } => {
                 let answer = self.request(*post).send().await.map_err(|error| lost(&error))?;
-                answered(answer.status()).map(drop)
+                unasked(answer.status())
             }
         }
+    }
+}
+
+/// Whether an answer to a request without credentials is that of a door. Where there is none,
+/// everybody would be good, or nobody.
+fn unasked(status: StatusCode) -> Result<(), NoAnswer> {
+    match answered(status)? {
+        Said::Good(_) => Err(NoAnswer::because(format!(
+            "it answered {} to a request without credentials: it says yes to everybody",
+            status.as_u16()
+        ))),
+        _ if status == StatusCode::NOT_FOUND => {
+            Err(NoAnswer::because("it answered 404: there may be nothing at this URL"))
+        }
+        Said::Bad | Said::Nothing => Ok(()),
     }
 }
 
@@ -194,6 +214,24 @@ mod tests {
         for status in [302, 400, 405, 429, 500, 502, 503] {
             assert!(answered(StatusCode::from_u16(status).unwrap()).is_err(), "{status}");
         }
+    }
+
+    #[test]
+    fn who_says_yes_to_nobody_in_particular_is_no_old_system() {
+        let said = |status| unasked(StatusCode::from_u16(status).unwrap());
+        for status in [401, 403] {
+            assert_eq!(said(status), Ok(()), "{status}");
+        }
+        for status in [200, 204, 302, 404, 405, 500] {
+            assert!(said(status).is_err(), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_who_is_away_is_away_in_the_log() {
+        let away = |status| odd(StatusCode::from_u16(status).unwrap()).is_away;
+        assert!([500, 502, 503, 504].into_iter().all(away));
+        assert!(![302, 400, 405, 429].into_iter().any(away));
     }
 
     #[test]

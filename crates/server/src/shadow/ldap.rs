@@ -29,7 +29,7 @@ pub(super) struct LdapOld {
 }
 
 fn lost(error: &LdapError) -> NoAnswer {
-    NoAnswer::because(match error {
+    NoAnswer::away(match error {
         LdapError::Timeout { .. } => "it did not answer in time",
         _ => "it cannot be reached",
     })
@@ -56,7 +56,7 @@ impl LdapOld {
         let connecting = LdapConnAsync::with_settings(settings, &self.url);
         // StartTLS and the handshake have no limit of their own.
         let connected = tokio::time::timeout(self.timeout, connecting).await;
-        let connected = connected.map_err(|_| NoAnswer::because("it did not answer in time"))?;
+        let connected = connected.map_err(|_| NoAnswer::away("it did not answer in time"))?;
         let (connection, ldap) = connected.map_err(|error| lost(&error))?;
         tokio::spawn(async move {
             // How a connection ends that was used once says nothing.

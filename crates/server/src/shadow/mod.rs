@@ -14,7 +14,7 @@ use counterfoil_authority::authority::Authority;
 use counterfoil_authority::shadow::{OldSystem, Question, Said, Shadow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::http::HttpOld;
 use self::ldap::LdapOld;
@@ -25,12 +25,22 @@ use crate::listener::stopped;
 /// Why an old system gave no answer that means anything. In words that hold nothing of what was
 /// presented, and nothing that the other side wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct NoAnswer(String);
+#[error("{why}")]
+pub(crate) struct NoAnswer {
+    why: String,
+    /// Whether it is away for everybody, rather than odd about one question.
+    is_away: bool,
+}
 
 impl NoAnswer {
+    /// It answered, and that means neither yes nor no.
     fn because(why: impl Into<String>) -> Self {
-        Self(why.into())
+        Self { why: why.into(), is_away: false }
+    }
+
+    /// It does not answer, or says itself that it cannot.
+    fn away(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_away: true }
     }
 }
 
@@ -70,13 +80,18 @@ struct Limited {
 impl OldSystem for Limited {
     async fn ask(&self, question: &Question) -> Said {
         let asked = tokio::time::timeout(self.timeout, self.way.ask(question)).await;
-        let answer = asked.unwrap_or_else(|_| Err(NoAnswer::because("it did not answer in time")));
+        let answer = asked.unwrap_or_else(|_| Err(NoAnswer::away("it did not answer in time")));
         match answer {
             Ok(said) => {
                 if self.away.swap(false, Ordering::Relaxed) {
                     info!(shadow = self.name, "the old system answers again");
                 }
                 said
+            }
+            // One question may be answered oddly among many that are not: that would fill the log.
+            Err(why) if !why.is_away => {
+                debug!(shadow = self.name, %why, "an answer of the old system means nothing");
+                Said::Nothing
             }
             Err(why) => {
                 if !self.away.swap(true, Ordering::Relaxed) {

@@ -9,7 +9,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Site, printed_link};
+use crate::harness::{PATIENCE, Site, await_true, printed_link};
 use crate::wire::{Api, Request};
 use crate::world::{World, active, verify};
 
@@ -68,7 +68,9 @@ fn an_empty_directory_is_served_and_its_key_is_in_a_private_file() {
     assert!(server.stop().success());
     let again = site.serve("");
     assert_eq!(site.admin_key(), key);
-    assert!(again.log().contains("admin-key"), "the log nags until the file is gone");
+    await_true("the log nags until the file is gone", PATIENCE, || {
+        again.log().contains("admin-key")
+    });
 }
 
 #[test]

@@ -203,17 +203,43 @@ pub(super) async fn an_edit_that_a_use_came_before_is_refused(world: World) {
     );
 }
 
+/// What forty edits at once came to, one of which was judged by other uses than the rest: which of
+/// them won, and how many were refused for the version and for a use.
+async fn edits(
+    world: &World,
+    token: &Token,
+    [one, rest]: [&Vec<KnownUse>; 2],
+) -> (Vec<usize>, usize, usize) {
+    let (shared, edited) = (world.clone(), token.clone());
+    let (one, rest) = (one.clone(), rest.clone());
+    let said = race(40, move |number| {
+        let (world, token) = (shared.clone(), edited.clone());
+        let judged = if number == 20 { one.clone() } else { rest.clone() };
+        async move { shrink(&world, &token, &judged).await }
+    })
+    .await;
+    let winners = said.iter().enumerate().filter(|(_, said)| matches!(said, TokenUpdated::Done(_)));
+    let winners = winners.map(|(number, _)| number).collect();
+    let late = said.iter().filter(|said| **said == TokenUpdated::VersionMismatch).count();
+    let stale = said.iter().filter(|said| **said == TokenUpdated::UsedSince).count();
+    (winners, late, stale)
+}
+
+/// And never one that was judged before a use that is stored by now.
 pub(super) async fn of_forty_edits_judged_by_one_use_one_wins(world: World) {
     let alice = world.user("alice").await;
     let token = world.token_of(&alice).await;
-    let said = race(40, move |_| {
-        let (world, token) = (world.clone(), token.clone());
-        async move { shrink(&world, &token, &[]).await }
-    })
-    .await;
-    let done = said.iter().filter(|one| matches!(one, TokenUpdated::Done(_))).count();
-    let late = said.iter().filter(|one| **one == TokenUpdated::VersionMismatch).count();
-    assert_eq!((done, late), (1, 39));
+    add(&world, vec![note(token.id, 3, Door::Api, &["x"])]).await;
+    let before = find(&world, token.id, 90).await;
+    add(&world, vec![note(token.id, 2, Door::Ldap, &[])]).await;
+    let after = find(&world, token.id, 90).await;
+    assert_eq!((before.len(), after.len()), (2, 4));
+    assert_eq!(edits(&world, &token, [&before, &before]).await, (Vec::new(), 0, 40));
+    let (winners, late, stale) = edits(&world, &token, [&after, &before]).await;
+    assert_eq!((winners, late + stale), (vec![20], 39));
+    let token = world.token(token.id).await;
+    let (winners, late, stale) = edits(&world, &token, [&after, &after]).await;
+    assert_eq!((winners.len(), late, stale), (1, 39, 0));
 }
 
 /// One for the whole store, so that this is the only promise about it.

@@ -1,6 +1,6 @@
 //! Audit logs, in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use counterfoil_authority::audit::tree::{Hash, Span, TILE_WIDTH};
@@ -120,7 +120,9 @@ impl AuditStore for MemoryStore {
         Ok(self.write(|state| {
             let size =
                 |realm: &RealmName| state.audit.heads.get(realm).map_or(0, |head| head.tree.size());
-            let waits = sealed.iter().all(|seq| state.audit.waiting.contains_key(seq));
+            let once: BTreeSet<&i64> = sealed.iter().collect();
+            let waits = once.len() == sealed.len()
+                && sealed.iter().all(|seq| state.audit.waiting.contains_key(seq));
             let fits = seals.iter().all(|one| size(&one.realm) == one.before);
             let may = state.holds(under) && waits && fits;
             if may {

@@ -52,7 +52,7 @@ impl Authority {
             return Err(refused);
         }
         self.ledger.accepted(token.id, now, context.source, context.door);
-        self.note_use_of(token.id, now, &context, &[]);
+        self.note_use_of(&token, now, &context, &[]);
         Ok(grant)
     }
 }

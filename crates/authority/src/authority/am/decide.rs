@@ -191,31 +191,39 @@ impl Authority {
             origin: &question.caller.origin,
         };
         let verdict = self.verify(request).await?;
-        self.heard(&request, &verdict);
-        let active = match verdict {
+        let active = match &verdict {
             Verdict::Active(active) if PRESENTABLE.contains(&active.kind()) => active,
-            Verdict::Active(_) => return Ok(AmAnswer::refused(Reason::Unknown)),
-            Verdict::Inactive { reason, .. } => return Ok(AmAnswer::refused(reason)),
+            Verdict::Active(active) => {
+                self.heard_refused(&request, active, Reason::Unknown);
+                return Ok(AmAnswer::refused(Reason::Unknown));
+            }
+            Verdict::Inactive { reason, .. } => {
+                self.heard(&request, &verdict);
+                return Ok(AmAnswer::refused(*reason));
+            }
         };
         let mut silent = Explanation::silent();
         let now = self.now();
-        let mut decision =
-            self.decide_with(question, &requested, &active, now, &mut silent).await?;
+        let mut decision = self.decide_with(question, &requested, active, now, &mut silent).await?;
         if !decision.allows_anything() {
-            self.refused_by_set(question, &active)?;
+            self.heard_refused(&request, active, Reason::PermissionDenied);
+            self.refused_by_set(question, active)?;
             return Ok(AmAnswer::refused(Reason::PermissionDenied));
         }
         if active.remaining().is_some() {
             // The store alone says whether a use is left.
-            let request = VerifyRequest { consume: true, ..request };
-            if let Verdict::Inactive { reason, .. } = Box::pin(self.verify(request)).await? {
+            let use_up = VerifyRequest { consume: true, ..request };
+            let used = Box::pin(self.verify(use_up)).await?;
+            self.heard(&request, &used);
+            if let Verdict::Inactive { reason, .. } = used {
                 return Ok(AmAnswer::refused(reason));
             }
         } else {
+            self.heard(&request, &verdict);
             self.ledger.accepted(active.root(), now, question.address, Door::Am);
         }
         let owner = active.username();
-        let told = self.am_attributes(question.realm, owner, Some(&active), &mut decision);
+        let told = self.am_attributes(question.realm, owner, Some(active), &mut decision);
         let mut attributes = told.await?;
         let permissions = active.permissions().unwrap_or("{}").to_owned();
         attributes.entry(ASSIGNED_PERMISSIONS.to_owned()).or_default().insert(permissions);

@@ -102,12 +102,13 @@ impl Authority {
     }
 
     async fn sealing_lease(&self, now: Timestamp) -> Result<Option<Lease>, Unavailable> {
-        // A lease is written once for many batches, well before it ends. One that seems to last
-        // longer than any was taken before the clock was put back.
-        let half = now.plus_seconds(LEASE_SECONDS / 2);
+        // A lease is written once for the batches of a second, so that it has nearly all of its
+        // time left for whoever has a clock that is ahead. One that seems to last longer than any
+        // was taken before the clock was put back.
+        let soon = now.plus_seconds(LEASE_SECONDS - 1);
         let until = now.plus_seconds(LEASE_SECONDS);
         if let Some((lease, ends)) = &*self.sealing.lease.lock()
-            && (half..=until).contains(ends)
+            && (soon..=until).contains(ends)
         {
             return Ok(Some(lease.clone()));
         }

@@ -163,13 +163,14 @@ impl Authority {
         let request = &around.request;
         match left {
             Ok(Some(left)) => {
+                let active = active.under(left);
                 self.note_what_for(request, &active, around.now);
                 if request.consume {
                     // A use of the token that its owner knows.
                     let (ip, door) = (request.client_ip, request.origin.door);
                     self.ledger.accepted(active.root(), around.now, ip, door);
                 }
-                Ok(Verdict::Active(active.under(left)))
+                Ok(Verdict::Active(active))
             }
             // Nothing above it: no access token is made of nothing.
             Ok(None) => self.refused(request, Reason::Unknown, None, around.now),

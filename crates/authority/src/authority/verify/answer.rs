@@ -49,6 +49,8 @@ pub struct Active {
     pub(super) method: Option<Method>,
     /// The repository of somebody else that keeps it.
     pub(super) kept_by: Option<Arc<str>>,
+    /// Whether something that it came from is bound to networks.
+    pub(super) bound_above: bool,
 }
 
 /// What is left to a token where something that it came from has lost some since.
@@ -214,10 +216,10 @@ impl Active {
         self.narrowed.as_ref().map_or(&self.entry.profile.services, |left| &left.services)
     }
 
-    /// Whether it, or something that it came from, may be bound to networks.
-    pub(in crate::authority) fn may_be_bound(&self) -> bool {
-        matches!(self.entry.kind, Kind::AccessToken | Kind::DerivedToken)
-            || !self.entry.profile.networks.is_empty()
+    /// Whether it, or something that it came from, is bound to networks. What an access token
+    /// remembers of its parent may be out of date; what was seen above it is not.
+    pub(in crate::authority) fn is_bound(&self) -> bool {
+        self.bound_above || !self.entry.profile.networks.is_empty()
     }
 
     /// The token it stands for in the audit: itself, or what an access token was made from.

@@ -80,6 +80,7 @@ pub(super) fn decide_matched(
         found,
         method: None,
         kept_by: None,
+        bound_above: false,
     };
     Decision::Good(Good { active, limit: entry.max_usages(), rehash })
 }

@@ -31,6 +31,8 @@ pub(super) struct Left {
     narrowed: Option<Box<Narrowed>>,
     /// The one of several services that all of them are good for.
     found: Option<Found>,
+    /// Whether one of them is bound to networks.
+    bound: bool,
 }
 
 /// What is seen of one ancestor.
@@ -38,13 +40,15 @@ struct Seen {
     end: Option<Timestamp>,
     narrowed: Option<Box<Narrowed>>,
     above: Option<TokenId>,
+    bound: bool,
 }
 
 impl Active {
     /// The same token with no more than its ancestors leave to it.
     pub(super) fn under(self, left: Left) -> Self {
-        let Left { end, narrowed, found } = left;
-        Self { issues_until: end, narrowed, found: found.unwrap_or(self.found), ..self }
+        let Left { end, narrowed, found, bound } = left;
+        let found = found.unwrap_or(self.found);
+        Self { issues_until: end, narrowed, found, bound_above: bound, ..self }
     }
 }
 
@@ -161,7 +165,8 @@ impl Authority {
                 None => self.cache.peek(around.now, id, look).ok_or(id)?,
             };
             match said {
-                Ok(Seen { end, narrowed, above }) => {
+                Ok(Seen { end, narrowed, above, bound }) => {
+                    left.bound |= bound;
                     left.end = sooner(left.end, end);
                     left.narrowed = narrowed.or(left.narrowed);
                     next = above;
@@ -205,7 +210,8 @@ fn seen(
         judge_origin(above, around)?;
     }
     let end = above.validity.expires_at();
-    Ok(Seen { end, narrowed: left_under(own, narrowed, above), above: above.parent() })
+    let bound = !above.profile.networks.is_empty();
+    Ok(Seen { end, narrowed: left_under(own, narrowed, above), above: above.parent(), bound })
 }
 
 /// What is left to a token under one more ancestor; `None`: as much as before.

@@ -236,6 +236,7 @@ async fn decide(
         (None, None) => authority.verify(request).await?,
     };
     state.metrics.verified(Door::Validate, &verdict);
+    // A token that is bound to a key is refused below; of such a one no shadow is told.
     authority.heard(&request, &verdict);
     Ok(match verdict {
         Verdict::Active(active) if active.is_bearer() => accepted(&active, now),

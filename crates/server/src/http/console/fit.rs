@@ -14,6 +14,8 @@ use super::visit::{Person, see_other};
 /// What a token could do without.
 pub(super) struct Unused {
     pub(super) days: String,
+    /// Whether who looks may take it away.
+    pub(super) may_shrink: bool,
     pub(super) digest: String,
     pub(super) lost: Vec<Lost>,
 }
@@ -40,7 +42,7 @@ fn lost<T>(sort: &'static str, part: &Part<T>, write: impl Fn(&T) -> String) -> 
 }
 
 impl Unused {
-    fn of(fitting: &Fitting) -> Option<Self> {
+    fn of(fitting: &Fitting, may_shrink: bool) -> Option<Self> {
         let Fitting { token, fit, digest, .. } = fitting;
         if !fit.has_proposal() || token.revocation.is_some() {
             return None;
@@ -48,15 +50,21 @@ impl Unused {
         let mut all = lost("token-scopes", &fit.scopes, ToString::to_string);
         all.extend(lost("token-networks", &fit.networks, ToString::to_string));
         all.extend(lost("whence-door", &fit.doors, |door| door.name().to_owned()));
-        Some(Self { days: fit.days.to_string(), digest: digest.clone(), lost: all })
+        let (days, digest) = (fit.days.to_string(), digest.clone());
+        Some(Self { days, may_shrink, digest, lost: all })
     }
 }
 
-/// What a token could do without, if anything.
+/// What a token could do without, if anything. While notes of uses cannot be stored nothing is
+/// said of it: the page is where a token is revoked, and must not wait for that.
 pub(super) async fn unused(person: &Person, id: TokenId) -> Result<Option<Unused>, Refusal> {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
-    let fitting = authority.fit(caller, &caller.realm, id, FIT_DAYS_DEFAULT).await?;
-    Ok(Unused::of(&fitting))
+    let fitting = authority.fit_beside(caller, &caller.realm, id, FIT_DAYS_DEFAULT).await?;
+    let Some(fitting) = fitting.filter(|fitting| fitting.fit.has_proposal()) else {
+        return Ok(None);
+    };
+    let may_shrink = authority.may_shrink(caller, &caller.realm, id).await?;
+    Ok(Unused::of(&fitting, may_shrink))
 }
 
 /// Takes away what was shown.

@@ -1,6 +1,7 @@
 //! Right-sizing: what was given and never used, and the one call that takes it away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use counterfoil_authority::store::Store;
 use counterfoil_server::http::HttpSettings;
@@ -34,7 +35,7 @@ impl Token {
         let (id, secret) = world.pat("alice", body).await;
         // No two of the same age, and from here on uses are noted.
         world.clock.advance_seconds(1);
-        world.authority.flush_usage().await.unwrap();
+        world.authority.flush_notes().await.unwrap();
         Self { id, secret, gate }
     }
 
@@ -279,7 +280,7 @@ async fn keepers_find_what_could_be_smaller_page_by_page_and_within_their_reach(
         for token in [&fitting, &second] {
             token.verify(&world, &["a"], "10.1.2.3").await;
         }
-        world.authority.flush_usage().await.unwrap();
+        world.authority.flush_notes().await.unwrap();
         let pages = async |key: &str, query: &str| {
             let (mut found, mut cursor, mut asked) = (Vec::new(), String::new(), 0);
             loop {
@@ -354,13 +355,36 @@ async fn a_use_that_could_not_be_stored_is_not_forgotten() {
     let token = Token::of(&world, whole()).await;
     world.clock.advance_seconds(100 * DAY);
     token.verify(&world, &["repo:read"], "10.1.2.3").await;
-    world.authority.flush_usage().await.unwrap();
+    world.authority.flush_notes().await.unwrap();
     let fit = token.fit(&world).await;
     token.verify(&world, &["push"], "10.1.2.3").await;
     store.fail_from(1);
-    world.authority.flush_usage().await.unwrap_err();
+    world.authority.flush_notes().await.unwrap_err();
     world.get(&token.path()).await.problem(503);
     token.shrink(&world, &fit).await.problem(503);
+    store.heal();
+    token.shrink(&world, &fit).await.refused(412, "version-mismatch");
+    let used = token.fit(&world).await["scopes"]["used"].clone();
+    assert_eq!(used, json!(["repo:*", "push"]));
+}
+
+/// A client that hangs up takes no note with it, and no other flush overtakes one that runs.
+#[tokio::test]
+async fn a_use_is_not_forgotten_when_nobody_waits_for_its_flush() {
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let world = World::over(shared, HttpSettings::default()).await;
+    let token = Token::of(&world, whole()).await;
+    world.clock.advance_seconds(100 * DAY);
+    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let fit = token.fit(&world).await;
+    token.verify(&world, &["push"], "10.1.2.3").await;
+    store.hang_nth(1);
+    let both = async { tokio::join!(world.authority.flush_notes(), world.authority.flush_notes()) };
+    let given_up = tokio::time::timeout(Duration::from_millis(100), both).await;
+    assert!(given_up.is_err());
+    // The second one waited for the first and had not found everything stored.
+    assert_eq!(store.calls(), ["use_notes_add"]);
     store.heal();
     token.shrink(&world, &fit).await.refused(412, "version-mismatch");
     let used = token.fit(&world).await["scopes"]["used"].clone();
@@ -375,7 +399,7 @@ async fn a_store_that_is_down_takes_nothing_away() {
     let token = Token::of(&world, whole()).await;
     world.clock.advance_seconds(100 * DAY);
     token.verify(&world, &["repo:read"], "10.1.2.3").await;
-    world.authority.flush_usage().await.unwrap();
+    world.authority.flush_notes().await.unwrap();
     let digest = token.fit(&world).await["digest"].clone();
     let path = format!("{R}/tokens/{}", token.id);
     let (list, body) = (format!("{R}/fit"), json!({ "digest": digest }));

@@ -3,9 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use counterfoil_authority::authority::{Binding, Verdict, VerifyRequest};
+use counterfoil_authority::caller::RequestContext;
+use counterfoil_authority::event::Origin;
 use counterfoil_authority::names::{RealmName, ShadowName};
-use counterfoil_authority::shadow::{Compared, OldSystem, Question, Said, Shadow, ShadowSettings};
+use counterfoil_authority::shadow::{
+    Compared, OldSystem, Ours, Question, Said, Shadow, ShadowSettings,
+};
 use counterfoil_authority::store::Store;
+use counterfoil_authority::verdict::{Door, Reason};
 use counterfoil_server::http::HttpSettings;
 use counterfoil_store::{FailingStore, MemoryStore};
 use serde_json::{Value, json};
@@ -91,7 +97,7 @@ async fn a_report_comes_in_pages_and_by_class_and_is_begun_anew() {
     world.delete(&format!("{R}/shadow?shadow=old")).await.expect(204);
     world.delete(&format!("{R}/shadow")).await.expect(204);
     let page = world.get(&format!("{R}/shadow")).await.expect(200);
-    assert_eq!(page, json!({ "items": [], "next_cursor": null }));
+    assert_eq!((&page["items"], &page["next_cursor"]), (&json!([]), &Value::Null));
     let events = world.get(&format!("{R}/events?kind=shadow.cleared")).await.expect(200);
     let events = events["items"].as_array().unwrap();
     assert_eq!(events.len(), 1, "what there was nothing of is no event");
@@ -127,7 +133,7 @@ async fn differences_wait_for_a_store_that_is_down_and_none_is_lost() {
     store.fail_from(1);
     assert!(world.authority.flush_usage().await.is_err());
     store.heal();
-    world.clock.advance_seconds(61);
+    world.clock.advance_seconds(901);
     world.differing(&mut old, "ann", Said::Good(None)).await;
     for call in 1.. {
         store.fail_nth(call);
@@ -174,4 +180,153 @@ async fn what_our_limits_hold_back_is_not_asked_about() {
     assert_eq!(asked + held, 110);
     // Sixty are free to each source; the bound on all refused ones is not reached.
     assert!((50..=62).contains(&asked), "{asked} guesses of one source were passed on");
+}
+
+/// The form in which a token for a service is usually issued says nothing of where it is from, and
+/// a JWT with an id of our form is ours, of whatever realm.
+#[tokio::test]
+async fn what_was_issued_here_is_not_asked_about_in_whatever_form() {
+    let world = World::new().await;
+    world.user("alice").await;
+    world.service("mail").await;
+    let (shadow, mut questions) = listen(&world);
+    let body = json!({ "kind": "service_token", "user": "alice", "service": "mail" });
+    let issued = world.post(&format!("{R}/tokens"), body).await.expect(201);
+    let grouped = issued["secret"].as_str().unwrap();
+    let verify = |token: String, user: &'static str| {
+        let question = json!({ "token": token, "username": user });
+        let world = &world;
+        async move { world.post(&format!("{R}/verify"), question).await.expect(200) }
+    };
+    assert_eq!(verify(grouped.to_owned(), "alice").await["active"], true);
+    assert_eq!(verify(grouped.to_owned(), "bob").await["active"], false);
+    let jwt = |claims: &str| format!("eyJhbGciOiJFZERTQSJ9.{claims}.c2ln");
+    // {"jti":"0123456789AB"} has an id of our form.
+    let ours = jwt("eyJqdGkiOiIwMTIzNDU2Nzg5QUIifQ");
+    assert_eq!(verify(ours, "carol").await["active"], false);
+    assert!(questions.try_recv().is_err());
+    assert_eq!(shadow.count(Compared::NotAsked), 0);
+    // {"sub":"dave of another issuer"} has none.
+    let theirs = jwt("eyJzdWIiOiJkYXZlIG9mIGFub3RoZXIgaXNzdWVyIn0");
+    assert_eq!(verify(theirs, "dave").await["active"], false);
+    // The same form, and nobody's here.
+    assert_eq!(verify("abcd-efgh-jkmn-pqrs-tuvw-xyz2".to_owned(), "eve").await["active"], false);
+    for name in ["dave", "eve"] {
+        let asked = questions.try_recv().unwrap();
+        assert_eq!(asked.username.unwrap().as_str(), name);
+    }
+}
+
+/// Whether it is good is compared, not what it may do.
+#[tokio::test]
+async fn what_only_lacks_a_scope_is_good_in_the_comparison() {
+    let world = World::new().await;
+    let alice = world.with_alice().await;
+    let name = ShadowName::parse("old").unwrap();
+    let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
+    settings.own_tokens = true;
+    let (shadow, mut questions) = Shadow::new(settings);
+    world.authority.set_shadows(vec![Arc::clone(&shadow)]);
+    let question = json!({ "token": alice.secret, "scopes": ["x"] });
+    let answer = world.post(&format!("{R}/verify"), question).await.expect(200);
+    assert_eq!(answer["active"], false);
+    let question = questions.try_recv().unwrap();
+    assert!(matches!(question.ours, Ours::Good { .. }), "{:?}", question.ours);
+    let compared = world.authority.ask_shadow(&shadow, &Always(Said::Good(None)), question).await;
+    assert_eq!(compared, Compared::AgreeGood);
+    let page = world.get(&format!("{R}/shadow")).await.expect(200);
+    assert_eq!(
+        page["compared"],
+        json!([{ "shadow": "old", "agree": 1, "differ": 0, "no_answer": 0, "not_asked": 0,
+            "since": "2026-11-21T12:00:00Z" }])
+    );
+    let other = world.get(&format!("{R}/shadow?shadow=older")).await.expect(200);
+    assert_eq!(other["compared"], json!([]));
+}
+
+/// Many may wait for the answer to the first: its no ends that.
+#[tokio::test]
+async fn what_waits_behind_the_first_no_is_not_asked() {
+    let world = World::new().await;
+    let alice = world.with_alice().await;
+    let name = ShadowName::parse("old").unwrap();
+    let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
+    settings.own_tokens = true;
+    let (shadow, mut questions) = Shadow::new(settings);
+    world.authority.set_shadows(vec![Arc::clone(&shadow)]);
+    let mut next = async || {
+        let question = json!({ "token": alice.secret });
+        world.post(&format!("{R}/verify"), question).await.expect(200);
+        questions.try_recv().unwrap()
+    };
+    let first = next().await;
+    let said = world.authority.ask_shadow(&shadow, &Always(Said::Good(None)), first).await;
+    assert_eq!(said, Compared::AgreeGood);
+    let waiting = [next().await, next().await, next().await];
+    let mut came = Vec::new();
+    for question in waiting {
+        came.push(world.authority.ask_shadow(&shadow, &Always(Said::Bad), question).await);
+    }
+    assert_eq!(came, [Compared::OnlyHere, Compared::NotAsked, Compared::NotAsked]);
+}
+
+/// What was met and is not stored yet is forgotten as well.
+#[tokio::test]
+async fn what_waits_to_be_stored_is_forgotten_with_the_rest() {
+    let world = World::new().await;
+    let mut old = listen(&world);
+    world.differing(&mut old, "ann", Said::Good(None)).await;
+    world.delete(&format!("{R}/shadow")).await.expect(204);
+    world.authority.flush_usage().await.unwrap();
+    let page = world.get(&format!("{R}/shadow")).await.expect(200);
+    assert_eq!(page["items"], json!([]));
+}
+
+fn through(door: Door) -> Origin {
+    Origin::anonymous(RequestContext { door, source: None, request_id: None })
+}
+
+/// Asking would spend the code over there.
+#[tokio::test]
+async fn a_pin_with_a_code_behind_it_is_not_asked_about() {
+    let world = World::new().await;
+    let (_shadow, mut questions) = listen(&world);
+    let realm = RealmName::parse("main").unwrap();
+    for (name, door, presented, is_asked) in [
+        ("ann", Door::Validate, "pin123456", false),
+        ("ben", Door::Validate, "987612345678", false),
+        ("cleo", Door::Validate, "pin12345", true),
+        ("dan", Door::Ldap, "pin123456", true),
+        ("eve", Door::Ldap, "123456", false),
+    ] {
+        let origin = through(door);
+        let request = VerifyRequest {
+            username: Some(name),
+            ..VerifyRequest::of_holder(&realm, presented, Binding::Unbound, &origin)
+        };
+        let verdict = Verdict::Inactive { reason: Reason::Unknown, token: None };
+        world.authority.heard(&request, &verdict);
+        assert_eq!(questions.try_recv().is_ok(), is_asked, "{name}");
+    }
+}
+
+/// What the presenter heard is compared, where the door refuses a token that is good.
+#[tokio::test]
+async fn what_a_door_refuses_is_told_as_refused() {
+    let world = World::new().await;
+    let alice = world.with_alice().await;
+    let realm = RealmName::parse("main").unwrap();
+    let name = ShadowName::parse("old").unwrap();
+    let mut settings = ShadowSettings::new(name, realm.clone());
+    settings.own_tokens = true;
+    let (shadow, mut questions) = Shadow::new(settings);
+    world.authority.set_shadows(vec![shadow]);
+    let origin = through(Door::Ldap);
+    let request = VerifyRequest::of_holder(&realm, &alice.secret, Binding::Unbound, &origin);
+    let verdict = world.authority.verify(request).await.unwrap();
+    let Verdict::Active(active) = verdict else { panic!("{verdict:?}") };
+    world.authority.heard_refused(&request, &active, Reason::WrongUser);
+    let question = questions.try_recv().unwrap();
+    assert_eq!(question.ours, Ours::Bad { reason: Reason::WrongUser, token: Some(active.token()) });
+    assert!(questions.try_recv().is_err());
 }

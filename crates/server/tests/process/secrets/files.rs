@@ -24,7 +24,7 @@ const LOCAL: [&[&str]; 6] = [
     &["admin", "recover"],
 ];
 /// Commands that ask a server and are about the whole realm.
-const REMOTE: [&[&str]; 15] = [
+const REMOTE: [&[&str]; 16] = [
     &["audit", "export"],
     &["token", "list", "--limit", "1000"],
     &["events", "--limit", "1000"],
@@ -39,6 +39,7 @@ const REMOTE: [&[&str]; 15] = [
     &["repository", "list"],
     &["letter", "list"],
     &["job", "list"],
+    &["shadow", "report"],
     &["policy", "test", "--help"],
 ];
 /// Commands that show one token.

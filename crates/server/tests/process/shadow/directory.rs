@@ -61,7 +61,7 @@ fn reported(world: &World, more: &[&str]) -> (Option<i32>, Value) {
 fn an_old_directory_and_we_agree_and_differ_in_every_way_on_each_store() {
     for make in [World::new, World::on_postgres] {
         let mut slapd = directory(&["alice", "bob", "carol", "dave"]);
-        let settings = settings(&slapd, "wrong_every = \"1s\"");
+        let settings = settings(&slapd, "wrong_every = \"1s\"\nown_tokens = true");
         let mut world = populated(&settings, make);
         let [alice, bob, dave] =
             ["alice", "bob", "dave"].map(|name| world.service_token(name, "mail"));
@@ -124,8 +124,15 @@ fn an_old_directory_and_we_agree_and_differ_in_every_way_on_each_store() {
         assert!(world.shadow(&["clear", "--shadow", "other"]).status.success());
         assert_eq!(reported(&world, &[]).0, Some(1));
         assert!(world.shadow(&["clear"]).status.success());
+        // No difference, and nothing that was compared: that is no sign to go on.
+        let (code, none) = reported(&world, &[]);
+        assert_eq!((code, none["items"].as_array().unwrap().len()), (Some(3), 0));
+        assert!(world.is_good(Some("alice"), "mail", &alice.secret));
+        world.await_compared(&[("agree_good", 1)]);
         let (code, none) = reported(&world, &[]);
         assert_eq!((code, none["items"].as_array().unwrap().len()), (Some(0), 0));
+        let compared = &none["compared"][0];
+        assert_eq!((compared["agree"].as_u64(), compared["differ"].as_u64()), (Some(1), Some(0)));
         let kinds = world.admin.get("/events?kind=shadow.cleared").expect(200);
         assert_eq!(kinds["items"].as_array().unwrap().len(), 1);
     }
@@ -135,7 +142,7 @@ fn an_old_directory_and_we_agree_and_differ_in_every_way_on_each_store() {
 #[test]
 fn our_answers_do_not_wait_for_an_old_system_that_hangs() {
     let slapd = directory(&["alice"]);
-    let more = "timeout = \"60s\"\nin_flight_max = 2";
+    let more = "timeout = \"60s\"\nin_flight_max = 2\nown_tokens = true";
     let world = populated(&settings(&slapd, more), World::new);
     let tokens =
         ["alice", "bob", "carol", "dave"].map(|name| (name, world.service_token(name, "mail")));
@@ -163,7 +170,7 @@ fn an_old_directory_is_asked_inside_tls() {
     slapd.add(&entry("alice"));
     let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/cert.pem");
     let url = slapd.url().replace("127.0.0.1", "localhost");
-    let more = format!("start_tls = true\nca_file = \"{ca}\"");
+    let more = format!("start_tls = true\nca_file = \"{ca}\"\nown_tokens = true");
     let settings = settings(&slapd, &more).replace(&slapd.url(), &url);
     let world = populated(&settings, World::new);
     let token = world.service_token("alice", "mail");

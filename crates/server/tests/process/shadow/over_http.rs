@@ -56,7 +56,7 @@ fn an_old_authorisation_server_is_asked_by_introspection() {
 #[test]
 fn guesses_here_lock_nobody_out_there() {
     let old = OldApi::start();
-    let world = mail(&asks(&old, &format!("present = \"basic\"\n{ONCE}")));
+    let world = mail(&asks(&old, &format!("present = \"basic\"\nown_tokens = true\n{ONCE}")));
     user(&world.admin, "bob");
     for n in 0..100 {
         assert!(!world.is_good(Some("alice"), "mail", &format!("guess number {n}")));
@@ -80,7 +80,8 @@ fn guesses_here_lock_nobody_out_there() {
 #[test]
 fn what_the_old_system_calls_good_is_asked_about_each_time() {
     let old = OldApi::start();
-    let world = mail(&asks(&old, &format!("present = \"basic\"\n{ONCE}\nshare = 2")));
+    let world =
+        mail(&asks(&old, &format!("present = \"basic\"\n{ONCE}\nown_tokens = true\nshare = 2")));
     let alice = world.service_token("alice", "mail");
     old.add("alice", &alice.secret);
     assert!(world.is_good(Some("alice"), "mail", &alice.secret));
@@ -99,6 +100,14 @@ fn our_own_tokens_and_codes_are_asked_about_only_where_that_is_wanted() {
     let own = pat(&world.admin, &json!({ "services": ["mail"] }));
     assert!(world.is_good(None, "mail", &own.secret));
     assert!(!world.is_good(None, "mail", &mistyped(&own.secret)));
+    // The form in which a token for a service is usually issued says nothing of where it is from.
+    let grouped = world.service_token("alice", "mail");
+    assert!(world.is_good(Some("alice"), "mail", &grouped.secret));
+    user(&world.admin, "bob");
+    let elsewhere = world.service_token("bob", "git");
+    assert!(!world.is_good(Some("bob"), "mail", &elsewhere.secret));
+    world.admin.post(&grouped.path("/revoke"), &json!({})).expect(200);
+    assert!(!world.is_good(Some("alice"), "mail", &grouped.secret));
     assert!(!world.is_good(Some("alice"), "mail", "123456"));
     // A service that is none may be anything that somebody put into a path.
     world.admin.raw(&authz("pasted-by-somebody", "alice", "a secret of theirs"));
@@ -152,7 +161,8 @@ fn a_name_is_reported_only_of_who_is_a_person() {
 #[test]
 fn what_was_presented_is_nowhere_afterwards() {
     let old = OldApi::start();
-    let settings = asks(&old, ONCE).replacen("abuse.", "log.level = \"trace\"\nabuse.", 1);
+    let more = format!("{ONCE}\nown_tokens = true");
+    let settings = asks(&old, &more).replacen("abuse.", "log.level = \"trace\"\nabuse.", 1);
     let mut world = mail(&settings);
     let mut presented = Vec::new();
     for n in 0..20 {

@@ -120,7 +120,7 @@ async fn what_a_token_never_needed_is_shown_and_taken_away() {
     let gate = world.verifier("gate", "git").await;
     let body = json!({ "services": ["git"], "scopes": ["repo:*", "push"], "expires_at": null });
     let (token, secret) = world.pat("root", body).await;
-    world.authority.flush_usage().await.unwrap();
+    world.authority.flush_notes().await.unwrap();
     let asks = async |scope: &str| {
         let asked = json!({ "token": secret, "scopes": [scope] });
         world.call(&gate, "POST", &format!("{R}/verify"), asked).await.expect(200)
@@ -142,6 +142,12 @@ async fn what_a_token_never_needed_is_shown_and_taken_away() {
     for said in [title, "<code>push</code>", "<code>repo:*</code>", "repo:read"] {
         assert!(page.contains(said), "{said}: {page}");
     }
+    // Who may look and not edit sees it without the button.
+    let auditor = person(&world, &admin, "dave").await;
+    let grant = json!({ "subject": { "user": "dave" }, "role": "auditor" });
+    world.post(&format!("{R}/grants"), grant).await.expect(201);
+    let page = auditor.get(&path).await.expect(200).text;
+    assert!(page.contains(title) && !page.contains("name=\"digest\""), "{page}");
     asks("push").await;
     let fields = [("digest", shown.as_str())];
     let stale = admin.act(&format!("{path}/fit"), &fields).await;
