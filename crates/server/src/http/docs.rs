@@ -7,13 +7,14 @@ use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::problem::{PROBLEMS, Problem, Sort};
+use super::query::Named;
 use super::state::AppState;
 
 /// Nothing is loaded but the one stylesheet, and nobody may frame the page.
@@ -57,7 +58,7 @@ pub(super) async fn page(State(state): State<AppState>) -> Response {
 }
 
 /// What a problem's `type` leads to.
-pub(super) async fn problem_page(Path(slug): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn problem_page(Named(slug): Named) -> Result<Response, Problem> {
     let known = PROBLEMS.iter().find(|entry| entry.slug == slug);
     let entry = known.ok_or_else(|| Problem::new(Sort::NotFound, "there is no such problem"))?;
     let status = entry.status.as_u16();

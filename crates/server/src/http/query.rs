@@ -1,5 +1,7 @@
 //! Path and query: ids that have no shape do not exist, parameters that nobody knows are refused.
 
+use std::convert::Infallible;
+
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use base64::Engine as _;
@@ -38,6 +40,19 @@ pub struct At<T>(pub T);
 pub trait Segment: Sized {
     /// Recognises it; a text of the wrong shape names something that does not exist.
     fn read(text: &str) -> Result<Self, Problem>;
+}
+
+/// The one variable segment of a path, as text. One that is not UTF-8 reads as U+FFFD, which
+/// nothing is called: whoever looks it up says in its own words that it does not exist.
+pub struct Named(pub String);
+
+impl FromRequestParts<AppState> for Named {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(path.map_or_else(|_| Self(char::REPLACEMENT_CHARACTER.into()), |Path(text)| Self(text)))
+    }
 }
 
 /// Declares segments: type, how it is recognised, what it names.
@@ -85,7 +100,8 @@ fn opaque(text: &str) -> Option<String> {
     shaped.then(|| text.to_owned())
 }
 
-fn no_such_path() -> Problem {
+/// Says that a path names nothing, because it is not UTF-8.
+pub(super) fn no_such_path() -> Problem {
     Problem::new(Sort::NotFound, "there is nothing at this path")
 }
 

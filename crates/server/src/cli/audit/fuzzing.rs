@@ -1,8 +1,11 @@
 //! Exports, checkpoints, keys and proofs as nobody means them: the corpus in `fuzz/corpus/audit`
 //! and a sound export on every run, and their mutations for as long as `cargo xtask fuzz` says.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use counterfoil_authority::audit::export::{Entry, Header, entry_line, last_line, last_of};
 use counterfoil_authority::audit::note::{Checkpoint, SigningKey, VerifierKey};
 use counterfoil_authority::audit::tree::{
@@ -52,13 +55,24 @@ fn verified(input: &[u8]) -> bool {
     verifier.finish().is_ok()
 }
 
-/// An export without signatures of others, who may sign a checkpoint as well and say nothing else.
+/// An export with the signature of its own key, once: other keys may sign a checkpoint as well
+/// and say nothing else, also under this name, and a line that is there twice says it once.
 fn of_its_own(text: &str) -> String {
-    let own = format!("\u{2014} {ORIGIN} ");
+    let id_of = |line: &str| {
+        let signature = line.strip_prefix(&format!("\u{2014} {ORIGIN} "))?.trim_end();
+        STANDARD.decode(signature).ok()?.first_chunk::<4>().copied()
+    };
+    let (sound, mut own) = (String::from_utf8(sound()).unwrap(), None);
+    last_of(sound.lines().last().unwrap()).unwrap().lines().for_each(|line| own = id_of(line));
+    assert!(own.is_some(), "the sound export is signed");
     let line = |line: &str| match last_of(line.trim_end_matches('\n')) {
         None => line.to_owned(),
         Some(note) => {
-            let counts = |line: &&str| !line.starts_with('\u{2014}') || line.starts_with(&own);
+            let mut seen = BTreeSet::new();
+            let counts = |line: &&str| {
+                let signs = line.starts_with('\u{2014}');
+                !signs || (id_of(line) == own && seen.insert((*line).to_owned()))
+            };
             last_line(&note.split_inclusive('\n').filter(counts).collect::<String>()) + "\n"
         }
     };

@@ -1,7 +1,6 @@
 //! `/account`: where somebody is signed in, their passkeys, and their password.
 
 use askama::Template;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::{ConsoleRefusal, PasskeyRule};
@@ -15,6 +14,7 @@ use super::sign_in::farewell;
 use super::times::Moment;
 use super::tokens::id_of;
 use super::visit::{Person, see_other};
+use crate::http::query::Named;
 
 /// The part of the page with the passkeys.
 pub(super) const PASSKEYS: &str = "/account#passkeys";
@@ -154,7 +154,7 @@ pub(super) async fn change_password(Posted { person, fields }: Posted) -> Respon
 }
 
 /// Ends one session. What is no session of theirs ends nothing.
-pub(super) async fn end_one(Path(id): Path<String>, form: Posted) -> Response {
+pub(super) async fn end_one(Named(id): Named, form: Posted) -> Response {
     let person = form.person;
     let Ok(id) = id_of(&id) else { return see_other("/account") };
     let ended = person.visit.state.authority.console_end_session(&person.signed_in, id).await;

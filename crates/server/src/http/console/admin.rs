@@ -28,7 +28,6 @@ mod warnings;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -44,6 +43,7 @@ use super::posted::PostedLately;
 use super::sign_in_link_url;
 use super::times::Moment;
 use super::visit::Person;
+use crate::http::query::Named;
 use crate::http::state::AppState;
 
 /// Rows on one page of a list.
@@ -296,7 +296,7 @@ async fn linked(person: &Person, username: &Username) -> Result<Response, Refusa
 }
 
 /// Makes a link for somebody who is known. A reload makes another one, in place of the former.
-async fn link(Path(username): Path<String>, form: PostedLately) -> Response {
+async fn link(Named(username): Named, form: PostedLately) -> Response {
     let person = form.person;
     let made = async {
         let username = Username::parse(&username).map_err(|_| Refusal::NotFound(Thing::User))?;

@@ -1,8 +1,8 @@
 //! `/approvals`: tokens that wait, for those who decide about them.
 
 use askama::Template;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -19,6 +19,7 @@ use super::page::{self, Frame};
 use super::posted::PostedLately;
 use super::tokens::id_of;
 use super::visit::{Person, see_other};
+use crate::http::query::Named;
 use crate::http::state::AppState;
 
 /// Tokens on one page, of each part of somebody's reach.
@@ -124,7 +125,7 @@ async fn gather(person: &Person, after: Option<String>) -> Result<Listed<Token>,
 }
 
 /// Approves or denies.
-pub(super) async fn decide(Path(id): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn decide(Named(id): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let realm = &caller.realm;

@@ -1,7 +1,6 @@
 //! `/devices`: what somebody proves themselves with by codes: authenticators and sheets of codes.
 
 use askama::Template;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -22,6 +21,7 @@ use super::qr::Picture;
 use super::secrets::{self, Kept};
 use super::tokens::id_of;
 use super::visit::{Person, see_other};
+use crate::http::query::Named;
 use crate::http::state::AppState;
 
 /// Devices on the page.
@@ -167,7 +167,7 @@ struct One<'a> {
 }
 
 /// The page of one device.
-pub(super) async fn device(person: Person, Path(id): Path<String>) -> Response {
+pub(super) async fn device(person: Person, Named(id): Named) -> Response {
     answer(&person, &id, StatusCode::OK, None).await
 }
 
@@ -188,7 +188,7 @@ async fn answer(person: &Person, id: &str, status: StatusCode, fault: Option<Str
 }
 
 /// Takes a code as proof that the owner has the device.
-pub(super) async fn confirm(Path(id): Path<String>, form: Posted) -> Response {
+pub(super) async fn confirm(Named(id): Named, form: Posted) -> Response {
     let Posted { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     // Authenticators show their codes in groups.
@@ -208,7 +208,7 @@ pub(super) async fn confirm(Path(id): Path<String>, form: Posted) -> Response {
 }
 
 /// Ends a device for good.
-pub(super) async fn remove(Path(id): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn remove(Named(id): Named, form: PostedLately) -> Response {
     let person = form.person;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let removed = async {

@@ -1,6 +1,5 @@
 //! What a token was given and never used, and the button that takes it away.
 
-use axum::extract::Path;
 use axum::response::Response;
 use counterfoil_authority::authority::{FitWish, Fitting};
 use counterfoil_authority::fit::{FIT_DAYS_DEFAULT, Part};
@@ -10,6 +9,7 @@ use counterfoil_authority::secret::TokenId;
 use super::posted::Posted;
 use super::tokens::id_of;
 use super::visit::{Person, see_other};
+use crate::http::query::Named;
 
 /// What a token could do without.
 pub(super) struct Unused {
@@ -68,7 +68,7 @@ pub(super) async fn unused(person: &Person, id: TokenId) -> Result<Option<Unused
 }
 
 /// Takes away what was shown.
-pub(super) async fn shrink(Path(id): Path<String>, form: Posted) -> Response {
+pub(super) async fn shrink(Named(id): Named, form: Posted) -> Response {
     let Posted { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let wish = FitWish {

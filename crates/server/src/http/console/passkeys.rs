@@ -6,7 +6,6 @@
 
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::post;
@@ -27,6 +26,7 @@ use super::step_up::PLACE;
 use super::tokens::id_of;
 use super::visit::{Person, Visit, next_path, see_other};
 use super::{SIGN_IN, account};
+use crate::http::query::Named;
 use crate::http::state::AppState;
 use crate::sign_on::{self, Asked, NoPasskeys, Offered, RelyingParty, Unproved};
 
@@ -441,7 +441,7 @@ async fn require(PostedForPasskeys { person, fields }: PostedForPasskeys) -> Res
 }
 
 /// Another name. It lets nobody in, so nobody is asked again for it.
-async fn rename(Path(id): Path<String>, Posted { person, fields }: Posted) -> Response {
+async fn rename(Named(id): Named, Posted { person, fields }: Posted) -> Response {
     let id = match id_of(&id) {
         Ok(id) => id,
         Err(refusal) => return person.failed(refusal),
@@ -455,7 +455,7 @@ async fn rename(Path(id): Path<String>, Posted { person, fields }: Posted) -> Re
 }
 
 /// Removes one.
-async fn remove(Path(id): Path<String>, form: PostedForPasskeys) -> Response {
+async fn remove(Named(id): Named, form: PostedForPasskeys) -> Response {
     let person = form.person;
     let removed = match id_of(&id) {
         Ok(id) => {

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::{Answered, Delivery, Expiry, IssueRequest, Offer, Replay};
@@ -38,6 +37,7 @@ use super::tokens::id_of;
 use super::uses::{self, Whence};
 use super::visit::Person;
 use super::words::Language;
+use crate::http::query::Named;
 
 const DAY: i64 = 86_400;
 /// Lifetimes on offer where the service names none.
@@ -131,7 +131,7 @@ fn in_words(language: Language, scope: &str) -> Option<String> {
 }
 
 /// The form for a new token.
-pub(super) async fn form(person: Person, Path(label): Path<String>) -> Response {
+pub(super) async fn form(person: Person, Named(label): Named) -> Response {
     let gathered = async {
         let (service, offer) = offered(&person, &label).await?;
         Ok::<_, Refusal>((service, offer, nonce(person.visit.state.authority.entropy())?))
@@ -314,7 +314,7 @@ async fn service_of(person: &Person, token: &Token) -> Result<Option<(Service, O
 }
 
 /// Makes a token and shows its secret.
-pub(super) async fn issue(Path(label): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn issue(Named(label): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let issued = async {
@@ -340,7 +340,7 @@ struct Rotation<'a> {
 }
 
 /// What a rotation does, and the button for it.
-pub(super) async fn rotation(person: Person, Path(id): Path<String>) -> Response {
+pub(super) async fn rotation(person: Person, Named(id): Named) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let gathered = async {
         let token = authority.token(caller, &caller.realm, id_of(&id)?).await?;
@@ -364,7 +364,7 @@ pub(super) async fn rotation(person: Person, Path(id): Path<String>) -> Response
 }
 
 /// Gives a token a new secret and shows it.
-pub(super) async fn rotate(Path(id): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn rotate(Named(id): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let rotated = async {

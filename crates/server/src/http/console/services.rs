@@ -2,7 +2,6 @@
 //! use. And the first service of an installation, which somebody makes who has none yet.
 
 use askama::Template;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -20,6 +19,7 @@ use super::recipes::{Ingredients, Recipe};
 use super::times::span;
 use super::visit::{Person, see_other};
 use super::words::Language;
+use crate::http::query::Named;
 use crate::http::state::AppState;
 
 /// The routes of this file.
@@ -59,7 +59,7 @@ struct Page<'a> {
 }
 
 /// The page of a service.
-pub(super) async fn page(person: Person, Path(label): Path<String>) -> Response {
+pub(super) async fn page(person: Person, Named(label): Named) -> Response {
     let (service, offer) = match offered(&person, &label).await {
         Ok(found) => found,
         Err(refusal) => return person.failed(refusal),
@@ -98,7 +98,7 @@ pub(super) async fn page(person: Person, Path(label): Path<String>) -> Response 
 }
 
 /// Joins or leaves the group of a service.
-pub(super) async fn membership(Path(label): Path<String>, form: Posted) -> Response {
+pub(super) async fn membership(Named(label): Named, form: Posted) -> Response {
     let Posted { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let changed = async {

@@ -1,8 +1,8 @@
 //! One token: how it stands, what happened to it, and how it is switched off or ended.
 
 use askama::Template;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::Act;
@@ -25,6 +25,7 @@ use super::times::Moment;
 use super::uses::{self, Whence};
 use super::visit::{Person, see_other};
 use super::words::Language;
+use crate::http::query::Named;
 
 /// Events on the page, the latest first.
 const EVENTS_MAX: u32 = 20;
@@ -100,7 +101,7 @@ pub(super) fn id_of(text: &str) -> Result<TokenId, Refusal> {
 /// The page of a token.
 pub(super) async fn page(
     person: Person,
-    Path(id): Path<String>,
+    Named(id): Named,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
@@ -186,7 +187,7 @@ async fn gather(person: &Person, id: &str, after: Option<String>) -> Result<Know
 }
 
 /// Switches a token on or off, or locks it.
-pub(super) async fn switch(Path(id): Path<String>, form: Posted) -> Response {
+pub(super) async fn switch(Named(id): Named, form: Posted) -> Response {
     let Posted { person, fields } = form;
     let act = match fields.get("act") {
         "enable" => Act::Enable,
@@ -228,7 +229,7 @@ struct Revocation<'a> {
 }
 
 /// What would end, and the button that ends it.
-pub(super) async fn revocation(person: Person, Path(id): Path<String>) -> Response {
+pub(super) async fn revocation(person: Person, Named(id): Named) -> Response {
     let (authority, caller) = (&person.visit.state.authority, &person.signed_in.caller);
     let found = async {
         let id = id_of(&id)?;
@@ -249,7 +250,7 @@ pub(super) async fn revocation(person: Person, Path(id): Path<String>) -> Respon
 }
 
 /// Ends a token for good.
-pub(super) async fn revoke(Path(id): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn revoke(Named(id): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     match fields.line("reason") {
         Ok(reason) => changed(&person, &id, Act::Revoke { reason }).await,

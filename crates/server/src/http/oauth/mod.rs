@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
@@ -28,6 +29,7 @@ use counterfoil_authority::names::RealmName;
 use super::body::any_bytes_of;
 use super::caller::Arrived;
 use super::envelope::Arrival;
+use super::query::no_such_path;
 use super::state::AppState;
 use error::OauthError;
 use form::Form;
@@ -118,6 +120,9 @@ const PLACES: [Place; 11] = [
     place(MethodFilter::DELETE, CLIENT, Endpoint::ClientRemove, &[]),
 ];
 
+/// What a path names.
+type Names = HashMap<String, String>;
+
 /// Every route of the door.
 pub(super) fn router() -> Router<AppState> {
     let mut router = Router::new();
@@ -127,10 +132,16 @@ pub(super) fn router() -> Router<AppState> {
         for path in all {
             let handler = move |State(state): State<AppState>,
                                 Arrived(arrival): Arrived,
-                                names: Option<Path<HashMap<String, String>>>,
+                                names: Result<Option<Path<Names>>, PathRejection>,
                                 request: Request| async move {
-                let names = names.map(|Path(names)| names).unwrap_or_default();
-                let answered = answered(&state, &arrival, endpoint, &names, request).await;
+                let answered = match names {
+                    Ok(names) => {
+                        let names = names.map(|Path(names)| names).unwrap_or_default();
+                        answered(&state, &arrival, endpoint, &names, request).await
+                    }
+                    // Not UTF-8.
+                    Err(_) => Err(no_such_path().into()),
+                };
                 written(&state, &arrival, answered).await
             };
             router = router.route(&path, on(method, handler));
@@ -183,7 +194,7 @@ async fn answered(
     state: &AppState,
     arrival: &Arc<Arrival>,
     endpoint: Endpoint,
-    names: &HashMap<String, String>,
+    names: &Names,
     request: Request,
 ) -> Result<Response, OauthError> {
     let realm = names.get("realm").map(String::as_str);

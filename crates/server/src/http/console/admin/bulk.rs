@@ -1,7 +1,7 @@
 //! Acts on many tokens: what would be changed, the job that changes it, and how far it is.
 
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::authority::{JobAct, JobPlan, JobSelection, JobWish};
 use counterfoil_authority::refusal::Refusal;
@@ -17,6 +17,7 @@ use crate::http::console::page::Frame;
 use crate::http::console::posted::{Fields, Posted, PostedLately};
 use crate::http::console::times::Moment;
 use crate::http::console::visit::{Person, see_other};
+use crate::http::query::Named;
 
 /// The form that the boxes of a list belong to.
 pub(super) const FORM: &str = "bulk";
@@ -218,7 +219,7 @@ pub(super) async fn jobs(person: Person, asked: Result<Query<Asked>, QueryReject
 
 /// How far a job is. While it runs, a button looks again: a page that loads itself anew takes
 /// the place away from who reads it.
-pub(super) async fn job(person: Person, Path(id): Path<String>) -> Response {
+pub(super) async fn job(person: Person, Named(id): Named) -> Response {
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     let found = async {
         let job = authority.job(caller, &caller.realm, &id).await?;
@@ -264,7 +265,7 @@ pub(super) async fn job(person: Person, Path(id): Path<String>) -> Response {
 }
 
 /// Stops a job.
-pub(super) async fn cancel(Path(id): Path<String>, form: Posted) -> Response {
+pub(super) async fn cancel(Named(id): Named, form: Posted) -> Response {
     let person = form.person;
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     match authority.job_cancel(caller, &caller.realm, &id).await {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::access::AccessSettings;
 use counterfoil_authority::authority::{ClientAnswered, ClientDraft, ClientEdit, ClientReplay};
@@ -23,6 +23,7 @@ use crate::http::console::posted::{Fields, PostedLately};
 use crate::http::console::secrets::{nonce, replay};
 use crate::http::console::times::Moment;
 use crate::http::console::visit::{Person, see_other};
+use crate::http::query::Named;
 use crate::http::wire::Paragraphs;
 
 /// What the address of the list may say.
@@ -162,7 +163,7 @@ fn name_of(text: &str) -> Result<ClientName, Refusal> {
 }
 
 /// One client with its keys.
-pub(super) async fn page(person: Person, Path(name): Path<String>) -> Response {
+pub(super) async fn page(person: Person, Named(name): Named) -> Response {
     match gather(&person, &name).await {
         Ok(parts) => {
             let frame = person.admin_frame(Section::Clients, &[&name]);
@@ -216,7 +217,7 @@ async fn gather(person: &Person, name: &str) -> Result<Vec<Part>, Refusal> {
 }
 
 /// Switches a client on or off, or removes it.
-pub(super) async fn act(Path(name): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn act(Named(name): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     let done = async {

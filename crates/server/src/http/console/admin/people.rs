@@ -3,8 +3,8 @@
 //!
 //! Length: one page with everything about a person, part by part.
 
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::authority::{Answered, Delivery, LockAct, UserEdit};
 use counterfoil_authority::kind::Kind;
@@ -30,6 +30,7 @@ use crate::http::console::services::offered;
 use crate::http::console::times::Moment;
 use crate::http::console::visit::{Person, see_other};
 use crate::http::links::link_url;
+use crate::http::query::Named;
 
 /// What the address of the list may say.
 #[derive(Debug, Default, Deserialize)]
@@ -169,7 +170,7 @@ pub(super) struct Below {
 /// The page of a person.
 pub(super) async fn page(
     person: Person,
-    Path(username): Path<String>,
+    Named(username): Named,
     asked: Result<Query<Below>, QueryRejection>,
 ) -> Response {
     let after = asked.map(|Query(asked)| asked.after).unwrap_or_default();
@@ -366,7 +367,7 @@ fn acts(person: &Person, frame: &Frame, user: &User, here: &str) -> Vec<Part> {
 }
 
 /// Locks or unlocks somebody, changes whether they count, or signs them out.
-pub(super) async fn act(Path(username): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn act(Named(username): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     match acted(&person, &username, &fields).await {
         Ok(()) => see_other(&format!("/admin/people/{}", escaped(&username))),
@@ -410,7 +411,7 @@ pub(super) struct For {
 /// The form for a token of somebody else: first for which service, then the rest.
 pub(super) async fn form(
     person: Person,
-    Path(username): Path<String>,
+    Named(username): Named,
     asked: Result<Query<For>, QueryRejection>,
 ) -> Response {
     let service = asked.map(|Query(asked)| asked.service).unwrap_or_default();
@@ -469,7 +470,7 @@ async fn gather_form(person: &Person, username: &str, service: &str) -> Result<F
 }
 
 /// Makes a token for somebody else, and shows its secret or the link to it.
-pub(super) async fn issue(Path(username): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn issue(Named(username): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     match issued(&person, &username, &fields).await {
         Ok(answered) => shown(&person, &username, answered),

@@ -1,8 +1,8 @@
 //! `/admin/registration-tokens`: what is left of each, what was drawn from it and who was refused.
 //! For who administers a unit it is the portal of a customer: they see what is of their unit.
 
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::authority::Act;
 use counterfoil_authority::event::Outcome;
@@ -22,6 +22,7 @@ use crate::http::console::posted::{Fields, PostedLately};
 use crate::http::console::times::Moment;
 use crate::http::console::tokens::id_of;
 use crate::http::console::visit::{Person, see_other};
+use crate::http::query::Named;
 
 /// Refused attempts that the page of a token shows.
 const REFUSALS: u32 = 20;
@@ -133,7 +134,7 @@ async fn registration(person: &Person, id: &str) -> Result<Token, Refusal> {
 /// One registration token.
 pub(super) async fn page(
     person: Person,
-    Path(id): Path<String>,
+    Named(id): Named,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let after = asked.map(|Query(asked)| asked.after).unwrap_or_default();
@@ -323,7 +324,7 @@ fn children(person: &Person, frame: &Frame, token: &Token, drawn: &[Token], writ
 }
 
 /// Switches a registration token, ends it, or decides about what was drawn from it.
-pub(super) async fn act(Path(id): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn act(Named(id): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     match acted(&person, &id, &fields).await {
         Ok(()) => see_other(&format!("{}/{}", Section::Registrations.path(), super::escaped(&id))),

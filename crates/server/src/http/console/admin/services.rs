@@ -1,7 +1,7 @@
 //! `/admin/services`: services with their policies, and whom a stricter policy would hit.
 
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::authority::{LockAct, PolicyEdit, ServiceDraft, ServiceEdit};
 use counterfoil_authority::caller::Caller;
@@ -21,6 +21,7 @@ use super::{ROWS, Section, address, is_whole, reaches_others, unit_choices};
 use crate::http::console::page::Frame;
 use crate::http::console::posted::{Fields, PostedLately};
 use crate::http::console::visit::{Person, see_other};
+use crate::http::query::Named;
 use crate::http::wire::{Paragraphs, WebAddress};
 
 const VISIBILITIES: [Visibility; 4] =
@@ -144,7 +145,7 @@ pub(super) async fn create(PostedLately { person, fields }: PostedLately) -> Res
 }
 
 /// One service.
-pub(super) async fn page(person: Person, Path(label): Path<String>) -> Response {
+pub(super) async fn page(person: Person, Named(label): Named) -> Response {
     match gather(&person, &label).await {
         Ok((name, parts)) => {
             let frame = person.admin_frame(Section::Services, &[&label]);
@@ -283,7 +284,7 @@ fn version_of(fields: &Fields) -> Option<i64> {
 }
 
 /// Changes a service, or locks it.
-pub(super) async fn edit(Path(label): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn edit(Named(label): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     match edited(&person, &label, &fields).await {
         Ok(service) => see_other(&format!("/admin/services/{}", service.label)),
@@ -315,7 +316,7 @@ async fn edited(person: &Person, label: &str, fields: &Fields) -> Result<Service
 }
 
 /// Says whom a policy would hit, or makes it the policy.
-pub(super) async fn policy(Path(label): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn policy(Named(label): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     let (authority, caller) = (&person.visit.state.authority, person.caller());
     let done = async {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query};
 use axum::response::Response;
 use counterfoil_authority::authority::Reconciled;
 use counterfoil_authority::names::TargetName;
@@ -21,6 +21,7 @@ use crate::http::console::page::Frame;
 use crate::http::console::posted::PostedLately;
 use crate::http::console::times::Moment;
 use crate::http::console::visit::{Person, see_other};
+use crate::http::query::Named;
 
 /// People that one press of a button compares with a target.
 const COMPARED: u32 = 500;
@@ -87,7 +88,7 @@ fn name_of(text: &str) -> Result<TargetName, Refusal> {
 /// One target.
 pub(super) async fn page(
     person: Person,
-    Path(name): Path<String>,
+    Named(name): Named,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
@@ -178,7 +179,7 @@ fn deliveries(person: &Person, frame: &Frame, found: &[Delivery]) -> Table {
 }
 
 /// Tests a target, tries again what failed, or compares it with what is here.
-pub(super) async fn act(Path(name): Path<String>, form: PostedLately) -> Response {
+pub(super) async fn act(Named(name): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
     let state = &person.visit.state;
     let (authority, caller) = (&state.authority, person.caller());
