@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use counterfoil_authority::clock::{Clock, Timestamp};
 use counterfoil_authority::custom::{Capability, VerifyMode};
+use counterfoil_authority::service::Services;
+use counterfoil_authority::shadow::ShadowSettings;
 use counterfoil_authority::store::{Installation as Identity, InstallationStore, ServiceStore};
 use counterfoil_store::{OpenError, SqlStore};
 use serde::Serialize;
@@ -91,6 +93,8 @@ pub async fn examine(config: &Config, deep: bool) -> Vec<Finding> {
 /// The old systems that are asked beside us, each asked for nothing that is about anybody.
 async fn shadows(config: &Config) -> Vec<Finding> {
     let advice = "see that it runs; until then nothing is compared, and our answers stay the same";
+    let elsewhere = "correct `url`: name what refuses those it does not know; until then the \
+                     report means nothing, and our answers stay the same";
     let mut findings = Vec::new();
     for old in old_systems(config) {
         let name = &old.settings.name;
@@ -103,24 +107,47 @@ async fn shadows(config: &Config) -> Vec<Finding> {
         };
         findings.push(match tokio::time::timeout(old.timeout, way.reach()).await {
             Ok(Ok(())) => Finding::ok("shadow", format!("{name} answers")),
-            Ok(Err(why)) => Finding::warn("shadow", format!("{name}: {why}"), advice),
+            Ok(Err(why)) => {
+                let advice = if why.is_elsewhere() { elsewhere } else { advice };
+                Finding::warn("shadow", format!("{name}: {why}"), advice)
+            }
             Err(_) => Finding::warn("shadow", format!("{name} does not answer in time"), advice),
         });
     }
     findings
 }
 
-/// Shadows of realms that there are none of: they would hear nothing, and report nothing.
+/// Shadows of realms and services that there are none of: they would hear nothing, and report
+/// nothing.
 async fn unheard(config: &Config, store: &SqlStore) -> Vec<Finding> {
     let mut findings = Vec::new();
     for old in old_systems(config) {
         let (name, realm) = (&old.settings.name, &old.settings.realm);
         match store.realm_find(realm).await {
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => findings.extend(unheard_services(&old.settings, store).await),
             Ok(None) => findings.push(Finding::warn(
                 "shadow",
                 format!("{name} listens to the realm {realm}, and there is none"),
                 "correct `realm`, or make the realm; until then nothing is compared",
+            )),
+            Err(error) => findings.push(unavailable("shadow", &error)),
+        }
+    }
+    findings
+}
+
+/// Services that a shadow listens to, and that its realm has none of.
+async fn unheard_services(settings: &ShadowSettings, store: &SqlStore) -> Vec<Finding> {
+    let ShadowSettings { name, realm, services, .. } = settings;
+    let Services::Named(labels) = services else { return Vec::new() };
+    let mut findings = Vec::new();
+    for label in labels {
+        match store.service_find(realm, label).await {
+            Ok(Some(_)) => {}
+            Ok(None) => findings.push(Finding::warn(
+                "shadow",
+                format!("{name} listens to the service {label} of {realm}, and there is none"),
+                "correct `services`, or make the service; until then nothing of it is compared",
             )),
             Err(error) => findings.push(unavailable("shadow", &error)),
         }

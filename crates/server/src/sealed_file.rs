@@ -113,7 +113,7 @@ impl Stream {
         let payload = Payload { msg: sealed, aad: &self.header };
         self.cipher.decrypt(&nonce, payload).map(Zeroizing::new).map_err(|_| {
             invalid(if first {
-                "the passphrase is wrong, or the file was altered"
+                "the passphrase is wrong, or the file was altered or cut off"
             } else {
                 "the file was altered or cut off"
             })
@@ -310,7 +310,7 @@ mod tests {
             );
         }
         let wrong = opened(&sealed(b"clear"), "correct horse").unwrap_err().to_string();
-        assert_eq!(wrong, "the passphrase is wrong, or the file was altered");
+        assert_eq!(wrong, "the passphrase is wrong, or the file was altered or cut off");
     }
 
     #[test]
@@ -328,6 +328,11 @@ mod tests {
         assert!(fails(&file[..start + chunk]), "cut after the first chunk");
         assert!(fails(&file[..start + 2 * chunk]), "cut before the last chunk");
         assert!(fails(&file[..file.len() - 1]));
+        // Who copied half a file has the right passphrase, and reads that, too.
+        for end in [start, start + 1, start + chunk - 1] {
+            let said = opened(&file[..end], "correct horse battery").unwrap_err().to_string();
+            assert!(said.ends_with("altered or cut off"), "{end}: {said}");
+        }
         let (head, chunks) = file.split_at(start);
         let swapped = [head, &chunks[chunk..2 * chunk], &chunks[..chunk], &chunks[2 * chunk..]];
         assert!(fails(&swapped.concat()));

@@ -1,4 +1,6 @@
 //! Audit logs in SQL: what waits, the tiles of each tree, and its head.
+//!
+//! Length: the statements of the logs and what reads them stand together.
 
 use async_trait::async_trait;
 use counterfoil_authority::audit::tree::{Frontier, Hash, Node, Span, TILE_WIDTH};
@@ -22,12 +24,14 @@ const WAIT: &str = "
 insert into audit_unsealed (realm, event)
 values ($1, $2)";
 
+/// The realms that are left out stand each between two commas.
 const UNSEALED: &str = "
 select w.seq, e.realm, e.id, e.at, e.kind, e.outcome, e.actor, e.actor_token, e.door, e.source,
        e.request_id, e.token, e.subject, e.service, e.reason, e.times, e.detail
 from   audit_unsealed w
 join   event e on e.realm = w.realm and e.id = w.event
 where  w.seq > $1
+and    replace($3, ',' || w.realm || ',', '') = $3
 order  by w.seq
 limit  $2";
 
@@ -173,12 +177,17 @@ fn waiting_row(event: &Event) -> Vec<Value<'_>> {
     values![&event.realm, &event.id].to_vec()
 }
 
-async fn unsealed(tx: &mut Transaction<'_>, limit: u32) -> Result<Vec<Unsealed>, Failure> {
+async fn unsealed(
+    tx: &mut Transaction<'_>,
+    except: &[RealmName],
+    limit: u32,
+) -> Result<Vec<Unsealed>, Failure> {
+    let except: String = except.iter().flat_map(|realm| [",", realm.as_str(), ","]).collect();
     let mut found: Vec<Unsealed> = Vec::with_capacity(limit.min(1024) as usize);
     loop {
         let after = found.last().map_or(i64::MIN, |last| last.seq);
         let most = ROWS_AT_ONCE.min(limit.saturating_sub(found.len().try_into().unwrap_or(limit)));
-        let rows = tx.query(UNSEALED, &values![after, most]).await?;
+        let rows = tx.query(UNSEALED, &values![after, most, &*except]).await?;
         let last = rows.len() < ROWS_AT_ONCE as usize;
         for mut row in rows {
             let seq = row.int("seq")?;
@@ -398,8 +407,13 @@ async fn forget(
 
 #[async_trait]
 impl AuditStore for SqlStore {
-    async fn audit_unsealed(&self, limit: u32) -> Result<Vec<Unsealed>, Unavailable> {
-        self.scan(limit, |tx, limit| Box::pin(unsealed(tx, *limit))).await
+    async fn audit_unsealed(
+        &self,
+        except: Vec<RealmName>,
+        limit: u32,
+    ) -> Result<Vec<Unsealed>, Unavailable> {
+        self.scan((except, limit), |tx, (except, limit)| Box::pin(unsealed(tx, except, *limit)))
+            .await
     }
 
     async fn audit_waiting_since(&self) -> Result<Option<Timestamp>, Unavailable> {

@@ -9,7 +9,7 @@
 mod place;
 
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::names::{ClientName, RealmName, ServiceLabel, Username};
+use counterfoil_authority::names::{ClientName, RealmName, ServiceLabel, ShadowName, Username};
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::{Change, ChangesRead, LogPlace};
 
@@ -82,6 +82,9 @@ pub(crate) async fn log(
         Change::Client(realm, name) => ("client", realm.as_str(), name.as_str()),
         Change::Service(realm, label) => ("service", realm.as_str(), label.as_str()),
         Change::Realm(realm) => ("realm", realm.as_str(), ""),
+        Change::Shadow(realm, name) => {
+            ("shadow", realm.as_str(), name.as_ref().map_or("", ShadowName::as_str))
+        }
         Change::Everything => ("everything", "", ""),
     };
     connection.push(INSERT, &values![at, kind, realm, name]).await
@@ -172,6 +175,10 @@ fn change(row: &mut Row) -> Result<Change, Inconsistent> {
             realm().zip(ServiceLabel::parse(&name).ok()).map(|(r, n)| Change::Service(r, n))
         }
         "realm" => realm().map(Change::Realm),
+        "shadow" if name.is_empty() => realm().map(|r| Change::Shadow(r, None)),
+        "shadow" => {
+            realm().zip(ShadowName::parse(&name).ok()).map(|(r, n)| Change::Shadow(r, Some(n)))
+        }
         _ => None,
     };
     // What a newer version changed and this one has no word for may be anything.

@@ -7,7 +7,7 @@ use counterfoil_authority::names::{RealmName, ServiceLabel, ShadowName, Username
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::shadow::Differs;
 use counterfoil_authority::store::{
-    Page, PageRequest, SHADOW_KEPT_DAYS, SHADOW_KEPT_MAX, ShadowDifference, ShadowFilter,
+    Change, Page, PageRequest, SHADOW_KEPT_DAYS, SHADOW_KEPT_MAX, ShadowDifference, ShadowFilter,
     ShadowStore, Unavailable,
 };
 use counterfoil_authority::verdict::{REASONS, Reason};
@@ -171,11 +171,10 @@ async fn clear(
     shadow: Option<&ShadowName>,
     event: &Event,
 ) -> Result<u64, Failure> {
-    let shadow = shadow.map_or("", ShadowName::as_str);
-    let gone = tx.execute(CLEAR, &values![realm, shadow]).await?;
-    if gone > 0 {
-        events::append(tx, event).await?;
-    }
+    let named = shadow.map_or("", ShadowName::as_str);
+    let gone = tx.execute(CLEAR, &values![realm, named]).await?;
+    events::append(tx, event).await?;
+    tx.changed(Change::Shadow(realm.clone(), shadow.cloned()), event.at).await?;
     Ok(gone)
 }
 

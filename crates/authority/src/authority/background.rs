@@ -177,6 +177,7 @@ impl Authority {
             let sent = self.now();
             let read = self.store.changes_since(&place, CHANGES_PER_STEP).await?;
             self.cache.changed(&read.changes);
+            self.begin_shadows_anew(&read);
             let now = self.now();
             lags.extend(read.made.iter().map(|made| since(*made, now)));
             place = read.place;
@@ -185,6 +186,23 @@ impl Authority {
                 self.cache.confirm(sent);
                 return Ok(lags);
             }
+        }
+    }
+
+    /// Takes note of what other nodes were told of the report on old systems up to this instant. A
+    /// process that has the store for itself was told all of it.
+    pub(super) async fn learn_of_shadows(&self) -> Result<(), Unavailable> {
+        let known = self.followed.lock().clone();
+        let Some(mut place) = known.filter(|_| self.shadows.get().is_some()) else {
+            return Ok(());
+        };
+        loop {
+            let read = self.store.changes_since(&place, CHANGES_PER_STEP).await?;
+            self.begin_shadows_anew(&read);
+            if !read.more {
+                return Ok(());
+            }
+            place = read.place;
         }
     }
 

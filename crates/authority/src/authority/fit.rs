@@ -319,6 +319,7 @@ fn door_names(doors: &[Door]) -> Vec<String> {
 }
 
 /// The name of a proposal: of another version of the token, or with another list, it is another.
+/// It begins with the days that were looked at.
 fn digest_of(token: &Token, fit: &Fit) -> String {
     let lists = [
         fit.scopes.proposed.as_ref().ok().map(|list| texts(list)),
@@ -330,7 +331,8 @@ fn digest_of(token: &Token, fit: &Fit) -> String {
     let mut parts: Vec<&[u8]> = vec![token.id.as_bytes(), &version, &days];
     parts.extend(lists.iter().map(String::as_bytes));
     let mac = hmac256(DIGEST_KEY, b"fit 1", &parts);
-    mac.as_bytes().iter().take(DIGEST_LEN).fold(String::new(), |mut text, byte| {
+    let begin = format!("{}-", fit.days);
+    mac.as_bytes().iter().take(DIGEST_LEN).fold(begin, |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text

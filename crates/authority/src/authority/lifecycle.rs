@@ -1,4 +1,6 @@
 //! Rotate, enable, disable, lock, unlock, revoke: what happens to a token after it is issued.
+//!
+//! Length: what happens to a token after it is issued is one table of acts.
 
 use super::issue::{Drafted, Whose};
 use super::{Answered, Authority, Replay};
@@ -21,6 +23,17 @@ use crate::token::{State, Token};
 const OVERLAP_SECONDS_MAX: i64 = 366 * 86_400;
 /// Tokens that a preview of a revocation lists at most.
 const PREVIEW_MAX: u32 = 1000;
+
+/// What a former secret is told: whoever has a leaked one would outlive the rotation by it.
+const FORMER: Refusal = Refusal::BeyondGrant("a former secret cannot rotate the token");
+
+/// How a token is rotated.
+struct RotateWish {
+    overlap_seconds: Option<i64>,
+    if_match: Option<i64>,
+    /// Only an answer that was given before is wanted again.
+    is_again: bool,
+}
 
 /// A switch of state that somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +101,8 @@ impl Authority {
     ) -> Result<Answered, Refusal> {
         let token = self.reachable(caller, realm, id).await?;
         self.refuse_to_show(caller, &token).await?;
-        self.rotate_token(caller, token, overlap_seconds, if_match, replay).await
+        let wish = RotateWish { overlap_seconds, if_match, is_again: false };
+        self.rotate_token(caller, token, wish, replay).await
     }
 
     /// A person is shown no secret of somebody else's, unless policy says so; a program that
@@ -126,8 +140,7 @@ impl Authority {
         &self,
         caller: &Caller,
         token: Token,
-        overlap_seconds: Option<i64>,
-        if_match: Option<i64>,
+        RotateWish { overlap_seconds, if_match, is_again }: RotateWish,
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let now = self.now();
@@ -173,11 +186,13 @@ impl Authority {
             expected_version: if_match,
             at: now,
             idempotency,
+            only_replay: is_again,
             event,
         };
         match self.store.token_rotate(rotate).await? {
             Rotated::Done(token) => Ok(Answered::Fresh { token, secret: clear }),
             Rotated::Replayed(sealed) => super::issue::replayed(caller, &sealed),
+            Rotated::NotAnswered => Err(FORMER),
             Rotated::KeyReused => Err(Refusal::KeyReused),
             Rotated::NotFound => Err(Refusal::NotFound(Thing::Token)),
             Rotated::VersionMismatch => Err(Refusal::VersionMismatch),
@@ -461,15 +476,17 @@ impl Authority {
         replay: Option<Replay>,
     ) -> Result<Answered, Refusal> {
         let token = self.own_token(caller).await?;
-        // A leaked former secret must not survive the rotation that was meant to kill it.
-        if caller.former_secret {
-            return Err(Refusal::BeyondGrant("a former secret cannot rotate the token"));
+        // A leaked former secret must not survive the rotation that was meant to kill it; but
+        // whoever lost the answer has nothing else to ask for it with.
+        if caller.former_secret && replay.is_none() {
+            return Err(FORMER);
         }
         let by_default = matches!(token.kind, Kind::PersonalAccessToken | Kind::ClientKey);
         if !self.holder_may(&token, by_default, |policy| policy.self_rotate).await? {
             return Err(Refusal::Policy("the service's policy does not let holders rotate".into()));
         }
-        self.rotate_token(caller, token, overlap_seconds, if_match, replay).await
+        let wish = RotateWish { overlap_seconds, if_match, is_again: caller.former_secret };
+        self.rotate_token(caller, token, wish, replay).await
     }
 
     /// Whether the services' policies let the holder of a token do something with it: none may

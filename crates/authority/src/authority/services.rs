@@ -166,6 +166,24 @@ impl Authority {
         found.filter(|service| sight.shows(service)).ok_or(Refusal::NotFound(Thing::Service))
     }
 
+    /// Checks that a service is there for who asks about its tokens. Needs `tokens:read`, as the
+    /// list of them does, and shows nothing of the service.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NotFound`] for one that is not there, and for one that the caller does not see.
+    pub async fn service_of_tokens(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        label: &ServiceLabel,
+    ) -> Result<(), Refusal> {
+        let sight = self.sight_by(caller, realm, ApiScope::TokensRead).await?;
+        let found = self.store().service_find(realm, label).await?;
+        let shown = found.is_some_and(|service| sight.shows(&service));
+        if shown { Ok(()) } else { Err(Refusal::NotFound(Thing::Service)) }
+    }
+
     /// Creates a service.
     pub async fn create_service(
         &self,
@@ -296,7 +314,17 @@ impl Authority {
 
     /// What the caller sees of a realm's services.
     pub(super) async fn sight(&self, caller: &Caller, realm: &RealmName) -> Result<Sight, Refusal> {
-        let reach = caller.reach(realm, ApiScope::ServicesRead)?;
+        self.sight_by(caller, realm, ApiScope::ServicesRead).await
+    }
+
+    /// What they see as far as this scope of theirs reaches.
+    async fn sight_by(
+        &self,
+        caller: &Caller,
+        realm: &RealmName,
+        scope: ApiScope,
+    ) -> Result<Sight, Refusal> {
+        let reach = caller.reach(realm, scope)?;
         self.realm_facts(realm).await?;
         let person = reach.own.as_ref().and_then(|owner| owner.user());
         let own = match person {

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use super::Authority;
 use super::verify::{Active, Binding, Verdict, VerifyRequest};
+use super::{Authority, IMPORTED_FROM};
 use crate::cache::Entry;
 use crate::caller::Caller;
-use crate::clock::Timestamp;
 use crate::event::time_ordered_id;
 use crate::foreign::ForeignKey;
 use crate::names::{RealmName, ServiceLabel, ShadowName, Username};
-use crate::otp;
+use crate::otp::{self, Method};
 use crate::refusal::Refusal;
 use crate::scope::ApiScope;
 use crate::secret::{ClearSecret, Shape, TokenId};
@@ -20,10 +19,12 @@ use crate::shadow::{
     Aim, Compared, Gathered, Key, Met, Named, OldSystem, Ours, Question, Said, Shadow,
     ShadowSettings, Shadows,
 };
-use crate::store::{Page, PageRequest, ShadowDifference, ShadowFilter, Unavailable};
+use crate::store::{
+    Change, ChangesRead, Page, PageRequest, ShadowDifference, ShadowFilter, Unavailable,
+};
 use crate::subject::OwnerFacts;
 use crate::token::StoredSecret;
-use crate::verdict::{Door, Reason};
+use crate::verdict::Reason;
 
 /// What is longer is not asked about: JWTs of others are, and a queue of them must fit into memory.
 const PRESENTED_BYTES_MAX: usize = 8 * 1024;
@@ -39,19 +40,17 @@ impl Authority {
     /// process runs: only the first call counts.
     pub fn set_shadows(&self, all: Vec<Arc<Shadow>>) {
         if !all.is_empty() {
-            let (gathered, since) = (Gathered::default(), self.now());
-            let _ = self.shadows.set(Shadows { all, gathered, since });
+            let now = self.now();
+            for shadow in &all {
+                shadow.listens(now);
+            }
+            let _ = self.shadows.set(Shadows { all, gathered: Gathered::default() });
         }
     }
 
     /// The shadows.
     pub fn shadows(&self) -> &[Arc<Shadow>] {
         self.shadows.get().map_or(&[], |shadows| &shadows.all)
-    }
-
-    /// Since when they listen; `None` without any.
-    pub fn shadows_since(&self) -> Option<Timestamp> {
-        self.shadows.get().map(|shadows| shadows.since)
     }
 
     /// Differences that could not be kept.
@@ -90,7 +89,7 @@ impl Authority {
             };
             if asks && shadow.takes_turn() {
                 if self.is_held_back(request, verdict) {
-                    shadow.counted(Compared::NotAsked);
+                    shadow.counted(Compared::NotAsked, self.now());
                 } else {
                     shadow.offer(self.question(request, service, verdict));
                 }
@@ -125,11 +124,10 @@ impl Authority {
 
     /// Whether what was presented can be known to anybody else.
     fn form_of(&self, request: &VerifyRequest<'_>, verdict: &Verdict) -> Form {
-        // A code is spent by asking; and what needs a proof of possession is good for nobody who
-        // is only told the token.
-        // Through privacyIDEA's door a PIN comes with the code behind it.
-        let is_code = otp::looks_spent_by_asking(request.presented)
-            || request.origin.door == Door::Validate && otp::may_end_in_code(request.presented);
+        // A code is spent by asking, and a PIN may come before it at every door that passes on
+        // what a person types; and what needs a proof of possession is good for nobody who is only
+        // told the token.
+        let is_code = otp::may_end_in_code(request.presented);
         let is_long = request.presented.len() > PRESENTED_BYTES_MAX;
         if is_code || is_long || matches!(verdict, Verdict::Active(active) if is_bound(active)) {
             return Form::Never;
@@ -263,6 +261,10 @@ impl Authority {
         old: &dyn OldSystem,
         question: Question,
     ) -> Compared {
+        let wants_own = shadow.settings().own_tokens;
+        if !wants_own && self.is_of_here(&question).await {
+            return Compared::NotAsked;
+        }
         let Some(leave) = shadow.leaves(&question, self.now()) else { return Compared::NotAsked };
         let said = old.ask(&question).await;
         let compared = shadow.answered(&question, leave, &said, self.now());
@@ -271,6 +273,31 @@ impl Authority {
             shadows.gathered.note(key, met);
         }
         compared
+    }
+
+    /// Whether a secret is of a token that was issued here and not taken over, whatever form it
+    /// has: a chosen one has none. While that cannot be told, it counts as one.
+    async fn is_of_here(&self, question: &Question) -> bool {
+        let (Ours::Good { token, .. } | Ours::Bad { token: Some(token), .. }) = &question.ours
+        else {
+            return self.may_be_of_a_sheet(question).await;
+        };
+        match self.store.token_find(&question.realm, *token).await {
+            Ok(Some(token)) => !token.labels.contains_key(IMPORTED_FROM),
+            // A custom repository keeps it.
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+
+    /// Whether a secret may be a backup code that somebody copied without its dashes.
+    async fn may_be_of_a_sheet(&self, question: &Question) -> bool {
+        let Some(user) = &question.username else { return false };
+        if otp::codes::normal(question.presented.reveal()).is_none() {
+            return false;
+        }
+        let found = self.store.otp_of_person(&question.realm, user).await;
+        found.map_or(true, |all| all.iter().any(|one| one.method == Method::Backup))
     }
 
     /// Stores the differences that were met. What cannot be stored is kept for the next time.
@@ -335,11 +362,16 @@ impl Authority {
     ) -> Result<Page<ShadowDifference>, Refusal> {
         caller.require_whole(realm, ApiScope::PoliciesWrite)?;
         self.realm_facts(realm).await?;
-        Ok(self.store.shadow_list(realm, filter, page).await?)
+        let found = self.store.shadow_list(realm, filter, page).await?;
+        // Behind the list: figures must not be older than a list that is empty because another
+        // node was told to begin anew.
+        self.learn_of_shadows().await?;
+        Ok(found)
     }
 
     /// Forgets the differences of a realm, with one old system or with all, so that the report
-    /// begins anew; says how many there were.
+    /// begins anew; says how many there were. Figures and hold-backs begin anew too: here at once,
+    /// on other nodes within a second, and there too before they answer with a report.
     ///
     /// # Errors
     ///
@@ -352,7 +384,8 @@ impl Authority {
     ) -> Result<u64, Refusal> {
         caller.require_whole(realm, ApiScope::PoliciesWrite)?;
         self.realm_facts(realm).await?;
-        let mut event = self.event("shadow.cleared", realm, &caller.origin, self.now())?;
+        let at = self.now();
+        let mut event = self.event("shadow.cleared", realm, &caller.origin, at)?;
         if let Some(name) = &shadow {
             event = event.with_detail(serde_json::json!({ "shadow": name.as_str() }));
         }
@@ -360,8 +393,27 @@ impl Authority {
         // What was met before this call is not to be stored after it.
         if let Some(shadows) = self.shadows.get() {
             shadows.gathered.forget(realm, shadow.as_ref());
+            shadows.begin_anew(realm, shadow.as_ref(), at, self.now());
         }
         Ok(cleared)
+    }
+
+    /// Begins the figures anew of which another node was told to.
+    pub(super) fn begin_shadows_anew(&self, read: &ChangesRead) {
+        let Some(shadows) = self.shadows.get() else { return };
+        let now = self.now();
+        // Led by changes that nobody can name any more, and that may have been such ones.
+        if read.changes.len() > read.made.len() {
+            for shadow in &shadows.all {
+                shadow.begin_anew(now, now);
+            }
+            return;
+        }
+        for (change, made) in read.changes.iter().zip(&read.made) {
+            if let Change::Shadow(realm, named) = change {
+                shadows.begin_anew(realm, named.as_ref(), *made, now);
+            }
+        }
     }
 }
 
@@ -403,7 +455,7 @@ fn difference(
         (Ours::Bad { reason, .. }, None) => {
             let named = match question.username.clone() {
                 None => Named::Nobody,
-                Some(name) if settings.by_name => Named::Known(name),
+                Some(name) if settings.attests_name => Named::Known(name),
                 Some(name) => Named::Claimed(name),
             };
             (named, Some(*reason))

@@ -273,7 +273,7 @@ impl Cache {
                     owner_key.0 == *realm && owner_key.1 == Owner::Client(name.clone())
                 }
                 Change::Everything => true,
-                Change::Service(..) | Change::Realm(_) => false,
+                Change::Service(..) | Change::Realm(_) | Change::Shadow(..) => false,
             })
         };
         if self.tokens.insert_unless(&entry, moved) {
@@ -508,6 +508,7 @@ impl Cache {
             Change::Realm(realm) => {
                 self.replace_realms(|realms| realms.remove(realm).is_some());
             }
+            Change::Shadow(..) => {}
             Change::Everything => {
                 self.tokens.clear();
                 self.elsewhere.all_changed();
@@ -537,7 +538,7 @@ fn owner_changed(change: &Change, key: &(RealmName, Owner)) -> bool {
         Change::User(realm, name) => key.0 == *realm && key.1.user() == Some(name),
         Change::Client(realm, name) => key.0 == *realm && key.1 == Owner::Client(name.clone()),
         Change::Everything => true,
-        Change::Token(_) | Change::Service(..) | Change::Realm(_) => false,
+        Change::Token(_) | Change::Service(..) | Change::Realm(_) | Change::Shadow(..) => false,
     }
 }
 

@@ -12,7 +12,6 @@ const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
 /// Characters of a backup code: 60 bits, which no throttled presenter guesses; that nobody who has
 /// the database alone can is the pepper's doing.
 const CODE_CHARS: usize = 12;
-/// Characters between two dashes.
 const GROUP: usize = 4;
 /// Backup codes on a sheet, unless another number is asked for.
 pub const CODES_DEFAULT: u32 = 10;
@@ -69,6 +68,15 @@ pub fn normal(presented: &str) -> Option<Zeroizing<String>> {
     let normal: Zeroizing<String> = Zeroizing::new(bare.map(|c| c.to_ascii_lowercase()).collect());
     let letters = normal.bytes().all(|b| ALPHABET.contains(&b));
     (letters && normal.len() == CODE_CHARS).then_some(normal)
+}
+
+/// Whether a text is a backup code as sheets show it, with its dashes. Without them many a secret
+/// of others has the form of one.
+pub fn is_as_shown(presented: &str) -> bool {
+    let mut parts = presented.split('-');
+    normal(presented).is_some()
+        && parts.clone().count() == CODE_CHARS / GROUP
+        && parts.all(|part| part.len() == GROUP)
 }
 
 /// What is kept of a code: it is bound to its token, so that one hash fits nowhere else.

@@ -194,20 +194,16 @@ impl fmt::Debug for SharedSeed {
 /// Whether a presented text has the form of a code of some method, so that asking for the
 /// person's authentication tokens can be worth a read.
 pub fn looks_like_code(presented: &str) -> bool {
-    looks_spent_by_asking(presented) || codes::normal(presented).is_some()
-}
-
-/// Whether a text has the form of a code that is good once at everybody who has its seed: whoever
-/// passes it on to another system to ask about it may spend it there.
-pub fn looks_spent_by_asking(presented: &str) -> bool {
     let digits = matches!(presented.len(), 6..=8) && presented.bytes().all(|b| b.is_ascii_digit());
-    digits || yubikey::looks_like_otp(presented)
+    digits || yubikey::looks_like_otp(presented) || codes::normal(presented).is_some()
 }
 
-/// Whether a text may be a PIN with such a code behind it: a PIN of digits is not told from the
-/// code, so any text that ends in six digits may be.
+/// Whether a text may be a code, or a PIN with one behind it: whoever passes it on to another
+/// system to ask about it may spend it there. A PIN of digits is not told from the code, so any
+/// text that ends in six digits may be.
 pub fn may_end_in_code(presented: &str) -> bool {
-    presented.bytes().rev().take_while(u8::is_ascii_digit).count() >= 6
+    let digits = presented.bytes().rev().take_while(u8::is_ascii_digit).count();
+    digits >= 6 || codes::is_as_shown(presented) || yubikey::ends_in_otp(presented)
 }
 
 #[cfg(test)]
@@ -238,10 +234,14 @@ mod tests {
 
     #[test]
     fn a_code_may_stand_behind_a_pin() {
-        for text in ["123456", "pin12345678", "1234567890123", "über123456"] {
+        for text in ["123456", "pin12345678", "1234567890123", "über123456", "ABCD-efgh-jkmn"] {
             assert!(may_end_in_code(text), "{text}");
         }
-        for text in ["", "12345", "pin12345", "123456pin", "12345 6", "pin１２３４５６"] {
+        let others = ["abcdefghjkmn", "abcd-efghj-kmn", "abcd-efgh-jkmn-pqrs", "guess number"];
+        for text in ["", "12345", "pin12345", "123456pin", "12345 6", "pin１２３４５６"]
+            .into_iter()
+            .chain(others)
+        {
             assert!(!may_end_in_code(text), "{text}");
         }
     }

@@ -105,6 +105,13 @@ pub fn looks_like_otp(text: &str) -> bool {
     split(text).is_some()
 }
 
+/// Whether a text ends in one, as a PIN with it behind does.
+pub fn ends_in_otp(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let tail = bytes.len().checked_sub(CIPHER_CHARS).and_then(|begin| bytes.get(begin..));
+    tail.is_some_and(|tail| tail.iter().all(|b| MODHEX.contains(&b.to_ascii_lowercase())))
+}
+
 /// The block of a cipher text; `None` if its checksum does not come out.
 fn decrypted(key: &[u8], cipher: &[u8]) -> Option<Block> {
     let key = DecryptingKey::ecb(UnboundCipherKey::new(&AES_128, key).ok()?).ok()?;
@@ -182,6 +189,12 @@ mod tests {
         assert_eq!(device.place_of(&OTP.replace("gh", "gx")), None);
         assert_eq!(device.place_of(""), None);
         assert!(!looks_like_otp("cccccccccccccccccccccccccccccc"));
+        for text in [OTP, &*format!("1234{OTP}"), &OTP[4..]] {
+            assert!(ends_in_otp(text), "{text}");
+        }
+        for text in ["", "ccc", &*format!("{OTP}1"), &OTP[OTP.len() - 31..]] {
+            assert!(!ends_in_otp(text), "{text}");
+        }
     }
 
     #[test]

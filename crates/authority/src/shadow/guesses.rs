@@ -115,6 +115,12 @@ impl Guesses {
         Some(Leave::MayBeWrong)
     }
 
+    /// Leaves nobody alone any more who was wrong before. What is on its way stays there, and what
+    /// is known to be good too.
+    pub(super) fn forgive(&mut self) {
+        self.resting.clear();
+    }
+
     /// Takes note that a question is not on its way any more.
     pub(super) fn arrived(&mut self, question: &Question, leave: Leave) {
         if leave == Leave::MayBeWrong {

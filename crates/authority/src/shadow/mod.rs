@@ -3,6 +3,8 @@
 //!
 //! Our answer has been decided before anything here is reached, and nothing here can change or
 //! delay it. What was presented waits in memory alone, in a bounded queue and for seconds.
+//!
+//! Length: a shadow, its questions and its figures are one thing, and half of it are its tests.
 
 mod gathered;
 mod guesses;
@@ -226,9 +228,11 @@ pub struct ShadowSettings {
     pub wrong_every_seconds: i64,
     /// Whether tokens of our own form are asked about, too.
     pub own_tokens: bool,
-    /// Whether it is asked by user name and secret, so that nothing can be asked without a name;
-    /// and whether its yes says that the name is right.
+    /// Whether it is asked by user name and secret, so that nothing can be asked without a name.
     pub by_name: bool,
+    /// Whether its yes says that the name is right: a directory binds nobody by another one's. What
+    /// speaks HTTP may take any name beside a token, or the token for the name.
+    pub attests_name: bool,
 }
 
 impl ShadowSettings {
@@ -245,6 +249,37 @@ impl ShadowSettings {
             wrong_every_seconds: WRONG_EVERY_SECONDS,
             own_tokens: false,
             by_name: false,
+            attests_name: false,
+        }
+    }
+}
+
+/// What came of the questions that belong to the report as it stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Figures {
+    since: Timestamp,
+    /// When the report was begun anew, by the clock of the node that was told to.
+    cleared_at: Timestamp,
+    counts: [u64; Compared::ALL.len()],
+}
+
+impl Figures {
+    /// Since when they are counted: the start of the process, or the report was begun anew later.
+    pub const fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// How often one outcome was met.
+    pub fn count(&self, one: Compared) -> u64 {
+        self.counts.get(one as usize).copied().unwrap_or(0)
+    }
+
+    /// Counts what became of a presentation. What we answered before belongs to an earlier report.
+    fn note(&mut self, one: Compared, presented_at: Timestamp) {
+        if presented_at >= self.since
+            && let Some(count) = self.counts.get_mut(one as usize)
+        {
+            *count += 1;
         }
     }
 }
@@ -254,6 +289,7 @@ pub struct Shadow {
     settings: ShadowSettings,
     queue: mpsc::Sender<Question>,
     counts: [AtomicU64; Compared::ALL.len()],
+    figures: Mutex<Figures>,
     heard: AtomicU64,
     guesses: Mutex<Guesses>,
 }
@@ -272,6 +308,7 @@ impl Shadow {
             settings,
             queue,
             counts: std::array::from_fn(|_| AtomicU64::new(0)),
+            figures: Mutex::default(),
             heard: AtomicU64::new(0),
             guesses: Mutex::default(),
         };
@@ -293,10 +330,34 @@ impl Shadow {
         self.counts.get(one as usize).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn counted(&self, one: Compared) {
+    /// What was compared since the report was begun anew, or since the start.
+    pub fn figures(&self) -> Figures {
+        *self.figures.lock()
+    }
+
+    /// Counts what became of something that was presented then.
+    pub(crate) fn counted(&self, one: Compared, presented_at: Timestamp) {
         if let Some(count) = self.counts.get(one as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+        self.figures.lock().note(one, presented_at);
+    }
+
+    /// Listens from now on.
+    pub(crate) fn listens(&self, now: Timestamp) {
+        self.figures.lock().since = now;
+    }
+
+    /// Counts anew for the report, and holds nobody back any more who was wrong before. Whoever
+    /// is told of the same clear again does nothing.
+    pub(crate) fn begin_anew(&self, cleared_at: Timestamp, now: Timestamp) {
+        let mut figures = self.figures.lock();
+        if cleared_at <= figures.cleared_at {
+            return;
+        }
+        *figures = Figures { since: now, cleared_at, ..Figures::default() };
+        drop(figures);
+        self.guesses.lock().forgive();
     }
 
     /// Whether this presentation is among those of which one in `share` is asked.
@@ -310,11 +371,13 @@ impl Shadow {
         let askable = !self.settings.by_name || question.username.is_some();
         let wrong_every = self.settings.wrong_every_seconds;
         // The place in the queue first: a question for which there is none takes nobody's turn.
-        let Ok(place) = self.queue.try_reserve() else { return self.counted(Compared::NotAsked) };
+        let Ok(place) = self.queue.try_reserve() else {
+            return self.counted(Compared::NotAsked, question.at);
+        };
         if askable && self.guesses.lock().admits(&question, wrong_every) {
             place.send(question);
         } else {
-            self.counted(Compared::NotAsked);
+            self.counted(Compared::NotAsked, question.at);
         }
     }
 
@@ -325,7 +388,7 @@ impl Shadow {
         let leave =
             if late { None } else { self.guesses.lock().leaves(question, wrong_every, now) };
         if leave.is_none() {
-            self.counted(Compared::NotAsked);
+            self.counted(Compared::NotAsked, question.at);
         }
         leave
     }
@@ -339,7 +402,7 @@ impl Shadow {
         now: Timestamp,
     ) -> Compared {
         let compared = Compared::of(question.ours.is_good(), said);
-        self.counted(compared);
+        self.counted(compared, question.at);
         let mut guesses = self.guesses.lock();
         guesses.answered(question, said, self.settings.wrong_every_seconds, now);
         guesses.arrived(question, leave);
@@ -353,8 +416,24 @@ impl Shadow {
 pub(crate) struct Shadows {
     pub(crate) all: Vec<Arc<Shadow>>,
     pub(crate) gathered: Gathered,
-    /// Since when they listen.
-    pub(crate) since: Timestamp,
+}
+
+impl Shadows {
+    /// Begins the figures of a realm anew, of one old system or of all, as told at `cleared_at`.
+    pub(crate) fn begin_anew(
+        &self,
+        realm: &RealmName,
+        named: Option<&ShadowName>,
+        cleared_at: Timestamp,
+        now: Timestamp,
+    ) {
+        let is_meant = |settings: &ShadowSettings| {
+            settings.realm == *realm && named.is_none_or(|name| settings.name == *name)
+        };
+        for shadow in self.all.iter().filter(|shadow| is_meant(shadow.settings())) {
+            shadow.begin_anew(cleared_at, now);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -436,6 +515,47 @@ mod tests {
         let (shadow, _questions) = shadow(|settings| settings.share = 3);
         let turns: Vec<bool> = (0..7).map(|_| shadow.takes_turn()).collect();
         assert_eq!(turns, [true, false, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn a_report_that_is_begun_anew_counts_what_was_presented_since() {
+        let (shadow, _questions) = shadow(|_| ());
+        let at = Timestamp::from_seconds;
+        shadow.listens(at(50));
+        let figures = || {
+            let now = shadow.figures();
+            (now.count(Compared::AgreeBad), now.count(Compared::NotAsked), now.since().seconds())
+        };
+        shadow.counted(Compared::AgreeBad, at(60));
+        shadow.counted(Compared::NotAsked, at(60));
+        assert_eq!(figures(), (1, 1, 50));
+        shadow.begin_anew(at(70), at(71));
+        assert_eq!(figures(), (0, 0, 71));
+        // It was asked before, and is answered only now.
+        shadow.counted(Compared::AgreeBad, at(65));
+        assert_eq!(figures(), (0, 0, 71));
+        shadow.counted(Compared::AgreeBad, at(71));
+        // The same clear, told of again.
+        shadow.begin_anew(at(70), at(72));
+        assert_eq!(figures(), (1, 0, 71));
+        // Counters of the metrics never fall.
+        assert_eq!(shadow.count(Compared::AgreeBad), 3);
+    }
+
+    #[test]
+    fn who_was_wrong_is_asked_about_again_once_the_report_is_begun_anew() {
+        let (shadow, mut questions) = shadow(|_| ());
+        let wrong = || question(Ours::Bad { reason: Reason::Unknown, token: None }, Some("alice"));
+        shadow.offer(wrong());
+        let first = questions.try_recv().unwrap();
+        let leave = shadow.leaves(&first, first.at).unwrap();
+        assert_eq!(shadow.answered(&first, leave, &Said::Bad, first.at), Compared::AgreeBad);
+        shadow.offer(wrong());
+        assert!(questions.try_recv().is_err());
+        shadow.begin_anew(first.at, first.at);
+        shadow.offer(wrong());
+        let again = questions.try_recv().unwrap();
+        assert_eq!(shadow.leaves(&again, again.at), Some(Leave::MayBeWrong));
     }
 
     #[test]

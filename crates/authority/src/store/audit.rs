@@ -83,8 +83,12 @@ pub struct AuditSeal {
 /// realm's log, so each is in the log exactly once, in whatever order transactions end.
 #[async_trait]
 pub trait AuditStore {
-    /// The first `limit` events that are in no log yet.
-    async fn audit_unsealed(&self, limit: u32) -> Result<Vec<Unsealed>, Unavailable>;
+    /// The first `limit` events that are in no log yet, but for those of these realms.
+    async fn audit_unsealed(
+        &self,
+        except: Vec<RealmName>,
+        limit: u32,
+    ) -> Result<Vec<Unsealed>, Unavailable>;
 
     /// When the event was made that waits first; `None` if none does.
     async fn audit_waiting_since(&self) -> Result<Option<Timestamp>, Unavailable>;

@@ -105,7 +105,7 @@ pub use use_notes::{
     USE_NOTES_KEPT_DAYS, UseNote, UseNoteStore, given, rows_of,
 };
 
-use crate::names::{ClientName, RealmName, ServiceLabel, Username};
+use crate::names::{ClientName, RealmName, ServiceLabel, ShadowName, Username};
 use crate::secret::TokenId;
 
 /// The store could not answer.
@@ -195,6 +195,9 @@ pub enum Change {
     Service(RealmName, ServiceLabel),
     /// A realm.
     Realm(RealmName),
+    /// The report on an old system of a realm, or on all of them, is begun anew. Nothing cached
+    /// depends on it; what each node has counted does.
+    Shadow(RealmName, Option<ShadowName>),
     /// Perhaps anything: drop every cache.
     Everything,
 }

@@ -67,7 +67,8 @@ pub trait ShadowStore {
         page: PageRequest,
     ) -> Result<Page<ShadowDifference>, Unavailable>;
     /// Removes the differences of a realm, with one old system or with all, and says how many
-    /// there were. The event is recorded if there was one.
+    /// there were. The event is recorded and [`super::Change::Shadow`] told of even if there was
+    /// none: what each node has counted begins anew too.
     async fn shadow_clear(
         &self,
         realm: &RealmName,

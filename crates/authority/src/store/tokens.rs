@@ -255,6 +255,8 @@ pub struct TokenRotate {
     pub at: Timestamp,
     /// The answer to keep.
     pub idempotency: Option<Idempotency>,
+    /// Give an answer that is kept, or none: whoever asks may not rotate any more.
+    pub only_replay: bool,
     /// What is recorded.
     pub event: Event,
 }
@@ -266,6 +268,8 @@ pub enum Rotated {
     Done(Token),
     /// The same request was answered before: here is that answer, still sealed.
     Replayed(Vec<u8>),
+    /// Only a kept answer was asked for, and there is none.
+    NotAnswered,
     /// The idempotency key was used for another request.
     KeyReused,
     /// There is no such token.

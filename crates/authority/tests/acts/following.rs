@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use counterfoil_authority::authority::VerifyRequest;
 use counterfoil_authority::authority::{Act, Authority, Binding, NotReady, Settings, Verdict};
 use counterfoil_authority::clock::{Clock, Entropy, Timestamp};
 use counterfoil_authority::event::Origin;
 use counterfoil_authority::keys::KeyRing;
 use counterfoil_authority::kind::Kind;
-use counterfoil_authority::names::RealmName;
+use counterfoil_authority::names::{RealmName, ShadowName};
 use counterfoil_authority::refusal::Refusal;
-use counterfoil_authority::store::{Change, Store};
+use counterfoil_authority::shadow::{Compared, OldSystem, Question, Said, Shadow, ShadowSettings};
+use counterfoil_authority::store::{Change, PageRequest, ShadowFilter, Store};
 use counterfoil_authority::subject::UserStatus;
 use counterfoil_authority::testing::SeededEntropy;
 use counterfoil_authority::token::Token;
@@ -241,4 +243,56 @@ async fn a_clock_more_than_two_seconds_off_the_databases_is_not_ready() {
             Err(other) => panic!("{other}"),
         }
     }
+}
+
+/// An old system that says no to everything.
+struct No;
+
+#[async_trait]
+impl OldSystem for No {
+    async fn ask(&self, _: &Question) -> Said {
+        Said::Bad
+    }
+}
+
+/// A report that another node was told to begin anew must not rest on what this one compared
+/// before, however soon it is asked for.
+#[tokio::test]
+async fn a_report_is_begun_anew_on_every_node() {
+    let world = World::new().await;
+    let node = Node::of(&world);
+    let name = ShadowName::parse("old").unwrap();
+    let (shadow, mut questions) = Shadow::new(ShadowSettings::new(name, world.realm.clone()));
+    node.authority.set_shadows(vec![Arc::clone(&shadow)]);
+    node.authority.follow_changes().await.unwrap();
+    let mut compare = async || {
+        let (origin, presented) = (Origin::system(Door::Api), "what they have there");
+        let request = VerifyRequest::of_holder(&world.realm, presented, Binding::Unbound, &origin);
+        let verdict = Verdict::Inactive { reason: Reason::Unknown, token: None };
+        node.authority.heard(&request, &verdict);
+        let question = questions.try_recv().unwrap();
+        node.authority.ask_shadow(&shadow, &No, question).await
+    };
+    let clear = async || {
+        world.clock.advance_seconds(1);
+        world.authority.clear_shadow(&world.admin, &world.realm, None).await.unwrap();
+    };
+    let report = async || {
+        let (filter, page) = (ShadowFilter::default(), PageRequest::first(9));
+        let found = node.authority.shadow_report(&world.admin, &world.realm, filter, page);
+        assert!(found.await.unwrap().items.is_empty());
+        shadow.figures().count(Compared::AgreeBad)
+    };
+    assert_eq!(compare().await, Compared::AgreeBad);
+    assert_eq!(report().await, 1);
+    clear().await;
+    // The log was not followed since: the report looks for itself.
+    assert_eq!(report().await, 0);
+    assert_eq!(compare().await, Compared::AgreeBad);
+    node.authority.follow_changes().await.unwrap();
+    assert_eq!(report().await, 1, "the same clear counts once");
+    clear().await;
+    node.authority.follow_changes().await.unwrap();
+    assert_eq!(shadow.figures().count(Compared::AgreeBad), 0);
+    assert_eq!(shadow.figures().since(), world.clock.now());
 }

@@ -1,6 +1,7 @@
 //! `counterfoil events`: what happened in a realm, through the API.
 
 use counterfoil_authority::clock::Clock as _;
+use serde_json::Value;
 
 use super::failure::Failure;
 use super::print::Column;
@@ -86,7 +87,17 @@ pub(crate) async fn run(args: &EventsArgs) -> Result<(), Failure> {
     ];
     let given = filters.into_iter().filter_map(|(name, value)| Some((name, value?)));
     let query: Vec<(&str, String)> = given.collect();
-    let page = api.list(&api.in_realm("events"), &query, &args.page).await?;
+    let mut page = api.list(&api.in_realm("events"), &query, &args.page).await?;
+    if !api.json {
+        page.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten().for_each(named);
+    }
     page_out(&api, WITH_OBJECTS, &page);
     Ok(())
+}
+
+/// Has a table name the service that was asked for and is none: a slip in a proxy's configuration.
+fn named(event: &mut Value) {
+    if let Some(label) = event["detail"]["no_such_service"].as_str() {
+        event["service"] = format!("{label} (no such service)").into();
+    }
 }

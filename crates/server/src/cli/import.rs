@@ -20,7 +20,7 @@ use super::local::{HERE, LocalArgs};
 use super::print;
 use crate::config::Config;
 use crate::import::comanage::{self, Item, Note, Options};
-use crate::import::rows::Tables;
+use crate::import::rows::{Place, Tables};
 use crate::import::{dump, forgerock};
 use crate::installation::{self, IfEmpty};
 
@@ -159,7 +159,7 @@ async fn take_over(
     bar.finish_and_clear();
     mask(&mut read, &opened.authority);
     opened.close().await?;
-    let report = Report { fates: imported?, read: &read, dry_run };
+    let report = Report { fates: imported?, read: &read, dry_run, stopped: false };
     if json {
         print::json(&report.json());
     } else {
@@ -194,6 +194,35 @@ struct Report<'a> {
     fates: Vec<Fate>,
     read: &'a comanage::Read,
     dry_run: bool,
+    /// Whether the rows that are left out keep the others from being taken over.
+    stopped: bool,
+}
+
+/// A row that is left out.
+struct LeftOut<'a> {
+    table: &'static str,
+    id: i64,
+    place: &'a Place,
+    /// What it is called here, if it came so far.
+    what: Option<&'a str>,
+    why: &'a str,
+}
+
+impl LeftOut<'_> {
+    fn json(&self) -> Value {
+        let Self { table, id, place, what, why } = self;
+        let mut said = json!({ "table": table, "id": id, "place": place.to_string(), "why": why });
+        if let Some(what) = what {
+            said["what"] = (*what).into();
+        }
+        said
+    }
+
+    fn line(&self) -> String {
+        let Self { table, id, place, what, why } = self;
+        let what = what.map(|what| format!(" ({what})")).unwrap_or_default();
+        format!("{place} {table} {id}{what}: {why}")
+    }
 }
 
 /// Rows of a table by what became of them.
@@ -214,6 +243,30 @@ impl Report<'_> {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Whatever kept them out, in the order of their lines.
+    fn left_out(&self) -> Vec<LeftOut<'_>> {
+        let refused = self.refused().into_iter().map(|(item, why)| LeftOut {
+            table: item.table,
+            id: item.id,
+            place: &item.place,
+            what: Some(item.what.as_str()),
+            why,
+        });
+        let skipped = self.read.skipped.iter().map(|note| LeftOut {
+            table: note.table,
+            id: note.id,
+            place: &note.place,
+            what: None,
+            why: note.why.as_str(),
+        });
+        let mut all: Vec<LeftOut<'_>> = refused.chain(skipped).collect();
+        all.sort_by(|one, other| {
+            let [one, other] = [one, other].map(|row| (&row.place.file, row.place.line, row.id));
+            one.cmp(&other)
+        });
+        all
     }
 
     fn counts(&self) -> BTreeMap<&'static str, Count> {
@@ -240,11 +293,7 @@ impl Report<'_> {
             json!({ "table": note.table, "id": note.id, "place": note.place.to_string(),
                 "why": note.why })
         };
-        let refused = self.refused().into_iter().map(|(item, why)| {
-            json!({ "table": item.table, "id": item.id, "place": item.place.to_string(),
-                "what": item.what, "why": why })
-        });
-        let left_out: Vec<Value> = refused.chain(self.read.skipped.iter().map(note)).collect();
+        let left_out: Vec<Value> = self.left_out().iter().map(LeftOut::json).collect();
         let counts: BTreeMap<_, _> = self
             .counts()
             .into_iter()
@@ -257,6 +306,7 @@ impl Report<'_> {
             .collect();
         json!({
             "dry_run": self.dry_run,
+            "stopped": self.stopped,
             "tables": counts,
             "left_out": left_out,
             "remarks": self.read.remarks.iter().map(note).collect::<Vec<_>>(),
@@ -264,7 +314,11 @@ impl Report<'_> {
     }
 
     fn print(&self) {
-        let word = if self.dry_run { "WOULD BE NEW" } else { "NEW" };
+        let word = match (self.stopped, self.dry_run) {
+            (true, _) => "NEW WITH --partial",
+            (false, true) => "WOULD BE NEW",
+            (false, false) => "NEW",
+        };
         let counts = self.counts();
         let rows = counts.iter().map(|(table, count)| {
             let numbers = [count.rows, count.new, count.kept, count.left_out];
@@ -273,15 +327,16 @@ impl Report<'_> {
             cells
         });
         print::rows(&["TABLE", "ROWS", word, "HERE ALREADY", "LEFT OUT"], rows);
-        let refused = self.refused();
-        let refused = refused.iter().map(|(item, why)| {
-            format!("{} {} {} ({}): {why}", item.place, item.table, item.id, item.what)
-        });
         let shown =
             |note: &Note| format!("{} {} {}: {}", note.place, note.table, note.id, note.why);
-        section("Left out", refused.chain(self.read.skipped.iter().map(shown)).collect());
+        section("Left out", self.left_out().iter().map(LeftOut::line).collect());
         section("Remarks", self.read.remarks.iter().map(shown).collect());
-        if counts.values().all(|count| count.new == 0) {
+        if self.stopped {
+            print::line(
+                "\nNothing is taken over: lines are left out. Mend them, or leave them out by \
+                 --partial.",
+            );
+        } else if counts.values().all(|count| count.new == 0) {
             print::line("\nNothing changed: there is nothing new.");
         } else if self.dry_run {
             print::line("\nNothing changed: this was a dry run.");

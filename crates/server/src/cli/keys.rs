@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::backup::refuse_existing;
 use super::failure::Failure;
-use super::local::{HERE, LocalArgs, SealedFileArgs};
+use super::local::{HERE, LocalArgs, NEW_FILE, SealedFileArgs};
 use super::print::{self, Column};
 use super::secret_input::{self, Wanted};
 use crate::clock::{OsClock, OsEntropy};
@@ -27,6 +27,7 @@ pub(crate) enum KeysCommand {
     /// Make a new current key; running servers take it up within two seconds
     Rotate(RotateArgs),
     /// Write all keys to a new file under a passphrase
+    #[command(mut_arg("file", |arg| arg.help(NEW_FILE)))]
     Export(SealedFileArgs),
     /// Take keys from such a file into the key directory
     Import(SealedFileArgs),

@@ -28,13 +28,16 @@ pub(crate) struct LocalArgs {
     pub(crate) database: Option<String>,
 }
 
+/// The help of the file of a command that writes one.
+pub(crate) const NEW_FILE: &str = "The encrypted file to write: one that exists is not overwritten";
+
 /// Where the installation is, and the encrypted file of it
 #[derive(Debug, clap::Args)]
 #[command(after_help = HERE)]
 pub(crate) struct SealedFileArgs {
     #[command(flatten)]
     pub(crate) local: LocalArgs,
-    /// The encrypted file: one that exists is read where the command reads it, and never overwritten
+    /// The encrypted file to read; it stays as it is
     pub(crate) file: PathBuf,
     /// File with the passphrase, or `-` for standard input [default: a prompt]
     #[arg(long, value_name = "FILE")]

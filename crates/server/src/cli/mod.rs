@@ -100,6 +100,7 @@ enum Command {
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Write database and keys to a new file under a passphrase, while the server runs
+    #[command(mut_arg("file", |arg| arg.help(local::NEW_FILE)))]
     Backup(local::SealedFileArgs),
     /// Bring a backup back into an empty data directory
     Restore(Box<backup::RestoreArgs>),

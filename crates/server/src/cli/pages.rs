@@ -31,7 +31,7 @@ pub(crate) struct CompletionsArgs {
 /// Print the manual page, or write all of them
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManArgs {
-    /// Write one page per command into this directory
+    /// Write one page per command into this directory, which is made if it is not there
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -59,7 +59,8 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
 /// Runs `man`.
 pub(crate) fn man(args: &ManArgs) -> Result<(), Failure> {
     if let Some(dir) = &args.dir {
-        return clap_mangen::generate_to(super::command(), dir)
+        return std::fs::create_dir_all(dir)
+            .and_then(|()| clap_mangen::generate_to(super::command(), dir))
             .map_err(|error| Failure::about(dir.display(), error));
     }
     let mut page = Vec::new();

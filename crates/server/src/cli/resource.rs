@@ -128,7 +128,7 @@ fn argument(field: &'static Field, create: bool) -> Arg {
         Sort::Choice(words) => argument.value_parser(words.to_vec()),
         Sort::Choices(words) => argument.value_parser(words.to_vec()).action(ArgAction::Append),
         Sort::Flag => argument.value_parser(clap::value_parser!(bool)),
-        Sort::Text | Sort::Json | Sort::Number | Sort::Secret => argument,
+        Sort::Text | Sort::Json | Sort::Merged | Sort::Number | Sort::Secret => argument,
     };
     argument.required(create && field.required)
 }
@@ -162,12 +162,14 @@ pub(crate) async fn run(command: &ResourceCommand) -> Result<(), Failure> {
             Ok(())
         }
         Verb::Update => {
-            let fields = body(command)?;
+            let mut fields = body(command)?;
             if fields.is_empty() {
                 return Err(Failure::Usage("nothing to change: give at least one field".into()));
             }
             let version = matches.get_one::<String>("if-match").map(String::as_str);
-            let ask = Ask::patch(path_of(&api, command), Value::Object(fields)).if_match(version);
+            let path = path_of(&api, command);
+            clear_merged(&api, command.resource, &path, &mut fields).await?;
+            let ask = Ask::patch(path, Value::Object(fields)).if_match(version);
             show(&api, &api.send(ask).await?);
             Ok(())
         }
@@ -234,11 +236,13 @@ pub(crate) fn page_out(api: &Api, columns: &[print::Column], page: &Value) {
         return print::json(page);
     }
     let items = page.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    if items.is_empty() {
-        return print::note("there are none");
+    let next = page.get("next_cursor").and_then(Value::as_str);
+    match (items.is_empty(), next) {
+        (true, None) => return print::note("there are none"),
+        (true, Some(_)) => print::note("there are none on this page"),
+        (false, _) => print::table(columns, items),
     }
-    print::table(columns, items);
-    if let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) {
+    if let Some(cursor) = next {
         print::note(&format!("there are more: --cursor {cursor}"));
     }
 }
@@ -311,6 +315,30 @@ async fn change_members(
         api.send(Ask::new(method.clone(), path)).await?;
     }
     done(api, command, if method == Method::PUT { "has them now" } else { "no longer has them" });
+    Ok(())
+}
+
+/// Names each key to be taken away of an object that is merged and is to be cleared: the API changes
+/// what it is told of, and nothing else.
+async fn clear_merged(
+    api: &Api,
+    resource: &Resource,
+    path: &str,
+    fields: &mut Map<String, Value>,
+) -> Result<(), Failure> {
+    let is_cleared =
+        |field: &&Field| field.sort == Sort::Merged && fields.get(field.json) == Some(&Value::Null);
+    let cleared: Vec<&str> =
+        resource.fields.iter().filter(is_cleared).map(|field| field.json).collect();
+    if cleared.is_empty() {
+        return Ok(());
+    }
+    let known = api.send(Ask::get(path.to_owned())).await?;
+    for name in cleared {
+        let stated = known[name].as_object().into_iter().flatten();
+        let none: Map<String, Value> = stated.map(|(key, _)| (key.clone(), Value::Null)).collect();
+        fields.insert(name.to_owned(), Value::Object(none));
+    }
     Ok(())
 }
 

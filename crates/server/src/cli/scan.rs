@@ -29,8 +29,8 @@ const STATUS: &str = "Exit status: 0 nothing was found, 1 something was found, 2
 /// What is said after `--revoke`, which cannot know more.
 const REVOKED: &str = "The server was told to revoke what was found; it does not say what was good. \
                        Registration tokens and decoys stay, and whoever runs the realm revokes \
-                       them by their ids. A decoy that was sent has raised its alarm \
-                       (token.decoy-used): this scan did that.";
+                       them by their ids. If one of them is a decoy, its alarm \
+                       (token.decoy-used) comes from this scan.";
 
 /// Find token strings of this installation in files, directories, git histories or standard input
 #[derive(Debug, clap::Args)]

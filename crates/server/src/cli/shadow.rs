@@ -1,7 +1,7 @@
 //! `counterfoil shadow`: where an old system answers otherwise than we do.
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::failure::Failure;
 use super::print::{self, Column};
@@ -91,8 +91,23 @@ fn told_nothing(compared: &[Value]) -> Option<String> {
         |one: &&Value| one["agree"].as_u64() == Some(0) && one["differ"].as_u64() == Some(0);
     let silent = compared.iter().filter(is_silent);
     let silent: Vec<&str> = silent.filter_map(|one| one["shadow"].as_str()).collect();
-    (!silent.is_empty())
-        .then(|| format!("nothing was compared since the server started: {}", silent.join(" ")))
+    let since = "since the server started or the report was begun anew";
+    (!silent.is_empty()).then(|| format!("nothing was compared {since}: {}", silent.join(" ")))
+}
+
+/// What was compared with the old system that is named, or with all of them. Whoever asks for one
+/// that there is none of, nor anything that was kept of it, has mistyped its name.
+fn meant(all: Vec<Value>, named: Option<&str>, is_kept: bool) -> Result<Vec<Value>, Failure> {
+    let Some(name) = named else { return Ok(all) };
+    let asked: Vec<&str> = all.iter().filter_map(|one| one["shadow"].as_str()).collect();
+    if !is_kept && !asked.contains(&name) {
+        let there = match asked.as_slice() {
+            [] => "none is asked in this realm".to_owned(),
+            all => format!("asked are {}", all.join(" ")),
+        };
+        return Err(Failure::Refused(format!("there is no old system {name}: {there}")));
+    }
+    Ok(all.into_iter().filter(|one| one["shadow"] == name).collect())
 }
 
 /// Differences are a failure: whoever switches the old system off by a script must not go on. So
@@ -102,11 +117,14 @@ async fn report(args: &ReportArgs) -> Result<(), Failure> {
     let query = given([("class", args.class.clone()), ("shadow", args.shadow.clone())]);
     let path = api.in_realm("shadow");
     let mut all = api.list(&path, &query, &PageArgs::ALL).await?;
-    let mut one_row = given([("shadow", args.shadow.clone())]);
-    one_row.push(("limit", "1".to_owned()));
+    let one_row = vec![("limit", "1".to_owned())];
     let mut asked = api.send(Ask::get(path).with_query(one_row)).await?;
-    let compared = asked["compared"].take();
-    all["compared"] = if compared.is_array() { compared } else { json!([]) };
+    let compared = match asked["compared"].take() {
+        Value::Array(compared) => compared,
+        _ => Vec::new(),
+    };
+    let is_kept = all["items"].as_array().is_some_and(|items| !items.is_empty());
+    all["compared"] = Value::Array(meant(compared, args.shadow.as_deref(), is_kept)?);
     let compared = all["compared"].as_array().map_or(&[][..], Vec::as_slice);
     let items = all["items"].as_array().map_or(&[][..], Vec::as_slice);
     let of = |class: &str| items.iter().filter(|one| one["class"] == class).count();
@@ -133,6 +151,8 @@ async fn report(args: &ReportArgs) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -145,5 +165,25 @@ mod tests {
         assert_eq!(told_nothing(&[of("old", 1, 0), of("older", 0, 2)]), None);
         let said = told_nothing(&[of("old", 1, 0), of("older", 0, 0)]).unwrap();
         assert!(said.ends_with(": older"), "{said}");
+    }
+
+    #[test]
+    fn an_old_system_that_there_is_none_of_is_said_to_be_none() {
+        let all = || vec![json!({ "shadow": "old_api" }), json!({ "shadow": "old_ldap" })];
+        let names = |found: Result<Vec<Value>, Failure>| {
+            found.map(|all| all.iter().map(|one| one["shadow"].to_string()).collect::<String>())
+        };
+        assert_eq!(names(meant(all(), None, false)).unwrap(), r#""old_api""old_ldap""#);
+        assert_eq!(names(meant(all(), Some("old_ldap"), false)).unwrap(), r#""old_ldap""#);
+        for (all, there) in
+            [(all(), "asked are old_api old_ldap"), (Vec::new(), "none is asked in this realm")]
+        {
+            let refused = meant(all, Some("nosuch"), false).unwrap_err();
+            assert!(matches!(refused, Failure::Refused(_)), "{refused:?}");
+            let said = refused.to_string();
+            assert!(said.ends_with(&format!("there is no old system nosuch: {there}")), "{said}");
+        }
+        // It was taken out of the configuration, and its differences are still there.
+        assert_eq!(meant(all(), Some("older"), true).unwrap(), Vec::<Value>::new());
     }
 }

@@ -249,6 +249,7 @@ impl ShadowSection {
         settings.queue_max = self.queue_max.unwrap_or(settings.queue_max);
         settings.own_tokens = self.own_tokens;
         settings.by_name = matches!(way, OldWay::Ldap { .. } | OldWay::Http { basic: true, .. });
+        settings.attests_name = matches!(way, OldWay::Ldap { .. });
         if let Some(ms) = self.wrong_every.as_deref().and_then(milliseconds) {
             let seconds = i64::try_from(ms / 1000).unwrap_or(i64::MAX);
             // Less would be no rest at all.

@@ -108,6 +108,10 @@ pub async fn calendar_show(
     StrictQuery(query): StrictQuery<CalendarQuery>,
 ) -> Result<Response, Problem> {
     let service = query.service.map(|label| label.0);
+    // Whoever misspells one must not read for ever that nothing ends.
+    if let Some(label) = &service {
+        state.authority.service_of_tokens(&caller, &realm, label).await?;
+    }
     let name = match &service {
         Some(label) => format!("Tokens of {label}"),
         None => format!("Tokens of {}", caller.subject.name()),

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use counterfoil_authority::authority::Authority;
-use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::{RealmName, ShadowName};
 use counterfoil_authority::shadow::{Compared, Differs, Shadow};
 use counterfoil_authority::store::{ShadowDifference, ShadowFilter};
@@ -105,20 +104,21 @@ pub struct ComparedBody {
     no_answer: u64,
     /// It was not asked, to hammer nobody and lock nobody out.
     not_asked: u64,
-    /// Since when this is counted: the start of the node.
+    /// Since when this is counted: the start of the node, or the report was begun anew since.
     since: String,
 }
 
 impl ComparedBody {
-    fn of(shadow: &Shadow, since: Timestamp) -> Self {
-        let count = |one| shadow.count(one);
+    fn of(shadow: &Shadow) -> Self {
+        let figures = shadow.figures();
+        let count = |one| figures.count(one);
         Self {
             shadow: shadow.settings().name.to_string(),
             agree: count(Compared::AgreeGood) + count(Compared::AgreeBad),
             differ: count(Compared::OnlyHere) + count(Compared::OnlyThere),
             no_answer: count(Compared::NoAnswer),
             not_asked: count(Compared::NotAsked),
-            since: time(since),
+            since: time(figures.since()),
         }
     }
 }
@@ -142,13 +142,12 @@ fn compared(
     realm: &RealmName,
     named: Option<&ShadowName>,
 ) -> Vec<ComparedBody> {
-    let Some(since) = authority.shadows_since() else { return Vec::new() };
     let is_meant = |shadow: &Shadow| {
         let settings = shadow.settings();
         settings.realm == *realm && named.is_none_or(|name| settings.name == *name)
     };
     let meant = authority.shadows().iter().filter(|shadow| is_meant(shadow));
-    meant.map(|shadow| ComparedBody::of(shadow, since)).collect()
+    meant.map(|shadow| ComparedBody::of(shadow)).collect()
 }
 
 /// Which differences to list.
@@ -204,8 +203,8 @@ pub async fn shadow_list(
     Ok(Json(ReportBody { items, next_cursor, compared }))
 }
 
-/// Forgets these differences, so that the report begins anew. Needs `policies:write` for the whole
-/// realm.
+/// Forgets these differences, so that the report and its figures begin anew, and whoever was wrong
+/// before is asked about again. Needs `policies:write` for the whole realm.
 #[utoipa::path(
     delete, path = "/api/v1/realms/{realm}/shadow", tag = "shadow",
     params(("realm" = String, Path, description = "The realm"), ShadowClearQuery),

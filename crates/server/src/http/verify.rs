@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use counterfoil_authority::brownout::Window;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::names::RealmName;
 use serde::Serialize;
@@ -16,7 +17,7 @@ use super::responses::Acts;
 use super::state::AppState;
 use super::sunset;
 use super::verify_core::Inquiry;
-use super::wire::json_bytes;
+use super::wire::{json_bytes, time};
 
 /// A question about a presented secret.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,6 +101,12 @@ pub struct BrownOutBody {
     from: String,
     /// The first instant behind it.
     until: String,
+}
+
+impl From<Window> for BrownOutBody {
+    fn from(window: Window) -> Self {
+        Self { from: time(window.from), until: time(window.until) }
+    }
 }
 
 /// Questions, at most 100.

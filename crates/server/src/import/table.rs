@@ -41,6 +41,10 @@ const COLUMNS: [&str; 19] = [
     "email",
 ];
 
+/// Letters in which a name may differ from that of a column and is still taken for a slip; half of
+/// them at most.
+const EDITS_MAX: usize = 2;
+
 /// Reads the text of a file: JSON lines if its first one begins with a brace, CSV otherwise.
 ///
 /// # Errors
@@ -69,7 +73,7 @@ fn of_json(text: &str, file: &Arc<str>, sheet: &mut Sheet<'_>) {
             // What the parser says may repeat what stands there.
             Err(_) => Err("is no JSON object".to_owned()),
             Ok(object) => match object.keys().find(|key| !COLUMNS.contains(&key.as_str())) {
-                Some(strange) => Err(unknown_column(strange)),
+                Some(strange) => Err(format!("one of its names: {}", unknown_column(strange))),
                 None => of_row(Columns(object), (&place, number), sheet.options()),
             },
         };
@@ -77,12 +81,17 @@ fn of_json(text: &str, file: &Arc<str>, sheet: &mut Sheet<'_>) {
     }
 }
 
+/// What is said of a name that no column has. It may be no name but a value, and a secret at that,
+/// where a file has no heading: only what is nearly a known name is repeated.
 fn unknown_column(name: &str) -> String {
-    let close = COLUMNS.iter().min_by_key(|known| {
-        counterfoil_authority::text::distance(&name.to_ascii_lowercase(), known)
-    });
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
-    format!("there is no column {shown}; did you mean {}?", close.copied().unwrap_or_default())
+    let name = name.trim().to_ascii_lowercase();
+    let far = |known: &&str| counterfoil_authority::text::distance(&name, known);
+    let nearest = COLUMNS.into_iter().min_by_key(far).unwrap_or_default();
+    let is_near = far(&nearest) <= EDITS_MAX && far(&nearest) * 2 <= nearest.len();
+    if !is_near || name.contains(char::is_control) {
+        return "there is no such column".to_owned();
+    }
+    format!("there is no column {name}; did you mean {nearest}?")
 }
 
 fn of_csv(text: &str, file: &Arc<str>, sheet: &mut Sheet<'_>) -> Result<(), String> {
@@ -90,13 +99,21 @@ fn of_csv(text: &str, file: &Arc<str>, sheet: &mut Sheet<'_>) -> Result<(), Stri
     let delimiter = if heading.contains(';') && !heading.contains(',') { b';' } else { b',' };
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
-    let no_heading = |_| format!("{file}:1: has no line with the names of columns");
+    let no_heading = || format!("{file}:1: has no heading, a line with the names of columns");
     let heading: Vec<String> = reader
         .headers()
-        .map_err(no_heading)?
+        .map_err(|_| no_heading())?
         .iter()
         .map(|n| n.trim().to_ascii_lowercase())
         .collect();
+    if heading.is_empty() {
+        return Err(no_heading());
+    }
+    // It is no heading then, and what stands there may be anything.
+    if !heading.iter().any(|name| COLUMNS.contains(&name.as_str())) {
+        let why = "the first line names no known column; is the heading missing?";
+        return Err(format!("{file}:1: {why}"));
+    }
     for (index, name) in heading.iter().enumerate() {
         let at = format!("{file}:1: column {}", index + 1);
         if !COLUMNS.contains(&name.as_str()) {

@@ -250,15 +250,19 @@ fn tell(
         _ => first_commit(repository, object),
     };
     let path = match (sort, path) {
-        ("tree", "") => repository.to_owned(),
+        ("tree", "") | ("commit" | "tag", _) => repository.to_owned(),
         (_, "") => repository.join(sort),
         _ => repository.join(path),
     };
-    let part = if sort == "tree" { Part::Entry } else { Part::Content };
+    let part = match sort {
+        "tree" => Part::Entry,
+        "commit" | "tag" => Part::Message,
+        _ => Part::Content,
+    };
     let path = scanner.shown(&path.to_string_lossy());
     let place = Place { path, part, object: Some(object.to_owned()), commit };
     for Kept { line, column, kind, id, secret } in kept {
-        // A directory is no text with lines.
+        // A directory is no text with lines, and nobody counts those of a commit's heading.
         let (line, column) = if part == Part::Content { (line, column) } else { (0, 0) };
         let clear = secret.reveal().as_bytes();
         sink.found(&place, Hit { line, column, kind, id, clear });

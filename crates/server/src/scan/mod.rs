@@ -33,6 +33,8 @@ pub enum Part {
     Entry,
     /// In a history: what a branch, a tag or another reference is called.
     Reference,
+    /// In a history: the text of a commit or of an annotated tag, its heading included.
+    Message,
 }
 
 /// Where something was found.

@@ -6,6 +6,7 @@ mod hostile;
 
 use std::fs;
 use std::io::Cursor;
+use std::path::Path;
 use std::process::Command;
 
 use counterfoil_authority::kind::Kind;
@@ -180,6 +181,9 @@ fn a_history_is_looked_through_object_by_object_with_the_commit_that_brought_eac
     assert_eq!(seen(tokens[2].1), [(1, 1, Some(side))]);
     assert_eq!(seen(tokens[3].1).len(), 1);
     assert_eq!(told.0.len(), 4);
+    // A message is no file, whatever it would be called.
+    let messages = told.0.iter().filter(|one| one.4 == tokens[1].1 || one.4 == tokens[3].1);
+    assert!(messages.into_iter().all(|one| Path::new(&one.0) == dir.path() && one.1 == 0));
     assert!(told.0.iter().all(|one| tokens.iter().all(|(text, _)| !one.0.contains(text))));
     // What is no repository is told of.
     let empty = tempfile::tempdir().unwrap();

@@ -185,12 +185,12 @@ impl Way for HttpOld {
 /// everybody would be good, or nobody.
 fn unasked(status: StatusCode) -> Result<(), NoAnswer> {
     match answered(status)? {
-        Said::Good(_) => Err(NoAnswer::because(format!(
+        Said::Good(_) => Err(NoAnswer::elsewhere(format!(
             "it answered {} to a request without credentials: it says yes to everybody",
             status.as_u16()
         ))),
         _ if status == StatusCode::NOT_FOUND => {
-            Err(NoAnswer::because("it answered 404: there may be nothing at this URL"))
+            Err(NoAnswer::elsewhere("it answered 404: there may be nothing at this URL"))
         }
         Said::Bad | Said::Nothing => Ok(()),
     }
@@ -224,6 +224,12 @@ mod tests {
         }
         for status in [200, 204, 302, 404, 405, 500] {
             assert!(said(status).is_err(), "{status}");
+        }
+        // That it runs is not what is wrong with these.
+        for (status, elsewhere) in
+            [(200, true), (204, true), (404, true), (302, false), (500, false)]
+        {
+            assert_eq!(said(status).unwrap_err().is_elsewhere(), elsewhere, "{status}");
         }
     }
 

@@ -30,17 +30,29 @@ pub(crate) struct NoAnswer {
     why: String,
     /// Whether it is away for everybody, rather than odd about one question.
     is_away: bool,
+    /// Whether something else than a door answers at its URL.
+    is_elsewhere: bool,
 }
 
 impl NoAnswer {
     /// It answered, and that means neither yes nor no.
     fn because(why: impl Into<String>) -> Self {
-        Self { why: why.into(), is_away: false }
+        Self { why: why.into(), is_away: false, is_elsewhere: false }
     }
 
     /// It does not answer, or says itself that it cannot.
     fn away(why: impl Into<String>) -> Self {
-        Self { why: why.into(), is_away: true }
+        Self { why: why.into(), is_away: true, is_elsewhere: false }
+    }
+
+    /// It runs, and what answers at this URL tells nobody from anybody.
+    fn elsewhere(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_away: false, is_elsewhere: true }
+    }
+
+    /// Whether its URL is to be corrected, rather than that it is to be made to run.
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
     }
 }
 

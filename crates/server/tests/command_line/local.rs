@@ -326,4 +326,7 @@ fn the_program_describes_itself() {
     let written = world.run(&["man", "--dir", "."]);
     assert_eq!(written.status, 0, "{}", written.stderr);
     assert!(world.path("counterfoil-serve.1").exists());
+    let made = world.run(&["man", "--dir", "pages/man1"]);
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    assert!(world.path("pages/man1/counterfoil-serve.1").exists());
 }

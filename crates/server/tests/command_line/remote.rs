@@ -159,6 +159,17 @@ fn every_resource_is_made_shown_changed_listed_and_removed() {
 
     site.done(r#"service create git --token-policy {"max_lifetime_seconds":3600}"#);
     assert_eq!(site.json("service show git")["token_policy"]["max_lifetime_seconds"], 3600);
+    // Merged with what is there; null takes one away, an empty text all.
+    let policy = || site.json("service show git")["token_policy"].clone();
+    site.done(r#"service update git --token-policy {"must_expire":true}"#);
+    let both = serde_json::json!({ "max_lifetime_seconds": 3600, "must_expire": true });
+    assert_eq!(policy(), both);
+    site.done(r#"service update git --token-policy {"max_lifetime_seconds":null}"#);
+    assert_eq!(policy(), serde_json::json!({ "must_expire": true }));
+    for _ in 0..2 {
+        site.done("service update git --token-policy ");
+        assert_eq!(policy(), serde_json::json!({}));
+    }
     assert_eq!(site.json("service lock git")["locked"], true);
     assert_eq!(site.json("service unlock git --reason over")["locked"], false);
     site.done("service update git --status suspended --contact root@example.org");

@@ -242,6 +242,13 @@ fn a_table_says_for_each_bad_line_where_and_why_and_takes_the_good_ones_over() {
             ]
         );
         assert_eq!(world.admin.get("/services/wiki").status, 404, "nothing was half done");
+        // A rehearsal says that it would be so.
+        let rehearsed = world.site.run(&["import", "csv", path, "--dry-run"]);
+        let said = [&rehearsed.stdout, &rehearsed.stderr].map(|text| String::from_utf8_lossy(text));
+        assert_eq!(rehearsed.status.code(), Some(1));
+        assert!(said[0].contains("NEW WITH --partial") && !said[0].contains("WOULD BE NEW"));
+        assert!(said[0].contains("Nothing is taken over"), "{}", said[0]);
+        assert!(said[1].contains("so nothing would be taken over"), "{}", said[1]);
 
         std::fs::write(&file, &good).unwrap();
         assert_eq!(counted(&imported(&world, &["csv", path])), [3, 3, 0, 0]);
@@ -362,6 +369,51 @@ fn passwords_of_a_real_directory_are_taken_over_live_and_from_its_export() {
     }
 }
 
+#[test]
+fn nobody_is_made_of_a_line_that_is_left_out() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("tokens.csv");
+    let path = file.to_str().unwrap();
+    // Wrong in itself, wrong by what is here, and in between a good one.
+    let text = format!(
+        "user,service,name,secret,hash,expires_at\n\
+         gone,attic,old,{SECRET},,2001-01-01\n\
+         ann,wiki,laptop,{SECRET},,\n\
+         bad,wiki,x,,hunter2,\n\
+         late,wiki,old,{SECRET},,2001-01-01\n\
+         ,wiki,x,{SECRET},,\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    for world in World::on_each_store(UNTHROTTLED) {
+        for more in [&["--dry-run"][..], &[]] {
+            let arguments = [&["csv", path, "--partial"], more].concat();
+            let report = imported(&world, &arguments);
+            assert_eq!(counted(&report), [5, 1, 0, 4], "{report}");
+            let places = report["left_out"].as_array().unwrap().iter().map(|one| &one["place"]);
+            let expected = [2, 4, 5, 6].map(|line| json!(format!("{path}:{line}")));
+            assert!(places.eq(&expected), "{report}");
+            assert_eq!(report["left_out"][0]["why"], "it has ended", "{report}");
+            assert_eq!(report["tables"]["people"]["new"], 1, "{report}");
+            assert_eq!(report["tables"]["services"]["new"], 1, "{report}");
+        }
+        for (what, status) in [
+            ("/users/ann", 200),
+            ("/users/gone", 404),
+            ("/users/late", 404),
+            ("/users/bad", 404),
+            ("/services/wiki", 200),
+            ("/services/attic", 404),
+        ] {
+            assert_eq!(world.admin.get(what).status, status, "{what}");
+        }
+        assert_eq!(ask(&world, Some("ann"), "wiki", SECRET)["active"], true);
+        // A second run finds the good one, and still makes nobody.
+        let again = imported(&world, &["csv", path, "--partial"]);
+        assert_eq!(counted(&again), [5, 0, 1, 4], "{again}");
+        assert_eq!(world.admin.get("/users/late").status, 404);
+    }
+}
+
 /// A token string with a right checksum that nobody was issued.
 const OURS: &str = "cflp_0123456789AB_abcdefghijklmnopqrstuvwxyz0123450devdl";
 
@@ -385,6 +437,7 @@ fn a_line_that_names_somebody_by_a_token_is_left_out_and_not_repeated() {
         assert_eq!(why(&format!("username: {held}")), 1, "{report}");
         assert_eq!(why("its person is not here, and not taken over"), 1, "{report}");
         assert_eq!(why(&format!("name: {held}")), 1, "{report}");
+        assert_eq!(world.admin.get("/users/bob").status, 404, "his line is left out");
         assert_eq!(ask(&world, Some("ann"), "wiki", SECRET)["active"], true);
         let folded = OURS.to_lowercase();
         for said in [whole.stdout, whole.stderr, report.to_string().into_bytes()] {

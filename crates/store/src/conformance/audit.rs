@@ -60,7 +60,7 @@ async fn prepared(world: &World, waiting: &[Unsealed]) -> (Vec<AuditSeal>, Vec<i
 /// Seals all that waits.
 async fn seal(world: &World, under: &Lease) {
     loop {
-        let waiting = world.store.audit_unsealed(MANY).await.unwrap();
+        let waiting = world.store.audit_unsealed(Vec::new(), MANY).await.unwrap();
         if waiting.is_empty() {
             return;
         }
@@ -83,14 +83,20 @@ pub(super) async fn every_event_waits_until_it_is_in_its_log(world: World) {
     world.store.event_append(events.clone()).await.unwrap();
     world.service("audited").await;
     assert_eq!(world.store.audit_waiting_since().await.unwrap(), Some(events[0].at));
-    let waiting = world.store.audit_unsealed(MANY).await.unwrap();
+    let waiting = world.store.audit_unsealed(Vec::new(), MANY).await.unwrap();
     let told = waiting.iter().zip(events.clone());
     let told: Vec<_> = told.map(|(one, event)| Unsealed::of(one.seq, event)).collect();
     assert_eq!((&waiting[..3], waiting.len()), (&*told, 4));
     let created = world.store.audit_events(&world.realm, vec![waiting[3].event.clone()]).await;
     assert_eq!(created.unwrap()[0].as_ref().map(|event| &*event.kind), Some("service.created"));
-    assert_eq!(world.store.audit_unsealed(2).await.unwrap(), waiting[..2]);
-    assert_eq!(world.store.audit_unsealed(0).await.unwrap(), []);
+    assert_eq!(world.store.audit_unsealed(Vec::new(), 2).await.unwrap(), waiting[..2]);
+    assert_eq!(world.store.audit_unsealed(Vec::new(), 0).await.unwrap(), []);
+    // A realm is left out by its whole name.
+    let like = |text: String| RealmName::parse(&text).unwrap();
+    let others = vec![like(format!("{}-b", world.realm)), like(format!("a-{}", world.realm))];
+    assert_eq!(world.store.audit_unsealed(others.clone(), MANY).await.unwrap(), waiting);
+    let except = [others, vec![world.realm.clone()]].concat();
+    assert_eq!(world.store.audit_unsealed(except, MANY).await.unwrap(), []);
     seal(&world, &under).await;
     let after = head(&world).await;
     assert_eq!(after.tree.size(), before.tree.size() + 4);
@@ -113,22 +119,22 @@ pub(super) async fn what_is_sealed_leaves_the_others_waiting(world: World) {
     seal(&world, &under).await;
     let events: Vec<Event> = (0..600).map(|_| world.event("verify.refused")).collect();
     world.store.event_append(events).await.unwrap();
-    let waiting = world.store.audit_unsealed(MANY).await.unwrap();
+    let waiting = world.store.audit_unsealed(Vec::new(), MANY).await.unwrap();
     assert_eq!(waiting.len(), 600);
-    assert_eq!(world.store.audit_unsealed(300).await.unwrap(), waiting[..300]);
+    assert_eq!(world.store.audit_unsealed(Vec::new(), 300).await.unwrap(), waiting[..300]);
     let (odd, even): (Vec<Unsealed>, Vec<Unsealed>) =
         waiting.iter().cloned().partition(|one| one.seq % 2 == 1);
     let (seals, sealed) = prepared(&world, &odd).await;
     assert!(world.store.audit_seal(&under, seals, sealed).await.unwrap());
-    assert_eq!(world.store.audit_unsealed(MANY).await.unwrap(), even);
+    assert_eq!(world.store.audit_unsealed(Vec::new(), MANY).await.unwrap(), even);
     // In the order of their numbers, but one is sealed already.
     let (seals, sealed) = prepared(&world, &waiting[..4]).await;
     assert!(!world.store.audit_seal(&under, seals, sealed).await.unwrap());
-    assert_eq!(world.store.audit_unsealed(MANY).await.unwrap(), even);
+    assert_eq!(world.store.audit_unsealed(Vec::new(), MANY).await.unwrap(), even);
     let (seals, mut sealed) = prepared(&world, &even).await;
     sealed.push(sealed[0]);
     assert!(!world.store.audit_seal(&under, seals, sealed).await.unwrap());
-    assert_eq!(world.store.audit_unsealed(MANY).await.unwrap(), even);
+    assert_eq!(world.store.audit_unsealed(Vec::new(), MANY).await.unwrap(), even);
 }
 
 /// Over more than one level of what is stored, and with events that come late.
@@ -171,7 +177,7 @@ pub(super) async fn of_forty_who_seal_the_same_events_one_does(world: World) {
     seal(&world, &under).await;
     let before = head(&world).await.tree.size();
     world.store.event_append(vec![world.event("verify.refused")]).await.unwrap();
-    let waiting = world.store.audit_unsealed(MANY).await.unwrap();
+    let waiting = world.store.audit_unsealed(Vec::new(), MANY).await.unwrap();
     let prepared = prepared(&world, &waiting).await;
     let done = race(40, |_| {
         let (world, under, (seals, sealed)) = (world.clone(), under.clone(), prepared.clone());
@@ -180,7 +186,7 @@ pub(super) async fn of_forty_who_seal_the_same_events_one_does(world: World) {
     .await;
     assert_eq!(done.into_iter().filter(|done| *done).count(), 1);
     assert_eq!(head(&world).await.tree.size(), before + 1);
-    assert_eq!(world.store.audit_unsealed(MANY).await.unwrap(), []);
+    assert_eq!(world.store.audit_unsealed(Vec::new(), MANY).await.unwrap(), []);
 }
 
 /// In whatever order their transactions end.
@@ -194,7 +200,7 @@ pub(super) async fn what_forty_record_while_others_seal_is_in_the_log_once(world
             let events: Vec<Event> = (0..5).map(|_| world.event("verify.refused")).collect();
             world.store.event_append(events).await.unwrap();
             if number % 4 == 0 {
-                let waiting = world.store.audit_unsealed(MANY).await.unwrap();
+                let waiting = world.store.audit_unsealed(Vec::new(), MANY).await.unwrap();
                 let (seals, sealed) = prepared(&world, &waiting).await;
                 world.store.audit_seal(&under, seals, sealed).await.unwrap();
             }
@@ -218,7 +224,7 @@ pub(super) async fn a_log_grows_only_under_the_lease_and_where_it_ends(world: Wo
     seal(&world, &under).await;
     let before = head(&world).await;
     world.store.event_append(vec![world.event("verify.refused")]).await.unwrap();
-    let waiting = world.store.audit_unsealed(MANY).await.unwrap();
+    let waiting = world.store.audit_unsealed(Vec::new(), MANY).await.unwrap();
     let (seals, sealed) = prepared(&world, &waiting).await;
     let lost = Lease { fence: under.fence - 1, ..under.clone() };
     assert!(!world.store.audit_seal(&lost, seals.clone(), sealed.clone()).await.unwrap());
@@ -230,7 +236,7 @@ pub(super) async fn a_log_grows_only_under_the_lease_and_where_it_ends(world: Wo
         assert!(!world.store.audit_seal(&under, seals, sealed.clone()).await.unwrap());
     }
     assert_eq!(head(&world).await, before);
-    assert_eq!(world.store.audit_unsealed(MANY).await.unwrap(), waiting);
+    assert_eq!(world.store.audit_unsealed(Vec::new(), MANY).await.unwrap(), waiting);
     assert!(world.store.audit_seal(&under, seals, sealed).await.unwrap());
 }
 

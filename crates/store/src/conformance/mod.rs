@@ -265,6 +265,7 @@ async fn of_tokens(store: &Arc<dyn Store>, kept: u16) -> u16 {
             of_forty_conditional_rotations_one_wins,
             all_of_forty_rotations_count_for_the_overlap,
             of_forty_equal_rotations_one_takes_effect,
+            a_rotation_that_is_only_asked_for_again_makes_nothing,
             a_token_never_keeps_more_secrets_than_allowed,
             a_taken_hash_leaves_the_former_secret_current,
         }

@@ -147,6 +147,28 @@ pub(super) async fn of_forty_equal_rotations_one_takes_effect(world: World) {
     assert_eq!(world.count_events("token.rotated").await, 1);
 }
 
+/// Whoever may not rotate any more gets the answer that is kept for them, and nothing else.
+pub(super) async fn a_rotation_that_is_only_asked_for_again_makes_nothing(world: World) {
+    let alice = world.user("alice").await;
+    let token = world.token_of(&alice).await;
+    let asked = |fingerprint: u8, only_replay: bool| TokenRotate {
+        idempotency: Some(World::idempotency("again", "key", fingerprint)),
+        only_replay,
+        ..world.rotate(&token)
+    };
+    let said = async |rotate| world.store.token_rotate(rotate).await.unwrap();
+    assert_eq!(said(asked(1, true)).await, Rotated::NotAnswered);
+    let without_key = TokenRotate { only_replay: true, ..world.rotate(&token) };
+    assert_eq!(said(without_key.clone()).await, Rotated::NotAnswered);
+    assert_eq!(world.token(token.id).await, token);
+    assert!(matches!(said(asked(1, false)).await, Rotated::Done(_)));
+    let replayed = Rotated::Replayed(format!("answer for {}", token.id).into_bytes());
+    assert_eq!(said(asked(1, true)).await, replayed);
+    assert_eq!(said(asked(2, true)).await, Rotated::KeyReused);
+    assert_eq!(said(without_key).await, Rotated::NotAnswered);
+    assert_eq!(world.token(token.id).await.secrets.len(), 2);
+}
+
 /// The oldest former ones go; the next one is no former one and stays.
 pub(super) async fn a_token_never_keeps_more_secrets_than_allowed(world: World) {
     let alice = world.user("alice").await;

@@ -4,11 +4,13 @@ use counterfoil_authority::names::{RealmName, ServiceLabel, ShadowName, Username
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::shadow::Differs;
 use counterfoil_authority::store::{
-    EventFilter, PageRequest, SHADOW_KEPT_DAYS, SHADOW_KEPT_MAX, ShadowDifference, ShadowFilter,
+    Change, EventFilter, PageRequest, SHADOW_KEPT_DAYS, SHADOW_KEPT_MAX, ShadowDifference,
+    ShadowFilter,
 };
 use counterfoil_authority::verdict::Reason;
 
 use super::World;
+use super::changes::since;
 use super::world::race;
 
 fn old() -> ShadowName {
@@ -109,22 +111,27 @@ pub(super) async fn a_report_is_cleared_with_its_event_and_of_its_realm_alone(wo
     let older =
         ShadowDifference { shadow: ShadowName::parse("older").unwrap(), ..met(realm, 2, 50) };
     world.store.shadow_note(vec![met(realm, 1, 50), older]).await.unwrap();
-    let event = world.event("shadow.cleared");
+    let start = world.store.changes_end().await.unwrap();
     let elsewhere = RealmName::parse("elsewhere-entirely").unwrap();
-    let gone = world.store.shadow_clear(&elsewhere, None, event.clone()).await.unwrap();
-    assert_eq!(gone, 0);
-    let gone = world.store.shadow_clear(realm, Some(old()), event.clone()).await.unwrap();
-    assert_eq!(gone, 1);
-    let left = listed(&world, ShadowFilter::default()).await;
-    assert_eq!(left.iter().map(|one| one.shadow.as_str()).collect::<Vec<_>>(), ["older"]);
-    let second = world.event("shadow.cleared");
-    assert_eq!(world.store.shadow_clear(realm, None, second).await.unwrap(), 1);
-    let third = world.event("shadow.cleared");
-    assert_eq!(world.store.shadow_clear(realm, None, third).await.unwrap(), 0);
+    let mut told = Vec::new();
+    for (of, shadow, expected) in
+        [(&elsewhere, None, 0), (realm, Some(old()), 1), (realm, None, 1), (realm, None, 0)]
+    {
+        let event = world.event("shadow.cleared");
+        let gone = world.store.shadow_clear(of, shadow.clone(), event).await.unwrap();
+        assert_eq!(gone, expected, "{of} {shadow:?}");
+        if shadow.is_some() {
+            let left = listed(&world, ShadowFilter::default()).await;
+            assert_eq!(left.iter().map(|one| one.shadow.as_str()).collect::<Vec<_>>(), ["older"]);
+        }
+        // Also where there was nothing: what each node has counted begins anew.
+        told.push(Change::Shadow(of.clone(), shadow));
+    }
+    assert_eq!(since(&world, &start).await, told);
     let kind = Some("shadow.cleared".to_owned());
     let filter = EventFilter { kind, ..EventFilter::default() };
     let events = world.store.event_list(realm, filter, PageRequest::first(9)).await.unwrap();
-    assert_eq!(events.items.len(), 2);
+    assert_eq!(events.items.len(), 4);
 }
 
 /// More than anybody reads is not kept, and what is met again and again is.

@@ -60,6 +60,7 @@ pub(super) async fn a_token_was_of_use_when_it_was_issued_used_or_given_a_secret
         expected_version: None,
         at: from_issue(70),
         idempotency: None,
+        only_replay: false,
         event: world.event("token.rotated"),
     };
     world.store.token_rotate(rotate).await.unwrap();

@@ -401,6 +401,7 @@ impl World {
             expected_version: None,
             at,
             idempotency: None,
+            only_replay: false,
             event: self.event("token.rotated").with_token(token.id),
         }
     }

@@ -13,8 +13,12 @@ use super::{FailingStore, Fate, Told};
 
 #[async_trait]
 impl AuditStore for FailingStore {
-    async fn audit_unsealed(&self, limit: u32) -> Result<Vec<Unsealed>, Unavailable> {
-        pass!(self.audit_unsealed(limit))
+    async fn audit_unsealed(
+        &self,
+        except: Vec<RealmName>,
+        limit: u32,
+    ) -> Result<Vec<Unsealed>, Unavailable> {
+        pass!(self.audit_unsealed(except, limit))
     }
     async fn audit_waiting_since(&self) -> Result<Option<Timestamp>, Unavailable> {
         pass!(self.audit_waiting_since())

@@ -94,13 +94,19 @@ impl State {
 
 #[async_trait]
 impl AuditStore for MemoryStore {
-    async fn audit_unsealed(&self, limit: u32) -> Result<Vec<Unsealed>, Unavailable> {
+    async fn audit_unsealed(
+        &self,
+        except: Vec<RealmName>,
+        limit: u32,
+    ) -> Result<Vec<Unsealed>, Unavailable> {
         Ok(self.read(|state| {
+            let waiting =
+                state.audit.waiting.iter().filter(|(_, (realm, _))| !except.contains(realm));
             let event = |(seq, key): (&i64, &(RealmName, String))| {
                 let event = state.events.get(key)?.clone();
                 Some(Unsealed::of(*seq, event))
             };
-            state.audit.waiting.iter().filter_map(event).take(limit as usize).collect()
+            waiting.filter_map(event).take(limit as usize).collect()
         }))
     }
 

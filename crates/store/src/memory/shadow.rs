@@ -7,7 +7,7 @@ use counterfoil_authority::names::{RealmName, ServiceLabel, ShadowName, Username
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::shadow::Differs;
 use counterfoil_authority::store::{
-    Page, PageRequest, SHADOW_KEPT_DAYS, SHADOW_KEPT_MAX, ShadowDifference, ShadowFilter,
+    Change, Page, PageRequest, SHADOW_KEPT_DAYS, SHADOW_KEPT_MAX, ShadowDifference, ShadowFilter,
     ShadowStore, Unavailable,
 };
 
@@ -103,9 +103,8 @@ impl ShadowStore for MemoryStore {
             };
             state.differences.retain(|_, one| !goes(one));
             let gone = before - state.differences.len();
-            if gone > 0 {
-                state.record(&event);
-            }
+            state.record(&event);
+            state.changed(Change::Shadow(realm.clone(), shadow.clone()), event.at);
             gone as u64
         }))
     }

@@ -30,6 +30,7 @@ pub(super) async fn rotate(
     match idempotency::earlier(tx, rotate.idempotency.as_ref(), rotate.at).await? {
         Earlier::Answered(answer) => return Ok(Rotated::Replayed(answer)),
         Earlier::Other => return Ok(Rotated::KeyReused),
+        Earlier::None if rotate.only_replay => return Ok(Rotated::NotAnswered),
         Earlier::None => {}
     }
     let Some(token) = found else { return Ok(Rotated::NotFound) };

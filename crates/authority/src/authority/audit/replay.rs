@@ -195,6 +195,7 @@ impl Authority {
             expected_version: None,
             at: again.now,
             idempotency: None,
+            only_replay: false,
             event: event.with_subject(token.owner.actor()),
         };
         Ok(match self.store.token_rotate(rotate).await? {

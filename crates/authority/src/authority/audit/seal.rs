@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::event::Origin;
 use crate::names::RealmName;
 use crate::refusal::Refusal;
-use crate::store::{AuditSeal, AuditTile, Lease, Unavailable};
+use crate::store::{AuditSeal, AuditTile, Lease, Unavailable, Unsealed};
 use crate::verdict::Door;
 
 /// The lease under which events are sealed.
@@ -29,6 +29,10 @@ const EVENTS_PER_STEP: u32 = 1024;
 /// Events removed in one transaction.
 const REMOVED_PER_STEP: u32 = 1000;
 const DAY_SECONDS: i64 = 86_400;
+
+/// The logs with events at their ends and the numbers of these events, or the realm whose log is
+/// damaged and how.
+type Prepared = Result<(Vec<AuditSeal>, Vec<i64>), (RealmName, Unavailable)>;
 
 /// A witness did not take a checkpoint, or the store could not tell which it has.
 #[derive(Debug, thiserror::Error)]
@@ -61,18 +65,45 @@ impl From<Unavailable> for WitnessFailure {
 impl Authority {
     /// Puts a batch of events into their logs. True if there is more to do at once.
     ///
+    /// A damaged log is never signed over; its events wait, and those of other realms do not wait
+    /// with them.
+    ///
     /// # Errors
     ///
-    /// The store could not answer, this node lacks the key, or a log is damaged, which is never
-    /// signed over.
+    /// The store could not answer, this node lacks the key, or a log is damaged.
     pub async fn seal_events(&self) -> Result<bool, Unavailable> {
         if self.store.audit_waiting_since().await?.is_none() {
             return Ok(false);
         }
         let now = self.now();
         let Some(lease) = self.sealing_lease(now).await? else { return Ok(false) };
-        let waiting = self.store.audit_unsealed(EVENTS_PER_STEP).await?;
-        let full = waiting.len() == EVENTS_PER_STEP as usize;
+        let (mut damaged, mut fault) = (Vec::new(), None);
+        loop {
+            let waiting = self.store.audit_unsealed(damaged.clone(), EVENTS_PER_STEP).await?;
+            let full = waiting.len() == EVENTS_PER_STEP as usize;
+            let (seals, sealed) = match self.prepared(waiting, now).await? {
+                Ok(prepared) => prepared,
+                Err((realm, error)) => {
+                    damaged.push(realm);
+                    fault = Some(error);
+                    continue;
+                }
+            };
+            let more = !sealed.is_empty() && self.append(&lease, seals, sealed).await? && full;
+            // What is wrong is told once everything else is in its log.
+            return match fault {
+                Some(error) if !more => Err(error),
+                _ => Ok(more),
+            };
+        }
+    }
+
+    /// The logs with these events at their ends.
+    async fn prepared(
+        &self,
+        waiting: Vec<Unsealed>,
+        now: Timestamp,
+    ) -> Result<Prepared, Unavailable> {
         let mut sealed = Vec::with_capacity(waiting.len());
         let mut of_realms: BTreeMap<RealmName, Vec<(String, Hash)>> = BTreeMap::new();
         for one in waiting {
@@ -80,16 +111,32 @@ impl Authority {
             of_realms.entry(one.realm).or_default().push((one.event, one.leaf));
         }
         if sealed.is_empty() {
-            return Ok(false);
+            return Ok(Ok((Vec::new(), sealed)));
         }
         let key = self.checkpoint_key()?;
         let mut seals = Vec::with_capacity(of_realms.len());
         for (realm, events) in of_realms {
-            seals.push(self.sealed(&key, realm, events, now).await?);
+            match self.sealed(&key, realm.clone(), events, now).await {
+                Ok(seal) => seals.push(seal),
+                Err(error) if DamagedLog::behind(&error).is_some() => {
+                    return Ok(Err((realm, error)));
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(Ok((seals, sealed)))
+    }
+
+    /// Stores what was prepared. False if somebody else did.
+    async fn append(
+        &self,
+        lease: &Lease,
+        seals: Vec<AuditSeal>,
+        sealed: Vec<i64>,
+    ) -> Result<bool, Unavailable> {
         let heads: Vec<_> =
             seals.iter().map(|one| (one.realm.clone(), one.tree.size(), one.tree.root())).collect();
-        let done = self.store.audit_seal(&lease, seals, sealed).await?;
+        let done = self.store.audit_seal(lease, seals, sealed).await?;
         if done {
             for (realm, size, root) in heads {
                 self.sealing.note(&realm, size, root);
@@ -98,7 +145,7 @@ impl Authority {
             // Overtaken, perhaps by somebody who has the lease now.
             self.sealing.lease.lock().take();
         }
-        Ok(done && full)
+        Ok(done)
     }
 
     async fn sealing_lease(&self, now: Timestamp) -> Result<Option<Lease>, Unavailable> {

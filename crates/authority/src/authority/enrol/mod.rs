@@ -415,6 +415,7 @@ impl Authority {
             expected_version: None,
             at: *now,
             idempotency,
+            only_replay: false,
             event: with_facts(event, request, Some(id)),
         };
         match self.store.token_rotate(rotate).await.map_err(Refusal::from)? {

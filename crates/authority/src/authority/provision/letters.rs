@@ -11,6 +11,7 @@ use crate::names::{RealmName, ServiceLabel, Username};
 use crate::notice::is_persons;
 use crate::provision::Target;
 use crate::provision::letter::{CODE_SENT, Facts, Letter};
+use crate::refusal::Refusal;
 use crate::scope::Scope;
 use crate::secret::{ClearSecret, TokenId};
 use crate::service::{Services, Viewer};
@@ -205,11 +206,22 @@ impl Authority {
         Ok((names, url))
     }
 
+    /// The short refusal that a token is in, or the next one before its end, where its services or
+    /// its realm ask for any.
+    ///
+    /// # Errors
+    ///
+    /// Only when the store is away.
+    pub async fn next_brown_out(&self, token: &Token) -> Result<Option<Window>, Refusal> {
+        Ok(self.brown_out_of(token).await?.map(|(_, window)| window))
+    }
+
     /// What its services, or its realm, say of short refusals before its end: the next one of all.
     async fn brown_out_of(&self, token: &Token) -> Result<Option<(Brownout, Window)>, Unavailable> {
         let Some(ends) = token.validity.expires_at().filter(|_| is_persons(token.kind)) else {
             return Ok(None);
         };
+        let began = token.created_at.max(token.validity.not_before());
         let mut rules = Vec::new();
         match &token.services {
             Services::All => {
@@ -224,7 +236,8 @@ impl Authority {
             }
         }
         let now = self.now();
-        let next = rules.into_iter().filter_map(|rule| Some((rule, rule.window(ends, now)?)));
+        let next = |rule: Brownout| Some((rule, rule.window(token.kind, began, ends, now)?));
+        let next = rules.into_iter().filter_map(next);
         Ok(next.min_by_key(|(_, window)| window.from))
     }
 

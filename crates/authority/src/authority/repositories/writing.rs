@@ -180,11 +180,12 @@ impl Authority {
             expected_version: None,
             at: now,
             idempotency: None,
+            only_replay: false,
             event,
         };
         match self.store.token_rotate(rotate).await? {
             Rotated::Ended(state) => Err(Refusal::Ended(state)),
-            Rotated::NotFound => Err(Refusal::NotFound(Thing::Token)),
+            Rotated::NotFound | Rotated::NotAnswered => Err(Refusal::NotFound(Thing::Token)),
             Rotated::VersionMismatch => Err(Refusal::VersionMismatch),
             Rotated::KeyReused => Err(Refusal::KeyReused),
             Rotated::Collision => Err(Refusal::NoEntropy(NoEntropy)),

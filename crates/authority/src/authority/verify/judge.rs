@@ -290,7 +290,8 @@ fn judge_policy(
 /// The brown-out that the token is in, or the next one that waits for it. Nearly no policy has any.
 fn brown_out(entry: &Entry, policy: &EffectivePolicy, now: Timestamp) -> Option<Window> {
     let (rule, ends) = (policy.brownout.as_ref()?, entry.validity.expires_at()?);
-    if crate::notice::is_persons(entry.kind) { rule.window(ends, now) } else { None }
+    let began = entry.created_at.max(entry.validity.not_before());
+    rule.window(entry.kind, began, ends, now)
 }
 
 fn door_allowed(doors: Option<&Vec<Door>>, request: &VerifyRequest<'_>) -> bool {

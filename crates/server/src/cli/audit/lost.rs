@@ -10,6 +10,7 @@ use counterfoil_authority::audit::note::{Checkpoint, VerifierKey};
 use counterfoil_authority::audit::replay::{Lost, Undone};
 use counterfoil_authority::audit::tree::{Frontier, Hash, TILE_WIDTH};
 use counterfoil_authority::audit::verify::{LINE_BYTES_MAX, Verifier};
+use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::{AuditStore, AuditTile};
 use counterfoil_store::SqlStore;
@@ -39,6 +40,19 @@ pub(super) struct LostLog {
     pub(super) until: Option<String>,
     /// What is to be done again.
     pub(super) undone: Undone,
+    /// When this very log was done again before, if it was.
+    pub(super) before: Option<Timestamp>,
+}
+
+/// The log that was done again before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Done {
+    /// Its entries.
+    pub(super) size: u64,
+    /// Its root.
+    pub(super) root: Hash,
+    /// When that was.
+    pub(super) at: Timestamp,
 }
 
 /// What an export is held against.
@@ -48,8 +62,8 @@ pub(super) struct Against<'a> {
     pub(super) keys: Vec<VerifierKey>,
     /// Checkpoints that were kept elsewhere.
     pub(super) since: Vec<Checkpoint>,
-    /// The size and the root of what was done again before.
-    pub(super) done: Option<(u64, Hash)>,
+    /// What was done again before.
+    pub(super) done: Option<Done>,
     /// Whether events may be missing that no entry says were removed.
     pub(super) allow_removed: bool,
 }
@@ -113,7 +127,9 @@ pub(super) async fn read(against: Against<'_>, files: &[&PathBuf]) -> Result<Los
     let path = files.last().map_or_else(String::new, |path| super::shown(path));
     let Some(checkpoint) = last else { return Err(Failure::Usage("no export".to_owned())) };
     reading.flush().await?;
-    if reading.fork.is_none() && checkpoint.size < size {
+    let same = |done: &Done| (done.size, done.root) == (checkpoint.size, checkpoint.root);
+    let before = against.done.filter(same).map(|done| done.at);
+    if before.is_none() && reading.fork.is_none() && checkpoint.size < size {
         let end = checkpoint.size;
         return Err(Failure::about(
             path,
@@ -128,7 +144,7 @@ pub(super) async fn read(against: Against<'_>, files: &[&PathBuf]) -> Result<Los
     let Reading { removed, until, undone, .. } = reading;
     let own = size.saturating_sub(from);
     let (to, root) = (checkpoint.size, checkpoint.root);
-    Ok(LostLog { realm, from, to, root, own, removed, until, undone })
+    Ok(LostLog { realm, from, to, root, own, removed, until, undone, before })
 }
 
 struct Reading<'a> {
@@ -212,7 +228,7 @@ impl Reading<'_> {
         }
         tree.push(entry.hash, drop);
         let done = self.against.done;
-        let is_done = done.is_some_and(|(size, root)| size == tree.size() && root == tree.root());
+        let is_done = done.is_some_and(|done| done.size == tree.size() && done.root == tree.root());
         if self.fork.is_none() && self.here.hash(entry.place).await? != Some(entry.hash) {
             if entry.place == 0 && self.here.size > 0 {
                 let why = "has not a single entry of the log here: it is another installation's \
@@ -272,6 +288,10 @@ pub(super) fn header_of(path: &Path) -> Result<Header, Failure> {
     let mut file = BufReader::new(File::open(path).map_err(about)?).take(LINE_BYTES_MAX as u64);
     let mut line = String::new();
     file.read_line(&mut line).map_err(about)?;
-    Header::parse(line.trim_end_matches('\n'))
-        .ok_or_else(|| super::about(path, "line 1: this is no export of an audit log"))
+    Header::parse(line.trim_end_matches('\n')).ok_or_else(|| {
+        let list = "; a list that `counterfoil events --json` printed is given to `counterfoil \
+                    audit replay --unproved`, and nothing proves it";
+        let hint = if line.trim_start().starts_with('{') { list } else { "" };
+        super::about(path, format!("line 1: this is no export of an audit log{hint}"))
+    })
 }

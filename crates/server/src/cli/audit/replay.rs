@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use counterfoil_authority::audit::note::{SigningKey, VerifierKey, origin};
 use counterfoil_authority::audit::replay::{Lost, Undone};
-use counterfoil_authority::audit::tree::Hash;
 use counterfoil_authority::authority::Replayed;
+use counterfoil_authority::clock::{DayEdge, Timestamp};
+use counterfoil_authority::event::Event;
 use counterfoil_authority::keys::KeyPurpose;
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::store::{EventFilter, EventStore, PageRequest, ServiceStore};
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use super::super::failure::Failure;
 use super::super::local::{HERE, LocalArgs};
 use super::super::print;
-use super::lost::{self, Against, LostLog};
+use super::lost::{self, Against, Done, LostLog};
 use super::verify::{kept, keys_of};
 use crate::config::Config;
 use crate::installation::{self, IfEmpty, Installation};
@@ -24,6 +25,8 @@ use crate::restored;
 
 /// Events of an unproved list in one file at most, in bytes.
 const LIST_BYTES_MAX: u64 = 1 << 30;
+/// Former runs that are looked at, the newest ones.
+const RUNS: u32 = 100;
 /// Names shown of what has to be done by hand; JSON has all of them.
 const SHOWN: usize = 5;
 
@@ -96,11 +99,25 @@ async fn acknowledge(
     config: &Config,
     opened: &Installation,
 ) -> Result<Result<(), Failure>, Failure> {
-    for realm in realms(opened).await? {
-        opened.authority.replayed(&realm, json!({ "acknowledged": true })).await?;
+    // Nothing is good again where nothing was restored, or where its log was played since.
+    let Some(restored) = restored::left(&config.data.dir) else {
+        let dir = config.data.dir.display();
+        return Err(Failure::about(dir, "no restore waits for this: nothing is noted"));
+    };
+    let mut waiting = realms(opened).await?;
+    // A note that cannot be read names none of them, and is about all.
+    if waiting.iter().any(|realm| restored.names(realm.as_str())) {
+        waiting.retain(|realm| restored.names(realm.as_str()));
+    }
+    for realm in &waiting {
+        opened.authority.replayed(realm, json!({ "acknowledged": true })).await?;
     }
     settle(config, None)?;
-    print::note("noted: what was revoked after the backup is good again");
+    let names: Vec<&str> = waiting.iter().map(RealmName::as_str).collect();
+    print::note(&format!(
+        "noted: what was revoked after the backup is good again in {}",
+        names.join(", ")
+    ));
     Ok(Ok(()))
 }
 
@@ -157,7 +174,13 @@ pub(crate) async fn replay(
     let mut logs = Vec::new();
     for (realm, files) in of_realms {
         let against = against(opened, realm, proof).await?;
-        logs.push(lost::read(against, &files).await?);
+        let log = lost::read(against, &files).await?;
+        if log.before.is_some_and(|at| is_of_backup(config, &log.realm, at)) {
+            let why = "was done again before the backup was made, and says nothing of what came \
+                       after it: give an export that is newer than the backup";
+            return Err(Failure::about(format!("the log of {}", log.realm), why));
+        }
+        logs.push(log);
     }
     let mut told = Vec::new();
     for mut log in logs {
@@ -165,9 +188,11 @@ pub(crate) async fn replay(
         let undone = std::mem::take(&mut log.undone);
         let results = act(opened, &realm, &undone, rehearsal).await?;
         if !rehearsal && !is_left(&results) {
-            let root = BASE64.encode(&log.root);
-            let detail = json!({ "from": log.from, "root": root, "size": log.to });
-            opened.authority.replayed(&realm, detail).await?;
+            if log.before.is_none() {
+                let root = BASE64.encode(&log.root);
+                let detail = json!({ "from": log.from, "root": root, "size": log.to });
+                opened.authority.replayed(&realm, detail).await?;
+            }
             settle(config, Some(&realm))?;
         }
         told.push(Told { realm, entries: Some(log), until, undone, results });
@@ -200,18 +225,42 @@ async fn against<'a>(
     Ok(Against { store: &opened.store, realm, keys, since, done, allow_removed })
 }
 
+/// What former runs noted, the newest first.
+async fn runs(opened: &Installation, realm: &RealmName) -> Result<Vec<Event>, Failure> {
+    let filter = EventFilter { kind: Some("store.replayed".into()), ..EventFilter::default() };
+    Ok(opened.store.event_list(realm, filter, PageRequest::first(RUNS)).await?.items)
+}
+
 /// Up to where it was done before.
-async fn done_before(
+async fn done_before(opened: &Installation, realm: &RealmName) -> Result<Option<Done>, Failure> {
+    let done = |event: &Event| {
+        let detail = event.detail.as_ref()?;
+        let root = BASE64.decode(detail.get("root")?.as_str()?.as_bytes()).ok()?;
+        let (size, root) = (detail.get("size")?.as_u64()?, root.try_into().ok()?);
+        Some(Done { size, root, at: event.at })
+    };
+    Ok(runs(opened, realm).await?.iter().find_map(done))
+}
+
+/// Whether a restore waits for a log in this realm, and what was noted at `at` came with its
+/// backup: then it tells of an earlier restore.
+fn is_of_backup(config: &Config, realm: &RealmName, at: Timestamp) -> bool {
+    restored::left(&config.data.dir).is_some_and(|restored| {
+        let made = Timestamp::parse(&restored.backup_created_at, "UTC", DayEdge::Start);
+        restored.names(realm.as_str()) && made.is_ok_and(|made| at <= made)
+    })
+}
+
+/// Whether a list that nothing proves was done to its end before, since the last restore.
+async fn listed_before(
+    config: &Config,
     opened: &Installation,
     realm: &RealmName,
-) -> Result<Option<(u64, Hash)>, Failure> {
-    let filter = EventFilter { kind: Some("store.replayed".into()), ..EventFilter::default() };
-    let page = opened.store.event_list(realm, filter, PageRequest::first(100)).await?;
-    let place = |detail: &Value| {
-        let root = BASE64.decode(detail.get("root")?.as_str()?.as_bytes()).ok()?;
-        Some((detail.get("size")?.as_u64()?, root.try_into().ok()?))
-    };
-    Ok(page.items.iter().find_map(|event| place(event.detail.as_ref()?)))
+    detail: &Value,
+) -> Result<bool, Failure> {
+    let runs = runs(opened, realm).await?;
+    let found = runs.iter().find(|event| event.detail.as_ref() == Some(detail));
+    Ok(found.is_some_and(|event| !is_of_backup(config, realm, event.at)))
 }
 
 async fn unproved(
@@ -235,7 +284,11 @@ async fn unproved(
     }
     let results = act(opened, &realm, &undone, args.dry_run).await?;
     if !args.dry_run && !is_left(&results) {
-        opened.authority.replayed(&realm, json!({ "unproved": true, "until": until })).await?;
+        let detail = json!({ "unproved": true, "until": until });
+        let changed = results.contains(&Replayed::Done);
+        if changed || !listed_before(config, opened, &realm, &detail).await? {
+            opened.authority.replayed(&realm, detail).await?;
+        }
         settle(config, Some(&realm))?;
     }
     Ok(Told { realm, entries: None, until, undone, results })
@@ -320,6 +373,7 @@ impl Told {
             "to": log.map(|log| log.to),
             "until": self.until,
             "removed": log.map_or(0, |log| log.removed),
+            "done_before": log.and_then(|log| log.before).map(|at| at.to_string()),
             "deeds": deeds.collect::<Vec<_>>(),
             "by_hand": by_hand.collect::<Vec<_>>(),
         })
@@ -330,6 +384,9 @@ impl Told {
         let until = self.until.as_deref().unwrap_or("the backup");
         match &self.entries {
             None => print::line(&format!("{realm}: events until {until}, which nothing proves")),
+            Some(LostLog { before: Some(at), .. }) => {
+                print::line(&format!("{realm}: this log was done again on {at}: nothing is left"));
+            }
             Some(log) if log.from == log.to => print::line(&format!("{realm}: nothing was lost")),
             Some(log) => {
                 let (from, to) = (log.from, log.to);

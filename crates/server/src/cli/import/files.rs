@@ -1,5 +1,6 @@
 //! Files with a token in each line: taken over whole, or not at all.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 
@@ -14,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::local::{HERE, LocalArgs};
 use crate::cli::print;
 use crate::cli::secret_input::{self, Wanted};
-use crate::import::comanage::Read;
+use crate::import::comanage::{Item, Read};
 use crate::import::lines::{FILE_BYTES_MAX, Options};
 use crate::import::privacyidea::{self, Reading};
 use crate::import::{htpasswd, table, unkey, user_password};
@@ -34,7 +35,7 @@ struct FileArgs {
     /// Take only tokens of people that are here already; otherwise who is missing is made
     #[arg(long)]
     existing_people: bool,
-    /// Say what would become of each line, and change nothing
+    /// Say how many lines would be taken over and which not, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Print JSON
@@ -245,47 +246,84 @@ async fn take_over(
             plain: false,
         };
         let mut read = read(options).map_err(Failure::Refused)?;
-        let fates = fates(&opened.authority, &realm, &read, about).await?;
+        let fates = fates(&opened.authority, &realm, &mut read, about).await?;
         mask(&mut read, &opened.authority);
         Ok::<_, Failure>((read, fates))
     };
     let taken = taken.await;
     opened.close().await?;
     let (read, (fates, stored)) = taken?;
-    let report = Report { fates, read: &read, dry_run: !stored };
+    let is_bad = |fate: &&Fate| matches!(fate, Fate::Refused(_));
+    let bad = read.skipped.len() + fates.iter().filter(is_bad).count();
+    let stopped = bad > 0 && !about.partial && !stored;
+    let report = Report { fates, read: &read, dry_run: !stored, stopped };
     if about.json {
         print::json(&report.json());
     } else {
         report.print();
     }
-    let bad = report.refused().len() + read.skipped.len();
     if bad == 0 || about.partial {
         return Ok(());
     }
-    let nothing = if about.dry_run { "" } else { ", so nothing was taken over" };
+    let nothing = match (stopped, about.dry_run) {
+        (true, true) => ", so nothing would be taken over",
+        (true, false) => ", so nothing was taken over",
+        // Refused by the store, though nothing was wrong when it was planned.
+        (false, _) => "",
+    };
     Err(Failure::Refused(format!("{bad} lines were refused{nothing} (--partial leaves them out)")))
 }
 
-/// What becomes of each record, and whether anything was stored.
+/// What becomes of each record, and whether anything was stored. What only lines name that are
+/// left out is taken from what was read.
 async fn fates(
     authority: &counterfoil_authority::authority::Authority,
     realm: &RealmName,
-    read: &Read,
+    read: &mut Read,
     about: &FileArgs,
 ) -> Result<(Vec<Fate>, bool), Failure> {
-    let incoming: Vec<Incoming> = read.items.iter().map(|item| item.incoming.clone()).collect();
-    let run = async |dry_run: bool| {
+    let run = async |incoming: Vec<Incoming>, dry_run: bool| {
         let bar = bar(incoming.len(), dry_run);
         let done = |records: usize| bar.inc(records as u64);
         let fates = authority.import(realm, &incoming, dry_run, &done).await;
         bar.finish_and_clear();
         fates
     };
-    let planned = run(true).await?;
-    let is_bad = planned.iter().any(|fate| matches!(fate, Fate::Refused(_)));
-    let stops = (is_bad || !read.skipped.is_empty()) && !about.partial;
+    let all = read.items.iter().map(|item| item.incoming.clone()).collect();
+    let planned = run(all, true).await?;
+    let (items, mut fates) = without_unnamed(std::mem::take(&mut read.items), planned);
+    read.items = items;
+    let is_good = |fate: &Fate| !matches!(fate, Fate::Refused(_));
+    let is_bad = !read.skipped.is_empty() || !fates.iter().all(is_good);
+    let stops = is_bad && !about.partial;
     if about.dry_run || stops {
-        return Ok((planned, false));
+        return Ok((fates, false));
     }
-    Ok((run(false).await?, true))
+    let good = read.items.iter().zip(&mut fates).filter(|(_, fate)| is_good(fate));
+    let (taken, planned): (Vec<Incoming>, Vec<&mut Fate>) =
+        good.map(|(item, fate)| (item.incoming.clone(), fate)).unzip();
+    let stored = run(taken, false).await?;
+    for (planned, stored) in planned.into_iter().zip(stored) {
+        *planned = stored;
+    }
+    Ok((fates, true))
+}
+
+/// Takes away the people and services that only lines name which are left out: nobody is made of
+/// such a line, whatever is wrong with it.
+fn without_unnamed(items: Vec<Item>, fates: Vec<Fate>) -> (Vec<Item>, Vec<Fate>) {
+    let (mut people, mut services) = (HashSet::new(), HashSet::new());
+    for (item, fate) in items.iter().zip(&fates) {
+        if let (Incoming::Token(token), Fate::New | Fate::Kept) = (&item.incoming, fate) {
+            people.insert(token.user.clone());
+            services.insert(token.service.clone());
+        }
+    }
+    let is_named = |item: &Item| match &item.incoming {
+        Incoming::User(draft) => people.contains(&draft.username),
+        Incoming::Service(draft) => services.contains(&draft.label),
+        _ => true,
+    };
+    let pairs = items.into_iter().zip(fates);
+    pairs.filter(|(item, fate)| matches!(fate, Fate::Refused(_)) || is_named(item)).unzip()
 }

@@ -24,6 +24,8 @@ pub(crate) enum Sort {
     Choices(&'static [&'static str]),
     /// JSON.
     Json,
+    /// A JSON object that is merged with the one that is there; empty clears all of that.
+    Merged,
     /// A whole number.
     Number,
     /// A secret, from a file or from standard input.
@@ -85,8 +87,9 @@ pub(crate) fn value_of(field: &Field, matches: &ArgMatches) -> Result<Option<Val
                 Some(Value::from(secret.reveal()))
             }
         },
-        Sort::Json => match text(field.flag) {
+        Sort::Json | Sort::Merged => match text(field.flag) {
             None => None,
+            Some(text) if text.is_empty() && field.sort == Sort::Merged => Some(Value::Null),
             Some(text) => Some(serde_json::from_str(text).map_err(|error| {
                 Failure::Usage(format!("--{}: this is no JSON: {error}", field.flag))
             })?),

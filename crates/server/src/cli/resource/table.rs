@@ -184,8 +184,8 @@ const TOKEN_POLICY: Field = field(
     "token-policy",
     "token_policy",
     "JSON",
-    Sort::Json,
-    r#"Limits on its tokens, {"max_lifetime_seconds":2592000}"#,
+    Sort::Merged,
+    r#"Limits on its tokens, {"max_lifetime_seconds":2592000}; null clears one, an empty text all"#,
 );
 
 /// Every resource, in the order of the help.

@@ -44,6 +44,7 @@ fn line(finding: &Finding, findings: &Findings) -> String {
         Part::Name => format!("{path}: its name"),
         Part::Entry => format!("{path}: the name of something in it"),
         Part::Reference => format!("{path}: the name of a reference"),
+        Part::Message => format!("{path}: the text of a commit or tag"),
     };
     let mut text = format!("{place_in}: {} {id}", kind.name());
     if let Some(commit) = &place.commit {
@@ -100,6 +101,7 @@ fn value(finding: &Finding, findings: &Findings) -> Value {
         Part::Name => ("name", false),
         Part::Entry => ("entry_name", false),
         Part::Reference => ("reference_name", false),
+        Part::Message => ("message", false),
     };
     let (line, column) = (is_content.then_some(*line), is_content.then_some(*column));
     let mut found = json!({

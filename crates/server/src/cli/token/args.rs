@@ -70,7 +70,7 @@ pub(crate) enum TokenCommand {
     Otp(OtpCommand),
     /// Take over a file of authentication tokens, whole or not at all
     Import(Box<ImportArgs>),
-    /// Ask whether a token is good; exit status 0 if it is, 1 if not
+    /// Ask whether a token is good; exit status 0 if it is, 1 if not or if the question was refused
     Verify(Box<VerifyArgs>),
 }
 
@@ -377,7 +377,7 @@ pub(crate) struct RevokeArgs {
     #[arg(long)]
     pub(super) cascade: bool,
     /// Only list what would end
-    #[arg(long)]
+    #[arg(long, conflicts_with = "preview")]
     pub(super) dry_run: bool,
     /// Only show who uses it, from where, and what would break
     #[arg(long)]

@@ -44,7 +44,7 @@ const COLUMNS: &[Column] = &[
     Column::new("USER", "user"),
     Column::new("NAME", "name"),
     Column::new("SERVICES", "services"),
-    Column::new("UNUSED", "unused"),
+    Column::new("COULD DO WITHOUT", "unused"),
 ];
 
 /// Runs the command.
@@ -77,6 +77,11 @@ async fn one(api: &Api, id: &str, args: &FitArgs) -> Result<(), Failure> {
     }
     let token = api.send(Ask::post(place, body)).await?;
     show_token(api, &token);
+    let gone = SORTS.into_iter().filter(|sort| is_asked(sort) && !fit[sort]["proposed"].is_null());
+    let gone: Vec<String> = gone.flat_map(|sort| superfluous(sort, &fit[sort])).collect();
+    if !api.json {
+        print::note(&print::clean(&format!("taken away: {}", gone.join(", "))));
+    }
     Ok(())
 }
 
@@ -84,7 +89,10 @@ fn show(api: &Api, fit: &Value) {
     if api.json {
         return print::json(fit);
     }
-    print::rows(&["GRANT", "OF", "USE"], SORTS.into_iter().flat_map(|sort| rows(sort, &fit[sort])));
+    let grants: Vec<_> = SORTS.into_iter().flat_map(|sort| rows(sort, &fit[sort])).collect();
+    if !grants.is_empty() {
+        print::rows(&["GRANT", "OF", "USE"], grants);
+    }
     for sort in SORTS {
         if let Some(why) = fit[sort]["kept"].as_str().map(reason) {
             print::note(&format!("{sort}: {why}"));
@@ -143,22 +151,39 @@ async fn list(api: &Api, args: &FitArgs) -> Result<(), Failure> {
     let mut page = api.list(&api.in_realm("fit"), &query, &args.page).await?;
     if !api.json {
         for item in page.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
+            let fit = item["fit"].take();
+            let proposing = SORTS.into_iter().filter(|sort| !fit[sort]["proposed"].is_null());
             let unused: Vec<String> =
-                SORTS.into_iter().map(|sort| superfluous(&item["fit"][sort])).collect();
+                proposing.flat_map(|sort| superfluous(sort, &fit[sort])).collect();
             let mut token = item["token"].take();
-            token["unused"] = unused.join(" ").split_whitespace().collect::<Vec<_>>().into();
+            token["unused"] = unused.join(", ").into();
             *item = token;
         }
     }
     page_out(api, COLUMNS, &page);
+    if !api.json && page["items"].as_array().is_some_and(Vec::is_empty) {
+        print::note(&format!(
+            "A token that is younger than {} days, or not watched for so long, is not judged; \
+             --days looks at fewer, 7 at least.",
+            args.days
+        ));
+    }
     Ok(())
 }
 
-/// What of a sort is unused or wider than needed.
-fn superfluous(part: &Value) -> String {
-    let wide = part["wide"].as_array().into_iter().flatten();
-    let wide = wide.filter_map(|one| one["grant"].as_str());
-    [words(&part["unused"])].iter().map(String::as_str).chain(wide).collect::<Vec<_>>().join(" ")
+/// What of a sort is unused or wider than needed, each with its sort.
+fn superfluous(sort: &str, part: &Value) -> Vec<String> {
+    let one = sort.trim_end_matches('s');
+    let unused = part["unused"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let unused = unused.map(|grant| format!("{one} {grant}"));
+    let wide = part["wide"].as_array().into_iter().flatten().filter_map(|wide| {
+        let (grant, instead) = (wide["grant"].as_str()?, words(&wide["instead"]));
+        Some(match &*instead {
+            "" => format!("{one} {grant} (covered by the others)"),
+            _ => format!("{one} {grant} (only as {instead})"),
+        })
+    });
+    unused.chain(wide).collect()
 }
 
 #[cfg(test)]
@@ -182,6 +207,7 @@ mod tests {
             "f|scopes|-",
         ];
         assert_eq!(said, expected);
-        assert_eq!(superfluous(&part), "b d:* e:*");
+        let gone = ["scope b", "scope d:* (only as d:r d:w)", "scope e:* (covered by the others)"];
+        assert_eq!(superfluous("scopes", &part), gone);
     }
 }

@@ -20,7 +20,7 @@ const NAMED_MAX: usize = 10;
 
 /// The events that wait for their log; `None` if there are too many to say.
 async fn waiting(store: &SqlStore) -> Result<Option<HashSet<String>>, Unavailable> {
-    let waiting = store.audit_unsealed(WAITING_MAX).await?;
+    let waiting = store.audit_unsealed(Vec::new(), WAITING_MAX).await?;
     if waiting.len() == WAITING_MAX as usize {
         return Ok(None);
     }

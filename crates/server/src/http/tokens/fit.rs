@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use counterfoil_authority::authority::{FitWish, Fitting};
 use counterfoil_authority::clock::Timestamp;
-use counterfoil_authority::fit::{FIT_DAYS_DEFAULT, Part};
+use counterfoil_authority::fit::{FIT_DAYS_DEFAULT, FIT_DAYS_MAX, FIT_DAYS_MIN, Part};
 use counterfoil_authority::names::RealmName;
 use counterfoil_authority::secret::TokenId;
 use counterfoil_authority::store::TokenFilter;
@@ -224,13 +224,19 @@ pub enum FitSort {
 pub struct FitRequest {
     /// The proposal, as it was shown. Where another one stands by now, nothing is done.
     digest: String,
-    /// The days that it was shown for; 90 unless given.
+    /// The days that it was shown for; the digest says them already.
     #[serde(default)]
     #[schema(minimum = 7, maximum = 90)]
     days: Option<u32>,
     /// Only these sorts of grants; all unless given.
     #[serde(default)]
     only: Option<Vec<FitSort>>,
+}
+
+/// The days of a proposal, with which its digest begins.
+fn days_of(digest: &str) -> u32 {
+    let days = digest.split_once('-').and_then(|(days, _)| days.parse().ok());
+    days.filter(|days| (FIT_DAYS_MIN..=FIT_DAYS_MAX).contains(days)).unwrap_or(FIT_DAYS_DEFAULT)
 }
 
 /// Takes away from a token what was shown to be unused, and nothing else.
@@ -253,7 +259,7 @@ pub async fn token_shrink(
 ) -> Result<Response, Problem> {
     let wants = |sort| value.only.as_ref().is_none_or(|only| only.contains(&sort));
     let wish = FitWish {
-        days: value.days.unwrap_or(FIT_DAYS_DEFAULT),
+        days: value.days.unwrap_or_else(|| days_of(&value.digest)),
         scopes: wants(FitSort::Scopes),
         networks: wants(FitSort::Networks),
         doors: wants(FitSort::Doors),

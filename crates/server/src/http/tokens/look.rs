@@ -175,7 +175,9 @@ pub async fn token_show(
     At((realm, id)): At<(RealmName, TokenId)>,
 ) -> Result<Response, Problem> {
     let token = state.authority.token(&caller, &realm, id).await?;
-    Ok(versioned(StatusCode::OK, token.version, TokenBody::of(&token, state.authority.now())))
+    let next = state.authority.next_brown_out(&token).await?;
+    let body = TokenBody::of(&token, state.authority.now()).with_brown_out(next);
+    Ok(versioned(StatusCode::OK, token.version, body))
 }
 
 /// How a token was used. At most one second old.

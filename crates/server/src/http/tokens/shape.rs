@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use counterfoil_authority::brownout::Window;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::enrolment::Device;
 use counterfoil_authority::kind::Kind;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::http::verify::BrownOutBody;
 use crate::http::wire::time;
 
 /// A token. Never holds a secret.
@@ -70,6 +72,11 @@ pub struct TokenBody {
     not_before: String,
     /// The first instant that no longer counts; `null`: never.
     expires_at: Option<String>,
+    /// The time in which it is refused before its end, or the next one, where a policy has such
+    /// times. Said of a single token only; absent: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    brown_out: Option<BrownOutBody>,
     /// When it was issued.
     created_at: String,
     /// Who issued it.
@@ -253,6 +260,7 @@ impl TokenBody {
             labels: token.labels.clone(),
             not_before: time(token.validity.not_before()),
             expires_at: token.validity.expires_at().map(time),
+            brown_out: None,
             created_at: time(token.created_at),
             created_by: token.created_by.clone(),
             activated_at: token.activated_at.map(time),
@@ -284,5 +292,12 @@ impl TokenBody {
             revoked_reason: revocation.and_then(|revocation| revocation.reason.clone()),
             secrets: token.secrets.iter().map(SecretBody::from).collect(),
         }
+    }
+
+    /// The same with its next short refusal.
+    #[must_use]
+    pub(super) fn with_brown_out(mut self, next: Option<Window>) -> Self {
+        self.brown_out = next.map(BrownOutBody::from);
+        self
     }
 }

@@ -113,6 +113,9 @@ fn what_is_wrong_is_told_with_line_and_column_and_never_with_the_secret() {
     for (text, said) in [
         ("user,hsah\n", "tokens.csv:1: column 2: there is no column hsah; did you mean hash?"),
         ("user,user\n", "tokens.csv:1: column 2: user stands there twice"),
+        ("user,Scope\n", "tokens.csv:1: column 2: there is no column scope; did you mean scopes?"),
+        ("", "tokens.csv:1: has no heading, a line with the names of columns"),
+        ("\n\n", "tokens.csv:1: has no heading, a line with the names of columns"),
     ] {
         assert_eq!(map(text, "tokens.csv", &options()).unwrap_err(), said);
     }
@@ -123,9 +126,30 @@ fn what_is_wrong_is_told_with_line_and_column_and_never_with_the_secret() {
         [
             "column secret: is no text",
             "is no JSON object",
-            "there is no column usr; did you mean user?"
+            "one of its names: there is no column usr; did you mean user?"
         ]
     );
+}
+
+#[test]
+fn a_first_line_that_is_no_heading_is_not_repeated() {
+    let held = "hunter2-X7";
+    let none = "the first line names no known column; is the heading missing?";
+    for (text, said) in [
+        ("ann,hunter2-X7\nbob,hunter3\n", none),
+        ("hunter2-X7\n", none),
+        ("ann:hunter2-X7\n", none),
+        ("[{\"user\": \"ann\", \"secret\": \"hunter2-X7\"}]\n", none),
+        // Somebody is called like a column, or wrote a value where a name belongs.
+        ("user,hunter2-X7\n", "column 2: there is no such column"),
+        ("secret,hunter2-X7,hash\n", "column 2: there is no such column"),
+    ] {
+        let refused = map(text, "tokens.csv", &options()).unwrap_err();
+        assert_eq!(refused, format!("tokens.csv:1: {said}"));
+        assert!(!refused.to_lowercase().contains(&held.to_lowercase()), "{refused}");
+    }
+    let read = read("{\"user\": \"ann\", \"hunter2-X7\": \"x\"}\n");
+    assert_eq!(&*read.skipped[0].why, "one of its names: there is no such column");
 }
 
 #[test]

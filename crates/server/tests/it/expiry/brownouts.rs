@@ -68,6 +68,36 @@ async fn a_token_is_refused_in_its_last_days_as_was_announced() {
     }
 }
 
+/// Nothing is refused before its owner could know, however long the rule is.
+#[tokio::test]
+async fn a_new_token_is_good_until_a_day_after_its_end_was_told_of() {
+    for engine in Engine::ALL {
+        let world = World::on(engine).await;
+        furnished(&world).await;
+        let gate = world.verifier("gate", "git").await;
+        let rule = json!({ "days": 30, "every_hours": 24, "seconds": 3_600 });
+        let policy = json!({ "token_policy": { "brownout": rule } });
+        world.patch(&format!("{R}/services/git"), policy).await.expect(200);
+        let wish = json!({ "services": ["git"], "lifetime_seconds": 30 * DAY });
+        let (id, secret) = world.pat("alice", wish).await;
+        // The first letter that lies behind its issue is due two weeks before the end.
+        let next = json!({ "from": "2026-12-08T12:00:00Z", "until": "2026-12-08T13:00:00Z" });
+        for _ in 0..17 {
+            let answer = said(&world, &gate, &secret).await;
+            assert_eq!((&answer["active"], &answer["brown_out"]), (&json!(true), &next));
+            world.clock.advance_seconds(DAY);
+        }
+        assert_eq!(said(&world, &gate, &secret).await["code"], "brown_out");
+        // Whoever looks after it is told how long.
+        let shown = world.get(&format!("{R}/tokens/{id}")).await.expect(200);
+        assert_eq!(shown["brown_out"], next);
+        let stays = json!({ "services": ["git"], "expires_at": null });
+        let stays = world.pat("alice", stays).await.0;
+        let shown = world.get(&format!("{R}/tokens/{stays}")).await.expect(200);
+        assert_eq!(shown.get("brown_out"), None);
+    }
+}
+
 #[tokio::test]
 async fn a_rule_that_leaves_no_time_to_work_is_refused_and_none_is_set_unless_asked_for() {
     let world = World::new().await;

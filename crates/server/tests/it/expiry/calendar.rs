@@ -101,6 +101,40 @@ async fn who_looks_after_a_service_subscribes_to_the_ends_of_its_tokens() {
 }
 
 #[tokio::test]
+async fn a_service_that_is_misspelt_or_hidden_is_no_empty_calendar() {
+    for engine in Engine::ALL {
+        let world = World::on(engine).await;
+        let alice = world.with_alice().await;
+        let hidden = json!({ "label": "vault", "visibility": "administrators" });
+        world.post(&format!("{R}/services"), hidden).await.expect(201);
+        let body =
+            json!({ "services": ["counterfoil"], "scopes": ["tokens:read", "services:read"] });
+        let key = world.pat("alice", body).await.1;
+        let mut said = Vec::new();
+        for label in ["nosuch", "vault"] {
+            let answer = by_basic(&world, &format!("alice:{key}"), Some(label)).await;
+            assert_eq!(answer.status, 404, "{label}: {}", answer.text);
+            let offer = format!("{R}/services/{label}/offer");
+            let offered = world.call(&key, "GET", &offer, serde_json::Value::Null).await;
+            assert_eq!(offered.status, 404, "{label}: {}", offered.text);
+            said.extend([answer.body["type"].clone(), offered.body["type"].clone()]);
+        }
+        assert!(said.iter().all(|slug| *slug == said[0]), "{said:?}");
+        // A feed that may read tokens and nothing else is told the same, and finds what is there.
+        let feed = reader(&world, "alice").await;
+        for (label, status) in [("nosuch", 404), ("vault", 404), ("git", 200)] {
+            let answer = by_basic(&world, &format!("alice:{feed}"), Some(label)).await;
+            assert_eq!(answer.status, status, "{label}: {}", answer.text);
+        }
+        let whole = world.get(&path(Some("vault"))).await;
+        assert_eq!(values(&lines(&whole), "UID"), [""; 0], "who administers it sees it");
+        assert_eq!(world.get(&path(Some("nosuch"))).await.status, 404);
+        let own = by_basic(&world, &format!("alice:{feed}"), Some("git")).await;
+        assert!(values(&lines(&own), "UID").contains(&&*format!("{}@counterfoil", alice.token)));
+    }
+}
+
+#[tokio::test]
 async fn whatever_opens_no_calendar_is_asked_for_a_name_and_a_password() {
     let world = World::new().await;
     let alice = world.with_alice().await;

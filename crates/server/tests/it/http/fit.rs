@@ -160,6 +160,22 @@ async fn a_use_between_the_look_and_the_call_stops_it() {
 }
 
 #[tokio::test]
+async fn a_digest_says_the_days_that_it_was_made_for() {
+    let world = World::new().await;
+    let token = Token::of(&world, whole()).await;
+    world.clock.advance_seconds(100 * DAY);
+    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let fit = world.get(&format!("{}?days=30", token.path())).await.expect(200);
+    assert!(fit["digest"].as_str().unwrap().starts_with("30-"), "{fit}");
+    for strange in ["", "30", "30-", "6-00", "99999999999-00", "x-00"] {
+        let body = json!({ "digest": strange });
+        world.post(&token.path(), body).await.refused(412, "version-mismatch");
+    }
+    let now = world.post(&token.path(), json!({ "digest": fit["digest"] })).await.expect(200);
+    assert_eq!(now["doors"], json!(["api"]));
+}
+
+#[tokio::test]
 async fn only_what_is_asked_for_is_taken_away() {
     let world = World::new().await;
     let token = Token::of(&world, whole()).await;

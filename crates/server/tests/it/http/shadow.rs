@@ -33,7 +33,7 @@ impl OldSystem for Always {
 fn listen(world: &World) -> (Arc<Shadow>, Receiver<Question>) {
     let name = ShadowName::parse("old").unwrap();
     let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
-    settings.by_name = true;
+    (settings.by_name, settings.attests_name) = (true, true);
     let (shadow, questions) = Shadow::new(settings);
     world.authority.set_shadows(vec![Arc::clone(&shadow)]);
     (shadow, questions)
@@ -100,8 +100,12 @@ async fn a_report_comes_in_pages_and_by_class_and_is_begun_anew() {
     assert_eq!((&page["items"], &page["next_cursor"]), (&json!([]), &Value::Null));
     let events = world.get(&format!("{R}/events?kind=shadow.cleared")).await.expect(200);
     let events = events["items"].as_array().unwrap();
-    assert_eq!(events.len(), 1, "what there was nothing of is no event");
-    assert_eq!(events[0]["detail"], json!({ "shadow": "old" }));
+    // Also where nothing was kept: what was counted begins anew.
+    assert_eq!(events.len(), 3);
+    let details: Vec<Value> = events.iter().map(|event| event["detail"].clone()).collect();
+    for named in [json!({ "shadow": "older" }), json!({ "shadow": "old" }), Value::Null] {
+        assert!(details.contains(&named), "{details:?}");
+    }
     world.get("/api/v1/realms/none/shadow").await.refused(404, "not-found");
 }
 
@@ -122,6 +126,25 @@ async fn a_report_is_for_administrators_of_the_realm() {
     let made = world.post(&format!("{R}/clients"), body).await.expect(201);
     let key = made["secret"].as_str().unwrap();
     world.call(key, "GET", &format!("{R}/shadow"), Value::Null).await.expect(200);
+}
+
+/// What speaks HTTP may take the token for the name, or any name beside one.
+#[tokio::test]
+async fn a_name_that_is_nobodys_is_kept_where_a_directory_vouches_for_it() {
+    for attests_name in [false, true] {
+        let world = World::new().await;
+        let name = ShadowName::parse("old").unwrap();
+        let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
+        (settings.by_name, settings.attests_name) = (true, attests_name);
+        let mut old = Shadow::new(settings);
+        world.authority.set_shadows(vec![Arc::clone(&old.0)]);
+        let typed = "ghp0123456789abcdef";
+        assert_eq!(world.differing(&mut old, typed, Said::Good(None)).await, Compared::OnlyThere);
+        world.authority.flush_usage().await.unwrap();
+        let page = world.get(&format!("{R}/shadow")).await.expect(200);
+        let kept = if attests_name { json!(typed) } else { Value::Null };
+        assert_eq!(page["items"][0]["user"], kept);
+    }
 }
 
 #[tokio::test]
@@ -270,6 +293,33 @@ async fn what_waits_behind_the_first_no_is_not_asked() {
     assert_eq!(came, [Compared::OnlyHere, Compared::NotAsked, Compared::NotAsked]);
 }
 
+/// Whoever goes on because nothing differs must not go on because of what was compared before.
+#[tokio::test]
+async fn what_was_compared_before_the_report_was_begun_anew_is_no_part_of_it() {
+    let world = World::new().await;
+    let mut old = listen(&world);
+    let compared = async || {
+        let page = world.get(&format!("{R}/shadow")).await.expect(200);
+        let one = &page["compared"][0];
+        let figure = |name: &str| one[name].as_u64().unwrap();
+        (figure("agree"), figure("differ"), one["since"].as_str().unwrap().to_owned())
+    };
+    world.differing(&mut old, "ann", Said::Bad).await;
+    world.differing(&mut old, "ben", Said::Good(None)).await;
+    assert_eq!(compared().await, (1, 1, "2026-11-21T12:00:00Z".to_owned()));
+    world.clock.advance_seconds(60);
+    // Of another one, or of another realm.
+    world.delete(&format!("{R}/shadow?shadow=older")).await.expect(204);
+    assert_eq!(compared().await.0, 1);
+    world.delete(&format!("{R}/shadow")).await.expect(204);
+    let anew = "2026-11-21T12:01:00Z".to_owned();
+    assert_eq!(compared().await, (0, 0, anew.clone()));
+    // Who was wrong before is asked about again, and not left alone for a quarter of an hour.
+    assert_eq!(world.differing(&mut old, "ann", Said::Bad).await, Compared::AgreeBad);
+    assert_eq!(compared().await, (1, 0, anew));
+    assert_eq!(old.0.count(Compared::AgreeBad), 2, "the metric goes on");
+}
+
 /// What was met and is not stored yet is forgotten as well.
 #[tokio::test]
 async fn what_waits_to_be_stored_is_forgotten_with_the_rest() {
@@ -296,8 +346,11 @@ async fn a_pin_with_a_code_behind_it_is_not_asked_about() {
         ("ann", Door::Validate, "pin123456", false),
         ("ben", Door::Validate, "987612345678", false),
         ("cleo", Door::Validate, "pin12345", true),
-        ("dan", Door::Ldap, "pin123456", true),
+        ("dan", Door::Ldap, "pin123456", false),
         ("eve", Door::Ldap, "123456", false),
+        ("fay", Door::ForwardAuth, "1234dteffujehknhfjbrjnlnldnhcujvddbikngjrtgh", false),
+        ("gus", Door::ForwardAuth, "99hn-dp4m-j6yy", false),
+        ("hal", Door::ForwardAuth, "what they have there", true),
     ] {
         let origin = through(door);
         let request = VerifyRequest {

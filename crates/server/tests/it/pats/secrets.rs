@@ -68,6 +68,34 @@ async fn check_15_both_secrets_work_inside_the_overlap_and_the_old_one_raises_an
     }
 }
 
+/// Whoever lost the answer has nothing but the former secret to ask for it again with.
+#[tokio::test]
+async fn a_rotation_by_its_holder_is_answered_again_and_the_former_secret_makes_no_other() {
+    for engine in ENGINES {
+        let world = World::on(engine).await;
+        let alice = world.with_alice().await;
+        let rotate = async |secret: &str, key: &str, body: Value| {
+            let headers = [("idempotency-key", key)];
+            let headers = if key.is_empty() { &[][..] } else { &headers };
+            world.call_with(secret, "POST", "/api/v1/self/rotate", headers, body).await
+        };
+        let first = rotate(&alice.secret, "k1", json!({})).await.expect(200);
+        let again = rotate(&alice.secret, "k1", json!({})).await.expect(200);
+        assert_eq!(first, again);
+        let new = first["secret"].as_str().unwrap();
+        assert_eq!(world.code(&alice, new).await, "active");
+        for key in ["k2", ""] {
+            rotate(&alice.secret, key, json!({})).await.refused(403, "beyond-grant");
+        }
+        let other = rotate(&alice.secret, "k1", json!({ "overlap_seconds": 5 })).await;
+        other.refused(422, "idempotency-key-reused");
+        // It was given to the former secret, and nobody else can open it.
+        rotate(new, "k1", json!({})).await.refused(422, "idempotency-key-reused");
+        let shown = world.get(&format!("{R}/tokens/{}", alice.token)).await.expect(200);
+        assert_eq!(shown["version"], first["token"]["version"]);
+    }
+}
+
 #[tokio::test]
 async fn check_15_of_forty_concurrent_rotations_of_one_version_one_wins() {
     for engine in ENGINES {

@@ -234,6 +234,13 @@ fn a_log_that_was_put_back_under_a_server_gets_no_signature() {
         log.contains("the audit log of main is damaged") && log.contains("it was cut off")
     });
     assert!(open(&world.admin).size < before.size);
+    // Other realms go on.
+    world.admin.post("/api/v1/realms", &json!({ "name": "labs" })).expect(201);
+    let group = json!({ "name": "readers" });
+    world.admin.post("/api/v1/realms/labs/groups", &group).expect(201);
+    await_true("labs has its log", PATIENCE, || {
+        world.admin.get("/api/v1/realms/labs/audit/checkpoint").status == 200
+    });
     // And it does not begin anew where there is none.
     raw.execute_batch("delete from audit_log; delete from audit_tile; delete from audit_node;")
         .unwrap();

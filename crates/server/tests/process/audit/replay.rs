@@ -144,6 +144,14 @@ fn doctor(at: &Site) -> String {
     text(&at.run(&["doctor"]).stdout)
 }
 
+/// How often the log says that a restore was settled.
+fn settlements(at: &Site, world: &World) -> usize {
+    let server = at.serve(UNTHROTTLED);
+    let admin = Api::new(server.address, &world.admin.key);
+    let told = admin.get("/events?kind=store.replayed").expect(200);
+    told["items"].as_array().unwrap().len()
+}
+
 fn refused(output: &Output, why: &str) {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
@@ -185,7 +193,25 @@ fn a_restore_with_the_log_at_hand_resurrects_nothing() {
     drop(server);
 
     // Whoever is let in again after that stays in: the same log is not played twice.
-    assert_eq!(results(&replay(&other, &[log.to_str().unwrap(), "--json"])), [""; 0]);
+    let log = log.to_str().unwrap();
+    assert_eq!(results(&replay(&other, &[log, "--json"])), [""; 0]);
+    let again = replay(&other, &[log]);
+    let said = text(&again.stdout) + &text(&again.stderr);
+    assert!(again.status.success(), "{said}");
+    assert!(said.contains("main: this log was done again on "), "{said}");
+    assert!(!said.contains("lacks the entries") && !said.contains("of its own"), "{said}");
+    // And nothing is good again that somebody would have to know of.
+    refused(&replay(&other, &["--acknowledge"]), "no restore waits for this");
+    assert_eq!(settlements(&other, &world), 1, "nothing was changed, and nothing is noted");
+
+    // A backup that has all of this is not told by that log what came after it.
+    let (file, phrase) = (other.path("later"), world.site.path("passphrase"));
+    let later = [file.to_str().unwrap(), "--passphrase-file", phrase.to_str().unwrap()];
+    let third = Site::new();
+    assert!(other.run(&[&["backup"], &later[..]].concat()).status.success());
+    assert!(third.run(&[&["restore"], &later[..]].concat()).status.success());
+    refused(&replay(&third, &[log]), "was done again before the backup was made");
+    assert!(doctor(&third).contains("is good again in main"), "{}", doctor(&third));
 }
 
 #[test]
@@ -198,6 +224,8 @@ fn a_restore_without_the_log_says_what_it_does_not_know() {
     let list = world.site.path("events.json");
     fs::write(&list, listed.to_string()).unwrap();
     world.server.stop();
+    refused(&replay(&world.site, &["--acknowledge"]), "no restore waits for this");
+    assert_eq!(settlements(&world.site, &world), 0);
 
     let other = Site::new();
     let restored = with_backup(&world, &other, "restore", &[]);
@@ -213,7 +241,8 @@ fn a_restore_without_the_log_says_what_it_does_not_know() {
 
     // A list that nothing proves is taken as one.
     let list = list.to_str().unwrap();
-    refused(&replay(&other, &[list]), "line 1: this is no export of an audit log");
+    refused(&replay(&other, &[list]), "line 1: this is no export of an audit log; a list");
+    refused(&replay(&other, &[list]), "replay --unproved");
     let rehearsed = replay(&other, &[list, "--unproved", "--dry-run", "--json"]);
     assert_eq!(results(&rehearsed), ["done"]);
     assert!(doctor(&other).contains("is good again"), "a rehearsal changes nothing");
@@ -221,14 +250,19 @@ fn a_restore_without_the_log_says_what_it_does_not_know() {
     let again = replay(&other, &[list, "--unproved", "--json"]);
     assert_eq!(results(&again), ["already"]);
     assert!(!doctor(&other).contains("is good again"));
+    assert_eq!(settlements(&other, &world), 1, "the second run found everything done");
     let server = other.serve(UNTHROTTLED);
     assert!(!lets_in(&Api::new(server.address, &world.verifier.key), &token, "alice"));
 
     // Or somebody knows that there is none.
     let third = Site::new();
     assert!(with_backup(&world, &third, "restore", &[]).status.success());
-    assert!(replay(&third, &["--acknowledge"]).status.success());
+    let known = replay(&third, &["--acknowledge"]);
+    let said = text(&known.stderr);
+    assert!(known.status.success() && said.contains("is good again in main"), "{said}");
     assert!(!doctor(&third).contains("is good again"));
+    refused(&replay(&third, &["--acknowledge"]), "no restore waits for this");
+    assert_eq!(settlements(&third, &world), 1, "once is enough");
 }
 
 /// Lines of an export with one of them changed, taken away, or with its end cut off.

@@ -9,7 +9,7 @@ use super::{difference, shadowed};
 use crate::harness::{PATIENCE, await_true};
 use crate::ldap::person;
 use crate::slapd::{PEOPLE, Setup, Slapd, person as entry};
-use crate::world::{World, service, user};
+use crate::world::{Issued, World, service, user};
 
 const CHOSEN: &str = "correct horse battery";
 
@@ -55,6 +55,37 @@ fn reported(world: &World, more: &[&str]) -> (Option<i32>, Value) {
     arguments.extend_from_slice(more);
     let output = world.shadow(&arguments);
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
+}
+
+/// With a report that has differences, of which Alice's token is none.
+fn it_is_begun_anew(world: &World, slapd: &mut Slapd, alice: &Issued) {
+    assert!(world.shadow(&["clear", "--shadow", "other"]).status.success());
+    assert_eq!(reported(world, &[]).0, Some(1));
+    assert!(world.shadow(&["clear"]).status.success());
+    // No difference, and nothing that was compared: that is no sign to go on.
+    let (code, none) = reported(world, &[]);
+    assert_eq!((code, none["items"].as_array().unwrap().len()), (Some(3), 0));
+    assert!(world.is_good(Some("alice"), "mail", &alice.secret));
+    world.await_compared(&[("agree_good", 1)]);
+    let (code, none) = reported(world, &[]);
+    assert_eq!((code, none["items"].as_array().unwrap().len()), (Some(0), 0));
+    let compared = &none["compared"][0];
+    assert_eq!((compared["agree"].as_u64(), compared["differ"].as_u64()), (Some(1), Some(0)));
+    let kinds = world.admin.get("/events?kind=shadow.cleared").expect(200);
+    assert_eq!(kinds["items"].as_array().unwrap().len(), 2);
+    // Begun anew, what was compared before counts no more, and an old system that is away
+    // compares nothing.
+    assert!(world.shadow(&["clear"]).status.success());
+    assert_eq!(reported(world, &[]).0, Some(3));
+    slapd.stop();
+    assert!(world.is_good(Some("alice"), "mail", &alice.secret));
+    world.await_compared(&[("agree_good", 1), ("no_answer", 1)]);
+    assert_eq!(reported(world, &[]).0, Some(3));
+    let none = world.shadow(&["report", "--shadow", "nosuch"]);
+    let told = String::from_utf8(none.stderr).unwrap();
+    assert_eq!(none.status.code(), Some(1), "{told}");
+    assert!(told.contains("there is no old system nosuch: asked are old"), "{told}");
+    assert!(none.stdout.is_empty() && !told.contains("no differences"), "{told}");
 }
 
 #[test]
@@ -121,20 +152,7 @@ fn an_old_directory_and_we_agree_and_differ_in_every_way_on_each_store() {
         assert!(text.lines().nth(1).unwrap().trim().starts_with("only_there"), "{text}");
         let told = String::from_utf8(shown.stderr).unwrap();
         assert!(told.contains("2 only there, 1 only here"), "{told}");
-        assert!(world.shadow(&["clear", "--shadow", "other"]).status.success());
-        assert_eq!(reported(&world, &[]).0, Some(1));
-        assert!(world.shadow(&["clear"]).status.success());
-        // No difference, and nothing that was compared: that is no sign to go on.
-        let (code, none) = reported(&world, &[]);
-        assert_eq!((code, none["items"].as_array().unwrap().len()), (Some(3), 0));
-        assert!(world.is_good(Some("alice"), "mail", &alice.secret));
-        world.await_compared(&[("agree_good", 1)]);
-        let (code, none) = reported(&world, &[]);
-        assert_eq!((code, none["items"].as_array().unwrap().len()), (Some(0), 0));
-        let compared = &none["compared"][0];
-        assert_eq!((compared["agree"].as_u64(), compared["differ"].as_u64()), (Some(1), Some(0)));
-        let kinds = world.admin.get("/events?kind=shadow.cleared").expect(200);
-        assert_eq!(kinds["items"].as_array().unwrap().len(), 1);
+        it_is_begun_anew(&world, &mut slapd, &alice);
     }
 }
 

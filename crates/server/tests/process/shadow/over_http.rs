@@ -1,5 +1,7 @@
 //! A second installation with token introspection, and an API of a site.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::peers::OldApi;
@@ -124,6 +126,41 @@ fn our_own_tokens_and_codes_are_asked_about_only_where_that_is_wanted() {
     world.await_compared(&[("agree_good", 1)]);
 }
 
+/// A chosen secret, or a short one, has no form that says where it is from.
+#[test]
+fn nobody_is_told_secrets_without_a_form_and_codes_of_ours() {
+    let old = OldApi::start();
+    let world = World::new(&asks(&old, &format!("{ONCE}\npresent = \"basic\"")));
+    for (user_name, policy) in [
+        ("ann", json!({ "form": "plain15" })),
+        ("ben", json!({ "form": "plain08" })),
+        ("cleo", json!({ "source": "self_select" })),
+    ] {
+        let label = format!("mail-{user_name}");
+        service(&world.admin, &label, &json!({ "token_policy": policy }));
+        user(&world.admin, user_name);
+        let mut body = json!({ "kind": "service_token", "user": user_name, "name": "t",
+            "service": label, "delivery": "response" });
+        if policy["source"] == "self_select" {
+            body["secret"] = "a long secret that they chose".into();
+        }
+        let token = Issued::of(&world.admin.post("/tokens", &body).expect(201));
+        let chosen = body["secret"].as_str().unwrap_or(&token.secret);
+        assert!(world.is_good(Some(user_name), &label, chosen), "{label}");
+        world.admin.post(&token.path("/revoke"), &json!({})).expect(200);
+        assert!(!world.is_good(Some(user_name), &label, chosen), "{label}");
+    }
+    service(&world.admin, "mail", &json!({}));
+    let otp = "dteffujehknhfjbrjnlnldnhcujvddbikngjrtgh";
+    for code in ["99hn-dp4m-j6yy", "pin123456", otp, &*format!("1234{otp}")] {
+        assert!(!world.is_good(Some("alice"), "mail", code), "{code}");
+    }
+    assert!(!world.is_good(Some("alice"), "mail", "somebody's token"));
+    await_true("it is asked about what comes later", PATIENCE, || !old.asked().is_empty());
+    let said = format!("Basic {}", STANDARD.encode("alice:somebody's token"));
+    assert_eq!(old.asked(), [said]);
+}
+
 #[test]
 fn what_is_no_clear_answer_is_none() {
     for status in [302, 400, 429, 500, 503] {
@@ -155,6 +192,31 @@ fn a_name_is_reported_only_of_who_is_a_person() {
     let mut rows = rows.to_vec();
     rows.sort_by_key(serde_json::Value::to_string);
     assert_eq!(world.report(2), rows);
+}
+
+#[test]
+fn the_doctor_says_what_to_correct() {
+    let old = OldApi::start();
+    let world = World::new(&asks(&old, ""));
+    let said = || {
+        let config = world.site.path("counterfoil.toml");
+        let doctor = world.run(&["doctor", "--config", config.to_str().unwrap()]);
+        String::from_utf8(doctor.stdout).unwrap()
+    };
+    let none = "old listens to the service mail of main, and there is none";
+    let found = said();
+    assert!(found.contains("old answers"), "{found}");
+    assert!(found.contains(none) && found.contains("correct `services`"), "{found}");
+    service(&world.admin, "mail", &json!({}));
+    // It says yes to everybody, so that it runs is not what is wrong.
+    old.answer_all(200);
+    let found = said();
+    assert!(!found.contains(none), "{found}");
+    assert!(found.contains("it says yes to everybody"), "{found}");
+    assert!(found.contains("correct `url`") && !found.contains("see that it runs"), "{found}");
+    old.answer_all(500);
+    let found = said();
+    assert!(found.contains("see that it runs") && !found.contains("correct `url`"), "{found}");
 }
 
 /// Whatever the log is told to say.

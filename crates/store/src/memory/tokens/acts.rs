@@ -164,6 +164,7 @@ impl State {
         match self.earlier(rotate.idempotency.as_ref(), rotate.at) {
             Earlier::Answered(answer) => return Rotated::Replayed(answer),
             Earlier::Other => return Rotated::KeyReused,
+            Earlier::None if rotate.only_replay => return Rotated::NotAnswered,
             Earlier::None => {}
         }
         let taken = self.secret_is_taken(&rotate.secret);
