@@ -482,7 +482,10 @@ impl Authority {
             Err(Refusal::NotFound(_)) => return Ok(None),
             Err(refusal) => return Err(refusal),
         };
-        let service = self.store.service_find(realm, label).await?;
-        Ok(service.map(|service| self.cache.fill_service(service, &realm_cell, tag)))
+        let Some(service) = self.store.service_find(realm, label).await? else {
+            self.cache.no_such_service(realm, label);
+            return Ok(None);
+        };
+        Ok(Some(self.cache.fill_service(service, &realm_cell, tag)))
     }
 }

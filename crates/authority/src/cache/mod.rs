@@ -12,8 +12,8 @@
 //! Length: every change has to reach every part of what is remembered, and is seen to here alone.
 
 mod changes;
+mod labels;
 mod marks;
-mod near;
 mod profiles;
 mod tokens;
 mod trust;
@@ -27,6 +27,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use self::changes::Position;
 use self::changes::RecentChanges;
+use self::labels::Labels;
 pub(crate) use self::marks::Mark;
 use self::marks::Marks;
 pub(crate) use self::tokens::{Access, Entry, Matched, Tokens, matched};
@@ -128,6 +129,7 @@ pub struct Cache {
     owners: Mutex<Owners>,
     elsewhere: Marks,
     realms: ArcSwap<Realms>,
+    labels: Labels,
     /// Held by who replaces the realms.
     replacing_realms: Mutex<()>,
     misses: AtomicU64,
@@ -168,6 +170,7 @@ impl Cache {
             owners: Mutex::default(),
             elsewhere: Marks::default(),
             realms: ArcSwap::default(),
+            labels: Labels::default(),
             replacing_realms: Mutex::default(),
             misses: AtomicU64::new(0),
             dropped_fills: AtomicU64::new(0),
@@ -377,11 +380,6 @@ impl Cache {
         self.owners.lock().cells.contains_key(&(realm.clone(), Owner::User(name.clone())))
     }
 
-    /// Whether such a service was ever read; it may be gone.
-    pub(crate) fn knows_service(&self, realm: &RealmName, label: &str) -> bool {
-        self.remembered_service(realm, label).is_some()
-    }
-
     /// The cached service, if it is known.
     pub(crate) fn service(
         &self,
@@ -389,10 +387,9 @@ impl Cache {
         realm: &RealmName,
         label: &str,
     ) -> Option<Arc<ServiceCell>> {
-        self.is_trusted(now).then(|| self.remembered_service(realm, label)).flatten()
-    }
-
-    fn remembered_service(&self, realm: &RealmName, label: &str) -> Option<Arc<ServiceCell>> {
+        if !self.is_trusted(now) {
+            return None;
+        }
         let realms = self.realms.load();
         let entry = realms.get(realm)?;
         // Labels are few per realm and compare by bytes; a parsed label would allocate.
@@ -453,6 +450,7 @@ impl Cache {
     ) -> Arc<ServiceCell> {
         let policy = service.token_policy.effective(&realm.realm.token_policy);
         let (name, label) = (service.realm.clone(), service.label.clone());
+        self.labels.note(&name, &label);
         let cell = Arc::new(ServiceCell { service, policy });
         if !tag.keeps() {
             return cell;

@@ -13,7 +13,7 @@ use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, ShadowName};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::shadow::{Compared, OldSystem, Question, Said, Shadow, ShadowSettings};
-use counterfoil_authority::store::{Change, PageRequest, ShadowFilter, Store};
+use counterfoil_authority::store::{Change, EventFilter, PageRequest, ShadowFilter, Store};
 use counterfoil_authority::subject::UserStatus;
 use counterfoil_authority::testing::SeededEntropy;
 use counterfoil_authority::token::Token;
@@ -295,4 +295,39 @@ async fn a_report_is_begun_anew_on_every_node() {
     node.authority.follow_changes().await.unwrap();
     assert_eq!(shadow.figures().count(Compared::AgreeBad), 0);
     assert_eq!(shadow.figures().since(), world.clock.now());
+}
+
+/// While a node does not trust its memory it keeps nothing of what it reads; which services there
+/// are it knows all the same, so that its events name them and its shadows hear of them.
+#[tokio::test]
+async fn who_trusts_no_memory_knows_which_services_there_are() {
+    let world = World::new().await;
+    let (_, secret) = token(&world).await;
+    let node = Node::of(&world);
+    let name = ShadowName::parse("old").unwrap();
+    let mut settings = ShadowSettings::new(name, world.realm.clone());
+    settings.own_tokens = true;
+    let (shadow, mut questions) = Shadow::new(settings);
+    node.authority.set_shadows(vec![shadow]);
+    node.authority.follow_changes().await.unwrap();
+    world.clock.advance_seconds(2);
+    let distrusted = node.distrusted();
+    let (git, gti) = (label("git"), label("gti"));
+    let origin = Origin::system(Door::Api);
+    for (label, heard) in [(&git, true), (&gti, false)] {
+        let binding = Binding::Service(label);
+        let request = VerifyRequest::of_holder(&world.realm, &secret, binding, &origin);
+        let verdict = node.authority.verify(request).await.unwrap();
+        node.authority.heard(&request, &verdict);
+        assert_eq!(questions.try_recv().is_ok(), heard, "{label}");
+    }
+    assert!(node.distrusted() > distrusted);
+    node.try_verify("cft_nothing").await.unwrap();
+    node.authority.flush_usage().await.unwrap();
+    let filter = EventFilter { kind: Some("verify.refused".into()), ..EventFilter::default() };
+    let events = world.store.event_list(&world.realm, filter, PageRequest::first(9)).await;
+    let told = events.unwrap().items.into_iter().map(|event| (event.service, event.detail));
+    let mistyped = serde_json::json!({ "no_such_service": "gti" });
+    let wanted = [(Some("git".to_owned()), None), (None, Some(mistyped))];
+    assert_eq!(told.collect::<Vec<_>>(), wanted);
 }
