@@ -57,6 +57,14 @@ impl Token {
         if said["active"] == true { json!("active") } else { said["code"].clone() }
     }
 
+    /// One with [`whole`] grants, a hundred days later, of which a part was used just now.
+    async fn partly_used(world: &World) -> Self {
+        let token = Self::of(world, whole()).await;
+        world.clock.advance_seconds(100 * DAY);
+        token.verify(world, &["repo:read"], "10.1.2.3").await;
+        token
+    }
+
     async fn fit(&self, world: &World) -> Value {
         world.get(&self.path()).await.expect(200)
     }
@@ -64,6 +72,14 @@ impl Token {
     async fn shrink(&self, world: &World, fit: &Value) -> Answer {
         world.post(&self.path(), json!({ "digest": fit["digest"] })).await
     }
+}
+
+/// A world over a store that fails on command.
+async fn over_failing() -> (Arc<FailingStore>, World) {
+    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let world = World::over(shared, HttpSettings::default()).await;
+    (store, world)
 }
 
 fn whole() -> Value {
@@ -162,9 +178,7 @@ async fn a_use_between_the_look_and_the_call_stops_it() {
 #[tokio::test]
 async fn a_digest_says_the_days_that_it_was_made_for() {
     let world = World::new().await;
-    let token = Token::of(&world, whole()).await;
-    world.clock.advance_seconds(100 * DAY);
-    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let token = Token::partly_used(&world).await;
     let fit = world.get(&format!("{}?days=30", token.path())).await.expect(200);
     assert!(fit["digest"].as_str().unwrap().starts_with("30-"), "{fit}");
     for strange in ["", "30", "30-", "6-00", "99999999999-00", "x-00"] {
@@ -178,9 +192,7 @@ async fn a_digest_says_the_days_that_it_was_made_for() {
 #[tokio::test]
 async fn only_what_is_asked_for_is_taken_away() {
     let world = World::new().await;
-    let token = Token::of(&world, whole()).await;
-    world.clock.advance_seconds(100 * DAY);
-    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let token = Token::partly_used(&world).await;
     let fit = token.fit(&world).await;
     let ask = async |more: Value| {
         let mut body = json!({ "digest": fit["digest"] });
@@ -215,9 +227,7 @@ async fn only_what_is_asked_for_is_taken_away() {
 #[tokio::test]
 async fn a_verifier_that_names_no_scope_keeps_all_of_them() {
     let world = World::new().await;
-    let token = Token::of(&world, whole()).await;
-    world.clock.advance_seconds(100 * DAY);
-    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let token = Token::partly_used(&world).await;
     token.verify(&world, &[], "10.1.2.3").await;
     let fit = token.fit(&world).await;
     assert_eq!((&fit["scopes"]["kept"], &fit["scopes"]["unused"]), (&json!("unasked"), &json!([])));
@@ -273,9 +283,7 @@ async fn what_a_child_used_its_parent_needs() {
 #[tokio::test]
 async fn a_tighter_policy_refuses_no_narrower_token() {
     let world = World::new().await;
-    let token = Token::of(&world, whole()).await;
-    world.clock.advance_seconds(100 * DAY);
-    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let token = Token::partly_used(&world).await;
     let policy = json!({ "token_policy": { "scopes": ["other"], "issue_by": ["administrators"] } });
     world.patch(&format!("{R}/services/git"), policy).await.expect(200);
     let fit = token.fit(&world).await;
@@ -365,12 +373,8 @@ async fn what_was_given_lately_stays() {
 /// Uses that could not be stored are stored later, and none of them is taken for unused.
 #[tokio::test]
 async fn a_use_that_could_not_be_stored_is_not_forgotten() {
-    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
-    let shared = Arc::clone(&store) as Arc<dyn Store>;
-    let world = World::over(shared, HttpSettings::default()).await;
-    let token = Token::of(&world, whole()).await;
-    world.clock.advance_seconds(100 * DAY);
-    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let (store, world) = over_failing().await;
+    let token = Token::partly_used(&world).await;
     world.authority.flush_notes().await.unwrap();
     let fit = token.fit(&world).await;
     token.verify(&world, &["push"], "10.1.2.3").await;
@@ -387,12 +391,8 @@ async fn a_use_that_could_not_be_stored_is_not_forgotten() {
 /// A client that hangs up takes no note with it, and no other flush overtakes one that runs.
 #[tokio::test]
 async fn a_use_is_not_forgotten_when_nobody_waits_for_its_flush() {
-    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
-    let shared = Arc::clone(&store) as Arc<dyn Store>;
-    let world = World::over(shared, HttpSettings::default()).await;
-    let token = Token::of(&world, whole()).await;
-    world.clock.advance_seconds(100 * DAY);
-    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let (store, world) = over_failing().await;
+    let token = Token::partly_used(&world).await;
     let fit = token.fit(&world).await;
     token.verify(&world, &["push"], "10.1.2.3").await;
     store.hang_nth(1);
@@ -409,12 +409,8 @@ async fn a_use_is_not_forgotten_when_nobody_waits_for_its_flush() {
 
 #[tokio::test]
 async fn a_store_that_is_down_takes_nothing_away() {
-    let store = Arc::new(FailingStore::new(Arc::new(MemoryStore::new())));
-    let shared = Arc::clone(&store) as Arc<dyn Store>;
-    let world = World::over(shared, HttpSettings::default()).await;
-    let token = Token::of(&world, whole()).await;
-    world.clock.advance_seconds(100 * DAY);
-    token.verify(&world, &["repo:read"], "10.1.2.3").await;
+    let (store, world) = over_failing().await;
+    let token = Token::partly_used(&world).await;
     world.authority.flush_notes().await.unwrap();
     let digest = token.fit(&world).await["digest"].clone();
     let path = format!("{R}/tokens/{}", token.id);

@@ -31,9 +31,17 @@ impl OldSystem for Always {
 
 /// Listens to the main realm of a world, and to every question of a person.
 fn listen(world: &World) -> (Arc<Shadow>, Receiver<Question>) {
+    listen_with(world, |settings| (settings.by_name, settings.attests_name) = (true, true))
+}
+
+/// The same with settings of one's own.
+fn listen_with(
+    world: &World,
+    set: impl FnOnce(&mut ShadowSettings),
+) -> (Arc<Shadow>, Receiver<Question>) {
     let name = ShadowName::parse("old").unwrap();
     let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
-    (settings.by_name, settings.attests_name) = (true, true);
+    set(&mut settings);
     let (shadow, questions) = Shadow::new(settings);
     world.authority.set_shadows(vec![Arc::clone(&shadow)]);
     (shadow, questions)
@@ -133,11 +141,9 @@ async fn a_report_is_for_administrators_of_the_realm() {
 async fn a_name_that_is_nobodys_is_kept_where_a_directory_vouches_for_it() {
     for attests_name in [false, true] {
         let world = World::new().await;
-        let name = ShadowName::parse("old").unwrap();
-        let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
-        (settings.by_name, settings.attests_name) = (true, attests_name);
-        let mut old = Shadow::new(settings);
-        world.authority.set_shadows(vec![Arc::clone(&old.0)]);
+        let mut old = listen_with(&world, |settings| {
+            (settings.by_name, settings.attests_name) = (true, attests_name);
+        });
         let typed = "ghp0123456789abcdef";
         assert_eq!(world.differing(&mut old, typed, Said::Good(None)).await, Compared::OnlyThere);
         world.authority.flush_usage().await.unwrap();
@@ -245,11 +251,7 @@ async fn what_was_issued_here_is_not_asked_about_in_whatever_form() {
 async fn what_only_lacks_a_scope_is_good_in_the_comparison() {
     let world = World::new().await;
     let alice = world.with_alice().await;
-    let name = ShadowName::parse("old").unwrap();
-    let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
-    settings.own_tokens = true;
-    let (shadow, mut questions) = Shadow::new(settings);
-    world.authority.set_shadows(vec![Arc::clone(&shadow)]);
+    let (shadow, mut questions) = listen_with(&world, |settings| settings.own_tokens = true);
     let question = json!({ "token": alice.secret, "scopes": ["x"] });
     let answer = world.post(&format!("{R}/verify"), question).await.expect(200);
     assert_eq!(answer["active"], false);
@@ -272,11 +274,7 @@ async fn what_only_lacks_a_scope_is_good_in_the_comparison() {
 async fn what_waits_behind_the_first_no_is_not_asked() {
     let world = World::new().await;
     let alice = world.with_alice().await;
-    let name = ShadowName::parse("old").unwrap();
-    let mut settings = ShadowSettings::new(name, RealmName::parse("main").unwrap());
-    settings.own_tokens = true;
-    let (shadow, mut questions) = Shadow::new(settings);
-    world.authority.set_shadows(vec![Arc::clone(&shadow)]);
+    let (shadow, mut questions) = listen_with(&world, |settings| settings.own_tokens = true);
     let mut next = async || {
         let question = json!({ "token": alice.secret });
         world.post(&format!("{R}/verify"), question).await.expect(200);
