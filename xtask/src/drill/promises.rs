@@ -198,7 +198,8 @@ pub(super) fn row(name: &str, breaks: &str, holds: &str, seconds: f64) -> String
 pub(super) fn recorded(page: &str, rows: &[String]) -> Result<String> {
     const HEAD: &str = "|---|---|---|---|---|\n";
     let (before, rest) = page.split_once(HEAD).context("the page has no table")?;
-    let end = rest.find("\n\n").map_or(rest.len(), |end| end + 1);
+    let of_table = rest.split_inclusive('\n').take_while(|line| line.starts_with('|'));
+    let end = of_table.map(str::len).sum();
     let (table, after) = rest.split_at(end);
     let name = |line: &str| line.split('`').nth(1).map(str::to_owned);
     let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
@@ -222,6 +223,10 @@ mod tests {
         let expected =
             "# x\n\n|---|---|---|---|---|\n| `a` | 1 |\n| `b` | 3 |\n| `c` | 4 |\n\nmore\n";
         assert_eq!(recorded(page, &rows).unwrap(), expected);
+        // The first rows that there are stand below the head, not at the end of the text after it.
+        let empty = "|---|---|---|---|---|\n\nmore\n\n## y\n";
+        let expected = "|---|---|---|---|---|\n| `b` | 3 |\n| `c` | 4 |\n\nmore\n\n## y\n";
+        assert_eq!(recorded(empty, &rows).unwrap(), expected);
     }
 
     #[test]

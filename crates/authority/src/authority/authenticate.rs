@@ -70,6 +70,22 @@ impl Found {
     }
 }
 
+/// What is known of whoever presents a token beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    /// The name of the owner that came with it, if one did: the token of anybody else is refused.
+    pub name: Option<&'a str>,
+    /// The keys that they have proved to hold.
+    pub proved: &'a Confirmation,
+}
+
+impl<'a> Sender<'a> {
+    /// Somebody who named nobody.
+    pub const fn with(proved: &'a Confirmation) -> Self {
+        Self { name: None, proved }
+    }
+}
+
 /// A refresh token asks for access tokens; with itself it may only look at itself.
 fn is_for_api(entry: &Entry) -> bool {
     entry.profile.services.includes(COUNTERFOIL) && entry.kind != Kind::AuthToken
@@ -87,15 +103,16 @@ impl Authority {
         presented: &str,
         context: RequestContext,
     ) -> Result<Caller, AuthRefusal> {
-        self.authenticate_sender(presented, context, &Confirmation::default()).await
+        let proved = Confirmation::default();
+        self.authenticate_sender(presented, context, Sender::with(&proved)).await
     }
 
-    /// The same for a sender who has proved to hold some keys.
+    /// The same for a sender of whom more is known than the token.
     pub async fn authenticate_sender(
         &self,
         presented: &str,
         context: RequestContext,
-        proved: &Confirmation,
+        sender: Sender<'_>,
     ) -> Result<Caller, AuthRefusal> {
         let anonymous = Origin::anonymous(context);
         // Boxed where the store is asked: see `verify_at_hand`.
@@ -107,10 +124,11 @@ impl Authority {
             // Recorded under the main realm: a credential that is nobody's belongs to none.
             let guessed = AuthRefusal::Denied { guessed: true };
             let Some(realm) = main_realm() else { return Err(guessed) };
-            Box::pin(self.probe(presented, &realm, Binding::Unbound, &anonymous, None)).await?;
+            let request = VerifyRequest::of_holder(&realm, presented, Binding::Unbound, &anonymous);
+            Box::pin(self.verify_found(request, None)).await?;
             return Err(guessed);
         };
-        self.recognised(&found, presented, anonymous, proved).await
+        self.recognised(&found, presented, anonymous, sender).await
     }
 
     /// The holder of a token that was found, if its secret is right.
@@ -119,14 +137,16 @@ impl Authority {
         found: &Found,
         presented: &str,
         anonymous: Origin,
-        proved: &Confirmation,
+        sender: Sender<'_>,
     ) -> Result<Caller, AuthRefusal> {
         // A token for the API obeys the policy of the service that the API is.
         let (realm, for_api) = (found.realm(), found.for_api());
         let binding = if for_api { Binding::Service(&self.api_service) } else { Binding::Unbound };
-        match self.probe(presented, realm, binding, &anonymous, found.entry()).await? {
+        let mut request = VerifyRequest::of_holder(realm, presented, binding, &anonymous);
+        request.username = sender.name;
+        match self.verify_found(request, found.entry()).await? {
             Verdict::Active(active)
-                if active.confirmation().is_some_and(|key| !key.is_met_by(proved)) =>
+                if active.confirmation().is_some_and(|key| !key.is_met_by(sender.proved)) =>
             {
                 self.refused_sender(&active, realm, &anonymous)?;
                 Err(AuthRefusal::Denied { guessed: false })
@@ -169,18 +189,6 @@ impl Authority {
             exercised: None,
             origin,
         }))
-    }
-
-    async fn probe(
-        &self,
-        presented: &str,
-        realm: &RealmName,
-        binding: Binding<'_>,
-        origin: &Origin,
-        entry: Option<(Kind, &Arc<Entry>)>,
-    ) -> Result<Verdict, Refusal> {
-        let request = VerifyRequest::of_holder(realm, presented, binding, origin);
-        self.verify_found(request, entry).await
     }
 
     /// A bound token without its key: lost or stolen, and its owner should know.

@@ -63,7 +63,7 @@ pub use audit::{
     AUDIT_ENTRIES_MAX, AuditCheckpoint, AuditEntries, DamagedLog, InclusionProof, Proved, Replayed,
     WitnessFailure,
 };
-pub use authenticate::AuthRefusal;
+pub use authenticate::{AuthRefusal, Sender};
 pub use bulk::{BULK_MAX, Bulk};
 pub use census::{Overview, REFUSAL_HOURS, SOON_SECONDS, UNUSED_SECONDS};
 pub use clients::{ClientAnswered, ClientDraft, ClientEdit, ClientRender, ClientReplay};

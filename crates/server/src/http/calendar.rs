@@ -8,6 +8,7 @@ use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use counterfoil_authority::authority::Sender;
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::clock::Timestamp;
 use counterfoil_authority::kind::Kind;
@@ -48,23 +49,16 @@ impl FromRequestParts<AppState> for Subscriber {
             None => authenticated(state, &arrival, parts).await,
             Some(Credential::Token { username, token }) => {
                 let proved = form::confirmed(&arrival, None);
-                let found = authenticated_sender(state, &arrival, token.reveal(), &proved).await;
-                found.and_then(|caller| named(caller, username.as_deref()))
+                // An empty name names nobody.
+                let name = username.as_deref().filter(|name| !name.is_empty());
+                let sender = Sender { name, proved: &proved };
+                authenticated_sender(state, &arrival, token.reveal(), sender).await
             }
             Some(_) => Err(Problem::unauthenticated(true)),
         };
         let caller = found.map_err(|problem| challenged(problem.into_response()))?;
         arrival.recognise(&caller.realm, &caller.origin);
         Ok(Self(caller))
-    }
-}
-
-/// The caller, if they have the name that came with the token. An empty one names nobody.
-fn named(caller: Caller, username: Option<&str>) -> Result<Caller, Problem> {
-    let owner = caller.subject.name();
-    match username.filter(|name| !name.is_empty()) {
-        Some(name) if !name.eq_ignore_ascii_case(owner) => Err(Problem::unauthenticated(true)),
-        _ => Ok(caller),
     }
 }
 

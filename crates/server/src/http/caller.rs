@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use counterfoil_authority::access::Confirmation;
-use counterfoil_authority::authority::AuthRefusal;
+use counterfoil_authority::authority::{AuthRefusal, Sender};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::verdict::Door;
 
@@ -61,7 +60,7 @@ pub async fn authenticated(
         };
         let proof = form::proof_in(state, parts, Some(token)).map_err(hidden)?;
         let proved = form::confirmed(arrival, proof.as_ref());
-        let caller = authenticated_sender(state, arrival, token, &proved).await?;
+        let caller = authenticated_sender(state, arrival, token, Sender::with(&proved)).await?;
         form::used(state, proof.as_ref()).await.map_err(hidden)?;
         return Ok(caller);
     }
@@ -70,18 +69,19 @@ pub async fn authenticated(
         Bearer::Absent => return Err(Problem::unauthenticated(false)),
         Bearer::Unreadable => return Err(Problem::unauthenticated(true)),
     };
-    authenticated_sender(state, arrival, presented, &form::confirmed(arrival, None)).await
+    let proved = form::confirmed(arrival, None);
+    authenticated_sender(state, arrival, presented, Sender::with(&proved)).await
 }
 
-/// The caller who presents this token and has proved to hold these keys.
+/// The caller who presents this token, and whose it is as far as they say and have proved that.
 pub async fn authenticated_sender(
     state: &AppState,
     arrival: &Arrival,
     presented: &str,
-    proved: &Confirmation,
+    sender: Sender<'_>,
 ) -> Result<Caller, Problem> {
     let authority = &state.authority;
-    match authority.authenticate_sender(presented, arrival.context(Door::Api), proved).await {
+    match authority.authenticate_sender(presented, arrival.context(Door::Api), sender).await {
         Ok(caller) => Ok(caller),
         Err(AuthRefusal::Denied { guessed }) => {
             if guessed {

@@ -26,14 +26,27 @@ const ANSWERS: usize = 60;
 /// Accepted verifications while the store is away.
 const WARM: usize = 25;
 
-/// What the sample request of a known caller asks is answered without the store: figures of the
-/// process, a text that is no token, and a draft that names nobody.
-const NEED_NO_STORE: [&str; 4] = [
+/// What the sample request of a known caller asks is answered without the store: figures, keys and
+/// repositories of the process, a text that is no token, and bodies that lack something.
+const NEED_NO_STORE: [&str; 14] = [
     "GET /metrics",
     "POST /api/v1/realms/{realm}/verify",
     "POST /api/v1/realms/{realm}/verify/batch",
     "POST /api/v1/realms/{realm}/tokens",
+    "POST /api/v1/realms/{realm}/tokens/_bulk",
+    "POST /api/v1/realms/{realm}/tokens/bulk",
+    "POST /api/v1/realms/{realm}/tokens/import",
+    "POST /api/v1/realms/{realm}/activation-letters",
+    "POST /api/v1/realms/{realm}/targets",
+    "POST /api/v1/realms/{realm}/targets/test",
+    "POST /realms/{realm}/protocol/openid-connect/token/introspect",
+    "GET /api/v1/realms/{realm}/audit/keys",
+    "GET /api/v1/realms/{realm}/repositories",
+    "GET /api/v1/realms/{realm}/repositories/{name}",
 ];
+
+/// Opened by registration access tokens alone: any other one is refused for its form.
+const OF_ONE_CLIENT: &str = "/clients-registrations/openid-connect/{client_id}";
 
 /// A world whose data directory is a file system of its own, reached through a second mount, so
 /// that it can be taken away and brought back as it was.
@@ -272,6 +285,9 @@ fn without_its_disk_every_route_answers_503_until_it_is_back() {
     let mut faults = Vec::new();
     for operation in &guarded {
         let name = operation.name();
+        if name.ends_with(OF_ONE_CLIENT) {
+            continue;
+        }
         let known = [world.admin.key.as_str()].into_iter();
         let known = known.filter(|_| !NEED_NO_STORE.contains(&name.as_str()));
         for key in known.chain(strangers) {

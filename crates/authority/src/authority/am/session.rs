@@ -1,7 +1,7 @@
 //! Sessions of the AM door. One is an opaque access token that opens no other door: it is stored
 //! as a hash, remembered like any token, and dies with the credential it was made from.
 
-use super::super::authenticate::Found;
+use super::super::authenticate::{Found, Sender};
 use super::super::{AuthRefusal, Authority, Binding, Verdict, VerifyRequest};
 use crate::access::{AccessFacts, Confirmation};
 use crate::caller::{Caller, RequestContext};
@@ -156,7 +156,8 @@ impl Authority {
         };
         let anonymous = Origin::anonymous(context);
         let proved = Confirmation::default();
-        let mut caller = self.recognised(found, presented, anonymous, &proved).await?;
+        let mut caller =
+            self.recognised(found, presented, anonymous, Sender::with(&proved)).await?;
         if let Some(token) = of_person {
             caller.token_scopes = Some(Box::pin(self.scopes_now(&caller, token)).await?);
         }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use counterfoil_authority::access::Confirmation;
 use counterfoil_authority::access::proof::{Proof, ProofFault, ProofFor};
-use counterfoil_authority::authority::EnrolRefusal;
+use counterfoil_authority::authority::{EnrolRefusal, Sender};
 use counterfoil_authority::caller::Caller;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::names::{RealmName, ServiceLabel};
@@ -279,7 +279,8 @@ async fn recognised(
         return Err(invalid_client().guess(true));
     }
     let context = arrival.context(Door::Oauth);
-    let caller = state.authority.authenticate_sender(secret.reveal(), context, proved).await?;
+    let sender = Sender { name, proved };
+    let caller = state.authority.authenticate_sender(secret.reveal(), context, sender).await?;
     let is_named = |name| matches!(&caller.subject, Owner::Client(own) if own.as_str() == name);
     if name.is_none_or(is_named) { Ok(caller) } else { Err(invalid_client()) }
 }

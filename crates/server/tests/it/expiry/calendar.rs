@@ -163,3 +163,20 @@ async fn whatever_opens_no_calendar_is_asked_for_a_name_and_a_password() {
     let blind = world.pat("alice", body).await.1;
     assert_eq!(by_basic(&world, &format!("alice:{blind}"), None).await.status, 403);
 }
+
+#[tokio::test]
+async fn a_name_of_somebody_else_beside_a_token_costs_it_no_use() {
+    let world = World::new().await;
+    world.with_alice().await;
+    world.user("bob").await;
+    let once = json!({ "services": ["counterfoil"], "scopes": ["tokens:read"], "max_usages": 1 });
+    let (id, key) = world.pat("alice", once).await;
+    for name in ["bob", "nobody"] {
+        assert_eq!(by_basic(&world, &format!("{name}:{key}"), None).await.status, 401);
+    }
+    let token = world.get(&format!("{R}/tokens/{id}")).await;
+    assert_eq!((&token.body["usage_total"], &token.body["state"]), (&json!(0), &json!("active")));
+    // In whatever case it is written.
+    assert_eq!(by_basic(&world, &format!("Alice:{key}"), None).await.status, 200);
+    assert_eq!(by_basic(&world, &format!("alice:{key}"), None).await.status, 401);
+}
