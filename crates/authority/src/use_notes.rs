@@ -71,6 +71,17 @@ struct Shard {
     has_lost: bool,
 }
 
+impl Shard {
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= WAITING_MAX
+    }
+
+    /// Whether a use is noted already, or lost like others that are known to be.
+    fn needs_no_note(&self, print: u64) -> bool {
+        (self.has_lost && self.is_full()) || self.noted.contains(&print)
+    }
+}
+
 /// What is taken out to be stored.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
@@ -148,8 +159,9 @@ impl UseNotes {
             self.print.hash_one((one.token, day, one.door, one.asked, one.unasked, address));
         let place = usize::try_from(print >> SHARD_SHIFT).unwrap_or(0);
         let Some(shard) = self.shards.get(place) else { return };
-        // Nearly always known; who only looks keeps nobody from looking.
-        if shard.read().noted.contains(&print) {
+        // Nearly always known; who only looks keeps nobody from looking. So does who finds no room
+        // after others did not: masses of first uses may come for minutes.
+        if shard.read().needs_no_note(print) {
             return;
         }
         let Use { token, door, unasked, .. } = *one;
@@ -159,7 +171,7 @@ impl UseNotes {
         if shard.noted.contains(&print) {
             return;
         }
-        if shard.waiting.len() >= WAITING_MAX {
+        if shard.is_full() {
             shard.has_lost = true;
             return;
         }
@@ -201,7 +213,7 @@ impl UseNotes {
             for place in places.by_ref().take(SHARDS) {
                 let Some(shard) = self.shards.get(place) else { continue };
                 let mut shard = shard.write();
-                if shard.waiting.len() < WAITING_MAX {
+                if !shard.is_full() {
                     shard.waiting.extend(note.take());
                     break;
                 }

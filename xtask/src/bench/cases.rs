@@ -98,8 +98,7 @@ fn warm(server: &Server, requests: &Requests, lines: u64) -> Result<()> {
         asked += answered;
         rounds += 1;
     }
-    load::settle();
-    Ok(())
+    load::settled(server.id())
 }
 
 /// Our server over a store, its verifier's key, and the bare rival.
@@ -171,6 +170,9 @@ pub(super) fn verify(world: &World, into: &mut Record) -> Result<()> {
     into.figure("memory per cached token", per_token, "bytes of RSS", bar);
     let own = (full.own - empty.own) / cached;
     into.figure("the same without mapped pages of the database", own, "bytes", None);
+    let highest = (full.highest - empty.resident) / cached;
+    let what = "the same at its highest, while days and notes of all the first uses wait";
+    into.figure(what, highest, "bytes of RSS", None);
     let after = Memory::of(pair.server.id())?;
     into.note(&format!("server with {tokens} cached tokens after the load: {after}"));
     Ok(())

@@ -13,6 +13,10 @@ use crate::workspace::{root, stdout_of};
 
 /// Clock ticks a second in `/proc/PID/stat`; the same on every Linux.
 const TICKS: f64 = 100.0;
+/// Ticks in a second up to which a server is at rest: it looks for changes and counts time.
+const RESTS_TICKS: f64 = 4.0;
+/// The longest that what is left over from a load takes.
+const RESTS_WITHIN: Duration = Duration::from_mins(5);
 
 /// Requests to send: one per line of a file, in a frame.
 #[derive(Debug, Clone)]
@@ -198,6 +202,8 @@ pub(super) struct Memory {
     pub(super) resident: f64,
     /// `RssAnon`: its own, without mapped files, which the system can drop.
     pub(super) own: f64,
+    /// `VmHWM`: the most that was ever resident.
+    pub(super) highest: f64,
 }
 
 impl Memory {
@@ -215,7 +221,8 @@ impl Memory {
         };
         let both = bytes("VmRSS:").zip(bytes("RssAnon:"));
         let (resident, own) = both.context("no VmRSS and RssAnon")?;
-        Ok(Self { resident, own })
+        let highest = bytes("VmHWM:").context("no VmHWM")?;
+        Ok(Self { resident, own, highest })
     }
 }
 
@@ -293,9 +300,27 @@ fn write_template(
     Ok(path.to_owned())
 }
 
-/// Waits for what the server still does in the background.
+/// Waits a moment for what is nearly done in the background.
 pub(super) fn settle() {
     crate::server::pause(Duration::from_millis(500));
+}
+
+/// Waits until the process `id` rests: what masses of first uses leave to be stored takes a minute
+/// and longer, and is no part of what a use costs later on.
+///
+/// # Errors
+///
+/// Fails when the process is gone, and when it does not rest at last.
+pub(super) fn settled(id: u32) -> Result<()> {
+    let deadline = Deadline::after(RESTS_WITHIN);
+    let mut quiet = 0;
+    while quiet < 3 {
+        ensure!(!deadline.passed(), "the server does not rest after the load");
+        let before = cpu_ticks(id)?;
+        crate::server::pause(Duration::from_secs(1));
+        quiet = if cpu_ticks(id)? - before <= RESTS_TICKS { quiet + 1 } else { 0 };
+    }
+    Ok(())
 }
 
 #[cfg(test)]

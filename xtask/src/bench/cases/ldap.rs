@@ -67,11 +67,11 @@ pub(crate) fn ldap(world: &World, into: &mut Record) -> Result<()> {
         asked += bind(world, &ours, Pressure { offset, ..pressure(world) })?.requests;
     }
     bind(world, &rival, pressure(world))?;
-    load::settle();
+    load::settled(ours.id)?;
     let as_many =
         Side { lines: as_many_as_the_rival(&ours.lines, &home)?, dn: ours.dn.clone(), ..ours };
     bind(world, &as_many, pressure(world))?;
-    load::settle();
+    load::settled(as_many.id)?;
     for (side, whose) in [(&as_many, "10,000 of them"), (&ours, "all of them")] {
         let figures = alternate(world, &rival, side)?;
         let by_rate = figures.ours.rate >= 1.5 * figures.rival.rate;
@@ -86,7 +86,7 @@ pub(crate) fn ldap(world: &World, into: &mut Record) -> Result<()> {
     let short = short_forms(world, &api, Side { lines: home.join("short.txt"), ..ours })?;
     // Few at a time: one source may wait for a few Argon2ids at once and no more.
     bind(world, &short, Pressure { connections: 4, ..pressure(world) })?;
-    load::settle();
+    load::settled(short.id)?;
     let figures = alternate(world, &rival, &short)?;
     let by_rate = figures.ours.rate >= figures.rival.rate;
     let case = "LDAP simple bind with plain08, remembered, beside slapd with {SSHA}";
