@@ -198,6 +198,10 @@ impl UseNotes {
             let mut shard = shard.write();
             let kept = shard.waiting.len().saturating_sub(most - taken.notes.len());
             taken.notes.extend(shard.waiting.drain(kept..));
+            if shard.waiting.is_empty() {
+                // What masses have needed is given back.
+                shard.waiting = Vec::new();
+            }
             taken.has_lost |= std::mem::take(&mut shard.has_lost);
         }
         taken
@@ -347,6 +351,8 @@ mod tests {
         seen.extend(first.notes);
         let rest = notes.take(usize::MAX);
         assert!(!rest.has_lost);
+        let room = |shard: &RwLock<Shard>| shard.read().waiting.capacity();
+        assert_eq!(notes.shards.iter().map(room).sum::<usize>(), 0);
         seen.extend(rest.notes);
         assert!(seen.len() <= SHARDS * WAITING_MAX, "{}", seen.len());
         (0..number).for_each(used);
