@@ -6,7 +6,7 @@ use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
 
 use super::parts::{self, Button, Cell, Field, Form, Link, Part};
-use super::settings::{self, carried, first_hits, hits, patch};
+use super::settings::{self, carried, carried_version, first_hits, hits, patch};
 use super::{Section, address};
 use crate::http::console::posted::{Fields, PostedLately};
 use crate::http::console::visit::{Person, see_other};
@@ -87,8 +87,8 @@ pub(super) async fn edit(PostedLately { person, fields }: PostedLately) -> Respo
         let frame = person.admin_frame(Section::Realm, &[]);
         let mut parts = hits(&person, &frame, &found);
         let here = Section::Realm.path().to_owned();
-        let form =
-            Form::acts("save", here.clone()).with(Field::hidden("version", fields.get("version")));
+        let version = carried_version(fields.get("version").parse().ok());
+        let form = Form::acts("save", here.clone()).with(Field::hidden("version", version));
         let form = carried(&fields, form)
             .ending(Button::plain(frame.say("policy-save")).sends("do", "save-policy"));
         parts.push(Part::Form(form));

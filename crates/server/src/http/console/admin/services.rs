@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::lists;
 use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
-use super::settings::{self, carried, first_hits, hits, patch};
+use super::settings::{self, carried, carried_version, first_hits, hits, patch};
 use super::{ROWS, Section, address, is_whole, reaches_others, unit_choices};
 use crate::http::console::page::Frame;
 use crate::http::console::posted::{Fields, PostedLately};
@@ -332,7 +332,7 @@ pub(super) async fn policy(Named(label): Named, form: PostedLately) -> Response 
         let mut parts = hits(&person, &frame, &found);
         let here = format!("/admin/services/{of}");
         let form = Form::acts("save", format!("{here}/policy"))
-            .with(Field::hidden("version", fields.get("version")));
+            .with(Field::hidden("version", carried_version(version_of(&fields))));
         let form = carried(&fields, form)
             .ending(Button::plain(frame.say("policy-save")).sends("do", "save"));
         parts.push(Part::Form(form));

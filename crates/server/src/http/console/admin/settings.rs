@@ -110,6 +110,11 @@ pub(super) fn carried(fields: &Fields, mut form: Form) -> Form {
     warnings::carried(fields, form)
 }
 
+/// The version beside them: a number or nothing, whatever was sent.
+pub(super) fn carried_version(version: Option<i64>) -> String {
+    version.map(|number| number.to_string()).unwrap_or_default()
+}
+
 /// What to change of a policy: what is left empty is inherited again; fields that are in no form
 /// stay.
 pub(super) fn patch(fields: &Fields) -> Result<Map<String, Value>, Refusal> {
@@ -136,12 +141,7 @@ pub(super) fn patch(fields: &Fields) -> Result<Map<String, Value>, Refusal> {
     patch.insert("max_active_per_user".to_owned(), most);
     patch.insert("at_limit".to_owned(), fields.text("at_limit").map_or(Value::Null, Value::from));
     for name in SWITCHES {
-        let value = match fields.get(name) {
-            "yes" => Value::Bool(true),
-            "no" => Value::Bool(false),
-            _ => Value::Null,
-        };
-        patch.insert(name.to_owned(), value);
+        patch.insert(name.to_owned(), switch(fields, name)?.map_or(Value::Null, Value::Bool));
     }
     for name in LISTS {
         let value = fields.text(name).map_or(Value::Null, |text| {
@@ -151,6 +151,17 @@ pub(super) fn patch(fields: &Fields) -> Result<Map<String, Value>, Refusal> {
     }
     warnings::patch(fields, &mut patch)?;
     Ok(patch)
+}
+
+/// Yes, no, or nothing. Anything else is a mistake: it would pass for nothing, and the preview
+/// would carry it along.
+pub(super) fn switch(fields: &Fields, name: &'static str) -> Result<Option<bool>, Refusal> {
+    match fields.get(name) {
+        "" => Ok(None),
+        "yes" => Ok(Some(true)),
+        "no" => Ok(Some(false)),
+        _ => Err(Refusal::invalid(name, "is yes, no or nothing")),
+    }
 }
 
 /// How many tokens a preview looks for.
@@ -203,6 +214,20 @@ pub(super) fn table(frame: &Frame, blocked: &[BlockedToken]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_switch_says_yes_no_or_nothing() {
+        let read = |form: &str| patch(&Fields::read(form.as_bytes()));
+        for (said, wanted) in [("", Value::Null), ("yes", true.into()), ("no", false.into())] {
+            let patched = read(&format!("must_expire={said}")).unwrap();
+            assert_eq!(patched["must_expire"], wanted, "{said}");
+        }
+        for name in SWITCHES {
+            let refusal = read(&format!("{name}=perhaps")).unwrap_err();
+            let is_of = matches!(&refusal, Refusal::Invalid { field, .. } if *field == name);
+            assert!(is_of, "{name}: {refusal:?}");
+        }
+    }
 
     #[test]
     fn a_span_is_read_as_it_is_written() {

@@ -6,6 +6,7 @@ use counterfoil_authority::refusal::Refusal;
 use serde_json::{Map, Value, json};
 
 use super::parts::{Field, Form};
+use super::settings::switch;
 use crate::http::console::page::Frame;
 use crate::http::console::posted::Fields;
 
@@ -73,7 +74,7 @@ pub(super) fn carried(fields: &Fields, mut form: Form) -> Form {
 
 /// What to change of a policy. Whether the numbers are within their limits is the policy's to say.
 pub(super) fn patch(fields: &Fields, patch: &mut Map<String, Value>) -> Result<(), Refusal> {
-    let new_network = fields.get(NEW_NETWORK) == "yes";
+    let new_network = switch(fields, NEW_NETWORK)?.unwrap_or(false);
     let networks_max = number(fields, NETWORKS_MAX, "alarms.networks_max")?;
     let lock_on: Vec<&str> = fields.all(LOCK_ON).collect();
     let says_nothing = !new_network && networks_max.is_none() && lock_on.is_empty();
@@ -139,6 +140,7 @@ mod tests {
         for (form, wanted) in [
             ("alarms_networks_max=many", "alarms.networks_max"),
             ("alarms_networks_max=-1", "alarms.networks_max"),
+            ("alarms_new_network=perhaps", NEW_NETWORK),
             ("brownout_days=7&brownout_seconds=300", "brownout.every_hours"),
             ("brownout_every_hours=24", "brownout.days"),
             ("brownout_days=7&brownout_every_hours=24&brownout_seconds=5m", "brownout.seconds"),
