@@ -84,7 +84,8 @@ pub(super) async fn finish(form: PostedByAnybody) -> Response {
     };
     let frame = visit.frame();
     let typed = fields.get("username").trim();
-    let again = |fault: String| choosing(&visit, &link, &usable, typed, Some(fault));
+    let again =
+        |fault: String| choosing(&visit, &link, &usable, visit.shown_again(typed), Some(fault));
     let username = match (&usable.username, Username::parse(typed)) {
         (Some(_), _) => None,
         (None, Ok(username)) => Some(username),

@@ -83,6 +83,7 @@ pub(super) async fn sign_in(form: PostedByAnybody) -> Response {
         Ok(step) => stepping(&visit, step, next).await,
         Err(ConsoleRefusal::Denied) => {
             let frame = visit.frame();
+            let username = visit.shown_again(username);
             let page = Page { username, refused: true, ..Page::of(&visit, &frame, next) };
             page::show(StatusCode::FORBIDDEN, &page)
         }

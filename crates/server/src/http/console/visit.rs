@@ -168,6 +168,14 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<ClearSecret> {
 }
 
 impl Visit {
+    /// What was typed as a name, to stand in its field again. A token that somebody pasted there
+    /// is not shown.
+    pub(super) fn shown_again<'a>(&self, typed: &'a str) -> &'a str {
+        let authority = &self.state.authority;
+        let is_token = authority.holds_token(typed) || authority.is_token_in_name(typed);
+        if is_token { "" } else { typed }
+    }
+
     /// What the authority is told of the request.
     pub(super) fn context(&self) -> counterfoil_authority::caller::RequestContext {
         self.arrival.context(Door::Console)
