@@ -59,6 +59,11 @@ impl Fields {
         self.asked.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value.as_str())
     }
 
+    /// The version that the form was made of; `None` unless it is a number.
+    pub(super) fn version(&self) -> Option<i64> {
+        self.get("version").parse().ok()
+    }
+
     /// A field without the blanks around it; `None` if nothing is left.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let text = self.get(name).trim();

@@ -6,7 +6,7 @@ use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::scope::ApiScope;
 
 use super::parts::{self, Button, Cell, Field, Form, Link, Part};
-use super::settings::{self, carried, carried_version, first_hits, hits, patch};
+use super::settings::{self, carried, first_hits, hits, patch};
 use super::{Section, address};
 use crate::http::console::posted::{Fields, PostedLately};
 use crate::http::console::visit::{Person, see_other};
@@ -79,17 +79,14 @@ pub(super) async fn edit(PostedLately { person, fields }: PostedLately) -> Respo
     let done = async {
         let (realm, edit) = (&caller.realm, edit_of(&fields)?);
         if fields.get("do") != "preview" {
-            let version = fields.get("version").parse().ok();
-            authority.edit_realm(caller, realm, edit, version).await?;
+            authority.edit_realm(caller, realm, edit, fields.version()).await?;
             return Ok(see_other(Section::Realm.path()));
         }
         let found = authority.preview_realm(caller, realm, edit, first_hits()).await?;
         let frame = person.admin_frame(Section::Realm, &[]);
         let mut parts = hits(&person, &frame, &found);
         let here = Section::Realm.path().to_owned();
-        let version = carried_version(fields.get("version").parse().ok());
-        let form = Form::acts("save", here.clone()).with(Field::hidden("version", version));
-        let form = carried(&fields, form)
+        let form = carried(&fields, Form::acts("save", here.clone()))
             .ending(Button::plain(frame.say("policy-save")).sends("do", "save-policy"));
         parts.push(Part::Form(form));
         parts.push(Part::Links(vec![Link::to(here, frame.say("cancel"))]));

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::lists;
 use super::parts::{self, Button, Cell, Field, Form, Link, Part, Table};
-use super::settings::{self, carried, carried_version, first_hits, hits, patch};
+use super::settings::{self, carried, first_hits, hits, patch};
 use super::{ROWS, Section, address, is_whole, reaches_others, unit_choices};
 use crate::http::console::page::Frame;
 use crate::http::console::posted::{Fields, PostedLately};
@@ -279,10 +279,6 @@ async fn edit_form(person: &Person, frame: &Frame, service: &Service) -> Result<
         .ending(Button::danger(words).sends("do", value)))
 }
 
-fn version_of(fields: &Fields) -> Option<i64> {
-    fields.get("version").parse().ok()
-}
-
 /// Changes a service, or locks it.
 pub(super) async fn edit(Named(label): Named, form: PostedLately) -> Response {
     let PostedLately { person, fields } = form;
@@ -312,7 +308,7 @@ async fn edited(person: &Person, label: &str, fields: &Fields) -> Result<Service
         unit: moves.then(|| fields.text("unit")),
         ..ServiceEdit::default()
     };
-    authority.edit_service(caller, realm, &label, edit, version_of(fields)).await
+    authority.edit_service(caller, realm, &label, edit, fields.version()).await
 }
 
 /// Says whom a policy would hit, or makes it the policy.
@@ -324,16 +320,14 @@ pub(super) async fn policy(Named(label): Named, form: PostedLately) -> Response 
         let token_policy = Some(PolicyEdit::Merge(patch(&fields)?));
         let edit = ServiceEdit { token_policy, ..ServiceEdit::default() };
         if fields.get("do") == "save" {
-            authority.edit_service(caller, realm, &of, edit, version_of(&fields)).await?;
+            authority.edit_service(caller, realm, &of, edit, fields.version()).await?;
             return Ok(see_other(&format!("/admin/services/{of}")));
         }
         let found = authority.preview_service(caller, realm, &of, edit, first_hits()).await?;
         let frame = person.admin_frame(Section::Services, &[&label]);
         let mut parts = hits(&person, &frame, &found);
         let here = format!("/admin/services/{of}");
-        let form = Form::acts("save", format!("{here}/policy"))
-            .with(Field::hidden("version", carried_version(version_of(&fields))));
-        let form = carried(&fields, form)
+        let form = carried(&fields, Form::acts("save", format!("{here}/policy")))
             .ending(Button::plain(frame.say("policy-save")).sends("do", "save"));
         parts.push(Part::Form(form));
         parts.push(Part::Links(vec![Link::to(here, frame.say("cancel"))]));

@@ -101,18 +101,16 @@ pub(super) fn fields(frame: &Frame, policy: &TokenPolicy, mut form: Form) -> For
     warnings::fields(frame, policy, form)
 }
 
-/// The same fields, hidden, as they were sent: so that what is saved is what was looked at.
+/// The same fields, hidden, as they were sent, and the version beside them: so that what is saved
+/// is what was looked at.
 pub(super) fn carried(fields: &Fields, mut form: Form) -> Form {
+    let version = fields.version().map(|number| number.to_string()).unwrap_or_default();
+    form = form.with(Field::hidden("version", version));
     let names = SPANS.into_iter().chain(SWITCHES).chain(LISTS);
     for name in names.chain(["max_active_per_user", "at_limit"]) {
         form = form.with(Field::hidden(name, fields.get(name)));
     }
     warnings::carried(fields, form)
-}
-
-/// The version beside them: a number or nothing, whatever was sent.
-pub(super) fn carried_version(version: Option<i64>) -> String {
-    version.map(|number| number.to_string()).unwrap_or_default()
 }
 
 /// What to change of a policy: what is left empty is inherited again; fields that are in no form
