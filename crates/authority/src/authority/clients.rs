@@ -121,6 +121,7 @@ impl Authority {
     ) -> Result<ClientAnswered, Refusal> {
         caller.require_whole(realm, ApiScope::ClientsWrite)?;
         self.realm_facts(realm).await?;
+        self.refuse_tokens_in_client(&draft)?;
         let at = self.now();
         let client = Client {
             realm: realm.clone(),
@@ -180,6 +181,7 @@ impl Authority {
         if_match: Option<i64>,
     ) -> Result<Client, Refusal> {
         caller.require_whole(realm, ApiScope::ClientsWrite)?;
+        self.refuse_tokens_in_client_edit(&edit)?;
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let current = self.client_below(caller, realm, name).await?;
             expect_version(if_match, current.version)?;

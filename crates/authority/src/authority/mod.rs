@@ -31,6 +31,7 @@ mod lifecycle;
 mod link;
 mod locks;
 mod otp;
+mod pasted;
 mod people;
 mod portal;
 mod possession;

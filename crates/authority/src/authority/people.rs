@@ -3,7 +3,6 @@
 mod grants;
 mod groups;
 mod membership;
-mod pasted;
 mod units;
 mod users;
 

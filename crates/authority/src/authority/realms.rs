@@ -67,6 +67,7 @@ impl Authority {
     /// Creates a realm with its built-in service. Operators only.
     pub async fn create_realm(&self, caller: &Caller, draft: RealmDraft) -> Result<Realm, Refusal> {
         caller.require_operator(ApiScope::PoliciesWrite)?;
+        self.refuse_tokens_in_realm(&draft)?;
         check_zone(&draft.zone)?;
         check_policy(&draft.token_policy)?;
         let at = self.now();
@@ -98,6 +99,7 @@ impl Authority {
         if edit.enabled == Some(false) && name.as_str() == MAIN_REALM {
             return Err(Refusal::BuiltIn(Thing::Realm));
         }
+        self.refuse_tokens_in_realm_edit(&edit)?;
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let found = self.store().realm_find(name).await?;
             let current = found.ok_or(Refusal::NotFound(Thing::Realm))?;
@@ -128,6 +130,7 @@ impl Authority {
         page: PageRequest,
     ) -> Result<Hits, Refusal> {
         caller.require_whole(name, ApiScope::PoliciesWrite)?;
+        self.refuse_tokens_in_realm_edit(&edit)?;
         let found = self.store().realm_find(name).await?;
         let current = found.ok_or(Refusal::NotFound(Thing::Realm))?;
         let changed = apply(current, &edit)?;

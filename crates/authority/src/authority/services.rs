@@ -196,6 +196,7 @@ impl Authority {
             return Err(Refusal::Forbidden(ApiScope::ServicesWrite));
         }
         self.realm_facts(realm).await?;
+        self.refuse_tokens_in_service(&draft)?;
         let at = self.now();
         let service = draft.into_service(realm, at);
         self.check_service(&service).await?;
@@ -220,6 +221,7 @@ impl Authority {
         if_match: Option<i64>,
     ) -> Result<Service, Refusal> {
         let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
+        self.refuse_tokens_in_service_edit(&edit)?;
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let current = self.service_in_reach(&reach, realm, label).await?;
             expect_version(if_match, current.version)?;
@@ -254,6 +256,7 @@ impl Authority {
         page: PageRequest,
     ) -> Result<Hits, Refusal> {
         let reach = caller.reach(realm, ApiScope::ServicesWrite)?;
+        self.refuse_tokens_in_service_edit(&edit)?;
         let current = self.service_in_reach(&reach, realm, label).await?;
         let changed = apply(current, &edit)?;
         self.check_service(&changed).await?;

@@ -12,6 +12,7 @@ const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
 /// Characters of a backup code: 60 bits, which no throttled presenter guesses; that nobody who has
 /// the database alone can is the pepper's doing.
 const CODE_CHARS: usize = 12;
+/// Characters between two dashes.
 const GROUP: usize = 4;
 /// Backup codes on a sheet, unless another number is asked for.
 pub const CODES_DEFAULT: u32 = 10;

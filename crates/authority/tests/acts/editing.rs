@@ -1,13 +1,14 @@
 //! Editing: what an edit takes up at the services it leads to.
 
-use counterfoil_authority::authority::{Expiry, TokenEdit};
+use counterfoil_authority::authority::{Expiry, ServiceEdit, TokenEdit};
+use counterfoil_authority::event::Origin;
 use counterfoil_authority::kind::Kind;
 use counterfoil_authority::policy::{AtLimit, SecretSource, SelfSelect, TokenPolicy};
 use counterfoil_authority::refusal::Refusal;
 use counterfoil_authority::secret::ClearSecret;
 use counterfoil_authority::service::Services;
 use counterfoil_authority::token::Token;
-use counterfoil_authority::verdict::Reason;
+use counterfoil_authority::verdict::{Door, Reason};
 
 use crate::world::{World, fresh, label, reason, wish};
 
@@ -131,4 +132,24 @@ async fn naming_services_instead_of_all_is_no_way_round_their_policies() {
     assert!(matches!(refused, Refusal::AtLimit(1)), "{refused:?}");
     // What an administrator issued for everything may be narrowed by its owner.
     narrowed(given.id, &["git"]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_that_stood_in_a_text_before_keeps_nobody_from_changing_another() {
+    let world = World::new().await;
+    let (_, secret) = world.issue(wish(PAT, "alice", &["git"])).await;
+    let found = world.store.service_find(&world.realm, &label("git")).await.unwrap();
+    let mut before = found.unwrap();
+    before.description = Some(secret);
+    let origin = Origin::system(Door::Cli);
+    let now = world.authority.now();
+    let event = world.authority.event("service.updated", &world.realm, &origin, now).unwrap();
+    world.store.service_update(before, event).await.unwrap();
+    let edit = ServiceEdit { name: Some("Git".into()), ..ServiceEdit::default() };
+    let git = label("git");
+    let named = world.authority.edit_service(&world.admin, &world.realm, &git, edit, None).await;
+    assert!(named.unwrap().description.is_some());
+    let edit = ServiceEdit { description: Some(None), ..ServiceEdit::default() };
+    let mended = world.authority.edit_service(&world.admin, &world.realm, &git, edit, None).await;
+    assert_eq!(mended.unwrap().description, None);
 }

@@ -87,6 +87,7 @@ impl Authority {
     ) -> Result<Unit, Refusal> {
         caller.require_whole(realm, ApiScope::UsersWrite)?;
         self.realm_facts(realm).await?;
+        self.refuse_tokens_in_unit(&draft)?;
         let at = self.now();
         let unit = Unit {
             realm: realm.clone(),
@@ -120,6 +121,7 @@ impl Authority {
         if_match: Option<i64>,
     ) -> Result<Unit, Refusal> {
         caller.require_whole(realm, ApiScope::UsersWrite)?;
+        self.refuse_tokens_in_unit_edit(&edit)?;
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let current = self.unit_known(realm, id).await?;
             expect_version(if_match, current.version)?;

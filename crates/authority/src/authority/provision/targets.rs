@@ -100,6 +100,7 @@ impl Authority {
     ) -> Result<Target, Refusal> {
         caller.require_whole(realm, ApiScope::TargetsWrite)?;
         self.realm_facts(realm).await?;
+        self.refuse_tokens_in_target(&draft)?;
         let at = self.now();
         let known = self.store.target_list(realm).await?;
         let last = known.iter().map(|target| target.order).max().unwrap_or(0);
@@ -129,6 +130,8 @@ impl Authority {
         edit: TargetEdit,
         if_match: Option<i64>,
     ) -> Result<Target, Refusal> {
+        caller.require_whole(realm, ApiScope::TargetsWrite)?;
+        self.refuse_tokens_in_target_edit(&edit)?;
         for _ in 0..EDIT_ATTEMPTS_MAX {
             let current = self.target(caller, realm, name).await?;
             expect_version(if_match, current.version)?;

@@ -23,6 +23,7 @@ mod locks;
 mod oauth_down;
 mod operation;
 mod parameters;
+mod pasted;
 mod portal;
 mod possession;
 mod realms;
