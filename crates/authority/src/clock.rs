@@ -48,6 +48,9 @@ pub enum DayEdge {
 }
 
 impl Timestamp {
+    /// Later than every instant that can be named.
+    pub(crate) const NEVER: Self = Self(i64::MAX);
+
     /// The Unix epoch.
     pub const EPOCH: Self = Self(0);
 

@@ -348,22 +348,25 @@ impl OwnerFacts {
 }
 
 /// A person as verify and the identity headers need them.
+///
+/// In this order, because every verify reads the first of it, and waits for each line of memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(C)]
 pub struct UserFacts {
     /// Their name.
     pub username: Username,
+    /// Whether they count.
+    pub status: UserStatus,
+    /// Where their tokens are locked.
+    pub locks: Locks,
+    /// The groups they are in.
+    pub groups: Vec<GroupName>,
+    /// The unit they belong to.
+    pub unit: Option<String>,
     /// What to call them.
     pub display_name: Option<String>,
     /// Their first address.
     pub email: Option<String>,
-    /// Whether they count.
-    pub status: UserStatus,
-    /// The unit they belong to.
-    pub unit: Option<String>,
-    /// The groups they are in.
-    pub groups: Vec<GroupName>,
-    /// Where their tokens are locked.
-    pub locks: Locks,
 }
 
 impl From<User> for UserFacts {

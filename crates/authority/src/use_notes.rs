@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
@@ -62,6 +62,37 @@ fn phase_of(token: TokenId) -> i64 {
     i64::try_from(hasher.finish() % DAY_SECONDS).unwrap_or(0)
 }
 
+/// The print of what was last noted of a token, kept with the token while it is in memory: nearly
+/// every use is like the one before it, and is known by this alone.
+#[derive(Debug, Default)]
+pub(crate) struct LastNote(AtomicU64);
+
+impl LastNote {
+    /// Of a token of which nothing was noted.
+    const NOTHING: u64 = 0;
+
+    fn is(&self, print: u64) -> bool {
+        print != Self::NOTHING && self.0.load(Ordering::Relaxed) == print
+    }
+
+    /// Who is used in two ways by turns keeps one of them: memory that nobody writes is shared by
+    /// all cores.
+    fn keep(&self, print: u64, is_new: bool) {
+        if is_new || self.0.load(Ordering::Relaxed) == Self::NOTHING {
+            self.0.store(print, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What came of a use.
+enum Noted {
+    /// Its like was noted before.
+    Before,
+    Now,
+    /// There was no room.
+    Not,
+}
+
 #[derive(Default)]
 struct Shard {
     /// Prints of what was noted. Keyed by chance, so nobody can make one use look like another.
@@ -76,9 +107,13 @@ impl Shard {
         self.waiting.len() >= WAITING_MAX
     }
 
-    /// Whether a use is noted already, or lost like others that are known to be.
-    fn needs_no_note(&self, print: u64) -> bool {
-        (self.has_lost && self.is_full()) || self.noted.contains(&print)
+    /// What is known of a use: that it is noted already, or is lost like others before it.
+    fn known(&self, print: u64) -> Option<Noted> {
+        if self.noted.contains(&print) {
+            Some(Noted::Before)
+        } else {
+            (self.has_lost && self.is_full()).then_some(Noted::Not)
+        }
     }
 }
 
@@ -131,6 +166,9 @@ impl Drop for Carried<'_> {
 /// The notes of one node.
 pub(crate) struct UseNotes {
     print: RandomState,
+    /// How often notes were lost that had passed for noted. Part of every print, so that none of
+    /// before passes for noted any more, wherever it is kept.
+    losses: AtomicU64,
     shards: Vec<RwLock<Shard>>,
     /// Held by the flush that runs: who wants to know that everything is stored waits for it. No
     /// use waits here.
@@ -143,6 +181,7 @@ impl Default for UseNotes {
     fn default() -> Self {
         Self {
             print: RandomState::new(),
+            losses: AtomicU64::new(0),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             flushing: tokio::sync::Mutex::default(),
             is_losing: AtomicBool::new(false),
@@ -153,33 +192,55 @@ impl Default for UseNotes {
 impl UseNotes {
     /// Notes a use, unless its like was noted on the same day.
     pub(crate) fn used(&self, one: &Use<'_>) {
-        let day = one.day();
-        let address = one.address.map(|address| address.to_canonical());
-        let print =
-            self.print.hash_one((one.token, day, one.door, one.asked, one.unasked, address));
-        let place = usize::try_from(print >> SHARD_SHIFT).unwrap_or(0);
-        let Some(shard) = self.shards.get(place) else { return };
-        // Nearly always known; who only looks keeps nobody from looking. So does who finds no room
-        // after others did not: masses of first uses may come for minutes.
-        if shard.read().needs_no_note(print) {
+        self.note(one, self.print_of(one));
+    }
+
+    /// The same of a token that is in memory.
+    pub(crate) fn used_again(&self, one: &Use<'_>, last: &LastNote) {
+        let print = self.print_of(one);
+        if last.is(print) {
             return;
         }
+        match self.note(one, print) {
+            Noted::Before => last.keep(print, false),
+            Noted::Now => last.keep(print, true),
+            Noted::Not => {}
+        }
+    }
+
+    fn print_of(&self, one: &Use<'_>) -> u64 {
+        let losses = self.losses.load(Ordering::Relaxed);
+        let address = one.address.map(|address| address.to_canonical());
+        let Use { token, door, asked, unasked, .. } = *one;
+        self.print.hash_one((losses, token, one.day(), door, asked, unasked, address))
+    }
+
+    fn note(&self, one: &Use<'_>, print: u64) -> Noted {
+        let place = usize::try_from(print >> SHARD_SHIFT).unwrap_or(0);
+        let Some(shard) = self.shards.get(place) else { return Noted::Not };
+        // Nearly always known; who only looks keeps nobody from looking. So does who finds no room
+        // after others did not: masses of first uses may come for minutes.
+        if let Some(known) = shard.read().known(print) {
+            return known;
+        }
         let Use { token, door, unasked, .. } = *one;
-        let asked = one.asked.to_vec();
+        let (day, asked) = (one.day(), one.asked.to_vec());
+        let address = one.address.map(|address| address.to_canonical());
         let note = UseNote { token, day, door, asked, unasked, address };
         let mut shard = shard.write();
         if shard.noted.contains(&print) {
-            return;
+            return Noted::Before;
         }
         if shard.is_full() {
             shard.has_lost = true;
-            return;
+            return Noted::Not;
         }
         if shard.noted.len() >= REMEMBERED_MAX {
             shard.noted.clear();
         }
         shard.noted.insert(print);
         shard.waiting.push(note);
+        Noted::Now
     }
 
     /// Takes out at most so many of what is to be stored, and what is known of a loss.
@@ -226,6 +287,7 @@ impl UseNotes {
         }
         if is_full {
             // What is lost now must not pass for noted: its next use is noted again.
+            self.losses.fetch_add(1, Ordering::Relaxed);
             for shard in &self.shards {
                 shard.write().noted.clear();
             }
@@ -334,6 +396,47 @@ mod tests {
         assert_eq!(said, [true, false, false, true]);
     }
 
+    #[test]
+    fn a_token_in_memory_is_noted_as_often_as_any() {
+        let (notes, last) = (UseNotes::default(), LastNote::default());
+        let scopes = scopes(&["read"]);
+        let written = |asked: &[Scope], seconds| {
+            notes.used_again(&use_of(asked, Door::Api, seconds, 1), &last);
+            notes.take(10).notes.len()
+        };
+        let first = [(&[][..], 5), (&scopes, 6), (&[], DAY), (&scopes, DAY)];
+        assert!(first.iter().all(|(asked, at)| written(asked, *at) == 1));
+        assert!(first.iter().rev().all(|(asked, at)| written(asked, *at) == 0));
+        // What it remembers by itself is the latest that was new, whatever the others forget.
+        notes.shards.iter().for_each(|shard| shard.write().noted.clear());
+        assert_eq!(first.map(|(asked, at)| written(asked, at)), [1, 1, 1, 1]);
+        notes.shards.iter().for_each(|shard| shard.write().noted.clear());
+        assert_eq!(written(&scopes, DAY), 0);
+    }
+
+    #[test]
+    fn a_use_without_room_is_not_remembered_as_noted() {
+        let (notes, last) = (UseNotes::default(), LastNote::default());
+        let once = use_of(&[], Door::Api, 5, 1);
+        let note = |_| {
+            let (token, at) = (id(7), Timestamp::from_seconds(5));
+            UseNote {
+                token,
+                day: day_of(at),
+                door: Door::Api,
+                asked: Vec::new(),
+                unasked: true,
+                address: None,
+            }
+        };
+        let full = SHARDS * WAITING_MAX;
+        notes.restore(Taken { notes: (0..full).map(note).collect(), has_lost: false });
+        notes.used_again(&once, &last);
+        assert!(notes.take(usize::MAX).has_lost);
+        notes.used_again(&once, &last);
+        assert_eq!(notes.take(10).notes.len(), 1);
+    }
+
     /// Nobody may be told that something was never used which was.
     #[test]
     fn what_finds_no_room_is_told_of_and_noted_with_its_next_use() {
@@ -381,8 +484,8 @@ mod tests {
     /// Or else it would pass for noted for the rest of the day.
     #[test]
     fn what_is_lost_when_it_comes_back_is_noted_with_its_next_use() {
-        let notes = UseNotes::default();
-        let once = || notes.used(&use_of(&[], Door::Api, 5, 1));
+        let (notes, last) = (UseNotes::default(), LastNote::default());
+        let once = || notes.used_again(&use_of(&[], Door::Api, 5, 1), &last);
         once();
         let note = notes.take(10).notes.remove(0);
         once();

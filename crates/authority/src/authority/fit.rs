@@ -219,14 +219,15 @@ impl Authority {
         active: &Active,
         at: Timestamp,
     ) {
-        self.use_notes.used(&Use {
+        let one = Use {
             token: active.root(),
             at,
             door: request.origin.door,
             asked: request.scopes,
             unasked: request.scopes.is_empty() && tells_scopes(request),
             address: request.client_ip.filter(|_| active.is_bound()),
-        });
+        };
+        self.use_notes.used_again(&one, active.last_note());
     }
 
     /// The same of a token whose secret was exchanged.

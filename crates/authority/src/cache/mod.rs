@@ -15,6 +15,7 @@ mod changes;
 mod labels;
 mod marks;
 mod profiles;
+mod table;
 mod tokens;
 mod trust;
 
@@ -48,15 +49,18 @@ use crate::subject::{Owner, OwnerFacts};
 const TOKEN_COST_BYTES: u64 = 192;
 
 /// A token's owner, shared by all their cached tokens.
+///
+/// In this order, because every verify reads the first of it, and waits for each line of memory.
 #[derive(Debug)]
+#[repr(C)]
 pub struct OwnerCell {
+    stale: AtomicBool,
     /// The owner's realm.
     pub realm: RealmName,
     /// How the owner stands.
     pub facts: OwnerFacts,
     /// What the owner is as a caller of the API, once they were one.
     pub(crate) standing: OnceLock<Arc<Standing>>,
-    stale: AtomicBool,
 }
 
 impl OwnerCell {

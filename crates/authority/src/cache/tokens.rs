@@ -1,17 +1,18 @@
 //! The bounded map from token id to what verify needs of it.
 //!
-//! Sharded, with a read lock per look-up and CLOCK eviction: a look-up sets one
-//! bit, an insertion into a full shard takes the place of the first entry whose
-//! bit is not set. Memory follows the budget, never the number of tokens.
+//! Sharded, with a read lock per look-up and CLOCK eviction: a look-up marks its
+//! entry, and an insertion into a full shard removes the first one whose mark has
+//! gone. The table itself holds the entries, so that a look-up waits for memory as
+//! few times as can be. Memory follows the budget, never the number of tokens.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
-use hashbrown::HashTable;
 use parking_lot::{Mutex, RwLock};
 
 use super::OwnerCell;
 use super::profiles::{Profile, Profiles};
+use super::table::{Held, Table};
 use crate::access::AccessFacts;
 use crate::clock::Timestamp;
 use crate::keys::KeyId;
@@ -23,10 +24,17 @@ use crate::secret_hash::{Mac256, SecretHash};
 use crate::service::Services;
 use crate::store::Record;
 use crate::token::{Slot, StateFacts, StoredSecret};
+use crate::use_notes::LastNote;
 use crate::validity::Validity;
 
 /// Shards: enough that two cores rarely meet on one lock.
 const SHARDS: usize = 64;
+
+/// What an entry is worth that somebody asked for since the hand last passed.
+const ASKED: u8 = 2;
+/// The same of one that came since. Less, or the hand, which takes one off whatever it passes,
+/// would find nothing else in a shard in which all are new, and take one that is asked for.
+const NEW: u8 = 1;
 
 /// The switches of a token, one bit each: a byte less here and there keeps an entry, its counts
 /// included, within 128 bytes.
@@ -60,13 +68,15 @@ pub(crate) struct Entry {
     pub(crate) id: TokenId,
     pub(crate) kind: Kind,
     switches: Switches,
-    /// Whether anybody asked since the hand last passed.
-    used: AtomicBool,
+    /// What the hand that looks for the next one to go has left of it.
+    worth: AtomicU8,
     pub(crate) validity: Validity,
     pub(crate) created_at: Timestamp,
     pub(crate) owner: Arc<OwnerCell>,
     pub(crate) profile: Arc<Profile>,
     current: Option<(KeyId, Mac256)>,
+    /// What it was last used for, as far as that is noted.
+    pub(crate) last_note: LastNote,
     /// What most tokens do not have.
     pub(crate) rest: Option<Box<Rest>>,
 }
@@ -169,7 +179,7 @@ impl Entry {
             id: record.id,
             kind: record.kind,
             switches,
-            used: AtomicBool::new(false),
+            worth: AtomicU8::new(NEW),
             validity: record.validity,
             created_at: record.created_at,
             owner,
@@ -181,6 +191,7 @@ impl Entry {
                 doors: record.doors,
             }),
             current,
+            last_note: LastNote::default(),
             rest,
         }
     }
@@ -205,7 +216,7 @@ impl Entry {
             id,
             kind: Kind::AccessToken,
             switches,
-            used: AtomicBool::new(false),
+            worth: AtomicU8::new(NEW),
             validity,
             created_at: facts.issued_at,
             owner: Arc::clone(&parent.owner),
@@ -217,6 +228,7 @@ impl Entry {
                 doors,
             }),
             current: Some(current),
+            last_note: LastNote::default(),
             rest: Some(Box::new(rest)),
         }
     }
@@ -318,8 +330,8 @@ pub(crate) fn matched(secret: &StoredSecret, now: Timestamp) -> Matched {
 #[derive(Default)]
 #[repr(align(128))]
 struct Shard {
-    index: HashTable<u32>,
-    seats: Vec<Arc<Entry>>,
+    entries: Table<Entry>,
+    /// The place in the table at which the next one to go is looked for.
     hand: usize,
     hits: AtomicU64,
 }
@@ -327,7 +339,17 @@ struct Shard {
 /// The bounded map.
 pub(crate) struct Tokens {
     shards: Vec<RwLock<Shard>>,
-    seats_per_shard: usize,
+    most_per_shard: usize,
+}
+
+impl Held for Entry {
+    fn id(&self) -> TokenId {
+        self.id
+    }
+
+    fn hash(&self) -> u64 {
+        hash_of(&self.id)
+    }
 }
 
 /// Ids are random base62, so mixing the bytes is hash enough.
@@ -342,17 +364,17 @@ fn hash_of(id: &TokenId) -> u64 {
 
 impl Tokens {
     pub(super) fn new(capacity: usize) -> Self {
-        let seats_per_shard = (capacity / SHARDS).max(1);
-        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect(), seats_per_shard }
+        let most_per_shard = (capacity / SHARDS).max(1);
+        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect(), most_per_shard }
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.seats_per_shard * SHARDS
+        self.most_per_shard * SHARDS
     }
 
     pub(super) fn len(&self) -> u64 {
-        let seats = self.shards.iter().map(|shard| shard.read().seats.len());
-        u64::try_from(seats.sum::<usize>()).unwrap_or(u64::MAX)
+        let held = self.shards.iter().map(|shard| shard.read().entries.len());
+        u64::try_from(held.sum::<usize>()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn hits(&self) -> u64 {
@@ -367,10 +389,10 @@ impl Tokens {
     pub(super) fn with<T>(&self, id: TokenId, look: impl FnOnce(&Arc<Entry>) -> T) -> Option<T> {
         let hash = hash_of(&id);
         let shard = self.shard(hash)?.read();
-        let entry = shard.find(hash, id).and_then(|seat| shard.seats.get(seat))?;
+        let entry = shard.entries.find(hash, id)?;
         // Written only when it changes: a line of memory that nobody writes is shared by all cores.
-        if !entry.used.load(Ordering::Relaxed) {
-            entry.used.store(true, Ordering::Relaxed);
+        if entry.worth.load(Ordering::Relaxed) != ASKED {
+            entry.worth.store(ASKED, Ordering::Relaxed);
         }
         shard.hits.fetch_add(1, Ordering::Relaxed);
         Some(look(entry))
@@ -386,7 +408,7 @@ impl Tokens {
         if moved() {
             return false;
         }
-        shard.put(hash, Arc::clone(entry), self.seats_per_shard);
+        shard.put(hash, Arc::clone(entry), self.most_per_shard);
         true
     }
 
@@ -407,68 +429,35 @@ impl Tokens {
 }
 
 impl Shard {
-    fn find(&self, hash: u64, id: TokenId) -> Option<usize> {
-        let is = |&seat: &u32| self.id_at(seat) == Some(id);
-        self.index.find(hash, is).map(|&seat| seat as usize)
-    }
-
-    fn id_at(&self, seat: u32) -> Option<TokenId> {
-        self.seats.get(seat as usize).map(|entry| entry.id)
-    }
-
-    fn put(&mut self, hash: u64, entry: Arc<Entry>, seats_max: usize) {
+    fn put(&mut self, hash: u64, entry: Arc<Entry>, most: usize) {
         self.take(hash, entry.id);
-        if self.seats.len() >= seats_max {
+        if self.entries.len() >= most {
             self.evict();
         }
-        let Ok(seat) = u32::try_from(self.seats.len()) else {
-            return;
-        };
-        self.seats.push(entry);
-        let seats = &self.seats;
-        self.index.insert_unique(hash, seat, |&seat| {
-            seats.get(seat as usize).map_or(0, |entry| hash_of(&entry.id))
-        });
+        self.entries.insert(entry);
     }
 
-    /// Removes the entry under the hand that nobody asked for since the hand last passed.
+    /// Removes the next entry that is worth nothing any more.
     fn evict(&mut self) {
-        for _ in 0..=self.seats.len() {
-            if self.hand >= self.seats.len() {
-                self.hand = 0;
-            }
-            let Some(entry) = self.seats.get(self.hand) else {
-                return;
-            };
-            if entry.used.swap(false, Ordering::Relaxed) {
-                self.hand += 1;
+        let places = self.entries.places();
+        // So many times around, nothing is worth anything.
+        for _ in 0..(usize::from(ASKED) + 1) * places {
+            let place = self.hand % places;
+            self.hand = place + 1;
+            let Some(entry) = self.entries.at(place) else { continue };
+            let worth = entry.worth.load(Ordering::Relaxed);
+            if worth > 0 {
+                // Nobody else writes it while the shard is held.
+                entry.worth.store(worth - 1, Ordering::Relaxed);
             } else {
                 let id = entry.id;
                 self.take(hash_of(&id), id);
-                // The newest entry has moved to this place: it is not the next to go.
-                self.hand += 1;
                 return;
             }
         }
     }
 
-    /// Takes an entry out; the last seat moves into its place, so seats stay dense.
     fn take(&mut self, hash: u64, id: TokenId) {
-        let Some(seat) = self.find(hash, id) else {
-            return;
-        };
-        let is_seat = |wanted: usize| move |&at: &u32| at as usize == wanted;
-        if let Ok(found) = self.index.find_entry(hash, is_seat(seat)) {
-            found.remove();
-        }
-        let last = self.seats.len() - 1;
-        if seat != last
-            && let Some(moved) = self.seats.get(last)
-            && let Some(at) = self.index.find_mut(hash_of(&moved.id), is_seat(last))
-            && let Ok(new_place) = u32::try_from(seat)
-        {
-            *at = new_place;
-        }
-        self.seats.swap_remove(seat);
+        self.entries.remove(hash, id);
     }
 }

@@ -283,6 +283,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
         };
         self.note("bind", end);
         let answer = wire::bind_answer(msgid, code);
+        behind_the_others().await;
         let written = written(&mut self.stream, &answer, WRITE_PATIENCE).await;
         (!written).then_some(Over::Closed)
     }
@@ -439,6 +440,19 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
         let _ = self.send(BytesMut::new(), end.of_connection()).await;
         let _ = timeout(WRITE_PATIENCE, self.stream.shutdown()).await;
     }
+}
+
+/// Waits until everybody who was ready has had a turn.
+async fn behind_the_others() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn written(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8], patience: Duration) -> bool {

@@ -14,6 +14,7 @@ use crate::scope::Scope;
 use crate::secret::TokenId;
 use crate::service::Services;
 use crate::subject::OwnerFacts;
+use crate::use_notes::LastNote;
 use crate::verdict::Reason;
 
 /// What verify says.
@@ -73,6 +74,11 @@ pub(super) enum Found {
 }
 
 impl Active {
+    /// What was last noted of its uses.
+    pub(in crate::authority) fn last_note(&self) -> &LastNote {
+        &self.entry.last_note
+    }
+
     /// The token's id.
     pub fn token(&self) -> TokenId {
         self.entry.id

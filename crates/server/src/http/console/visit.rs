@@ -39,6 +39,8 @@ const COOKIE_LOOPBACK: &str = "counterfoil";
 /// What somebody holds on their way to a provider and back, beside those two.
 const FLOW_SECURE: &str = "__Host-counterfoil-flow";
 const FLOW_LOOPBACK: &str = "counterfoil-flow";
+/// Bytes of what is shown again of a name: a token in base64 has more.
+const SHOWN_AGAIN_MAX: usize = 64;
 
 /// Over what a browser talks to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,12 +170,14 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<ClearSecret> {
 }
 
 impl Visit {
-    /// What was typed as a name, to stand in its field again. A token that somebody pasted there
-    /// is not shown.
+    /// What was typed as a name, to stand in its field again, if it can be one. Nothing else that
+    /// somebody pasted there is shown: no token, and nothing in which one may be written some other
+    /// way, which needs more room than names do.
     pub(super) fn shown_again<'a>(&self, typed: &'a str) -> &'a str {
         let authority = &self.state.authority;
         let is_token = authority.holds_token(typed) || authority.is_token_in_name(typed);
-        if is_token { "" } else { typed }
+        let is_name = typed.len() <= SHOWN_AGAIN_MAX && Username::parse(typed).is_ok();
+        if is_name && !is_token { typed } else { "" }
     }
 
     /// What the authority is told of the request.

@@ -394,7 +394,11 @@ async fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
         let page = browser.post("/sign-in", &[("username", name), ("password", password)]).await;
         let mut headers: Vec<String> = page.headers.keys().map(ToString::to_string).collect();
         headers.sort();
-        answers.push((page.status, page.text.replace(name, "NAME"), headers));
+        // What can be no name is not shown again, which everybody knows before they ask.
+        let again = if name.ends_with('\u{202e}') { "" } else { name };
+        assert_eq!(page.value_of("username"), again);
+        let field = |value: &str| format!("name=\"username\" value=\"{value}\"");
+        answers.push((page.status, page.text.replace(&field(again), &field("NAME")), headers));
     }
     assert_eq!(answers[0].0, 403);
     for answer in &answers {
@@ -589,5 +593,28 @@ async fn a_console_that_is_off_is_not_there() {
     let browser = Browser::at(&world);
     for path in ["/", "/sign-in", "/setup", "/admin", "/console/style.css"] {
         browser.get(path).await.expect(404);
+    }
+}
+
+/// Whoever mistypes the password need not type the name again; a secret in its place is no name.
+#[tokio::test]
+async fn what_was_typed_for_a_name_is_shown_again_if_it_is_one() {
+    let world = World::new().await;
+    administrator(&world).await;
+    let browser = Browser::at(&world);
+    let key = world.operator_key.clone();
+    let basic = data_encoding::BASE64.encode(format!("machine:{key}").as_bytes());
+    let (lower, within) = (key.to_lowercase(), format!("alice\r\nAuthorization: Basic {basic}"));
+    for (typed, shown) in [
+        ("Alice@example.org", true),
+        (&key, false),
+        (&lower, false),
+        (&basic, false),
+        (&within, false),
+    ] {
+        let fields = [("username", typed), ("password", "wrong")];
+        let again = browser.post("/sign-in", &fields).await.expect(403);
+        assert_eq!(again.value_of("username"), if shown { typed } else { "" });
+        assert!(!again.text.contains(&basic) && !again.text.contains(&key), "{typed}");
     }
 }
