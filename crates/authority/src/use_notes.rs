@@ -1,7 +1,7 @@
 //! What tokens are used for, gathered in memory until it is stored.
 //!
-//! Beside the requests: a use whose like was noted today costs one look under a lock that nobody
-//! waits for long, and nothing here decides whether a token is good. What finds no room is not
+//! Beside the requests: a use whose like was noted today is known by its token, or costs one look
+//! under a lock that nobody waits for long, and nothing here decides whether a token is good. What finds no room is not
 //! forgotten silently: the watch begins anew, and nobody is told that something was never used.
 
 use std::collections::HashSet;
@@ -218,7 +218,7 @@ impl UseNotes {
     fn note(&self, one: &Use<'_>, print: u64) -> Noted {
         let place = usize::try_from(print >> SHARD_SHIFT).unwrap_or(0);
         let Some(shard) = self.shards.get(place) else { return Noted::Not };
-        // Nearly always known; who only looks keeps nobody from looking. So does who finds no room
+        // Who only looks keeps nobody from looking. So does who finds no room
         // after others did not: masses of first uses may come for minutes.
         if let Some(known) = shard.read().known(print) {
             return known;

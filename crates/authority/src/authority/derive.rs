@@ -99,9 +99,9 @@ impl Authority {
         if policies.iter().any(|policy| policy.self_derive == Some(false)) {
             return Err(Refusal::Policy(NO_DERIVING.into()));
         }
+        self.refuse_pasted_tokens(&child)?;
         check_offer(&policies, &child.scopes, child.doors.as_ref())?;
         self.require_api_rank(caller, &child).await?;
-        self.refuse_pasted_tokens(&child)?;
         let limits = limits_of_derived(&cells, &realm.policy);
         self.store_derived(caller, child, limits, replay.as_ref(), now).await
     }

@@ -1,19 +1,22 @@
 //! Secrets that somebody pasted where a name or an address belongs: what is said of people,
 //! groups, services and all else that is administered stands in lists, in directories and in
 //! events, and is kept as clear text. What is refused is what somebody says now: a text that stood
-//! there before keeps nobody from changing another one.
+//! there before keeps nobody from changing another one, unless a form says all of them again.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::import::{Incoming, IncomingToken};
 use super::{
-    Authority, ClientDraft, ClientEdit, GroupEdit, PolicyEdit, RealmDraft, RealmEdit, ServiceDraft,
-    ServiceEdit, TargetDraft, TargetEdit, UnitDraft, UnitEdit, UserDraft, UserEdit,
+    Authority, ClientDraft, ClientEdit, GrantDraft, GroupEdit, PolicyEdit, RealmDraft, RealmEdit,
+    ServiceDraft, ServiceEdit, TargetDraft, TargetEdit, UnitDraft, UnitEdit, UserDraft, UserEdit,
 };
+use crate::am::AmDocument;
 use crate::names::GroupName;
 use crate::refusal::Refusal;
+use crate::scope::Scope;
 use crate::subject::Provisioned;
+use crate::token::Token;
 
 impl Authority {
     pub(super) fn refuse_tokens_in_draft(&self, draft: &UserDraft) -> Result<(), Refusal> {
@@ -163,6 +166,45 @@ impl Authority {
             edit.description.as_ref().and_then(Option::as_deref),
         )])?;
         edit.limits.as_ref().map_or(Ok(()), |all| self.refuse_tokens_in_settings("limits", all))
+    }
+
+    pub(super) fn refuse_tokens_in_grant(&self, draft: &GrantDraft) -> Result<(), Refusal> {
+        self.refuse_tokens_in_settings("limits", &draft.limits)
+    }
+
+    /// A document of the AM door, whose names stand in events too.
+    pub(super) fn refuse_tokens_in_document(
+        &self,
+        name: &str,
+        document: &AmDocument,
+    ) -> Result<(), Refusal> {
+        self.refuse_token("name", name)?;
+        let said = document.to_json().map_err(|e| Refusal::invalid("document", e))?;
+        self.refuse_token("document", &said)
+    }
+
+    /// What is said of a token. Names and reasons stand in lists, logs and events.
+    pub(super) fn refuse_pasted_tokens(&self, token: &Token) -> Result<(), Refusal> {
+        self.refuse_token_among([
+            ("name", token.name.as_deref()),
+            ("description", token.description.as_deref()),
+            ("serial", token.airlock.serial.as_deref()),
+            ("tracking_id", token.airlock.tracking_id.as_deref()),
+            ("identifier", token.sentinel.identifier.as_deref()),
+            ("ref_id_1", token.sentinel.ref_id_1.as_deref()),
+            ("ref_id_2", token.sentinel.ref_id_2.as_deref()),
+            ("permissions", token.permissions.as_deref()),
+        ])?;
+        self.refuse_tokens_in_scopes(&token.scopes)?;
+        let mut labels = token.labels.iter().flat_map(|(name, text)| [name, text]);
+        labels.try_for_each(|text| self.refuse_token("labels", text))?;
+        let mut data = token.airlock.generic_data.values();
+        data.try_for_each(|text| self.refuse_token("generic_data", text))
+    }
+
+    /// Before any of them is said not to be on offer, by its name.
+    pub(super) fn refuse_tokens_in_scopes(&self, scopes: &[Scope]) -> Result<(), Refusal> {
+        scopes.iter().try_for_each(|scope| self.refuse_token("scopes", scope.as_str()))
     }
 
     /// A target's own secret is none of these texts: it is sealed.

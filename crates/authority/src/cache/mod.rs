@@ -44,7 +44,7 @@ use crate::service::{Realm, Service};
 use crate::store::{Change, ChangeListener, Record};
 use crate::subject::{Owner, OwnerFacts};
 
-/// Bytes that one cached token is reckoned to cost: slot, index and a share of its owner.
+/// Bytes that one cached token is reckoned to cost: its entry, its place and a share of its owner.
 /// `cargo xtask bench` measures the real figure.
 const TOKEN_COST_BYTES: u64 = 192;
 

@@ -10,8 +10,8 @@ use crate::secret::TokenId;
 
 /// Places of a line: with a mark each, and the count, they fill its 64 bytes.
 const WIDTH: usize = 7;
-/// Of so many places at most seven eighths are taken.
-const FULL_OF_EIGHT: usize = 7;
+/// Of eight places at most so many are taken.
+const TAKEN_OF_EIGHT: usize = 7;
 /// The mark of a place that nothing is in.
 const EMPTY: u8 = 0;
 
@@ -90,7 +90,7 @@ impl<T: Held> Table<T> {
 
     /// Puts in what is not held yet.
     pub(super) fn insert(&mut self, held: Arc<T>) {
-        if (self.held + 1) * 8 > self.places() * FULL_OF_EIGHT {
+        if (self.held + 1) * 8 > self.places() * TAKEN_OF_EIGHT {
             self.grow();
         }
         self.settle(held);

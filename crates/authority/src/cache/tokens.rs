@@ -2,8 +2,7 @@
 //!
 //! Sharded, with a read lock per look-up and CLOCK eviction: a look-up marks its
 //! entry, and an insertion into a full shard removes the first one whose mark has
-//! gone. The table itself holds the entries, so that a look-up waits for memory as
-//! few times as can be. Memory follows the budget, never the number of tokens.
+//! gone. A look-up waits for memory as few times as can be (`table.rs`). Memory follows the budget, never the number of tokens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
@@ -35,6 +34,8 @@ const ASKED: u8 = 2;
 /// The same of one that came since. Less, or the hand, which takes one off whatever it passes,
 /// would find nothing else in a shard in which all are new, and take one that is asked for.
 const NEW: u8 = 1;
+/// Entries that the hand passes at most before one goes, some ten microseconds' worth.
+const PASSED_MAX: usize = 256;
 
 /// The switches of a token, one bit each: a byte less here and there keeps an entry, its counts
 /// included, within 128 bytes.
@@ -437,23 +438,29 @@ impl Shard {
         self.entries.insert(entry);
     }
 
-    /// Removes the next entry that is worth nothing any more.
+    /// Removes the next entry that is worth nothing any more, or the one that is worth the least
+    /// of those that the hand passes within its patience: verifies wait meanwhile.
     fn evict(&mut self) {
         let places = self.entries.places();
+        let (mut passed, mut least) = (0, None);
         // So many times around, nothing is worth anything.
         for _ in 0..(usize::from(ASKED) + 1) * places {
             let place = self.hand % places;
             self.hand = place + 1;
             let Some(entry) = self.entries.at(place) else { continue };
             let worth = entry.worth.load(Ordering::Relaxed);
-            if worth > 0 {
-                // Nobody else writes it while the shard is held.
-                entry.worth.store(worth - 1, Ordering::Relaxed);
-            } else {
-                let id = entry.id;
-                self.take(hash_of(&id), id);
-                return;
+            if least.is_none_or(|(least, _)| worth < least) {
+                least = Some((worth, entry.id));
             }
+            passed += 1;
+            if worth == 0 || passed == PASSED_MAX {
+                break;
+            }
+            // Nobody else writes it while the shard is held.
+            entry.worth.store(worth - 1, Ordering::Relaxed);
+        }
+        if let Some((_, id)) = least {
+            self.take(hash_of(&id), id);
         }
     }
 

@@ -442,7 +442,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin + Send> Session<'a, S> {
     }
 }
 
-/// Waits until everybody who was ready has had a turn.
+/// Waits until everybody who was ready has had a turn: the answers then go out one after another,
+/// and a program with several connections is woken once for them. Not until the system was asked
+/// who is ready now, as the runtime's own way to yield does.
 async fn behind_the_others() {
     let mut has_waited = false;
     poll_fn(|context| {

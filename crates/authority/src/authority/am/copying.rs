@@ -87,6 +87,7 @@ impl Authority {
             return Err(Refusal::NotFound(Thing::Policy));
         };
         check_name(&copy.name)?;
+        self.refuse_tokens_in_document(&copy.name, &original.document)?;
         if builtin::is_built_in(AmKind::Policy, &copy.name) {
             return Err(Refusal::Exists(thing(AmKind::Policy)));
         }

@@ -86,6 +86,7 @@ impl Authority {
     ) -> Result<AmObject, Refusal> {
         caller.require_whole(realm, ApiScope::PoliciesWrite)?;
         check_name(name)?;
+        self.refuse_tokens_in_document(name, &document)?;
         let document = self.checked_document(realm, document).await?;
         if builtin::is_built_in(document.kind(), name) {
             return Err(Refusal::Exists(thing(document.kind())));
@@ -134,6 +135,7 @@ impl Authority {
         if_match: Option<i64>,
     ) -> Result<AmObject, Refusal> {
         caller.require_whole(realm, ApiScope::PoliciesWrite)?;
+        self.refuse_tokens_in_document(name, &document)?;
         let kind = document.kind();
         let current = self.am_object(caller, realm, kind, name).await?;
         expect_version(if_match, current.version)?;

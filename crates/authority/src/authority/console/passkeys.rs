@@ -133,7 +133,7 @@ impl Authority {
         signed_in: &SignedIn,
         name: &str,
     ) -> Result<(String, Vec<Passkey>), ConsoleRefusal> {
-        let name = passkey_name(name)?;
+        let name = self.passkey_name(name)?;
         let (realm, username) = (&signed_in.session.realm, &signed_in.session.username);
         let theirs = self.store.passkey_list(realm, username).await?;
         if theirs.len() >= PASSKEYS_PER_PERSON_MAX {
@@ -181,6 +181,12 @@ impl Authority {
         self.begin_session(Beginning { user, by, agent, former }, &origin).await
     }
 
+    /// The name of a passkey as it is kept, which is a line of text and no token.
+    fn passkey_name(&self, typed: &str) -> Result<String, PasskeyFault> {
+        let name = passkey_name(typed)?;
+        if self.holds_token(&name) { Err(PasskeyFault::BadName) } else { Ok(name) }
+    }
+
     async fn passkey_add(
         &self,
         (realm, username): (&RealmName, &Username),
@@ -195,7 +201,7 @@ impl Authority {
             username: username.clone(),
             credential_id: new.credential_id,
             handle: new.handle,
-            name: passkey_name(&new.name)?,
+            name: self.passkey_name(&new.name)?,
             credential: new.credential,
             counter: 0,
             created_at: now,
@@ -221,7 +227,7 @@ impl Authority {
         id: TokenId,
         name: &str,
     ) -> Result<(), ConsoleRefusal> {
-        let name = passkey_name(name)?;
+        let name = self.passkey_name(name)?;
         let whose = (&signed_in.session.realm, &signed_in.session.username);
         let origin = &signed_in.caller.origin;
         let event = self.passkey_event("passkey.renamed", whose, id.as_str(), origin)?;

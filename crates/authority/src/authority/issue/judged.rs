@@ -66,6 +66,7 @@ impl Authority {
         let realm = self.realm_facts(realm).await?;
         let judged = Judged { reach, owner, own, services, cells, realm };
         check_issuer(&judged.policies(), caller, own)?;
+        self.refuse_tokens_in_scopes(&request.scopes)?;
         check_wishes(&judged.policies(), request)?;
         Ok(judged)
     }

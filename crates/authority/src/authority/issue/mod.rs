@@ -336,34 +336,6 @@ impl Authority {
         Ok(self.store.user_find(realm, name).await?.and_then(|user| user.unit))
     }
 
-    /// Free text must hold no token: names and reasons stand in lists, logs and events.
-    pub(super) fn refuse_pasted_tokens(&self, token: &Token) -> Result<(), Refusal> {
-        let texts = [
-            ("name", &token.name),
-            ("description", &token.description),
-            ("serial", &token.airlock.serial),
-            ("tracking_id", &token.airlock.tracking_id),
-            ("identifier", &token.sentinel.identifier),
-            ("ref_id_1", &token.sentinel.ref_id_1),
-            ("ref_id_2", &token.sentinel.ref_id_2),
-        ];
-        for (field, text) in texts {
-            if text.as_deref().is_some_and(|text| self.holds_token(text)) {
-                return Err(Refusal::invalid(
-                    field,
-                    "holds a token; a secret is never part of a text",
-                ));
-            }
-        }
-        if token.labels.values().any(|text| self.holds_token(text)) {
-            return Err(Refusal::invalid(
-                "labels",
-                "hold a token; a secret is never part of a text",
-            ));
-        }
-        Ok(())
-    }
-
     /// A unit that is named must exist: a token of a misspelt one would be nobody's to administer.
     pub(super) async fn check_unit(
         &self,

@@ -132,6 +132,8 @@ impl Authority {
         for row in rows {
             let place = taken.fates.len();
             let serial = row.read.as_ref().ok().and_then(|read| read.serial.clone());
+            // It is refused then, and not repeated.
+            let serial = serial.filter(|text| !self.holds_token(text));
             let fate = match row.read {
                 Err(why) => OtpFate::Refused(why),
                 Ok(read) => {

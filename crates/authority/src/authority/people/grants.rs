@@ -49,6 +49,7 @@ impl Authority {
     ) -> Result<Grant, Refusal> {
         caller.require_whole(realm, ApiScope::ClientsWrite)?;
         self.realm_facts(realm).await?;
+        self.refuse_tokens_in_grant(&draft)?;
         let at = self.now();
         let grant = Grant {
             realm: realm.clone(),

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use counterfoil_authority::authority::{ConsoleRefusal, SignedIn};
 use counterfoil_authority::console::SignInMethod;
 use counterfoil_authority::names::{RealmName, Username};
-use counterfoil_authority::secret::ClearSecret;
+use counterfoil_authority::secret::{ClearSecret, HEX_TOKEN_LEN};
 use counterfoil_authority::single_sign_on::{FLOW_SECONDS, Vouched};
 use counterfoil_authority::verdict::Door;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -39,8 +39,9 @@ const COOKIE_LOOPBACK: &str = "counterfoil";
 /// What somebody holds on their way to a provider and back, beside those two.
 const FLOW_SECURE: &str = "__Host-counterfoil-flow";
 const FLOW_LOOPBACK: &str = "counterfoil-flow";
-/// Bytes of what is shown again of a name: a token in base64 has more.
-const SHOWN_AGAIN_MAX: usize = 64;
+/// Bytes of a name that is shown again: the shortest token that cannot be told from a name by its
+/// form, a session of the AM door, has one more, and ours in base64 have many more.
+const SHOWN_AGAIN_MAX: usize = HEX_TOKEN_LEN - 1;
 
 /// Over what a browser talks to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,9 +171,9 @@ fn cookie(headers: &HeaderMap, name: &str) -> Option<ClearSecret> {
 }
 
 impl Visit {
-    /// What was typed as a name, to stand in its field again, if it can be one. Nothing else that
-    /// somebody pasted there is shown: no token, and nothing in which one may be written some other
-    /// way, which needs more room than names do.
+    /// What was typed as a name, to stand in its field again, if it can be one and is short. Nothing
+    /// else that somebody pasted there is shown: no token, and nothing in which one may be written
+    /// some other way. Whoever has a long name types it again.
     pub(super) fn shown_again<'a>(&self, typed: &'a str) -> &'a str {
         let authority = &self.state.authority;
         let is_token = authority.holds_token(typed) || authority.is_token_in_name(typed);

@@ -108,3 +108,49 @@ async fn no_text_of_a_unit_a_client_or_a_target_holds_a_token() {
     let change = json!({ "url": telling, "signing_key": secret.clone() });
     refuses(world.patch(&format!("{targets}/hook"), change).await, &secret, "config");
 }
+
+#[tokio::test]
+async fn no_text_of_a_token_a_grant_or_an_am_document_holds_a_token() {
+    let world = World::new().await;
+    let secret = world.operator_key.clone();
+    let within = format!("see {secret}.");
+    world.with_alice().await;
+    let tokens = format!("{R}/tokens");
+    let (id, _) = world.pat("alice", json!({ "services": ["git"] })).await;
+    let scoped = json!({ "token_policy": { "scopes": ["read"] } });
+    // Where a policy says which scopes there are, and where it does not.
+    for policy in [json!({}), scoped] {
+        world.patch(&format!("{R}/services/git"), policy).await.expect(200);
+        for (field, value) in [
+            ("name", json!(secret)),
+            ("scopes", json!([secret])),
+            ("permissions", json!({ secret.clone(): ["read"] })),
+            ("labels", json!({ secret.to_lowercase(): "x", "y": secret })),
+            ("generic_data", json!({ "2": secret })),
+        ] {
+            let mut body = json!({ "kind": "personal_access_token", "user": "alice",
+                "services": ["git"] });
+            body[field] = value.clone();
+            refuses(world.post(&tokens, body).await, &secret, field);
+            let change = json!({ field: value });
+            let answer = world.patch(&format!("{tokens}/{id}"), change).await;
+            refuses(answer, &secret, field);
+        }
+    }
+    let grant = json!({ "subject": { "user": "alice" }, "role": "verifier",
+        "limits": { "units": [secret.clone()] } });
+    refuses(world.post(&format!("{R}/grants"), grant).await, &secret, "limits");
+
+    let key = world.client("boss", json!({ "roles": ["realm-admin"] })).await;
+    let login = [("x-openam-username", "boss"), ("x-openam-password", key.as_str())];
+    let session = world.send("POST", "/json/authenticate", &login, None).await.expect(200);
+    let session = session["tokenId"].as_str().unwrap();
+    let headers = [("content-type", "application/json"), ("iplanetdirectorypro", session)];
+    let sort = json!({ "uuid": "t1", "name": within, "patterns": ["x://*"],
+        "actions": { "A": true } });
+    let body = Some(sort.to_string().into_bytes());
+    let path = "/json/resourcetypes?_action=create";
+    let made = world.send("POST", path, &headers, body).await;
+    assert_eq!(made.status, 400, "{}", made.text);
+    assert!(made.text.contains("holds a token") && !made.text.contains(&secret), "{}", made.text);
+}

@@ -604,12 +604,14 @@ async fn what_was_typed_for_a_name_is_shown_again_if_it_is_one() {
     let browser = Browser::at(&world);
     let key = world.operator_key.clone();
     let basic = data_encoding::BASE64.encode(format!("machine:{key}").as_bytes());
+    let hex = "0f".repeat(32);
     let (lower, within) = (key.to_lowercase(), format!("alice\r\nAuthorization: Basic {basic}"));
     for (typed, shown) in [
         ("Alice@example.org", true),
         (&key, false),
         (&lower, false),
         (&basic, false),
+        (&hex, false),
         (&within, false),
     ] {
         let fields = [("username", typed), ("password", "wrong")];
