@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::world::{Answer, R, World};
+use crate::world::{Answer, Engine, R, World};
 
 /// Holds the answer to a refusal of this field that repeats nothing.
 fn refuses(answer: Answer, secret: &str, field: &str) {
@@ -153,4 +153,25 @@ async fn no_text_of_a_token_a_grant_or_an_am_document_holds_a_token() {
     let made = world.send("POST", path, &headers, body).await;
     assert_eq!(made.status, 400, "{}", made.text);
     assert!(made.text.contains("holds a token") && !made.text.contains(&secret), "{}", made.text);
+}
+
+#[tokio::test]
+async fn a_seed_whose_serial_is_a_token_is_refused_without_it() {
+    let card =
+        "[repository.card]\nkind = \"token\"\nmax_tokens_per_user = 9\nservices = [\"git\"]\n";
+    let world = World::on_with(Engine::Memory, card).await;
+    world.service("git").await;
+    let secret = world.operator_key.clone();
+    world.user("alice").await;
+    let seed = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+    let other = "KRSXG5CTMVRXEZLUKRSXG5CTMVRXEZLU";
+    let text = format!("serial,secret,user\n{secret},{seed},alice\nS-1,{other},alice");
+    let file = json!({ "format": "csv", "text": text, "encoding": "base32", "repository": "card",
+        "partial": true });
+    let taken = world.post(&format!("{R}/tokens/import"), file).await;
+    assert!(!taken.text.contains(&secret), "{}", taken.text);
+    let taken = taken.expect(200);
+    assert_eq!(taken["lines"][0]["fate"], "refused", "{taken}");
+    let reason = taken["lines"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("holds a token"), "{reason}");
 }
