@@ -300,12 +300,8 @@ impl Authority {
         };
         if let Act::Revoke { reason: Some(reason) }
         | Act::RevokeWithChildren { reason: Some(reason) } = act
-            && self.holds_token(reason)
         {
-            return Err(Refusal::invalid(
-                "reason",
-                "holds a token; a secret is never part of a text",
-            ));
+            self.refuse_token("reason", reason)?;
         }
         let (reach, _) = Self::reach_to_write(caller, realm)?;
         let owner_unit = self.unit_of_owner(realm, &token.owner).await?;

@@ -261,7 +261,7 @@ impl Authority {
         Ok(())
     }
 
-    fn refuse_token(&self, field: &str, text: &str) -> Result<(), Refusal> {
+    pub(super) fn refuse_token(&self, field: &str, text: &str) -> Result<(), Refusal> {
         if self.holds_token(text) { Err(held(field)) } else { Ok(()) }
     }
 

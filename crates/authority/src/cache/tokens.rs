@@ -2,7 +2,8 @@
 //!
 //! Sharded, with a read lock per look-up and CLOCK eviction: a look-up marks its
 //! entry, and an insertion into a full shard removes the first one whose mark has
-//! gone. A look-up waits for memory as few times as can be (`table.rs`). Memory follows the budget, never the number of tokens.
+//! gone. A look-up waits for memory as few times as can be (`table.rs`). Memory
+//! follows the budget, never the number of tokens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};

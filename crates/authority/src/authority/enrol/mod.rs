@@ -139,15 +139,10 @@ impl Authority {
             if fact.is_empty() || fact.chars().any(char::is_control) {
                 return Err(Refusal::invalid(field, "must be a line of text"));
             }
-            if self.holds_token(fact) {
-                let why = "holds a token; a secret is never part of a text";
-                return Err(Refusal::invalid(field, why));
-            }
+            self.refuse_token(field, fact)?;
         }
-        if request.labels.values().any(|text| self.holds_token(text)) {
-            let why = "hold a token; a secret is never part of a text";
-            return Err(Refusal::invalid("labels", why));
-        }
+        let mut labels = request.labels.iter().flat_map(|(name, text)| [name, text]);
+        labels.try_for_each(|text| self.refuse_token("labels", text))?;
         let long = |(key, _): &(String, [u8; 32])| key.chars().count() > KEY_CHARS_MAX;
         if request.replay.as_ref().is_some_and(long) {
             let why = format!("must have at most {KEY_CHARS_MAX} characters");

@@ -50,11 +50,8 @@ impl Authority {
         if wish.users.len() > JOB_TOKENS_MAX {
             return Err(Refusal::invalid("users", format!("are more than {JOB_TOKENS_MAX}")));
         }
-        if let Some(Act::Revoke { reason: Some(reason) }) = wish.act.switch()
-            && self.holds_token(&reason)
-        {
-            let why = "holds a token; a secret is never part of a text";
-            return Err(Refusal::invalid("reason", why));
+        if let Some(Act::Revoke { reason: Some(reason) }) = wish.act.switch() {
+            self.refuse_token("reason", &reason)?;
         }
         let mut plan = JobPlan::default();
         match &wish.selection {

@@ -213,16 +213,11 @@ impl Authority {
         repository: &Repository,
         writes: &Writes,
     ) -> Result<(), Refusal> {
-        let pasted = |value: &Option<Value>| match value {
-            Some(Value::Text(text)) => self.holds_token(text),
-            _ => false,
-        };
-        let Some((attribute, _)) = writes.iter().find(|(_, value)| pasted(value)) else {
-            return Ok(());
-        };
-        let mapped = repository.attributes.find(*attribute);
-        let name = mapped.map_or("attributes", |mapped| mapped.name.as_str());
-        Err(Refusal::invalid(name, "holds a token; a secret is never part of a text"))
+        writes.iter().try_for_each(|(attribute, value)| {
+            let Some(Value::Text(text)) = value else { return Ok(()) };
+            let mapped = repository.attributes.find(*attribute);
+            self.refuse_token(mapped.map_or("attributes", |mapped| mapped.name.as_str()), text)
+        })
     }
 }
 
